@@ -1,0 +1,7 @@
+//! WebSocket URIs.
+/// x
+#[derive(Debug)]
+pub struct Uri;
+/// x
+#[derive(Debug)]
+pub struct UriError;
