@@ -1,20 +1,39 @@
 //! A WebSocket protocol core.
-#![cfg_attr(not(feature = "std"), no_std)]
+// Always, so that what needs `std` says so where it does.
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
+mod config;
+#[cfg(feature = "std")]
+pub mod connection;
+mod error;
+pub mod frame;
 #[cfg(feature = "handshake")]
 pub mod handshake;
+#[cfg(feature = "std")]
+mod keepalive;
+mod message;
+mod receiver;
+mod role;
+mod sender;
 #[cfg(feature = "handshake")]
 mod uri;
+pub mod utf8;
+
+pub use config::Config;
+#[cfg(feature = "std")]
+pub use connection::{Closed, Connection, Initiator, ReadyState};
+#[cfg(feature = "std")]
+pub use error::TimedOut;
+pub use error::{ProtocolError, SendError};
+pub use frame::{CloseCode, CloseFrame};
+pub use message::{Assembler, Event, Fragment, Message, MessageKind, Utf8Bytes};
+pub use receiver::{ReceiveState, Received, Receiver};
+pub use role::Role;
+pub use sender::{SendState, Sender};
 #[cfg(feature = "handshake")]
 pub use uri::{Uri, UriError};
-
-/// Which end of the connection this endpoint is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Role {
-    /// The endpoint that opened the connection: it masks every frame it sends.
-    Client,
-    /// The endpoint that accepted the connection: it never masks.
-    Server,
-}

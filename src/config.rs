@@ -1,0 +1,118 @@
+//! The limits and timeouts of a connection. Every one has a finite default.
+
+#[cfg(feature = "std")]
+use core::time::Duration;
+
+/// How much of everything a connection takes, and how long it waits.
+///
+/// | what | default | beyond it |
+/// | --- | --- | --- |
+/// | [`max_message_size`](Self::max_message_size) | 64 MiB | the connection is failed with 1009 |
+/// | [`max_frame_size`](Self::max_frame_size) | 64 MiB | the connection is failed with 1009 |
+/// | [`max_fragments`](Self::max_fragments) | 131,072 | the connection is failed with 1008 |
+/// | [`write_buffer_size`](Self::write_buffer_size) | 64 KiB | Pongs are held back but for the latest; adapters wait |
+/// | [`keepalive`](Self::keepalive) | 20 s, 20 s | a Ping; without an answer, the connection is given up |
+/// | [`close_timeout`](Self::close_timeout) | 10 s | the transport is closed without the peer's consent |
+/// | [`write_timeout`](Self::write_timeout) | 30 s | the connection is given up |
+///
+/// The opening handshake's limits are `handshake::Limits`.
+///
+/// ```
+/// use sansocket::Config;
+///
+/// let config = Config::default().max_message_size(1 << 20).max_fragments(1_000);
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    pub(crate) max_message_size: u64,
+    pub(crate) max_frame_size: u64,
+    pub(crate) max_fragments: u32,
+    pub(crate) write_buffer_size: usize,
+    #[cfg(feature = "std")]
+    pub(crate) keepalive: Option<(Duration, Duration)>,
+    #[cfg(feature = "std")]
+    pub(crate) close_timeout: Duration,
+    #[cfg(feature = "std")]
+    pub(crate) write_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            // What most peers allow; a message is held in memory until it is whole.
+            max_message_size: 64 << 20,
+            // No smaller than a message: a sender may use one frame for each.
+            max_frame_size: 64 << 20,
+            // 64 MiB in frames of 512 bytes. An empty fragment costs the receiver time, but no memory.
+            max_fragments: 131_072,
+            // As much as a socket's send buffer takes at once.
+            write_buffer_size: 64 << 10,
+            // Below the 30 to 60 seconds after which proxies and NATs forget an idle connection.
+            #[cfg(feature = "std")]
+            keepalive: Some((Duration::from_secs(20), Duration::from_secs(20))),
+            // A peer that is alive answers within a round trip and what it has still to send.
+            #[cfg(feature = "std")]
+            close_timeout: Duration::from_secs(10),
+            // Measured from the last byte that the transport took.
+            #[cfg(feature = "std")]
+            write_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Config {
+    /// The largest message to receive, in bytes of payload over all its fragments.
+    ///
+    /// It is checked at each frame's header, before the payload arrives. A message that is received
+    /// part by part is held to it too: raise it there, memory does not grow with it.
+    pub fn max_message_size(mut self, bytes: u64) -> Self {
+        self.max_message_size = bytes;
+        self
+    }
+
+    /// The largest frame to receive, in bytes of payload.
+    pub fn max_frame_size(mut self, bytes: u64) -> Self {
+        self.max_frame_size = bytes;
+        self
+    }
+
+    /// The most fragments in one message to receive, empty ones included.
+    pub fn max_fragments(mut self, fragments: u32) -> Self {
+        self.max_fragments = fragments;
+        self
+    }
+
+    /// How many bytes may wait to be written before Pongs are held back (the latest is kept, as RFC
+    /// 6455 section 5.5.3 allows), and before the adapters' `send` and `feed` wait for the transport.
+    pub fn write_buffer_size(mut self, bytes: usize) -> Self {
+        self.write_buffer_size = bytes;
+        self
+    }
+}
+
+#[cfg(feature = "std")]
+impl Config {
+    /// After `interval` without a byte from the peer, sends a Ping; after `timeout` more, gives up.
+    pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
+        self.keepalive = Some((interval, timeout));
+        self
+    }
+
+    /// Sends no Pings of its own accord: a peer that vanished is then noticed only by sending to it.
+    pub fn no_keepalive(mut self) -> Self {
+        self.keepalive = None;
+        self
+    }
+
+    /// How long to wait, once a Close frame was sent, for the peer's and for the end of the transport.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
+    /// How long the transport may take no byte at all of what is to be written.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = timeout;
+        self
+    }
+}

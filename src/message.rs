@@ -1,0 +1,307 @@
+//! Messages, and what is received of them: events that borrow the caller's buffer, and whole
+//! messages that own, or share, their bytes.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Deref;
+
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+
+use crate::error::ProtocolError;
+use crate::frame::{CloseFrame, Opcode};
+use crate::utf8::InvalidUtf8;
+
+/// Whether a message is text or binary: its first frame's opcode says so (RFC 6455 section 5.6).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum MessageKind {
+    /// UTF-8 text.
+    Text,
+    /// Arbitrary bytes.
+    Binary,
+}
+
+impl MessageKind {
+    /// The opcode of the message's first frame.
+    pub const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
+}
+
+/// What was received, as a view of the caller's buffer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event<'b> {
+    /// A fragment of a message; an unfragmented message is one fragment, first and last.
+    Data(Fragment<'b>),
+    /// A Ping's application data. The Pong is sent by [`Connection`](crate::Connection), or by
+    /// [`Sender::answer`](crate::Sender::answer).
+    Ping(&'b [u8]),
+    /// A Pong's application data.
+    Pong(&'b [u8]),
+    /// A Close frame. Nothing is received after it.
+    Close(Option<CloseFrame<'b>>),
+}
+
+/// A data frame's payload, or, from [`Receiver::receive_part`](crate::Receiver::receive_part), part of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fragment<'b> {
+    /// Whether the message is text or binary.
+    pub kind: MessageKind,
+    /// The message begins with this fragment.
+    pub first: bool,
+    /// The message ends with this fragment.
+    pub last: bool,
+    /// Unmasked. A fragment of a text message may begin or end inside a code point, but the text up
+    /// to here has been validated.
+    pub payload: &'b [u8],
+}
+
+/// A whole message. Cheap to clone: it shares its bytes.
+///
+/// A received message is a slice of the buffer it was read into, and keeps that buffer alive: copy
+/// what you keep for long.
+#[derive(Clone, Eq, PartialEq)]
+pub enum Message {
+    /// UTF-8 text.
+    Text(Utf8Bytes),
+    /// Arbitrary bytes.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// A text message.
+    pub fn text(text: impl Into<Utf8Bytes>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A binary message.
+    pub fn binary(payload: impl Into<Bytes>) -> Self {
+        Self::Binary(payload.into())
+    }
+
+    /// Whether the message is text or binary.
+    pub const fn kind(&self) -> MessageKind {
+        match self {
+            Self::Text(_) => MessageKind::Text,
+            Self::Binary(_) => MessageKind::Binary,
+        }
+    }
+
+    /// The payload, text or not.
+    pub fn payload(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(payload) => payload,
+        }
+    }
+
+    /// The payload, text or not, without a copy.
+    pub fn into_payload(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Binary(payload) => payload,
+        }
+    }
+
+    /// The text of a text message.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// The length of the payload in bytes.
+    pub fn len(&self) -> usize {
+        self.payload().len()
+    }
+
+    /// Whether the payload is empty.
+    pub fn is_empty(&self) -> bool {
+        self.payload().is_empty()
+    }
+
+    pub(crate) fn new(kind: MessageKind, payload: Bytes) -> Result<Self, InvalidUtf8> {
+        Ok(match kind {
+            MessageKind::Text => Self::Text(payload.try_into()?),
+            MessageKind::Binary => Self::Binary(payload),
+        })
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(text).finish(),
+            Self::Binary(payload) => f.debug_tuple("Binary").field(payload).finish(),
+        }
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<Utf8Bytes> for Message {
+    fn from(text: Utf8Bytes) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(payload: Bytes) -> Self {
+        Self::Binary(payload)
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(payload: Vec<u8>) -> Self {
+        Self::binary(payload)
+    }
+}
+
+impl From<&[u8]> for Message {
+    fn from(payload: &[u8]) -> Self {
+        Self::Binary(Bytes::copy_from_slice(payload))
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Message {
+    fn from(payload: &[u8; N]) -> Self {
+        Self::from(payload.as_slice())
+    }
+}
+
+/// Text that is cheap to clone: [`Bytes`] known to be UTF-8. It dereferences to [`str`].
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Utf8Bytes(ByteString);
+
+impl Utf8Bytes {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Text that lives as long as the program.
+    pub const fn from_static(text: &'static str) -> Self {
+        Self(ByteString::from_static(text))
+    }
+}
+
+impl Deref for Utf8Bytes {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Utf8Bytes {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Utf8Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Utf8Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl PartialEq<str> for Utf8Bytes {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Utf8Bytes {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl From<&str> for Utf8Bytes {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for Utf8Bytes {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl TryFrom<Bytes> for Utf8Bytes {
+    type Error = InvalidUtf8;
+
+    /// Without a copy; fails when the bytes are not UTF-8.
+    fn try_from(bytes: Bytes) -> Result<Self, InvalidUtf8> {
+        ByteString::try_from(bytes).map(Self).map_err(|_| InvalidUtf8)
+    }
+}
+
+impl From<Utf8Bytes> for Bytes {
+    fn from(text: Utf8Bytes) -> Self {
+        text.0.into_bytes()
+    }
+}
+
+/// Joins the fragments of a message.
+///
+/// Fragments are appended to one buffer, so that many small ones cost no more than their bytes; the
+/// [`Receiver`](crate::Receiver) has checked the message's size before it is appended to.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    /// The message in progress, without the fragment now arriving.
+    buffer: BytesMut,
+}
+
+impl Assembler {
+    /// Adds a fragment; returns the message that it completes.
+    ///
+    /// `payload` holds the fragment's bytes once more, as a `Bytes` that is kept without a copy when
+    /// it is the whole message.
+    pub fn push(
+        &mut self,
+        kind: MessageKind,
+        payload: Bytes,
+        last: bool,
+    ) -> Result<Option<Message>, ProtocolError> {
+        let whole = match (last, self.buffer.is_empty()) {
+            (true, true) => payload,
+            (true, false) => {
+                self.buffer.extend_from_slice(&payload);
+                core::mem::take(&mut self.buffer).freeze()
+            }
+            (false, _) => {
+                self.buffer.extend_from_slice(&payload);
+                return Ok(None);
+            }
+        };
+        Ok(Some(Message::new(kind, whole)?))
+    }
+
+    /// Takes what has been joined of an incomplete message.
+    pub fn take(&mut self) -> Bytes {
+        core::mem::take(&mut self.buffer).freeze()
+    }
+}

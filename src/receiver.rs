@@ -1,0 +1,362 @@
+//! The receiving direction (RFC 6455 section 6.2): frames in, events out.
+//!
+//! It holds the frame and the message in progress, and enforces every rule on what a peer may send.
+//! It shares nothing with the sending direction: Pings, Close frames and errors are handed over by
+//! whoever drives both ([`Connection`](crate::Connection), or an adapter's halves).
+
+use core::ops::Range;
+
+use crate::config::Config;
+use crate::error::ProtocolError;
+use crate::frame::{CloseFrame, FrameHeader, Opcode};
+use crate::message::{Event, Fragment, MessageKind};
+use crate::role::Role;
+use crate::utf8::Utf8Validator;
+
+/// The receiving direction of a connection.
+///
+/// # Contract
+///
+/// The caller owns the input. It starts at the first byte not yet consumed; between calls the caller
+/// drops [`Received::consumed`] bytes from its front, and may append to it, and changes nothing
+/// else: bytes already seen have been unmasked in place.
+///
+/// ```text
+///           header      payload of the frame in progress
+/// input: [ x x x x | p p p p p p p p p p p | m m m m m m ]      p: unmasked, and validated if text
+///                    ^---- `processed` ---^  ^              m: as on the wire, not yet looked at
+/// ```
+///
+/// ```
+/// use sansocket::{Config, Event, Receiver, Role};
+///
+/// let mut receiver = Receiver::new(Role::Client, &Config::default());
+/// let mut input = b"\x81\x05Hello\x89\x00".to_vec();
+/// while let Some(received) = receiver.receive(&mut input)? {
+///     match received.event(&input) {
+///         Some(Event::Data(fragment)) => assert_eq!(fragment.payload, b"Hello"),
+///         event => assert_eq!(event, Some(Event::Ping(b""))),
+///     }
+///     input.drain(..received.consumed());
+/// }
+/// # Ok::<(), sansocket::ProtocolError>(())
+/// ```
+#[derive(Debug)]
+pub struct Receiver {
+    role: Role,
+    max_frame_size: u64,
+    max_message_size: u64,
+    max_fragments: u32,
+    state: ReceiveState,
+    /// The frame whose header was admitted and whose payload is incomplete. `None`: the input starts
+    /// with a header, as it was on the wire.
+    frame: Option<FrameInProgress>,
+    /// The message that was begun and has not ended; set while its last frame is in progress too.
+    message: Option<MessageInProgress>,
+    /// The text message in progress, up to what has been processed.
+    utf8: Utf8Validator,
+}
+
+impl Receiver {
+    /// An endpoint's receiving direction, with the limits of `config`.
+    pub fn new(role: Role, config: &Config) -> Self {
+        Self {
+            role,
+            max_frame_size: config.max_frame_size,
+            max_message_size: config.max_message_size,
+            max_fragments: config.max_fragments,
+            state: ReceiveState::Open,
+            frame: None,
+            message: None,
+            utf8: Utf8Validator::default(),
+        }
+    }
+
+    /// Advances by at most one frame. `None`: the frame at the front of `input` is incomplete.
+    ///
+    /// What has arrived of an incomplete frame is unmasked and validated at once, and once only; text
+    /// that can no longer become valid fails here, before its frame is complete.
+    ///
+    /// After an error, and after a Close frame, all input is discarded unparsed.
+    #[inline]
+    pub fn receive(&mut self, input: &mut [u8]) -> Result<Option<Received>, ProtocolError> {
+        self.advance(input, false)
+    }
+
+    /// Like [`receive`](Self::receive), but hands out the payload of an incomplete data frame as far
+    /// as it has arrived, so that a frame of any size passes through a small buffer.
+    ///
+    /// Both may be used on one connection, also within one message.
+    #[inline]
+    pub fn receive_part(&mut self, input: &mut [u8]) -> Result<Option<Received>, ProtocolError> {
+        self.advance(input, true)
+    }
+
+    /// What this direction still takes.
+    pub fn state(&self) -> ReceiveState {
+        self.state
+    }
+
+    /// How many more bytes complete the frame in progress: what a reader may make room for. 0 when
+    /// none is in progress.
+    pub fn missing(&self) -> u64 {
+        self.frame.as_ref().map_or(0, |frame| frame.remaining - frame.processed as u64)
+    }
+
+    fn advance(&mut self, input: &mut [u8], parts: bool) -> Result<Option<Received>, ProtocolError> {
+        if self.state != ReceiveState::Open {
+            // "An endpoint MUST NOT continue to attempt to process data (including a responding Close
+            // frame) from the remote endpoint after being instructed to _Fail the WebSocket
+            // Connection_." (section 7.1.7) And after a Close frame it "discards" (section 1.4).
+            let consumed = input.len();
+            return Ok((consumed > 0).then_some(Received { what: What::Nothing, payload: 0..0, consumed }));
+        }
+        let result = self.advance_frame(input, parts);
+        if result.is_err() {
+            self.state = ReceiveState::Failed;
+        }
+        result
+    }
+
+    fn advance_frame(&mut self, input: &mut [u8], parts: bool) -> Result<Option<Received>, ProtocolError> {
+        let mut frame = match self.frame.take() {
+            Some(frame) => frame,
+            None => match self.begin_frame(input)? {
+                Some(frame) => frame,
+                None => return Ok(None),
+            },
+        };
+
+        // Unmask and validate, in place, exactly the bytes that arrived since the last call.
+        let arrived = input.len().saturating_sub(frame.start);
+        let available = usize::try_from(frame.remaining).map_or(arrived, |remaining| remaining.min(arrived));
+        let complete = available as u64 == frame.remaining;
+        let data = !frame.header.opcode.is_control();
+        let text = data && self.message.as_ref().is_some_and(|message| message.kind == MessageKind::Text);
+        if let Some(new) = input.get_mut(frame.start + frame.processed..frame.start + available) {
+            if let Some(key) = frame.header.masking_key {
+                key.apply(new, frame.position + frame.processed as u64);
+            }
+            if text {
+                self.utf8.feed(new)?;
+            }
+            frame.processed = available;
+        }
+
+        let payload = frame.start..frame.start + available;
+        if complete {
+            let bytes = input.get(payload.clone()).unwrap_or_default();
+            self.end_frame(&frame, bytes, payload)
+        } else {
+            let handed_out = parts && data && available > 0;
+            let received = handed_out.then(|| {
+                let what = self.what_of(&frame, false);
+                frame.hand_out(available);
+                Received { what, consumed: payload.end, payload }
+            });
+            self.frame = Some(frame);
+            Ok(received)
+        }
+    }
+
+    /// Admits the header at the front of `input` if it is complete, and judges what there is of it if
+    /// it is not: the first two bytes decide nearly everything.
+    #[inline]
+    fn begin_frame(&mut self, input: &[u8]) -> Result<Option<FrameInProgress>, ProtocolError> {
+        let Some((header, start)) = FrameHeader::parse(input)? else {
+            if let [first, rest @ ..] = input {
+                let masked = rest.first().map(|second| second & 0x80 != 0);
+                self.check_start(Opcode::try_from(first & 0x0f)?, first & 0x40 != 0, masked)?;
+            }
+            return Ok(None);
+        };
+        self.check_start(header.opcode, header.rsv1, Some(header.masking_key.is_some()))?;
+        if !header.opcode.is_control() {
+            self.admit_data(&header)?;
+        }
+        Ok(Some(FrameInProgress { header, start, position: 0, remaining: header.payload_len, processed: 0 }))
+    }
+
+    /// The rules on a frame's first two bytes that depend on the role, on what was negotiated, and on
+    /// the message in progress.
+    #[inline]
+    fn check_start(&self, opcode: Opcode, rsv1: bool, masked: Option<bool>) -> Result<(), ProtocolError> {
+        if rsv1 {
+            return Err(ProtocolError::ReservedBitSet);
+        }
+        match (opcode, &self.message) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::ContinuationWithoutMessage),
+            // "The fragments of one message MUST NOT be interleaved between the fragments of another
+            // message" (section 5.4)
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::MessageInProgress),
+            _ => {}
+        }
+        match (self.role, masked) {
+            // "The server MUST close the connection upon receiving a frame that is not masked."
+            (Role::Server, Some(false)) => Err(ProtocolError::UnmaskedFrameFromClient),
+            // "A client MUST close a connection if it detects a masked frame." (section 5.1)
+            (Role::Client, Some(true)) => Err(ProtocolError::MaskedFrameFromServer),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks a data frame against the limits, and counts it as part of its message.
+    #[inline]
+    fn admit_data(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
+        let message = match header.opcode {
+            Opcode::Text => MessageInProgress::new(MessageKind::Text),
+            Opcode::Binary => MessageInProgress::new(MessageKind::Binary),
+            // In progress: `check_start` saw to it.
+            _ => self.message.take().ok_or(ProtocolError::ContinuationWithoutMessage)?,
+        };
+        if header.payload_len > self.max_frame_size {
+            return Err(ProtocolError::FrameTooBig);
+        }
+        // `len` never exceeds the limit, so neither side can wrap.
+        if header.payload_len > self.max_message_size - message.len {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        if message.fragments >= self.max_fragments {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        self.message = Some(MessageInProgress {
+            kind: message.kind,
+            len: message.len + header.payload_len,
+            fragments: message.fragments + 1,
+        });
+        Ok(())
+    }
+
+    /// A frame is complete: its payload, or the last part of it, is `bytes`.
+    #[inline]
+    fn end_frame(
+        &mut self,
+        frame: &FrameInProgress,
+        bytes: &[u8],
+        payload: Range<usize>,
+    ) -> Result<Option<Received>, ProtocolError> {
+        let what = self.what_of(frame, true);
+        match what {
+            What::Data { kind, last: true, .. } => {
+                if kind == MessageKind::Text {
+                    self.utf8.finish()?;
+                }
+                self.message = None;
+            }
+            What::Close => {
+                CloseFrame::parse(bytes)?;
+                self.state = ReceiveState::CloseReceived;
+            }
+            _ => {}
+        }
+        Ok(Some(Received { what, consumed: payload.end, payload }))
+    }
+
+    #[inline]
+    fn what_of(&self, frame: &FrameInProgress, complete: bool) -> What {
+        match frame.header.opcode {
+            Opcode::Ping => What::Ping,
+            Opcode::Pong => What::Pong,
+            Opcode::Close => What::Close,
+            opcode => What::Data {
+                kind: self.message.as_ref().map_or(MessageKind::Binary, |message| message.kind),
+                first: opcode != Opcode::Continuation && frame.position == 0,
+                last: complete && frame.header.fin,
+            },
+        }
+    }
+}
+
+/// What the receiving direction still takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReceiveState {
+    /// Frames are received.
+    Open,
+    /// A Close frame was received: what follows is discarded (section 1.4).
+    CloseReceived,
+    /// The peer broke the protocol: what follows is discarded (section 7.1.7).
+    Failed,
+}
+
+/// One frame, or part of one, as positions in the caller's input: it borrows nothing, so that it can
+/// be returned from the loop that received it.
+#[must_use = "its `consumed()` bytes are to be dropped from the input"]
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Received {
+    what: What,
+    payload: Range<usize>,
+    consumed: usize,
+}
+
+impl Received {
+    /// How many bytes to drop from the front of the input once the event is done with.
+    pub fn consumed(&self) -> usize {
+        self.consumed
+    }
+
+    /// Where the payload lies in the input.
+    pub fn payload(&self) -> Range<usize> {
+        self.payload.clone()
+    }
+
+    /// The event, as a view of the `input` that was received from. `None` when the bytes were
+    /// discarded, because the peer had closed or broken the protocol before.
+    #[inline]
+    pub fn event<'b>(&self, input: &'b [u8]) -> Option<Event<'b>> {
+        let payload = input.get(self.payload.clone())?;
+        Some(match self.what {
+            What::Data { kind, first, last } => Event::Data(Fragment { kind, first, last, payload }),
+            What::Ping => Event::Ping(payload),
+            What::Pong => Event::Pong(payload),
+            // It was parsed when it was received: this cannot fail.
+            What::Close => Event::Close(CloseFrame::parse(payload).ok()?),
+            What::Nothing => return None,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum What {
+    Data { kind: MessageKind, first: bool, last: bool },
+    Ping,
+    Pong,
+    Close,
+    Nothing,
+}
+
+/// A frame whose header was admitted.
+#[derive(Debug)]
+struct FrameInProgress {
+    header: FrameHeader,
+    /// Where the payload begins in the input: after the header, or at 0 once a part was handed out.
+    start: usize,
+    /// How many bytes of the payload were handed out as parts, and are no longer in the input.
+    position: u64,
+    /// `header.payload_len - position`.
+    remaining: u64,
+    /// How many bytes of the payload that is in the input are unmasked and validated: at most `remaining`.
+    processed: usize,
+}
+
+impl FrameInProgress {
+    /// The first `len` bytes of what is in the input leave it, with all that stands before them.
+    fn hand_out(&mut self, len: usize) {
+        self.position += len as u64;
+        self.remaining -= len as u64;
+        (self.start, self.processed) = (0, self.processed - len);
+    }
+}
+
+#[derive(Debug)]
+struct MessageInProgress {
+    kind: MessageKind,
+    /// The payload bytes that its frames announced so far: at most the limit.
+    len: u64,
+    fragments: u32,
+}
+
+impl MessageInProgress {
+    fn new(kind: MessageKind) -> Self {
+        Self { kind, len: 0, fragments: 0 }
+    }
+}

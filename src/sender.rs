@@ -1,0 +1,335 @@
+//! The sending direction (RFC 6455 section 6.1): data, control frames, and the answers that the
+//! protocol demands.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::config::Config;
+use crate::error::{ProtocolError, SendError};
+use crate::frame::{CloseCode, CloseFrame, ControlPayload, EncodedHeader, FrameHeader, MaskingKey, Opcode};
+use crate::message::{Event, MessageKind};
+use crate::utf8::Utf8Validator;
+
+/// The sending direction of a connection. What it sends is appended to `out`, always in whole frames;
+/// an error appends nothing.
+///
+/// After a Close frame nothing is appended but the Pongs that section 5.5.2 demands "unless it
+/// already received a Close frame".
+///
+/// ```
+/// use sansocket::{Config, Sender};
+///
+/// let mut sender = Sender::server(&Config::default());
+/// let mut out = Vec::new();
+/// sender.text("Hello", &mut out)?;
+/// assert_eq!(out, b"\x81\x05Hello");
+/// # Ok::<(), sansocket::SendError>(())
+/// ```
+#[derive(Debug)]
+pub struct Sender {
+    /// Where a client's masking keys come from; a server has none, since it "MUST NOT mask any frames
+    /// that it sends to the client" (section 5.1).
+    masking: Option<Box<MaskingKeys>>,
+    write_buffer_size: usize,
+    state: SendState,
+    /// The fragmented message that was begun and has not ended.
+    message: Option<MessageInProgress>,
+    /// The latest Ping that found `out` full. "If an endpoint receives a Ping frame and has not yet
+    /// sent Pong frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a Pong
+    /// frame for only the most recently processed Ping frame." (section 5.5.3)
+    held_pong: Option<ControlPayload>,
+}
+
+impl Sender {
+    /// A client's sending direction. `random` fills a slice from a strong source of entropy, "such
+    /// that the masking key [...] MUST NOT make it simple for a server/proxy to predict the masking
+    /// key for a subsequent frame" (section 5.3); it is called once for many keys.
+    pub fn client(config: &Config, random: fn(&mut [u8])) -> Self {
+        Self::new(config, Some(Box::new(MaskingKeys::new(random))))
+    }
+
+    /// A server's sending direction.
+    pub fn server(config: &Config) -> Self {
+        Self::new(config, None)
+    }
+
+    fn new(config: &Config, masking: Option<Box<MaskingKeys>>) -> Self {
+        Self {
+            masking,
+            write_buffer_size: config.write_buffer_size,
+            state: SendState::Open,
+            message: None,
+            held_pong: None,
+        }
+    }
+
+    /// Sends a text message in one frame.
+    pub fn text(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.message(MessageKind::Text, text.as_bytes(), out)
+    }
+
+    /// Sends a binary message in one frame.
+    pub fn binary(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.message(MessageKind::Binary, payload, out)
+    }
+
+    /// Sends a fragment of a message: the first one begins the message, `last` ends it, and all are of
+    /// the same `kind`. A text message's fragments may end inside a code point; together they must be
+    /// valid UTF-8, and a fragment that makes that impossible is refused.
+    pub fn fragment(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        last: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let header = self.fragment_header(kind, payload, last)?;
+        append(&header, payload, out);
+        Ok(())
+    }
+
+    /// Like [`fragment`](Self::fragment), without a copy: masks `payload` where it lies, if this is a
+    /// client, and returns the header to be written before it.
+    pub fn fragment_in_place(
+        &mut self,
+        kind: MessageKind,
+        payload: &mut [u8],
+        last: bool,
+    ) -> Result<EncodedHeader, SendError> {
+        let header = self.fragment_header(kind, payload, last)?;
+        if let Some(key) = header.masking_key {
+            key.apply(payload, 0);
+        }
+        Ok(header.encode())
+    }
+
+    /// Sends a Ping with at most 125 bytes of application data, which the peer's Pong repeats.
+    pub fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.control_while_open(Opcode::Ping, payload, out)
+    }
+
+    /// Sends a Pong that no Ping asked for: "a unidirectional heartbeat" (section 5.5.3).
+    pub fn pong(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.control_while_open(Opcode::Pong, payload, out)
+    }
+
+    /// Starts the closing handshake (section 7.1.2), or completes it if the peer began. A message in
+    /// progress is left unfinished.
+    pub fn close(&mut self, close: Option<CloseFrame<'_>>, out: &mut Vec<u8>) -> Result<(), SendError> {
+        if self.state == SendState::CloseSent {
+            return Err(SendError::Closing);
+        }
+        let payload = match close {
+            // "1010 [...] is not used by the server, since it can fail the WebSocket handshake instead"
+            Some(close) if close.code == CloseCode::MANDATORY_EXTENSION && self.masking.is_none() => {
+                return Err(SendError::InvalidCloseCode(close.code));
+            }
+            Some(close) => Some(close.encode()?),
+            None => None,
+        };
+        self.send_close(payload.as_ref().map_or(&[], ControlPayload::as_bytes), out);
+        Ok(())
+    }
+
+    /// Sends what a received event demands: a Pong for a Ping, a Close frame for a Close frame.
+    /// Returns whether it appended anything.
+    ///
+    /// While `out` is longer than [`Config::write_buffer_size`], a Pong is held back, and replaced by
+    /// that for the next Ping; [`answer_held`](Self::answer_held) sends it.
+    pub fn answer(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> bool {
+        match *event {
+            Event::Ping(payload) if out.len() < self.write_buffer_size => {
+                self.append_control(Opcode::Pong, payload, out);
+                true
+            }
+            Event::Ping(payload) => {
+                self.held_pong = ControlPayload::new(&[payload]);
+                false
+            }
+            // "If an endpoint receives a Close frame and did not previously send a Close frame, the
+            // endpoint MUST send a Close frame in response." It "typically echos the status code it
+            // received." (section 5.5.1)
+            Event::Close(close) if self.state == SendState::Open => {
+                let code = close.map(|close| close.code.get().to_be_bytes());
+                self.send_close(code.as_ref().map_or(&[], |code| code.as_slice()), out);
+                self.held_pong = None;
+                true
+            }
+            // A Pong is due "unless it already received a Close frame" (section 5.5.2).
+            Event::Close(_) => {
+                self.held_pong = None;
+                false
+            }
+            Event::Pong(_) | Event::Data(_) => false,
+        }
+    }
+
+    /// Sends the Pong that [`answer`](Self::answer) held back, if `out` has room now: to be called
+    /// once `out` has been written. Returns whether it appended anything.
+    pub fn answer_held(&mut self, out: &mut Vec<u8>) -> bool {
+        if out.len() >= self.write_buffer_size {
+            return false;
+        }
+        match self.held_pong.take() {
+            Some(pong) => {
+                self.append_control(Opcode::Pong, pong.as_bytes(), out);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Fails the connection: tells the peer which rule it broke, unless a Close frame was sent before
+    /// (section 7.1.7).
+    pub fn fail(&mut self, error: ProtocolError, out: &mut Vec<u8>) {
+        self.held_pong = None;
+        if self.state == SendState::Open {
+            let code = error.close_code().get().to_be_bytes();
+            // The reasons are ours, and short: a test holds them to 123 bytes.
+            let payload = ControlPayload::new(&[&code, error.reason().as_bytes()]);
+            self.send_close(payload.as_ref().map_or(&code, ControlPayload::as_bytes), out);
+        }
+    }
+
+    /// What this direction may still send.
+    pub fn state(&self) -> SendState {
+        self.state
+    }
+
+    /// The header of a whole message of `len` bytes: the caller masks the payload with the header's
+    /// key, and writes both.
+    pub(crate) fn message_header(&mut self, kind: MessageKind, len: usize) -> Result<FrameHeader, SendError> {
+        self.check_open()?;
+        match self.message {
+            Some(_) => Err(SendError::MessageInProgress),
+            None => Ok(self.header(kind.opcode(), len, true)),
+        }
+    }
+
+    /// The header of a fragment with this `payload`, which the caller masks and writes.
+    pub(crate) fn fragment_header(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        last: bool,
+    ) -> Result<FrameHeader, SendError> {
+        self.check_open()?;
+        let (opcode, mut message) = match &self.message {
+            None => (kind.opcode(), MessageInProgress { kind, utf8: Utf8Validator::default() }),
+            Some(message) if message.kind == kind => (Opcode::Continuation, message.clone()),
+            Some(_) => return Err(SendError::MessageInProgress),
+        };
+        if kind == MessageKind::Text {
+            message.utf8.feed(payload).map_err(|_| SendError::InvalidUtf8)?;
+            if last {
+                message.utf8.finish().map_err(|_| SendError::InvalidUtf8)?;
+            }
+        }
+        self.message = (!last).then_some(message);
+        Ok(self.header(opcode, payload.len(), last))
+    }
+
+    fn message(&mut self, kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        let header = self.message_header(kind, payload.len())?;
+        append(&header, payload, out);
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), SendError> {
+        match self.state {
+            SendState::Open => Ok(()),
+            SendState::CloseSent => Err(SendError::Closing),
+        }
+    }
+
+    fn control_while_open(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        if payload.len() > crate::frame::MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlPayloadTooLong);
+        }
+        self.append_control(opcode, payload, out);
+        Ok(())
+    }
+
+    fn send_close(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        self.append_control(Opcode::Close, payload, out);
+        self.state = SendState::CloseSent;
+        self.message = None;
+    }
+
+    /// `payload` is at most 125 bytes long: the callers have checked it, or received it.
+    fn append_control(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+        let header = self.header(opcode, payload.len(), true);
+        append(&header, payload, out);
+    }
+
+    fn header(&mut self, opcode: Opcode, len: usize, fin: bool) -> FrameHeader {
+        let masking_key = self.masking.as_mut().map(|keys| keys.next());
+        FrameHeader { fin, rsv1: false, opcode, masking_key, payload_len: len as u64 }
+    }
+}
+
+/// What the sending direction may still send.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SendState {
+    /// Data and control frames.
+    Open,
+    /// A Close frame was sent: nothing but Pongs.
+    CloseSent,
+}
+
+#[derive(Clone, Debug)]
+struct MessageInProgress {
+    kind: MessageKind,
+    /// Of a text message: what was sent so far.
+    utf8: Utf8Validator,
+}
+
+/// "The masking key is a 32-bit value chosen at random by the client. When preparing a masked frame,
+/// the client MUST pick a fresh masking key from the set of allowed 32-bit values." (section 5.3)
+struct MaskingKeys {
+    random: fn(&mut [u8]),
+    /// Drawn ahead, since a strong source is costly to ask for four bytes.
+    pool: [[u8; 4]; 64],
+    /// How many keys of the pool were used: each is used once.
+    used: usize,
+}
+
+impl MaskingKeys {
+    fn new(random: fn(&mut [u8])) -> Self {
+        Self { random, pool: [[0; 4]; 64], used: 64 }
+    }
+
+    fn next(&mut self) -> MaskingKey {
+        if self.used >= self.pool.len() {
+            (self.random)(self.pool.as_flattened_mut());
+            self.used = 0;
+        }
+        let key = self.pool[self.used];
+        self.used += 1;
+        MaskingKey::new(key)
+    }
+}
+
+impl fmt::Debug for MaskingKeys {
+    /// Keeps the keys to come out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MaskingKeys").finish_non_exhaustive()
+    }
+}
+
+/// Appends a frame.
+pub(crate) fn append(header: &FrameHeader, payload: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&header.encode());
+    let start = out.len();
+    out.extend_from_slice(payload);
+    if let Some(key) = header.masking_key {
+        key.apply(&mut out[start..], 0);
+    }
+}

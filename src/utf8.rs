@@ -1,0 +1,92 @@
+//! Incremental UTF-8 validation (RFC 3629 section 4) for text that arrives in pieces.
+//!
+//! "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not,
+//! in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (RFC 6455
+//! section 8.1). The validator fails at the first byte that no continuation could put right, also
+//! inside a frame that is still incomplete.
+
+use core::fmt;
+use core::str;
+
+/// Validates text piece by piece; a piece may end inside a code point.
+///
+/// ```
+/// use sansocket::utf8::Utf8Validator;
+///
+/// let mut validator = Utf8Validator::default();
+/// assert!(validator.feed(b"\xe2\x82").is_ok()); // two thirds of the euro sign
+/// assert!(validator.clone().finish().is_err());
+/// assert!(validator.feed(b"\xac").is_ok());
+/// assert!(validator.finish().is_ok());
+/// assert!(validator.feed(b"\xf4\x90").is_err()); // above U+10FFFF, whatever follows
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Utf8Validator {
+    /// The bytes so far of a code point that the last piece ended in.
+    partial: [u8; 4],
+    /// How many bytes of `partial` count: at most 3, since the fourth would complete it.
+    len: u8,
+}
+
+impl Utf8Validator {
+    /// Validates the next piece. After a failure the validator must not be used further.
+    #[inline]
+    pub fn feed(&mut self, mut piece: &[u8]) -> Result<(), InvalidUtf8> {
+        if self.len > 0 {
+            piece = self.complete_partial(piece)?;
+        }
+        match str::from_utf8(piece) {
+            Ok(_) => Ok(()),
+            Err(error) if error.error_len().is_some() => Err(InvalidUtf8),
+            Err(error) => {
+                // A prefix of a code point: at most three bytes.
+                for byte in &piece[error.valid_up_to()..] {
+                    self.push(*byte);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the text: fails inside a code point. The validator is then ready for another text.
+    #[inline]
+    pub fn finish(&mut self) -> Result<(), InvalidUtf8> {
+        match core::mem::take(&mut self.len) {
+            0 => Ok(()),
+            _ => Err(InvalidUtf8),
+        }
+    }
+
+    /// Adds bytes to the split code point until it is whole; returns the rest of the piece.
+    fn complete_partial<'a>(&mut self, mut piece: &'a [u8]) -> Result<&'a [u8], InvalidUtf8> {
+        while let ([byte, rest @ ..], 1..) = (piece, self.len) {
+            self.push(*byte);
+            piece = rest;
+            match str::from_utf8(&self.partial[..self.len.into()]) {
+                Ok(_) => self.len = 0,
+                Err(error) if error.error_len().is_some() => return Err(InvalidUtf8),
+                Err(_) => {}
+            }
+        }
+        Ok(piece)
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(slot) = self.partial.get_mut(usize::from(self.len)) {
+            *slot = byte;
+            self.len += 1;
+        }
+    }
+}
+
+/// The text is not UTF-8, and no continuation could make it so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidUtf8;
+
+impl fmt::Display for InvalidUtf8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the text is not valid UTF-8")
+    }
+}
+
+impl core::error::Error for InvalidUtf8 {}
