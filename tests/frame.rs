@@ -203,6 +203,24 @@ fn reserved_opcodes_fail() {
     }
 }
 
+/// 6455-10.7-01, 6455-6.2-01: a frame with more than one fault fails at the first of them, however it
+/// is cut: the peer reads the same Close frame.
+#[test]
+fn the_first_bad_byte_decides() {
+    let config = Config::default();
+    for role in ROLES {
+        for first in 0..=u8::MAX {
+            for second in [0, 1, 125, 126, 127, 0x80, 0x81, 0xfd, 0xfe, 0xff] {
+                let bytes = [&[first, second][..], &[0; 12]].concat();
+                let outcome = every_way(role, &config, &bytes);
+                if let Some(error) = outcome.error {
+                    assert_eq!(fails_at(role, &config, &bytes).1, error);
+                }
+            }
+        }
+    }
+}
+
 /// 6455-6.2-01: valid frames of every length form pass, however they are cut.
 #[test]
 fn frames_of_every_length_form() {
