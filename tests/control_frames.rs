@@ -171,6 +171,20 @@ fn with_a_pong_held(role: Role) -> (Connection, std::time::Instant) {
     (connection, now)
 }
 
+/// 6455-5.5.3-02: the answer to a newer Ping stands for the one held back: Pongs never go backwards.
+#[test]
+fn a_newer_pong_replaces_the_held_one() {
+    for role in ROLES {
+        let (mut connection, now) = with_a_pong_held(role);
+        let mut out = Vec::new();
+        give(&mut connection, &frame(role, PING, b"newer"), now, &mut out);
+        assert_eq!(sent(role, &out), [(PONG, b"newer".to_vec())]);
+        out.clear();
+        connection.answer_held(&mut out);
+        assert_eq!(out, []);
+    }
+}
+
 /// 6455-5.5.2-02: a Pong held back is not sent once the peer's Close frame has come, nor after failing;
 /// it is after this endpoint's own Close.
 #[test]
@@ -200,6 +214,22 @@ fn a_held_pong_and_close() {
         give(&mut connection, &frame(role, CLOSE, b""), now, &mut out);
         connection.answer_held(&mut out);
         assert_eq!(sent(role, &out), [(CLOSE, vec![])]);
+    }
+}
+
+/// 6455-5.5.2-02: with the smallest write buffer there is, Pings are still answered when nothing waits.
+#[test]
+fn no_write_buffer() {
+    for role in ROLES {
+        let config = Config::default().write_buffer_size(0);
+        let mut connection = common::connection(role, &config, common::start());
+        let mut out = Vec::new();
+        give(&mut connection, &frame(role, PING, b"1"), common::start(), &mut out);
+        give(&mut connection, &frame(role, PING, b"2"), common::start(), &mut out);
+        assert_eq!(sent(role, &out), [(PONG, b"1".to_vec())]);
+        out.clear();
+        connection.answer_held(&mut out);
+        assert_eq!(sent(role, &out), [(PONG, b"2".to_vec())]);
     }
 }
 
