@@ -163,18 +163,29 @@ impl Receiver {
     /// it is not: the first two bytes decide nearly everything.
     #[inline]
     fn begin_frame(&mut self, input: &[u8]) -> Result<Option<FrameInProgress>, ProtocolError> {
-        let Some((header, start)) = FrameHeader::parse(input)? else {
-            if let [first, rest @ ..] = input {
-                let masked = rest.first().map(|second| second & 0x80 != 0);
-                self.check_start(Opcode::try_from(first & 0x0f)?, first & 0x40 != 0, masked)?;
+        let (header, start) = match FrameHeader::parse(input) {
+            Ok(Some(parsed)) => parsed,
+            incomplete_or_bad => {
+                self.check_first_bytes(input)?;
+                return incomplete_or_bad.map(|_| None);
             }
-            return Ok(None);
         };
         self.check_start(header.opcode, header.rsv1, Some(header.masking_key.is_some()))?;
         if !header.opcode.is_control() {
             self.admit_data(&header)?;
         }
         Ok(Some(FrameInProgress { header, start, position: 0, remaining: header.payload_len, processed: 0 }))
+    }
+
+    /// Judges as much as there is of the first two bytes, in their order: the first bad byte decides
+    /// which rule was broken, however the input is cut.
+    fn check_first_bytes(&self, input: &[u8]) -> Result<(), ProtocolError> {
+        let [first, rest @ ..] = input else {
+            return Ok(());
+        };
+        FrameHeader::parse(&[*first])?;
+        let masked = rest.first().map(|second| second & 0x80 != 0);
+        self.check_start(Opcode::try_from(first & 0x0f)?, first & 0x40 != 0, masked)
     }
 
     /// The rules on a frame's first two bytes that depend on the role, on what was negotiated, and on
