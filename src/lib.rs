@@ -9,6 +9,8 @@ extern crate std;
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod adapter;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod client;
 mod config;
@@ -50,6 +52,6 @@ pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
 pub use sender::{SendState, Sender};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use server::Server;
+pub use server::{PendingRequest, Server};
 #[cfg(feature = "handshake")]
 pub use uri::{Uri, UriError};

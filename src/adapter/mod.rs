@@ -6,7 +6,7 @@
 mod read_buffer;
 mod write_queue;
 
-use alloc::string::String;
+use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -15,11 +15,11 @@ pub(crate) use self::read_buffer::ReadBuffer;
 pub(crate) use self::write_queue::{MAX_SLICES, WriteQueue};
 use crate::config::Config;
 use crate::connection::{Closed, Connection, Receiving, Sending};
-use crate::error::{ProtocolError, SendError, TimedOut};
+use crate::error::{Error, ProtocolError, SendError, TimedOut};
 use crate::frame::{CloseFrame, MaskingKey};
 use crate::message::{Assembler, Event, Message, MessageKind};
 use crate::role::Role;
-use crate::sender;
+use crate::sender::{self, SendState};
 
 /// A message, or a control frame that carries application data.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -86,8 +86,12 @@ pub(crate) fn halves(role: Role, config: &Config, input: &[u8], now: Instant) ->
         parts_taken: false,
         answered: false,
     };
-    let outbound =
-        Outbound { sending, queue: WriteQueue::default(), write_buffer_size: config.write_buffer_size };
+    let outbound = Outbound {
+        sending,
+        queue: WriteQueue::default(),
+        write_buffer_size: config.write_buffer_size,
+        dead: false,
+    };
     (inbound, outbound)
 }
 
@@ -211,9 +215,30 @@ pub(crate) struct Outbound {
     pub(crate) sending: Sending,
     pub(crate) queue: WriteQueue,
     write_buffer_size: usize,
+    /// The transport takes nothing more, or the connection has ended.
+    dead: bool,
 }
 
 impl Outbound {
+    /// Queues something to be sent, unless the connection has ended.
+    pub(crate) fn queue(&mut self, f: impl FnOnce(&mut Self) -> Result<(), SendError>) -> Result<(), Error> {
+        if self.dead && self.sending.state() == SendState::Open {
+            return Err(Error::ConnectionLost(ended()));
+        }
+        Ok(f(self)?)
+    }
+
+    /// Nothing more will be written.
+    pub(crate) fn die(&mut self) {
+        self.dead = true;
+        self.queue.clear();
+    }
+
+    /// Whether nothing more will be written.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead
+    }
+
     /// Whether so much is queued that a sender has to wait.
     pub(crate) fn is_full(&self) -> bool {
         self.queue.len() >= self.write_buffer_size
@@ -295,7 +320,12 @@ fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {
 /// A payload this long is written from where it lies: copying costs more than another slice to write.
 const COPY_BELOW: usize = 4096;
 
-/// How a lost connection is reported to those who ask later.
-pub(crate) fn lost(reason: &str) -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::BrokenPipe, String::from(reason))
+/// How a connection that has ended is reported to those who ask later.
+pub(crate) fn ended() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended")
+}
+
+/// How a transport that ended too early is reported.
+pub(crate) fn unexpected_eof() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended it without a closing handshake")
 }

@@ -61,6 +61,21 @@ impl ReadBuffer {
         &mut self.bytes
     }
 
+    /// Reads once from a blocking stream.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn fill(&mut self, io: &mut impl std::io::Read, missing: u64) -> std::io::Result<usize> {
+        let bytes = self.room(missing);
+        let (start, end) = (bytes.len(), bytes.capacity().min(bytes.len() + MAX_ROOM));
+        // `Read` takes initialised bytes only.
+        bytes.resize(end, 0);
+        let result = io.read(&mut bytes[start..]);
+        bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
+        if let Ok(len) = result {
+            self.on_read(len);
+        }
+        result
+    }
+
     /// Tells how many bytes a read has appended to [`room`](Self::room).
     pub(crate) fn on_read(&mut self, len: usize) {
         if len >= self.room {
@@ -72,6 +87,7 @@ impl ReadBuffer {
 
     /// Gives the memory back while there is nothing in it, so that a connection that waits holds none:
     /// the thread keeps one buffer for whichever connection reads next.
+    #[cfg(feature = "tokio")]
     pub(crate) fn release(&mut self) {
         if self.bytes.is_empty() && self.held > 0 {
             let bytes = core::mem::take(&mut self.bytes);

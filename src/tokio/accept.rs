@@ -1,22 +1,19 @@
 //! Accepting connections: the server's opening handshake, in two steps.
 
+use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
-use std::string::String;
-use std::vec::Vec;
 
-use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 
-use super::connect::deadline;
+use super::connect::{deadline, within};
 use super::drive::timed_out;
 use super::web_socket::WebSocket;
 use crate::error::Error;
-use crate::handshake::{
-    Accept, HandshakeError, HttpRequest, Limits, Received, Reply, Request, ServerHandshake,
-};
+use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
 use crate::role::Role;
-use crate::server::Server;
+use crate::server::{PendingRequest, Server, refuse};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(io: S) -> Result<Pending<S>, Error> {
@@ -28,7 +25,7 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(io: S) -> Result<Pending<
 ///
 /// A request that is malformed, or asks for a WebSocket in a way that RFC 6455 does not allow, is
 /// answered with the fitting status, and returned as an error. A well-formed request that does not ask
-/// for a WebSocket is the caller's to answer: [`Pending::is_websocket`] tells.
+/// for a WebSocket is the caller's to answer: [`PendingRequest::is_websocket`] tells.
 ///
 /// On a `TcpStream`, set `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
 ///
@@ -37,81 +34,38 @@ pub async fn accept_with<S>(mut io: S, server: &Server) -> Result<Pending<S>, Er
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut input = BytesMut::with_capacity(1024);
-    let received = timeout_at(deadline(server.handshake_timeout), receive(&mut io, &mut input, &server.limits));
-    let error = match received.await {
-        Ok(Ok(received)) => {
-            return Ok(Pending { io, received, input, accept: Accept::new(), server: server.clone() });
+    let mut input = Vec::new();
+    let received = within(deadline(server.handshake_timeout), receive(&mut io, &mut input, &server.limits));
+    match received.await {
+        Ok(received) => Ok(Pending { io, request: PendingRequest::new(received, input, server) }),
+        Err(error) => {
+            let mut out = Vec::new();
+            refuse(&error, &mut out);
+            // The client is told if it will listen; what is wrong is the request.
+            let _ = reply(io, &out).await;
+            Err(error)
         }
-        Ok(Err(Error::Handshake(error))) => error,
-        Ok(Err(error)) => return Err(error),
-        Err(_) => HandshakeError::TimedOut,
-    };
-    let mut out = Vec::new();
-    Reply::from(&error).encode(&mut out);
-    // The client is told if it will listen; what is wrong is the request.
-    let _ = reply(io, &out).await;
-    match error {
-        HandshakeError::TimedOut => Err(timed_out()),
-        error => Err(error.into()),
     }
 }
 
-/// A request that was read and is not yet answered. Dropping it closes the transport.
+/// A request that was read and is not yet answered, and its stream. Dropping it closes the transport.
 #[derive(Debug)]
 pub struct Pending<S> {
     io: S,
-    received: Received,
-    input: BytesMut,
-    accept: Accept,
-    server: Server,
+    request: PendingRequest,
 }
 
-impl<S> Pending<S> {
-    /// Whether the request asks for a WebSocket. If not, it is the caller's to answer, with
-    /// [`respond`](Self::respond).
-    pub fn is_websocket(&self) -> bool {
-        self.websocket_request().is_some()
-    }
+impl<S> Deref for Pending<S> {
+    type Target = PendingRequest;
 
-    /// The request's head: target, host, origin, headers.
-    pub fn request(&self) -> &HttpRequest {
-        match &self.received {
-            Received::WebSocket(request) => request,
-            Received::Http(request) => request,
-        }
+    fn deref(&self) -> &PendingRequest {
+        &self.request
     }
+}
 
-    /// The request, if it asks for a WebSocket: it tells the offered subprotocols too.
-    pub fn websocket_request(&self) -> Option<&Request> {
-        match &self.received {
-            Received::WebSocket(request) => Some(request),
-            Received::Http(_) => None,
-        }
-    }
-
-    /// Chooses the first of the client's subprotocols that is among `supported`, if any.
-    pub fn choose_subprotocol(mut self, supported: &[&str]) -> Self {
-        let chosen: Option<String> = self
-            .websocket_request()
-            .and_then(|request| request.choose_subprotocol(supported))
-            .map(Into::into);
-        if let Some(chosen) = chosen {
-            self.accept = self.accept.subprotocol(chosen);
-        }
-        self
-    }
-
-    /// Chooses a subprotocol, which must be one that the client offered.
-    pub fn subprotocol(mut self, subprotocol: &str) -> Self {
-        self.accept = self.accept.subprotocol(subprotocol);
-        self
-    }
-
-    /// Adds a header to the response that accepts the connection.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
-        self.accept = self.accept.header(name, value)?;
-        Ok(self)
+impl<S> DerefMut for Pending<S> {
+    fn deref_mut(&mut self) -> &mut PendingRequest {
+        &mut self.request
     }
 }
 
@@ -123,20 +77,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     /// Dropped before it returns, the transport is closed.
     pub async fn accept(mut self) -> Result<WebSocket<S>, Error> {
         let mut out = Vec::new();
-        let Received::WebSocket(request) = &self.received else {
-            let error = HandshakeError::MissingUpgrade;
-            Reply::from(&error).encode(&mut out);
-            reply(self.io, &out).await?;
-            return Err(error.into());
+        let accepted = match self.request.accept(&mut out) {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                let _ = reply(self.io, &out).await;
+                return Err(error);
+            }
         };
-        let accepted = request.accept(&self.accept, &mut out)?;
-        let written = timeout(self.server.handshake_timeout, async {
+        let written = timeout(self.request.server.handshake_timeout, async {
             self.io.write_all(&out).await?;
             self.io.flush().await
         });
         written.await.map_err(|_| timed_out())?.map_err(Error::ConnectionLost)?;
-        let read_ahead = &self.input[request.consumed()..];
-        let ws = WebSocket::from_upgraded(self.io, Role::Server, read_ahead, &self.server.config);
+        let Self { io, request } = self;
+        let ws = WebSocket::from_upgraded(io, Role::Server, request.read_ahead(), &request.server.config);
         Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
     }
 
@@ -161,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
 /// Reads until the request's head is complete.
 async fn receive<S: AsyncRead + Unpin>(
     io: &mut S,
-    input: &mut BytesMut,
+    input: &mut Vec<u8>,
     limits: &Limits,
 ) -> Result<Received, Error> {
     let mut handshake = ServerHandshake::new(limits.clone());

@@ -14,9 +14,9 @@ use alloc::boxed::Box;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Sleep;
 
-use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, lost};
+use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, ended, unexpected_eof};
 use crate::connection::Closed;
-use crate::error::{Error, SendError, TimedOut};
+use crate::error::{Error, TimedOut};
 
 /// The receiving half's state: whoever receives has it alone.
 #[derive(Debug)]
@@ -37,8 +37,6 @@ pub(super) struct Shared<S> {
     pub(super) outbound: Outbound,
     /// Bytes were written and not yet flushed through `io`.
     unflushed: bool,
-    /// The transport takes nothing more, or the connection has ended.
-    dead: bool,
     /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
     pub(super) orphan: Option<Box<Reading>>,
 }
@@ -154,7 +152,7 @@ impl Reading {
             match progress {
                 Poll::Ready(Phase::Over) => {
                     let closed = access.with(|shared| {
-                        shared.die();
+                        shared.outbound.die();
                         self.inbound.end(&shared.outbound)
                     });
                     self.closed = Some(closed);
@@ -226,36 +224,19 @@ impl Phase {
 
 impl<S> Shared<S> {
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
-        Self { io, outbound, unflushed: false, dead: false, orphan: None }
-    }
-
-    /// Queues something to be sent, unless the connection has ended.
-    pub(super) fn queue(
-        &mut self,
-        f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
-    ) -> Result<(), Error> {
-        if self.dead && self.outbound.sending.state() == crate::SendState::Open {
-            return Err(Error::ConnectionLost(lost("the connection has ended")));
-        }
-        Ok(f(&mut self.outbound)?)
-    }
-
-    /// Nothing more will be written.
-    fn die(&mut self) {
-        self.dead = true;
-        self.outbound.queue.clear();
+        Self { io, outbound, unflushed: false, orphan: None }
     }
 }
 
 impl<S: AsyncWrite + Unpin> Shared<S> {
     /// Writes all that is queued.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.dead {
-            return Poll::Ready(Err(lost("the connection has ended")));
+        if self.outbound.is_dead() {
+            return Poll::Ready(Err(ended()));
         }
         let result = ready!(self.poll_write_queue(cx));
         if result.is_err() {
-            self.die();
+            self.outbound.die();
         }
         Poll::Ready(result)
     }
@@ -306,7 +287,7 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
         loop {
             ready!(timer.poll(cx, self.outbound.sending.poll_timeout()));
             if let Err(timed_out) = self.outbound.sending.handle_timeout(now()) {
-                self.die();
+                self.outbound.die();
                 return Poll::Ready(Err(timed_out.into()));
             }
         }
@@ -366,10 +347,6 @@ pub(super) fn now() -> Instant {
 
 pub(super) fn timed_out() -> Error {
     Error::TimedOut(TimedOut::OpeningHandshake)
-}
-
-fn unexpected_eof() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended it without a closing handshake")
 }
 
 /// The wakers of two tasks that poll one transport. A transport remembers one waker a direction: this

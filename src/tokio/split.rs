@@ -217,6 +217,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         &mut self,
         f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        lock(&self.both.shared).queue(f)
+        lock(&self.both.shared).outbound.queue(f)
     }
 }

@@ -50,7 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.shared.queue(|outbound| outbound.send(message))
+        self.shared.outbound.queue(|outbound| outbound.send(message))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -125,6 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
         let Self { ws, kind, .. } = &mut *self;
         ready!(ws.shared.poll_room(cx, &mut ws.timer)).map_err(io::Error::other)?;
         ws.shared
+            .outbound
             .queue(|outbound| outbound.send_part(*kind, Bytes::copy_from_slice(buf), false))
             .map_err(io::Error::other)?;
         Poll::Ready(Ok(buf.len()))
@@ -140,6 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
             let kind = self.kind;
             self.ws
                 .shared
+                .outbound
                 .queue(|outbound| outbound.send_part(kind, Bytes::new(), true))
                 .map_err(io::Error::other)?;
             self.ended = true;

@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Dropped before it returns, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         poll_fn(|cx| self.shared.poll_room(cx, &mut self.timer)).await?;
-        self.shared.queue(|outbound| outbound.send(message.into()))
+        self.shared.outbound.queue(|outbound| outbound.send(message.into()))
     }
 
     /// Queues part of a message: the first part begins it, `last` ends it. Waits like
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         last: bool,
     ) -> Result<(), Error> {
         poll_fn(|cx| self.shared.poll_room(cx, &mut self.timer)).await?;
-        self.shared.queue(|outbound| outbound.send_part(kind, payload.into(), last))
+        self.shared.outbound.queue(|outbound| outbound.send_part(kind, payload.into(), last))
     }
 
     /// A writer that sends what is written to it as one message, in fragments.
@@ -204,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         if self.closed().is_some() {
             return Ok(());
         }
-        self.shared.queue(|outbound| outbound.close(close, now()))
+        self.shared.outbound.queue(|outbound| outbound.close(close, now()))
     }
 
     async fn send_control(
@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         queue: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) -> Result<(), Error> {
         poll_fn(|cx| self.shared.poll_room(cx, &mut self.timer)).await?;
-        self.shared.queue(queue)?;
+        self.shared.outbound.queue(queue)?;
         self.flush().await
     }
 
