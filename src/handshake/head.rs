@@ -101,7 +101,11 @@ impl Headers {
 
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.escape_ascii()))).finish()
+        let mut map = f.debug_map();
+        for (name, value) in self.iter() {
+            map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
+        }
+        map.finish()
     }
 }
 
