@@ -1,5 +1,11 @@
 //! The client's side of the opening handshake: RFC 6455 sections 4.1, 4.3, 4.4, 9.1 and 11.3.
 #![cfg(feature = "handshake")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers fail the test that calls them"
+)]
 
 use sansocket::Uri;
 use sansocket::handshake::{
@@ -102,9 +108,9 @@ fn assert_fails(response: &str, error: &HandshakeError) {
 
 /// The connection does not end by itself here, so a body without length is known to be complete at the limit only.
 #[track_caller]
-fn refused(response: &str) -> Box<Response> {
+fn refused(response: &str) -> Response {
     match receive(&request("ws://h/"), response) {
-        Err(HandshakeError::Refused(response)) => response,
+        Err(HandshakeError::Refused(response)) => *response,
         other => panic!("{response:?}: {other:?}"),
     }
 }
@@ -329,7 +335,7 @@ fn other_statuses_are_refusals() {
         assert_eq!(response.reason(), reason);
         assert_eq!(response.headers().get("location"), Some("/a"));
         assert_eq!(response.body(), b"no\n");
-        let error = HandshakeError::Refused(response);
+        let error = HandshakeError::Refused(Box::new(response));
         assert!(error.to_string().ends_with(&status.to_string()));
     }
     // A proxy of old may refuse, too.

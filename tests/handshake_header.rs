@@ -1,5 +1,11 @@
 //! Header names and values: case, lists, extensions (RFC 6455 sections 4.3 and 9.1, RFC 9110 section 5.6).
 #![cfg(feature = "handshake")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers fail the test that calls them"
+)]
 
 use sansocket::handshake::{BuildError, Extension, Headers, InvalidList, Limits, Received, ServerHandshake};
 

@@ -1,5 +1,11 @@
 //! The server's side of the opening handshake: RFC 6455 sections 4.2, 4.4, 9.1, 10.2 and 11.3.
 #![cfg(feature = "handshake")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers fail the test that calls them"
+)]
 
 use sansocket::handshake::{
     Accept, BuildError, Extension, HandshakeError, HttpRequest, Limits, Received, Reply, Request,
@@ -848,6 +854,19 @@ fn malformed_heads_fail_at_the_first_bad_byte() {
     let mut handshake = ServerHandshake::new(Limits::default());
     assert_eq!(handshake.receive(b"GET / HTTP/1.1\r\nA \r\n"), Err(E::InvalidHeaderName));
     assert_eq!(handshake.receive(b"GET / HTTP/1.1\r\nA \r\n\r\n"), Err(E::InvalidHeaderName));
+}
+
+/// 6455-8.1-01: what must be text is ASCII here, so bytes that are not UTF-8 fail the handshake in every field that is
+/// interpreted.
+#[test]
+fn bytes_that_are_no_text_are_refused() {
+    let lines = "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: foo\r\n";
+    let request = with_lines(lines).into_bytes();
+    for at in 0..request.len() {
+        let mut mutated = request.clone();
+        mutated[at] = 0xFF;
+        assert!(receive(&mutated).is_err(), "{}", mutated.escape_ascii());
+    }
 }
 
 /// Empty lines before the request are skipped, and consumed.

@@ -1,5 +1,11 @@
 //! WebSocket URIs: RFC 6455 sections 3 and 11.1.
 #![cfg(feature = "handshake")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers fail the test that calls them"
+)]
 
 use sansocket::{Uri, UriError};
 
