@@ -43,6 +43,7 @@ impl Headers {
         // RFC 6455 section 4.1: "all header field names in both HTTP requests and HTTP responses are case-insensitive."
         self.fields
             .iter()
+            .filter(|field| field.name.len() == name.len())
             .filter(|field| self.bytes(&field.name).eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| self.bytes(&field.value))
     }
