@@ -43,6 +43,7 @@ impl Headers {
         // RFC 6455 section 4.1: "all header field names in both HTTP requests and HTTP responses are case-insensitive."
         self.fields
             .iter()
+            .filter(|field| field.name.len() == name.len())
             .filter(|field| self.bytes(&field.name).eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| self.bytes(&field.value))
     }
@@ -101,7 +102,11 @@ impl Headers {
 
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.escape_ascii()))).finish()
+        let mut map = f.debug_map();
+        for (name, value) in self.iter() {
+            map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
+        }
+        map.finish()
     }
 }
 

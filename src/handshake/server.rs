@@ -65,11 +65,16 @@ impl ServerHandshake {
             return Ok(None);
         };
         let request = HttpRequest::new(head)?;
-        Ok(Some(if request.asks_for_websocket()? {
-            Received::WebSocket(Request::new(request)?)
+        // A client that sends these means to open a WebSocket connection, be it in a wrong way.
+        let upgrades = request.upgrades_to_websocket()?;
+        if upgrades
+            || request.headers.contains("Sec-WebSocket-Key")
+            || request.headers.contains("Sec-WebSocket-Version")
+        {
+            Request::new(request, upgrades).map(Received::WebSocket).map(Some)
         } else {
-            Received::Http(request)
-        }))
+            Ok(Some(Received::Http(request)))
+        }
     }
 }
 
@@ -168,7 +173,7 @@ impl Request {
     /// Checks RFC 6455 section 4.2.1: "If the server, while reading the handshake, finds that the client did not send a
     /// handshake that matches the description below [..] the server MUST stop processing the client's handshake and
     /// return an HTTP response with an appropriate error code".
-    fn new(http: HttpRequest) -> Result<Self, HandshakeError> {
+    fn new(http: HttpRequest, upgrades: bool) -> Result<Self, HandshakeError> {
         let headers = &http.headers;
 
         // "1. An HTTP/1.1 or higher GET request, including a "Request-URI" [..] that should be interpreted as a
@@ -186,7 +191,7 @@ impl Request {
         // "2. A |Host| header field": checked for every HTTP/1.1 request.
 
         // "3. An |Upgrade| header field containing the value "websocket", treated as an ASCII case-insensitive value."
-        if !http.upgrades_to_websocket()? {
+        if !upgrades {
             return Err(HandshakeError::MissingUpgrade);
         }
 
@@ -354,13 +359,7 @@ impl HttpRequest {
         Ok(Self { line, target, headers, consumed })
     }
 
-    /// Whether the client means to open a WebSocket connection, be it in a wrong way.
-    fn asks_for_websocket(&self) -> Result<bool, HandshakeError> {
-        Ok(self.upgrades_to_websocket()?
-            || self.headers.contains("Sec-WebSocket-Key")
-            || self.headers.contains("Sec-WebSocket-Version"))
-    }
-
+    /// Whether `Upgrade` lists `websocket`.
     fn upgrades_to_websocket(&self) -> Result<bool, HandshakeError> {
         let mut found = false;
         for protocol in elements(self.headers.get_all("Upgrade")) {
