@@ -139,7 +139,9 @@ impl Sender {
     /// that for the next Ping; [`answer_held`](Self::answer_held) sends it.
     pub fn answer(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> bool {
         match *event {
-            Event::Ping(payload) if out.len() < self.write_buffer_size => {
+            Event::Ping(payload) if out.len() <= self.write_buffer_size => {
+                // It stands for a held one too: no Pong for an older Ping may follow it.
+                self.held_pong = None;
                 self.append_control(Opcode::Pong, payload, out);
                 true
             }
@@ -168,7 +170,7 @@ impl Sender {
     /// Sends the Pong that [`answer`](Self::answer) held back, if `out` has room now: to be called
     /// once `out` has been written. Returns whether it appended anything.
     pub fn answer_held(&mut self, out: &mut Vec<u8>) -> bool {
-        if out.len() >= self.write_buffer_size {
+        if out.len() > self.write_buffer_size {
             return false;
         }
         match self.held_pong.take() {
