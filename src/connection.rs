@@ -454,6 +454,11 @@ impl Sending {
         self.sender.state()
     }
 
+    /// How long the closing handshake may take, from [`Config::close_timeout`].
+    pub fn close_timeout(&self) -> Duration {
+        self.close_timeout
+    }
+
     /// A Close frame was sent: who was the first to send one stands.
     fn close_sent(&mut self, initiator: Initiator, now: Instant) {
         self.initiator.get_or_insert(initiator);

@@ -156,6 +156,8 @@ pub enum TimedOut {
     /// The peer did not complete the closing handshake within
     /// [`Config::close_timeout`](crate::Config::close_timeout).
     ClosingHandshake,
+    /// The opening handshake, from resolving the host's name to the peer's answer, took too long.
+    OpeningHandshake,
     /// The peer was silent, and did not answer a Ping, for as long as
     /// [`Config::keepalive`](crate::Config::keepalive) allows.
     Keepalive,
@@ -169,6 +171,7 @@ impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ClosingHandshake => "the peer did not complete the closing handshake in time",
+            Self::OpeningHandshake => "the opening handshake was not completed in time",
             Self::Keepalive => "the peer sent nothing and did not answer a Ping in time",
             Self::Write => "the peer did not read what was sent to it in time",
         })
@@ -177,3 +180,100 @@ impl fmt::Display for TimedOut {
 
 #[cfg(feature = "std")]
 impl core::error::Error for TimedOut {}
+
+/// Why a call of an adapter failed.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Error {
+    /// The URI is not a WebSocket URI.
+    Uri(crate::UriError),
+    /// The transport could not be opened: name resolution, TCP, or TLS.
+    Connect(std::io::Error),
+    /// The opening handshake failed, or was refused.
+    Handshake(crate::handshake::HandshakeError),
+    /// What the caller asked to put into the opening handshake may not stand there.
+    Build(crate::handshake::BuildError),
+    /// The peer broke the protocol, and was told so.
+    Protocol(ProtocolError),
+    /// What the caller asked for may not be sent; the connection goes on.
+    Send(SendError),
+    /// A deadline passed: the connection is over.
+    TimedOut(TimedOut),
+    /// The transport ended without the closing handshake: what every network does now and then. The
+    /// close code is 1006.
+    ConnectionLost(std::io::Error),
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri(error) => error.fmt(f),
+            Self::Connect(error) => write!(f, "cannot connect: {error}"),
+            Self::Handshake(error) => error.fmt(f),
+            Self::Build(error) => error.fmt(f),
+            Self::Protocol(error) => error.fmt(f),
+            Self::Send(error) => error.fmt(f),
+            Self::TimedOut(error) => error.fmt(f),
+            Self::ConnectionLost(error) => write!(f, "the connection was lost: {error}"),
+        }
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Uri(error) => Some(error),
+            Self::Connect(error) | Self::ConnectionLost(error) => Some(error),
+            Self::Handshake(error) => Some(error),
+            Self::Build(error) => Some(error),
+            Self::Protocol(error) => Some(error),
+            Self::Send(error) => Some(error),
+            Self::TimedOut(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<ProtocolError> for Error {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<TimedOut> for Error {
+    fn from(error: TimedOut) -> Self {
+        Self::TimedOut(error)
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<crate::UriError> for Error {
+    fn from(error: crate::UriError) -> Self {
+        Self::Uri(error)
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<crate::handshake::HandshakeError> for Error {
+    fn from(error: crate::handshake::HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<crate::handshake::BuildError> for Error {
+    fn from(error: crate::handshake::BuildError) -> Self {
+        Self::Build(error)
+    }
+}

@@ -1,0 +1,331 @@
+//! What the blocking and the tokio adapter share: the two halves of a connection with their buffers.
+//!
+//! [`Inbound`] turns bytes that were read into messages, and [`Outbound`] messages into bytes to be
+//! written. Neither reads, writes or waits: that is all that is left for an adapter to do.
+
+mod read_buffer;
+mod write_queue;
+
+use std::io;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+pub(crate) use self::read_buffer::ReadBuffer;
+pub(crate) use self::write_queue::{MAX_SLICES, WriteQueue};
+use crate::config::Config;
+use crate::connection::{Closed, Connection, Receiving, Sending};
+use crate::error::{Error, ProtocolError, SendError, TimedOut};
+use crate::frame::{CloseFrame, MaskingKey};
+use crate::message::{Assembler, Event, Message, MessageKind};
+use crate::role::Role;
+use crate::sender::{self, SendState};
+
+/// A message, or a control frame that carries application data.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Incoming {
+    /// A whole message.
+    Message(Message),
+    /// A Ping's application data; the Pong is sent without the caller's help.
+    Ping(Bytes),
+    /// A Pong's application data.
+    Pong(Bytes),
+}
+
+/// Part of a message: a fragment's payload, as far as it has arrived.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Part {
+    /// Whether the message is text or binary.
+    pub kind: MessageKind,
+    /// The message begins with this part.
+    pub first: bool,
+    /// The message ends with this part, which may be empty.
+    pub last: bool,
+    /// The payload. A part of a text message may begin or end inside a code point, but the text up to
+    /// here has been validated.
+    pub payload: Bytes,
+}
+
+/// What an adapter's caller asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Want {
+    Messages,
+    MessagesAndPings,
+    Parts,
+}
+
+/// What [`Inbound::advance`] came to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Incoming(Incoming),
+    Part(Part),
+    /// All that was read has been looked at: read more.
+    NeedInput,
+    /// A Close frame was received, or an error found: nothing more will be.
+    End(Option<ProtocolError>),
+}
+
+/// The way from the receiving to the sending half: a reference, or a lock, taken only when a control
+/// frame or an error makes it necessary.
+pub(crate) trait Link {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
+}
+
+/// Makes the two halves of a new connection. `input` holds what was read behind the opening handshake.
+pub(crate) fn halves(role: Role, config: &Config, input: &[u8], now: Instant) -> (Inbound, Outbound) {
+    let connection = match role {
+        Role::Client => Connection::client(config, random, now),
+        Role::Server => Connection::server(config, now),
+    };
+    let (receiving, sending) = connection.into_parts();
+    let inbound = Inbound {
+        receiving,
+        input: ReadBuffer::new(input),
+        assembler: Assembler::default(),
+        assembling: None,
+        parts_taken: false,
+        answered: false,
+    };
+    let outbound = Outbound {
+        sending,
+        queue: WriteQueue::default(),
+        write_buffer_size: config.write_buffer_size,
+        dead: false,
+    };
+    (inbound, outbound)
+}
+
+/// Fills `bytes` from a CSPRNG that the operating system seeds.
+pub(crate) fn random(bytes: &mut [u8]) {
+    use rand::Rng;
+    rand::rng().fill_bytes(bytes);
+}
+
+/// The receiving half with its buffers.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    pub(crate) receiving: Receiving,
+    pub(crate) input: ReadBuffer,
+    assembler: Assembler,
+    /// The kind of the message that `assembler` holds fragments of.
+    assembling: Option<MessageKind>,
+    /// Parts of the message in progress were handed out.
+    parts_taken: bool,
+    /// An answer was queued since this was last taken: it is to be sent "as soon as is practical".
+    pub(crate) answered: bool,
+}
+
+impl Inbound {
+    /// Looks at what was read until there is something to hand out. Pongs and Close frames that are
+    /// due are in the outbound queue then.
+    pub(crate) fn advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Step {
+        if want == Want::Parts
+            && let Some(kind) = self.assembling.take()
+        {
+            // Fragments that were joined before the caller asked for parts.
+            let joined = self.assembler.take();
+            return Step::Part(self.part(kind, joined, false));
+        }
+        loop {
+            // A message of which parts were handed out is not assembled: what is left of it is skipped.
+            let in_parts = want == Want::Parts || self.parts_taken;
+            let input = self.input.unread_mut();
+            let result = match in_parts {
+                true => self.receiving.receive_part(input, now),
+                false => self.receiving.receive(input, now),
+            };
+            let received = match result {
+                Ok(Some(received)) => received,
+                Ok(None) => return Step::NeedInput,
+                Err(error) => {
+                    link.outbound(|outbound| outbound.fail(error, now));
+                    return Step::End(Some(error));
+                }
+            };
+            match received.event(self.input.unread()) {
+                Some(Event::Data(fragment)) => {
+                    let (kind, last) = (fragment.kind, fragment.last);
+                    let payload = self.input.take(received.consumed(), received.payload());
+                    if want == Want::Parts {
+                        return Step::Part(self.part(kind, payload, last));
+                    } else if self.parts_taken {
+                        self.parts_taken = !last;
+                        continue;
+                    }
+                    match self.assembler.push(kind, payload, last) {
+                        Ok(Some(message)) => {
+                            self.assembling = None;
+                            return Step::Incoming(Incoming::Message(message));
+                        }
+                        Ok(None) => self.assembling = Some(kind),
+                        Err(error) => {
+                            link.outbound(|outbound| outbound.fail(error, now));
+                            return Step::End(Some(error));
+                        }
+                    }
+                }
+                Some(event @ Event::Ping(_)) => {
+                    link.outbound(|outbound| outbound.answer(&event, now));
+                    self.answered = true;
+                    let payload = self.input.take(received.consumed(), received.payload());
+                    if want == Want::MessagesAndPings {
+                        return Step::Incoming(Incoming::Ping(payload));
+                    }
+                }
+                Some(Event::Pong(_)) => {
+                    let payload = self.input.take(received.consumed(), received.payload());
+                    if want == Want::MessagesAndPings {
+                        return Step::Incoming(Incoming::Pong(payload));
+                    }
+                }
+                Some(event @ Event::Close(_)) => {
+                    link.outbound(|outbound| outbound.answer(&event, now));
+                    self.input.clear();
+                    return Step::End(None);
+                }
+                None => self.input.clear(),
+            }
+        }
+    }
+
+    /// The transport ended.
+    pub(crate) fn end(&mut self, outbound: &Outbound) -> Closed {
+        self.input.clear();
+        self.assembler = Assembler::default();
+        self.receiving.receive_eof(&outbound.sending)
+    }
+
+    /// Does what is due at `now`.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, outbound: &mut Outbound) -> Result<(), TimedOut> {
+        outbound.sending.handle_timeout(now)?;
+        let out = outbound.queue.buffer();
+        self.receiving.handle_timeout(now, &mut outbound.sending, out)
+    }
+
+    fn part(&mut self, kind: MessageKind, payload: Bytes, last: bool) -> Part {
+        let first = !self.parts_taken;
+        self.parts_taken = !last;
+        Part { kind, first, last, payload }
+    }
+}
+
+/// The sending half with its queue.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    pub(crate) sending: Sending,
+    pub(crate) queue: WriteQueue,
+    write_buffer_size: usize,
+    /// The transport takes nothing more, or the connection has ended.
+    dead: bool,
+}
+
+impl Outbound {
+    /// Queues something to be sent, unless the connection has ended.
+    pub(crate) fn queue(&mut self, f: impl FnOnce(&mut Self) -> Result<(), SendError>) -> Result<(), Error> {
+        if self.dead && self.sending.state() == SendState::Open {
+            return Err(Error::ConnectionLost(ended()));
+        }
+        Ok(f(self)?)
+    }
+
+    /// Nothing more will be written.
+    pub(crate) fn die(&mut self) {
+        self.dead = true;
+        self.queue.clear();
+    }
+
+    /// Whether nothing more will be written.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// Whether so much is queued that a sender has to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= self.write_buffer_size
+    }
+
+    pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {
+        let kind = message.kind();
+        let payload = message.into_payload();
+        let header = self.sending.sender().message_header(kind, payload.len())?;
+        self.queue_frame(&header, payload);
+        Ok(())
+    }
+
+    pub(crate) fn send_part(
+        &mut self,
+        kind: MessageKind,
+        payload: Bytes,
+        last: bool,
+    ) -> Result<(), SendError> {
+        let header = self.sending.sender().fragment_header(kind, &payload, last)?;
+        self.queue_frame(&header, payload);
+        Ok(())
+    }
+
+    pub(crate) fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.sending.sender().ping(payload, self.queue.buffer())
+    }
+
+    pub(crate) fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.sending.sender().pong(payload, self.queue.buffer())
+    }
+
+    /// Starts the closing handshake; nothing if a Close frame was sent already.
+    pub(crate) fn close(&mut self, close: Option<CloseFrame<'_>>, now: Instant) -> Result<(), SendError> {
+        match self.sending.close(close, now, self.queue.buffer()) {
+            Err(SendError::Closing) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Queues the Pong that was held back while the queue was full, if there is one.
+    pub(crate) fn answer_held(&mut self) -> bool {
+        self.sending.answer_held(self.queue.buffer())
+    }
+
+    fn answer(&mut self, event: &Event<'_>, now: Instant) {
+        self.sending.answer(event, now, self.queue.buffer());
+    }
+
+    fn fail(&mut self, error: ProtocolError, now: Instant) {
+        self.sending.fail(error, now, self.queue.buffer());
+    }
+
+    /// Copies a small payload behind its header; queues a large one where it lies.
+    fn queue_frame(&mut self, header: &crate::frame::FrameHeader, payload: Bytes) {
+        if payload.len() < COPY_BELOW {
+            return sender::append(header, &payload, self.queue.buffer());
+        }
+        let payload = match header.masking_key {
+            None => payload,
+            Some(key) => match masked_in_place(key, payload) {
+                Ok(masked) => masked,
+                // Somebody else holds the bytes: mask a copy.
+                Err(payload) => return sender::append(header, &payload, self.queue.buffer()),
+            },
+        };
+        self.queue.buffer().extend_from_slice(&header.encode());
+        self.queue.push_payload(payload);
+    }
+}
+
+/// Masks without a copy, if nobody else holds the bytes.
+fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {
+    let mut payload = payload.try_into_mut()?;
+    key.apply(&mut payload, 0);
+    Ok(payload.freeze())
+}
+
+/// A payload this long is written from where it lies: copying costs more than another slice to write.
+const COPY_BELOW: usize = 4096;
+
+/// How a connection that has ended is reported to those who ask later.
+pub(crate) fn ended() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended")
+}
+
+/// How a transport that ended too early is reported.
+pub(crate) fn unexpected_eof() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended it without a closing handshake")
+}

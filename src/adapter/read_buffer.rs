@@ -1,0 +1,109 @@
+//! The buffer that bytes are read into, parsed in, and handed out of.
+
+use core::cell::Cell;
+use core::ops::Range;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// Bytes that were read and not yet consumed. It grows with what arrives, never with what a header
+/// announces, and is given back while a connection waits.
+#[derive(Debug)]
+pub(crate) struct ReadBuffer {
+    /// Starts at the first byte not consumed. Shares its memory with the payloads handed out.
+    bytes: BytesMut,
+    /// How much room to offer the next read: what recent reads have filled.
+    room: usize,
+    /// The most memory that `bytes` had since it was last given back; 0 when it has none.
+    held: usize,
+}
+
+impl ReadBuffer {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self { bytes: BytesMut::from(bytes), room: MIN_ROOM, held: bytes.len() }
+    }
+
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// Consumes `consumed` bytes and hands out those in `payload` without a copy.
+    pub(crate) fn take(&mut self, consumed: usize, payload: Range<usize>) -> Bytes {
+        if payload.is_empty() {
+            self.bytes.advance(consumed.min(self.bytes.len()));
+            return Bytes::new();
+        }
+        let mut taken = self.bytes.split_to(consumed.min(self.bytes.len()));
+        taken.truncate(payload.end);
+        taken.advance(payload.start.min(taken.len()));
+        taken.freeze()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Where to append what is read next; `missing` bytes complete the frame at the front.
+    pub(crate) fn room(&mut self, missing: u64) -> &mut BytesMut {
+        if self.held == 0 {
+            self.bytes = SPARE.take();
+        }
+        // For a large frame at most as much again as has arrived: it doubles, and ends exactly.
+        let most = self.bytes.len().max(MAX_ROOM);
+        let room = usize::try_from(missing).map_or(most, |missing| missing.min(most)).max(self.room);
+        if self.bytes.capacity() - self.bytes.len() < room {
+            self.bytes.reserve(room);
+        }
+        self.held = self.held.max(self.bytes.capacity());
+        &mut self.bytes
+    }
+
+    /// Reads once from a blocking stream.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn fill(&mut self, io: &mut impl std::io::Read, missing: u64) -> std::io::Result<usize> {
+        let bytes = self.room(missing);
+        let (start, end) = (bytes.len(), bytes.capacity().min(bytes.len() + MAX_ROOM));
+        // `Read` takes initialised bytes only.
+        bytes.resize(end, 0);
+        let result = io.read(&mut bytes[start..]);
+        bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
+        if let Ok(len) = result {
+            self.on_read(len);
+        }
+        result
+    }
+
+    /// Tells how many bytes a read has appended to [`room`](Self::room).
+    pub(crate) fn on_read(&mut self, len: usize) {
+        if len >= self.room {
+            self.room = (self.room * 2).min(MAX_ROOM);
+        } else if len < self.room / 4 {
+            self.room = (self.room / 2).max(MIN_ROOM);
+        }
+    }
+
+    /// Gives the memory back while there is nothing in it, so that a connection that waits holds none:
+    /// the thread keeps one buffer for whichever connection reads next.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn release(&mut self) {
+        if self.bytes.is_empty() && self.held > 0 {
+            let bytes = core::mem::take(&mut self.bytes);
+            if self.held <= 2 * MAX_ROOM {
+                SPARE.set(bytes);
+            }
+            self.held = 0;
+        }
+    }
+}
+
+std::thread_local! {
+    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
+}
+
+/// Room for the messages of a quiet connection.
+const MIN_ROOM: usize = 4 << 10;
+/// Beyond this, a read's system call costs little per byte.
+const MAX_ROOM: usize = 64 << 10;

@@ -1,0 +1,131 @@
+//! Accepting connections: the server's opening handshake, in two steps.
+
+use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
+use core::time::Duration;
+
+use super::connect::Deadline;
+use super::transport::Transport;
+use super::web_socket::WebSocket;
+use crate::error::Error;
+use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
+use crate::role::Role;
+use crate::server::{PendingRequest, Server, refuse};
+
+/// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
+pub fn accept<S: Transport>(io: S) -> Result<Pending<S>, Error> {
+    accept_with(io, &Server::default())
+}
+
+/// Reads a client's request from a stream. It is then for the caller to look at the request, and to
+/// [`accept`](Pending::accept) or [`reject`](Pending::reject) it.
+///
+/// A request that is malformed, or asks for a WebSocket in a way that RFC 6455 does not allow, is
+/// answered with the fitting status, and returned as an error. A well-formed request that does not ask
+/// for a WebSocket is the caller's to answer: [`PendingRequest::is_websocket`] tells.
+///
+/// On a `TcpStream`, set `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
+pub fn accept_with<S: Transport>(mut io: S, server: &Server) -> Result<Pending<S>, Error> {
+    let mut input = Vec::new();
+    let deadline = Deadline::after(server.handshake_timeout);
+    match receive(&mut io, &mut input, &server.limits, deadline) {
+        Ok(received) => Ok(Pending { io, request: PendingRequest::new(received, input, server) }),
+        Err(error) => {
+            let mut out = Vec::new();
+            refuse(&error, &mut out);
+            // The client is told if it will listen; what is wrong is the request.
+            let _ = reply(io, &out);
+            Err(error)
+        }
+    }
+}
+
+/// A request that was read and is not yet answered, and its stream. Dropping it closes the transport.
+#[derive(Debug)]
+pub struct Pending<S> {
+    io: S,
+    request: PendingRequest,
+}
+
+impl<S> Deref for Pending<S> {
+    type Target = PendingRequest;
+
+    fn deref(&self) -> &PendingRequest {
+        &self.request
+    }
+}
+
+impl<S> DerefMut for Pending<S> {
+    fn deref_mut(&mut self) -> &mut PendingRequest {
+        &mut self.request
+    }
+}
+
+impl<S: Transport> Pending<S> {
+    /// Accepts the connection: sends the response that completes the opening handshake.
+    ///
+    /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.
+    pub fn accept(mut self) -> Result<WebSocket<S>, Error> {
+        let mut out = Vec::new();
+        let accepted = match self.request.accept(&mut out) {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                let _ = reply(self.io, &out);
+                return Err(error);
+            }
+        };
+        Deadline::after(self.request.server.handshake_timeout).write_all(&mut self.io, &out)?;
+        let Self { io, request } = self;
+        let ws = WebSocket::from_upgraded(io, Role::Server, request.read_ahead(), &request.server.config)
+            .map_err(Error::ConnectionLost)?;
+        Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
+    }
+
+    /// Rejects the connection with an HTTP status and a text that says why.
+    pub fn reject(self, status: u16, text: &str) -> Result<(), Error> {
+        self.respond(&Reply::new(status)?.text(text))
+    }
+
+    /// Answers the request with an HTTP response that does not open a WebSocket, and closes the
+    /// transport.
+    pub fn respond(self, response: &Reply) -> Result<(), Error> {
+        let mut out = Vec::new();
+        self.request().reply(response, &mut out);
+        reply(self.io, &out)
+    }
+}
+
+/// Reads until the request's head is complete.
+fn receive(
+    io: &mut impl Transport,
+    input: &mut Vec<u8>,
+    limits: &Limits,
+    deadline: Deadline,
+) -> Result<Received, Error> {
+    let mut handshake = ServerHandshake::new(limits.clone());
+    loop {
+        if deadline.read(io, input)? == 0 {
+            return Err(HandshakeError::Incomplete.into());
+        }
+        if let Some(received) = handshake.receive(input)? {
+            return Ok(received);
+        }
+    }
+}
+
+/// Writes a last response, and closes the transport so that the client gets all of it: closing with
+/// bytes unread would make TCP discard what is on its way.
+fn reply(mut io: impl Transport, out: &[u8]) -> Result<(), Error> {
+    let deadline = Deadline::after(LINGER);
+    deadline.write_all(&mut io, out)?;
+    io.shutdown_write().map_err(Error::ConnectionLost)?;
+    let mut discarded = Vec::new();
+    // It has time enough to read a page.
+    while let Ok(1..) = deadline.read(&mut io, &mut discarded) {
+        discarded.clear();
+    }
+    Ok(())
+}
+
+/// How long a client that was answered may take to close.
+const LINGER: Duration = Duration::from_secs(2);

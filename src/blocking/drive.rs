@@ -1,0 +1,246 @@
+//! What both the whole `WebSocket` and its halves do: move bytes, wait no longer than a deadline, end.
+
+use core::time::Duration;
+use std::io::{self, IoSlice, Read, Write};
+use std::time::Instant;
+
+use super::transport::Transport;
+use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, WriteQueue, unexpected_eof};
+use crate::connection::Closed;
+use crate::error::{Error, TimedOut};
+
+/// The receiving half's state.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) inbound: Inbound,
+    /// The time of the last read: one look at the clock for all the messages it brought.
+    now: Instant,
+    timeout: ReadTimeout,
+    /// Set once nothing more will be received.
+    end: Option<End>,
+    pub(super) closed: Option<Closed>,
+}
+
+/// How the receiving half reaches the rest: it is ours alone, or shared with another thread.
+pub(super) trait Port {
+    type Stream: Transport;
+
+    /// The stream to read from.
+    fn stream(&mut self) -> &mut Self::Stream;
+
+    /// The sending half's state.
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
+
+    /// Writes what is queued, unless another thread is about to.
+    fn flush(&mut self) -> Result<(), Error>;
+
+    /// How long to wait for input before looking again at deadlines that another thread may have set.
+    fn longest_wait(&mut self) -> Option<Duration>;
+}
+
+impl Reading {
+    pub(super) fn new(inbound: Inbound) -> Self {
+        Self { inbound, now: Instant::now(), timeout: ReadTimeout(None), end: None, closed: None }
+    }
+
+    /// The next thing that `want` asks for. `None`: the connection has ended, and its error, if it had
+    /// one, was returned before.
+    pub(super) fn next(&mut self, mut port: impl Port, want: Want) -> Result<Option<Step>, Error> {
+        while self.end.is_none() {
+            match self.inbound.advance(want, self.now, &mut Linked(&mut port)) {
+                Step::NeedInput => {
+                    if let Err(error) = self.input(&mut port) {
+                        self.end = Some(End { error: Some(error), phase: Phase::Over });
+                    }
+                }
+                Step::End(error) => {
+                    self.end = Some(End { error: error.map(Error::Protocol), phase: Phase::Flush });
+                }
+                step => {
+                    if core::mem::take(&mut self.inbound.answered) {
+                        // Whether it could be written or not, the message comes first.
+                        let _ = port.flush();
+                    }
+                    return Ok(Some(step));
+                }
+            }
+        }
+        self.end(&mut port);
+        match self.end.as_mut().and_then(|end| end.error.take()) {
+            Some(error) => Err(error),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes what is queued, and waits until bytes were read. Fails when the transport or the peer's
+    /// patience has ended.
+    fn input(&mut self, port: &mut impl Port) -> Result<(), Error> {
+        loop {
+            // A transport that takes no more may still have something to read.
+            let _ = port.flush();
+            self.inbound.answered = false;
+            let missing = self.inbound.receiving.missing();
+            if self.arm(port)? {
+                match self.inbound.input.fill(port.stream(), missing) {
+                    Ok(0) => return Err(Error::ConnectionLost(unexpected_eof())),
+                    Ok(_) => {
+                        self.now = Instant::now();
+                        return Ok(());
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) if is_timeout(&error) => {}
+                    Err(error) => return Err(Error::ConnectionLost(error)),
+                }
+            }
+            self.now = Instant::now();
+            port.outbound(|outbound| self.inbound.handle_timeout(self.now, outbound))?;
+        }
+    }
+
+    /// Makes the next read wait no longer than the next deadline. False when that has passed.
+    fn arm(&mut self, port: &mut impl Port) -> Result<bool, Error> {
+        let receiving = self.inbound.receiving.poll_timeout();
+        let sending = port.outbound(|outbound| outbound.sending.poll_timeout());
+        let left = match [receiving, sending].into_iter().flatten().min() {
+            Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
+                Some(left) if !left.is_zero() => Some(left),
+                _ => return Ok(false),
+            },
+            None => None,
+        };
+        let wait = [left, port.longest_wait()].into_iter().flatten().min();
+        self.timeout.set(port.stream(), wait).map_err(Error::ConnectionLost)?;
+        Ok(true)
+    }
+
+    /// Ends the connection: what is queued is written, a server closes the transport, and both wait
+    /// for the peer to close it. "An endpoint SHOULD use a method that cleanly closes the TCP
+    /// connection, [...] discarding any trailing bytes that may have been received" (section 7.1.1).
+    fn end(&mut self, port: &mut impl Port) {
+        while let Some(End { phase, .. }) = &self.end {
+            let next = match phase {
+                Phase::Flush => match port.flush() {
+                    Ok(()) => {
+                        let receiving = &self.inbound.receiving;
+                        match port.outbound(|outbound| receiving.should_close_transport(&outbound.sending)) {
+                            true => Phase::Shutdown,
+                            false => Phase::Drain,
+                        }
+                    }
+                    Err(_) => Phase::Over,
+                },
+                Phase::Shutdown => match port.stream().shutdown_write() {
+                    Ok(()) => Phase::Drain,
+                    Err(_) => Phase::Over,
+                },
+                Phase::Drain => self.drain(port),
+                Phase::Over => {
+                    self.closed = Some(port.outbound(|outbound| {
+                        outbound.die();
+                        self.inbound.end(outbound)
+                    }));
+                    Phase::Done
+                }
+                Phase::Done => break,
+            };
+            if let Some(end) = &mut self.end {
+                end.phase = next;
+            }
+        }
+    }
+
+    /// Discards input until the peer closes the transport or has had time enough.
+    fn drain(&mut self, port: &mut impl Port) -> Phase {
+        match self.arm(port) {
+            Ok(true) => match port.stream().read(&mut [0; 1024]) {
+                Ok(1..) => Phase::Drain,
+                Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {
+                    Phase::Drain
+                }
+                Ok(0) | Err(_) => Phase::Over,
+            },
+            Ok(false) | Err(_) => Phase::Over,
+        }
+    }
+}
+
+/// The connection is ending, or has ended.
+#[derive(Debug)]
+struct End {
+    /// To be returned once.
+    error: Option<Error>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// Our Close frame is to be written.
+    Flush,
+    /// The transport is to be closed for writing.
+    Shutdown,
+    /// The peer is to close the transport; what it sends before is discarded.
+    Drain,
+    /// Nothing is left to do.
+    Over,
+    /// How the connection closed was recorded.
+    Done,
+}
+
+/// Writes the whole queue; what is left of it after an error cannot be sent any more.
+pub(super) fn write_all(io: &mut impl Write, queue: &mut WriteQueue) -> Result<(), Error> {
+    while !queue.is_empty() {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let written = match queue.slices(&mut slices) {
+            [single] => io.write(single),
+            slices => io.write_vectored(slices),
+        };
+        match written {
+            Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
+            Ok(len) => queue.advance(len),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => return Err(TimedOut::Write.into()),
+            Err(error) => return Err(Error::ConnectionLost(error)),
+        }
+    }
+    io.flush().map_err(Error::ConnectionLost)
+}
+
+/// Whether a read or write gave up because of a timeout: which of the two kinds is the platform's choice.
+pub(super) fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// The read timeout that the stream has: `None` when that is not known.
+#[derive(Debug)]
+pub(super) struct ReadTimeout(Option<Option<Duration>>);
+
+impl ReadTimeout {
+    /// Makes reads wait about this long. Setting a timeout is a system call, so a timeout that is set
+    /// already will do if it is not much longer, or shorter by half: waking early does no harm.
+    fn set(&mut self, io: &mut impl Transport, wait: Option<Duration>) -> io::Result<()> {
+        let near_enough = match (self.0, wait) {
+            (Some(Some(set)), Some(wait)) => set >= wait / 2 && set <= wait + wait / 8,
+            (Some(set), wait) => set == wait,
+            (None, _) => false,
+        };
+        if !near_enough {
+            io.set_read_timeout(wait.map(non_zero))?;
+            self.0 = Some(wait);
+        }
+        Ok(())
+    }
+}
+
+/// A timeout that streams accept: zero is an error to them.
+pub(super) fn non_zero(timeout: Duration) -> Duration {
+    timeout.max(Duration::from_millis(1))
+}
+
+/// The core's way to the sending half.
+struct Linked<'a, P>(&'a mut P);
+
+impl<P: Port> Link for Linked<'_, P> {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        self.0.outbound(f)
+    }
+}

@@ -1,0 +1,237 @@
+//! A whole WebSocket: both directions in one thread.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::time::Duration;
+use std::io;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::drive::{self, Port, Reading, non_zero};
+use super::split::{self, WebSocketReceiver, WebSocketSender};
+use super::transport::{Transport, TryClone};
+use super::writer::MessageWriter;
+use crate::adapter::{self, Incoming, Outbound, Part, Step, Want, ended};
+use crate::config::Config;
+use crate::connection::Closed;
+use crate::error::Error;
+use crate::frame::{CloseCode, CloseFrame};
+use crate::handshake::Response;
+use crate::message::{Message, MessageKind};
+use crate::role::Role;
+
+/// A WebSocket connection over a stream.
+///
+/// Pings and Close frames of the peer are answered by [`recv`](Self::recv). When the WebSocket is
+/// dropped the transport is closed as it stands: [`close`](Self::close) it first, so that the peer can
+/// tell the end from an accident.
+#[derive(Debug)]
+pub struct WebSocket<S> {
+    reading: Reading,
+    whole: Whole<S>,
+    subprotocol: Option<Box<str>>,
+    response: Option<Box<Response>>,
+}
+
+impl<S> WebSocket<S> {
+    /// The subprotocol in use.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// The server's response to the opening handshake, on a client.
+    pub fn response(&self) -> Option<&Response> {
+        self.response.as_deref()
+    }
+
+    /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
+    /// the connection.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.reading.closed.as_ref()
+    }
+
+    /// The stream below. Reading from it or writing to it would corrupt the connection.
+    pub fn get_ref(&self) -> &S {
+        &self.whole.io
+    }
+
+    pub(super) fn opened(mut self, subprotocol: Option<String>, response: Option<Response>) -> Self {
+        self.subprotocol = subprotocol.map(String::into_boxed_str);
+        self.response = response.map(Box::new);
+        self
+    }
+}
+
+impl<S: Transport> WebSocket<S> {
+    /// A WebSocket over a stream whose opening handshake was done elsewhere. `read_ahead` holds the
+    /// bytes that were read behind it. Fails when the stream's timeouts cannot be set.
+    pub fn from_upgraded(mut io: S, role: Role, read_ahead: &[u8], config: &Config) -> io::Result<Self> {
+        io.set_write_timeout(Some(non_zero(config.write_timeout)))?;
+        let (inbound, outbound) = adapter::halves(role, config, read_ahead, Instant::now());
+        Ok(Self {
+            reading: Reading::new(inbound),
+            whole: Whole { io, outbound },
+            subprotocol: None,
+            response: None,
+        })
+    }
+
+    /// The next message. `None`: the connection was closed by the closing handshake; see
+    /// [`closed`](Self::closed).
+    ///
+    /// Before it waits, everything that was queued is written. An error ends the connection: it is
+    /// returned once, after all messages that were received before it, and then `None`.
+    pub fn recv(&mut self) -> Result<Option<Message>, Error> {
+        self.step(Want::Messages).map(|step| match step {
+            Some(Step::Incoming(Incoming::Message(message))) => Some(message),
+            _ => None,
+        })
+    }
+
+    /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
+    pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
+        self.step(Want::MessagesAndPings).map(|step| match step {
+            Some(Step::Incoming(incoming)) => Some(incoming),
+            _ => None,
+        })
+    }
+
+    /// The next part of a message, as it arrives: a message of any size is received in constant memory.
+    ///
+    /// If [`recv`](Self::recv) is called before the last part of a message, the rest of it is skipped.
+    pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
+        self.step(Want::Parts).map(|step| match step {
+            Some(Step::Part(part)) => Some(part),
+            _ => None,
+        })
+    }
+
+    /// Sends a message. When it returns, the message was handed to the transport.
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.feed(message)?;
+        self.flush()
+    }
+
+    /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
+    /// waits. Writes what is queued when that is [`Config::write_buffer_size`] bytes.
+    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.whole.make_room()?;
+        self.whole.outbound.queue(|outbound| outbound.send(message.into()))
+    }
+
+    /// Queues part of a message: the first part begins it, `last` ends it. Writes like
+    /// [`feed`](Self::feed).
+    ///
+    /// Each part is sent as a fragment. Between the parts of one message no other can be sent.
+    pub fn feed_part(
+        &mut self,
+        kind: MessageKind,
+        payload: impl Into<Bytes>,
+        last: bool,
+    ) -> Result<(), Error> {
+        self.whole.make_room()?;
+        self.whole.outbound.queue(|outbound| outbound.send_part(kind, payload.into(), last))
+    }
+
+    /// A writer that sends what is written to it as one message, in fragments.
+    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
+        MessageWriter::new(self, kind)
+    }
+
+    /// Writes everything that was queued.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.whole.flush()
+    }
+
+    /// Sends a Ping, with at most 125 bytes that the Pong will repeat;
+    /// [`recv_incoming`](Self::recv_incoming) returns it.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.whole.outbound.queue(|outbound| outbound.ping(payload))?;
+        self.flush()
+    }
+
+    /// Sends a Pong that no Ping asked for: a sign of life that is not answered.
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.whole.outbound.queue(|outbound| outbound.pong(payload))?;
+        self.flush()
+    }
+
+    /// Closes the connection: sends a Close frame, waits for the peer's and for the end of the
+    /// transport, no longer than [`Config::close_timeout`]. Messages that still arrive are discarded;
+    /// to receive them, use [`start_close`](Self::start_close), and then [`recv`](Self::recv) until it
+    /// returns `None`.
+    ///
+    /// Does nothing on a connection that was closed before. Fails when the peer does not complete the
+    /// closing handshake.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.start_close(Some(CloseFrame { code, reason }))?;
+        while self.recv_part()?.is_some() {}
+        Ok(())
+    }
+
+    /// Queues a Close frame, and returns at once. No message can be sent after it. Does nothing if a
+    /// Close frame was sent before.
+    pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
+        if self.closed().is_some() {
+            return Ok(());
+        }
+        self.whole.outbound.queue(|outbound| outbound.close(close, Instant::now()))
+    }
+
+    fn step(&mut self, want: Want) -> Result<Option<Step>, Error> {
+        self.reading.next(&mut self.whole, want)
+    }
+}
+
+impl<S: TryClone> WebSocket<S> {
+    /// Parts the WebSocket in two halves for two threads. Whichever half is used answers the peer's
+    /// Pings and Close frame. Fails when the stream cannot be cloned.
+    pub fn split(self) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
+        split::split(self.reading, self.whole.io, self.whole.outbound)
+    }
+}
+
+/// The stream and the sending half, in one hand.
+#[derive(Debug)]
+struct Whole<S> {
+    io: S,
+    outbound: Outbound,
+}
+
+impl<S: Transport> Whole<S> {
+    fn make_room(&mut self) -> Result<(), Error> {
+        if self.outbound.is_full() { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        if self.outbound.is_dead() {
+            return Err(Error::ConnectionLost(ended()));
+        }
+        while !self.outbound.queue.is_empty() {
+            drive::write_all(&mut self.io, &mut self.outbound.queue).inspect_err(|_| self.outbound.die())?;
+            self.outbound.answer_held();
+        }
+        Ok(())
+    }
+}
+
+impl<S: Transport> Port for &mut Whole<S> {
+    type Stream = S;
+
+    fn stream(&mut self) -> &mut S {
+        &mut self.io
+    }
+
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        f(&mut self.outbound)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        Whole::flush(self)
+    }
+
+    fn longest_wait(&mut self) -> Option<Duration> {
+        None
+    }
+}

@@ -1,0 +1,151 @@
+//! The HTTP response a server sends when it does not open a WebSocket connection.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::error::{BuildError, HandshakeError};
+use super::header::{ExtraHeaders, write_line};
+
+/// A complete HTTP response, after which the connection is to be closed: a refusal, or the answer to a request that does
+/// not ask for a WebSocket.
+///
+/// It always says `Connection: close` and has a `Content-Length`, so that no proxy in between takes what follows for a
+/// tunnel or for another response.
+///
+/// ```
+/// use sansocket::handshake::Reply;
+///
+/// let mut out = Vec::new();
+/// Reply::new(401)?.header("WWW-Authenticate", "Bearer")?.text("Please log in.\n").encode(&mut out);
+/// assert!(out.starts_with(b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n"));
+/// # Ok::<(), sansocket::handshake::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reply {
+    /// From 200 to 599.
+    status: u16,
+    headers: ExtraHeaders,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// A response with this status, no further headers and an empty body.
+    pub fn new(status: u16) -> Result<Self, BuildError> {
+        if (200..600).contains(&status) {
+            Ok(Self { status, headers: ExtraHeaders::default(), body: Vec::new() })
+        } else {
+            Err(BuildError::InvalidStatus(status))
+        }
+    }
+
+    /// Adds a header. `Connection`, `Content-Length` and `Transfer-Encoding` are not to be set.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+        self.headers
+            .add(name, value, |name| matches!(name, "connection" | "content-length" | "transfer-encoding"))?;
+        Ok(self)
+    }
+
+    /// Sets the body; its type is for [`header`](Self::header) to say.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sets the body to plain text, and the `Content-Type` to match unless there is one.
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        if !self.headers.contains("Content-Type") {
+            self.headers.push("Content-Type", "text/plain; charset=utf-8");
+        }
+        self.body(text.into())
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Appends the response to `out`. To answer a request that was parsed, [`HttpRequest::reply`] knows more.
+    ///
+    /// [`HttpRequest::reply`]: super::HttpRequest::reply
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_head(out);
+        if self.may_have_body() {
+            out.extend_from_slice(&self.body);
+        }
+    }
+
+    /// The same without the body, for a `HEAD` request.
+    pub(super) fn encode_head(&self, out: &mut Vec<u8>) {
+        let status = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
+        out.extend_from_slice(status.as_bytes());
+        // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        let connection = if self.headers.contains("Upgrade") { "close, Upgrade" } else { "close" };
+        write_line(out, "Connection", connection);
+        if self.may_have_body() {
+            write_line(out, "Content-Length", &format!("{}", self.body.len()));
+        }
+        self.headers.write(out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// RFC 9110 sections 15.3.5 and 15.4.5.
+    fn may_have_body(&self) -> bool {
+        !matches!(self.status, 204 | 304)
+    }
+}
+
+/// The refusal that goes with an error of the client's: status, the headers that must go with it, and a sentence.
+impl From<&HandshakeError> for Reply {
+    fn from(error: &HandshakeError) -> Self {
+        let status = error.status();
+        let mut headers = ExtraHeaders::default();
+        match status {
+            // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+            405 => headers.push("Allow", "GET"),
+            // RFC 9110 section 15.5.22: "The server MUST send an Upgrade header field in a 426 response".
+            426 => headers.push("Upgrade", "websocket"),
+            _ => {}
+        }
+        // 4.4: "If the server doesn't support the requested version, it MUST respond with a |Sec-WebSocket-Version|
+        // header field [..] containing all versions it is willing to use."
+        if status == 426 || matches!(error, HandshakeError::MissingVersion | HandshakeError::RepeatedVersion)
+        {
+            headers.push("Sec-WebSocket-Version", "13");
+        }
+        Self { status, headers, body: Vec::new() }.text(format!("Not a WebSocket connection: {error}.\n"))
+    }
+}
+
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        410 => "Gone",
+        414 => "URI Too Long",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        // RFC 9112 section 4: the phrase may be empty, and "A client SHOULD ignore the reason-phrase content".
+        _ => "",
+    }
+}

@@ -1,0 +1,142 @@
+//! How a server accepts connections, whichever adapter it uses: limits and timeouts, and the request
+//! that waits for an answer.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::config::Config;
+use crate::error::{Error, TimedOut};
+use crate::handshake::{Accept, Accepted, HandshakeError, HttpRequest, Limits, Received, Reply, Request};
+
+/// How a server treats the connections it accepts. The adapters' `accept` takes it.
+///
+/// ```
+/// use core::time::Duration;
+/// use sansocket::{Config, Server};
+///
+/// let server = Server::default()
+///     .config(Config::default().max_message_size(1 << 20))
+///     .handshake_timeout(Duration::from_secs(5));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub(crate) limits: Limits,
+    pub(crate) config: Config,
+    pub(crate) handshake_timeout: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            config: Config::default(),
+            // For the whole request, however it dribbles in: a browser sends it in one piece.
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Server {
+    /// Sets the connections' limits and timeouts.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the limits of the opening handshake.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long a client may take to send its request. 10 seconds by default.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+}
+
+/// A client's request that was read and is not yet answered: what the adapters' `Pending` has to look at
+/// and to prepare.
+#[derive(Debug)]
+pub struct PendingRequest {
+    received: Received,
+    /// What was read: the request's head, and the first frames of a client that did not wait.
+    input: Vec<u8>,
+    accept: Accept,
+    pub(crate) server: Server,
+}
+
+impl PendingRequest {
+    pub(crate) fn new(received: Received, input: Vec<u8>, server: &Server) -> Self {
+        Self { received, input, accept: Accept::new(), server: server.clone() }
+    }
+
+    /// Whether the request asks for a WebSocket. If not, it is the caller's to answer, with `respond`.
+    pub fn is_websocket(&self) -> bool {
+        self.websocket_request().is_some()
+    }
+
+    /// The request's head: target, host, origin, headers.
+    pub fn request(&self) -> &HttpRequest {
+        match &self.received {
+            Received::WebSocket(request) => request,
+            Received::Http(request) => request,
+        }
+    }
+
+    /// The request, if it asks for a WebSocket: it tells the offered subprotocols too.
+    pub fn websocket_request(&self) -> Option<&Request> {
+        match &self.received {
+            Received::WebSocket(request) => Some(request),
+            Received::Http(_) => None,
+        }
+    }
+
+    /// Chooses the first of the client's subprotocols that is among `supported`, if any is.
+    pub fn choose_subprotocol(&mut self, supported: &[&str]) {
+        let chosen = self.websocket_request().and_then(|request| request.choose_subprotocol(supported));
+        if let Some(chosen) = chosen.map(String::from) {
+            self.subprotocol(&chosen);
+        }
+    }
+
+    /// Chooses a subprotocol. If it is not one that the client offered, `accept` will fail.
+    pub fn subprotocol(&mut self, subprotocol: &str) {
+        self.accept = core::mem::take(&mut self.accept).subprotocol(subprotocol);
+    }
+
+    /// Adds a header to the response that accepts the connection.
+    pub fn header(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        self.accept = self.accept.clone().header(name, value)?;
+        Ok(())
+    }
+
+    /// Appends the response that accepts the connection, or the refusal of a request that cannot be
+    /// accepted.
+    pub(crate) fn accept(&self, out: &mut Vec<u8>) -> Result<Accepted, Error> {
+        match &self.received {
+            Received::WebSocket(request) => Ok(request.accept(&self.accept, out)?),
+            Received::Http(_) => {
+                let error = HandshakeError::MissingUpgrade;
+                Reply::from(&error).encode(out);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The bytes behind the request's head.
+    pub(crate) fn read_ahead(&self) -> &[u8] {
+        self.input.get(self.request().consumed()..).unwrap_or_default()
+    }
+}
+
+/// Appends the answer to a request that could not be read, if there is one to give.
+pub(crate) fn refuse(error: &Error, out: &mut Vec<u8>) {
+    match error {
+        Error::Handshake(error) => Reply::from(error).encode(out),
+        Error::TimedOut(TimedOut::OpeningHandshake) => Reply::from(&HandshakeError::TimedOut).encode(out),
+        _ => {}
+    }
+}

@@ -1,0 +1,54 @@
+//! WebSockets over tokio streams.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), sansocket::Error> {
+//! let mut ws = sansocket::tokio::connect("ws://127.0.0.1:9001/").await?;
+//! ws.send("hello").await?;
+//! while let Some(message) = ws.recv().await? {
+//!     println!("{message:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A server looks at the request first, and then accepts or rejects it:
+//!
+//! ```no_run
+//! # async fn run(tcp: tokio::net::TcpStream) -> Result<(), sansocket::Error> {
+//! let pending = sansocket::tokio::accept(tcp).await?;
+//! if pending.request().path() != "/chat" {
+//!     return pending.reject(404, "no such resource").await;
+//! }
+//! let mut ws = pending.accept().await?;
+//! while let Some(message) = ws.recv().await? {
+//!     ws.send(message).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Deadlines
+//!
+//! No task runs behind the caller's back. Keepalive Pings are sent, and deadlines noticed, while one of
+//! the calls that wait is being awaited; a connection is usually in [`WebSocket::recv`] most of the
+//! time. The runtime's timers must be enabled, unless all timeouts are out of use.
+//!
+//! # Cancel safety
+//!
+//! Every call can be dropped at any point, in `select!` for one: all progress is kept in the
+//! `WebSocket`, not in the future. What a dropped call has and has not done is told by its documentation.
+
+mod accept;
+mod connect;
+mod drive;
+mod split;
+mod stream;
+mod web_socket;
+
+pub use accept::{Pending, accept, accept_with};
+pub use connect::{ClientStream, connect, connect_over};
+pub use split::{WebSocketReceiver, WebSocketSender};
+pub use stream::MessageWriter;
+pub use web_socket::WebSocket;
+
+pub use crate::adapter::{Incoming, Part};
