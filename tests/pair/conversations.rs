@@ -72,10 +72,10 @@ fn both_talk_at_once() {
         pair.run_for(secs(1));
         assert_eq!(messages(&pair.server.events), from_client);
         assert_eq!(messages(&pair.client.events), from_server);
-        let pings = |events: &[Seen]| events.iter().filter(|event| matches!(event, Seen::Ping(_))).count();
-        let pongs = |events: &[Seen]| events.iter().filter(|event| matches!(event, Seen::Pong(_))).count();
-        assert_eq!(pings(&pair.server.events), pongs(&pair.client.events), "each Ping is answered");
-        assert_eq!(pings(&pair.client.events), pongs(&pair.server.events));
+        let asked = |events: &[Seen]| events.iter().filter(|event| matches!(event, Seen::Ping(_))).count();
+        let answered = |events: &[Seen]| events.iter().filter(|event| matches!(event, Seen::Pong(_))).count();
+        assert_eq!(asked(&pair.server.events), answered(&pair.client.events), "each Ping is answered");
+        assert_eq!(asked(&pair.client.events), answered(&pair.server.events));
     }
 }
 
