@@ -99,7 +99,7 @@ impl Connection {
     /// Compresses messages, and receives compressed ones, with the `agreed` parameters. What is received
     /// is inflated by an [`Assembler`](crate::Assembler) that was told the same.
     #[cfg(feature = "deflate")]
-    pub fn use_deflate(&mut self, deflate: &crate::Deflate, agreed: &crate::AgreedDeflate) {
+    pub fn use_deflate(&mut self, deflate: &crate::Deflate, agreed: crate::AgreedDeflate) {
         self.receiving.receiver.use_deflate();
         self.sending.sender.use_deflate(deflate, agreed);
     }

@@ -295,7 +295,7 @@ impl Assembler {
     /// Inflates compressed messages with the `agreed` parameters, to no more than
     /// [`Config::max_message_size`](crate::Config::max_message_size).
     #[cfg(feature = "deflate")]
-    pub fn use_deflate(&mut self, role: Role, config: &Config, agreed: &AgreedDeflate) {
+    pub fn use_deflate(&mut self, role: Role, config: &Config, agreed: AgreedDeflate) {
         self.inflater = Some(Box::new(Inflater::new(agreed, role, config.max_message_size)));
     }
 
@@ -358,8 +358,8 @@ impl Assembler {
     ) -> Result<(Bytes, bool), ProtocolError> {
         let inflater = self.inflater.as_mut().ok_or(ProtocolError::InvalidCompressedData)?;
         let mut part = Vec::new();
-        let inflated = inflater.inflate(kind, payload, last, room, &mut part)?;
-        payload.advance(inflated.consumed);
-        Ok((part.into(), inflated.done))
+        let progress = inflater.inflate(kind, payload, last, room, &mut part)?;
+        payload.advance(progress.consumed);
+        Ok((part.into(), progress.done))
     }
 }

@@ -80,7 +80,7 @@ impl Sender {
 
     /// Compresses messages as `deflate` says, with the `agreed` parameters, from the next message on.
     #[cfg(feature = "deflate")]
-    pub fn use_deflate(&mut self, deflate: &Deflate, agreed: &AgreedDeflate) {
+    pub fn use_deflate(&mut self, deflate: &Deflate, agreed: AgreedDeflate) {
         let role = if self.masking.is_some() { Role::Client } else { Role::Server };
         self.deflater = Some(Box::new(Deflater::new(deflate, agreed, role)));
     }

@@ -96,7 +96,7 @@ pub(crate) fn halves(
     };
     let mut assembler = Assembler::default();
     #[cfg(feature = "deflate")]
-    if let (Some(deflate), Some(agreed)) = (&config.deflate, &agreed.deflate) {
+    if let (Some(deflate), Some(agreed)) = (&config.deflate, agreed.deflate) {
         connection.use_deflate(deflate, agreed);
         assembler.use_deflate(role, config, agreed);
     }
@@ -175,9 +175,10 @@ impl Inbound {
             // A message of which parts were handed out is not assembled: what is left of it is skipped.
             let in_parts = want == Want::Parts || self.parts_taken;
             let input = self.input.unread_mut();
-            let received = match in_parts {
-                true => self.receiving.receive_part(input, now)?,
-                false => self.receiving.receive(input, now)?,
+            let received = if in_parts {
+                self.receiving.receive_part(input, now)?
+            } else {
+                self.receiving.receive(input, now)?
             };
             let Some(received) = received else {
                 return Ok(Step::NeedInput);

@@ -44,8 +44,8 @@ impl<S> WebSocket<S> {
 
     /// The parameters of permessage-deflate, if it was negotiated.
     #[cfg(feature = "deflate")]
-    pub fn deflate(&self) -> Option<&crate::AgreedDeflate> {
-        self.agreed.deflate.as_ref()
+    pub fn deflate(&self) -> Option<crate::AgreedDeflate> {
+        self.agreed.deflate
     }
 
     /// Whether messages that are sent from now on are compressed, if permessage-deflate was negotiated;

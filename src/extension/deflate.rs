@@ -136,8 +136,7 @@ impl Deflate {
     ///
     /// An offer that breaks RFC 7692 section 7 is declined, and the next one looked at.
     pub fn agree_as_server(&self, offers: &[Extension]) -> Option<(AgreedDeflate, Extension)> {
-        let offers = offers.iter().filter(|offer| offer.name() == NAME);
-        let offer = offers.filter_map(Parameters::parse).next()?;
+        let offer = offers.iter().filter(|offer| offer.name() == NAME).find_map(Parameters::parse)?;
         let agreed = AgreedDeflate {
             server_no_context_takeover: offer.server_no_context_takeover || self.server_no_context_takeover,
             // A hint, which is gladly taken: it saves the server memory.
@@ -199,6 +198,7 @@ struct Parameters {
     client_no_context_takeover: bool,
     server_max_window_bits: Option<u8>,
     /// In an offer it may have no value.
+    #[expect(clippy::option_option, reason = "absent, without a value, and with one are different things")]
     client_max_window_bits: Option<Option<u8>>,
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Deflater {
 }
 
 impl Deflater {
-    pub(crate) fn new(deflate: &Deflate, agreed: &AgreedDeflate, role: Role) -> Self {
+    pub(crate) fn new(deflate: &Deflate, agreed: AgreedDeflate, role: Role) -> Self {
         let kind = CompressorKind {
             level: deflate.level,
             // zlib cannot make a window of 2^8. But one of 2^9 never looks back further than 2^9 less the

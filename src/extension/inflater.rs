@@ -43,7 +43,7 @@ pub(crate) struct Inflated {
 }
 
 impl Inflater {
-    pub(crate) fn new(agreed: &AgreedDeflate, role: Role, max_message_size: u64) -> Self {
+    pub(crate) fn new(agreed: AgreedDeflate, role: Role, max_message_size: u64) -> Self {
         let peer = match role {
             Role::Client => Role::Server,
             Role::Server => Role::Client,
