@@ -7,6 +7,7 @@ use common::{CLOSE, ROLES, close_frame, close_payload, closing, every_way, fails
 use sansocket::{CloseCode, CloseFrame, Config, Connection, ProtocolError, Role, SendError, Sender};
 
 /// Sections 7.4.1 and 7.4.2, and what was registered with IANA since (A1).
+#[expect(clippy::match_same_arms, reason = "the ranges of the RFC, one by one")]
 fn allowed(code: u16) -> bool {
     match code {
         0..=999 => false,      // "not used"

@@ -20,7 +20,7 @@ fn closed(code: u16, reason: &str, initiator: Initiator, clean: bool) -> Closed 
     Closed { code: CloseCode::new(code), reason: reason.into(), initiator, clean }
 }
 
-/// 6455-5.5.1-07, 6455-5.5.1-02, 6455-5.5.1-08, 6455-5.5.1-09: the peer's Close frame is answered, in
+/// 6455-5.5.1-07, 6455-5.5.1-01, 6455-5.5.1-02, 6455-5.5.1-08, 6455-5.5.1-09, 6455-7.4-01: the peer's Close frame is answered, in
 /// the same call, with its code; one without a code, with none (A29).
 #[test]
 fn the_peer_closes() {
@@ -67,7 +67,7 @@ fn the_longest_reason() {
     }
 }
 
-/// 6455-7.1.2-01, 6455-7.3-03, 6455-5.5.1-05: to start the closing handshake is to send a Close frame
+/// 6455-7.1.2-01, 6455-7.3-01, 6455-7.3-03, 6455-5.5.1-05: to start the closing handshake is to send a Close frame
 /// with the given code and reason, masked by a client; it is completed by the peer's.
 #[test]
 fn we_close() {
@@ -89,8 +89,8 @@ fn we_close() {
     }
 }
 
-/// 6455-5.5.1-12, 6455-5.5.1-13: once both Close frames have passed the server closes the transport, at
-/// once. A client waits for that (6455-5.5.1-14), and no longer than its timeout.
+/// 6455-5.5.1-12, 6455-5.5.1-13, 6455-7.1.1-03, 6455-7.1.1-05, 6455-7.1.2-02: once both Close frames have passed the server closes the transport, at
+/// once. A client waits for that (6455-5.5.1-14, 6455-7.1.1-06), and no longer than its timeout.
 #[test]
 fn who_closes_the_transport() {
     for we_close in [true, false] {

@@ -21,7 +21,7 @@ fn fragments(to: Role, kind: MessageKind, payloads: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// 6455-5.4-02, 6455-5.4-03, 6455-5.4-10: a message in one frame, in two, and in many, is the same
+/// 6455-5.4-02, 6455-5.4-03, 6455-5.4-10, 6455-5.4-09, 6455-5.2-01: a message in one frame, in two, and in many, is the same
 /// message: the concatenation of its fragments.
 #[test]
 fn unfragmented_and_fragmented() {
@@ -221,7 +221,7 @@ fn a_new_message_after_the_last_fragment() {
     }
 }
 
-/// 6455-5.4-03, 6455-6.1-06, 6455-6.1-07, 6455-5.4-06: what is sent in fragments has the opcode on the
+/// 6455-5.4-03, 6455-6.1-05, 6455-6.1-06, 6455-6.1-07, 6455-5.4-06: what is sent in fragments has the opcode on the
 /// first, FIN on the last, and nothing else, in order.
 #[test]
 fn fragments_sent() {
