@@ -7,7 +7,7 @@ use std::time::Instant;
 use std::vec::Vec;
 
 use super::drive::{is_timeout, non_zero};
-use super::transport::Transport;
+use super::transport::{Transport, TryClone};
 use super::web_socket::WebSocket;
 use crate::adapter::random;
 use crate::client::Client;
@@ -53,7 +53,7 @@ pub struct ClientStream(Inner);
 enum Inner {
     Tcp(TcpStream),
     #[cfg(feature = "rustls")]
-    Tls(alloc::boxed::Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+    Tls(super::tls::TlsStream),
 }
 
 impl ClientStream {
@@ -62,16 +62,7 @@ impl ClientStream {
         match &self.0 {
             Inner::Tcp(tcp) => tcp,
             #[cfg(feature = "rustls")]
-            Inner::Tls(tls) => &tls.sock,
-        }
-    }
-
-    /// The TCP stream, if there is no TLS over it: unlike TLS, it can be split for two threads.
-    pub fn into_tcp(self) -> Result<TcpStream, Self> {
-        match self.0 {
-            Inner::Tcp(tcp) => Ok(tcp),
-            #[cfg(feature = "rustls")]
-            Inner::Tls(_) => Err(self),
+            Inner::Tls(tls) => tls.tcp(),
         }
     }
 }
@@ -82,7 +73,7 @@ macro_rules! forward {
         match &mut $self.0 {
             Inner::Tcp(tcp) => $trait::$method(tcp, $($argument),*),
             #[cfg(feature = "rustls")]
-            Inner::Tls(tls) => $trait::$method(&mut **tls, $($argument),*),
+            Inner::Tls(tls) => $trait::$method(tls, $($argument),*),
         }
     };
 }
@@ -118,6 +109,16 @@ impl Transport for ClientStream {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         forward!(Transport, self.shutdown_write())
+    }
+}
+
+impl TryClone for ClientStream {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(match &self.0 {
+            Inner::Tcp(tcp) => Inner::Tcp(TryClone::try_clone(tcp)?),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(tls) => Inner::Tls(tls.try_clone()?),
+        }))
     }
 }
 
@@ -171,7 +172,7 @@ fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<Cli
             Err(error) => return Err(Error::Connect(error)),
         }
     }
-    Ok(ClientStream(Inner::Tls(alloc::boxed::Box::new(rustls::StreamOwned::new(tls, tcp)))))
+    Ok(ClientStream(Inner::Tls(super::tls::TlsStream::new(tls, tcp))))
 }
 
 /// The client's opening handshake.
