@@ -132,13 +132,13 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
 
 #[inline]
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & TOKEN != 0
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// RFC 9110 section 5.5: visible characters, space, tab, and the bytes from 0x80 on (`obs-text`).
 #[inline]
 pub(super) fn is_value_byte(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & VALUE != 0
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 /// Without the optional whitespace (`OWS`) around it.
@@ -344,40 +344,3 @@ impl<'a> Text<'a> {
         matches!(self.0, [b'\\', escaped, ..] if is_token_byte(*escaped))
     }
 }
-
-const TOKEN: u8 = 1;
-const VALUE: u8 = 2;
-
-/// What each byte may be part of.
-static CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
-        let class = match byte as u8 {
-            b'!'
-            | b'#'
-            | b'$'
-            | b'%'
-            | b'&'
-            | b'\''
-            | b'*'
-            | b'+'
-            | b'-'
-            | b'.'
-            | b'^'
-            | b'_'
-            | b'`'
-            | b'|'
-            | b'~'
-            | b'0'..=b'9'
-            | b'A'..=b'Z'
-            | b'a'..=b'z' => TOKEN | VALUE,
-            b'\t' | b' '..=b'~' | 0x80.. => VALUE,
-            _ => 0,
-        };
-        classes[byte] = class;
-        byte += 1;
-    }
-    classes
-};
