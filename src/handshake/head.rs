@@ -16,7 +16,7 @@ use httparse::Status;
 
 use super::Limits;
 use super::error::HandshakeError;
-use super::header::{InvalidList, is_value_byte, tokens};
+use super::header::{InvalidList, debug_lines, is_value_byte, tokens};
 
 /// The headers of a request or response, in the order of their lines. Names are ASCII case-insensitive.
 ///
@@ -122,13 +122,10 @@ impl Headers {
     }
 }
 
+/// Without the values that are secrets.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut map = f.debug_map();
-        for (name, value) in self.iter() {
-            map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
-        }
-        map.finish()
+        debug_lines(self.iter(), f)
     }
 }
 

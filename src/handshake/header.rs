@@ -169,7 +169,7 @@ pub(super) fn write_list(out: &mut Vec<u8>, name: &str, values: impl Iterator<It
 
 /// Header lines that the application adds to a head, checked so that none can end its line or repeat what the handshake
 /// writes.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub(super) struct ExtraHeaders(Vec<(String, String)>);
 
 impl ExtraHeaders {
@@ -211,6 +211,29 @@ impl ExtraHeaders {
     pub(super) fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
+}
+
+/// Without the values that are secrets.
+impl fmt::Debug for ExtraHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_lines(self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes())), f)
+    }
+}
+
+/// Header lines for `Debug`, which ends up in logs: credentials do not.
+pub(super) fn debug_lines<'a>(
+    lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    const SECRETS: [&str; 5] =
+        ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Sec-WebSocket-Key"];
+    let mut map = f.debug_map();
+    for (name, value) in lines {
+        let is_secret = SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+        let value = if is_secret { b"***" } else { value };
+        map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
+    }
+    map.finish()
 }
 
 /// Whether a header value may be sent: bytes from 0x80 on are taken from a peer, but not sent to one.
