@@ -284,6 +284,21 @@ fn data_after_our_close() {
     }
 }
 
+/// The closing handshake's deadline is counted from the first Close frame sent: neither the peer's, nor a
+/// fault of the peer's, puts it off.
+#[test]
+fn the_deadline_is_the_first_close_frames() {
+    for role in ROLES {
+        for bytes in [close_frame(role, 1000, ""), vec![0xff]] {
+            let (mut connection, now) = common::open(role);
+            let mut out = Vec::new();
+            connection.close(Some(NORMAL), now, &mut out).unwrap();
+            let _ = connection.receive(&mut bytes.clone(), now + secs(4), &mut out);
+            assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+        }
+    }
+}
+
 /// Every rule that can be broken, and bytes from the peer of `role` that break it.
 fn broken_rules(role: Role) -> Vec<(ProtocolError, u16, Vec<u8>)> {
     let begun = frame(role, FIRST_BINARY, b"begun");
