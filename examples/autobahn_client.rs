@@ -2,9 +2,9 @@
 
 mod common;
 
+use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
-
-use sansocket::Error;
 
 const USAGE: &str = "\
 Drives the Autobahn testsuite's fuzzing server: echoes in every case, then asks for the reports.
@@ -15,19 +15,14 @@ usage: autobahn_client URL [options]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let (url, agent) = common::autobahn_arguments(USAGE, "sansocket-tokio");
-    match run(&url, &agent).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit_code(run(&url, &agent).await)
 }
 
-async fn run(url: &str, agent: &str) -> Result<(), Error> {
+async fn run(url: &str, agent: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut ws = sansocket::tokio::connect(format!("{url}/getCaseCount")).await?;
     let count = ws.recv().await?;
-    let count = count.as_ref().and_then(|count| count.as_text()?.parse().ok()).unwrap_or(0);
+    let count: Option<usize> = count.as_ref().and_then(|count| count.as_text()?.parse().ok());
+    let count = count.ok_or("the server did not tell how many cases it has")?;
     while ws.recv().await?.is_some() {}
     for case in 1..=count {
         // What a case does to the connection is in the suite's report.
@@ -35,11 +30,11 @@ async fn run(url: &str, agent: &str) -> Result<(), Error> {
     }
     let mut ws = sansocket::tokio::connect(format!("{url}/updateReports?agent={agent}")).await?;
     while ws.recv().await?.is_some() {}
-    println!("ran {count} cases");
+    writeln!(io::stdout(), "ran {count} cases")?;
     Ok(())
 }
 
-async fn echo(url: &str) -> Result<(), Error> {
+async fn echo(url: &str) -> Result<(), sansocket::Error> {
     let mut ws = sansocket::tokio::connect(url).await?;
     while let Some(message) = ws.recv().await? {
         ws.send(message).await?;

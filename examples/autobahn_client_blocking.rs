@@ -2,9 +2,9 @@
 
 mod common;
 
+use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
-
-use sansocket::Error;
 
 const USAGE: &str = "\
 Drives the Autobahn testsuite's fuzzing server: echoes in every case, then asks for the reports.
@@ -14,19 +14,14 @@ usage: autobahn_client_blocking URL [options]
 
 fn main() -> ExitCode {
     let (url, agent) = common::autobahn_arguments(USAGE, "sansocket-blocking");
-    match run(&url, &agent) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit_code(run(&url, &agent))
 }
 
-fn run(url: &str, agent: &str) -> Result<(), Error> {
+fn run(url: &str, agent: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut ws = sansocket::blocking::connect(format!("{url}/getCaseCount"))?;
     let count = ws.recv()?;
-    let count = count.as_ref().and_then(|count| count.as_text()?.parse().ok()).unwrap_or(0);
+    let count: Option<usize> = count.as_ref().and_then(|count| count.as_text()?.parse().ok());
+    let count = count.ok_or("the server did not tell how many cases it has")?;
     while ws.recv()?.is_some() {}
     for case in 1..=count {
         // What a case does to the connection is in the suite's report.
@@ -34,11 +29,11 @@ fn run(url: &str, agent: &str) -> Result<(), Error> {
     }
     let mut ws = sansocket::blocking::connect(format!("{url}/updateReports?agent={agent}"))?;
     while ws.recv()?.is_some() {}
-    println!("ran {count} cases");
+    writeln!(io::stdout(), "ran {count} cases")?;
     Ok(())
 }
 
-fn echo(url: &str) -> Result<(), Error> {
+fn echo(url: &str) -> Result<(), sansocket::Error> {
     let mut ws = sansocket::blocking::connect(url)?;
     while let Some(message) = ws.recv()? {
         ws.send(message)?;
