@@ -24,6 +24,7 @@ usage: echo_server [options]
   --handshake-timeout SECONDS  for a client's whole opening handshake (default 10)
   --keepalive SECONDS          silence before a Ping, and before giving up after it (default 20; 0 is off)
   --subprotocol NAME           a subprotocol to accept; may be repeated
+  --deflate                    accept permessage-deflate (with the feature `deflate`)
   --current-thread             run on one thread";
 
 fn main() -> ExitCode {

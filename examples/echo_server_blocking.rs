@@ -25,7 +25,8 @@ usage: echo_server_blocking [options]
   --max-message-size BYTES     larger messages fail the connection (default 67108864)
   --handshake-timeout SECONDS  for a client's whole opening handshake (default 10)
   --keepalive SECONDS          silence before a Ping, and before giving up after it (default 20; 0 is off)
-  --subprotocol NAME           a subprotocol to accept; may be repeated";
+  --subprotocol NAME           a subprotocol to accept; may be repeated
+  --deflate                    accept permessage-deflate (with the feature `deflate`)";
 
 fn main() -> ExitCode {
     common::exit_code(serve(EchoOptions::parse(USAGE, false)).map_err(Into::into))

@@ -142,6 +142,8 @@ impl EchoOptions {
                     };
                 }
                 "--subprotocol" => options.subprotocols.push(arguments.value()),
+                #[cfg(feature = "deflate")]
+                "--deflate" => config = config.deflate(sansocket::Deflate::default()),
                 "--current-thread" if has_runtime => options.current_thread = true,
                 _ => arguments.unknown(),
             }

@@ -180,7 +180,8 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
     let mut nonce = [0; 16];
     random(&mut nonce);
     let mut out = Vec::new();
-    let mut handshake = ClientHandshake::start(&client.request, client.limits.clone(), nonce, &mut out);
+    let mut handshake =
+        ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, &mut out);
     deadline.write_all(&mut io, &out)?;
     let mut input = Vec::with_capacity(4096);
     loop {
@@ -189,7 +190,8 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
         }
         if let Some(opened) = handshake.receive(&input)? {
             let read_ahead = &input[opened.consumed()..];
-            let ws = WebSocket::from_upgraded(io, Role::Client, read_ahead, &client.config)
+            let agreed = client.agreed(&opened)?;
+            let ws = WebSocket::new(io, Role::Client, agreed, read_ahead, &client.config)
                 .map_err(Error::ConnectionLost)?;
             let subprotocol = opened.subprotocol().map(Into::into);
             return Ok(ws.opened(subprotocol, Some(opened.response().clone())));

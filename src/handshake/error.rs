@@ -97,6 +97,9 @@ pub enum HandshakeError {
     UnofferedExtension(String),
     /// The server uses the same extension twice.
     RepeatedExtension(String),
+    /// The server's answer to the offer of permessage-deflate breaks RFC 7692, or asks for what was not offered.
+    #[cfg(feature = "deflate")]
+    InvalidDeflateResponse,
     /// The server chose a subprotocol that was not offered.
     UnofferedSubprotocol(String),
     /// There is more than one `Sec-WebSocket-Protocol`.
@@ -177,6 +180,10 @@ impl fmt::Display for HandshakeError {
             }
             Self::RepeatedExtension(name) => {
                 return write!(f, "the server uses the extension {name:?} twice");
+            }
+            #[cfg(feature = "deflate")]
+            Self::InvalidDeflateResponse => {
+                "the server's permessage-deflate parameters are invalid, or not what was offered"
             }
             Self::UnofferedSubprotocol(name) => {
                 return write!(f, "the server chose the subprotocol {name:?}, which was not offered");

@@ -41,6 +41,19 @@ impl Extension {
         Ok(self)
     }
 
+    /// An extension whose name is known to be a token.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn constant(name: &'static str) -> Self {
+        Self { name: name.to_owned(), params: Vec::new() }
+    }
+
+    /// Adds a parameter whose name and value are known to be tokens.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn constant_param(mut self, name: &'static str, value: Option<String>) -> Self {
+        self.params.push((name.to_owned(), value));
+        self
+    }
+
     /// The name of the extension. Names are compared exactly.
     pub fn name(&self) -> &str {
         &self.name

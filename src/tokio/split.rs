@@ -145,6 +145,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         self.queue(|outbound| outbound.send_part(kind, payload.into(), last))
     }
 
+    /// Whether messages that are sent from now on are compressed; see
+    /// [`Sender::compress`](crate::Sender::compress).
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        lock(&self.both.shared).outbound.sending.sender().compress(compress);
+    }
+
     /// Writes everything that was queued.
     ///
     /// Cancel safe: what is left is written by the next call of either half that writes.
