@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use common::AutobahnOptions;
-use sansocket::{Client, Error};
+use sansocket::Client;
 
 const USAGE: &str = "\
 Drives the Autobahn testsuite's fuzzing server: echoes in every case, then asks for the reports.
@@ -16,19 +18,14 @@ usage: autobahn_client_blocking URL [options]
 
 fn main() -> ExitCode {
     let options = AutobahnOptions::parse(USAGE, "sansocket-blocking");
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit_code(run(&options))
 }
 
-fn run(options: &AutobahnOptions) -> Result<(), Error> {
+fn run(options: &AutobahnOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut ws = sansocket::blocking::connect(options.case_count()?)?;
     let count = ws.recv()?;
-    let count = count.as_ref().and_then(|count| count.as_text()?.parse().ok()).unwrap_or(0);
+    let count: Option<usize> = count.as_ref().and_then(|count| count.as_text()?.parse().ok());
+    let count = count.ok_or("the server did not tell how many cases it has")?;
     while ws.recv()?.is_some() {}
     for case in 1..=count {
         // What a case does to the connection is in the suite's report.
@@ -36,11 +33,11 @@ fn run(options: &AutobahnOptions) -> Result<(), Error> {
     }
     let mut ws = sansocket::blocking::connect(options.update_reports()?)?;
     while ws.recv()?.is_some() {}
-    println!("ran {count} cases");
+    writeln!(io::stdout(), "ran {count} cases")?;
     Ok(())
 }
 
-fn echo(client: Client) -> Result<(), Error> {
+fn echo(client: Client) -> Result<(), sansocket::Error> {
     let mut ws = sansocket::blocking::connect(client)?;
     while let Some(message) = ws.recv()? {
         ws.send(message)?;

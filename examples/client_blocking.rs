@@ -29,14 +29,16 @@ usage: client_blocking URL [options]
 With --send, the texts are sent, each message received is printed on a line of stdout until as many
 came as were sent, and the connection is closed with 1000. All of that may take as long as --timeout says.
 
-Without --send, each line of stdin is sent as a text, and the end of stdin closes the connection with 1000.
-Each message received is printed, those that come before the server closes too included. Opening the connection
-may take as long as --timeout says, and so may closing it; between the two there is no limit, but a server that
-does not even answer Pings is given up. A server may close first: with 1000, 1001 or no code that is no failure.
+Without --send, each line of stdin is sent as a text, each message received is printed, and the end of
+stdin closes the connection with 1000: messages that come before the server closes it too are still
+printed, but a server need not send any more; --send waits for answers. Opening the connection may take
+as long as --timeout says, and so may closing it. Between the two there is no limit, but a server that
+does not answer Pings, or reads nothing, is given up. If the server closes first, with 1000, 1001 or no
+code, that is no failure.
 
 A text is printed as it is, a binary message like this: binary, 5 bytes: 68 65 6c 6c 6f
-The exit code is 0 when the closing handshake took place. After any failure it is 1, and a sentence on stderr
-tells what failed. A wss:// URL needs the feature `rustls`.";
+The exit code is 0 when the closing handshake took place. After any failure it is 1, and a sentence on
+stderr tells what failed. A wss:// URL needs the feature `rustls`.";
 
 fn main() -> ExitCode {
     common::exit_code(run())
@@ -75,7 +77,10 @@ fn exchange(
     while came.load(Ordering::Relaxed) < count {
         match receiver.recv()? {
             Some(message) => print(&message)?,
-            None => return Err(common::closed_early(receiver.closed()).into()),
+            None => {
+                let (closed, came) = (common::closed_early(receiver.closed()), came.load(Ordering::Relaxed));
+                return Err(format!("{closed}, after {came} of {count} messages").into());
+            }
         }
         came.fetch_add(1, Ordering::Relaxed);
     }

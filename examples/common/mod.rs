@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each program uses its part of this module")]
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::{ExitCode, exit};
 use std::str::FromStr;
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Arguments {
     pub(crate) fn next(&mut self) -> Option<String> {
         self.option = self.arguments.next()?;
         if self.option == "--help" || self.option == "-h" {
-            let printed = writeln!(std::io::stdout(), "{}", self.usage);
+            let printed = writeln!(io::stdout(), "{}", self.usage);
             exit(i32::from(printed.is_err()));
         }
         Some(self.option.clone())
@@ -71,7 +71,7 @@ impl Arguments {
 pub(crate) fn tell(sentence: &str) {
     let line = sentence.replace(char::is_control, " ");
     // If nobody listens, there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Ends a program: its exit code, and what went wrong if something did.
@@ -135,9 +135,10 @@ impl EchoOptions {
                 }
                 "--keepalive" => {
                     let interval = arguments.seconds();
-                    config = match interval.is_zero() {
-                        true => config.no_keepalive(),
-                        false => config.keepalive(interval, interval),
+                    config = if interval.is_zero() {
+                        config.no_keepalive()
+                    } else {
+                        config.keepalive(interval, interval)
                     };
                 }
                 "--subprotocol" => options.subprotocols.push(arguments.value()),
@@ -148,6 +149,10 @@ impl EchoOptions {
         }
         options.server = options.server.config(config);
         options
+    }
+
+    pub(crate) fn cannot_listen(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("cannot listen on {}: {error}", self.addr))
     }
 
     pub(crate) fn subprotocols(&self) -> Vec<&str> {
@@ -241,9 +246,10 @@ impl ClientOptions {
             let Some((name, value)) = header.split_once(':') else {
                 arguments.fail(&format!("--header needs a name, a colon and a value, unlike {header:?}"));
             };
-            request = match name.eq_ignore_ascii_case("Origin") {
-                true => request.origin(value.trim())?,
-                false => request.header(name, value.trim())?,
+            request = if name.eq_ignore_ascii_case("Origin") {
+                request.origin(value.trim())?
+            } else {
+                request.header(name, value.trim())?
             };
         }
         let client =
@@ -272,10 +278,10 @@ pub(crate) fn closed_early(closed: Option<&Closed>) -> String {
     let Some(closed) = closed else {
         return "the connection has ended".into();
     };
-    let colon = if closed.reason.is_empty() { "" } else { ": " };
-    match closed.code {
-        CloseCode::NO_STATUS_RECEIVED => "the server closed the connection without a code".into(),
-        code => format!("the server closed the connection with {code}{colon}{}", closed.reason),
+    match (closed.code, &*closed.reason) {
+        (CloseCode::NO_STATUS_RECEIVED, _) => "the server closed the connection without a code".into(),
+        (code, "") => format!("the server closed the connection with {code}"),
+        (code, reason) => format!("the server closed the connection with {code} and the reason {reason:?}"),
     }
 }
 

@@ -187,7 +187,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
 
     /// Queues a Close frame, and returns at once; [`flush`](Self::flush) or the receiving half sends it.
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
-        self.queue(|outbound| outbound.close(close, now()))
+        self.queue(|outbound| outbound.close(close, now()))?;
+        // It sleeps until a later deadline than that of the closing handshake.
+        self.both.wakers.wake_half(Half::Receiving);
+        Ok(())
     }
 
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
