@@ -29,8 +29,8 @@ pub(crate) struct Inflater {
     /// The last bytes inflated, from the first final block on: a decompressor forgets its window there,
     /// and the protocol does not. Peers that make no final blocks cost nothing.
     history: Option<Vec<u8>>,
-    /// The last byte inflated was the last of a final block.
-    stream_ended: bool,
+    /// The tail is due: a byte of the message came, and the last one was not the last of a final block.
+    needs_tail: bool,
 }
 
 /// How far [`Inflater::inflate`] came.
@@ -56,7 +56,7 @@ impl Inflater {
             tail: 0,
             utf8: Utf8Validator::default(),
             history: None,
-            stream_ended: false,
+            needs_tail: false,
         }
     }
 
@@ -73,8 +73,9 @@ impl Inflater {
         let start = out.len();
         let end = start.saturating_add(room);
         let mut inflated = self.inflate_bytes(part, end, out)?;
-        // A message that ended with a final block needs no tail.
-        while inflated.done && last && self.tail < TAIL.len() && !self.stream_ended {
+        // A message that ended with a final block needs no tail. Nor has one of no bytes at all a block that
+        // the tail could end: it would become the front of the next message.
+        while inflated.done && last && self.tail < TAIL.len() && self.needs_tail {
             let step = self.inflate_bytes(&TAIL[self.tail..], end, out)?;
             self.tail += step.consumed;
             inflated.done = step.done;
@@ -139,7 +140,7 @@ impl Inflater {
             remember(history, new);
         }
         if taken > 0 {
-            self.stream_ended = false;
+            self.needs_tail = true;
         }
         if status == Status::StreamEnd {
             // "a DEFLATE block with BFINAL set to 1" may be used to flush (section 7.2.3.4): the next
@@ -151,7 +152,7 @@ impl Inflater {
             });
             decompressor.reset(false);
             decompressor.set_dictionary(history).map_err(|_| ProtocolError::InvalidCompressedData)?;
-            self.stream_ended = true;
+            self.needs_tail = false;
         }
         Ok((taken, made))
     }
@@ -159,7 +160,7 @@ impl Inflater {
     fn end_message(&mut self, kind: MessageKind) -> Result<(), ProtocolError> {
         self.len = 0;
         self.tail = 0;
-        self.stream_ended = false;
+        self.needs_tail = false;
         if self.no_context_takeover {
             if let Some(decompressor) = self.decompressor.take() {
                 SPARE.set(Some(decompressor));
