@@ -125,6 +125,72 @@ fn a_final_block_and_nothing_behind_it() {
     }
 }
 
+/// What stands before a final block can be referred to after it: from an earlier message, from an earlier block of
+/// the same message, and from the final block itself, however the bytes arrive. "The next DEFLATE block follows
+/// the padded data" (section 7.2.1), and nothing says that it begins with an empty window.
+#[test]
+fn the_window_outlives_final_blocks() {
+    let [first, second, third] = [1, 2, 3].map(|seed| common::pseudo_random(seed, 50));
+    let (two, three) = ([&first[..], &second].concat(), [&first[..], &second, &third].concat());
+    let mut before = Foreign::new(9);
+    let payloads = [
+        before.message(&first),
+        // Non-final, final, and behind it what refers to all so far.
+        [
+            before.sync(&second),
+            Foreign::with_window(9, &two).finish(&third),
+            Foreign::with_window(9, &three).message(&three),
+        ]
+        .concat(),
+        Foreign::with_window(9, &three).message(&three),
+    ];
+    assert!(payloads[2].len() < 20, "it is all references");
+    let messages = [first.clone(), [&second[..], &third, &three].concat(), three].map(Message::binary);
+    for role in ROLES {
+        let frames = payloads.iter().flat_map(|payload| common::frame(role, BINARY | RSV1, payload));
+        let outcome = every_way(role, &Config::default(), plain(), &frames.collect::<Vec<_>>());
+        assert_eq!(outcome, (messages.to_vec(), None));
+    }
+    // Without takeover, inside one message.
+    let neither = agreed("permessage-deflate; client_no_context_takeover; server_no_context_takeover");
+    let payload = [
+        Foreign::new(9).sync(&first),
+        Foreign::with_window(9, &first).finish(&second),
+        Foreign::with_window(9, &two).message(&two),
+    ]
+    .concat();
+    for role in ROLES {
+        let frame = common::frame(role, BINARY | RSV1, &payload);
+        let outcome = every_way(role, &Config::default(), neither, &frame.repeat(2));
+        let message = Message::binary([&two[..], &two].concat());
+        assert_eq!(outcome, (vec![message.clone(), message], None));
+    }
+}
+
+/// The window is as large after a final block as before it: 32 KiB, wherever in them the block ends.
+#[test]
+fn the_whole_window_outlives_final_blocks() {
+    for lead in [0, 1, 10_000, 32_768, 50_000] {
+        let data = common::pseudo_random(7, lead + 32_768);
+        let (far, near) = (&data[lead..], &data[data.len() - 300..]);
+        let mut client = Endpoint::new(Role::Client, &Config::default(), &always(), plain());
+        let mut foreign = Foreign::new(6);
+        let payloads = [
+            foreign.message(&data),
+            // Ends the stream, and adds nothing to the window.
+            b"\x03\x00\x00".to_vec(),
+            // A distance of 32,768 cannot be had from a compressor: by hand, a fixed block with a copy of 3.
+            vec![0b0000_0010, 0b1101_1110, 0b1111_1111, 0b0000_1111, 0b0000_0000],
+            Foreign::with_window(9, &[near, &far[..3]].concat()).message(near),
+        ];
+        let expected = [&data, &b""[..], &far[..3], near];
+        for (payload, expected) in payloads.iter().zip(expected) {
+            let (messages, error) = client.compressed(BINARY, payload);
+            assert_eq!((messages, error), (vec![Message::binary(expected.to_vec())], None), "lead {lead}");
+        }
+    }
+}
+
 /// Many final blocks in a row, empty or not.
 #[test]
 fn many_final_blocks() {
