@@ -11,6 +11,8 @@ mod naive;
 mod adapters;
 mod context;
 mod framing;
+mod fuzz;
+mod hostile;
 mod negotiation;
 mod vectors;
 mod window;
