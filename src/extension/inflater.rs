@@ -102,14 +102,14 @@ impl Inflater {
             let stream = self.stream.get_or_insert_with(Stream::fresh);
             let Step { taken, made, room_left, status } = stream.step(rest, most);
             // What was made comes before what could not be.
-            self.len += made.len() as u64;
-            append(out, made, most);
             if kind == MessageKind::Text {
                 self.utf8.feed(made)?;
             }
+            self.len += made.len() as u64;
             if self.len > self.max_message_size {
                 return Err(ProtocolError::MessageTooBig);
             }
+            append(out, made, most);
             self.needs_tail |= taken > 0;
             match status {
                 Ok(Status::StreamEnd) => {
@@ -144,8 +144,8 @@ impl Inflater {
     }
 }
 
-/// Appends `made` to `out`, which will have no more than `most` bytes appended. It doubles when it is full, so that
-/// each byte is moved but a few times, and so grows with what was inflated, not with what a ratio promises.
+/// Appends `made` to `out`, to which no more than `most` bytes are to be appended. The buffer doubles when it is
+/// full: it grows with what was inflated, not with what a ratio promises.
 fn append(out: &mut Vec<u8>, made: &[u8], most: usize) {
     if out.capacity() - out.len() < made.len() {
         out.reserve_exact(made.len().max(out.len()).min(most));
@@ -165,7 +165,8 @@ fn append(out: &mut Vec<u8>, made: &[u8], most: usize) {
 #[derive(Debug)]
 struct Stream {
     decompressor: Decompress,
-    window: Box<[u8; WINDOW]>,
+    /// Of `WINDOW` bytes.
+    window: Vec<u8>,
     /// Where in `window` to inflate to: below `WINDOW`.
     next: usize,
     /// How much of `window` was ever inflated to; what is not is 0.
@@ -193,7 +194,7 @@ impl Stream {
             }
             None => Box::new(Self {
                 decompressor: Decompress::new(false),
-                window: Box::new([0; WINDOW]),
+                window: alloc::vec![0; WINDOW],
                 next: 0,
                 filled: 0,
             }),
