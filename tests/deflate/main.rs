@@ -13,6 +13,8 @@ mod context;
 mod framing;
 mod fuzz;
 mod hostile;
+mod memory;
 mod negotiation;
+mod sending;
 mod vectors;
 mod window;
