@@ -96,6 +96,22 @@ impl Connection {
         self.couple(input, result, now, out)
     }
 
+    /// Compresses messages, and receives compressed ones, with the `agreed` parameters. What is received
+    /// is inflated by an [`Assembler`](crate::Assembler) that was told the same.
+    #[cfg(feature = "deflate")]
+    pub fn use_deflate(&mut self, deflate: &crate::Deflate, agreed: crate::AgreedDeflate) {
+        self.receiving.receiver.use_deflate();
+        self.sending.sender.use_deflate(deflate, agreed);
+    }
+
+    /// Fails the connection because of an error in what was received, one that an
+    /// [`Assembler`](crate::Assembler) found: those that [`receive`](Self::receive) returns have failed it
+    /// already.
+    pub fn fail(&mut self, error: ProtocolError, now: Instant, out: &mut Vec<u8>) {
+        self.receiving.fail();
+        self.sending.fail(error, now, out);
+    }
+
     /// The transport ended: tells how the connection closed.
     pub fn receive_eof(&mut self) -> Closed {
         self.receiving.receive_eof(&self.sending)
@@ -246,6 +262,11 @@ impl Receiving {
                 Closed { code: CloseCode::ABNORMAL_CLOSURE, reason: String::new(), initiator, clean: false }
             }
         }
+    }
+
+    /// Receives nothing more, because of an error in what was received.
+    pub fn fail(&mut self) {
+        self.receiver.fail();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.

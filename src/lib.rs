@@ -17,6 +17,8 @@ mod config;
 #[cfg(feature = "std")]
 pub mod connection;
 mod error;
+#[cfg(feature = "deflate")]
+mod extension;
 pub mod frame;
 #[cfg(feature = "handshake")]
 pub mod handshake;
@@ -46,6 +48,8 @@ pub use error::Error;
 #[cfg(feature = "std")]
 pub use error::TimedOut;
 pub use error::{ProtocolError, SendError};
+#[cfg(feature = "deflate")]
+pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
 pub use message::{Assembler, Event, Fragment, Message, MessageKind, Utf8Bytes};
 pub use receiver::{ReceiveState, Received, Receiver};

@@ -67,7 +67,7 @@ impl<S: Transport> Pending<S> {
     /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.
     pub fn accept(mut self) -> Result<WebSocket<S>, Error> {
         let mut out = Vec::new();
-        let accepted = match self.request.accept(&mut out) {
+        let (accepted, agreed) = match self.request.accept(&mut out) {
             Ok(accepted) => accepted,
             Err(error) => {
                 let _ = reply(self.io, &out);
@@ -76,7 +76,7 @@ impl<S: Transport> Pending<S> {
         };
         Deadline::after(self.request.server.handshake_timeout).write_all(&mut self.io, &out)?;
         let Self { io, request } = self;
-        let ws = WebSocket::from_upgraded(io, Role::Server, request.read_ahead(), &request.server.config)
+        let ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config)
             .map_err(Error::ConnectionLost)?;
         Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use std::vec::Vec;
 
 use super::drive::{is_timeout, non_zero};
-use super::transport::Transport;
+use super::transport::{Transport, TryClone};
 use super::web_socket::WebSocket;
 use crate::adapter::random;
 use crate::client::Client;
@@ -53,7 +53,7 @@ pub struct ClientStream(Inner);
 enum Inner {
     Tcp(TcpStream),
     #[cfg(feature = "rustls")]
-    Tls(alloc::boxed::Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+    Tls(super::tls::TlsStream),
 }
 
 impl ClientStream {
@@ -62,16 +62,7 @@ impl ClientStream {
         match &self.0 {
             Inner::Tcp(tcp) => tcp,
             #[cfg(feature = "rustls")]
-            Inner::Tls(tls) => &tls.sock,
-        }
-    }
-
-    /// The TCP stream, if there is no TLS over it: unlike TLS, it can be split for two threads.
-    pub fn into_tcp(self) -> Result<TcpStream, Self> {
-        match self.0 {
-            Inner::Tcp(tcp) => Ok(tcp),
-            #[cfg(feature = "rustls")]
-            Inner::Tls(_) => Err(self),
+            Inner::Tls(tls) => tls.tcp(),
         }
     }
 }
@@ -82,7 +73,7 @@ macro_rules! forward {
         match &mut $self.0 {
             Inner::Tcp(tcp) => $trait::$method(tcp, $($argument),*),
             #[cfg(feature = "rustls")]
-            Inner::Tls(tls) => $trait::$method(&mut **tls, $($argument),*),
+            Inner::Tls(tls) => $trait::$method(tls, $($argument),*),
         }
     };
 }
@@ -118,6 +109,16 @@ impl Transport for ClientStream {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         forward!(Transport, self.shutdown_write())
+    }
+}
+
+impl TryClone for ClientStream {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(match &self.0 {
+            Inner::Tcp(tcp) => Inner::Tcp(TryClone::try_clone(tcp)?),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(tls) => Inner::Tls(tls.try_clone()?),
+        }))
     }
 }
 
@@ -171,7 +172,7 @@ fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<Cli
             Err(error) => return Err(Error::Connect(error)),
         }
     }
-    Ok(ClientStream(Inner::Tls(alloc::boxed::Box::new(rustls::StreamOwned::new(tls, tcp)))))
+    Ok(ClientStream(Inner::Tls(super::tls::TlsStream::new(tls, tcp))))
 }
 
 /// The client's opening handshake.
@@ -179,7 +180,8 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
     let mut nonce = [0; 16];
     random(&mut nonce);
     let mut out = Vec::new();
-    let mut handshake = ClientHandshake::start(&client.request, client.limits.clone(), nonce, &mut out);
+    let mut handshake =
+        ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, &mut out);
     deadline.write_all(&mut io, &out)?;
     let mut input = Vec::with_capacity(4096);
     loop {
@@ -188,7 +190,8 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
         }
         if let Some(opened) = handshake.receive(&input)? {
             let read_ahead = &input[opened.consumed()..];
-            let ws = WebSocket::from_upgraded(io, Role::Client, read_ahead, &client.config)
+            let agreed = client.agreed(&opened)?;
+            let ws = WebSocket::new(io, Role::Client, agreed, read_ahead, &client.config)
                 .map_err(Error::ConnectionLost)?;
             let subprotocol = opened.subprotocol().map(Into::into);
             return Ok(ws.opened(subprotocol, Some(opened.response().clone())));

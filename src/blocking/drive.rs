@@ -122,10 +122,9 @@ impl Reading {
                 Phase::Flush => match port.flush() {
                     Ok(()) => {
                         let receiving = &self.inbound.receiving;
-                        match port.outbound(|outbound| receiving.should_close_transport(&outbound.sending)) {
-                            true => Phase::Shutdown,
-                            false => Phase::Drain,
-                        }
+                        let should_close =
+                            port.outbound(|outbound| receiving.should_close_transport(&outbound.sending));
+                        if should_close { Phase::Shutdown } else { Phase::Drain }
                     }
                     Err(_) => Phase::Over,
                 },
@@ -212,6 +211,7 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
 
 /// The read timeout that the stream has: `None` when that is not known.
 #[derive(Debug)]
+#[expect(clippy::option_option, reason = "not known, none, and some are three different things")]
 pub(super) struct ReadTimeout(Option<Option<Duration>>);
 
 impl ReadTimeout {

@@ -38,6 +38,8 @@ mod accept;
 mod connect;
 mod drive;
 mod split;
+#[cfg(feature = "rustls")]
+mod tls;
 mod transport;
 mod web_socket;
 mod writer;

@@ -77,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     /// Dropped before it returns, the transport is closed.
     pub async fn accept(mut self) -> Result<WebSocket<S>, Error> {
         let mut out = Vec::new();
-        let accepted = match self.request.accept(&mut out) {
+        let (accepted, agreed) = match self.request.accept(&mut out) {
             Ok(accepted) => accepted,
             Err(error) => {
                 let _ = reply(self.io, &out).await;
@@ -90,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
         });
         written.await.map_err(|_| timed_out())?.map_err(Error::ConnectionLost)?;
         let Self { io, request } = self;
-        let ws = WebSocket::from_upgraded(io, Role::Server, request.read_ahead(), &request.server.config);
+        let ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config);
         Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
     }
 

@@ -171,7 +171,8 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(client: &Client, mut io: S) -> 
     let mut nonce = [0; 16];
     random(&mut nonce);
     let mut out = Vec::new();
-    let mut handshake = ClientHandshake::start(&client.request, client.limits.clone(), nonce, &mut out);
+    let mut handshake =
+        ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, &mut out);
     io.write_all(&out).await.map_err(Error::ConnectionLost)?;
     io.flush().await.map_err(Error::ConnectionLost)?;
     let mut input = BytesMut::with_capacity(4096);
@@ -181,7 +182,8 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(client: &Client, mut io: S) -> 
         }
         if let Some(opened) = handshake.receive(&input)? {
             let read_ahead = &input[opened.consumed()..];
-            let ws = WebSocket::from_upgraded(io, Role::Client, read_ahead, &client.config);
+            let agreed = client.agreed(&opened)?;
+            let ws = WebSocket::new(io, Role::Client, agreed, read_ahead, &client.config);
             let subprotocol = opened.subprotocol().map(Into::into);
             return Ok(ws.opened(subprotocol, Some(opened.response().clone())));
         }
