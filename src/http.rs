@@ -92,7 +92,7 @@ fn head_of<B>(request: &HttpRequest<B>) -> Result<Vec<u8>, HandshakeError> {
 
 /// The response whose head this crate has written.
 fn response_of<B>(head: &[u8], body: B) -> Response<B> {
-    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    let lines = head.split(|byte| *byte == b'\n').count();
     let mut headers = alloc::vec![httparse::EMPTY_HEADER; lines];
     let mut parsed = httparse::Response::new(&mut headers);
     let mut response = Response::new(body);
