@@ -133,8 +133,8 @@ impl Reading {
         }
     }
 
-    /// Ends the connection: what is queued is written, a server closes the transport, and both wait
-    /// for the peer to close it. "An endpoint SHOULD use a method that cleanly closes the TCP
+    /// Ends the connection: what is queued is written, a server closes the transport at once, and a
+    /// client when the server has; a server waits for the client to do so. "An endpoint SHOULD use a method that cleanly closes the TCP
     /// connection, [...] discarding any trailing bytes that may have been received" (section 7.1.1).
     fn poll_end<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
@@ -146,8 +146,8 @@ impl Reading {
         };
         while end.phase != Phase::Done {
             let (progress, deadline) = access.with(|shared| {
-                let should_close = self.inbound.receiving.should_close_transport(&shared.outbound.sending);
-                (end.phase.poll(cx, shared, should_close), shared.outbound.sending.poll_timeout())
+                let close_first = self.inbound.receiving.should_close_transport(&shared.outbound.sending);
+                (end.phase.poll(cx, shared, close_first), shared.outbound.sending.poll_timeout())
             });
             match progress {
                 Poll::Ready(Phase::Over) => {
@@ -182,7 +182,7 @@ struct End {
 enum Phase {
     /// Our Close frame is to be written.
     Flush,
-    /// The transport is to be closed for writing.
+    /// The transport is to be closed for writing: by a server first, by a client last.
     Shutdown,
     /// The peer is to close the transport; what it sends before is discarded.
     Drain,
@@ -198,22 +198,23 @@ impl Phase {
         self,
         cx: &mut Context<'_>,
         shared: &mut Shared<S>,
-        should_close: bool,
+        close_first: bool,
     ) -> Poll<Self> {
         Poll::Ready(match self {
             Self::Flush => match ready!(shared.poll_flush(cx)) {
-                Ok(()) if should_close => Self::Shutdown,
+                Ok(()) if close_first => Self::Shutdown,
                 Ok(()) => Self::Drain,
                 Err(_) => Self::Over,
             },
             Self::Shutdown => match ready!(Pin::new(&mut shared.io).poll_shutdown(cx)) {
-                Ok(()) => Self::Drain,
-                Err(_) => Self::Over,
+                Ok(()) if close_first => Self::Drain,
+                Ok(()) | Err(_) => Self::Over,
             },
             Self::Drain => {
                 let mut discarded = [0; 1024];
                 match ready!(pin!(shared.io.read(&mut discarded)).poll(cx)) {
                     Ok(1..) => Self::Drain,
+                    Ok(0) if !close_first => Self::Shutdown,
                     Ok(0) | Err(_) => Self::Over,
                 }
             }
