@@ -107,6 +107,8 @@ impl Reading {
         access: &mut impl Access<S>,
     ) -> Poll<Result<(), Error>> {
         loop {
+            // Before each read, since a peer that never pauses would keep the timer from being polled.
+            access.with(|shared| self.inbound.handle_timeout(self.now, &mut shared.outbound))?;
             let (read, deadline) = access.with(|shared| {
                 // A transport that takes no more may still have something to read.
                 let _ = shared.poll_flush(cx);
@@ -129,7 +131,6 @@ impl Reading {
             let deadline = [deadline, self.inbound.receiving.poll_timeout()].into_iter().flatten().min();
             ready!(self.timer.poll(cx, deadline));
             self.now = now();
-            access.with(|shared| self.inbound.handle_timeout(self.now, &mut shared.outbound))?;
         }
     }
 
@@ -158,9 +159,12 @@ impl Reading {
                     self.closed = Some(closed);
                     end.phase = Phase::Done;
                 }
+                // The peer had time enough: both Close frames have passed, or none will be read.
+                Poll::Ready(Phase::Drain) if deadline.is_some_and(|deadline| deadline <= now()) => {
+                    end.phase = Phase::Over;
+                }
                 Poll::Ready(phase) => end.phase = phase,
                 Poll::Pending => {
-                    // The peer had time enough: both Close frames have passed, or none will be read.
                     ready!(self.timer.poll(cx, deadline));
                     end.phase = Phase::Over;
                 }
