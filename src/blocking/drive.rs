@@ -137,7 +137,7 @@ impl Reading {
                 },
                 Phase::Over => {
                     self.closed = Some(port.outbound(|outbound| {
-                        outbound.die();
+                        outbound.end();
                         self.inbound.end(outbound)
                     }));
                     Phase::Done

@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Sleep;
 
-use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, ended, unexpected_eof};
+use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, unexpected_eof};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
 
@@ -153,7 +153,7 @@ impl Reading {
             match progress {
                 Poll::Ready(Phase::Over) => {
                     let closed = access.with(|shared| {
-                        shared.outbound.die();
+                        shared.outbound.end();
                         self.inbound.end(&shared.outbound)
                     });
                     self.closed = Some(closed);
@@ -236,12 +236,12 @@ impl<S> Shared<S> {
 impl<S: AsyncWrite + Unpin> Shared<S> {
     /// Writes all that is queued.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.outbound.is_dead() {
-            return Poll::Ready(Err(ended()));
+        if let Some(ended) = self.outbound.ended() {
+            return Poll::Ready(ended);
         }
         let result = ready!(self.poll_write_queue(cx));
         if result.is_err() {
-            self.outbound.die();
+            self.outbound.fail_writes();
         }
         Poll::Ready(result)
     }
@@ -292,7 +292,7 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
         loop {
             ready!(timer.poll(cx, self.outbound.sending.poll_timeout()));
             if let Err(timed_out) = self.outbound.sending.handle_timeout(now()) {
-                self.outbound.die();
+                self.outbound.fail_writes();
                 return Poll::Ready(Err(timed_out.into()));
             }
         }

@@ -16,7 +16,7 @@ mod messages;
 mod opening;
 mod parts;
 mod sinks;
-mod split;
+// split
 mod timeouts;
 #[cfg(feature = "rustls")]
 mod tls;
