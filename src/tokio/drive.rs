@@ -378,6 +378,13 @@ impl Wakers {
         let both = core::task::Waker::from(self.clone());
         f(&mut Context::from_waker(&both))
     }
+
+    pub(super) fn wake_half(&self, half: Half) {
+        let waker = lock(&self.0[half as usize]).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
 impl alloc::task::Wake for Wakers {
@@ -386,11 +393,7 @@ impl alloc::task::Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        for slot in &self.0 {
-            let waker = lock(slot).take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+        self.wake_half(Half::Receiving);
+        self.wake_half(Half::Sending);
     }
 }

@@ -16,7 +16,7 @@ mod messages;
 mod opening;
 mod parts;
 mod sinks;
-// split
+mod split;
 mod timeouts;
 #[cfg(feature = "rustls")]
 mod tls;
