@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::drive::{self, Port, Reading};
 use super::transport::{Transport, TryClone};
-use crate::adapter::{Incoming, Outbound, Part, Step, Want, ended};
+use crate::adapter::{Incoming, Outbound, Part, Step, Want};
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
 use crate::frame::{CloseCode, CloseFrame};
@@ -123,6 +123,13 @@ impl<S: Transport> WebSocketSender<S> {
         self.queue(|outbound| outbound.send_part(kind, payload.into(), last))
     }
 
+    /// Whether messages that are sent from now on are compressed; see
+    /// [`Sender::compress`](crate::Sender::compress).
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        lock(&self.both.outbound).sending.sender().compress(compress);
+    }
+
     /// Writes everything that was queued.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.both.flush()
@@ -211,15 +218,15 @@ impl<S: Transport> Both<S> {
     fn write(&self, mut io: MutexGuard<'_, S>) -> Result<(), Error> {
         loop {
             let mut outbound = lock(&self.outbound);
-            if outbound.is_dead() {
-                return Err(Error::ConnectionLost(ended()));
+            if let Some(ended) = outbound.ended() {
+                return ended.map_err(Error::ConnectionLost);
             }
             let mut queue = core::mem::take(&mut outbound.queue);
             drop(outbound);
             if queue.is_empty() {
                 return Ok(());
             }
-            drive::write_all(&mut *io, &mut queue).inspect_err(|_| lock(&self.outbound).die())?;
+            drive::write_all(&mut *io, &mut queue).inspect_err(|_| lock(&self.outbound).fail_writes())?;
             lock(&self.outbound).answer_held();
         }
     }
