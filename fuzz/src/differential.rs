@@ -85,8 +85,7 @@ fn receive(role: Role, mut input: Vec<u8>) -> (Vec<Said>, Option<ProtocolError>)
         };
         match received.event(&input) {
             Some(Event::Data(fragment)) => {
-                let payload = fragment.payload.to_vec().into();
-                let message = assembler.push(fragment.kind, payload, fragment.last).expect("validated text");
+                let message = assembler.push(&fragment).expect("validated text");
                 said.extend(message.map(Said::Message));
             }
             Some(Event::Ping(payload)) => said.push(Said::Ping(payload.into())),
