@@ -97,10 +97,11 @@ impl World {
                 end.close((code != [0, 0]).then_some(close), now);
             }
             // What the network does.
-            5 | 6 => self.write(i, choices.number()),
+            5 => self.write(i, choices.number(), true),
+            6 => self.write(i, choices.number(), false),
             7 | 8 => self.deliver(i, choices.number(), choice & 0x20 != 0),
             9 => {
-                self.write(i, usize::MAX);
+                self.write(i, usize::MAX, true);
                 self.deliver(1 - i, usize::MAX, choice & 0x20 != 0);
             }
             10 => self.drop_transport(i),
@@ -117,8 +118,9 @@ impl World {
         }
     }
 
-    /// The transport takes up to `most` bytes of what end `i` has to write.
-    fn write(&mut self, i: usize, most: usize) {
+    /// The transport takes up to `most` bytes of what end `i` has to write, which may then send the Pong
+    /// that it held back, or do so another time.
+    fn write(&mut self, i: usize, most: usize, answer_held: bool) {
         let (end, pipe) = (&mut self.ends[i], &mut self.pipes[i]);
         if end.over.is_some() || end.out.is_empty() {
             return;
@@ -140,6 +142,9 @@ impl World {
         }
         self.moved += taken;
         end.on_written();
+        if answer_held {
+            end.answer_held();
+        }
         if end.out.is_empty() && end.side.should_close_transport() {
             self.close_transport(i);
         }
@@ -245,7 +250,7 @@ impl World {
             }
             let before = self.moved;
             for i in [0, 1] {
-                self.write(i, usize::MAX);
+                self.write(i, usize::MAX, true);
             }
             for i in [0, 1] {
                 if !is_dead {
@@ -581,6 +586,9 @@ impl End {
     fn on_written(&mut self) {
         self.side.on_written();
         self.write_deadline = None;
+    }
+
+    fn answer_held(&mut self) {
         let before = self.out.len();
         self.side.answer_held(&mut self.out);
         match self.held_pong.take_if(|_| before <= self.setup.write_buffer_size) {
