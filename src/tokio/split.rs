@@ -208,6 +208,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         wakers.poll(Half::Sending, cx, |cx| {
             let mut shared = lock(shared);
             let Some(mut reading) = shared.orphan.take() else {
+                if shared.outbound.is_dead() {
+                    // The connection has ended meanwhile: the receiving half tells how.
+                    return Poll::Ready(Ok(()));
+                }
                 return shared.poll_flush_in_time(cx, &mut self.timer);
             };
             let result = loop {
