@@ -57,7 +57,7 @@ async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     }
     let (count, came) = (texts.len(), Cell::new(0));
     let exchange = timeout_at(deadline, exchange(ws, texts, &came));
-    exchange.await.unwrap_or_else(|_| Err(common::late(timeout, came.get(), count).into()))
+    exchange.await.unwrap_or_else(|_| Err(common::late(timeout, came.get(), count)))
 }
 
 /// Sends the texts, and prints messages until as many came.

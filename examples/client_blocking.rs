@@ -56,7 +56,7 @@ fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     let counter = came.clone();
     let left = timeout.saturating_sub(start.elapsed());
     within(left, move || exchange(ws, texts, &counter))
-        .unwrap_or_else(|| Err(common::late(timeout, came.load(Ordering::Relaxed), count).into()))
+        .unwrap_or_else(|| Err(common::late(timeout, came.load(Ordering::Relaxed), count)))
 }
 
 /// Sends the texts, and prints messages until as many came.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use std::vec::IntoIter;
 
 use sansocket::handshake::{ClientRequest, HandshakeError};
-use sansocket::{Client, CloseCode, Closed, Config, Message, Uri};
+use sansocket::{Client, CloseCode, Closed, Config, Message, TimedOut, Uri};
 
 /// The arguments not yet looked at.
 pub(crate) struct Arguments {
@@ -290,12 +290,12 @@ pub(crate) fn is_goodbye(code: CloseCode) -> bool {
     [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS_RECEIVED].contains(&code)
 }
 
-/// The sentence for a run with `--send` that took too long.
-pub(crate) fn late(timeout: Duration, came: usize, count: usize) -> String {
-    let seconds = timeout.as_secs_f64();
+/// What is wrong with a run with `--send` that took too long.
+pub(crate) fn late(timeout: Duration, came: usize, count: usize) -> Box<dyn Error + Send + Sync> {
     if came < count {
-        format!("only {came} of {count} messages came within {seconds} s")
+        let seconds = timeout.as_secs_f64();
+        format!("only {came} of {count} messages came within {seconds} s").into()
     } else {
-        format!("the server did not complete the closing handshake within {seconds} s")
+        TimedOut::ClosingHandshake.into()
     }
 }
