@@ -224,10 +224,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     pub(super) fn poll_close(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         self.both.poll_sending(cx, |shared, cx| {
             let Some(mut reading) = shared.orphan.take() else {
-                if shared.outbound.is_dead() {
-                    // The connection has ended meanwhile: the receiving half tells how.
-                    return Poll::Ready(Ok(()));
-                }
                 return shared.poll_flush_in_time(cx, &mut self.timer);
             };
             let result = loop {
