@@ -108,7 +108,8 @@ impl EchoOptions {
 
 /// The page that answers a plain GET.
 #[allow(dead_code, reason = "each program uses its part of this module")]
-pub(crate) const PAGE: &str = "This is sansocket's echo server. It speaks WebSocket: each message comes back.\n";
+pub(crate) const PAGE: &str =
+    "This is sansocket's echo server. It speaks WebSocket: each message comes back.\n";
 
 /// The fuzzing server's URL without a slash at its end, and the agent's name.
 #[allow(dead_code, reason = "each program uses its part of this module")]

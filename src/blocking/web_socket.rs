@@ -209,7 +209,8 @@ impl<S: Transport> Whole<S> {
             return ended.map_err(Error::ConnectionLost);
         }
         while !self.outbound.queue.is_empty() {
-            drive::write_all(&mut self.io, &mut self.outbound.queue).inspect_err(|_| self.outbound.fail_writes())?;
+            drive::write_all(&mut self.io, &mut self.outbound.queue)
+                .inspect_err(|_| self.outbound.fail_writes())?;
             self.outbound.answer_held();
         }
         Ok(())

@@ -50,11 +50,7 @@ impl<S> Both<S> {
         result
     }
 
-    fn poll_sending<T>(
-        &self,
-        cx: &Context<'_>,
-        f: impl FnOnce(&mut Shared<S>, &mut Context<'_>) -> T,
-    ) -> T {
+    fn poll_sending<T>(&self, cx: &Context<'_>, f: impl FnOnce(&mut Shared<S>, &mut Context<'_>) -> T) -> T {
         self.wakers.poll(Half::Sending, cx, |cx| self.sending(|shared| f(shared, cx)))
     }
 }

@@ -183,7 +183,8 @@ async fn an_unwritten_close_frame_is_not_clean() {
     for role in ROLES {
         let close = || Read::Bytes(close_frame(role, 1000, "bye"));
         let broken = Script::new([close()], [Write::Error(std::io::ErrorKind::BrokenPipe)]);
-        let half_written = Script::new([close()], [Write::Take(1), Write::Error(std::io::ErrorKind::BrokenPipe)]);
+        let half_written =
+            Script::new([close()], [Write::Take(1), Write::Error(std::io::ErrorKind::BrokenPipe)]);
         let stalled = Script::new([close()], []).stalled();
         for script in [broken, half_written, stalled] {
             let mut ws = WebSocket::from_upgraded(script, role, b"", &Config::default());

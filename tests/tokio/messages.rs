@@ -161,7 +161,8 @@ async fn pings_are_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_pong_leaves_with_the_next_message() {
     for role in ROLES {
-        let bytes = [frame(role, PING, b"now"), frame(role, TEXT, b"one"), frame(role, TEXT, b"two")].concat();
+        let bytes =
+            [frame(role, PING, b"now"), frame(role, TEXT, b"one"), frame(role, TEXT, b"two")].concat();
         let script = Script::new([Read::Bytes(bytes)], []);
         let mut ws = WebSocket::from_upgraded(script.clone(), role, b"", &Config::default());
         assert_eq!(ws.recv().await.unwrap(), Some(Message::text("one")));
@@ -225,7 +226,8 @@ async fn misuse_does_no_harm() {
 #[tokio::test(start_paused = true)]
 async fn read_ahead_comes_first() {
     for role in ROLES {
-        let bytes = [frame(role, TEXT, b"first"), frame(role, BINARY, &[1; 5000]), frame(role, TEXT, b"third")];
+        let bytes =
+            [frame(role, TEXT, b"first"), frame(role, BINARY, &[1; 5000]), frame(role, TEXT, b"third")];
         let bytes = bytes.concat();
         for cut in [1, 2, 6, 7, 20, bytes.len() - 1, bytes.len()] {
             let (near, far) = duplex(61);

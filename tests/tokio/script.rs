@@ -86,11 +86,7 @@ impl Script {
 }
 
 impl AsyncRead for Script {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.with(|inner| {
             inner.record.reads += 1;
             match inner.reads.pop_front() {
