@@ -41,6 +41,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocketReceiver<S> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for WebSocketReceiver<S> {
+    fn is_terminated(&self) -> bool {
+        self.closed().is_some()
+    }
+}
+
 /// Closing the sink closes the connection with 1000, as [`WebSocket::close`] does.
 impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     type Error = Error;
