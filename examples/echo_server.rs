@@ -2,15 +2,17 @@
 
 mod common;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::{EchoOptions, PAGE};
 use sansocket::handshake::Reply;
+use sansocket::tokio::WebSocket;
 use sansocket::{CloseCode, Error};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 const USAGE: &str = "\
@@ -22,46 +24,38 @@ usage: echo_server [options]
   --handshake-timeout SECONDS  for a client's whole opening handshake (default 10)
   --keepalive SECONDS          silence before a Ping, and before giving up after it (default 20; 0 is off)
   --subprotocol NAME           a subprotocol to accept; may be repeated
+  --deflate                    accept permessage-deflate (with the feature `deflate`)
   --current-thread             run on one thread";
 
 fn main() -> ExitCode {
     let options = EchoOptions::parse(USAGE, true);
-    let mut runtime = match options.current_thread {
-        true => tokio::runtime::Builder::new_current_thread(),
-        false => tokio::runtime::Builder::new_multi_thread(),
+    let mut runtime = if options.current_thread {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
     };
     let served = runtime.enable_all().build().and_then(|runtime| runtime.block_on(serve(options)));
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("cannot serve: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit_code(served.map_err(Into::into))
 }
 
 async fn serve(options: EchoOptions) -> io::Result<()> {
-    let listener = TcpListener::bind(&options.addr).await?;
-    println!("listening on ws://{}", listener.local_addr()?);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let listener = TcpListener::bind(&options.addr).await.map_err(|error| options.cannot_listen(&error))?;
+    writeln!(io::stdout(), "listening on ws://{}", listener.local_addr()?)?;
     let options = Arc::new(options);
     // Each connection holds a receiver: the sender tells them to stop, and sees when all have.
     let (stop, stopped) = watch::channel(());
-    let mut signal = std::pin::pin!(signal());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            result = &mut signal => {
-                result?;
-                break;
-            }
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
         };
         match accepted {
             Ok((tcp, _)) => {
                 let (options, stopped) = (options.clone(), stopped.clone());
-                tokio::spawn(async move {
-                    // A client that fails is the client's affair.
-                    let _ = echo(tcp, &options, stopped).await;
-                });
+                // A client that fails is the client's affair.
+                tokio::spawn(async move { echo(tcp, &options, stopped).await });
             }
             // Out of file descriptors, for one: let some connections end first.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -75,13 +69,13 @@ async fn serve(options: EchoOptions) -> io::Result<()> {
 }
 
 async fn echo(tcp: TcpStream, options: &EchoOptions, mut stopped: watch::Receiver<()>) -> Result<(), Error> {
-    tcp.set_nodelay(true).map_err(Error::Connect)?;
-    let mut pending = sansocket::tokio::accept_with(tcp, &options.server).await?;
-    if !pending.is_websocket() && pending.request().method() == "GET" {
-        return pending.respond(&Reply::new(200)?.text(PAGE)).await;
-    }
-    pending.choose_subprotocol(&options.subprotocols());
-    let mut ws = pending.accept().await?;
+    let opened = tokio::select! {
+        opened = open(tcp, options) => opened?,
+        _ = stopped.changed() => None,
+    };
+    let Some(mut ws) = opened else {
+        return Ok(());
+    };
     loop {
         tokio::select! {
             message = ws.recv() => match message? {
@@ -93,11 +87,14 @@ async fn echo(tcp: TcpStream, options: &EchoOptions, mut stopped: watch::Receive
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn signal() -> io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        _ = terminate.recv() => Ok(()),
+/// The opening handshake. `None`: the client asked for a page, and got it.
+async fn open(tcp: TcpStream, options: &EchoOptions) -> Result<Option<WebSocket<TcpStream>>, Error> {
+    tcp.set_nodelay(true).map_err(Error::Connect)?;
+    let mut pending = sansocket::tokio::accept_with(tcp, &options.server).await?;
+    if !pending.is_websocket() && pending.request().method() == "GET" {
+        pending.respond(&Reply::new(200)?.text(PAGE)).await?;
+        return Ok(None);
     }
+    pending.choose_subprotocol(&options.subprotocols());
+    pending.accept().await.map(Some)
 }

@@ -4,10 +4,11 @@
 mod common;
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -24,29 +25,25 @@ usage: echo_server_blocking [options]
   --max-message-size BYTES     larger messages fail the connection (default 67108864)
   --handshake-timeout SECONDS  for a client's whole opening handshake (default 10)
   --keepalive SECONDS          silence before a Ping, and before giving up after it (default 20; 0 is off)
-  --subprotocol NAME           a subprotocol to accept; may be repeated";
+  --subprotocol NAME           a subprotocol to accept; may be repeated
+  --deflate                    accept permessage-deflate (with the feature `deflate`)";
 
 fn main() -> ExitCode {
-    match serve(EchoOptions::parse(USAGE, false)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("cannot serve: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit_code(serve(EchoOptions::parse(USAGE, false)).map_err(Into::into))
 }
 
 /// The sending half of every open connection, to close it with.
 #[derive(Default)]
 struct Connections {
     senders: Mutex<HashMap<usize, Arc<Mutex<WebSocketSender<TcpStream>>>>>,
+    /// Told when a connection has ended.
+    ended: Condvar,
     stopping: AtomicBool,
 }
 
 fn serve(options: EchoOptions) -> io::Result<()> {
-    let listener = TcpListener::bind(&options.addr)?;
+    let listener = TcpListener::bind(&options.addr).map_err(|error| options.cannot_listen(&error))?;
     let address = listener.local_addr()?;
-    println!("listening on ws://{address}");
     let connections = Arc::new(Connections::default());
     let stopping = connections.clone();
     ctrlc::set_handler(move || {
@@ -55,10 +52,9 @@ fn serve(options: EchoOptions) -> io::Result<()> {
         let _ = TcpStream::connect(address);
     })
     .map_err(io::Error::other)?;
+    writeln!(io::stdout(), "listening on ws://{address}")?;
 
     let options = Arc::new(options);
-    // Each thread holds a sender: the receiver sees when all have ended.
-    let (running, all_ended) = mpsc::channel::<()>();
     for (id, tcp) in listener.incoming().enumerate() {
         if connections.stopping.load(Ordering::Relaxed) {
             break;
@@ -68,20 +64,22 @@ fn serve(options: EchoOptions) -> io::Result<()> {
             thread::sleep(Duration::from_millis(50));
             continue;
         };
-        let (options, connections, running) = (options.clone(), connections.clone(), running.clone());
+        let (options, connections) = (options.clone(), connections.clone());
         thread::spawn(move || {
             // A client that fails is the client's affair.
             let _ = echo(id, tcp, &options, &connections);
             lock(&connections.senders).remove(&id);
-            drop(running);
+            connections.ended.notify_all();
         });
     }
-    drop((listener, running));
+    drop(listener);
     let open: Vec<_> = lock(&connections.senders).values().cloned().collect();
     for sender in open {
         let _ = lock(&sender).close(CloseCode::GOING_AWAY, "the server stops");
     }
-    let _ = all_ended.recv();
+    // Until the closing handshakes are over. Opening handshakes are not waited for.
+    let senders = lock(&connections.senders);
+    drop(connections.ended.wait_while(senders, |senders| !senders.is_empty()));
     Ok(())
 }
 

@@ -3,9 +3,10 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use crate::adapter::Agreed;
 use crate::config::Config;
 use crate::error::Error;
-use crate::handshake::{ClientRequest, Limits};
+use crate::handshake::{ClientRequest, HandshakeError, Limits, Opened};
 use crate::uri::Uri;
 
 /// What a client connects to, and how. The adapters' `connect` takes it, or just a URI.
@@ -89,6 +90,36 @@ impl Client {
     pub fn tls(mut self, config: alloc::sync::Arc<rustls::ClientConfig>) -> Self {
         self.tls = Some(config);
         self
+    }
+
+    /// The request to send: what the configuration offers is added to what the caller asked for.
+    pub(crate) fn full_request(&self) -> ClientRequest {
+        let request = self.request.clone();
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.config.deflate {
+            return request.extension(deflate.offer());
+        }
+        request
+    }
+
+    /// What the server's response agrees on.
+    #[cfg_attr(
+        not(feature = "deflate"),
+        expect(
+            clippy::unused_self,
+            unused_variables,
+            clippy::unnecessary_wraps,
+            reason = "no extension is offered"
+        )
+    )]
+    pub(crate) fn agreed(&self, opened: &Opened) -> Result<Agreed, HandshakeError> {
+        Ok(Agreed {
+            #[cfg(feature = "deflate")]
+            deflate: match &self.config.deflate {
+                Some(deflate) => deflate.agree_as_client(opened.extensions())?,
+                None => None,
+            },
+        })
     }
 
     /// The URI.

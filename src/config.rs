@@ -28,6 +28,8 @@ pub struct Config {
     pub(crate) max_frame_size: u64,
     pub(crate) max_fragments: u32,
     pub(crate) write_buffer_size: usize,
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<crate::extension::Deflate>,
     #[cfg(feature = "std")]
     pub(crate) keepalive: Option<(Duration, Duration)>,
     #[cfg(feature = "std")]
@@ -47,6 +49,9 @@ impl Default for Config {
             max_fragments: 131_072,
             // As much as a socket's send buffer takes at once.
             write_buffer_size: 64 << 10,
+            // Compression is the application's choice: it costs memory, and can reveal secrets.
+            #[cfg(feature = "deflate")]
+            deflate: None,
             // Below the 30 to 60 seconds after which proxies and NATs forget an idle connection.
             #[cfg(feature = "std")]
             keepalive: Some((Duration::from_secs(20), Duration::from_secs(20))),
@@ -86,6 +91,15 @@ impl Config {
     /// 6455 section 5.5.3 allows), and before the adapters' `send` and `feed` wait for the transport.
     pub fn write_buffer_size(mut self, bytes: usize) -> Self {
         self.write_buffer_size = bytes;
+        self
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl Config {
+    /// Offers, or accepts, permessage-deflate. The message limit then holds for the inflated size too.
+    pub fn deflate(mut self, deflate: crate::extension::Deflate) -> Self {
+        self.deflate = Some(deflate);
         self
     }
 }

@@ -96,12 +96,29 @@ impl Connection {
         self.couple(input, result, now, out)
     }
 
+    /// Compresses messages, and receives compressed ones, with the `agreed` parameters. What is received
+    /// is inflated by an [`Assembler`](crate::Assembler) that was told the same.
+    #[cfg(feature = "deflate")]
+    pub fn use_deflate(&mut self, deflate: &crate::Deflate, agreed: crate::AgreedDeflate) {
+        self.receiving.receiver.use_deflate();
+        self.sending.sender.use_deflate(deflate, agreed);
+    }
+
+    /// Fails the connection because of an error in what was received, one that an
+    /// [`Assembler`](crate::Assembler) found: those that [`receive`](Self::receive) returns have failed it
+    /// already.
+    pub fn fail(&mut self, error: ProtocolError, now: Instant, out: &mut Vec<u8>) {
+        self.receiving.fail();
+        self.sending.fail(error, now, out);
+    }
+
     /// The transport ended: tells how the connection closed.
     pub fn receive_eof(&mut self) -> Closed {
         self.receiving.receive_eof(&self.sending)
     }
 
-    /// The sending direction, for data, Pings and Pongs.
+    /// The sending direction, for data, Pings and Pongs. To close, use [`close`](Self::close), which arms
+    /// the deadline of the closing handshake.
     pub fn sender(&mut self) -> &mut Sender {
         self.sending.sender()
     }
@@ -136,6 +153,9 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing else happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.ready_state() == ReadyState::Closed {
+            return None;
+        }
         [self.receiving.poll_timeout(), self.sending.poll_timeout()].into_iter().flatten().min()
     }
 
@@ -248,6 +268,11 @@ impl Receiving {
         }
     }
 
+    /// Receives nothing more, because of an error in what was received.
+    pub fn fail(&mut self) {
+        self.receiver.fail();
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -267,12 +292,14 @@ impl Receiving {
         if self.poll_timeout().is_none() {
             return Ok(());
         }
+        if sending.sender.state() == SendState::CloseSent {
+            // After our Close frame it is the closing handshake's deadline that counts.
+            self.keepalive = None;
+        }
         match self.keepalive.as_mut().and_then(|keepalive| keepalive.handle_timeout(now)) {
             Some(Due::Ping) => {
-                // After our Close frame it is the closing handshake's deadline that counts.
-                if sending.sender.ping(b"", out).is_err() {
-                    self.keepalive = None;
-                }
+                // It can be sent: no Close frame was.
+                let _ = sending.sender.ping(b"", out);
                 Ok(())
             }
             Some(Due::GiveUp) => Err(TimedOut::Keepalive),

@@ -22,6 +22,8 @@ pub enum ProtocolError {
     FrameTooBig,
     /// A Close frame with a code that must not be on the wire (section 7.4).
     InvalidCloseCode(CloseCode),
+    /// A compressed message that cannot be inflated (RFC 7692 section 7.2.2).
+    InvalidCompressedData,
     /// Text, or a close reason, that is not UTF-8 (section 8.1).
     InvalidUtf8,
     /// A 64-bit length whose most significant bit is set (section 5.2).
@@ -50,7 +52,7 @@ impl ProtocolError {
     /// The code of the Close frame that reports this error to the peer.
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD_DATA,
+            Self::InvalidCompressedData | Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD_DATA,
             Self::FrameTooBig | Self::MessageTooBig => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
             Self::ContinuationWithoutMessage
@@ -76,6 +78,7 @@ impl ProtocolError {
             Self::FragmentedControlFrame => "a control frame is fragmented",
             Self::FrameTooBig => "a frame is larger than the limit",
             Self::InvalidCloseCode(_) => "a Close frame's code must not be on the wire",
+            Self::InvalidCompressedData => "a compressed message cannot be inflated",
             Self::InvalidUtf8 => "text is not valid UTF-8",
             Self::LengthTooLarge => "a frame's length has its most significant bit set",
             Self::MaskedFrameFromServer => "a frame from the server is masked",

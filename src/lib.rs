@@ -17,9 +17,13 @@ mod config;
 #[cfg(feature = "std")]
 pub mod connection;
 mod error;
+#[cfg(feature = "deflate")]
+mod extension;
 pub mod frame;
 #[cfg(feature = "handshake")]
 pub mod handshake;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "std")]
 mod keepalive;
 mod message;
@@ -46,6 +50,8 @@ pub use error::Error;
 #[cfg(feature = "std")]
 pub use error::TimedOut;
 pub use error::{ProtocolError, SendError};
+#[cfg(feature = "deflate")]
+pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
 pub use message::{Assembler, Event, Fragment, Message, MessageKind, Utf8Bytes};
 pub use receiver::{ReceiveState, Received, Receiver};

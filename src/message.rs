@@ -1,16 +1,26 @@
 //! Messages, and what is received of them: events that borrow the caller's buffer, and whole
 //! messages that own, or share, their bytes.
 
+#[cfg(feature = "deflate")]
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
-use bytes::{Bytes, BytesMut};
+#[cfg(all(feature = "deflate", any(feature = "blocking", feature = "tokio")))]
+use bytes::Buf;
+use bytes::Bytes;
 use bytestring::ByteString;
 
+#[cfg(feature = "deflate")]
+use crate::config::Config;
 use crate::error::ProtocolError;
+#[cfg(feature = "deflate")]
+use crate::extension::{AgreedDeflate, Inflater};
 use crate::frame::{CloseFrame, Opcode};
+#[cfg(feature = "deflate")]
+use crate::role::Role;
 use crate::utf8::InvalidUtf8;
 
 /// Whether a message is text or binary: its first frame's opcode says so (RFC 6455 section 5.6).
@@ -51,12 +61,15 @@ pub enum Event<'b> {
 pub struct Fragment<'b> {
     /// Whether the message is text or binary.
     pub kind: MessageKind,
+    /// The payload is compressed: an [`Assembler`] inflates it. Never, unless permessage-deflate was
+    /// negotiated.
+    pub compressed: bool,
     /// The message begins with this fragment.
     pub first: bool,
     /// The message ends with this fragment.
     pub last: bool,
     /// Unmasked. A fragment of a text message may begin or end inside a code point, but the text up
-    /// to here has been validated.
+    /// to here has been validated, unless it is compressed.
     pub payload: &'b [u8],
 }
 
@@ -265,43 +278,88 @@ impl From<Utf8Bytes> for Bytes {
     }
 }
 
-/// Joins the fragments of a message.
+/// Joins the fragments of a message, and inflates it if it is compressed.
 ///
-/// Fragments are appended to one buffer, so that many small ones cost no more than their bytes; the
-/// [`Receiver`](crate::Receiver) has checked the message's size before it is appended to.
+/// Fragments are appended to one buffer, so that many small ones cost no more than their bytes. The
+/// [`Receiver`](crate::Receiver) has checked the size of a message that is not compressed before it comes
+/// here; that of a compressed one is checked while it is inflated.
 #[derive(Debug, Default)]
 pub struct Assembler {
     /// The message in progress, without the fragment now arriving.
-    buffer: BytesMut,
+    buffer: Vec<u8>,
+    #[cfg(feature = "deflate")]
+    inflater: Option<Box<Inflater>>,
 }
 
 impl Assembler {
+    /// Inflates compressed messages with the `agreed` parameters, to no more than
+    /// [`Config::max_message_size`](crate::Config::max_message_size).
+    #[cfg(feature = "deflate")]
+    pub fn use_deflate(&mut self, role: Role, config: &Config, agreed: AgreedDeflate) {
+        self.inflater = Some(Box::new(Inflater::new(agreed, role, config.max_message_size)));
+    }
+
     /// Adds a fragment; returns the message that it completes.
     ///
-    /// `payload` holds the fragment's bytes once more, as a `Bytes` that is kept without a copy when
-    /// it is the whole message.
-    pub fn push(
+    /// An error is the peer's fault: fail the connection with it. ([`Connection::fail`] does.)
+    ///
+    /// [`Connection::fail`]: crate::connection::Connection::fail
+    pub fn push(&mut self, fragment: &Fragment<'_>) -> Result<Option<Message>, ProtocolError> {
+        let Fragment { kind, compressed, last, payload, .. } = *fragment;
+        self.push_shared(kind, compressed, last, Bytes::copy_from_slice(payload))
+    }
+
+    /// Adds a fragment whose payload is kept without a copy when it is the whole message.
+    pub(crate) fn push_shared(
         &mut self,
         kind: MessageKind,
-        payload: Bytes,
+        compressed: bool,
         last: bool,
+        payload: Bytes,
     ) -> Result<Option<Message>, ProtocolError> {
-        let whole = match (last, self.buffer.is_empty()) {
-            (true, true) => payload,
-            (true, false) => {
-                self.buffer.extend_from_slice(&payload);
-                core::mem::take(&mut self.buffer).freeze()
-            }
-            (false, _) => {
-                self.buffer.extend_from_slice(&payload);
-                return Ok(None);
-            }
-        };
-        Ok(Some(Message::new(kind, whole)?))
+        if compressed {
+            self.inflate(kind, &payload, last)?;
+        } else if last && self.buffer.is_empty() {
+            return Ok(Some(Message::new(kind, payload)?));
+        } else {
+            self.buffer.extend_from_slice(&payload);
+        }
+        if last { Ok(Some(Message::new(kind, self.take())?)) } else { Ok(None) }
     }
 
     /// Takes what has been joined of an incomplete message.
     pub fn take(&mut self) -> Bytes {
-        core::mem::take(&mut self.buffer).freeze()
+        Bytes::from(core::mem::take(&mut self.buffer))
+    }
+
+    /// Inflates all of a fragment's payload to the end of the buffer.
+    #[cfg(feature = "deflate")]
+    fn inflate(&mut self, kind: MessageKind, payload: &[u8], last: bool) -> Result<(), ProtocolError> {
+        let inflater = self.inflater.as_mut().ok_or(ProtocolError::InvalidCompressedData)?;
+        inflater.inflate(kind, payload, last, usize::MAX, &mut self.buffer)?;
+        Ok(())
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    #[expect(clippy::unused_self, reason = "the feature `deflate` has a buffer to inflate to")]
+    fn inflate(&mut self, _: MessageKind, _: &[u8], _: bool) -> Result<(), ProtocolError> {
+        Err(ProtocolError::InvalidCompressedData)
+    }
+
+    /// Inflates some of a fragment's payload: at most `room` bytes, which are returned. Drops from
+    /// `payload` what was inflated; tells whether all of it was.
+    #[cfg(all(feature = "deflate", any(feature = "blocking", feature = "tokio")))]
+    pub(crate) fn inflate_part(
+        &mut self,
+        kind: MessageKind,
+        payload: &mut Bytes,
+        last: bool,
+        room: usize,
+    ) -> Result<(Bytes, bool), ProtocolError> {
+        let inflater = self.inflater.as_mut().ok_or(ProtocolError::InvalidCompressedData)?;
+        let mut part = Vec::new();
+        let progress = inflater.inflate(kind, payload, last, room, &mut part)?;
+        payload.advance(progress.consumed);
+        Ok((part.into(), progress.done))
     }
 }

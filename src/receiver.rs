@@ -47,6 +47,8 @@ pub struct Receiver {
     max_frame_size: u64,
     max_message_size: u64,
     max_fragments: u32,
+    /// RSV1 marks compressed messages: permessage-deflate was negotiated.
+    deflate: bool,
     state: ReceiveState,
     /// The frame whose header was admitted and whose payload is incomplete. `None`: the input starts
     /// with a header, as it was on the wire.
@@ -65,6 +67,7 @@ impl Receiver {
             max_frame_size: config.max_frame_size,
             max_message_size: config.max_message_size,
             max_fragments: config.max_fragments,
+            deflate: false,
             state: ReceiveState::Open,
             frame: None,
             message: None,
@@ -90,6 +93,19 @@ impl Receiver {
     #[inline]
     pub fn receive_part(&mut self, input: &mut [u8]) -> Result<Option<Received>, ProtocolError> {
         self.advance(input, true)
+    }
+
+    /// Takes RSV1 for the mark of a compressed message, from the next message on: permessage-deflate was
+    /// negotiated. Compressed messages are handed out as they are, and in parts as they arrive also by
+    /// [`receive`](Self::receive); an [`Assembler`](crate::Assembler) inflates them.
+    #[cfg(feature = "deflate")]
+    pub fn use_deflate(&mut self) {
+        self.deflate = true;
+    }
+
+    /// Receives nothing more: an error was found in what was received.
+    pub fn fail(&mut self) {
+        self.state = ReceiveState::Failed;
     }
 
     /// What this direction still takes.
@@ -132,7 +148,12 @@ impl Receiver {
         let available = usize::try_from(frame.remaining).map_or(arrived, |remaining| remaining.min(arrived));
         let complete = available as u64 == frame.remaining;
         let data = !frame.header.opcode.is_control();
-        let text = data && self.message.as_ref().is_some_and(|message| message.kind == MessageKind::Text);
+        let (text, compressed) = match &self.message {
+            Some(message) if data => {
+                (message.kind == MessageKind::Text && !message.compressed, message.compressed)
+            }
+            _ => (false, false),
+        };
         if let Some(new) = input.get_mut(frame.start + frame.processed..frame.start + available) {
             if let Some(key) = frame.header.masking_key {
                 key.apply(new, frame.position + frame.processed as u64);
@@ -148,7 +169,7 @@ impl Receiver {
             let bytes = input.get(payload.clone()).unwrap_or_default();
             self.end_frame(&frame, bytes, payload)
         } else {
-            let handed_out = parts && data && available > 0;
+            let handed_out = (parts && data || compressed) && available > 0;
             let received = handed_out.then(|| {
                 let what = self.what_of(&frame, false);
                 frame.hand_out(available);
@@ -192,7 +213,9 @@ impl Receiver {
     /// the message in progress.
     #[inline]
     fn check_start(&self, opcode: Opcode, rsv1: bool, masked: Option<bool>) -> Result<(), ProtocolError> {
-        if rsv1 {
+        // "This bit is the "Per-Message Compressed" bit [...] on the first fragment of a message" and is
+        // not set on other frames (RFC 7692 section 6.1).
+        if rsv1 && !(self.deflate && matches!(opcode, Opcode::Text | Opcode::Binary)) {
             return Err(ProtocolError::ReservedBitSet);
         }
         match (opcode, &self.message) {
@@ -215,25 +238,26 @@ impl Receiver {
     #[inline]
     fn admit_data(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
         let message = match header.opcode {
-            Opcode::Text => MessageInProgress::new(MessageKind::Text),
-            Opcode::Binary => MessageInProgress::new(MessageKind::Binary),
+            Opcode::Text => MessageInProgress::new(MessageKind::Text, header.rsv1),
+            Opcode::Binary => MessageInProgress::new(MessageKind::Binary, header.rsv1),
             // In progress: `check_start` saw to it.
             _ => self.message.take().ok_or(ProtocolError::ContinuationWithoutMessage)?,
         };
         if header.payload_len > self.max_frame_size {
             return Err(ProtocolError::FrameTooBig);
         }
+        let counted = if message.compressed { 0 } else { header.payload_len };
         // `len` never exceeds the limit, so neither side can wrap.
-        if header.payload_len > self.max_message_size - message.len {
+        if counted > self.max_message_size - message.len {
             return Err(ProtocolError::MessageTooBig);
         }
         if message.fragments >= self.max_fragments {
             return Err(ProtocolError::TooManyFragments);
         }
         self.message = Some(MessageInProgress {
-            kind: message.kind,
-            len: message.len + header.payload_len,
+            len: message.len + counted,
             fragments: message.fragments + 1,
+            ..message
         });
         Ok(())
     }
@@ -248,8 +272,8 @@ impl Receiver {
     ) -> Result<Option<Received>, ProtocolError> {
         let what = self.what_of(frame, true);
         match what {
-            What::Data { kind, last: true, .. } => {
-                if kind == MessageKind::Text {
+            What::Data { kind, compressed, last: true, .. } => {
+                if kind == MessageKind::Text && !compressed {
                     self.utf8.finish()?;
                 }
                 self.message = None;
@@ -271,6 +295,7 @@ impl Receiver {
             Opcode::Close => What::Close,
             opcode => What::Data {
                 kind: self.message.as_ref().map_or(MessageKind::Binary, |message| message.kind),
+                compressed: self.message.as_ref().is_some_and(|message| message.compressed),
                 first: opcode != Opcode::Continuation && frame.position == 0,
                 last: complete && frame.header.fin,
             },
@@ -316,7 +341,9 @@ impl Received {
     pub fn event<'b>(&self, input: &'b [u8]) -> Option<Event<'b>> {
         let payload = input.get(self.payload.clone())?;
         Some(match self.what {
-            What::Data { kind, first, last } => Event::Data(Fragment { kind, first, last, payload }),
+            What::Data { kind, compressed, first, last } => {
+                Event::Data(Fragment { kind, compressed, first, last, payload })
+            }
             What::Ping => Event::Ping(payload),
             What::Pong => Event::Pong(payload),
             // It was parsed when it was received: this cannot fail.
@@ -328,7 +355,7 @@ impl Received {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum What {
-    Data { kind: MessageKind, first: bool, last: bool },
+    Data { kind: MessageKind, compressed: bool, first: bool, last: bool },
     Ping,
     Pong,
     Close,
@@ -361,13 +388,15 @@ impl FrameInProgress {
 #[derive(Debug)]
 struct MessageInProgress {
     kind: MessageKind,
-    /// The payload bytes that its frames announced so far: at most the limit.
+    /// Its size, and whether it is text, show when it is inflated.
+    compressed: bool,
+    /// The payload bytes that its frames announced so far, if it is not compressed: at most the limit.
     len: u64,
     fragments: u32,
 }
 
 impl MessageInProgress {
-    fn new(kind: MessageKind) -> Self {
-        Self { kind, len: 0, fragments: 0 }
+    fn new(kind: MessageKind, compressed: bool) -> Self {
+        Self { kind, compressed, len: 0, fragments: 0 }
     }
 }

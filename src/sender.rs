@@ -7,8 +7,12 @@ use core::fmt;
 
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError};
+#[cfg(feature = "deflate")]
+use crate::extension::{AgreedDeflate, Deflate, Deflater};
 use crate::frame::{CloseCode, CloseFrame, ControlPayload, EncodedHeader, FrameHeader, MaskingKey, Opcode};
 use crate::message::{Event, MessageKind};
+#[cfg(feature = "deflate")]
+use crate::role::Role;
 use crate::utf8::Utf8Validator;
 
 /// The sending direction of a connection. What it sends is appended to `out`, always in whole frames;
@@ -33,6 +37,12 @@ pub struct Sender {
     masking: Option<Box<MaskingKeys>>,
     write_buffer_size: usize,
     state: SendState,
+    /// Compresses messages, if permessage-deflate was negotiated.
+    #[cfg(feature = "deflate")]
+    deflater: Option<Box<Deflater>>,
+    /// Whether the caller wants messages compressed.
+    #[cfg(feature = "deflate")]
+    compress: bool,
     /// The fragmented message that was begun and has not ended.
     message: Option<MessageInProgress>,
     /// The latest Ping that found `out` full. "If an endpoint receives a Ping frame and has not yet
@@ -59,9 +69,28 @@ impl Sender {
             masking,
             write_buffer_size: config.write_buffer_size,
             state: SendState::Open,
+            #[cfg(feature = "deflate")]
+            deflater: None,
+            #[cfg(feature = "deflate")]
+            compress: true,
             message: None,
             held_pong: None,
         }
+    }
+
+    /// Compresses messages as `deflate` says, with the `agreed` parameters, from the next message on.
+    #[cfg(feature = "deflate")]
+    pub fn use_deflate(&mut self, deflate: &Deflate, agreed: AgreedDeflate) {
+        let role = if self.masking.is_some() { Role::Client } else { Role::Server };
+        self.deflater = Some(Box::new(Deflater::new(deflate, agreed, role)));
+    }
+
+    /// Whether messages that are begun from now on are compressed, if permessage-deflate was negotiated
+    /// and they are not too small. They are, unless turned off: do so for secrets that are sent together
+    /// with what an attacker can choose (RFC 7692 section 8), and for what is compressed already.
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        self.compress = compress;
     }
 
     /// Sends a text message in one frame.
@@ -84,20 +113,28 @@ impl Sender {
         last: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let header = self.fragment_header(kind, payload, last)?;
-        append(&header, payload, out);
+        let message = self.next_fragment(kind, payload, last)?;
+        let (opcode, compressed) = (self.fragment_opcode(kind), message.compressed);
+        self.message = (!last).then_some(message);
+        if !compressed {
+            let header = self.header(opcode, payload.len(), last);
+            append(&header, payload, out);
+            return Ok(());
+        }
+        self.append_compressed(opcode, payload, last, out);
         Ok(())
     }
 
     /// Like [`fragment`](Self::fragment), without a copy: masks `payload` where it lies, if this is a
-    /// client, and returns the header to be written before it.
+    /// client, and returns the header to be written before it. The message is not compressed; a message
+    /// that was begun compressed cannot be gone on with in place.
     pub fn fragment_in_place(
         &mut self,
         kind: MessageKind,
         payload: &mut [u8],
         last: bool,
     ) -> Result<EncodedHeader, SendError> {
-        let header = self.fragment_header(kind, payload, last)?;
+        let header = self.fragment_header(kind, payload, last)?.ok_or(SendError::MessageInProgress)?;
         if let Some(key) = header.masking_key {
             key.apply(payload, 0);
         }
@@ -153,7 +190,7 @@ impl Sender {
             // endpoint MUST send a Close frame in response." It "typically echos the status code it
             // received." (section 5.5.1)
             Event::Close(close) if self.state == SendState::Open => {
-                let code = close.map(|close| close.code.get().to_be_bytes());
+                let code = close.map(|close| self.answered_code(close.code).get().to_be_bytes());
                 self.send_close(code.as_ref().map_or(&[], |code| code.as_slice()), out);
                 self.held_pong = None;
                 true
@@ -199,27 +236,67 @@ impl Sender {
         self.state
     }
 
-    /// The header of a whole message of `len` bytes: the caller masks the payload with the header's
-    /// key, and writes both.
-    pub(crate) fn message_header(&mut self, kind: MessageKind, len: usize) -> Result<FrameHeader, SendError> {
+    /// The header of a whole message, to be sent as it is: the caller masks the payload with the
+    /// header's key, and writes both. `None` when the message is to be compressed: see
+    /// [`message`](Self::message).
+    pub(crate) fn message_header(
+        &mut self,
+        kind: MessageKind,
+        len: usize,
+    ) -> Result<Option<FrameHeader>, SendError> {
         self.check_open()?;
         match self.message {
             Some(_) => Err(SendError::MessageInProgress),
-            None => Ok(self.header(kind.opcode(), len, true)),
+            None if self.compresses(len) => Ok(None),
+            None => Ok(Some(self.header(kind.opcode(), len, true))),
         }
     }
 
-    /// The header of a fragment with this `payload`, which the caller masks and writes.
+    /// The header of a fragment with this `payload`, to be sent as it is. `None` when it is to be
+    /// compressed: see [`fragment`](Self::fragment).
     pub(crate) fn fragment_header(
         &mut self,
         kind: MessageKind,
         payload: &[u8],
         last: bool,
-    ) -> Result<FrameHeader, SendError> {
+    ) -> Result<Option<FrameHeader>, SendError> {
+        let message = self.next_fragment(kind, payload, last)?;
+        if message.compressed {
+            return Ok(None);
+        }
+        let opcode = self.fragment_opcode(kind);
+        self.message = (!last).then_some(message);
+        Ok(Some(self.header(opcode, payload.len(), last)))
+    }
+
+    /// Sends a whole message in one frame.
+    pub(crate) fn message(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        match self.message_header(kind, payload.len())? {
+            Some(header) => append(&header, payload, out),
+            None => self.append_compressed(kind.opcode(), payload, true, out),
+        }
+        Ok(())
+    }
+
+    /// The message in progress once this fragment was sent; begins one if there is none.
+    fn next_fragment(
+        &self,
+        kind: MessageKind,
+        payload: &[u8],
+        last: bool,
+    ) -> Result<MessageInProgress, SendError> {
         self.check_open()?;
-        let (opcode, mut message) = match &self.message {
-            None => (kind.opcode(), MessageInProgress { kind, utf8: Utf8Validator::default() }),
-            Some(message) if message.kind == kind => (Opcode::Continuation, message.clone()),
+        let mut message = match &self.message {
+            None => {
+                let compressed = self.compresses(payload.len());
+                MessageInProgress { kind, compressed, utf8: Utf8Validator::default() }
+            }
+            Some(message) if message.kind == kind => message.clone(),
             Some(_) => return Err(SendError::MessageInProgress),
         };
         if kind == MessageKind::Text {
@@ -228,14 +305,60 @@ impl Sender {
                 message.utf8.finish().map_err(|_| SendError::InvalidUtf8)?;
             }
         }
-        self.message = (!last).then_some(message);
-        Ok(self.header(opcode, payload.len(), last))
+        Ok(message)
     }
 
-    fn message(&mut self, kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
-        let header = self.message_header(kind, payload.len())?;
-        append(&header, payload, out);
-        Ok(())
+    fn fragment_opcode(&self, kind: MessageKind) -> Opcode {
+        if self.message.is_some() { Opcode::Continuation } else { kind.opcode() }
+    }
+
+    /// Whether a message whose first, or only, fragment has `len` bytes is compressed.
+    #[cfg(feature = "deflate")]
+    fn compresses(&self, len: usize) -> bool {
+        self.compress && self.deflater.as_ref().is_some_and(|deflater| len >= deflater.min_size)
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    #[expect(clippy::unused_self, reason = "the feature `deflate` looks at what was negotiated")]
+    fn compresses(&self, _len: usize) -> bool {
+        false
+    }
+
+    /// "Framing: [...] set the "Per-Message Compressed" bit of the first frame" (RFC 7692 section 6.1), and
+    /// of no other.
+    #[cfg(feature = "deflate")]
+    fn append_compressed(&mut self, opcode: Opcode, payload: &[u8], last: bool, out: &mut Vec<u8>) {
+        let Some(deflater) = &mut self.deflater else {
+            return;
+        };
+        let mut compressed = SCRATCH.take();
+        deflater.deflate(payload, last, &mut compressed);
+        let whole = last && opcode != Opcode::Continuation;
+        if whole && deflater.no_context_takeover && compressed.len() >= payload.len() {
+            // Nothing was gained; and the peer's window does not depend on it.
+            let header = self.header(opcode, payload.len(), true);
+            append(&header, payload, out);
+        } else {
+            let mut header = self.header(opcode, compressed.len(), last);
+            header.rsv1 = opcode != Opcode::Continuation;
+            append(&header, &compressed, out);
+        }
+        if compressed.capacity() <= MAX_SCRATCH {
+            compressed.clear();
+            SCRATCH.set(compressed);
+        }
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    #[expect(clippy::unused_self, reason = "never called: `compresses` is always false")]
+    fn append_compressed(&mut self, _: Opcode, _: &[u8], _: bool, _: &mut Vec<u8>) {}
+
+    /// The code that answers a received one: the same, but that 1010 is not for servers to send.
+    fn answered_code(&self, code: CloseCode) -> CloseCode {
+        match code {
+            CloseCode::MANDATORY_EXTENSION if self.masking.is_none() => CloseCode::NORMAL,
+            code => code,
+        }
     }
 
     fn check_open(&self) -> Result<(), SendError> {
@@ -289,6 +412,7 @@ pub enum SendState {
 #[derive(Clone, Debug)]
 struct MessageInProgress {
     kind: MessageKind,
+    compressed: bool,
     /// Of a text message: what was sent so far.
     utf8: Utf8Validator,
 }
@@ -335,3 +459,13 @@ pub(crate) fn append(header: &FrameHeader, payload: &[u8], out: &mut Vec<u8>) {
         key.apply(&mut out[start..], 0);
     }
 }
+
+#[cfg(feature = "deflate")]
+std::thread_local! {
+    /// Where a frame is compressed to: its header, which goes before it, tells its length.
+    static SCRATCH: core::cell::Cell<Vec<u8>> = const { core::cell::Cell::new(Vec::new()) };
+}
+
+/// A larger buffer is freed rather than kept.
+#[cfg(feature = "deflate")]
+const MAX_SCRATCH: usize = 128 << 10;

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::adapter::Agreed;
 use crate::config::Config;
 use crate::error::{Error, TimedOut};
 use crate::handshake::{Accept, Accepted, HandshakeError, HttpRequest, Limits, Received, Reply, Request};
@@ -115,15 +116,30 @@ impl PendingRequest {
 
     /// Appends the response that accepts the connection, or the refusal of a request that cannot be
     /// accepted.
-    pub(crate) fn accept(&self, out: &mut Vec<u8>) -> Result<Accepted, Error> {
+    pub(crate) fn accept(&self, out: &mut Vec<u8>) -> Result<(Accepted, Agreed), Error> {
         match &self.received {
-            Received::WebSocket(request) => Ok(request.accept(&self.accept, out)?),
+            Received::WebSocket(request) => {
+                let (accept, agreed) = self.agree(request);
+                Ok((request.accept(&accept, out)?, agreed))
+            }
             Received::Http(_) => {
                 let error = HandshakeError::MissingUpgrade;
                 Reply::from(&error).encode(out);
                 Err(error.into())
             }
         }
+    }
+
+    /// Chooses among the extensions that the client offers.
+    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is accepted"))]
+    fn agree(&self, request: &Request) -> (Accept, Agreed) {
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.server.config.deflate
+            && let Some((agreed, extension)) = deflate.agree_as_server(&request.extensions())
+        {
+            return (self.accept.clone().extension(extension), Agreed { deflate: Some(agreed) });
+        }
+        (self.accept.clone(), Agreed::default())
     }
 
     /// The bytes behind the request's head.

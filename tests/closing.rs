@@ -20,7 +20,7 @@ fn closed(code: u16, reason: &str, initiator: Initiator, clean: bool) -> Closed 
     Closed { code: CloseCode::new(code), reason: reason.into(), initiator, clean }
 }
 
-/// 6455-5.5.1-07, 6455-5.5.1-02, 6455-5.5.1-08, 6455-5.5.1-09: the peer's Close frame is answered, in
+/// 6455-5.5.1-07, 6455-5.5.1-01, 6455-5.5.1-02, 6455-5.5.1-08, 6455-5.5.1-09, 6455-7.4-01: the peer's Close frame is answered, in
 /// the same call, with its code; one without a code, with none (A29).
 #[test]
 fn the_peer_closes() {
@@ -67,7 +67,7 @@ fn the_longest_reason() {
     }
 }
 
-/// 6455-7.1.2-01, 6455-7.3-03, 6455-5.5.1-05: to start the closing handshake is to send a Close frame
+/// 6455-7.1.2-01, 6455-7.3-01, 6455-7.3-03, 6455-5.5.1-05: to start the closing handshake is to send a Close frame
 /// with the given code and reason, masked by a client; it is completed by the peer's.
 #[test]
 fn we_close() {
@@ -89,8 +89,8 @@ fn we_close() {
     }
 }
 
-/// 6455-5.5.1-12, 6455-5.5.1-13: once both Close frames have passed the server closes the transport, at
-/// once. A client waits for that (6455-5.5.1-14), and no longer than its timeout.
+/// 6455-5.5.1-12, 6455-5.5.1-13, 6455-7.1.1-03, 6455-7.1.1-05, 6455-7.1.2-02: once both Close frames have passed the server closes the transport, at
+/// once. A client waits for that (6455-5.5.1-14, 6455-7.1.1-06), and no longer than its timeout.
 #[test]
 fn who_closes_the_transport() {
     for we_close in [true, false] {
@@ -284,6 +284,21 @@ fn data_after_our_close() {
     }
 }
 
+/// The closing handshake's deadline is counted from the first Close frame sent: neither the peer's, nor a
+/// fault of the peer's, puts it off.
+#[test]
+fn the_deadline_is_the_first_close_frames() {
+    for role in ROLES {
+        for bytes in [close_frame(role, 1000, ""), vec![0xff]] {
+            let (mut connection, now) = common::open(role);
+            let mut out = Vec::new();
+            connection.close(Some(NORMAL), now, &mut out).unwrap();
+            let _ = connection.receive(&mut bytes.clone(), now + secs(4), &mut out);
+            assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+        }
+    }
+}
+
 /// Every rule that can be broken, and bytes from the peer of `role` that break it.
 fn broken_rules(role: Role) -> Vec<(ProtocolError, u16, Vec<u8>)> {
     let begun = frame(role, FIRST_BINARY, b"begun");
@@ -374,6 +389,28 @@ fn reasons_fit_a_close_frame() {
             assert!((1..=CloseFrame::MAX_REASON).contains(&reason.len()), "{reason}");
             assert!(error.to_string().contains(reason));
         }
+    }
+}
+
+/// 6455-7.1.7-05, 6455-7.1.7-07: a fault that was found outside the receiver fails the connection like any other.
+#[test]
+fn failing_from_outside() {
+    let error = ProtocolError::InvalidCompressedData;
+    assert_eq!(error.close_code().get(), 1007);
+    assert!((1..=CloseFrame::MAX_REASON).contains(&error.reason().len()));
+    for role in ROLES {
+        let (mut connection, now) = common::open(role);
+        let mut out = Vec::new();
+        connection.fail(error, now, &mut out);
+        assert_eq!(sent(role, &out), [(CLOSE, close_payload(1007, error.reason()))]);
+        assert_eq!(connection.should_close_transport(), role == Role::Server);
+        assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+        out.clear();
+        let after =
+            [frame(role, TEXT, b"text"), frame(role, PING, b""), close_frame(role, 1000, "")].concat();
+        assert_eq!(give(&mut connection, &after, now, &mut out), []);
+        assert_eq!(out, []);
+        assert_eq!(connection.receive_eof(), closed(1006, "", Initiator::Local, false));
     }
 }
 

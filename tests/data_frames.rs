@@ -48,7 +48,7 @@ fn text_cut_inside_code_points() {
     }
 }
 
-/// 6455-6.1-01, 6455-6.1-04, 6455-6.1-06, 6455-6.1-07, 6455-6.1-08, 6455-5.6-03: a message goes out as
+/// 6455-5.1-07, 6455-6.1-01, 6455-6.1-04, 6455-6.1-06, 6455-6.1-07, 6455-6.1-08, 6455-5.6-03: a message goes out as
 /// one frame with its type and FIN, masked by a client, and arrives as it was sent.
 #[test]
 fn messages_sent() {

@@ -233,7 +233,7 @@ fn frames_of_every_length_form() {
     }
 }
 
-/// Section 5.7's examples, as received. Erratum 3432: the masked frame is a Pong.
+/// 6455-5.7-01: section 5.7's examples, as received. Erratum 3432: the masked frame is a Pong.
 #[test]
 fn examples_received() {
     use common::{binary, fragment, ping, pong, text};
@@ -262,7 +262,7 @@ fn examples_received() {
     }
 }
 
-/// Section 5.7's examples, as sent; 6455-6.1-04: data goes out in frames as section 5.2 has them.
+/// 6455-5.7-01, 6455-6.1-04: section 5.7's examples, as sent: data goes out in frames as section 5.2 has them.
 #[test]
 fn examples_sent() {
     let config = Config::default();

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Instant;
+
 use common::{
     BINARY, CLOSE, FIRST_BINARY, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, TEXT, close_frame, fails,
     fails_at, frame, give, naive,
@@ -53,6 +55,7 @@ fn a_client_refuses_masked_frames() {
 
 /// What an endpoint sends over a life in which it sends every kind of frame, by each call that sends.
 fn everything_sent(role: Role) -> Vec<u8> {
+    type Close = fn(&mut Connection, Role, Instant, &mut Vec<u8>);
     let (mut connection, now) = common::open(role);
     let mut out = Vec::new();
     let sender = connection.sender();
@@ -70,7 +73,7 @@ fn everything_sent(role: Role) -> Vec<u8> {
     sender.pong(b"pong", &mut out).unwrap();
     sender.answer(&Event::Ping(b"answered"), &mut out);
     give(&mut connection, &frame(role, PING, b"coupled"), now, &mut out);
-    let closes: [fn(&mut Connection, Role, std::time::Instant, &mut Vec<u8>); 3] = [
+    let closes: [Close; 3] = [
         |connection, _, now, out| connection.close(None, now, out).unwrap(),
         |connection, role, now, out| drop(give(connection, &close_frame(role, 1000, "bye"), now, out)),
         |connection, _, now, out| assert!(connection.receive(&mut [0xff], now, out).is_err()),

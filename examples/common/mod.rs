@@ -1,62 +1,111 @@
-//! What the example programs share: reading their command lines.
+//! What the example programs share: reading their command lines, and telling what happened.
+#![allow(dead_code, reason = "each program uses its part of this module")]
 
-use std::process::exit;
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::{ExitCode, exit};
 use std::str::FromStr;
 use std::time::Duration;
+use std::vec::IntoIter;
 
-use sansocket::Config;
+use sansocket::handshake::{ClientRequest, HandshakeError};
+use sansocket::{Client, CloseCode, Closed, Config, Message, Uri};
 
 /// The arguments not yet looked at.
 pub(crate) struct Arguments {
     usage: &'static str,
-    arguments: std::vec::IntoIter<String>,
+    arguments: IntoIter<String>,
     /// The option whose value is read next.
     option: String,
 }
 
 impl Arguments {
     pub(crate) fn new(usage: &'static str) -> Self {
-        let arguments = std::env::args().skip(1).collect::<Vec<_>>().into_iter();
-        Self { usage, arguments, option: String::new() }
+        let mut this = Self { usage, arguments: Vec::new().into_iter(), option: String::new() };
+        let arguments: Result<Vec<_>, _> = std::env::args_os().skip(1).map(|arg| arg.into_string()).collect();
+        match arguments {
+            Ok(arguments) => this.arguments = arguments.into_iter(),
+            Err(argument) => this.fail(&format!("{argument:?} is not UTF-8")),
+        }
+        this
     }
 
     /// The next argument. `--help` prints the usage and ends the program.
     pub(crate) fn next(&mut self) -> Option<String> {
         self.option = self.arguments.next()?;
         if self.option == "--help" || self.option == "-h" {
-            println!("{}", self.usage);
-            exit(0);
+            let printed = writeln!(io::stdout(), "{}", self.usage);
+            exit(i32::from(printed.is_err()));
         }
         Some(self.option.clone())
     }
 
     /// The value of the option that `next` returned.
     pub(crate) fn value<T: FromStr>(&mut self) -> T {
-        match self.arguments.next().map(|value| value.parse()) {
-            Some(Ok(value)) => value,
-            _ => self.fail(&format!("{} needs a value of another form", self.option)),
-        }
+        let Some(value) = self.arguments.next() else {
+            self.fail(&format!("{} needs a value", self.option));
+        };
+        value.parse().unwrap_or_else(|_| self.fail(&format!("{} cannot be {value:?}", self.option)))
     }
 
     pub(crate) fn seconds(&mut self) -> Duration {
-        match Duration::try_from_secs_f64(self.value()) {
-            Ok(seconds) => seconds,
-            Err(_) => self.fail(&format!("{} needs a number of seconds", self.option)),
+        let seconds = self.value();
+        // More than 30 years are not needed, and every clock can tell them.
+        if (0.0..=1e9).contains(&seconds) {
+            return Duration::from_secs_f64(seconds);
         }
+        self.fail(&format!("{} needs a number of seconds from 0 to 1000000000", self.option))
     }
 
     pub(crate) fn unknown(&self) -> ! {
-        self.fail(&format!("{} is not understood", self.option))
+        self.fail(&format!("{:?} is not understood", self.option))
     }
 
     pub(crate) fn fail(&self, why: &str) -> ! {
-        eprintln!("{why}\n\n{}", self.usage);
-        exit(2)
+        tell(&format!("{why}; --help tells how to use this program"));
+        exit(1)
     }
 }
 
+/// A sentence for the user, on one line of stderr, whatever a peer may have put into it.
+pub(crate) fn tell(sentence: &str) {
+    let line = sentence.replace(char::is_control, " ");
+    // If nobody listens, there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Ends a program: its exit code, and what went wrong if something did.
+pub(crate) fn exit_code(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&sentence(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A server's refusal is told with what it says about it.
+fn sentence(error: &(dyn Error + Send + Sync + 'static)) -> String {
+    let Some(sansocket::Error::Handshake(handshake)) = error.downcast_ref() else {
+        return error.to_string();
+    };
+    let HandshakeError::Refused(response) = handshake else {
+        return format!("the opening handshake failed: {handshake}");
+    };
+    let mut sentence = format!("{handshake} {}", response.reason());
+    if let Some(location) = response.headers().get("Location") {
+        sentence += &format!(", and points to {location}");
+    }
+    let is_text = response.headers().get("Content-Type").is_none_or(|media| media.starts_with("text/plain"));
+    let body = String::from_utf8_lossy(response.body());
+    if let Some(line) = body.lines().next().filter(|_| is_text) {
+        sentence += &format!(", and says: {line:.200}");
+    }
+    sentence
+}
+
 /// The options that both echo servers take.
-#[allow(dead_code, reason = "each program uses its part of this module")]
 pub(crate) struct EchoOptions {
     pub(crate) addr: String,
     pub(crate) server: sansocket::Server,
@@ -64,7 +113,6 @@ pub(crate) struct EchoOptions {
     pub(crate) current_thread: bool,
 }
 
-#[allow(dead_code, reason = "each program uses its part of this module")]
 impl EchoOptions {
     pub(crate) fn parse(usage: &'static str, has_runtime: bool) -> Self {
         let mut options = Self {
@@ -87,12 +135,14 @@ impl EchoOptions {
                 }
                 "--keepalive" => {
                     let interval = arguments.seconds();
-                    config = match interval.is_zero() {
-                        true => config.no_keepalive(),
-                        false => config.keepalive(interval, interval),
+                    config = if interval.is_zero() {
+                        config.no_keepalive()
+                    } else {
+                        config.keepalive(interval, interval)
                     };
                 }
                 "--subprotocol" => options.subprotocols.push(arguments.value()),
+                "--deflate" => config = with_deflate(config, &arguments),
                 "--current-thread" if has_runtime => options.current_thread = true,
                 _ => arguments.unknown(),
             }
@@ -101,29 +151,151 @@ impl EchoOptions {
         options
     }
 
+    pub(crate) fn cannot_listen(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("cannot listen on {}: {error}", self.addr))
+    }
+
     pub(crate) fn subprotocols(&self) -> Vec<&str> {
         self.subprotocols.iter().map(String::as_str).collect()
     }
 }
 
 /// The page that answers a plain GET.
-#[allow(dead_code, reason = "each program uses its part of this module")]
 pub(crate) const PAGE: &str =
     "This is sansocket's echo server. It speaks WebSocket: each message comes back.\n";
 
-/// The fuzzing server's URL without a slash at its end, and the agent's name.
-#[allow(dead_code, reason = "each program uses its part of this module")]
-pub(crate) fn autobahn_arguments(usage: &'static str, agent: &str) -> (String, String) {
-    let (mut url, mut agent) = (None, String::from(agent));
-    let mut arguments = Arguments::new(usage);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--agent" => agent = arguments.value(),
-            _ if argument.starts_with("ws") && url.is_none() => {
-                url = Some(argument.trim_end_matches('/').to_owned());
+/// What the programs that drive Autobahn's fuzzing server are asked to do.
+pub(crate) struct AutobahnOptions {
+    /// Without a slash at its end.
+    url: String,
+    agent: String,
+    config: Config,
+}
+
+impl AutobahnOptions {
+    pub(crate) fn parse(usage: &'static str, agent: &str) -> Self {
+        let (mut url, mut agent, mut config) = (None, String::from(agent), Config::default());
+        let mut arguments = Arguments::new(usage);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--agent" => agent = arguments.value(),
+                "--deflate" => config = with_deflate(config, &arguments),
+                _ if argument.starts_with("ws") && url.is_none() => {
+                    url = Some(argument.trim_end_matches('/').to_owned());
+                }
+                _ => arguments.unknown(),
             }
-            _ => arguments.unknown(),
+        }
+        let url = url.unwrap_or_else(|| arguments.fail("the URL of the fuzzing server is missing"));
+        Self { url, agent, config }
+    }
+
+    pub(crate) fn case_count(&self) -> Result<Client, sansocket::Error> {
+        Client::new(&format!("{}/getCaseCount", self.url))
+    }
+
+    pub(crate) fn case(&self, case: usize) -> Result<Client, sansocket::Error> {
+        let client = Client::new(&format!("{}/runCase?case={case}&agent={}", self.url, self.agent))?;
+        Ok(client.config(self.config.clone()))
+    }
+
+    pub(crate) fn update_reports(&self) -> Result<Client, sansocket::Error> {
+        Client::new(&format!("{}/updateReports?agent={}", self.url, self.agent))
+    }
+}
+
+/// What `--deflate` does.
+#[cfg(feature = "deflate")]
+fn with_deflate(config: Config, _arguments: &Arguments) -> Config {
+    config.deflate(sansocket::Deflate::default())
+}
+
+#[cfg(not(feature = "deflate"))]
+fn with_deflate(_config: Config, arguments: &Arguments) -> Config {
+    arguments.fail("--deflate needs the feature `deflate`")
+}
+
+/// What the two clients are asked to do.
+pub(crate) struct ClientOptions {
+    pub(crate) client: Client,
+    pub(crate) timeout: Duration,
+    /// What to send; if nothing, the lines of stdin are sent.
+    pub(crate) texts: Vec<String>,
+}
+
+impl ClientOptions {
+    pub(crate) fn parse(usage: &'static str) -> Result<Self, sansocket::Error> {
+        let (mut url, mut headers, mut subprotocols) = (None, Vec::new(), Vec::<String>::new());
+        let (mut timeout, mut texts) = (Duration::from_secs(30), Vec::new());
+        let mut config = Config::default();
+        let mut arguments = Arguments::new(usage);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--send" => texts.push(arguments.value()),
+                "--subprotocol" => subprotocols.push(arguments.value()),
+                "--header" => headers.push(arguments.value::<String>()),
+                "--timeout" => timeout = arguments.seconds(),
+                "--deflate" => config = with_deflate(config, &arguments),
+                _ if url.is_none() && !argument.starts_with('-') => url = Some(argument),
+                _ => arguments.unknown(),
+            }
+        }
+        let url = url.unwrap_or_else(|| arguments.fail("the URL to connect to is missing"));
+        let mut request = ClientRequest::new(&Uri::parse(&url)?).subprotocols(subprotocols)?;
+        for header in &headers {
+            let Some((name, value)) = header.split_once(':') else {
+                arguments.fail(&format!("--header needs a name, a colon and a value, unlike {header:?}"));
+            };
+            request = if name.eq_ignore_ascii_case("Origin") {
+                request.origin(value.trim())?
+            } else {
+                request.header(name, value.trim())?
+            };
+        }
+        let client =
+            Client::with_request(request).config(config.close_timeout(timeout)).connect_timeout(timeout);
+        Ok(Self { client, timeout, texts })
+    }
+}
+
+/// A message as a line of the client's output.
+pub(crate) fn line(message: &Message) -> String {
+    const SHOWN: usize = 32;
+    match message {
+        Message::Text(text) => format!("{text}\n"),
+        Message::Binary(payload) => {
+            let (len, bytes) = (payload.len(), if payload.len() == 1 { "byte" } else { "bytes" });
+            let shown: String = payload.iter().take(SHOWN).map(|byte| format!(" {byte:02x}")).collect();
+            let colon = if len > 0 { ":" } else { "" };
+            let rest = if len > SHOWN { " ..." } else { "" };
+            format!("binary, {len} {bytes}{colon}{shown}{rest}\n")
         }
     }
-    (url.unwrap_or_else(|| arguments.fail("the URL of the fuzzing server is missing")), agent)
+}
+
+/// The sentence for a server that closed the connection before the client wanted to.
+pub(crate) fn closed_early(closed: Option<&Closed>) -> String {
+    let Some(closed) = closed else {
+        return "the connection has ended".into();
+    };
+    match (closed.code, &*closed.reason) {
+        (CloseCode::NO_STATUS_RECEIVED, _) => "the server closed the connection without a code".into(),
+        (code, "") => format!("the server closed the connection with {code}"),
+        (code, reason) => format!("the server closed the connection with {code} and the reason {reason:?}"),
+    }
+}
+
+/// Whether a server that closed the connection had no complaint.
+pub(crate) fn is_goodbye(code: CloseCode) -> bool {
+    [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS_RECEIVED].contains(&code)
+}
+
+/// The sentence for a run with `--send` that took too long.
+pub(crate) fn late(timeout: Duration, came: usize, count: usize) -> String {
+    let seconds = timeout.as_secs_f64();
+    if came < count {
+        format!("only {came} of {count} messages came within {seconds} s")
+    } else {
+        format!("the server did not complete the closing handshake within {seconds} s")
+    }
 }

@@ -16,8 +16,8 @@ pub(crate) use self::write_queue::{MAX_SLICES, WriteQueue};
 use crate::config::Config;
 use crate::connection::{Closed, Connection, Receiving, Sending};
 use crate::error::{Error, ProtocolError, SendError, TimedOut};
-use crate::frame::{CloseFrame, MaskingKey};
-use crate::message::{Assembler, Event, Message, MessageKind};
+use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
+use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::role::Role;
 use crate::sender::{self, SendState};
 
@@ -71,19 +71,44 @@ pub(crate) trait Link {
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
 }
 
+/// What was agreed on in the opening handshake, besides the subprotocol.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Agreed {
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<crate::AgreedDeflate>,
+}
+
 /// Makes the two halves of a new connection. `input` holds what was read behind the opening handshake.
-pub(crate) fn halves(role: Role, config: &Config, input: &[u8], now: Instant) -> (Inbound, Outbound) {
-    let connection = match role {
+#[cfg_attr(
+    not(feature = "deflate"),
+    expect(unused_variables, unused_mut, reason = "nothing else is agreed on")
+)]
+pub(crate) fn halves(
+    role: Role,
+    config: &Config,
+    agreed: Agreed,
+    input: &[u8],
+    now: Instant,
+) -> (Inbound, Outbound) {
+    let mut connection = match role {
         Role::Client => Connection::client(config, random, now),
         Role::Server => Connection::server(config, now),
     };
+    let mut assembler = Assembler::default();
+    #[cfg(feature = "deflate")]
+    if let (Some(deflate), Some(agreed)) = (&config.deflate, agreed.deflate) {
+        connection.use_deflate(deflate, agreed);
+        assembler.use_deflate(role, config, agreed);
+    }
     let (receiving, sending) = connection.into_parts();
     let inbound = Inbound {
         receiving,
         input: ReadBuffer::new(input),
-        assembler: Assembler::default(),
+        assembler,
         assembling: None,
         parts_taken: false,
+        #[cfg(feature = "deflate")]
+        inflating: None,
         answered: false,
     };
     let outbound = Outbound {
@@ -112,6 +137,9 @@ pub(crate) struct Inbound {
     assembling: Option<MessageKind>,
     /// Parts of the message in progress were handed out.
     parts_taken: bool,
+    /// What is still to be inflated of a fragment whose message is handed out in parts.
+    #[cfg(feature = "deflate")]
+    inflating: Option<Inflating>,
     /// An answer was queued since this was last taken: it is to be sent "as soon as is practical".
     pub(crate) answered: bool,
 }
@@ -120,48 +148,58 @@ impl Inbound {
     /// Looks at what was read until there is something to hand out. Pongs and Close frames that are
     /// due are in the outbound queue then.
     pub(crate) fn advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Step {
+        match self.try_advance(want, now, link) {
+            Ok(step) => step,
+            Err(error) => {
+                self.receiving.fail();
+                link.outbound(|outbound| outbound.fail(error, now));
+                Step::End(Some(error))
+            }
+        }
+    }
+
+    fn try_advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Result<Step, ProtocolError> {
         if want == Want::Parts
             && let Some(kind) = self.assembling.take()
         {
             // Fragments that were joined before the caller asked for parts.
             let joined = self.assembler.take();
-            return Step::Part(self.part(kind, joined, false));
+            return Ok(Step::Part(self.part(kind, joined, false)));
         }
         loop {
+            if let Some(part) = self.next_inflated()? {
+                if want == Want::Parts {
+                    return Ok(Step::Part(part));
+                }
+                continue;
+            }
             // A message of which parts were handed out is not assembled: what is left of it is skipped.
             let in_parts = want == Want::Parts || self.parts_taken;
             let input = self.input.unread_mut();
-            let result = match in_parts {
-                true => self.receiving.receive_part(input, now),
-                false => self.receiving.receive(input, now),
+            let received = if in_parts {
+                self.receiving.receive_part(input, now)?
+            } else {
+                self.receiving.receive(input, now)?
             };
-            let received = match result {
-                Ok(Some(received)) => received,
-                Ok(None) => return Step::NeedInput,
-                Err(error) => {
-                    link.outbound(|outbound| outbound.fail(error, now));
-                    return Step::End(Some(error));
-                }
+            let Some(received) = received else {
+                return Ok(Step::NeedInput);
             };
             match received.event(self.input.unread()) {
                 Some(Event::Data(fragment)) => {
-                    let (kind, last) = (fragment.kind, fragment.last);
+                    let Fragment { kind, compressed, last, .. } = fragment;
                     let payload = self.input.take(received.consumed(), received.payload());
-                    if want == Want::Parts {
-                        return Step::Part(self.part(kind, payload, last));
-                    } else if self.parts_taken {
-                        self.parts_taken = !last;
-                        continue;
-                    }
-                    match self.assembler.push(kind, payload, last) {
-                        Ok(Some(message)) => {
-                            self.assembling = None;
-                            return Step::Incoming(Incoming::Message(message));
+                    if in_parts && compressed {
+                        self.inflate_in_parts(kind, payload, last);
+                    } else if in_parts {
+                        let part = self.part(kind, payload, last);
+                        if want == Want::Parts {
+                            return Ok(Step::Part(part));
                         }
-                        Ok(None) => self.assembling = Some(kind),
-                        Err(error) => {
-                            link.outbound(|outbound| outbound.fail(error, now));
-                            return Step::End(Some(error));
+                    } else {
+                        let message = self.assembler.push_shared(kind, compressed, last, payload)?;
+                        self.assembling = message.is_none().then_some(kind);
+                        if let Some(message) = message {
+                            return Ok(Step::Incoming(Incoming::Message(message)));
                         }
                     }
                 }
@@ -170,19 +208,19 @@ impl Inbound {
                     self.answered = true;
                     let payload = self.input.take(received.consumed(), received.payload());
                     if want == Want::MessagesAndPings {
-                        return Step::Incoming(Incoming::Ping(payload));
+                        return Ok(Step::Incoming(Incoming::Ping(payload)));
                     }
                 }
                 Some(Event::Pong(_)) => {
                     let payload = self.input.take(received.consumed(), received.payload());
                     if want == Want::MessagesAndPings {
-                        return Step::Incoming(Incoming::Pong(payload));
+                        return Ok(Step::Incoming(Incoming::Pong(payload)));
                     }
                 }
                 Some(event @ Event::Close(_)) => {
                     link.outbound(|outbound| outbound.answer(&event, now));
                     self.input.clear();
-                    return Step::End(None);
+                    return Ok(Step::End(None));
                 }
                 None => self.input.clear(),
             }
@@ -211,6 +249,48 @@ impl Inbound {
         Part { kind, first, last, payload }
     }
 }
+
+#[cfg(feature = "deflate")]
+impl Inbound {
+    fn inflate_in_parts(&mut self, kind: MessageKind, payload: Bytes, last: bool) {
+        self.inflating = Some(Inflating { kind, payload, last });
+    }
+
+    /// The next part of the fragment that is being inflated, if one is: a small payload can inflate to
+    /// more than is to be held at once.
+    fn next_inflated(&mut self) -> Result<Option<Part>, ProtocolError> {
+        let Some(Inflating { kind, mut payload, last }) = self.inflating.take() else {
+            return Ok(None);
+        };
+        let (bytes, done) = self.assembler.inflate_part(kind, &mut payload, last, MAX_PART)?;
+        if !done {
+            self.inflating = Some(Inflating { kind, payload, last });
+        }
+        Ok(Some(self.part(kind, bytes, last && done)))
+    }
+}
+
+#[cfg(not(feature = "deflate"))]
+#[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the twins of the methods above")]
+impl Inbound {
+    fn inflate_in_parts(&mut self, _: MessageKind, _: Bytes, _: bool) {}
+
+    fn next_inflated(&mut self) -> Result<Option<Part>, ProtocolError> {
+        Ok(None)
+    }
+}
+
+#[cfg(feature = "deflate")]
+#[derive(Debug)]
+struct Inflating {
+    kind: MessageKind,
+    payload: Bytes,
+    last: bool,
+}
+
+/// The largest part to inflate at once.
+#[cfg(feature = "deflate")]
+const MAX_PART: usize = 64 << 10;
 
 /// The sending half with its queue.
 #[derive(Debug)]
@@ -260,8 +340,11 @@ impl Outbound {
     pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {
         let kind = message.kind();
         let payload = message.into_payload();
-        let header = self.sending.sender().message_header(kind, payload.len())?;
-        self.queue_frame(&header, payload);
+        let sender = self.sending.sender();
+        match sender.message_header(kind, payload.len())? {
+            Some(header) => self.queue_frame(&header, payload),
+            None => sender.message(kind, &payload, self.queue.buffer())?,
+        }
         Ok(())
     }
 
@@ -271,8 +354,11 @@ impl Outbound {
         payload: Bytes,
         last: bool,
     ) -> Result<(), SendError> {
-        let header = self.sending.sender().fragment_header(kind, &payload, last)?;
-        self.queue_frame(&header, payload);
+        let sender = self.sending.sender();
+        match sender.fragment_header(kind, &payload, last)? {
+            Some(header) => self.queue_frame(&header, payload),
+            None => sender.fragment(kind, &payload, last, self.queue.buffer())?,
+        }
         Ok(())
     }
 
@@ -306,7 +392,7 @@ impl Outbound {
     }
 
     /// Copies a small payload behind its header; queues a large one where it lies.
-    fn queue_frame(&mut self, header: &crate::frame::FrameHeader, payload: Bytes) {
+    fn queue_frame(&mut self, header: &FrameHeader, payload: Bytes) {
         if payload.len() < COPY_BELOW {
             return sender::append(header, &payload, self.queue.buffer());
         }

@@ -7,12 +7,12 @@ use std::time::Instant;
 use std::vec::Vec;
 
 use super::drive::{is_timeout, non_zero};
-use super::transport::Transport;
+use super::transport::{Transport, TryClone};
 use super::web_socket::WebSocket;
 use crate::adapter::random;
 use crate::client::Client;
 use crate::error::{Error, TimedOut};
-use crate::handshake::ClientHandshake;
+use crate::handshake::{ClientHandshake, HandshakeError};
 use crate::role::Role;
 use crate::uri::Uri;
 
@@ -53,7 +53,7 @@ pub struct ClientStream(Inner);
 enum Inner {
     Tcp(TcpStream),
     #[cfg(feature = "rustls")]
-    Tls(alloc::boxed::Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+    Tls(super::tls::TlsStream),
 }
 
 impl ClientStream {
@@ -62,16 +62,7 @@ impl ClientStream {
         match &self.0 {
             Inner::Tcp(tcp) => tcp,
             #[cfg(feature = "rustls")]
-            Inner::Tls(tls) => &tls.sock,
-        }
-    }
-
-    /// The TCP stream, if there is no TLS over it: unlike TLS, it can be split for two threads.
-    pub fn into_tcp(self) -> Result<TcpStream, Self> {
-        match self.0 {
-            Inner::Tcp(tcp) => Ok(tcp),
-            #[cfg(feature = "rustls")]
-            Inner::Tls(_) => Err(self),
+            Inner::Tls(tls) => tls.tcp(),
         }
     }
 }
@@ -82,7 +73,7 @@ macro_rules! forward {
         match &mut $self.0 {
             Inner::Tcp(tcp) => $trait::$method(tcp, $($argument),*),
             #[cfg(feature = "rustls")]
-            Inner::Tls(tls) => $trait::$method(&mut **tls, $($argument),*),
+            Inner::Tls(tls) => $trait::$method(tls, $($argument),*),
         }
     };
 }
@@ -118,6 +109,16 @@ impl Transport for ClientStream {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         forward!(Transport, self.shutdown_write())
+    }
+}
+
+impl TryClone for ClientStream {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(match &self.0 {
+            Inner::Tcp(tcp) => Inner::Tcp(TryClone::try_clone(tcp)?),
+            #[cfg(feature = "rustls")]
+            Inner::Tls(tls) => Inner::Tls(tls.try_clone()?),
+        }))
     }
 }
 
@@ -163,15 +164,8 @@ fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<Cli
     let name = crate::tls::server_name(client.uri()).map_err(Error::Connect)?;
     let mut tls = rustls::ClientConnection::new(config, name)
         .map_err(|error| Error::Connect(io::Error::other(error)))?;
-    while tls.is_handshaking() {
-        deadline.arm(&mut tcp)?;
-        match tls.complete_io(&mut tcp) {
-            Ok(_) => {}
-            Err(error) if is_timeout(&error) => {}
-            Err(error) => return Err(Error::Connect(error)),
-        }
-    }
-    Ok(ClientStream(Inner::Tls(alloc::boxed::Box::new(rustls::StreamOwned::new(tls, tcp)))))
+    deadline.handshake(&mut tls, &mut tcp)?;
+    Ok(ClientStream(Inner::Tls(super::tls::TlsStream::new(tls, tcp))))
 }
 
 /// The client's opening handshake.
@@ -179,16 +173,25 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
     let mut nonce = [0; 16];
     random(&mut nonce);
     let mut out = Vec::new();
-    let mut handshake = ClientHandshake::start(&client.request, client.limits.clone(), nonce, &mut out);
+    let mut handshake =
+        ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, &mut out);
     deadline.write_all(&mut io, &out)?;
     let mut input = Vec::with_capacity(4096);
     loop {
-        if deadline.read(&mut io, &mut input)? == 0 {
-            return Err(handshake.receive_eof(&input).into());
+        match deadline.read(&mut io, &mut input) {
+            Ok(1..) => {}
+            Ok(0) => return Err(handshake.receive_eof(&input).into()),
+            // A refusal is told all the same, with as much of its body as came.
+            Err(error @ Error::TimedOut(_)) => match handshake.receive_eof(&input) {
+                refused @ HandshakeError::Refused(_) => return Err(refused.into()),
+                _ => return Err(error),
+            },
+            Err(error) => return Err(error),
         }
         if let Some(opened) = handshake.receive(&input)? {
             let read_ahead = &input[opened.consumed()..];
-            let ws = WebSocket::from_upgraded(io, Role::Client, read_ahead, &client.config)
+            let agreed = client.agreed(&opened)?;
+            let ws = WebSocket::new(io, Role::Client, agreed, read_ahead, &client.config)
                 .map_err(Error::ConnectionLost)?;
             let subprotocol = opened.subprotocol().map(Into::into);
             return Ok(ws.opened(subprotocol, Some(opened.response().clone())));
@@ -221,6 +224,31 @@ impl Deadline {
         let timeout = self.0.map(|_| self.left().map(non_zero)).transpose()?;
         io.set_read_timeout(timeout).map_err(Error::ConnectionLost)?;
         io.set_write_timeout(timeout).map_err(Error::ConnectionLost)
+    }
+
+    /// Completes the TLS handshake; the deadline holds for all its reads and writes together.
+    #[cfg(feature = "rustls")]
+    pub(super) fn handshake<D>(
+        self,
+        tls: &mut rustls::ConnectionCommon<D>,
+        io: &mut impl Transport,
+    ) -> Result<(), Error> {
+        while tls.is_handshaking() || tls.wants_write() {
+            self.arm(io)?;
+            let moved = if tls.wants_write() { tls.write_tls(io) } else { tls.read_tls(io) };
+            match moved {
+                Ok(0) => return Err(Error::Connect(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::Connect(error)),
+            }
+            if let Err(error) = tls.process_new_packets() {
+                // The alert that tells the peer; what counts is the error.
+                let _ = tls.write_tls(io);
+                return Err(Error::Connect(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+        }
+        io.flush().map_err(Error::Connect)
     }
 
     /// Appends what the next read brings.

@@ -212,6 +212,7 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
 
 /// The read timeout that the stream has: `None` when that is not known.
 #[derive(Debug)]
+#[expect(clippy::option_option, reason = "not known, none, and some are three different things")]
 pub(super) struct ReadTimeout(Option<Option<Duration>>);
 
 impl ReadTimeout {

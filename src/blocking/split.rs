@@ -123,6 +123,13 @@ impl<S: Transport> WebSocketSender<S> {
         self.queue(|outbound| outbound.send_part(kind, payload.into(), last))
     }
 
+    /// Whether messages that are sent from now on are compressed; see
+    /// [`Sender::compress`](crate::Sender::compress).
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        lock(&self.both.outbound).sending.sender().compress(compress);
+    }
+
     /// Writes everything that was queued.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.both.flush()

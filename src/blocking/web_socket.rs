@@ -12,7 +12,7 @@ use super::drive::{self, Port, Reading, non_zero};
 use super::split::{self, WebSocketReceiver, WebSocketSender};
 use super::transport::{Transport, TryClone};
 use super::writer::MessageWriter;
-use crate::adapter::{self, Incoming, Outbound, Part, Step, Want};
+use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::Error;
@@ -30,6 +30,8 @@ use crate::role::Role;
 pub struct WebSocket<S> {
     reading: Reading,
     whole: Whole<S>,
+    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
+    agreed: Agreed,
     subprotocol: Option<Box<str>>,
     response: Option<Box<Response>>,
 }
@@ -38,6 +40,19 @@ impl<S> WebSocket<S> {
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// The parameters of permessage-deflate, if it was negotiated.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<crate::AgreedDeflate> {
+        self.agreed.deflate
+    }
+
+    /// Whether messages that are sent from now on are compressed, if permessage-deflate was negotiated;
+    /// see [`Sender::compress`](crate::Sender::compress).
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        self.whole.outbound.sending.sender().compress(compress);
     }
 
     /// The server's response to the opening handshake, on a client.
@@ -66,12 +81,23 @@ impl<S> WebSocket<S> {
 impl<S: Transport> WebSocket<S> {
     /// A WebSocket over a stream whose opening handshake was done elsewhere. `read_ahead` holds the
     /// bytes that were read behind it. Fails when the stream's timeouts cannot be set.
-    pub fn from_upgraded(mut io: S, role: Role, read_ahead: &[u8], config: &Config) -> io::Result<Self> {
+    pub fn from_upgraded(io: S, role: Role, read_ahead: &[u8], config: &Config) -> io::Result<Self> {
+        Self::new(io, role, Agreed::default(), read_ahead, config)
+    }
+
+    pub(super) fn new(
+        mut io: S,
+        role: Role,
+        agreed: Agreed,
+        read_ahead: &[u8],
+        config: &Config,
+    ) -> io::Result<Self> {
         io.set_write_timeout(Some(non_zero(config.write_timeout)))?;
-        let (inbound, outbound) = adapter::halves(role, config, read_ahead, Instant::now());
+        let (inbound, outbound) = adapter::halves(role, config, agreed, read_ahead, Instant::now());
         Ok(Self {
             reading: Reading::new(inbound),
             whole: Whole { io, outbound },
+            agreed,
             subprotocol: None,
             response: None,
         })

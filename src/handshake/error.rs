@@ -82,7 +82,9 @@ pub enum HandshakeError {
     RepeatedSubprotocol,
 
     // The server's response.
-    /// The server answered with a status other than 101; its response, with the start of the body, is in here.
+    /// The server answered with a status other than 101; its response is in here, with the start of the body: as much as
+    /// [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) allows, and as came before the connection ended
+    /// or the deadline passed ([`ClientHandshake::receive_eof`](super::ClientHandshake::receive_eof)).
     Refused(Box<Response>),
     /// More responses with a status 1xx came before the final one than
     /// [`Limits::interim_responses`](super::Limits::interim_responses).
@@ -97,6 +99,9 @@ pub enum HandshakeError {
     UnofferedExtension(String),
     /// The server uses the same extension twice.
     RepeatedExtension(String),
+    /// The server's answer to the offer of permessage-deflate breaks RFC 7692, or asks for what was not offered.
+    #[cfg(feature = "deflate")]
+    InvalidDeflateResponse,
     /// The server chose a subprotocol that was not offered.
     UnofferedSubprotocol(String),
     /// There is more than one `Sec-WebSocket-Protocol`.
@@ -177,6 +182,10 @@ impl fmt::Display for HandshakeError {
             }
             Self::RepeatedExtension(name) => {
                 return write!(f, "the server uses the extension {name:?} twice");
+            }
+            #[cfg(feature = "deflate")]
+            Self::InvalidDeflateResponse => {
+                "the server's permessage-deflate parameters are invalid, or not what was offered"
             }
             Self::UnofferedSubprotocol(name) => {
                 return write!(f, "the server chose the subprotocol {name:?}, which was not offered");

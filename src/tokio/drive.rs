@@ -107,16 +107,16 @@ impl Reading {
         access: &mut impl Access<S>,
     ) -> Poll<Result<(), Error>> {
         loop {
-            // Before each read, since a peer that never pauses would keep the timer from being polled.
-            access.with(|shared| self.inbound.handle_timeout(self.now, &mut shared.outbound))?;
             let (read, deadline) = access.with(|shared| {
+                // Before each read, since a peer that never pauses would keep the timer from being polled.
+                self.inbound.handle_timeout(self.now, &mut shared.outbound)?;
                 // A transport that takes no more may still have something to read.
                 let _ = shared.poll_flush(cx);
                 let missing = self.inbound.receiving.missing();
                 let room = self.inbound.input.room(missing);
                 let read = pin!(shared.io.read_buf(room)).poll(cx);
-                (read, shared.outbound.sending.poll_timeout())
-            });
+                Ok::<_, Error>((read, shared.outbound.sending.poll_timeout()))
+            })?;
             self.inbound.answered = false;
             match read {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Error::ConnectionLost(unexpected_eof()))),
@@ -135,8 +135,9 @@ impl Reading {
     }
 
     /// Ends the connection: what is queued is written, a server closes the transport at once, and a
-    /// client when the server has; a server waits for the client to do so. "An endpoint SHOULD use a method that cleanly closes the TCP
-    /// connection, [...] discarding any trailing bytes that may have been received" (section 7.1.1).
+    /// client when the server has; a server waits for the client to do so. "An endpoint SHOULD use a
+    /// method that cleanly closes the TCP connection, [...] discarding any trailing bytes that may have
+    /// been received" (section 7.1.1).
     fn poll_end<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -390,6 +391,7 @@ impl Wakers {
         f(&mut Context::from_waker(&both))
     }
 
+    /// Has `half` polled again.
     pub(super) fn wake_half(&self, half: Half) {
         let waker = lock(&self.0[half as usize]).take();
         if let Some(waker) = waker {

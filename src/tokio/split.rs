@@ -165,6 +165,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         self.queue(|outbound| outbound.send_part(kind, payload.into(), last))
     }
 
+    /// Whether messages that are sent from now on are compressed; see
+    /// [`Sender::compress`](crate::Sender::compress).
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        lock(&self.both.shared).outbound.sending.sender().compress(compress);
+    }
+
     /// Writes everything that was queued.
     ///
     /// Cancel safe: what is left is written by the next call of either half that writes.
@@ -200,7 +207,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
 
     /// Queues a Close frame, and returns at once; [`flush`](Self::flush) or the receiving half sends it.
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
-        self.queue(|outbound| outbound.close(close, now()))
+        self.queue(|outbound| outbound.close(close, now()))?;
+        // It sleeps until a later deadline than that of the closing handshake.
+        self.both.wakers.wake_half(Half::Receiving);
+        Ok(())
     }
 
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {

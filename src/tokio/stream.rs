@@ -10,7 +10,7 @@ use futures_core::stream::FusedStream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::drive::{Half, now};
+use super::drive::Half;
 use super::split::{WebSocketReceiver, WebSocketSender};
 use super::web_socket::WebSocket;
 use crate::error::Error;
@@ -22,7 +22,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_as(Half::Receiving, cx, |ws, cx| ws.poll_recv(cx)).map(Result::transpose)
+        self.poll_as(Half::Receiving, cx, Self::poll_recv).map(Result::transpose)
     }
 }
 
@@ -89,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocketSender<S> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.queue(|outbound| outbound.close(Some(NORMAL), now()))?;
+        self.start_close(Some(NORMAL))?;
         WebSocketSender::poll_close(&mut self, cx)
     }
 }

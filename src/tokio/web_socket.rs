@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::drive::{Half, Reading, Shared, Timer, Wakers, now};
 use super::split::{self, WebSocketReceiver, WebSocketSender};
 use super::stream::MessageWriter;
-use crate::adapter::{self, Incoming, Outbound, Part, Step, Want};
+use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
@@ -34,6 +34,8 @@ pub struct WebSocket<S> {
     pub(super) timer: Timer,
     /// Made when the WebSocket is used as a `Stream` or a `Sink`, and so perhaps from two tasks.
     wakers: Option<Arc<Wakers>>,
+    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
+    agreed: Agreed,
     subprotocol: Option<Box<str>>,
     response: Option<Box<Response>>,
 }
@@ -42,12 +44,17 @@ impl<S> WebSocket<S> {
     /// A WebSocket over a stream whose opening handshake was done elsewhere, by an HTTP server for one.
     /// `read_ahead` holds the bytes that were read behind it.
     pub fn from_upgraded(io: S, role: Role, read_ahead: &[u8], config: &Config) -> Self {
-        let (inbound, outbound) = adapter::halves(role, config, read_ahead, now());
+        Self::new(io, role, Agreed::default(), read_ahead, config)
+    }
+
+    pub(super) fn new(io: S, role: Role, agreed: Agreed, read_ahead: &[u8], config: &Config) -> Self {
+        let (inbound, outbound) = adapter::halves(role, config, agreed, read_ahead, now());
         Self {
             reading: Reading::new(inbound),
             shared: Shared::new(io, outbound),
             timer: Timer::default(),
             wakers: None,
+            agreed,
             subprotocol: None,
             response: None,
         }
@@ -62,6 +69,19 @@ impl<S> WebSocket<S> {
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// The parameters of permessage-deflate, if it was negotiated.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<crate::AgreedDeflate> {
+        self.agreed.deflate
+    }
+
+    /// Whether messages that are sent from now on are compressed, if permessage-deflate was negotiated;
+    /// see [`Sender::compress`](crate::Sender::compress).
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        self.shared.outbound.sending.sender().compress(compress);
     }
 
     /// The server's response to the opening handshake, on a client.

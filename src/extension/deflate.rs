@@ -1,0 +1,264 @@
+//! permessage-deflate: what an endpoint wants, and what the two agree on (RFC 7692 sections 5 and 7.1).
+
+use alloc::string::ToString;
+
+use crate::handshake::{Extension, HandshakeError};
+use crate::role::Role;
+
+/// Whether and how to compress messages: what is offered, or accepted, in the opening handshake.
+///
+/// Compression trades memory and CPU for bandwidth. Each connection that compresses with context
+/// takeover, the default, holds on to about 260 KiB to deflate and 45 KiB to inflate, less with smaller
+/// windows; without takeover it holds nothing between messages, and compresses short messages worse.
+///
+/// Compressing secrets together with what an attacker chooses reveals them by their length (CRIME): turn
+/// compression off for such messages with [`Sender::compress`](crate::Sender::compress).
+///
+/// ```
+/// use sansocket::{Config, Deflate};
+///
+/// let config = Config::default().deflate(Deflate::default().level(1).no_context_takeover());
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deflate {
+    pub(crate) level: u8,
+    pub(crate) min_size: usize,
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    /// 8 to 15.
+    server_max_window_bits: u8,
+    /// 8 to 15.
+    client_max_window_bits: u8,
+}
+
+impl Default for Deflate {
+    fn default() -> Self {
+        Self {
+            level: 6,
+            min_size: 256,
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            server_max_window_bits: MAX_WINDOW_BITS,
+            client_max_window_bits: MAX_WINDOW_BITS,
+        }
+    }
+}
+
+impl Deflate {
+    /// How hard to compress: from 1, fast, to 9, small; 0 does not compress. 6 by default. Values above
+    /// 9 are taken as 9.
+    pub fn level(mut self, level: u8) -> Self {
+        self.level = level.min(9);
+        self
+    }
+
+    /// Messages of fewer bytes are sent as they are. 256 by default: below, compressing costs more than
+    /// it saves. A message that is sent in parts counts by its first part.
+    pub fn min_size(mut self, bytes: usize) -> Self {
+        self.min_size = bytes;
+        self
+    }
+
+    /// Neither side keeps its window from one message to the next, so that idle connections hold no
+    /// compressor. The same as the two settings below together.
+    pub fn no_context_takeover(self) -> Self {
+        self.server_no_context_takeover().client_no_context_takeover()
+    }
+
+    /// The server does not keep its compressor's window from one message to the next.
+    pub fn server_no_context_takeover(mut self) -> Self {
+        self.server_no_context_takeover = true;
+        self
+    }
+
+    /// The client does not keep its compressor's window from one message to the next.
+    pub fn client_no_context_takeover(mut self) -> Self {
+        self.client_no_context_takeover = true;
+        self
+    }
+
+    /// The server's compressor has a window of at most 2 to the power of `bits` bytes, from 8 to 15;
+    /// other values are taken as the nearest of these. 15 by default.
+    pub fn server_max_window_bits(mut self, bits: u8) -> Self {
+        self.server_max_window_bits = bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS);
+        self
+    }
+
+    /// The client's compressor has a window of at most 2 to the power of `bits` bytes, from 8 to 15;
+    /// other values are taken as the nearest of these. 15 by default. To a server this is a wish: it can
+    /// only be put to clients that offer to be limited, as browsers do.
+    pub fn client_max_window_bits(mut self, bits: u8) -> Self {
+        self.client_max_window_bits = bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS);
+        self
+    }
+
+    /// The client's offer.
+    pub fn offer(&self) -> Extension {
+        let parameters = Parameters {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: below_max(self.server_max_window_bits),
+            // Always: it tells the server that it may limit this client.
+            client_max_window_bits: Some(below_max(self.client_max_window_bits)),
+        };
+        parameters.to_extension()
+    }
+
+    /// What the server's response to [`offer`](Self::offer) agrees on: `None`, not to compress.
+    ///
+    /// Fails when the response breaks RFC 7692 section 7, or asks for more than was offered: the client
+    /// then fails the connection.
+    pub fn agree_as_client(&self, response: &[Extension]) -> Result<Option<AgreedDeflate>, HandshakeError> {
+        let Some(response) = response.iter().find(|extension| extension.name() == NAME) else {
+            return Ok(None);
+        };
+        let answer = Parameters::parse(response).ok_or(HandshakeError::InvalidDeflateResponse)?;
+        let agreed = AgreedDeflate {
+            server_no_context_takeover: answer.server_no_context_takeover,
+            client_no_context_takeover: answer.client_no_context_takeover || self.client_no_context_takeover,
+            server_max_window_bits: answer.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS),
+            client_max_window_bits: match answer.client_max_window_bits {
+                Some(Some(bits)) => bits,
+                // "[The parameter] in an extension negotiation response MUST have a value"
+                Some(None) => return Err(HandshakeError::InvalidDeflateResponse),
+                None => self.client_max_window_bits,
+            },
+        };
+        // "A server accepts an extension negotiation offer that includes" a request by honouring it.
+        let honoured = (agreed.server_no_context_takeover || !self.server_no_context_takeover)
+            && agreed.server_max_window_bits <= self.server_max_window_bits
+            && agreed.client_max_window_bits <= self.client_max_window_bits;
+        if honoured { Ok(Some(agreed)) } else { Err(HandshakeError::InvalidDeflateResponse) }
+    }
+
+    /// The first of the client's offers that the server can meet, what is agreed on by it, and the
+    /// extension to answer. `None`: there is none, and messages are not compressed.
+    ///
+    /// An offer that breaks RFC 7692 section 7 is declined, and the next one looked at.
+    pub fn agree_as_server(&self, offers: &[Extension]) -> Option<(AgreedDeflate, Extension)> {
+        let offer = offers.iter().filter(|offer| offer.name() == NAME).find_map(Parameters::parse)?;
+        let agreed = AgreedDeflate {
+            server_no_context_takeover: offer.server_no_context_takeover || self.server_no_context_takeover,
+            // A hint, which is gladly taken: it saves the server memory.
+            client_no_context_takeover: offer.client_no_context_takeover || self.client_no_context_takeover,
+            server_max_window_bits: offer
+                .server_max_window_bits
+                .map_or(self.server_max_window_bits, |bits| bits.min(self.server_max_window_bits)),
+            client_max_window_bits: match offer.client_max_window_bits {
+                Some(hint) => hint.unwrap_or(MAX_WINDOW_BITS).min(self.client_max_window_bits),
+                // "a server MUST NOT include" it in the answer then: the client's window is not limited.
+                None => MAX_WINDOW_BITS,
+            },
+        };
+        let answer = Parameters {
+            server_no_context_takeover: agreed.server_no_context_takeover,
+            client_no_context_takeover: agreed.client_no_context_takeover,
+            // "A server accepts [a request of this parameter] by including [it] in the response".
+            server_max_window_bits: match offer.server_max_window_bits {
+                Some(_) => Some(agreed.server_max_window_bits),
+                None => below_max(agreed.server_max_window_bits),
+            },
+            client_max_window_bits: below_max(agreed.client_max_window_bits).map(Some),
+        };
+        Some((agreed, answer.to_extension()))
+    }
+}
+
+/// The parameters that both sides agreed on in the opening handshake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AgreedDeflate {
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    server_max_window_bits: u8,
+    client_max_window_bits: u8,
+}
+
+impl AgreedDeflate {
+    /// Whether the compressor of the endpoint with this role starts each message with an empty window.
+    pub fn no_context_takeover(&self, role: Role) -> bool {
+        match role {
+            Role::Client => self.client_no_context_takeover,
+            Role::Server => self.server_no_context_takeover,
+        }
+    }
+
+    /// The binary logarithm of the window of the compressor of the endpoint with this role: from 8 to 15.
+    pub fn max_window_bits(&self, role: Role) -> u8 {
+        match role {
+            Role::Client => self.client_max_window_bits,
+            Role::Server => self.server_max_window_bits,
+        }
+    }
+}
+
+/// The parameters of an offer, or of a response.
+#[derive(Debug, Default)]
+struct Parameters {
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    server_max_window_bits: Option<u8>,
+    /// In an offer it may have no value.
+    #[expect(clippy::option_option, reason = "absent, without a value, and with one are different things")]
+    client_max_window_bits: Option<Option<u8>>,
+}
+
+impl Parameters {
+    /// `None` when a parameter is unknown, repeated, or has no valid value: a server then "MUST decline"
+    /// the offer, and a client "MUST _Fail the WebSocket Connection_" (RFC 7692 section 7).
+    fn parse(extension: &Extension) -> Option<Self> {
+        let mut parsed = Self::default();
+        for (name, value) in extension.params() {
+            let repeated = match (name, value) {
+                ("server_no_context_takeover", None) => {
+                    core::mem::replace(&mut parsed.server_no_context_takeover, true)
+                }
+                ("client_no_context_takeover", None) => {
+                    core::mem::replace(&mut parsed.client_no_context_takeover, true)
+                }
+                ("server_max_window_bits", Some(value)) => {
+                    parsed.server_max_window_bits.replace(window_bits(value)?).is_some()
+                }
+                ("client_max_window_bits", Some(value)) => {
+                    parsed.client_max_window_bits.replace(Some(window_bits(value)?)).is_some()
+                }
+                ("client_max_window_bits", None) => parsed.client_max_window_bits.replace(None).is_some(),
+                _ => return None,
+            };
+            if repeated {
+                return None;
+            }
+        }
+        Some(parsed)
+    }
+
+    fn to_extension(&self) -> Extension {
+        let mut extension = Extension::constant(NAME);
+        if self.server_no_context_takeover {
+            extension = extension.constant_param("server_no_context_takeover", None);
+        }
+        if self.client_no_context_takeover {
+            extension = extension.constant_param("client_no_context_takeover", None);
+        }
+        if let Some(bits) = self.server_max_window_bits {
+            extension = extension.constant_param("server_max_window_bits", Some(bits.to_string()));
+        }
+        if let Some(bits) = self.client_max_window_bits {
+            extension = extension.constant_param("client_max_window_bits", bits.map(|bits| bits.to_string()));
+        }
+        extension
+    }
+}
+
+/// "a decimal integer value without leading zeroes between 8 to 15, inclusive" (section 7.1.2)
+fn window_bits(value: &str) -> Option<u8> {
+    (MIN_WINDOW_BITS..=MAX_WINDOW_BITS).find(|bits| value == bits.to_string())
+}
+
+/// Saying 15 is saying nothing.
+fn below_max(bits: u8) -> Option<u8> {
+    (bits < MAX_WINDOW_BITS).then_some(bits)
+}
+
+const NAME: &str = "permessage-deflate";
+const MIN_WINDOW_BITS: u8 = 8;
+const MAX_WINDOW_BITS: u8 = 15;
