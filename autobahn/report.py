@@ -54,6 +54,7 @@ class Outcome:
     """One combination of role and adapter, judged."""
 
     name: str
+    folder: Path
     counts: Counter = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -122,8 +123,8 @@ def read(folder: Path, agent: str) -> tuple[dict[str, Result], list[str]]:
     return results, problems
 
 
-def compare(name: str, expected: dict[str, Verdict], results: dict[str, Result]) -> Outcome:
-    outcome = Outcome(name)
+def compare(name: str, folder: Path, expected: dict[str, Verdict], results: dict[str, Result]) -> Outcome:
+    outcome = Outcome(name, folder)
     for case in sorted(expected.keys() | results.keys(), key=natural):
         result = results.get(case)
         if result is None:
@@ -141,7 +142,7 @@ def compare(name: str, expected: dict[str, Verdict], results: dict[str, Result])
     return outcome
 
 
-def describe(outcomes: list[Outcome], folder: Path) -> str:
+def describe(outcomes: list[Outcome]) -> str:
     """The table of counts, then each difference with the path of its report."""
     heads = ["", *COLUMNS, "cases", "seconds"]
     rows = []
@@ -158,8 +159,9 @@ def describe(outcomes: list[Outcome], folder: Path) -> str:
         text += ["", f"{outcome.name}:"]
         text += [f"  {line}" for item in outcome.problems + outcome.differences for line in item.splitlines()]
         if outcome.missing:
-            cases = textwrap.fill(" ".join(outcome.missing), 116, initial_indent="    ", subsequent_indent="    ")
-            text += [f"  {len(outcome.missing)} missing, see {folder / outcome.name.replace(' ', '-') / 'suite.log'}:", cases]
+            cases = outcome.missing[:50] + (["..."] if len(outcome.missing) > 50 else [])
+            text += [f"  {len(outcome.missing)} missing, see the logs in {outcome.folder}:"]
+            text += textwrap.wrap(" ".join(cases), 116, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(text)
 
 

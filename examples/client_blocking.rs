@@ -24,6 +24,7 @@ usage: client_blocking URL [options]
   --subprotocol NAME      a subprotocol to offer; may be repeated, the most preferred first
   --header 'Name: value'  a header to add to the request; may be repeated
   --timeout SECONDS       how long to wait for the server (default 30)
+  --deflate               offer permessage-deflate (with the feature `deflate`)
 
 With --send, the texts are sent, each message received is printed on a line of stdout until as many
 came as were sent, and the connection is closed with 1000. All of that may take as long as --timeout says.

@@ -22,6 +22,8 @@ mod extension;
 pub mod frame;
 #[cfg(feature = "handshake")]
 pub mod handshake;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "std")]
 mod keepalive;
 mod message;

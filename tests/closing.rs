@@ -284,6 +284,21 @@ fn data_after_our_close() {
     }
 }
 
+/// The closing handshake's deadline is counted from the first Close frame sent: neither the peer's, nor a
+/// fault of the peer's, puts it off.
+#[test]
+fn the_deadline_is_the_first_close_frames() {
+    for role in ROLES {
+        for bytes in [close_frame(role, 1000, ""), vec![0xff]] {
+            let (mut connection, now) = common::open(role);
+            let mut out = Vec::new();
+            connection.close(Some(NORMAL), now, &mut out).unwrap();
+            let _ = connection.receive(&mut bytes.clone(), now + secs(4), &mut out);
+            assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+        }
+    }
+}
+
 /// Every rule that can be broken, and bytes from the peer of `role` that break it.
 fn broken_rules(role: Role) -> Vec<(ProtocolError, u16, Vec<u8>)> {
     let begun = frame(role, FIRST_BINARY, b"begun");
@@ -374,6 +389,28 @@ fn reasons_fit_a_close_frame() {
             assert!((1..=CloseFrame::MAX_REASON).contains(&reason.len()), "{reason}");
             assert!(error.to_string().contains(reason));
         }
+    }
+}
+
+/// 6455-7.1.7-05, 6455-7.1.7-07: a fault that was found outside the receiver fails the connection like any other.
+#[test]
+fn failing_from_outside() {
+    let error = ProtocolError::InvalidCompressedData;
+    assert_eq!(error.close_code().get(), 1007);
+    assert!((1..=CloseFrame::MAX_REASON).contains(&error.reason().len()));
+    for role in ROLES {
+        let (mut connection, now) = common::open(role);
+        let mut out = Vec::new();
+        connection.fail(error, now, &mut out);
+        assert_eq!(sent(role, &out), [(CLOSE, close_payload(1007, error.reason()))]);
+        assert_eq!(connection.should_close_transport(), role == Role::Server);
+        assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+        out.clear();
+        let after =
+            [frame(role, TEXT, b"text"), frame(role, PING, b""), close_frame(role, 1000, "")].concat();
+        assert_eq!(give(&mut connection, &after, now, &mut out), []);
+        assert_eq!(out, []);
+        assert_eq!(connection.receive_eof(), closed(1006, "", Initiator::Local, false));
     }
 }
 

@@ -3,12 +3,11 @@
 
 mod common;
 
-use bytes::Bytes;
 use common::{
     BINARY, CLOSE, CONTINUATION, FIRST_BINARY, FIRST_TEXT, LAST_CONTINUATION, Noise, PING, PONG, ROLES, TEXT,
     closing, every_way, fails, fails_at, fragment, frame, ping, pong, pseudo_random, sent, text,
 };
-use sansocket::{Assembler, Config, Event, Message, MessageKind, ProtocolError, Role, SendError};
+use sansocket::{Assembler, Config, Event, Fragment, Message, MessageKind, ProtocolError, Role, SendError};
 
 /// A message in fragments, as the peer of `to` sends them.
 fn fragments(to: Role, kind: MessageKind, payloads: &[&[u8]]) -> Vec<u8> {
@@ -69,8 +68,7 @@ fn any_fragmentation_gives_the_same_messages() {
             let mut messages = Vec::new();
             while let Some(received) = connection.receive(&mut input, now, &mut out).unwrap() {
                 if let Some(Event::Data(part)) = received.event(&input) {
-                    let payload = Bytes::copy_from_slice(part.payload);
-                    messages.extend(assembler.push(part.kind, payload, part.last).unwrap());
+                    messages.extend(assembler.push(&part).unwrap());
                 }
                 input.drain(..received.consumed());
             }
@@ -85,13 +83,12 @@ fn any_fragmentation_gives_the_same_messages() {
 #[test]
 fn an_incomplete_message_can_be_taken() {
     let mut assembler = Assembler::default();
-    for part in ["one, ", "two"] {
-        let pushed = assembler.push(MessageKind::Text, Bytes::from_static(part.as_bytes()), false);
-        assert_eq!(pushed, Ok(None));
-    }
+    let part =
+        |payload, last| Fragment { kind: MessageKind::Binary, compressed: false, first: true, last, payload };
+    assert_eq!(assembler.push(&part(b"one, ", false)), Ok(None));
+    assert_eq!(assembler.push(&part(b"two", false)), Ok(None));
     assert_eq!(assembler.take(), "one, two");
-    let next = assembler.push(MessageKind::Binary, Bytes::from_static(b"next"), true);
-    assert_eq!(next, Ok(Some(Message::binary("next"))));
+    assert_eq!(assembler.push(&part(b"next", true)), Ok(Some(Message::binary("next"))));
 }
 
 /// 6455-5.4-03: a continuation frame with no message to continue fails, at its first byte: as the

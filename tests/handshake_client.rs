@@ -579,7 +579,8 @@ fn subprotocol() {
     assert!(receive(&requiring, &with_lines("Sec-WebSocket-Protocol: chat\r\n")).is_ok());
 }
 
-/// 6455-4.1-46, 6455-10.7-01: what is not strictly an HTTP/1.1 response fails, and at the byte that breaks it.
+/// 6455-4.1-46, 6455-10.7-01: what is not strictly an HTTP/1.1 response fails: without waiting for the rest of the head,
+/// except for header names.
 #[test]
 fn malformed_responses() {
     use HandshakeError as E;
@@ -607,8 +608,8 @@ fn malformed_responses() {
         ("HTTP/1.1 101 \r\r", E::InvalidLineEnd),
         ("HTTP/1.1 101 \r\n ", E::FoldedHeader),
         ("HTTP/1.1 101 \r\n\n", E::InvalidLineEnd),
-        ("HTTP/1.1 101 \r\nUpgrade :", E::InvalidHeaderName),
-        ("HTTP/1.1 101 \r\nUpgrade\r", E::InvalidHeaderName),
+        ("HTTP/1.1 101 \r\nUpgrade : websocket\r\n\r\n", E::InvalidHeaderName),
+        ("HTTP/1.1 101 \r\nUpgrade\r\n\r\n", E::InvalidHeaderName),
         ("HTTP/1.1 101 \r\nUpgrade: websocket\n", E::InvalidLineEnd),
         ("HTTP/1.1 101 \r\nUpgrade: web\0", E::InvalidHeaderValue),
         ("HTTP/1.1 101 \r\nUpgrade: websocket\r\n\t", E::FoldedHeader),
@@ -703,20 +704,21 @@ fn permessage_deflate_once_and_offered() {
     );
 }
 
-/// A byte is looked at once, however the response arrives: what was looked at is overwritten here with bytes that no
-/// header may contain, and a parser that starts again, or goes back, would find them.
+/// A byte is searched once, however the response arrives: what was searched is overwritten here with bytes that no header
+/// may contain, and a search that starts again, or goes back, would find them. Only the complete head is looked at again.
 #[test]
-fn bytes_are_looked_at_once() {
+fn bytes_are_searched_once() {
     let mut handshake =
         ClientHandshake::start(&request("ws://h/"), Limits::default(), NONCE, &mut Vec::new());
     let start = format!("{RESPONSE}X-Padding: ");
     let mut input = start.clone().into_bytes();
     input.resize(16 * 1024 - 4, b'a');
     input.extend_from_slice(b"\r\n\r\n");
+    let mut arriving = input.clone();
     for len in 1..input.len() {
-        assert_eq!(handshake.receive(&input[..len]), Ok(None));
+        assert_eq!(handshake.receive(&arriving[..len]), Ok(None));
         if len > start.len() && len < input.len() - 4 {
-            input[len - 1] = 0;
+            arriving[len - 1] = 0;
         }
     }
     assert_eq!(handshake.receive(&input).unwrap().unwrap().consumed(), 16 * 1024);

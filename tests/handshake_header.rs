@@ -7,7 +7,11 @@
     reason = "helpers fail the test that calls them"
 )]
 
-use sansocket::handshake::{BuildError, Extension, Headers, InvalidList, Limits, Received, ServerHandshake};
+use sansocket::Uri;
+use sansocket::handshake::{
+    Accept, BuildError, ClientRequest, Extension, Headers, HttpRequest, InvalidList, Limits, Received,
+    ServerHandshake,
+};
 
 /// The headers of a plain HTTP request with these lines.
 fn headers(lines: &str) -> Headers {
@@ -83,6 +87,38 @@ fn values_may_be_any_bytes_but_controls() {
             is_control,
             "{byte:#x}"
         );
+    }
+}
+
+/// `Debug` is for logs: what proves who somebody is does not get there.
+#[test]
+fn debug_shows_no_secrets() {
+    const NAMES: [&str; 4] = ["Authorization", "proxy-authorization", "Cookie", "SET-COOKIE"];
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+    let mut lines = format!("Sec-WebSocket-Key: {KEY}\r\nX-Other: shown\r\n");
+    let mut request = ClientRequest::new(&Uri::parse("ws://h/").unwrap()).header("X-Other", "shown").unwrap();
+    for name in NAMES {
+        lines = lines + name + ": a secret\r\n";
+        request = request.header(name, "a secret").unwrap();
+    }
+    let accept = Accept::new().header("Set-Cookie", "a secret").unwrap().header("X-Other", "shown").unwrap();
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\n{lines}\r\n"
+    );
+    let received = ServerHandshake::new(Limits::default()).receive(head.as_bytes()).unwrap();
+    let Some(Received::WebSocket(received)) = received else { panic!() };
+    let http: &HttpRequest = &received;
+    for (text, hidden) in [
+        (format!("{request:?}"), 4),
+        (format!("{accept:?}"), 1),
+        (format!("{received:?}"), 5),
+        (format!("{http:#?}"), 5),
+        (format!("{:?}", received.headers()), 5),
+    ] {
+        assert!(!text.contains("secret") && !text.contains(KEY), "{text}");
+        assert_eq!(text.matches("***").count(), hidden, "{text}");
+        assert!(text.contains("\"X-Other\": \"shown\""), "{text}");
     }
 }
 

@@ -142,8 +142,7 @@ impl EchoOptions {
                     };
                 }
                 "--subprotocol" => options.subprotocols.push(arguments.value()),
-                #[cfg(feature = "deflate")]
-                "--deflate" => config = config.deflate(sansocket::Deflate::default()),
+                "--deflate" => config = with_deflate(config, &arguments),
                 "--current-thread" if has_runtime => options.current_thread = true,
                 _ => arguments.unknown(),
             }
@@ -165,20 +164,55 @@ impl EchoOptions {
 pub(crate) const PAGE: &str =
     "This is sansocket's echo server. It speaks WebSocket: each message comes back.\n";
 
-/// The fuzzing server's URL without a slash at its end, and the agent's name.
-pub(crate) fn autobahn_arguments(usage: &'static str, agent: &str) -> (String, String) {
-    let (mut url, mut agent) = (None, String::from(agent));
-    let mut arguments = Arguments::new(usage);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--agent" => agent = arguments.value(),
-            _ if argument.starts_with("ws") && url.is_none() => {
-                url = Some(argument.trim_end_matches('/').to_owned());
+/// What the programs that drive Autobahn's fuzzing server are asked to do.
+pub(crate) struct AutobahnOptions {
+    /// Without a slash at its end.
+    url: String,
+    agent: String,
+    config: Config,
+}
+
+impl AutobahnOptions {
+    pub(crate) fn parse(usage: &'static str, agent: &str) -> Self {
+        let (mut url, mut agent, mut config) = (None, String::from(agent), Config::default());
+        let mut arguments = Arguments::new(usage);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--agent" => agent = arguments.value(),
+                "--deflate" => config = with_deflate(config, &arguments),
+                _ if argument.starts_with("ws") && url.is_none() => {
+                    url = Some(argument.trim_end_matches('/').to_owned());
+                }
+                _ => arguments.unknown(),
             }
-            _ => arguments.unknown(),
         }
+        let url = url.unwrap_or_else(|| arguments.fail("the URL of the fuzzing server is missing"));
+        Self { url, agent, config }
     }
-    (url.unwrap_or_else(|| arguments.fail("the URL of the fuzzing server is missing")), agent)
+
+    pub(crate) fn case_count(&self) -> Result<Client, sansocket::Error> {
+        Client::new(&format!("{}/getCaseCount", self.url))
+    }
+
+    pub(crate) fn case(&self, case: usize) -> Result<Client, sansocket::Error> {
+        let client = Client::new(&format!("{}/runCase?case={case}&agent={}", self.url, self.agent))?;
+        Ok(client.config(self.config.clone()))
+    }
+
+    pub(crate) fn update_reports(&self) -> Result<Client, sansocket::Error> {
+        Client::new(&format!("{}/updateReports?agent={}", self.url, self.agent))
+    }
+}
+
+/// What `--deflate` does.
+#[cfg(feature = "deflate")]
+fn with_deflate(config: Config, _arguments: &Arguments) -> Config {
+    config.deflate(sansocket::Deflate::default())
+}
+
+#[cfg(not(feature = "deflate"))]
+fn with_deflate(_config: Config, arguments: &Arguments) -> Config {
+    arguments.fail("--deflate needs the feature `deflate`")
 }
 
 /// What the two clients are asked to do.
@@ -193,6 +227,7 @@ impl ClientOptions {
     pub(crate) fn parse(usage: &'static str) -> Result<Self, sansocket::Error> {
         let (mut url, mut headers, mut subprotocols) = (None, Vec::new(), Vec::<String>::new());
         let (mut timeout, mut texts) = (Duration::from_secs(30), Vec::new());
+        let mut config = Config::default();
         let mut arguments = Arguments::new(usage);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -200,6 +235,7 @@ impl ClientOptions {
                 "--subprotocol" => subprotocols.push(arguments.value()),
                 "--header" => headers.push(arguments.value::<String>()),
                 "--timeout" => timeout = arguments.seconds(),
+                "--deflate" => config = with_deflate(config, &arguments),
                 _ if url.is_none() && !argument.starts_with('-') => url = Some(argument),
                 _ => arguments.unknown(),
             }
@@ -216,9 +252,8 @@ impl ClientOptions {
                 request.header(name, value.trim())?
             };
         }
-        let client = Client::with_request(request)
-            .config(Config::default().close_timeout(timeout))
-            .connect_timeout(timeout);
+        let client =
+            Client::with_request(request).config(config.close_timeout(timeout)).connect_timeout(timeout);
         Ok(Self { client, timeout, texts })
     }
 }

@@ -116,6 +116,7 @@ pub(crate) fn halves(
         queue: WriteQueue::default(),
         write_buffer_size: config.write_buffer_size,
         dead: false,
+        lost: false,
     };
     (inbound, outbound)
 }
@@ -230,7 +231,9 @@ impl Inbound {
     pub(crate) fn end(&mut self, outbound: &Outbound) -> Closed {
         self.input.clear();
         self.assembler = Assembler::default();
-        self.receiving.receive_eof(&outbound.sending)
+        let mut closed = self.receiving.receive_eof(&outbound.sending);
+        closed.clean &= !outbound.lost;
+        closed
     }
 
     /// Does what is due at `now`.
@@ -297,6 +300,8 @@ pub(crate) struct Outbound {
     write_buffer_size: usize,
     /// The transport takes nothing more, or the connection has ended.
     dead: bool,
+    /// Some of what was queued could not be written.
+    lost: bool,
 }
 
 impl Outbound {
@@ -308,15 +313,23 @@ impl Outbound {
         Ok(f(self)?)
     }
 
-    /// Nothing more will be written.
-    pub(crate) fn die(&mut self) {
+    /// The connection has ended: nothing more will be written.
+    pub(crate) fn end(&mut self) {
+        self.lost |= !self.queue.is_empty();
         self.dead = true;
         self.queue.clear();
     }
 
-    /// Whether nothing more will be written.
-    pub(crate) fn is_dead(&self) -> bool {
-        self.dead
+    /// A write failed: nothing more will be written.
+    pub(crate) fn fail_writes(&mut self) {
+        self.lost = true;
+        self.end();
+    }
+
+    /// Whether nothing more will be written, and if so, whether all that had to be was.
+    pub(crate) fn ended(&self) -> Option<io::Result<()>> {
+        let complete = !self.lost && self.sending.state() == SendState::CloseSent;
+        self.dead.then(|| if complete { Ok(()) } else { Err(ended()) })
     }
 
     /// Whether so much is queued that a sender has to wait.
@@ -407,7 +420,7 @@ fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {
 const COPY_BELOW: usize = 4096;
 
 /// How a connection that has ended is reported to those who ask later.
-pub(crate) fn ended() -> io::Error {
+fn ended() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended")
 }
 

@@ -113,29 +113,31 @@ impl Reading {
         Ok(true)
     }
 
-    /// Ends the connection: what is queued is written, a server closes the transport, and both wait
-    /// for the peer to close it. "An endpoint SHOULD use a method that cleanly closes the TCP
+    /// Ends the connection: what is queued is written, a server closes the transport at once, and a
+    /// client when the server has; a server waits for the client to do so. "An endpoint SHOULD use a method that cleanly closes the TCP
     /// connection, [...] discarding any trailing bytes that may have been received" (section 7.1.1).
     fn end(&mut self, port: &mut impl Port) {
         while let Some(End { phase, .. }) = &self.end {
+            let receiving = &self.inbound.receiving;
+            let close_first = port.outbound(|outbound| receiving.should_close_transport(&outbound.sending));
             let next = match phase {
                 Phase::Flush => match port.flush() {
-                    Ok(()) => {
-                        let receiving = &self.inbound.receiving;
-                        let should_close =
-                            port.outbound(|outbound| receiving.should_close_transport(&outbound.sending));
-                        if should_close { Phase::Shutdown } else { Phase::Drain }
-                    }
-                    Err(_) => Phase::Over,
-                },
-                Phase::Shutdown => match port.stream().shutdown_write() {
+                    Ok(()) if close_first => Phase::Shutdown,
                     Ok(()) => Phase::Drain,
                     Err(_) => Phase::Over,
                 },
-                Phase::Drain => self.drain(port),
+                Phase::Shutdown => match port.stream().shutdown_write() {
+                    Ok(()) if close_first => Phase::Drain,
+                    Ok(()) | Err(_) => Phase::Over,
+                },
+                Phase::Drain => match self.drain(port) {
+                    Ok(1..) => Phase::Drain,
+                    Ok(0) if !close_first => Phase::Shutdown,
+                    Ok(0) | Err(_) => Phase::Over,
+                },
                 Phase::Over => {
                     self.closed = Some(port.outbound(|outbound| {
-                        outbound.die();
+                        outbound.end();
                         self.inbound.end(outbound)
                     }));
                     Phase::Done
@@ -148,17 +150,16 @@ impl Reading {
         }
     }
 
-    /// Discards input until the peer closes the transport or has had time enough.
-    fn drain(&mut self, port: &mut impl Port) -> Phase {
-        match self.arm(port) {
-            Ok(true) => match port.stream().read(&mut [0; 1024]) {
-                Ok(1..) => Phase::Drain,
-                Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {
-                    Phase::Drain
-                }
-                Ok(0) | Err(_) => Phase::Over,
-            },
-            Ok(false) | Err(_) => Phase::Over,
+    /// Discards some input. Fails when the peer has had time enough.
+    fn drain(&mut self, port: &mut impl Port) -> io::Result<usize> {
+        loop {
+            if !self.arm(port).map_err(io::Error::other)? {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match port.stream().read(&mut [0; 1024]) {
+                Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
         }
     }
 }
@@ -175,7 +176,7 @@ struct End {
 enum Phase {
     /// Our Close frame is to be written.
     Flush,
-    /// The transport is to be closed for writing.
+    /// The transport is to be closed for writing: by a server first, by a client last.
     Shutdown,
     /// The peer is to close the transport; what it sends before is discarded.
     Drain,

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::drive::{self, Port, Reading};
 use super::transport::{Transport, TryClone};
-use crate::adapter::{Incoming, Outbound, Part, Step, Want, ended};
+use crate::adapter::{Incoming, Outbound, Part, Step, Want};
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
 use crate::frame::{CloseCode, CloseFrame};
@@ -132,7 +132,7 @@ impl<S: Transport> WebSocketSender<S> {
 
     /// Writes everything that was queued.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.both.flush().and_then(Flushed::required)
+        self.both.flush()
     }
 
     /// Sends a Ping; see [`WebSocket::ping`](super::WebSocket::ping).
@@ -159,14 +159,13 @@ impl<S: Transport> WebSocketSender<S> {
                 while receiving.step(&self.both, Want::Parts)?.is_some() {}
                 Ok(())
             }
-            // If the connection has ended meanwhile, the receiving half tells how.
-            None => self.both.flush().map(|_| ()),
+            None => self.both.flush(),
         }
     }
 
-    fn make_room(&mut self) -> Result<(), Error> {
+    fn make_room(&self) -> Result<(), Error> {
         let full = lock(&self.both.outbound).is_full();
-        if full { self.flush() } else { Ok(()) }
+        if full { self.both.flush() } else { Ok(()) }
     }
 
     fn queue(&mut self, f: impl FnOnce(&mut Outbound) -> Result<(), SendError>) -> Result<(), Error> {
@@ -199,60 +198,36 @@ struct Both<S> {
 
 impl<S: Transport> Both<S> {
     /// Writes what is queued, after what another thread is writing.
-    fn flush(&self) -> Result<Flushed, Error> {
-        match self.write(lock(&self.io))? {
-            Flushed::All => self.flush_if_idle(),
-            Flushed::Ended => Ok(Flushed::Ended),
-        }
+    fn flush(&self) -> Result<(), Error> {
+        self.write(lock(&self.io))?;
+        self.flush_if_idle()
     }
 
     /// Writes what is queued, unless another thread is writing: that one will look again.
-    fn flush_if_idle(&self) -> Result<Flushed, Error> {
+    fn flush_if_idle(&self) -> Result<(), Error> {
         while !lock(&self.outbound).queue.is_empty() {
-            let flushed = match self.io.try_lock() {
+            match self.io.try_lock() {
                 Ok(io) => self.write(io)?,
                 Err(TryLockError::Poisoned(io)) => self.write(io.into_inner())?,
                 Err(TryLockError::WouldBlock) => break,
-            };
-            if flushed == Flushed::Ended {
-                return Ok(Flushed::Ended);
             }
         }
-        Ok(Flushed::All)
+        Ok(())
     }
 
-    fn write(&self, mut io: MutexGuard<'_, S>) -> Result<Flushed, Error> {
+    fn write(&self, mut io: MutexGuard<'_, S>) -> Result<(), Error> {
         loop {
             let mut outbound = lock(&self.outbound);
-            if outbound.is_dead() {
-                return Ok(Flushed::Ended);
+            if let Some(ended) = outbound.ended() {
+                return ended.map_err(Error::ConnectionLost);
             }
             let mut queue = core::mem::take(&mut outbound.queue);
             drop(outbound);
             if queue.is_empty() {
-                return Ok(Flushed::All);
+                return Ok(());
             }
-            drive::write_all(&mut *io, &mut queue).inspect_err(|_| lock(&self.outbound).die())?;
+            drive::write_all(&mut *io, &mut queue).inspect_err(|_| lock(&self.outbound).fail_writes())?;
             lock(&self.outbound).answer_held();
-        }
-    }
-}
-
-/// What became of the queue.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Flushed {
-    /// It was written, or is being written by another thread.
-    All,
-    /// The connection has ended: nothing more is written.
-    Ended,
-}
-
-impl Flushed {
-    /// Where something was to be sent, the end of the connection is an error.
-    fn required(self) -> Result<(), Error> {
-        match self {
-            Self::All => Ok(()),
-            Self::Ended => Err(Error::ConnectionLost(ended())),
         }
     }
 }
@@ -275,7 +250,7 @@ impl<S: Transport> Port for Shared<'_, S> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.both.flush_if_idle().and_then(Flushed::required)
+        self.both.flush_if_idle()
     }
 
     /// The other thread may close the connection while this one waits for input: its deadline is then

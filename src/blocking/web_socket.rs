@@ -12,7 +12,7 @@ use super::drive::{self, Port, Reading, non_zero};
 use super::split::{self, WebSocketReceiver, WebSocketSender};
 use super::transport::{Transport, TryClone};
 use super::writer::MessageWriter;
-use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want, ended};
+use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::Error;
@@ -231,11 +231,12 @@ impl<S: Transport> Whole<S> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        if self.outbound.is_dead() {
-            return Err(Error::ConnectionLost(ended()));
+        if let Some(ended) = self.outbound.ended() {
+            return ended.map_err(Error::ConnectionLost);
         }
         while !self.outbound.queue.is_empty() {
-            drive::write_all(&mut self.io, &mut self.outbound.queue).inspect_err(|_| self.outbound.die())?;
+            drive::write_all(&mut self.io, &mut self.outbound.queue)
+                .inspect_err(|_| self.outbound.fail_writes())?;
             self.outbound.answer_held();
         }
         Ok(())

@@ -9,7 +9,7 @@ use core::ops::Range;
 use core::str;
 
 use super::error::{BuildError, HandshakeError};
-use super::head::{Head, HeadReader, Headers, StartLine};
+use super::head::{Head, HeadReader, Headers, StartLine, minor_version};
 use super::header::{Extension, ExtraHeaders, as_token, elements, is_token, write_line, write_list};
 use super::{Limits, accept_key, base64};
 use crate::uri::Uri;
@@ -198,7 +198,7 @@ impl ClientHandshake {
 
     /// Takes all bytes received so far; the caller only appends to them between calls.
     ///
-    /// `None`: the response is not complete. Every byte is looked at once, however the input is cut. After an error the
+    /// `None`: the response is not complete. The work is linear in the input, however it is cut. After an error the
     /// connection is to be closed.
     pub fn receive(&mut self, input: &[u8]) -> Result<Option<Opened>, HandshakeError> {
         loop {
@@ -244,8 +244,11 @@ impl ClientHandshake {
         }
     }
 
-    /// The connection ended before [`receive`](Self::receive) had a result: a refusal with as much of its body as came,
-    /// or [`HandshakeError::Incomplete`].
+    /// Nothing more comes, and [`receive`](Self::receive) had no result: the server closed the connection, or the caller
+    /// waits no longer. A refusal with as much of its body as came, or [`HandshakeError::Incomplete`].
+    ///
+    /// Call it when a deadline passes, too. A refusal whose head came in time but whose body did not is better reported
+    /// as what it is, a refusal; report [`HandshakeError::TimedOut`] where this gives `Incomplete`.
     pub fn receive_eof(&mut self, input: &[u8]) -> HandshakeError {
         match self.receive(input) {
             Err(error) => error,
@@ -428,28 +431,15 @@ impl StartLine for StatusLine {
 
     fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HandshakeError> {
         let text = input.get(line.clone()).unwrap_or_default();
-        let Some((version, [b' ', status @ .., b' '])) =
-            text.split_at_checked(8).and_then(|(version, rest)| {
-                // SP 3DIGIT SP
-                rest.get(..5).map(|status| (version, status))
-            })
+        // Stricter than `httparse`, which knows neither HTTP/1.2 nor that the second space must be there.
+        let (version, rest) = text.split_at_checked(8).ok_or(HandshakeError::InvalidStartLine)?;
+        let minor_version = minor_version(version)?;
+        let [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' ', reason @ ..] = rest
         else {
             return Err(HandshakeError::InvalidStartLine);
         };
-        let minor_version = match version {
-            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => minor - b'0',
-            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
-                return Err(HandshakeError::UnsupportedHttpVersion);
-            }
-            _ => return Err(HandshakeError::InvalidStartLine),
-        };
-        let status = match status {
-            [hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
-                100 * u16::from(hundreds - b'0') + 10 * u16::from(tens - b'0') + u16::from(ones - b'0')
-            }
-            _ => return Err(HandshakeError::InvalidStartLine),
-        };
-        Ok(Self { minor_version, status, reason: line.start + 13..line.end })
+        let status = 100 * u16::from(hundreds - b'0') + 10 * u16::from(tens - b'0') + u16::from(ones - b'0');
+        Ok(Self { minor_version, status, reason: line.end - reason.len()..line.end })
     }
 }
 

@@ -82,7 +82,9 @@ pub enum HandshakeError {
     RepeatedSubprotocol,
 
     // The server's response.
-    /// The server answered with a status other than 101; its response, with the start of the body, is in here.
+    /// The server answered with a status other than 101; its response is in here, with the start of the body: as much as
+    /// [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) allows, and as came before the connection ended
+    /// or the deadline passed ([`ClientHandshake::receive_eof`](super::ClientHandshake::receive_eof)).
     Refused(Box<Response>),
     /// More responses with a status 1xx came before the final one than
     /// [`Limits::interim_responses`](super::Limits::interim_responses).

@@ -1,19 +1,22 @@
 //! Reading the head of an HTTP/1.1 request or response: start line, header lines, empty line.
 //!
-//! Not a general HTTP parser: it reads one head, strictly (CR LF, no folding, no stray bytes), and resumes at the byte
-//! where it stopped. So the work is linear in the input however it is cut, and the first bad byte fails the handshake
-//! at once, also inside an unfinished line.
+//! `httparse` does the parsing. What it leaves to its caller is here: to find the end of the head in input that arrives
+//! in pieces, without starting again for each, and to refuse what is too long or not strictly HTTP (bare CR or LF,
+//! folding) as soon as it is seen.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 use core::ops::Range;
 use core::str;
 
+use httparse::Status;
+
 use super::Limits;
 use super::error::HandshakeError;
-use super::header::{InvalidList, is_token_byte, is_value_byte, tokens, trim};
+use super::header::{InvalidList, debug_lines, is_value_byte, tokens};
 
 /// The headers of a request or response, in the order of their lines. Names are ASCII case-insensitive.
 ///
@@ -28,6 +31,25 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// Parses a whole head, whose `count` header lines start at `start`.
+    fn parse(head: &[u8], start: usize, count: usize) -> Result<Self, HandshakeError> {
+        let head: Box<[u8]> = Box::from(head);
+        let lines = head.get(start..).unwrap_or_default();
+        let mut parsed = vec![httparse::EMPTY_HEADER; count];
+        let Ok(Status::Complete((_, parsed))) = httparse::parse_headers(lines, &mut parsed) else {
+            // `HeadReader` has checked the line ends, their number and the characters of values.
+            return Err(HandshakeError::InvalidHeaderName);
+        };
+        let fields = parsed
+            .iter()
+            .map(|header| Field {
+                name: range_in(&head, header.name.as_bytes()),
+                value: range_in(&head, header.value),
+            })
+            .collect();
+        Ok(Self { head, fields })
+    }
+
     /// The value of the first header of this name, if it is UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_bytes(name).and_then(|value| str::from_utf8(value).ok())
@@ -100,14 +122,24 @@ impl Headers {
     }
 }
 
+/// Without the values that are secrets.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut map = f.debug_map();
-        for (name, value) in self.iter() {
-            map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
-        }
-        map.finish()
+        debug_lines(self.iter(), f)
     }
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Field {
+    name: Range<usize>,
+    /// Without the whitespace around it.
+    value: Range<usize>,
+}
+
+/// Where in `head` a part of it is.
+fn range_in(head: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(head.as_ptr().addr());
+    start..start + part.len()
 }
 
 /// A head that was read whole.
@@ -126,30 +158,34 @@ pub(super) trait StartLine: Default {
 
     fn may_start_with(byte: u8) -> bool;
 
-    /// Parses `input[line]`, the line without its CR LF.
+    /// Parses `input[line]`, the line without its CR LF: it contains no control characters but tabs.
     fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HandshakeError>;
 }
 
-/// Reads a head that arrives in pieces.
+/// The minor version of `HTTP-version` (RFC 9112 section 2.3), which is that of HTTP/1.
 ///
-/// ```text
-/// GET /chat HTTP/1.1 CR LF Host: example.com CR LF Upgr
-/// '---- StartLine ---'  |  |'--''-- Value --'  |  |'--- Name, ended by the input:
-///            StartLineEnd  ||          ValueEnd  |      `position` stays behind the `r`
-///                  LineStart, Name          LineStart
-/// ```
+/// Not left to `httparse`, to which HTTP/1.2 is an error: RFC 6455 section 4.2.1 has "An HTTP/1.1 or higher GET request".
+pub(super) fn minor_version(version: &[u8]) -> Result<u8, HandshakeError> {
+    match version {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => Ok(minor - b'0'),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            Err(HandshakeError::UnsupportedHttpVersion)
+        }
+        _ => Err(HandshakeError::InvalidStartLine),
+    }
+}
+
+/// Reads a head that arrives in pieces.
 #[derive(Debug, Default)]
 pub(super) struct HeadReader<L> {
-    /// What the byte at `position` belongs to.
-    phase: Phase,
-    /// The bytes before it were looked at and are not looked at again.
-    position: usize,
     /// Where the line in progress starts.
     line_start: usize,
-    /// Where the colon of the header line in progress is, in `Value` and `ValueEnd`.
-    colon: usize,
-    line: L,
-    fields: Vec<Field>,
+    /// How far that line was searched for its end: the bytes before are not looked at again until the line is complete.
+    position: usize,
+    start_line: Option<L>,
+    /// Where the header lines start, and how many are complete.
+    headers_start: usize,
+    headers: usize,
 }
 
 impl<L: StartLine> HeadReader<L> {
@@ -157,132 +193,72 @@ impl<L: StartLine> HeadReader<L> {
     ///
     /// `None`: the head is not complete. After a head or an error the next call gives the same again.
     pub(super) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Head<L>>, HandshakeError> {
-        loop {
-            let limit = match self.phase {
-                Phase::StartLine | Phase::StartLineEnd => {
-                    limits.head_bytes.min(self.line_start.saturating_add(limits.start_line_bytes))
-                }
-                _ => limits.head_bytes,
-            };
-            let visible = input.get(..limit).unwrap_or(input);
-
-            self.position += self.phase.run_len(visible.get(self.position..).unwrap_or_default());
-            let Some(&byte) = visible.get(self.position) else {
-                return match self.phase {
-                    _ if self.position < limit => Ok(None),
-                    Phase::StartLine | Phase::StartLineEnd => Err(HandshakeError::StartLineTooLong),
-                    _ => Err(HandshakeError::HeadTooLarge),
-                };
-            };
-
-            self.phase = match (self.phase, byte) {
+        while let Some(line) = self.find_line(input, limits)? {
+            let next = line.end + "\r\n".len();
+            match (&self.start_line, line.is_empty()) {
                 // RFC 9112 section 2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore
                 // at least one empty line (CRLF) received prior to the request-line."
-                (Phase::BeforeStartLine, b'\r') if L::AFTER_EMPTY_LINES => Phase::EmptyLine,
-                (Phase::EmptyLine, b'\n') => Phase::BeforeStartLine,
-                (Phase::BeforeStartLine, _) if L::may_start_with(byte) => {
-                    self.line_start = self.position;
-                    Phase::StartLine
+                (None, true) => {}
+                (None, false) => {
+                    self.start_line = Some(L::parse(input, line)?);
+                    self.headers_start = next;
                 }
-                (Phase::StartLine, b'\r') => Phase::StartLineEnd,
-                (Phase::StartLineEnd, b'\n') => {
-                    self.line = L::parse(input, self.line_start..self.position - 1)?;
-                    self.fields.reserve(USUAL_HEADERS);
-                    Phase::LineStart
-                }
-
-                (Phase::LineStart, b'\r') => Phase::HeadEnd,
-                // RFC 9112 section 5.2: "A server that receives an obs-fold in a request message [..] MUST either reject
-                // the message by sending a 400 (Bad Request) [..] or replace each received obs-fold".
-                (Phase::LineStart, b' ' | b'\t') => return Err(HandshakeError::FoldedHeader),
-                (Phase::LineStart, _) if is_token_byte(byte) => {
-                    if self.fields.len() >= limits.headers {
-                        return Err(HandshakeError::TooManyHeaders);
-                    }
-                    self.line_start = self.position;
-                    Phase::Name
-                }
-                (Phase::Name, b':') => {
-                    self.colon = self.position;
-                    Phase::Value
-                }
-                (Phase::Value, b'\r') => Phase::ValueEnd,
-                (Phase::ValueEnd, b'\n') => {
-                    self.fields.push(Field::new(input, self.line_start, self.colon, self.position - 1));
-                    Phase::LineStart
-                }
-                (Phase::HeadEnd, b'\n') => {
-                    let consumed = self.position + 1;
+                (Some(_), false) => self.headers += 1,
+                (Some(_), true) => {
+                    let head = input.get(..next).unwrap_or_default();
+                    let headers = Headers::parse(head, self.headers_start, self.headers)?;
                     let done = mem::take(self);
-                    let head = Box::from(input.get(..consumed).unwrap_or_default());
-                    let headers = Headers { head, fields: done.fields };
-                    return Ok(Some(Head { line: done.line, headers, consumed }));
+                    return Ok(done.start_line.map(|line| Head { line, headers, consumed: next }));
                 }
+            }
+            self.line_start = next;
+            self.position = next;
+        }
+        Ok(None)
+    }
 
-                (_, b'\n')
-                | (Phase::EmptyLine | Phase::StartLineEnd | Phase::ValueEnd | Phase::HeadEnd, _) => {
-                    return Err(HandshakeError::InvalidLineEnd);
-                }
-                (Phase::BeforeStartLine | Phase::StartLine, _) => {
-                    return Err(HandshakeError::InvalidStartLine);
-                }
-                // RFC 9112 section 5.1: "No whitespace is allowed between the field name and colon."
-                (Phase::LineStart | Phase::Name, _) => return Err(HandshakeError::InvalidHeaderName),
-                (Phase::Value, _) => return Err(HandshakeError::InvalidHeaderValue),
-            };
-            self.position += 1;
+    /// Finds the end of the line in progress: the line is without its CR LF.
+    fn find_line(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Range<usize>>, HandshakeError> {
+        let limit = match self.start_line {
+            None => limits.head_bytes.min(self.line_start.saturating_add(limits.start_line_bytes)),
+            Some(_) => limits.head_bytes,
+        };
+        let visible = input.get(..limit).unwrap_or(input);
+        if let Some(&first) = visible.get(self.line_start) {
+            self.check_first(first, limits)?;
+        }
+
+        let rest = visible.get(self.position..).unwrap_or_default();
+        let len = rest.iter().position(|&byte| !is_value_byte(byte)).unwrap_or(rest.len());
+        self.position += len;
+        match rest.get(len..).unwrap_or_default() {
+            [b'\r', b'\n', ..] => Ok(Some(self.line_start..self.position)),
+            [] | [b'\r'] if visible.len() < limit => Ok(None),
+            [] | [b'\r'] if self.start_line.is_none() && self.position > self.line_start => {
+                Err(HandshakeError::StartLineTooLong)
+            }
+            [] | [b'\r'] => Err(HandshakeError::HeadTooLarge),
+            [b'\r' | b'\n', ..] => Err(HandshakeError::InvalidLineEnd),
+            _ if self.start_line.is_none() => Err(HandshakeError::InvalidStartLine),
+            _ if visible.get(self.line_start..self.position).unwrap_or_default().contains(&b':') => {
+                Err(HandshakeError::InvalidHeaderValue)
+            }
+            _ => Err(HandshakeError::InvalidHeaderName),
+        }
+    }
+
+    /// Checks the first byte of a line, which may be that of its end.
+    fn check_first(&self, first: u8, limits: &Limits) -> Result<(), HandshakeError> {
+        match (&self.start_line, first) {
+            (_, b'\n') | (Some(_), b'\r') => Ok(()),
+            (None, b'\r') if L::AFTER_EMPTY_LINES => Ok(()),
+            (None, _) if L::may_start_with(first) => Ok(()),
+            (None, _) => Err(HandshakeError::InvalidStartLine),
+            // RFC 9112 section 5.2: "A server that receives an obs-fold in a request message [..] MUST either reject
+            // the message by sending a 400 (Bad Request) [..] or replace each received obs-fold".
+            (Some(_), b' ' | b'\t') => Err(HandshakeError::FoldedHeader),
+            (Some(_), _) if self.headers < limits.headers => Ok(()),
+            (Some(_), _) => Err(HandshakeError::TooManyHeaders),
         }
     }
 }
-
-/// What the next byte of a head belongs to.
-#[derive(Clone, Copy, Debug, Default)]
-enum Phase {
-    #[default]
-    BeforeStartLine,
-    /// After the CR of an empty line before the start line.
-    EmptyLine,
-    StartLine,
-    /// After the CR of the start line.
-    StartLineEnd,
-    /// At a header line or the empty line that ends the head.
-    LineStart,
-    Name,
-    Value,
-    /// After the CR of a header line.
-    ValueEnd,
-    /// After the CR of the empty line that ends the head.
-    HeadEnd,
-}
-
-impl Phase {
-    /// How many bytes at the front keep the reader in this phase.
-    fn run_len(self, bytes: &[u8]) -> usize {
-        let end = match self {
-            Self::StartLine | Self::Value => bytes.iter().position(|&byte| !is_value_byte(byte)),
-            Self::Name => bytes.iter().position(|&byte| !is_token_byte(byte)),
-            _ => Some(0),
-        };
-        end.unwrap_or(bytes.len())
-    }
-}
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Field {
-    name: Range<usize>,
-    /// Without the whitespace around it.
-    value: Range<usize>,
-}
-
-impl Field {
-    /// The line `input[line_start..line_end]`, with its colon at `colon`.
-    fn new(input: &[u8], line_start: usize, colon: usize, line_end: usize) -> Self {
-        let value = input.get(colon + 1..line_end).unwrap_or_default();
-        let end = colon + 1 + value.trim_ascii_end().len();
-        let start = end - trim(value).len();
-        Self { name: line_start..colon, value: start..end }
-    }
-}
-
-/// Room for the headers of most requests, so that the list is allocated once.
-const USUAL_HEADERS: usize = 16;

@@ -145,13 +145,13 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
 
 #[inline]
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & TOKEN != 0
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// RFC 9110 section 5.5: visible characters, space, tab, and the bytes from 0x80 on (`obs-text`).
 #[inline]
 pub(super) fn is_value_byte(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & VALUE != 0
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 /// Without the optional whitespace (`OWS`) around it.
@@ -182,7 +182,7 @@ pub(super) fn write_list(out: &mut Vec<u8>, name: &str, values: impl Iterator<It
 
 /// Header lines that the application adds to a head, checked so that none can end its line or repeat what the handshake
 /// writes.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub(super) struct ExtraHeaders(Vec<(String, String)>);
 
 impl ExtraHeaders {
@@ -224,6 +224,29 @@ impl ExtraHeaders {
     pub(super) fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
+}
+
+/// Without the values that are secrets.
+impl fmt::Debug for ExtraHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_lines(self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes())), f)
+    }
+}
+
+/// Header lines for `Debug`, which ends up in logs: credentials do not.
+pub(super) fn debug_lines<'a>(
+    lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    const SECRETS: [&str; 5] =
+        ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Sec-WebSocket-Key"];
+    let mut map = f.debug_map();
+    for (name, value) in lines {
+        let is_secret = SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+        let value = if is_secret { b"***" } else { value };
+        map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
+    }
+    map.finish()
 }
 
 /// Whether a header value may be sent: bytes from 0x80 on are taken from a peer, but not sent to one.
@@ -357,40 +380,3 @@ impl<'a> Text<'a> {
         matches!(self.0, [b'\\', escaped, ..] if is_token_byte(*escaped))
     }
 }
-
-const TOKEN: u8 = 1;
-const VALUE: u8 = 2;
-
-/// What each byte may be part of.
-static CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
-        let class = match byte as u8 {
-            b'!'
-            | b'#'
-            | b'$'
-            | b'%'
-            | b'&'
-            | b'\''
-            | b'*'
-            | b'+'
-            | b'-'
-            | b'.'
-            | b'^'
-            | b'_'
-            | b'`'
-            | b'|'
-            | b'~'
-            | b'0'..=b'9'
-            | b'A'..=b'Z'
-            | b'a'..=b'z' => TOKEN | VALUE,
-            b'\t' | b' '..=b'~' | 0x80.. => VALUE,
-            _ => 0,
-        };
-        classes[byte] = class;
-        byte += 1;
-    }
-    classes
-};

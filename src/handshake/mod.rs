@@ -38,8 +38,8 @@
 //! ```
 //!
 //! What others have been attacked through is closed by construction: heads are bounded in bytes and in lines
-//! ([`Limits`]), every byte is looked at once, a line ends in CR LF and in nothing else, and no name or value that is
-//! written can end its line.
+//! ([`Limits`]), reading them takes linear time however they are cut, a line ends in CR LF and in nothing else, and no
+//! name or value that is written can end its line.
 
 mod client;
 mod error;

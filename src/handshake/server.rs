@@ -7,7 +7,7 @@ use core::ops::{Deref, Range};
 use core::str;
 
 use super::error::{BuildError, HandshakeError};
-use super::head::{Head, HeadReader, Headers, StartLine};
+use super::head::{Head, HeadReader, Headers, StartLine, minor_version};
 use super::header::{Extension, ExtraHeaders, elements, is_token, is_token_byte, write_line, write_list};
 use super::reply::Reply;
 use super::{Limits, accept_key};
@@ -57,9 +57,9 @@ impl ServerHandshake {
 
     /// Takes all bytes received so far; the caller only appends to them between calls.
     ///
-    /// `None`: the request is not complete. Every byte is looked at once, however the input is cut, and a malformed
-    /// request fails at its first bad byte. An error should be answered with `Reply::from(&error)`, and then the
-    /// connection closed.
+    /// `None`: the request is not complete. The work is linear in the input, however it is cut. What cannot become an
+    /// HTTP request fails early: at its first byte, at a control character or a wrong line end, at the end of the
+    /// request line. An error should be answered with `Reply::from(&error)`, and then the connection closed.
     pub fn receive(&mut self, input: &[u8]) -> Result<Option<Received>, HandshakeError> {
         let Some(head) = self.head.read(input, &self.limits)? else {
             return Ok(None);
@@ -455,29 +455,25 @@ impl StartLine for RequestLine {
 
     fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HandshakeError> {
         let text = input.get(line.clone()).unwrap_or_default();
-        let mut parts = text.split(|&byte| byte == b' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let mut parsed = httparse::Request::new(&mut []);
+        // Its result says that there are no headers yet, or that the version is wrong: `minor_version` knows better.
+        let _ = parsed.parse(text);
+        let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
             return Err(HandshakeError::InvalidStartLine);
         };
-        if !is_token(method) || target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
+        // `httparse` takes a target in UTF-8.
+        if !target.is_ascii() {
             return Err(HandshakeError::InvalidStartLine);
         }
-        let minor_version = match version {
-            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => minor - b'0',
-            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
-                return Err(HandshakeError::UnsupportedHttpVersion);
-            }
-            _ => return Err(HandshakeError::InvalidStartLine),
-        };
-
+        // One space after each, or `httparse` would not take them.
         let method_end = line.start + method.len();
         let target_start = method_end + 1;
+        let target_end = target_start + target.len();
+        let version = input.get(target_end + 1..line.end).unwrap_or_default();
         Ok(Self {
             method: line.start..method_end,
-            target: target_start..target_start + target.len(),
-            minor_version,
+            target: target_start..target_end,
+            minor_version: minor_version(version)?,
         })
     }
 }

@@ -35,6 +35,26 @@ struct Both<S> {
     wakers: Arc<Wakers>,
 }
 
+impl<S> Both<S> {
+    /// Does something as the sending half. The deadlines that come of it are for both halves to keep: a
+    /// receiving half that waits is woken to see a new one.
+    fn sending<T>(&self, f: impl FnOnce(&mut Shared<S>) -> T) -> T {
+        let mut shared = lock(&self.shared);
+        let before = shared.outbound.sending.poll_timeout();
+        let result = f(&mut shared);
+        let after = shared.outbound.sending.poll_timeout();
+        drop(shared);
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.wakers.wake_half(Half::Receiving);
+        }
+        result
+    }
+
+    fn poll_sending<T>(&self, cx: &Context<'_>, f: impl FnOnce(&mut Shared<S>, &mut Context<'_>) -> T) -> T {
+        self.wakers.poll(Half::Sending, cx, |cx| self.sending(|shared| f(shared, cx)))
+    }
+}
+
 /// The receiving half of a [`WebSocket`](super::WebSocket).
 ///
 /// It answers the peer's Pings and Close frame, and keeps the deadlines, while
@@ -194,24 +214,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     }
 
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        let Both { shared, wakers } = &*self.both;
-        wakers.poll(Half::Sending, cx, |cx| lock(shared).poll_room(cx, &mut self.timer))
+        self.both.poll_sending(cx, |shared, cx| shared.poll_room(cx, &mut self.timer))
     }
 
     pub(super) fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        let Both { shared, wakers } = &*self.both;
-        wakers.poll(Half::Sending, cx, |cx| lock(shared).poll_flush_in_time(cx, &mut self.timer))
+        self.both.poll_sending(cx, |shared, cx| shared.poll_flush_in_time(cx, &mut self.timer))
     }
 
     pub(super) fn poll_close(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        let Both { shared, wakers } = &*self.both;
-        wakers.poll(Half::Sending, cx, |cx| {
-            let mut shared = lock(shared);
+        self.both.poll_sending(cx, |shared, cx| {
             let Some(mut reading) = shared.orphan.take() else {
-                if shared.outbound.is_dead() {
-                    // The connection has ended meanwhile: the receiving half tells how.
-                    return Poll::Ready(Ok(()));
-                }
                 return shared.poll_flush_in_time(cx, &mut self.timer);
             };
             let result = loop {
@@ -231,6 +243,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         &mut self,
         f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        lock(&self.both.shared).outbound.queue(f)
+        self.both.sending(|shared| shared.outbound.queue(f))
     }
 }

@@ -22,7 +22,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_as(Half::Receiving, cx, |ws, cx| ws.poll_recv(cx)).map(Result::transpose)
+        self.poll_as(Half::Receiving, cx, Self::poll_recv).map(Result::transpose)
     }
 }
 
