@@ -33,8 +33,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(size: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
-    // A message that is received in parts is held to the limit, but not in memory.
-    let config = Config::default().max_message_size(u64::MAX);
+    // A message that is received in parts is held to the limits, but not in memory.
+    let config = Config::default().max_message_size(u64::MAX).max_fragments(u32::MAX);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let client = Client::new(&format!("ws://{}", listener.local_addr()?))?.config(config.clone());
     let server = Server::default().config(config);

@@ -94,7 +94,7 @@ where
         assert_eq!(receive(&[*len]), first, "without what follows");
     }
     // Rarely, since it takes long.
-    if hash(input).is_multiple_of(256) {
+    if hash(input).is_multiple_of(1024) {
         assert_linear(&input[..decided.saturating_sub(1).min(input.len())], receiver);
     }
     first

@@ -606,7 +606,7 @@ impl End {
             Err(TimedOut::ClosingHandshake)
         } else if is_due(self.write_deadline) {
             Err(TimedOut::Write)
-        } else if is_due(self.keepalive_deadline) && self.is_receiving() && self.pinged {
+        } else if is_due(self.keepalive_deadline) && self.is_receiving() && !self.close_sent && self.pinged {
             Err(TimedOut::Keepalive)
         } else {
             Ok(())
@@ -615,17 +615,17 @@ impl End {
         if let Err(timed_out) = result {
             self.appended(before, &[]);
             self.finish(Some(timed_out));
-        } else if !is_due(self.keepalive_deadline) || !self.is_receiving() {
-            self.appended(before, &[]);
-        } else if self.close_sent {
-            // No Ping after a Close frame: the closing handshake's deadline is what counts.
+        } else if self.close_sent || !self.is_receiving() {
+            // No more Pings: it is the closing handshake's deadline that counts.
             self.appended(before, &[]);
             self.keepalive_deadline = None;
-        } else {
+        } else if is_due(self.keepalive_deadline) {
             self.appended(before, &[(0x89, &[])]);
             self.said(Seen::Ping(Vec::new()));
             self.pinged = true;
             self.keepalive_deadline = self.setup.keepalive.map(|(_, timeout)| now + timeout);
+        } else {
+            self.appended(before, &[]);
         }
     }
 
