@@ -41,6 +41,7 @@ fn help() {
         ("client_blocking", CLIENT),
         ("autobahn_client", &["--agent NAME"]),
         ("autobahn_client_blocking", &["--agent NAME"]),
+        ("stream", &["--gib COUNT"]),
     ] {
         for help in ["--help", "-h"] {
             let help = succeeds(name, &[help], "");
@@ -418,7 +419,7 @@ fn servers_that_end_early() {
             drop(stdin);
             let (goodbye, stderr) = (code == 1000, String::from_utf8(output.stderr).unwrap());
             assert_eq!(stderr, if goodbye { String::new() } else { format!("{sentence}\n") });
-            assert_eq!(output.status.code(), Some(if goodbye { 0 } else { 1 }));
+            assert_eq!(output.status.code(), Some(i32::from(!goodbye)));
             assert_eq!(output.stdout, b"hello\n");
             peer.end();
         }
