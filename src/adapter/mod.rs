@@ -100,7 +100,8 @@ pub(crate) fn halves(
         connection.use_deflate(deflate, agreed);
         assembler.use_deflate(role, config, agreed);
     }
-    let (receiving, sending) = connection.into_parts();
+    let (mut receiving, sending) = connection.into_parts();
+    receiving.leave_whole_text();
     let inbound = Inbound {
         receiving,
         input: ReadBuffer::new(input),

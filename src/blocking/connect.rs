@@ -182,11 +182,10 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
             Ok(1..) => {}
             Ok(0) => return Err(handshake.receive_eof(&input).into()),
             // A refusal is told all the same, with as much of its body as came.
-            Err(error @ Error::TimedOut(_)) => match handshake.receive_eof(&input) {
+            Err(error) => match handshake.receive_eof(&input) {
                 refused @ HandshakeError::Refused(_) => return Err(refused.into()),
                 _ => return Err(error),
             },
-            Err(error) => return Err(error),
         }
         if let Some(opened) = handshake.receive(&input)? {
             let read_ahead = &input[opened.consumed()..];

@@ -183,14 +183,14 @@ where
     within(deadline, written).await?;
     let mut input = BytesMut::with_capacity(4096);
     loop {
-        match timeout_at(deadline, io.read_buf(&mut input)).await {
-            Ok(Ok(1..)) => {}
-            Ok(Ok(0)) => return Err(handshake.receive_eof(&input).into()),
-            Ok(Err(error)) => return Err(Error::ConnectionLost(error)),
+        let read = async { io.read_buf(&mut input).await.map_err(Error::ConnectionLost) };
+        match within(deadline, read).await {
+            Ok(1..) => {}
+            Ok(0) => return Err(handshake.receive_eof(&input).into()),
             // A refusal is told all the same, with as much of its body as came.
-            Err(_) => match handshake.receive_eof(&input) {
-                error @ HandshakeError::Refused(_) => return Err(error.into()),
-                _ => return Err(timed_out()),
+            Err(error) => match handshake.receive_eof(&input) {
+                refused @ HandshakeError::Refused(_) => return Err(refused.into()),
+                _ => return Err(error),
             },
         }
         if let Some(opened) = handshake.receive(&input)? {

@@ -161,7 +161,9 @@ impl Reading {
                     end.phase = Phase::Done;
                 }
                 // The peer had time enough: both Close frames have passed, or none will be read.
-                Poll::Ready(Phase::Drain) if deadline.is_some_and(|deadline| deadline <= now()) => {
+                Poll::Ready(Phase::Flush | Phase::Drain)
+                    if deadline.is_some_and(|deadline| deadline <= now()) =>
+                {
                     end.phase = Phase::Over;
                 }
                 Poll::Ready(phase) => end.phase = phase,
@@ -185,7 +187,7 @@ struct End {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
-    /// Our Close frame is to be written.
+    /// Our Close frame is to be written; what the peer sends meanwhile is discarded.
     Flush,
     /// The transport is to be closed for writing: by a server first, by a client last.
     Shutdown,
@@ -206,23 +208,25 @@ impl Phase {
         close_first: bool,
     ) -> Poll<Self> {
         Poll::Ready(match self {
-            Self::Flush => match ready!(shared.poll_flush(cx)) {
-                Ok(()) if close_first => Self::Shutdown,
-                Ok(()) => Self::Drain,
-                Err(_) => Self::Over,
+            Self::Flush => match shared.poll_flush(cx) {
+                Poll::Ready(Ok(())) if close_first => Self::Shutdown,
+                Poll::Ready(Ok(())) => Self::Drain,
+                Poll::Ready(Err(_)) => Self::Over,
+                // The peer may be writing, too, and read only when that is done.
+                Poll::Pending => match ready!(shared.poll_discard(cx)) {
+                    Ok(1..) => Self::Flush,
+                    Ok(0) | Err(_) => return Poll::Pending,
+                },
             },
             Self::Shutdown => match ready!(Pin::new(&mut shared.io).poll_shutdown(cx)) {
                 Ok(()) if close_first => Self::Drain,
                 Ok(()) | Err(_) => Self::Over,
             },
-            Self::Drain => {
-                let mut discarded = [0; 1024];
-                match ready!(pin!(shared.io.read(&mut discarded)).poll(cx)) {
-                    Ok(1..) => Self::Drain,
-                    Ok(0) if !close_first => Self::Shutdown,
-                    Ok(0) | Err(_) => Self::Over,
-                }
-            }
+            Self::Drain => match ready!(shared.poll_discard(cx)) {
+                Ok(1..) => Self::Drain,
+                Ok(0) if !close_first => Self::Shutdown,
+                Ok(0) | Err(_) => Self::Over,
+            },
             Self::Over | Self::Done => self,
         })
     }
@@ -231,6 +235,13 @@ impl Phase {
 impl<S> Shared<S> {
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
         Self { io, outbound, unflushed: false, orphan: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Shared<S> {
+    /// Reads once, and tells how much.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        pin!(self.io.read(&mut [0; 1024])).poll(cx)
     }
 }
 
