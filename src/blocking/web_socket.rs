@@ -254,8 +254,8 @@ impl<S: Transport> Port for &mut Whole<S> {
         f(&mut self.outbound)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Whole::flush(self)
+    fn flush(&mut self) -> Result<bool, Error> {
+        Whole::flush(self).map(|()| true)
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {

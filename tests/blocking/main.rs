@@ -15,6 +15,7 @@ mod deadlines;
 mod failing;
 mod messages;
 mod opening;
+mod split;
 
 #[cfg(feature = "rustls")]
 mod tls;
