@@ -95,9 +95,9 @@ fn pings_are_answered_beside_the_sender() {
             }
         };
         assert!(frame == (BINARY, large), "not what was sent");
-        sending.join().unwrap();
         peer.send(PING, b"last");
         while peer.frame() != Some((PONG, b"last".to_vec())) {}
+        sending.join().unwrap();
         peer.send_close(1000, "");
         assert_eq!(peer.frame(), Some((CLOSE, close_payload(1000, ""))));
         drop(peer);
