@@ -165,6 +165,7 @@ pub(crate) fn halves(
         write_buffer_size: config.write_buffer_size,
         dead: false,
         lost: false,
+        timed_out: false,
     };
     (inbound, outbound)
 }
@@ -286,6 +287,10 @@ impl Inbound {
 
     /// Does what is due at `now`.
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbound: &mut Outbound) -> Result<(), TimedOut> {
+        // A peer that takes nothing is not waited for, though it may have something to say.
+        if outbound.timed_out {
+            return Err(TimedOut::Write);
+        }
         outbound.sending.handle_timeout(now)?;
         let out = outbound.queue.buffer();
         self.receiving.handle_timeout(now, &mut outbound.sending, out)
@@ -350,6 +355,8 @@ pub(crate) struct Outbound {
     dead: bool,
     /// Some of what was queued could not be written.
     lost: bool,
+    /// It was not taken in time.
+    timed_out: bool,
 }
 
 impl Outbound {
@@ -368,9 +375,10 @@ impl Outbound {
         self.queue.clear();
     }
 
-    /// A write failed: nothing more will be written.
-    pub(crate) fn fail_writes(&mut self) {
+    /// A write failed, by an error or by taking too long: nothing more will be written.
+    pub(crate) fn fail_writes(&mut self, timed_out: bool) {
         self.lost = true;
+        self.timed_out = timed_out;
         self.end();
     }
 

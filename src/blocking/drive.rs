@@ -81,6 +81,7 @@ impl Reading {
             // A transport that takes no more may still have something to read.
             let _ = port.flush();
             self.inbound.answered = false;
+            port.outbound(|outbound| self.inbound.handle_timeout(self.now, outbound))?;
             let missing = self.inbound.receiving.missing();
             if self.arm(port)? {
                 match self.inbound.input.fill(port.stream(), missing) {
@@ -95,7 +96,6 @@ impl Reading {
                 }
             }
             self.now = Instant::now();
-            port.outbound(|outbound| self.inbound.handle_timeout(self.now, outbound))?;
         }
     }
 
@@ -178,11 +178,20 @@ pub(super) fn write_all(io: &mut impl Write, queue: &mut WriteQueue) -> Result<(
             Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
             Ok(len) => queue.advance(len),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if is_timeout(&error) => return Err(TimedOut::Write.into()),
-            Err(error) => return Err(Error::ConnectionLost(error)),
+            Err(error) => return Err(write_error(error)),
         }
     }
-    io.flush().map_err(Error::ConnectionLost)
+    loop {
+        match io.flush() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(write_error(error)),
+        }
+    }
+}
+
+fn write_error(error: io::Error) -> Error {
+    if is_timeout(&error) { TimedOut::Write.into() } else { Error::ConnectionLost(error) }
 }
 
 /// Whether a read or write gave up because of a timeout: which of the two kinds is the platform's choice.

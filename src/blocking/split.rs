@@ -217,7 +217,9 @@ impl<S: Transport> Both<S> {
             if queue.is_empty() {
                 return Ok(());
             }
-            drive::write_all(&mut *io, &mut queue).inspect_err(|_| lock(&self.outbound).fail_writes())?;
+            drive::write_all(&mut *io, &mut queue).inspect_err(|error| {
+                lock(&self.outbound).fail_writes(matches!(error, Error::TimedOut(_)));
+            })?;
             lock(&self.outbound).answer_held();
         }
     }

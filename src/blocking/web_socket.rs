@@ -227,7 +227,7 @@ impl<S: Transport> Whole<S> {
         }
         while !self.outbound.queue.is_empty() {
             drive::write_all(&mut self.io, &mut self.outbound.queue)
-                .inspect_err(|_| self.outbound.fail_writes())?;
+                .inspect_err(|error| self.outbound.fail_writes(matches!(error, Error::TimedOut(_))))?;
             self.outbound.answer_held();
         }
         Ok(())

@@ -231,7 +231,7 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
         }
         let result = ready!(self.poll_write_queue(cx));
         if result.is_err() {
-            self.outbound.fail_writes();
+            self.outbound.fail_writes(false);
         }
         Poll::Ready(result)
     }
@@ -282,7 +282,7 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
         loop {
             ready!(timer.poll(cx, self.outbound.sending.poll_timeout()));
             if let Err(timed_out) = self.outbound.sending.handle_timeout(now()) {
-                self.outbound.fail_writes();
+                self.outbound.fail_writes(timed_out == TimedOut::Write);
                 return Poll::Ready(Err(timed_out.into()));
             }
         }
