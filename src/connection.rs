@@ -268,6 +268,12 @@ impl Receiving {
         }
     }
 
+    /// See [`Receiver::leave_whole_text`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn leave_whole_text(&mut self) {
+        self.receiver.leave_whole_text();
+    }
+
     /// Receives nothing more, because of an error in what was received.
     pub fn fail(&mut self) {
         self.receiver.fail();

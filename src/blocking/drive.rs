@@ -5,7 +5,9 @@ use std::io::{self, IoSlice, Read, Write};
 use std::time::Instant;
 
 use super::transport::Transport;
-use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, WriteQueue, unexpected_eof};
+use crate::adapter::{
+    End, Inbound, Link, MAX_SLICES, Outbound, Phase, Step, Want, WriteQueue, unexpected_eof,
+};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
 
@@ -173,28 +175,6 @@ impl Reading {
             }
         }
     }
-}
-
-/// The connection is ending, or has ended.
-#[derive(Debug)]
-struct End {
-    /// To be returned once.
-    error: Option<Error>,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// Our Close frame is to be written.
-    Flush,
-    /// The transport is to be closed for writing: by a server first, by a client last.
-    Shutdown,
-    /// The peer is to close the transport; what it sends before is discarded.
-    Drain,
-    /// Nothing is left to do.
-    Over,
-    /// How the connection closed was recorded.
-    Done,
 }
 
 /// Writes the whole queue; what is left of it after an error cannot be sent any more.

@@ -68,26 +68,17 @@ impl<S> WebSocketReceiver<S> {
 impl<S: Transport> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.step(Want::Messages).map(|step| match step {
-            Some(Step::Incoming(Incoming::Message(message))) => Some(message),
-            _ => None,
-        })
+        self.step(Want::Messages).map(|step| step.and_then(Step::into_message))
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.step(Want::MessagesAndPings).map(|step| match step {
-            Some(Step::Incoming(incoming)) => Some(incoming),
-            _ => None,
-        })
+        self.step(Want::MessagesAndPings).map(|step| step.and_then(Step::into_incoming))
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.step(Want::Parts).map(|step| match step {
-            Some(Step::Part(part)) => Some(part),
-            _ => None,
-        })
+        self.step(Want::Parts).map(|step| step.and_then(Step::into_part))
     }
 
     fn step(&mut self, want: Want) -> Result<Option<Step>, Error> {

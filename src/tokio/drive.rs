@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Sleep;
 
-use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, unexpected_eof};
+use crate::adapter::{End, Inbound, Link, MAX_SLICES, Outbound, Phase, Step, Want, unexpected_eof};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
 
@@ -175,28 +175,6 @@ impl Reading {
         }
         Poll::Ready(())
     }
-}
-
-/// The connection is ending, or has ended.
-#[derive(Debug)]
-struct End {
-    /// To be returned once.
-    error: Option<Error>,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// Our Close frame is to be written; what the peer sends meanwhile is discarded.
-    Flush,
-    /// The transport is to be closed for writing: by a server first, by a client last.
-    Shutdown,
-    /// The peer is to close the transport; what it sends before is discarded.
-    Drain,
-    /// Nothing is left to do.
-    Over,
-    /// How the connection closed was recorded.
-    Done,
 }
 
 impl Phase {

@@ -11,27 +11,34 @@ const EXTENSIONS: [&str; 2] = ["permessage-deflate", "foo"];
 const NONCE: [u8; 16] = *b"the sample nonce";
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const BODY_LIMIT: usize = 100;
+const SMALL_HEAD: usize = 200;
 
 /// What a client makes of a response does not depend on how it is cut; what it takes for an open
 /// connection keeps the rules of RFC 6455 section 4.1, and a refusal is told as it was sent.
 pub fn handshake_client(input: &[u8]) {
-    for require_subprotocol in [false, true] {
-        let request = request(require_subprotocol);
-        let limits = Limits::default().refusal_body_bytes(BODY_LIMIT);
-        let small = limits.clone().head_bytes(200).start_line_bytes(40).headers(6).interim_responses(1);
-        let large = limits.clone().head_bytes(usize::MAX).start_line_bytes(usize::MAX).headers(usize::MAX);
-        for limits in [limits, small, large.interim_responses(usize::MAX)] {
-            let start = || ClientHandshake::start(&request, limits.clone(), NONCE, &mut Vec::new());
-            let result = received_in_every_way(input, || {
-                let mut handshake = start();
-                move |input: &[u8]| handshake.receive(input).transpose()
-            });
-            match result {
-                Some((len, Ok(opened))) => check_opened(&input[..len], &opened, require_subprotocol),
-                Some((_, Err(HandshakeError::Refused(response)))) => check_refusal(input, &response),
-                Some((_, Err(_))) => {}
-                None => check_eof(input, start),
-            }
+    let usual = Limits::default().refusal_body_bytes(BODY_LIMIT);
+    let small = usual.clone().head_bytes(SMALL_HEAD).start_line_bytes(40).headers(6).interim_responses(1);
+    let large = usual.clone().head_bytes(usize::MAX).start_line_bytes(usize::MAX).headers(usize::MAX);
+    check(input, &usual, 16 << 10, false);
+    check(input, &usual, 16 << 10, true);
+    check(input, &small, SMALL_HEAD, false);
+    check(input, &large.interim_responses(usize::MAX), usize::MAX, false);
+}
+
+fn check(input: &[u8], limits: &Limits, head_bytes: usize, require_subprotocol: bool) {
+    let request = request(require_subprotocol);
+    let start = || ClientHandshake::start(&request, limits.clone(), NONCE, &mut Vec::new());
+    let result = received_in_every_way(input, || {
+        let mut handshake = start();
+        move |input: &[u8]| handshake.receive(input).transpose()
+    });
+    match result {
+        Some((len, Ok(opened))) => check_opened(&input[..len], &opened, require_subprotocol),
+        Some((_, Err(HandshakeError::Refused(response)))) => check_refusal(input, &response),
+        Some((_, Err(_))) => {}
+        None => {
+            assert!(input.len() < head_bytes.saturating_add(BODY_LIMIT));
+            check_eof(input, start);
         }
     }
 }

@@ -9,21 +9,23 @@ use super::handshake::{Head, is_token, received_in_every_way};
 /// What a server makes of a request does not depend on how it is cut; what it accepts keeps the rules of
 /// RFC 6455 section 4.2.1, and what it refuses gets a proper answer.
 pub fn handshake_server(input: &[u8]) {
-    let small = Limits::default().head_bytes(200).start_line_bytes(40).headers(6);
+    let small = Limits::default().head_bytes(SMALL_HEAD).start_line_bytes(40).headers(6);
     let large = Limits::default().head_bytes(usize::MAX).start_line_bytes(usize::MAX).headers(usize::MAX);
-    for limits in [Limits::default(), small, large] {
+    for (limits, head_bytes) in [(Limits::default(), 16 << 10), (small, SMALL_HEAD), (large, usize::MAX)] {
         let result = received_in_every_way(input, || {
             let mut handshake = ServerHandshake::new(limits.clone());
             move |input: &[u8]| handshake.receive(input).transpose()
         });
         match result {
-            None => {}
+            None => assert!(input.len() < head_bytes),
             Some((_, Err(error))) => check_refusal(&error),
             Some((len, Ok(Received::Http(request)))) => check_head(&input[..len], &request),
             Some((len, Ok(Received::WebSocket(request)))) => check_request(&input[..len], &request),
         }
     }
 }
+
+const SMALL_HEAD: usize = 200;
 
 /// What holds for every HTTP request.
 fn check_head(head: &[u8], request: &HttpRequest) {

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use sansocket::{Closed, Config, Connection, ProtocolError, ReadyState, Role};
+use sansocket::{Closed, Config, Connection, MessageKind, ProtocolError, ReadyState, Role};
 
 use super::seen::{Seen, is_start_of, join};
 use super::{Choices, cuts, every_cut, frames, hash, random};
@@ -15,7 +15,7 @@ pub fn receiver(data: &[u8]) {
     let role = if setup & 1 == 0 { Role::Server } else { Role::Client };
     let mut config = Config::default();
     if setup & 2 != 0 {
-        config = config.max_frame_size(200).max_message_size(300).max_fragments(4);
+        config = config.max_frame_size(200).max_message_size(MAX_MESSAGE_SIZE as u64).max_fragments(4);
     }
     if setup & 4 != 0 {
         config = config.write_buffer_size(16);
@@ -23,6 +23,7 @@ pub fn receiver(data: &[u8]) {
     let (wire, seed) = (choices.0, hash(data));
 
     let whole = Outcome::of(role, &config, wire, &[wire.len()], |_| false);
+    check_messages(&whole.events, if setup & 2 != 0 { MAX_MESSAGE_SIZE } else { usize::MAX });
     for cuts in every_cut(wire.len(), seed) {
         assert_eq!(Outcome::of(role, &config, wire, &cuts, |_| false), whole, "cut at {cuts:?}");
         whole.agrees_with_parts(&Outcome::of(role, &config, wire, &cuts, |_| true));
@@ -30,6 +31,26 @@ pub fn receiver(data: &[u8]) {
     // Both ways of receiving on one connection.
     let cuts = cuts(wire.len(), 8, seed);
     whole.agrees_with_parts(&Outcome::of(role, &config, wire, &cuts, |call| seed >> (call % 64) & 1 == 0));
+}
+
+/// The small limit.
+const MAX_MESSAGE_SIZE: usize = 300;
+
+/// Whatever was received: messages are no longer than the limit, and texts are UTF-8.
+fn check_messages(events: &[Seen], max_message_size: usize) {
+    let mut message = Vec::new();
+    for event in events {
+        let Seen::Data { kind, last, payload, .. } = event else { continue };
+        message.extend_from_slice(payload);
+        assert!(message.len() <= max_message_size);
+        if *kind == MessageKind::Text {
+            let error = core::str::from_utf8(&message).err();
+            assert!(error.is_none_or(|error| !last && error.error_len().is_none()), "{message:02x?}");
+        }
+        if *last {
+            message.clear();
+        }
+    }
 }
 
 #[derive(Debug, Eq, PartialEq)]
