@@ -3,7 +3,8 @@
 //! has to pass, it is milliseconds long.
 #![cfg(all(feature = "blocking", unix))]
 #![allow(unreachable_pub, reason = "the modules of one test")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in helpers, as in tests")]
+#![allow(clippy::cast_possible_truncation, reason = "payloads that count up, and wrap")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -134,6 +134,7 @@ fn rejected() {
 /// status, and the transport is closed.
 #[test]
 fn other_requests() {
+    const PLAIN: &[u8] = b"GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n";
     let ask = |request: &'static [u8]| {
         let (near, mut far) = UnixStream::pair().unwrap();
         let asking = thread::spawn(move || {
@@ -144,7 +145,6 @@ fn other_requests() {
         });
         (near, asking)
     };
-    const PLAIN: &[u8] = b"GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n";
     let (near, asking) = ask(PLAIN);
     let pending = accept(near).unwrap();
     assert!(!pending.is_websocket());
