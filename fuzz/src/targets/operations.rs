@@ -497,16 +497,16 @@ impl End {
     fn receive(&mut self, bytes: impl Iterator<Item = u8>, parts: bool, now: Instant) {
         let had = self.input.len();
         self.input.extend(bytes);
-        if self.input.len() > had && self.is_receiving() {
-            self.pinged = false;
-            self.keepalive_deadline =
-                self.keepalive_deadline.and(self.setup.keepalive.map(|(interval, _)| now + interval));
+        if self.input.len() > had {
+            self.heard(now);
         }
         loop {
             let before = self.out.len();
             match self.side.receive(parts, &mut self.input, now, &mut self.out) {
                 Ok(None) => break,
                 Ok(Some(received)) => {
+                    // Also when it arrived earlier, and is only now handed out, as a part.
+                    self.heard(now);
                     let seen = received.event(&self.input).map(Seen::from);
                     self.input.drain(..received.consumed());
                     match seen {
@@ -520,6 +520,14 @@ impl End {
         }
         // Spurious: nothing new.
         assert_eq!(self.side.receive(parts, &mut self.input, now, &mut self.out), Ok(None));
+    }
+
+    /// The peer is alive.
+    fn heard(&mut self, now: Instant) {
+        self.pinged = false;
+        // Once it is off, it stays off.
+        self.keepalive_deadline =
+            self.keepalive_deadline.and(self.setup.keepalive.map(|(interval, _)| now + interval));
     }
 
     fn saw(&mut self, seen: Seen, before: usize, now: Instant) {
