@@ -12,4 +12,5 @@ mod adapters;
 mod context;
 mod framing;
 mod negotiation;
+mod vectors;
 mod window;
