@@ -492,6 +492,11 @@ impl Sending {
         self.close_timeout
     }
 
+    /// How long the transport may take no bytes, from [`Config::write_timeout`].
+    pub fn write_timeout(&self) -> Duration {
+        self.write_timeout
+    }
+
     /// A Close frame was sent: who was the first to send one stands.
     fn close_sent(&mut self, initiator: Initiator, now: Instant) {
         self.initiator.get_or_insert(initiator);

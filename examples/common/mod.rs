@@ -144,7 +144,7 @@ impl EchoOptions {
                     };
                 }
                 "--subprotocol" => options.subprotocols.push(arguments.value()),
-                "--deflate" => config = with_deflate(config, &arguments),
+                "--deflate" => config = with_deflate(config),
                 "--current-thread" if has_runtime => options.current_thread = true,
                 _ => arguments.unknown(),
             }
@@ -181,7 +181,7 @@ impl AutobahnOptions {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--agent" => agent = arguments.value(),
-                "--deflate" => config = with_deflate(config, &arguments),
+                "--deflate" => config = with_deflate(config),
                 _ if argument.starts_with("ws") && url.is_none() => {
                     url = Some(argument.trim_end_matches('/').to_owned());
                 }
@@ -208,12 +208,12 @@ impl AutobahnOptions {
 
 /// What `--deflate` does.
 #[cfg(feature = "deflate")]
-fn with_deflate(config: Config, _arguments: &Arguments) -> Config {
+fn with_deflate(config: Config) -> Config {
     config.deflate(sansocket::Deflate::default())
 }
 
 #[cfg(not(feature = "deflate"))]
-fn with_deflate(_config: Config, arguments: &Arguments) -> Config {
+fn with_deflate(_config: Config) -> Config {
     fail("--deflate needs the feature `deflate`")
 }
 
@@ -237,7 +237,7 @@ impl ClientOptions {
                 "--subprotocol" => subprotocols.push(arguments.value()),
                 "--header" => headers.push(arguments.value::<String>()),
                 "--timeout" => timeout = arguments.seconds(),
-                "--deflate" => config = with_deflate(config, &arguments),
+                "--deflate" => config = with_deflate(config),
                 _ if url.is_none() && !argument.starts_with('-') => url = Some(argument),
                 _ => arguments.unknown(),
             }
