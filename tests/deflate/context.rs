@@ -22,17 +22,14 @@ pub fn conversation(seed: u64, count: usize, longest: usize) -> Vec<Message> {
             1 => Message::binary(pseudo_random(seed + i as u64, size)),
             2 => Message::binary(vec![noise.byte(); size]),
             3 => {
-                let alphabet = 2 + noise.below(60);
-                Message::binary((0..size).map(|_| noise.byte() % alphabet as u8).collect::<Vec<_>>())
+                let alphabet = 2 + noise.byte() % 60;
+                Message::binary((0..size).map(|_| noise.byte() % alphabet).collect::<Vec<_>>())
             }
             _ => {
                 let mut text = String::new();
                 while text.len() < size {
-                    text += &format!(
-                        "{{\"id\":{},\"name\":\"n\u{e9}{}\"}},",
-                        noise.below(100_000),
-                        noise.below(50)
-                    );
+                    let (id, name) = (noise.below(100_000), noise.below(50));
+                    text.push_str(&format!("{{\"id\":{id},\"name\":\"n\u{e9}{name}\"}},"));
                 }
                 Message::text(text)
             }
