@@ -105,7 +105,8 @@ impl<S: Transport> WebSocketSender<S> {
         self.flush()
     }
 
-    /// Queues a message; see [`WebSocket::feed`](super::WebSocket::feed).
+    /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
+    /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.make_room()?;
         self.queue(|outbound| outbound.send(message.into()))

@@ -1,5 +1,7 @@
 //! Context takeover, and its absence, over long conversations (RFC 7692 sections 7.1.1 and 7.2).
 
+use std::fmt::Write;
+
 use crate::common::{self, BINARY, Noise, ROLES, TEXT, pseudo_random};
 use crate::endpoint::{Endpoint, HELLO, RSV1, agreed, always, frames, other, plain};
 use crate::naive::Naive;
@@ -29,7 +31,7 @@ pub fn conversation(seed: u64, count: usize, longest: usize) -> Vec<Message> {
                 let mut text = String::new();
                 while text.len() < size {
                     let (id, name) = (noise.below(100_000), noise.below(50));
-                    text.push_str(&format!("{{\"id\":{id},\"name\":\"n\u{e9}{name}\"}},"));
+                    write!(text, "{{\"id\":{id},\"name\":\"n\u{e9}{name}\"}},").unwrap();
                 }
                 Message::text(text)
             }
