@@ -56,7 +56,7 @@ fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     let counter = came.clone();
     let left = timeout.saturating_sub(start.elapsed());
     within(left, move || exchange(ws, texts, &counter))
-        .unwrap_or_else(|| Err(common::late(timeout, came.load(Ordering::Relaxed), count).into()))
+        .unwrap_or_else(|| Err(common::late(timeout, came.load(Ordering::Relaxed), count)))
 }
 
 /// Sends the texts, and prints messages until as many came.
@@ -75,13 +75,11 @@ fn exchange(
         Ok::<_, sansocket::Error>(sender)
     });
     while came.load(Ordering::Relaxed) < count {
-        match receiver.recv()? {
-            Some(message) => print(&message)?,
-            None => {
-                let (closed, came) = (common::closed_early(receiver.closed()), came.load(Ordering::Relaxed));
-                return Err(format!("{closed}, after {came} of {count} messages").into());
-            }
-        }
+        let Some(message) = receiver.recv()? else {
+            let (closed, came) = (common::closed_early(receiver.closed()), came.load(Ordering::Relaxed));
+            return Err(format!("{closed}, after {came} of {count} messages").into());
+        };
+        print(&message)?;
         came.fetch_add(1, Ordering::Relaxed);
     }
     join(sending)?.close(CloseCode::NORMAL, "")?;

@@ -117,7 +117,8 @@ impl Connection {
         self.receiving.receive_eof(&self.sending)
     }
 
-    /// The sending direction, for data, Pings and Pongs.
+    /// The sending direction, for data, Pings and Pongs. To close, use [`close`](Self::close), which arms
+    /// the deadline of the closing handshake.
     pub fn sender(&mut self) -> &mut Sender {
         self.sending.sender()
     }
@@ -152,6 +153,9 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing else happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.ready_state() == ReadyState::Closed {
+            return None;
+        }
         [self.receiving.poll_timeout(), self.sending.poll_timeout()].into_iter().flatten().min()
     }
 
@@ -264,6 +268,12 @@ impl Receiving {
         }
     }
 
+    /// See [`Receiver::leave_whole_text`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn leave_whole_text(&mut self) {
+        self.receiver.leave_whole_text();
+    }
+
     /// Receives nothing more, because of an error in what was received.
     pub fn fail(&mut self) {
         self.receiver.fail();
@@ -288,12 +298,14 @@ impl Receiving {
         if self.poll_timeout().is_none() {
             return Ok(());
         }
+        if sending.sender.state() == SendState::CloseSent {
+            // After our Close frame it is the closing handshake's deadline that counts.
+            self.keepalive = None;
+        }
         match self.keepalive.as_mut().and_then(|keepalive| keepalive.handle_timeout(now)) {
             Some(Due::Ping) => {
-                // After our Close frame it is the closing handshake's deadline that counts.
-                if sending.sender.ping(b"", out).is_err() {
-                    self.keepalive = None;
-                }
+                // It can be sent: no Close frame was.
+                let _ = sending.sender.ping(b"", out);
                 Ok(())
             }
             Some(Due::GiveUp) => Err(TimedOut::Keepalive),
@@ -478,6 +490,11 @@ impl Sending {
     /// How long the closing handshake may take, from [`Config::close_timeout`].
     pub fn close_timeout(&self) -> Duration {
         self.close_timeout
+    }
+
+    /// How long the transport may take no bytes, from [`Config::write_timeout`].
+    pub fn write_timeout(&self) -> Duration {
+        self.write_timeout
     }
 
     /// A Close frame was sent: who was the first to send one stands.

@@ -191,7 +191,7 @@ impl Sender {
             // endpoint MUST send a Close frame in response." It "typically echos the status code it
             // received." (section 5.5.1)
             Event::Close(close) if self.state == SendState::Open => {
-                let code = close.map(|close| close.code.get().to_be_bytes());
+                let code = close.map(|close| self.answered_code(close.code).get().to_be_bytes());
                 self.send_close(code.as_ref().map_or(&[], |code| code.as_slice()), out);
                 self.held_pong = None;
                 true
@@ -356,6 +356,14 @@ impl Sender {
     #[cfg(not(feature = "deflate"))]
     #[expect(clippy::unused_self, reason = "never called: `compresses` is always false")]
     fn append_compressed(&mut self, _: Opcode, _: &[u8], _: bool, _: &mut Vec<u8>) {}
+
+    /// The code that answers a received one: the same, but that 1010 is not for servers to send.
+    fn answered_code(&self, code: CloseCode) -> CloseCode {
+        match code {
+            CloseCode::MANDATORY_EXTENSION if self.masking.is_none() => CloseCode::NORMAL,
+            code => code,
+        }
+    }
 
     fn check_open(&self) -> Result<(), SendError> {
         match self.state {

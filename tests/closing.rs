@@ -392,6 +392,28 @@ fn reasons_fit_a_close_frame() {
     }
 }
 
+/// 6455-7.1.7-05, 6455-7.1.7-07: a fault that was found outside the receiver fails the connection like any other.
+#[test]
+fn failing_from_outside() {
+    let error = ProtocolError::InvalidCompressedData;
+    assert_eq!(error.close_code().get(), 1007);
+    assert!((1..=CloseFrame::MAX_REASON).contains(&error.reason().len()));
+    for role in ROLES {
+        let (mut connection, now) = common::open(role);
+        let mut out = Vec::new();
+        connection.fail(error, now, &mut out);
+        assert_eq!(sent(role, &out), [(CLOSE, close_payload(1007, error.reason()))]);
+        assert_eq!(connection.should_close_transport(), role == Role::Server);
+        assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+        out.clear();
+        let after =
+            [frame(role, TEXT, b"text"), frame(role, PING, b""), close_frame(role, 1000, "")].concat();
+        assert_eq!(give(&mut connection, &after, now, &mut out), []);
+        assert_eq!(out, []);
+        assert_eq!(connection.receive_eof(), closed(1006, "", Initiator::Local, false));
+    }
+}
+
 /// 6455-7.1.7-01, 6455-7.1.7-03: a client that failed waits for the server to close the transport, but
 /// not for long; the server need not be waited for.
 #[test]

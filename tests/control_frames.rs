@@ -199,8 +199,10 @@ fn a_held_pong_and_close() {
         out.clear();
         let (mut connection, now) = with_a_pong_held(role);
         connection.receive(&mut [0xff], now, &mut out).unwrap_err();
-        connection.answer_held(&mut out);
         assert_eq!(sent(role, &out).len(), 1);
+        out.clear();
+        connection.answer_held(&mut out);
+        assert_eq!(out, []);
 
         out.clear();
         let (mut connection, now) = with_a_pong_held(role);

@@ -83,20 +83,12 @@ fn any_fragmentation_gives_the_same_messages() {
 #[test]
 fn an_incomplete_message_can_be_taken() {
     let mut assembler = Assembler::default();
-    for part in ["one, ", "two"] {
-        let fragment = Fragment {
-            kind: MessageKind::Text,
-            compressed: false,
-            first: part == "one, ",
-            last: false,
-            payload: part.as_bytes(),
-        };
-        assert_eq!(assembler.push(&fragment), Ok(None));
-    }
+    let part =
+        |payload, last| Fragment { kind: MessageKind::Binary, compressed: false, first: true, last, payload };
+    assert_eq!(assembler.push(&part(b"one, ", false)), Ok(None));
+    assert_eq!(assembler.push(&part(b"two", false)), Ok(None));
     assert_eq!(assembler.take(), "one, two");
-    let next =
-        Fragment { kind: MessageKind::Binary, compressed: false, first: true, last: true, payload: b"next" };
-    assert_eq!(assembler.push(&next), Ok(Some(Message::binary("next"))));
+    assert_eq!(assembler.push(&part(b"next", true)), Ok(Some(Message::binary("next"))));
 }
 
 /// 6455-5.4-03: a continuation frame with no message to continue fails, at its first byte: as the

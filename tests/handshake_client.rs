@@ -369,6 +369,7 @@ fn bodies_of_refusals() {
         ("Content-Length: 11", "0123456789", "0123456789"),
         ("Content-Length: 99999999999999999999999", "0123456789", "0123456789"),
         ("Content-Length: x", "0123456789", "0123456789"),
+        ("Content-Length: +1", "0123456789", "0123456789"),
         ("Transfer-Encoding: chunked", "ffffffffff", ""),
         ("Transfer-Encoding: chunked", "8\r\n0123456", "0123456"),
         ("Transfer-Encoding: chunked", "0123456789", ""),

@@ -65,6 +65,53 @@ pub(crate) enum Step {
     End(Option<ProtocolError>),
 }
 
+impl Step {
+    pub(crate) fn into_message(self) -> Option<Message> {
+        match self {
+            Self::Incoming(Incoming::Message(message)) => Some(message),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn into_incoming(self) -> Option<Incoming> {
+        match self {
+            Self::Incoming(incoming) => Some(incoming),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn into_part(self) -> Option<Part> {
+        match self {
+            Self::Part(part) => Some(part),
+            _ => None,
+        }
+    }
+}
+
+/// A connection that is ending, or has ended: nothing more will be received.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// To be returned once.
+    pub(crate) error: Option<Error>,
+    pub(crate) phase: Phase,
+}
+
+/// How far a connection has ended. "An endpoint SHOULD use a method that cleanly closes the TCP
+/// connection, [...] discarding any trailing bytes that may have been received" (section 7.1.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Phase {
+    /// Our Close frame is to be written; what the peer sends meanwhile is discarded.
+    Flush,
+    /// The transport is to be closed for writing: by a server first, by a client last.
+    Shutdown,
+    /// The peer is to close the transport; what it sends before is discarded.
+    Drain,
+    /// Nothing is left to do.
+    Over,
+    /// How the connection closed was recorded.
+    Done,
+}
+
 /// The way from the receiving to the sending half: a reference, or a lock, taken only when a control
 /// frame or an error makes it necessary.
 pub(crate) trait Link {
@@ -100,7 +147,8 @@ pub(crate) fn halves(
         connection.use_deflate(deflate, agreed);
         assembler.use_deflate(role, config, agreed);
     }
-    let (receiving, sending) = connection.into_parts();
+    let (mut receiving, sending) = connection.into_parts();
+    receiving.leave_whole_text();
     let inbound = Inbound {
         receiving,
         input: ReadBuffer::new(input),
@@ -116,6 +164,8 @@ pub(crate) fn halves(
         queue: WriteQueue::default(),
         write_buffer_size: config.write_buffer_size,
         dead: false,
+        lost: false,
+        timed_out: false,
     };
     (inbound, outbound)
 }
@@ -230,11 +280,17 @@ impl Inbound {
     pub(crate) fn end(&mut self, outbound: &Outbound) -> Closed {
         self.input.clear();
         self.assembler = Assembler::default();
-        self.receiving.receive_eof(&outbound.sending)
+        let mut closed = self.receiving.receive_eof(&outbound.sending);
+        closed.clean &= !outbound.lost;
+        closed
     }
 
     /// Does what is due at `now`.
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbound: &mut Outbound) -> Result<(), TimedOut> {
+        // A peer that takes nothing is not waited for, though it may have something to say.
+        if outbound.timed_out {
+            return Err(TimedOut::Write);
+        }
         outbound.sending.handle_timeout(now)?;
         let out = outbound.queue.buffer();
         self.receiving.handle_timeout(now, &mut outbound.sending, out)
@@ -297,6 +353,10 @@ pub(crate) struct Outbound {
     write_buffer_size: usize,
     /// The transport takes nothing more, or the connection has ended.
     dead: bool,
+    /// Some of what was queued could not be written.
+    lost: bool,
+    /// It was not taken in time.
+    timed_out: bool,
 }
 
 impl Outbound {
@@ -308,15 +368,24 @@ impl Outbound {
         Ok(f(self)?)
     }
 
-    /// Nothing more will be written.
-    pub(crate) fn die(&mut self) {
+    /// The connection has ended: nothing more will be written.
+    pub(crate) fn end(&mut self) {
+        self.lost |= !self.queue.is_empty();
         self.dead = true;
         self.queue.clear();
     }
 
-    /// Whether nothing more will be written.
-    pub(crate) fn is_dead(&self) -> bool {
-        self.dead
+    /// A write failed, by an error or by taking too long: nothing more will be written.
+    pub(crate) fn fail_writes(&mut self, timed_out: bool) {
+        self.lost = true;
+        self.timed_out = timed_out;
+        self.end();
+    }
+
+    /// Whether nothing more will be written, and if so, whether all that had to be was.
+    pub(crate) fn ended(&self) -> Option<io::Result<()>> {
+        let complete = !self.lost && self.sending.state() == SendState::CloseSent;
+        self.dead.then(|| if complete { Ok(()) } else { Err(ended()) })
     }
 
     /// Whether so much is queued that a sender has to wait.
@@ -407,7 +476,7 @@ fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {
 const COPY_BELOW: usize = 4096;
 
 /// How a connection that has ended is reported to those who ask later.
-pub(crate) fn ended() -> io::Error {
+fn ended() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended")
 }
 

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
+use std::io;
 
 use super::connect::Deadline;
 use super::transport::Transport;
@@ -25,9 +26,29 @@ pub fn accept<S: Transport>(io: S) -> Result<Pending<S>, Error> {
 /// for a WebSocket is the caller's to answer: [`PendingRequest::is_websocket`] tells.
 ///
 /// On a `TcpStream`, set `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
-pub fn accept_with<S: Transport>(mut io: S, server: &Server) -> Result<Pending<S>, Error> {
-    let mut input = Vec::new();
+pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, Error> {
+    accept_until(Deadline::after(server.handshake_timeout), io, server)
+}
+
+/// Like [`accept_with`], over TLS: "if the TLS handshake fails, close the connection; otherwise, all
+/// further communication for the connection, including the server's handshake, MUST run through the
+/// encrypted tunnel" (RFC 6455 section 4.2.2). Both handshakes together have
+/// [`Server::handshake_timeout`].
+#[cfg(feature = "rustls")]
+pub fn accept_tls<S: Transport>(
+    mut io: S,
+    tls: alloc::sync::Arc<rustls::ServerConfig>,
+    server: &Server,
+) -> Result<Pending<rustls::StreamOwned<rustls::ServerConnection, S>>, Error> {
     let deadline = Deadline::after(server.handshake_timeout);
+    let connection = rustls::ServerConnection::new(tls);
+    let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
+    deadline.handshake(&mut connection, &mut io)?;
+    accept_until(deadline, rustls::StreamOwned::new(connection, io), server)
+}
+
+fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) -> Result<Pending<S>, Error> {
+    let mut input = Vec::new();
     match receive(&mut io, &mut input, &server.limits, deadline) {
         Ok(received) => Ok(Pending { io, request: PendingRequest::new(received, input, server) }),
         Err(error) => {
@@ -118,7 +139,12 @@ fn receive(
 fn reply(mut io: impl Transport, out: &[u8]) -> Result<(), Error> {
     let deadline = Deadline::after(LINGER);
     deadline.write_all(&mut io, out)?;
-    io.shutdown_write().map_err(Error::ConnectionLost)?;
+    match io.shutdown_write() {
+        Ok(()) => {}
+        // Dropping it is all that can be done.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
+        Err(error) => return Err(Error::ConnectionLost(error)),
+    }
     let mut discarded = Vec::new();
     // It has time enough to read a page.
     while let Ok(1..) = deadline.read(&mut io, &mut discarded) {

@@ -12,7 +12,7 @@ use super::web_socket::WebSocket;
 use crate::adapter::random;
 use crate::client::Client;
 use crate::error::{Error, TimedOut};
-use crate::handshake::ClientHandshake;
+use crate::handshake::{ClientHandshake, HandshakeError};
 use crate::role::Role;
 use crate::uri::Uri;
 
@@ -164,14 +164,7 @@ fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<Cli
     let name = crate::tls::server_name(client.uri()).map_err(Error::Connect)?;
     let mut tls = rustls::ClientConnection::new(config, name)
         .map_err(|error| Error::Connect(io::Error::other(error)))?;
-    while tls.is_handshaking() {
-        deadline.arm(&mut tcp)?;
-        match tls.complete_io(&mut tcp) {
-            Ok(_) => {}
-            Err(error) if is_timeout(&error) => {}
-            Err(error) => return Err(Error::Connect(error)),
-        }
-    }
+    deadline.handshake(&mut tls, &mut tcp)?;
     Ok(ClientStream(Inner::Tls(super::tls::TlsStream::new(tls, tcp))))
 }
 
@@ -185,8 +178,14 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
     deadline.write_all(&mut io, &out)?;
     let mut input = Vec::with_capacity(4096);
     loop {
-        if deadline.read(&mut io, &mut input)? == 0 {
-            return Err(handshake.receive_eof(&input).into());
+        match deadline.read(&mut io, &mut input) {
+            Ok(1..) => {}
+            Ok(0) => return Err(handshake.receive_eof(&input).into()),
+            // A refusal is told all the same, with as much of its body as came.
+            Err(error) => match handshake.receive_eof(&input) {
+                refused @ HandshakeError::Refused(_) => return Err(refused.into()),
+                _ => return Err(error),
+            },
         }
         if let Some(opened) = handshake.receive(&input)? {
             let read_ahead = &input[opened.consumed()..];
@@ -224,6 +223,31 @@ impl Deadline {
         let timeout = self.0.map(|_| self.left().map(non_zero)).transpose()?;
         io.set_read_timeout(timeout).map_err(Error::ConnectionLost)?;
         io.set_write_timeout(timeout).map_err(Error::ConnectionLost)
+    }
+
+    /// Completes the TLS handshake; the deadline holds for all its reads and writes together.
+    #[cfg(feature = "rustls")]
+    pub(super) fn handshake<D>(
+        self,
+        tls: &mut rustls::ConnectionCommon<D>,
+        io: &mut impl Transport,
+    ) -> Result<(), Error> {
+        while tls.is_handshaking() || tls.wants_write() {
+            self.arm(io)?;
+            let moved = if tls.wants_write() { tls.write_tls(io) } else { tls.read_tls(io) };
+            match moved {
+                Ok(0) => return Err(Error::Connect(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::Connect(error)),
+            }
+            if let Err(error) = tls.process_new_packets() {
+                // The alert that tells the peer; what counts is the error.
+                let _ = tls.write_tls(io);
+                return Err(Error::Connect(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+        }
+        io.flush().map_err(Error::Connect)
     }
 
     /// Appends what the next read brings.

@@ -44,6 +44,8 @@ mod transport;
 mod web_socket;
 mod writer;
 
+#[cfg(feature = "rustls")]
+pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use connect::{ClientStream, connect, connect_over};
 pub use split::{WebSocketReceiver, WebSocketSender};

@@ -12,7 +12,7 @@ use super::drive::{self, Port, Reading, non_zero};
 use super::split::{self, WebSocketReceiver, WebSocketSender};
 use super::transport::{Transport, TryClone};
 use super::writer::MessageWriter;
-use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want, ended};
+use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::Error;
@@ -109,31 +109,25 @@ impl<S: Transport> WebSocket<S> {
     /// Before it waits, everything that was queued is written. An error ends the connection: it is
     /// returned once, after all messages that were received before it, and then `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.step(Want::Messages).map(|step| match step {
-            Some(Step::Incoming(Incoming::Message(message))) => Some(message),
-            _ => None,
-        })
+        self.step(Want::Messages).map(|step| step.and_then(Step::into_message))
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.step(Want::MessagesAndPings).map(|step| match step {
-            Some(Step::Incoming(incoming)) => Some(incoming),
-            _ => None,
-        })
+        self.step(Want::MessagesAndPings).map(|step| step.and_then(Step::into_incoming))
     }
 
     /// The next part of a message, as it arrives: a message of any size is received in constant memory.
     ///
     /// If [`recv`](Self::recv) is called before the last part of a message, the rest of it is skipped.
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.step(Want::Parts).map(|step| match step {
-            Some(Step::Part(part)) => Some(part),
-            _ => None,
-        })
+        self.step(Want::Parts).map(|step| step.and_then(Step::into_part))
     }
 
     /// Sends a message. When it returns, the message was handed to the transport.
+    ///
+    /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
+    /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.feed(message)?;
         self.flush()
@@ -211,7 +205,7 @@ impl<S: Transport> WebSocket<S> {
 }
 
 impl<S: TryClone> WebSocket<S> {
-    /// Parts the WebSocket in two halves for two threads. Whichever half is used answers the peer's
+    /// Parts the WebSocket in two halves for two threads. The receiving half answers the peer's
     /// Pings and Close frame. Fails when the stream cannot be cloned.
     pub fn split(self) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
         split::split(self.reading, self.whole.io, self.whole.outbound)
@@ -231,11 +225,12 @@ impl<S: Transport> Whole<S> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        if self.outbound.is_dead() {
-            return Err(Error::ConnectionLost(ended()));
+        if let Some(ended) = self.outbound.ended() {
+            return ended.map_err(Error::ConnectionLost);
         }
         while !self.outbound.queue.is_empty() {
-            drive::write_all(&mut self.io, &mut self.outbound.queue).inspect_err(|_| self.outbound.die())?;
+            drive::write_all(&mut self.io, &mut self.outbound.queue)
+                .inspect_err(|error| self.outbound.fail_writes(matches!(error, Error::TimedOut(_))))?;
             self.outbound.answer_held();
         }
         Ok(())
@@ -253,8 +248,8 @@ impl<S: Transport> Port for &mut Whole<S> {
         f(&mut self.outbound)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Whole::flush(self)
+    fn flush(&mut self) -> Result<bool, Error> {
+        Whole::flush(self).map(|()| true)
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {

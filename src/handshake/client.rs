@@ -462,6 +462,8 @@ impl Body {
         // RFC 9112 section 6.3: "If a message is received with both a Transfer-Encoding and a Content-Length header
         // field, the Transfer-Encoding overrides the Content-Length." A malformed length is no length.
         let length = if is_chunked { None } else { response.headers.get("Content-Length") };
+        // RFC 9110 section 8.6: `Content-Length = 1*DIGIT`; `parse` alone would take a sign.
+        let length = length.filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()));
         let end =
             length.and_then(|length| length.parse().ok()).map_or(limit, |length: usize| length.min(limit));
 

@@ -65,14 +65,17 @@ impl Reply {
         self.status
     }
 
+    /// The body, or nothing if a response with this status has none.
+    pub fn content(&self) -> &[u8] {
+        if self.may_have_body() { &self.body } else { &[] }
+    }
+
     /// Appends the response to `out`. To answer a request that was parsed, [`HttpRequest::reply`] knows more.
     ///
     /// [`HttpRequest::reply`]: super::HttpRequest::reply
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.encode_head(out);
-        if self.may_have_body() {
-            out.extend_from_slice(&self.body);
-        }
+        out.extend_from_slice(self.content());
     }
 
     /// The same without the body, for a `HEAD` request.

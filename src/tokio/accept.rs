@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connect::{deadline, within};
 use super::drive::timed_out;
@@ -30,12 +30,38 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(io: S) -> Result<Pending<
 /// On a `TcpStream`, set `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
 ///
 /// Dropped before it returns, the transport is closed.
-pub async fn accept_with<S>(mut io: S, server: &Server) -> Result<Pending<S>, Error>
+pub async fn accept_with<S>(io: S, server: &Server) -> Result<Pending<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    accept_until(deadline(server.handshake_timeout), io, server).await
+}
+
+/// Like [`accept_with`], over TLS: "if the TLS handshake fails, close the connection; otherwise, all
+/// further communication for the connection, including the server's handshake, MUST run through the
+/// encrypted tunnel" (RFC 6455 section 4.2.2). Both handshakes together have
+/// [`Server::handshake_timeout`].
+#[cfg(feature = "rustls")]
+pub async fn accept_tls<S>(
+    io: S,
+    tls: alloc::sync::Arc<rustls::ServerConfig>,
+    server: &Server,
+) -> Result<Pending<tokio_rustls::server::TlsStream<S>>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let deadline = deadline(server.handshake_timeout);
+    let tls = async { tokio_rustls::TlsAcceptor::from(tls).accept(io).await.map_err(Error::Connect) };
+    let stream = within(deadline, tls).await?;
+    accept_until(deadline, stream, server).await
+}
+
+async fn accept_until<S>(deadline: Instant, mut io: S, server: &Server) -> Result<Pending<S>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut input = Vec::new();
-    let received = within(deadline(server.handshake_timeout), receive(&mut io, &mut input, &server.limits));
+    let received = within(deadline, receive(&mut io, &mut input, &server.limits));
     match received.await {
         Ok(received) => Ok(Pending { io, request: PendingRequest::new(received, input, server) }),
         Err(error) => {

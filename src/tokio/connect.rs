@@ -15,7 +15,7 @@ use super::web_socket::WebSocket;
 use crate::adapter::random;
 use crate::client::Client;
 use crate::error::Error;
-use crate::handshake::ClientHandshake;
+use crate::handshake::{ClientHandshake, HandshakeError};
 use crate::role::Role;
 use crate::uri::Uri;
 
@@ -34,10 +34,10 @@ where
     let deadline = deadline(client.connect_timeout);
     let opening = async {
         let tcp = connect_tcp(client.uri(), deadline).await.map_err(Error::Connect)?;
-        let stream = secure(tcp, &client).await.map_err(Error::Connect)?;
-        open(&client, stream).await
+        secure(tcp, &client).await.map_err(Error::Connect)
     };
-    within(deadline, opening).await
+    let stream = within(deadline, opening).await?;
+    open(&client, stream, deadline).await
 }
 
 /// Opens a connection over a stream that leads to the server already: a Unix socket, a proxy's tunnel,
@@ -49,7 +49,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let client = client.try_into()?;
-    within(deadline(client.connect_timeout), open(&client, io)).await
+    open(&client, io, deadline(client.connect_timeout)).await
 }
 
 /// The stream of a client's connection: TCP, or TLS over it.
@@ -167,18 +167,31 @@ async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
 }
 
 /// The client's opening handshake.
-async fn open<S: AsyncRead + AsyncWrite + Unpin>(client: &Client, mut io: S) -> Result<WebSocket<S>, Error> {
+async fn open<S>(client: &Client, mut io: S, deadline: Instant) -> Result<WebSocket<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut nonce = [0; 16];
     random(&mut nonce);
     let mut out = Vec::new();
     let mut handshake =
         ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, &mut out);
-    io.write_all(&out).await.map_err(Error::ConnectionLost)?;
-    io.flush().await.map_err(Error::ConnectionLost)?;
+    let written = async {
+        io.write_all(&out).await.map_err(Error::ConnectionLost)?;
+        io.flush().await.map_err(Error::ConnectionLost)
+    };
+    within(deadline, written).await?;
     let mut input = BytesMut::with_capacity(4096);
     loop {
-        if io.read_buf(&mut input).await.map_err(Error::ConnectionLost)? == 0 {
-            return Err(handshake.receive_eof(&input).into());
+        let read = async { io.read_buf(&mut input).await.map_err(Error::ConnectionLost) };
+        match within(deadline, read).await {
+            Ok(1..) => {}
+            Ok(0) => return Err(handshake.receive_eof(&input).into()),
+            // A refusal is told all the same, with as much of its body as came.
+            Err(error) => match handshake.receive_eof(&input) {
+                refused @ HandshakeError::Refused(_) => return Err(refused.into()),
+                _ => return Err(error),
+            },
         }
         if let Some(opened) = handshake.receive(&input)? {
             let read_ahead = &input[opened.consumed()..];

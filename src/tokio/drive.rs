@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Sleep;
 
-use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, ended, unexpected_eof};
+use crate::adapter::{End, Inbound, Link, MAX_SLICES, Outbound, Phase, Step, Want, unexpected_eof};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
 
@@ -108,13 +108,15 @@ impl Reading {
     ) -> Poll<Result<(), Error>> {
         loop {
             let (read, deadline) = access.with(|shared| {
+                // Before each read, since a peer that never pauses would keep the timer from being polled.
+                self.inbound.handle_timeout(self.now, &mut shared.outbound)?;
                 // A transport that takes no more may still have something to read.
                 let _ = shared.poll_flush(cx);
                 let missing = self.inbound.receiving.missing();
                 let room = self.inbound.input.room(missing);
                 let read = pin!(shared.io.read_buf(room)).poll(cx);
-                (read, shared.outbound.sending.poll_timeout())
-            });
+                Ok::<_, Error>((read, shared.outbound.sending.poll_timeout()))
+            })?;
             self.inbound.answered = false;
             match read {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Error::ConnectionLost(unexpected_eof()))),
@@ -129,13 +131,13 @@ impl Reading {
             let deadline = [deadline, self.inbound.receiving.poll_timeout()].into_iter().flatten().min();
             ready!(self.timer.poll(cx, deadline));
             self.now = now();
-            access.with(|shared| self.inbound.handle_timeout(self.now, &mut shared.outbound))?;
         }
     }
 
-    /// Ends the connection: what is queued is written, a server closes the transport, and both wait
-    /// for the peer to close it. "An endpoint SHOULD use a method that cleanly closes the TCP
-    /// connection, [...] discarding any trailing bytes that may have been received" (section 7.1.1).
+    /// Ends the connection: what is queued is written, a server closes the transport at once, and a
+    /// client when the server has; a server waits for the client to do so. "An endpoint SHOULD use a
+    /// method that cleanly closes the TCP connection, [...] discarding any trailing bytes that may have
+    /// been received" (section 7.1.1).
     fn poll_end<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -146,21 +148,26 @@ impl Reading {
         };
         while end.phase != Phase::Done {
             let (progress, deadline) = access.with(|shared| {
-                let should_close = self.inbound.receiving.should_close_transport(&shared.outbound.sending);
-                (end.phase.poll(cx, shared, should_close), shared.outbound.sending.poll_timeout())
+                let close_first = self.inbound.receiving.should_close_transport(&shared.outbound.sending);
+                (end.phase.poll(cx, shared, close_first), shared.outbound.sending.poll_timeout())
             });
             match progress {
                 Poll::Ready(Phase::Over) => {
                     let closed = access.with(|shared| {
-                        shared.outbound.die();
+                        shared.outbound.end();
                         self.inbound.end(&shared.outbound)
                     });
                     self.closed = Some(closed);
                     end.phase = Phase::Done;
                 }
+                // The peer had time enough: both Close frames have passed, or none will be read.
+                Poll::Ready(Phase::Flush | Phase::Drain)
+                    if deadline.is_some_and(|deadline| deadline <= now()) =>
+                {
+                    end.phase = Phase::Over;
+                }
                 Poll::Ready(phase) => end.phase = phase,
                 Poll::Pending => {
-                    // The peer had time enough: both Close frames have passed, or none will be read.
                     ready!(self.timer.poll(cx, deadline));
                     end.phase = Phase::Over;
                 }
@@ -170,53 +177,34 @@ impl Reading {
     }
 }
 
-/// The connection is ending, or has ended.
-#[derive(Debug)]
-struct End {
-    /// To be returned once.
-    error: Option<Error>,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// Our Close frame is to be written.
-    Flush,
-    /// The transport is to be closed for writing.
-    Shutdown,
-    /// The peer is to close the transport; what it sends before is discarded.
-    Drain,
-    /// Nothing is left to do.
-    Over,
-    /// How the connection closed was recorded.
-    Done,
-}
-
 impl Phase {
     /// Completes this phase, and tells the next one.
     fn poll<S: AsyncRead + AsyncWrite + Unpin>(
         self,
         cx: &mut Context<'_>,
         shared: &mut Shared<S>,
-        should_close: bool,
+        close_first: bool,
     ) -> Poll<Self> {
         Poll::Ready(match self {
-            Self::Flush => match ready!(shared.poll_flush(cx)) {
-                Ok(()) if should_close => Self::Shutdown,
-                Ok(()) => Self::Drain,
-                Err(_) => Self::Over,
+            Self::Flush => match shared.poll_flush(cx) {
+                Poll::Ready(Ok(())) if close_first => Self::Shutdown,
+                Poll::Ready(Ok(())) => Self::Drain,
+                Poll::Ready(Err(_)) => Self::Over,
+                // The peer may be writing, too, and read only when that is done.
+                Poll::Pending => match ready!(shared.poll_discard(cx)) {
+                    Ok(1..) => Self::Flush,
+                    Ok(0) | Err(_) => return Poll::Pending,
+                },
             },
             Self::Shutdown => match ready!(Pin::new(&mut shared.io).poll_shutdown(cx)) {
-                Ok(()) => Self::Drain,
-                Err(_) => Self::Over,
+                Ok(()) if close_first => Self::Drain,
+                Ok(()) | Err(_) => Self::Over,
             },
-            Self::Drain => {
-                let mut discarded = [0; 1024];
-                match ready!(pin!(shared.io.read(&mut discarded)).poll(cx)) {
-                    Ok(1..) => Self::Drain,
-                    Ok(0) | Err(_) => Self::Over,
-                }
-            }
+            Self::Drain => match ready!(shared.poll_discard(cx)) {
+                Ok(1..) => Self::Drain,
+                Ok(0) if !close_first => Self::Shutdown,
+                Ok(0) | Err(_) => Self::Over,
+            },
             Self::Over | Self::Done => self,
         })
     }
@@ -228,15 +216,22 @@ impl<S> Shared<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Shared<S> {
+    /// Reads once, and tells how much.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        pin!(self.io.read(&mut [0; 1024])).poll(cx)
+    }
+}
+
 impl<S: AsyncWrite + Unpin> Shared<S> {
     /// Writes all that is queued.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.outbound.is_dead() {
-            return Poll::Ready(Err(ended()));
+        if let Some(ended) = self.outbound.ended() {
+            return Poll::Ready(ended);
         }
         let result = ready!(self.poll_write_queue(cx));
         if result.is_err() {
-            self.outbound.die();
+            self.outbound.fail_writes(false);
         }
         Poll::Ready(result)
     }
@@ -287,7 +282,7 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
         loop {
             ready!(timer.poll(cx, self.outbound.sending.poll_timeout()));
             if let Err(timed_out) = self.outbound.sending.handle_timeout(now()) {
-                self.outbound.die();
+                self.outbound.fail_writes(timed_out == TimedOut::Write);
                 return Poll::Ready(Err(timed_out.into()));
             }
         }

@@ -45,6 +45,8 @@ mod split;
 mod stream;
 mod web_socket;
 
+#[cfg(feature = "rustls")]
+pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use connect::{ClientStream, connect, connect_over};
 pub use split::{WebSocketReceiver, WebSocketSender};

@@ -35,6 +35,26 @@ struct Both<S> {
     wakers: Arc<Wakers>,
 }
 
+impl<S> Both<S> {
+    /// Does something as the sending half. The deadlines that come of it are for both halves to keep: a
+    /// receiving half that waits is woken to see a new one.
+    fn sending<T>(&self, f: impl FnOnce(&mut Shared<S>) -> T) -> T {
+        let mut shared = lock(&self.shared);
+        let before = shared.outbound.sending.poll_timeout();
+        let result = f(&mut shared);
+        let after = shared.outbound.sending.poll_timeout();
+        drop(shared);
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.wakers.wake_half(Half::Receiving);
+        }
+        result
+    }
+
+    fn poll_sending<T>(&self, cx: &Context<'_>, f: impl FnOnce(&mut Shared<S>, &mut Context<'_>) -> T) -> T {
+        self.wakers.poll(Half::Sending, cx, |cx| self.sending(|shared| f(shared, cx)))
+    }
+}
+
 /// The receiving half of a [`WebSocket`](super::WebSocket).
 ///
 /// It answers the peer's Pings and Close frame, and keeps the deadlines, while
@@ -73,27 +93,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::MessagesAndPings)).await.map(|step| match step {
-            Some(Step::Incoming(incoming)) => Some(incoming),
-            _ => None,
-        })
+        poll_fn(|cx| self.poll_step(cx, Want::MessagesAndPings))
+            .await
+            .map(|step| step.and_then(Step::into_incoming))
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::Parts)).await.map(|step| match step {
-            Some(Step::Part(part)) => Some(part),
-            _ => None,
-        })
+        poll_fn(|cx| self.poll_step(cx, Want::Parts)).await.map(|step| step.and_then(Step::into_part))
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.poll_step(cx, Want::Messages).map_ok(|step| match step {
-            Some(Step::Incoming(Incoming::Message(message))) => Some(message),
-            _ => None,
-        })
+        self.poll_step(cx, Want::Messages).map_ok(|step| step.and_then(Step::into_message))
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>, want: Want) -> Poll<Result<Option<Step>, Error>> {
@@ -124,7 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         self.flush().await
     }
 
-    /// Queues a message; see [`WebSocket::feed`](super::WebSocket::feed).
+    /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
+    /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     ///
     /// Dropped before it returns, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
@@ -194,19 +208,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     }
 
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        let Both { shared, wakers } = &*self.both;
-        wakers.poll(Half::Sending, cx, |cx| lock(shared).poll_room(cx, &mut self.timer))
+        self.both.poll_sending(cx, |shared, cx| shared.poll_room(cx, &mut self.timer))
     }
 
     pub(super) fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        let Both { shared, wakers } = &*self.both;
-        wakers.poll(Half::Sending, cx, |cx| lock(shared).poll_flush_in_time(cx, &mut self.timer))
+        self.both.poll_sending(cx, |shared, cx| shared.poll_flush_in_time(cx, &mut self.timer))
     }
 
     pub(super) fn poll_close(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        let Both { shared, wakers } = &*self.both;
-        wakers.poll(Half::Sending, cx, |cx| {
-            let mut shared = lock(shared);
+        self.both.poll_sending(cx, |shared, cx| {
             let Some(mut reading) = shared.orphan.take() else {
                 return shared.poll_flush_in_time(cx, &mut self.timer);
             };
@@ -227,6 +237,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         &mut self,
         f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        lock(&self.both.shared).outbound.queue(f)
+        self.both.sending(|shared| shared.outbound.queue(f))
     }
 }

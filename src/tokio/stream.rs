@@ -41,6 +41,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocketReceiver<S> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for WebSocketReceiver<S> {
+    fn is_terminated(&self) -> bool {
+        self.closed().is_some()
+    }
+}
+
 /// Closing the sink closes the connection with 1000, as [`WebSocket::close`] does.
 impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     type Error = Error;
@@ -91,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocketSender<S> {
 /// Sends what is written to it as one message, a fragment for each write, in constant memory. Made by
 /// [`WebSocket::message_writer`].
 ///
-/// Shutting it down ends the message. If it is dropped before, the message stays unfinished: it can be
+/// Shutting it down ends the message: writing to it then fails. If it is dropped before, the message stays unfinished: it can be
 /// gone on with by [`WebSocket::feed_part`], and no other can be sent.
 ///
 /// ```no_run
@@ -122,7 +128,10 @@ impl<'a, S> MessageWriter<'a, S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { ws, kind, .. } = &mut *self;
+        let Self { ws, kind, ended } = &mut *self;
+        if *ended {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         ready!(ws.shared.poll_room(cx, &mut ws.timer)).map_err(io::Error::other)?;
         ws.shared
             .outbound

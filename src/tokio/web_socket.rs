@@ -100,7 +100,7 @@ impl<S> WebSocket<S> {
         &self.shared.io
     }
 
-    /// Parts the WebSocket in two halves for two tasks. Whichever half is used answers the peer's Pings
+    /// Parts the WebSocket in two halves for two tasks. The receiving half answers the peer's Pings
     /// and Close frame.
     pub fn split(self) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
         split::split(self.reading, self.shared, self.timer)
@@ -123,10 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::MessagesAndPings)).await.map(|step| match step {
-            Some(Step::Incoming(incoming)) => Some(incoming),
-            _ => None,
-        })
+        poll_fn(|cx| self.poll_step(cx, Want::MessagesAndPings))
+            .await
+            .map(|step| step.and_then(Step::into_incoming))
     }
 
     /// The next part of a message, as it arrives: a message of any size is received in constant memory.
@@ -135,13 +134,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::Parts)).await.map(|step| match step {
-            Some(Step::Part(part)) => Some(part),
-            _ => None,
-        })
+        poll_fn(|cx| self.poll_step(cx, Want::Parts)).await.map(|step| step.and_then(Step::into_part))
     }
 
     /// Sends a message. When it returns, the message was handed to the transport.
+    ///
+    /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
+    /// both wait for it, come to [`Config::write_timeout`]. Halves in tasks of their own do not.
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
@@ -237,10 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.poll_step(cx, Want::Messages).map_ok(|step| match step {
-            Some(Step::Incoming(Incoming::Message(message))) => Some(message),
-            _ => None,
-        })
+        self.poll_step(cx, Want::Messages).map_ok(|step| step.and_then(Step::into_message))
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>, want: Want) -> Poll<Result<Option<Step>, Error>> {

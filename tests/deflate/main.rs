@@ -8,6 +8,7 @@ mod common;
 mod endpoint;
 mod naive;
 
+#[cfg(all(feature = "blocking", feature = "tokio"))]
 mod adapters;
 mod context;
 mod framing;

@@ -198,6 +198,27 @@ fn no_keepalive_after_close() {
     }
 }
 
+/// Nor is a peer given up for its silence once its Close frame has come, or it has broken the protocol:
+/// a Ping that was under way need not be answered any more.
+#[test]
+fn silence_after_the_end_is_fine() {
+    for role in common::ROLES {
+        for bytes in [frame(role, CLOSE, b""), vec![0xff]] {
+            let config = Config::default().keepalive(secs(2), secs(2));
+            let start = common::start();
+            let mut connection = common::connection(role, &config, start);
+            let mut out = Vec::new();
+            connection.handle_timeout(start + secs(2), &mut out).unwrap();
+            assert_eq!(sent(role, &out), [(PING, vec![])]);
+            let now = start + secs(3);
+            let _ = connection.receive(&mut bytes.clone(), now, &mut out);
+            assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+            assert_eq!(connection.handle_timeout(now + secs(9), &mut out), Ok(()));
+            assert_eq!(connection.handle_timeout(now + secs(10), &mut out), Err(TimedOut::ClosingHandshake));
+        }
+    }
+}
+
 /// A peer that takes nothing off the transport is given up, as long after it was last seen to as configured.
 #[test]
 fn write_timeout() {

@@ -1,0 +1,11 @@
+//! The logic of the fuzz targets: a function for each, which panics where an invariant is broken.
+//!
+//! What needs nothing but sansocket is in `targets`, which the crate's own tests include, to replay the
+//! committed corpora on the stable toolchain.
+#![forbid(unsafe_code)]
+
+mod differential;
+mod targets;
+
+pub use differential::differential;
+pub use targets::*;

@@ -1,0 +1,23 @@
+//! The tokio adapter, through its public API: over pipes that cut what passes, over streams that follow
+//! a script, and over loopback. Time is virtual: a lost wake-up shows as time that passes.
+#![cfg(feature = "tokio")]
+#![allow(unreachable_pub, reason = "the modules of one test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in helpers, as in tests")]
+#![allow(clippy::cast_possible_truncation, reason = "payloads that count up, and wrap")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod peer;
+mod script;
+
+mod cancelled;
+mod closing;
+mod failing;
+mod messages;
+mod opening;
+mod parts;
+mod sinks;
+mod split;
+mod timeouts;
+#[cfg(feature = "rustls")]
+mod tls;

@@ -1,0 +1,124 @@
+//! `Stream` and `Sink`.
+
+use futures_util::stream::FusedStream;
+use futures_util::{SinkExt, StreamExt};
+use sansocket::{CloseCode, Config, Error, Message, SendError};
+
+use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_payload};
+use crate::peer::{SIZES, at_once, pair, with_peer};
+
+/// A whole WebSocket parted by `StreamExt::split`, whose halves poll it from two tasks: no wake-up is
+/// lost, whichever polls last; the closing handshake completes from the sink.
+#[tokio::test(start_paused = true)]
+async fn split_by_futures() {
+    for size in SIZES {
+        let (client, mut server) = pair(size, &Config::default());
+        let (mut sink, mut stream) = StreamExt::split(client);
+        at_once(async {
+            let sending = tokio::spawn(async move {
+                for i in 0..300 {
+                    sink.send(Message::text(format!("{i}"))).await.unwrap();
+                }
+                sink
+            });
+            let receiving = tokio::spawn(async move {
+                for i in 0..300 {
+                    assert_eq!(stream.next().await.unwrap().unwrap(), Message::text(format!("{i}")));
+                }
+                stream
+            });
+            let echo = tokio::spawn(async move {
+                while let Some(message) = server.recv().await.unwrap() {
+                    server.ping(b"?").await.unwrap();
+                    server.send(message).await.unwrap();
+                }
+                assert!(server.closed().unwrap().clean);
+            });
+            let mut sink = sending.await.unwrap();
+            let mut stream = receiving.await.unwrap();
+            let next = tokio::spawn(async move {
+                assert!(stream.next().await.is_none());
+                stream
+            });
+            tokio::task::yield_now().await;
+            sink.close().await.unwrap();
+            let stream = next.await.unwrap();
+            echo.await.unwrap();
+            assert!(sink.reunite(stream).unwrap().closed().unwrap().clean);
+        })
+        .await;
+    }
+}
+
+/// The stream ends after the closing handshake, or after its first error, and says so; the sink fails
+/// then.
+#[tokio::test(start_paused = true)]
+async fn the_stream_ends() {
+    for role in ROLES {
+        let (mut ws, mut peer) = with_peer(role, 4096, &Config::default());
+        peer.send(TEXT, b"one").await;
+        peer.send_close(1000, "").await;
+        assert_eq!(ws.next().await.unwrap().unwrap(), Message::text("one"));
+        assert!(!ws.is_terminated());
+        let (next, ()) = tokio::join!(ws.next(), async {
+            assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1000, ""))));
+            drop(peer);
+        });
+        assert!(next.is_none());
+        assert!(ws.is_terminated());
+        assert!(ws.next().await.is_none());
+        let refused = ws.send_all(&mut futures_util::stream::iter([Ok("x".into())])).await;
+        assert!(matches!(refused, Err(Error::Send(SendError::Closing))), "{refused:?}");
+        SinkExt::close(&mut ws).await.unwrap();
+
+        let (mut ws, peer) = with_peer(role, 4096, &Config::default());
+        drop(peer);
+        assert!(matches!(ws.next().await, Some(Err(Error::ConnectionLost(_)))));
+        assert!(ws.is_terminated());
+        assert!(ws.next().await.is_none());
+    }
+}
+
+/// The halves of a WebSocket are a sink and a stream, too; both of them end well.
+#[tokio::test(start_paused = true)]
+async fn halves() {
+    for role in ROLES {
+        for size in SIZES {
+            let (ws, mut peer) = with_peer(role, size, &Config::default());
+            let (mut sender, mut receiver) = ws.split();
+            let by_hand = async {
+                peer.send(PING, b"?").await;
+                peer.send(TEXT, b"in").await;
+                let mut frames = Vec::new();
+                while frames.len() < 3 {
+                    frames.push(peer.frame().await.unwrap());
+                }
+                let last = frames.pop();
+                assert_eq!(last, Some((CLOSE, close_payload(1000, ""))));
+                frames.sort();
+                assert_eq!(frames, [(TEXT, b"out".to_vec()), (PONG, b"?".to_vec())]);
+                peer.send_close(1000, "").await;
+                drop(peer);
+            };
+            let sending = async {
+                SinkExt::send(&mut sender, "out".into()).await.unwrap();
+                SinkExt::<Message>::close(&mut sender).await.unwrap();
+            };
+            at_once(async {
+                // The message was received, so the Ping before it has been answered.
+                let first = async {
+                    assert_eq!(receiver.next().await.unwrap().unwrap(), Message::text("in"));
+                    sending.await;
+                    assert!(receiver.next().await.is_none());
+                    assert!(receiver.is_terminated());
+                };
+                tokio::join!(by_hand, first);
+            })
+            .await;
+            SinkExt::<Message>::close(&mut sender).await.unwrap();
+            let refused = SinkExt::<Message>::send(&mut sender, "x".into()).await;
+            assert!(matches!(refused, Err(Error::Send(SendError::Closing))));
+            assert_eq!(receiver.closed().unwrap().code, CloseCode::NORMAL);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! TLS: nothing passes outside of it.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use sansocket::tokio::{accept, connect};
+use sansocket::{Client, CloseCode, Error, Message};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+/// A server's configuration with a certificate for `localhost` of its own making, and that of a client
+/// that trusts it.
+fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+}
+
+/// A TCP stream that keeps what passes.
+struct Tapped {
+    tcp: TcpStream,
+    passed: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AsyncRead for Tapped {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        self.passed.lock().unwrap().extend_from_slice(&buf.filled()[before..]);
+        poll
+    }
+}
+
+impl AsyncWrite for Tapped {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        if let Poll::Ready(Ok(len)) = &poll {
+            self.passed.lock().unwrap().extend_from_slice(&buf[..*len]);
+        }
+        poll
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+async fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// 6455-4.1-14, 6455-4.1-16, 6455-4.1-17, 6455-4.2.2-02, 6455-4.2.2-03, 6455-10.6-01: a client and a
+/// server speak through TLS, from the first byte to the last, and the client names the server in it.
+#[tokio::test]
+async fn everything_passes_inside() {
+    let (server, client) = configs();
+    let (listener, port) = listen().await;
+    let passed = Arc::new(Mutex::new(Vec::new()));
+    let serving = async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let tls = TlsAcceptor::from(server).accept(Tapped { tcp, passed: passed.clone() }).await.unwrap();
+        assert_eq!(tls.get_ref().1.server_name(), Some("localhost"));
+        let mut ws = accept(tls).await.unwrap().accept().await.unwrap();
+        while let Some(message) = ws.recv().await.unwrap() {
+            ws.send(message).await.unwrap();
+        }
+        assert!(ws.closed().unwrap().clean);
+    };
+    let driving = async {
+        let client = Client::new(&format!("wss://localhost:{port}/plain-path")).unwrap().tls(client);
+        let mut ws = connect(client).await.unwrap();
+        assert!(ws.get_ref().tcp().nodelay().unwrap());
+        for message in ["a plain text", "b", &"c".repeat(100_000)] {
+            ws.send(message).await.unwrap();
+            assert_eq!(ws.recv().await.unwrap(), Some(Message::text(message)));
+        }
+        ws.close(CloseCode::NORMAL, "a plain reason").await.unwrap();
+        assert!(ws.closed().unwrap().clean);
+    };
+    tokio::join!(serving, driving);
+    let passed = passed.lock().unwrap();
+    assert_eq!(passed[..3], [22, 3, 1], "the first record is a handshake's");
+    for secret in ["plain", "HTTP/1.1", "Upgrade", "ccccc"] {
+        assert!(!contains(&passed, secret.as_bytes()), "{secret}");
+    }
+}
+
+/// 6455-4.1-14: the first bytes on the wire are a TLS `ClientHello`; a server that does not answer it
+/// is not spoken to.
+#[tokio::test]
+async fn the_first_bytes_are_a_client_hello() {
+    let (listener, port) = listen().await;
+    let serving = async {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let mut hello = vec![0; 6];
+        tcp.read_exact(&mut hello).await.unwrap();
+        assert_eq!([hello[0], hello[1], hello[5]], [22, 3, 1], "{hello:?}");
+        tcp.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        let _ = tcp.read_to_end(&mut rest).await;
+        assert!(!contains(&rest, b"HTTP/1.1"));
+    };
+    let (connecting, ()) = tokio::join!(connect(format!("wss://localhost:{port}")), serving);
+    assert!(matches!(connecting, Err(Error::Connect(_))), "{connecting:?}");
+}
+
+/// 6455-4.1-15, 6455-4.2.2-02: a certificate that is not trusted, or is for another name, fails the
+/// connection on both sides, before any of the handshake was sent.
+#[tokio::test]
+async fn untrusted_certificates() {
+    let (server, trusting) = configs();
+    for (host, tls) in [("localhost", None), ("127.0.0.1", Some(trusting))] {
+        let (listener, port) = listen().await;
+        let serving = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            TlsAcceptor::from(server.clone()).accept(tcp).await
+        };
+        let mut client = Client::new(&format!("wss://{host}:{port}/")).unwrap();
+        if let Some(tls) = tls {
+            client = client.tls(tls);
+        }
+        let (connecting, serving) = tokio::join!(connect(client), serving);
+        let Err(Error::Connect(error)) = connecting else { panic!("{connecting:?}") };
+        assert!(error.to_string().contains("certificate"), "{error}");
+        assert!(serving.is_err());
+    }
+}
