@@ -255,6 +255,7 @@ impl Sender {
 
     /// The header of a fragment with this `payload`, to be sent as it is. `None` when it is to be
     /// compressed: see [`fragment`](Self::fragment).
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn fragment_header(
         &mut self,
         kind: MessageKind,

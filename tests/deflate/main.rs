@@ -14,7 +14,6 @@ mod context;
 mod framing;
 mod fuzz;
 mod hostile;
-mod memory;
 mod negotiation;
 mod sending;
 mod vectors;
