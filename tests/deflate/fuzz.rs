@@ -48,7 +48,7 @@ pub fn negotiate(data: &[u8]) {
     if let Some((agreed, answer)) = server.agree_as_server(&extensions) {
         assert!(extensions.iter().any(|offer| offer.name() == "permessage-deflate"));
         let reparsed = Extension::parse_list([answer.to_string()]).unwrap();
-        assert_eq!(reparsed, [answer.clone()]);
+        assert_eq!(reparsed, std::slice::from_ref(&answer));
         // A client that would take anything agrees.
         let by_client = Deflate::default().agree_as_client(&[answer]).unwrap().unwrap();
         assert_eq!(by_client, agreed);
