@@ -14,6 +14,7 @@ mod context;
 mod framing;
 mod fuzz;
 mod hostile;
+mod memory;
 mod negotiation;
 mod sending;
 mod vectors;
