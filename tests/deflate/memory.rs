@@ -31,7 +31,10 @@ fn held(role: Role, deflate: &Deflate, agreed: AgreedDeflate) -> (i64, i64) {
         endpoint.messages(&received);
     });
     // The input buffer of the test.
-    (sending.bytes_current, receiving.bytes_current - received.len().next_power_of_two() as i64)
+    (
+        sending.bytes_current,
+        receiving.bytes_current - i64::try_from(received.len().next_power_of_two()).unwrap(),
+    )
 }
 
 /// With context takeover, what the documentation of `Deflate` says: in KiB, to send and to receive.
