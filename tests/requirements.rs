@@ -1,4 +1,4 @@
-//! Every MUST of RFC 6455 has a test that proves it, or an exception that says why not.
+//! Every MUST of RFC 6455 and RFC 7692 has a test that proves it, or an exception that says why not.
 //!
 //! `requirements.txt` lists the requirements; a test names those it proves in the doc comment above it:
 //!
@@ -60,10 +60,12 @@ fn is_function(line: &str) -> bool {
     line.starts_with("fn ") || line.starts_with("async fn ")
 }
 
-/// The words of `text` that look like ids: `6455-`, a section, `-`, a number.
+/// The words of `text` that look like ids: `6455-` or `7692-`, a section, `-`, a number.
 fn ids_in(text: &str) -> impl Iterator<Item = String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '.');
-    words.filter(|word| word.starts_with("6455-")).map(|word| word.trim_end_matches('.').to_owned())
+    words
+        .filter(|word| ["6455-", "7692-"].iter().any(|rfc| word.starts_with(rfc)))
+        .map(|word| word.trim_end_matches('.').to_owned())
 }
 
 /// What is wrong: requirements that are open, exceptions without need, ids that do not exist.
@@ -141,12 +143,13 @@ fn four() {}
 #[test]
 const FIVE: u8 = 5;
 
-/// 7692-2-07, 16455-2-08, 6455: not ids of RFC 6455.
+/// 7692-1-08: found, of the other RFC; 8441-2-07, 16455-2-08, 6455: not ids of either.
 #[test]
 fn six() {}
 ";
     let found = ids(source).into_iter().collect::<Vec<_>>();
-    let expected = ["6455-1-02", "6455-1-04", "6455-1-05", "6455-1-06", "6455-1-07", "6455-1.2.3-03"];
+    let expected =
+        ["6455-1-02", "6455-1-04", "6455-1-05", "6455-1-06", "6455-1-07", "6455-1.2.3-03", "7692-1-08"];
     assert_eq!(found, expected);
 }
 

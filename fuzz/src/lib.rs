@@ -4,8 +4,10 @@
 //! committed corpora on the stable toolchain.
 #![forbid(unsafe_code)]
 
+mod deflate;
 mod differential;
 mod targets;
 
+pub use deflate::{deflate_inflate, deflate_negotiation, deflate_round_trip};
 pub use differential::differential;
 pub use targets::*;

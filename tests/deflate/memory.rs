@@ -30,11 +30,8 @@ fn held(role: Role, deflate: &Deflate, agreed: AgreedDeflate) -> (i64, i64) {
     let receiving = measure(|| {
         endpoint.messages(&received);
     });
-    // The input buffer of the test.
-    (
-        sending.bytes_current,
-        receiving.bytes_current - i64::try_from(received.len().next_power_of_two()).unwrap(),
-    )
+    let input_buffer = i64::try_from(received.len().next_power_of_two()).unwrap();
+    (sending.bytes_current, receiving.bytes_current - input_buffer)
 }
 
 /// With context takeover, what the documentation of `Deflate` says: in KiB, to send and to receive.

@@ -1,6 +1,6 @@
 //! Negotiation (RFC 7692 sections 5 and 7.1), in tables; and through the opening handshake.
 
-use crate::endpoint::{agreed, list};
+use crate::endpoint::list;
 use sansocket::handshake::{
     Accept, ClientHandshake, ClientRequest, HandshakeError, Limits, Opened, Received, ServerHandshake,
 };
@@ -319,12 +319,6 @@ fn a_window_that_was_not_answered_is_the_largest() {
     let (agreed, answer) = server.agree_as_server(&list("permessage-deflate")).unwrap();
     assert_eq!(answer.to_string(), "permessage-deflate");
     assert_eq!(agreed.max_window_bits(Role::Client), 15);
-    assert_eq!(parameters(crate::endpoint::plain()), (false, false, 15, 15));
-    assert_eq!(
-        parameters(super::endpoint::agreed("permessage-deflate; server_max_window_bits=9")),
-        (false, false, 9, 15)
-    );
-    let _ = agreed;
 }
 
 /// The client's request, with these offers.
@@ -422,6 +416,6 @@ fn every_window_is_supported() {
     for bits in 8..=15 {
         let offer =
             format!("permessage-deflate; server_max_window_bits={bits}; client_max_window_bits={bits}");
-        assert_eq!(parameters(agreed(&offer)), (false, false, bits, bits));
+        assert_eq!(parameters(crate::endpoint::agreed(&offer)), (false, false, bits, bits));
     }
 }

@@ -105,8 +105,7 @@ fn each_fragment_is_flushed() {
     for role in ROLES {
         let mut endpoint = endpoint(role, &always());
         let mut naive = Naive::new(15);
-        let same = vec![b'x'; 100_000];
-        let parts = [&b"one, "[..], b"two, ", &same, &pseudo_random(1, 70_000), b"one, two"];
+        let parts = [&b"one, "[..], b"two, ", &vec![b'x'; 100_000], &pseudo_random(1, 70_000), b"one, two"];
         let frames = fragments(&mut endpoint, MessageKind::Binary, &parts);
         for ((first, payload), part) in frames.iter().zip(parts) {
             let inflated = if first & 0x80 == 0 {
