@@ -37,6 +37,8 @@ pub struct Outcome {
     pub latency: Histogram,
     /// How many bytes of payload came back, as on the wire.
     pub wire: u64,
+    /// How many messages came back in all, those before the measurement included.
+    pub total: u64,
 }
 
 impl Outcome {
@@ -106,7 +108,7 @@ impl Load {
         let mut buffer = vec![0; 256 << 10];
         let mut events = Events::with_capacity(1024);
         let mut progress = Progress::default();
-        let mut measured = None;
+        let (mut measured, mut before) = (None, 0);
         loop {
             poll.poll(&mut events, Some(Duration::from_secs(10)))?;
             if events.is_empty() {
@@ -124,6 +126,7 @@ impl Load {
             let now = Instant::now();
             match &measured {
                 None if now - begin >= self.warm_up => {
+                    before = progress.messages;
                     progress = Progress::default();
                     measured = Some((now, cpu(pid)));
                 }
@@ -134,6 +137,7 @@ impl Load {
                         server_cpu: cpu(pid) - *cpu_before,
                         latency: progress.latency,
                         wire: progress.wire,
+                        total: before + progress.messages,
                     });
                 }
                 _ => {}

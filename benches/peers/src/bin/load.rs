@@ -45,6 +45,7 @@ fn main() {
         outcome.cpu_nanos(),
         outcome.wire as f64 / outcome.messages as f64,
     );
+    println!("{} messages in all", outcome.total);
     for share in [0.5, 0.99, 0.999] {
         println!("p{}: {:.1} us", share * 100.0, outcome.latency.percentile(share) as f64 / 1000.0);
     }
