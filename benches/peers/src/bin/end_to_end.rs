@@ -115,6 +115,7 @@ fn main() {
     let mut servers = Vec::new();
     for deflate in [false, true] {
         servers.push(start("sansocket", deflate, &[&natural, "--current-thread"]));
+        servers.push(start("sansocket, batched", deflate, &[&peer("echo_sansocket"), "--batched"]));
         servers.push(start("sansocket, blocking", deflate, &[&blocking]));
         servers.push(start("yawc", deflate, &[&peer("echo_yawc")]));
         servers.push(start("yawc, batched", deflate, &[&peer("echo_yawc"), "--batched"]));
