@@ -76,22 +76,20 @@ async fn exchange(
     };
     let receive = async {
         while came.get() < count {
-            match receiver.recv().await? {
-                Some(message) => print(&message).await?,
-                None => {
-                    let (closed, came) = (common::closed_early(receiver.closed()), came.get());
-                    return Err(format!("{closed}, after {came} of {count} messages").into());
-                }
-            }
+            let Some(message) = receiver.recv().await? else {
+                let (closed, came) = (common::closed_early(receiver.closed()), came.get());
+                return Err(format!("{closed}, after {came} of {count} messages").into());
+            };
+            print(&message).await?;
             came.set(came.get() + 1);
         }
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     };
     // Both at once: a server may stop reading while nobody reads its answers. If both fail, it is the
     // receiving half that knows why.
-    let (sent, received) = tokio::join!(send, receive);
-    received?;
-    sent?;
+    let (end_of_send, end_of_receive) = tokio::join!(send, receive);
+    end_of_receive?;
+    end_of_send?;
     sender.close(CloseCode::NORMAL, "").await?;
     while receiver.recv().await?.is_some() {}
     Ok(())

@@ -75,13 +75,11 @@ fn exchange(
         Ok::<_, sansocket::Error>(sender)
     });
     while came.load(Ordering::Relaxed) < count {
-        match receiver.recv()? {
-            Some(message) => print(&message)?,
-            None => {
-                let (closed, came) = (common::closed_early(receiver.closed()), came.load(Ordering::Relaxed));
-                return Err(format!("{closed}, after {came} of {count} messages").into());
-            }
-        }
+        let Some(message) = receiver.recv()? else {
+            let (closed, came) = (common::closed_early(receiver.closed()), came.load(Ordering::Relaxed));
+            return Err(format!("{closed}, after {came} of {count} messages").into());
+        };
+        print(&message)?;
         came.fetch_add(1, Ordering::Relaxed);
     }
     join(sending)?.close(CloseCode::NORMAL, "")?;

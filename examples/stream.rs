@@ -4,7 +4,7 @@
 mod common;
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use common::Arguments;
@@ -56,10 +56,8 @@ async fn run(size: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
         Ok(())
     };
     tokio::try_join!(serve, connect)?;
-    println!(
-        "{size} bytes in each direction; memory grew by {} KiB",
-        resident("VmHWM")?.saturating_sub(before)
-    );
+    let growth = resident("VmHWM")?.saturating_sub(before);
+    writeln!(io::stdout(), "{size} bytes in each direction; memory grew by {growth} KiB")?;
     Ok(())
 }
 

@@ -268,6 +268,12 @@ impl Receiving {
         }
     }
 
+    /// See [`Receiver::leave_whole_text`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn leave_whole_text(&mut self) {
+        self.receiver.leave_whole_text();
+    }
+
     /// Receives nothing more, because of an error in what was received.
     pub fn fail(&mut self) {
         self.receiver.fail();
@@ -484,6 +490,11 @@ impl Sending {
     /// How long the closing handshake may take, from [`Config::close_timeout`].
     pub fn close_timeout(&self) -> Duration {
         self.close_timeout
+    }
+
+    /// How long the transport may take no bytes, from [`Config::write_timeout`].
+    pub fn write_timeout(&self) -> Duration {
+        self.write_timeout
     }
 
     /// A Close frame was sent: who was the first to send one stands.

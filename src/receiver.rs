@@ -49,6 +49,8 @@ pub struct Receiver {
     max_fragments: u32,
     /// RSV1 marks compressed messages: permessage-deflate was negotiated.
     deflate: bool,
+    /// Text that came whole, in one frame and at once, is validated by whoever makes a message of it.
+    leave_whole_text: bool,
     state: ReceiveState,
     /// The frame whose header was admitted and whose payload is incomplete. `None`: the input starts
     /// with a header, as it was on the wire.
@@ -68,6 +70,7 @@ impl Receiver {
             max_message_size: config.max_message_size,
             max_fragments: config.max_fragments,
             deflate: false,
+            leave_whole_text: false,
             state: ReceiveState::Open,
             frame: None,
             message: None,
@@ -101,6 +104,13 @@ impl Receiver {
     #[cfg(feature = "deflate")]
     pub fn use_deflate(&mut self) {
         self.deflate = true;
+    }
+
+    /// Leaves it to the caller to validate text that comes whole, in one frame and at once: making a
+    /// [`Message`](crate::Message) of it does, and no byte is to be looked at twice.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn leave_whole_text(&mut self) {
+        self.leave_whole_text = true;
     }
 
     /// Receives nothing more: an error was found in what was received.
@@ -158,7 +168,9 @@ impl Receiver {
             if let Some(key) = frame.header.masking_key {
                 key.apply(new, frame.position + frame.processed as u64);
             }
-            if text {
+            let whole =
+                complete && frame.processed == 0 && frame.header.fin && frame.header.opcode == Opcode::Text;
+            if text && !(self.leave_whole_text && whole && !parts) {
                 self.utf8.feed(new)?;
             }
             frame.processed = available;

@@ -30,9 +30,10 @@ fn help() {
         "--handshake-timeout SECONDS",
         "--keepalive SECONDS",
         "--subprotocol NAME",
+        "--deflate",
     ];
     const CLIENT: &[&str] =
-        &["--send TEXT", "--subprotocol NAME", "--header 'Name: value'", "--timeout SECONDS"];
+        &["--send TEXT", "--subprotocol NAME", "--header 'Name: value'", "--timeout SECONDS", "--deflate"];
     for (name, options) in [
         ("echo_server", ECHO),
         ("echo_server", &["--current-thread"]),
@@ -41,6 +42,7 @@ fn help() {
         ("client_blocking", CLIENT),
         ("autobahn_client", &["--agent NAME"]),
         ("autobahn_client_blocking", &["--agent NAME"]),
+        ("stream", &["--gib COUNT"]),
     ] {
         for help in ["--help", "-h"] {
             let help = succeeds(name, &[help], "");
@@ -116,6 +118,43 @@ fn echo() {
     }
     for server in servers {
         assert_eq!(server.stop("TERM"), Some(0));
+    }
+}
+
+#[test]
+fn deflate() {
+    if cfg!(not(feature = "deflate")) {
+        for name in SERVERS.iter().chain(&CLIENTS) {
+            let sentence = "--deflate needs the feature `deflate`; --help tells how to use this program";
+            fails(name, &["--deflate"], sentence);
+        }
+        return;
+    }
+    for name in SERVERS {
+        let server = Server::start(name, &["--deflate"]);
+        for client in CLIENTS {
+            for deflate in [&["--deflate"][..], &[]] {
+                let texts = ["--send", "hello", "--send", "hello"];
+                let args = [&[&*server.url], &texts[..], deflate].concat();
+                assert_eq!(succeeds(client, &args, ""), "hello\nhello\n");
+            }
+        }
+    }
+    for client in CLIENTS {
+        for (deflate, offered) in [(&["--deflate"][..], "true\n"), (&[], "false\n")] {
+            let peer = Peer::start(|tcp| {
+                let pending = accept(tcp).unwrap();
+                let headers = pending.request().headers();
+                let offered = headers
+                    .get("Sec-WebSocket-Extensions")
+                    .is_some_and(|offered| offered.starts_with("permessage-deflate"));
+                let mut ws = pending.accept().unwrap();
+                ws.send(offered.to_string()).unwrap();
+                while ws.recv().unwrap().is_some() {}
+            });
+            assert_eq!(succeeds(client, &[&[&*peer.url, "--send", "x"], deflate].concat(), ""), offered);
+            peer.end();
+        }
     }
 }
 
@@ -418,7 +457,7 @@ fn servers_that_end_early() {
             drop(stdin);
             let (goodbye, stderr) = (code == 1000, String::from_utf8(output.stderr).unwrap());
             assert_eq!(stderr, if goodbye { String::new() } else { format!("{sentence}\n") });
-            assert_eq!(output.status.code(), Some(if goodbye { 0 } else { 1 }));
+            assert_eq!(output.status.code(), Some(i32::from(!goodbye)));
             assert_eq!(output.stdout, b"hello\n");
             peer.end();
         }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each program uses its part of this module")]
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::{ExitCode, exit};
 use std::str::FromStr;
@@ -14,25 +15,25 @@ use sansocket::{Client, CloseCode, Closed, Config, Message, TimedOut, Uri};
 /// The arguments not yet looked at.
 pub(crate) struct Arguments {
     usage: &'static str,
-    arguments: IntoIter<String>,
+    left: IntoIter<String>,
     /// The option whose value is read next.
     option: String,
 }
 
 impl Arguments {
     pub(crate) fn new(usage: &'static str) -> Self {
-        let mut this = Self { usage, arguments: Vec::new().into_iter(), option: String::new() };
-        let arguments: Result<Vec<_>, _> = std::env::args_os().skip(1).map(|arg| arg.into_string()).collect();
+        let mut this = Self { usage, left: Vec::new().into_iter(), option: String::new() };
+        let arguments: Result<Vec<_>, _> = std::env::args_os().skip(1).map(OsString::into_string).collect();
         match arguments {
-            Ok(arguments) => this.arguments = arguments.into_iter(),
-            Err(argument) => this.fail(&format!("{argument:?} is not UTF-8")),
+            Ok(arguments) => this.left = arguments.into_iter(),
+            Err(argument) => fail(&format!("{} is not UTF-8", argument.display())),
         }
         this
     }
 
     /// The next argument. `--help` prints the usage and ends the program.
     pub(crate) fn next(&mut self) -> Option<String> {
-        self.option = self.arguments.next()?;
+        self.option = self.left.next()?;
         if self.option == "--help" || self.option == "-h" {
             let printed = writeln!(io::stdout(), "{}", self.usage);
             exit(i32::from(printed.is_err()));
@@ -42,10 +43,10 @@ impl Arguments {
 
     /// The value of the option that `next` returned.
     pub(crate) fn value<T: FromStr>(&mut self) -> T {
-        let Some(value) = self.arguments.next() else {
-            self.fail(&format!("{} needs a value", self.option));
+        let Some(value) = self.left.next() else {
+            fail(&format!("{} needs a value", self.option));
         };
-        value.parse().unwrap_or_else(|_| self.fail(&format!("{} cannot be {value:?}", self.option)))
+        value.parse().unwrap_or_else(|_| fail(&format!("{} cannot be {value:?}", self.option)))
     }
 
     pub(crate) fn seconds(&mut self) -> Duration {
@@ -54,17 +55,18 @@ impl Arguments {
         if (0.0..=1e9).contains(&seconds) {
             return Duration::from_secs_f64(seconds);
         }
-        self.fail(&format!("{} needs a number of seconds from 0 to 1000000000", self.option))
+        fail(&format!("{} needs a number of seconds from 0 to 1000000000", self.option))
     }
 
     pub(crate) fn unknown(&self) -> ! {
-        self.fail(&format!("{:?} is not understood", self.option))
+        fail(&format!("{:?} is not understood", self.option))
     }
+}
 
-    pub(crate) fn fail(&self, why: &str) -> ! {
-        tell(&format!("{why}; --help tells how to use this program"));
-        exit(1)
-    }
+/// Ends a program that was called in the wrong way.
+pub(crate) fn fail(why: &str) -> ! {
+    tell(&format!("{why}; --help tells how to use this program"));
+    exit(1)
 }
 
 /// A sentence for the user, on one line of stderr, whatever a peer may have put into it.
@@ -95,12 +97,12 @@ fn sentence(error: &(dyn Error + Send + Sync + 'static)) -> String {
     };
     let mut sentence = format!("{handshake} {}", response.reason());
     if let Some(location) = response.headers().get("Location") {
-        sentence += &format!(", and points to {location}");
+        sentence.extend([", and points to ", location]);
     }
     let is_text = response.headers().get("Content-Type").is_none_or(|media| media.starts_with("text/plain"));
     let body = String::from_utf8_lossy(response.body());
     if let Some(line) = body.lines().next().filter(|_| is_text) {
-        sentence += &format!(", and says: {line:.200}");
+        sentence.extend([", and says: ", &format!("{line:.200}")]);
     }
     sentence
 }
@@ -142,7 +144,7 @@ impl EchoOptions {
                     };
                 }
                 "--subprotocol" => options.subprotocols.push(arguments.value()),
-                "--deflate" => config = with_deflate(config, &arguments),
+                "--deflate" => config = with_deflate(config),
                 "--current-thread" if has_runtime => options.current_thread = true,
                 _ => arguments.unknown(),
             }
@@ -179,14 +181,14 @@ impl AutobahnOptions {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--agent" => agent = arguments.value(),
-                "--deflate" => config = with_deflate(config, &arguments),
+                "--deflate" => config = with_deflate(config),
                 _ if argument.starts_with("ws") && url.is_none() => {
                     url = Some(argument.trim_end_matches('/').to_owned());
                 }
                 _ => arguments.unknown(),
             }
         }
-        let url = url.unwrap_or_else(|| arguments.fail("the URL of the fuzzing server is missing"));
+        let url = url.unwrap_or_else(|| fail("the URL of the fuzzing server is missing"));
         Self { url, agent, config }
     }
 
@@ -206,13 +208,13 @@ impl AutobahnOptions {
 
 /// What `--deflate` does.
 #[cfg(feature = "deflate")]
-fn with_deflate(config: Config, _arguments: &Arguments) -> Config {
+fn with_deflate(config: Config) -> Config {
     config.deflate(sansocket::Deflate::default())
 }
 
 #[cfg(not(feature = "deflate"))]
-fn with_deflate(_config: Config, arguments: &Arguments) -> Config {
-    arguments.fail("--deflate needs the feature `deflate`")
+fn with_deflate(_config: Config) -> Config {
+    fail("--deflate needs the feature `deflate`")
 }
 
 /// What the two clients are asked to do.
@@ -235,16 +237,16 @@ impl ClientOptions {
                 "--subprotocol" => subprotocols.push(arguments.value()),
                 "--header" => headers.push(arguments.value::<String>()),
                 "--timeout" => timeout = arguments.seconds(),
-                "--deflate" => config = with_deflate(config, &arguments),
+                "--deflate" => config = with_deflate(config),
                 _ if url.is_none() && !argument.starts_with('-') => url = Some(argument),
                 _ => arguments.unknown(),
             }
         }
-        let url = url.unwrap_or_else(|| arguments.fail("the URL to connect to is missing"));
+        let url = url.unwrap_or_else(|| fail("the URL to connect to is missing"));
         let mut request = ClientRequest::new(&Uri::parse(&url)?).subprotocols(subprotocols)?;
         for header in &headers {
             let Some((name, value)) = header.split_once(':') else {
-                arguments.fail(&format!("--header needs a name, a colon and a value, unlike {header:?}"));
+                fail(&format!("--header needs a name, a colon and a value, unlike {header:?}"));
             };
             request = if name.eq_ignore_ascii_case("Origin") {
                 request.origin(value.trim())?
@@ -265,10 +267,10 @@ pub(crate) fn line(message: &Message) -> String {
         Message::Text(text) => format!("{text}\n"),
         Message::Binary(payload) => {
             let (len, bytes) = (payload.len(), if payload.len() == 1 { "byte" } else { "bytes" });
-            let shown: String = payload.iter().take(SHOWN).map(|byte| format!(" {byte:02x}")).collect();
+            let shown: Vec<_> = payload.iter().take(SHOWN).map(|byte| format!(" {byte:02x}")).collect();
             let colon = if len > 0 { ":" } else { "" };
             let rest = if len > SHOWN { " ..." } else { "" };
-            format!("binary, {len} {bytes}{colon}{shown}{rest}\n")
+            format!("binary, {len} {bytes}{colon}{}{rest}\n", shown.concat())
         }
     }
 }

@@ -78,12 +78,12 @@ fn receive(role: Role, mut input: Vec<u8>) -> (Vec<Said>, Option<ProtocolError>)
     let (mut receiver, mut assembler) = (Receiver::new(role, &config), Assembler::default());
     let mut said = Vec::new();
     loop {
-        let received = match receiver.receive(&mut input) {
-            Ok(Some(received)) => received,
+        let frame = match receiver.receive(&mut input) {
+            Ok(Some(frame)) => frame,
             Ok(None) => return (said, None),
             Err(error) => return (said, Some(error)),
         };
-        match received.event(&input) {
+        match frame.event(&input) {
             Some(Event::Data(fragment)) => {
                 let message = assembler.push(&fragment).expect("validated text");
                 said.extend(message.map(Said::Message));
@@ -96,7 +96,7 @@ fn receive(role: Role, mut input: Vec<u8>) -> (Vec<Said>, Option<ProtocolError>)
             }
             None => unreachable!("nothing is discarded before a Close frame"),
         }
-        input.drain(..received.consumed());
+        input.drain(..frame.consumed());
     }
 }
 

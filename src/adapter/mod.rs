@@ -65,6 +65,53 @@ pub(crate) enum Step {
     End(Option<ProtocolError>),
 }
 
+impl Step {
+    pub(crate) fn into_message(self) -> Option<Message> {
+        match self {
+            Self::Incoming(Incoming::Message(message)) => Some(message),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn into_incoming(self) -> Option<Incoming> {
+        match self {
+            Self::Incoming(incoming) => Some(incoming),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn into_part(self) -> Option<Part> {
+        match self {
+            Self::Part(part) => Some(part),
+            _ => None,
+        }
+    }
+}
+
+/// A connection that is ending, or has ended: nothing more will be received.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// To be returned once.
+    pub(crate) error: Option<Error>,
+    pub(crate) phase: Phase,
+}
+
+/// How far a connection has ended. "An endpoint SHOULD use a method that cleanly closes the TCP
+/// connection, [...] discarding any trailing bytes that may have been received" (section 7.1.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Phase {
+    /// Our Close frame is to be written; what the peer sends meanwhile is discarded.
+    Flush,
+    /// The transport is to be closed for writing: by a server first, by a client last.
+    Shutdown,
+    /// The peer is to close the transport; what it sends before is discarded.
+    Drain,
+    /// Nothing is left to do.
+    Over,
+    /// How the connection closed was recorded.
+    Done,
+}
+
 /// The way from the receiving to the sending half: a reference, or a lock, taken only when a control
 /// frame or an error makes it necessary.
 pub(crate) trait Link {
@@ -100,7 +147,8 @@ pub(crate) fn halves(
         connection.use_deflate(deflate, agreed);
         assembler.use_deflate(role, config, agreed);
     }
-    let (receiving, sending) = connection.into_parts();
+    let (mut receiving, sending) = connection.into_parts();
+    receiving.leave_whole_text();
     let inbound = Inbound {
         receiving,
         input: ReadBuffer::new(input),
@@ -117,6 +165,7 @@ pub(crate) fn halves(
         write_buffer_size: config.write_buffer_size,
         dead: false,
         lost: false,
+        timed_out: false,
     };
     (inbound, outbound)
 }
@@ -238,6 +287,10 @@ impl Inbound {
 
     /// Does what is due at `now`.
     pub(crate) fn handle_timeout(&mut self, now: Instant, outbound: &mut Outbound) -> Result<(), TimedOut> {
+        // A peer that takes nothing is not waited for, though it may have something to say.
+        if outbound.timed_out {
+            return Err(TimedOut::Write);
+        }
         outbound.sending.handle_timeout(now)?;
         let out = outbound.queue.buffer();
         self.receiving.handle_timeout(now, &mut outbound.sending, out)
@@ -302,6 +355,8 @@ pub(crate) struct Outbound {
     dead: bool,
     /// Some of what was queued could not be written.
     lost: bool,
+    /// It was not taken in time.
+    timed_out: bool,
 }
 
 impl Outbound {
@@ -320,9 +375,10 @@ impl Outbound {
         self.queue.clear();
     }
 
-    /// A write failed: nothing more will be written.
-    pub(crate) fn fail_writes(&mut self) {
+    /// A write failed, by an error or by taking too long: nothing more will be written.
+    pub(crate) fn fail_writes(&mut self, timed_out: bool) {
         self.lost = true;
+        self.timed_out = timed_out;
         self.end();
     }
 

@@ -51,6 +51,16 @@ impl WriteQueue {
         self.payloads.push_back((self.bytes.len(), payload));
     }
 
+    /// Appends what was queued later, and nothing of it written.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn append(&mut self, mut later: Self) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&later.bytes);
+        self.payloads.extend(later.payloads.drain(..).map(|(at, payload)| (start + at, payload)));
+        self.payloads_len += later.payloads_len;
+        later.clear();
+    }
+
     /// Fills `slices` from the front of the queue, and returns those it filled.
     pub(crate) fn slices<'a, 's>(&'a self, slices: &'s mut [IoSlice<'a>]) -> &'s [IoSlice<'a>] {
         let mut position = self.written;

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
+use std::io;
 
 use super::connect::Deadline;
 use super::transport::Transport;
@@ -41,7 +42,7 @@ pub fn accept_tls<S: Transport>(
 ) -> Result<Pending<rustls::StreamOwned<rustls::ServerConnection, S>>, Error> {
     let deadline = Deadline::after(server.handshake_timeout);
     let connection = rustls::ServerConnection::new(tls);
-    let mut connection = connection.map_err(|error| Error::Connect(std::io::Error::other(error)))?;
+    let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io)?;
     accept_until(deadline, rustls::StreamOwned::new(connection, io), server)
 }
@@ -138,7 +139,12 @@ fn receive(
 fn reply(mut io: impl Transport, out: &[u8]) -> Result<(), Error> {
     let deadline = Deadline::after(LINGER);
     deadline.write_all(&mut io, out)?;
-    io.shutdown_write().map_err(Error::ConnectionLost)?;
+    match io.shutdown_write() {
+        Ok(()) => {}
+        // Dropping it is all that can be done.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
+        Err(error) => return Err(Error::ConnectionLost(error)),
+    }
     let mut discarded = Vec::new();
     // It has time enough to read a page.
     while let Ok(1..) = deadline.read(&mut io, &mut discarded) {

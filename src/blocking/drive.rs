@@ -5,7 +5,9 @@ use std::io::{self, IoSlice, Read, Write};
 use std::time::Instant;
 
 use super::transport::Transport;
-use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, WriteQueue, unexpected_eof};
+use crate::adapter::{
+    End, Inbound, Link, MAX_SLICES, Outbound, Phase, Step, Want, WriteQueue, unexpected_eof,
+};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
 
@@ -31,10 +33,12 @@ pub(super) trait Port {
     /// The sending half's state.
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
 
-    /// Writes what is queued, unless another thread is about to.
-    fn flush(&mut self) -> Result<(), Error>;
+    /// Writes what is queued. False when not all of it could be, because the transport, or another thread
+    /// that is writing, would have to be waited for: that is not for a thread to do that is to read.
+    fn flush(&mut self) -> Result<bool, Error>;
 
-    /// How long to wait for input before looking again at deadlines that another thread may have set.
+    /// How long to wait for input before trying again to write, and before looking again at deadlines that
+    /// another thread may have set.
     fn longest_wait(&mut self) -> Option<Duration>;
 }
 
@@ -79,6 +83,7 @@ impl Reading {
             // A transport that takes no more may still have something to read.
             let _ = port.flush();
             self.inbound.answered = false;
+            port.outbound(|outbound| self.inbound.handle_timeout(self.now, outbound))?;
             let missing = self.inbound.receiving.missing();
             if self.arm(port)? {
                 match self.inbound.input.fill(port.stream(), missing) {
@@ -93,7 +98,6 @@ impl Reading {
                 }
             }
             self.now = Instant::now();
-            port.outbound(|outbound| self.inbound.handle_timeout(self.now, outbound))?;
         }
     }
 
@@ -114,24 +118,32 @@ impl Reading {
     }
 
     /// Ends the connection: what is queued is written, a server closes the transport at once, and a
-    /// client when the server has; a server waits for the client to do so. "An endpoint SHOULD use a method that cleanly closes the TCP
-    /// connection, [...] discarding any trailing bytes that may have been received" (section 7.1.1).
+    /// client when the server has; a server waits for the client to do so. "An endpoint SHOULD use a method
+    /// that cleanly closes the TCP connection, [...] discarding any trailing bytes that may have been
+    /// received" (section 7.1.1).
     fn end(&mut self, port: &mut impl Port) {
         while let Some(End { phase, .. }) = &self.end {
             let receiving = &self.inbound.receiving;
             let close_first = port.outbound(|outbound| receiving.should_close_transport(&outbound.sending));
             let next = match phase {
                 Phase::Flush => match port.flush() {
-                    Ok(()) if close_first => Phase::Shutdown,
-                    Ok(()) => Phase::Drain,
+                    Ok(true) if close_first => Phase::Shutdown,
+                    Ok(true) => Phase::Drain,
+                    // The peer may be writing, too, and read only when that is done.
+                    Ok(false) => match self.discard(port) {
+                        Ok(1..) => Phase::Flush,
+                        Err(error) if is_timeout(&error) => Phase::Flush,
+                        Ok(0) | Err(_) => Phase::Over,
+                    },
                     Err(_) => Phase::Over,
                 },
                 Phase::Shutdown => match port.stream().shutdown_write() {
                     Ok(()) if close_first => Phase::Drain,
                     Ok(()) | Err(_) => Phase::Over,
                 },
-                Phase::Drain => match self.drain(port) {
+                Phase::Drain => match self.discard(port) {
                     Ok(1..) => Phase::Drain,
+                    Err(error) if is_timeout(&error) => Phase::Drain,
                     Ok(0) if !close_first => Phase::Shutdown,
                     Ok(0) | Err(_) => Phase::Over,
                 },
@@ -150,40 +162,19 @@ impl Reading {
         }
     }
 
-    /// Discards some input. Fails when the peer has had time enough.
-    fn drain(&mut self, port: &mut impl Port) -> io::Result<usize> {
+    /// Reads once, and tells how much. Fails with another error than a timeout when the peer has had time
+    /// enough.
+    fn discard(&mut self, port: &mut impl Port) -> io::Result<usize> {
+        if !self.arm(port).map_err(io::Error::other)? {
+            return Err(io::Error::other(TimedOut::ClosingHandshake));
+        }
         loop {
-            if !self.arm(port).map_err(io::Error::other)? {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
             match port.stream().read(&mut [0; 1024]) {
-                Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
         }
     }
-}
-
-/// The connection is ending, or has ended.
-#[derive(Debug)]
-struct End {
-    /// To be returned once.
-    error: Option<Error>,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// Our Close frame is to be written.
-    Flush,
-    /// The transport is to be closed for writing: by a server first, by a client last.
-    Shutdown,
-    /// The peer is to close the transport; what it sends before is discarded.
-    Drain,
-    /// Nothing is left to do.
-    Over,
-    /// How the connection closed was recorded.
-    Done,
 }
 
 /// Writes the whole queue; what is left of it after an error cannot be sent any more.
@@ -198,11 +189,20 @@ pub(super) fn write_all(io: &mut impl Write, queue: &mut WriteQueue) -> Result<(
             Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
             Ok(len) => queue.advance(len),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if is_timeout(&error) => return Err(TimedOut::Write.into()),
-            Err(error) => return Err(Error::ConnectionLost(error)),
+            Err(error) => return Err(write_error(error)),
         }
     }
-    io.flush().map_err(Error::ConnectionLost)
+    loop {
+        match io.flush() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(write_error(error)),
+        }
+    }
+}
+
+fn write_error(error: io::Error) -> Error {
+    if is_timeout(&error) { TimedOut::Write.into() } else { Error::ConnectionLost(error) }
 }
 
 /// Whether a read or write gave up because of a timeout: which of the two kinds is the platform's choice.

@@ -1,9 +1,10 @@
 //! The two halves of a WebSocket, for two threads.
 //!
-//! There are two locks, so that a thread that receives never waits behind one whose write is blocked:
-//! both peers could otherwise wait for each other. `outbound` is held to queue frames, and never while
-//! bytes are written; `io` is held while bytes are written. Whoever lets go of `io` looks at the queue
-//! once more, so that a frame that was queued meanwhile is not left behind.
+//! A thread that receives never waits for a write, neither its own nor the other thread's: both peers
+//! could otherwise wait for each other to read. So there are two locks: `outbound` is held to queue
+//! frames, and never while bytes are written; `writer` is held while bytes are written. Whoever lets go of
+//! `writer` looks at the queue once more, so that a frame that was queued meanwhile is not left behind.
+//! And what the receiving thread writes, it tries briefly, and tries again between two reads.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -14,9 +15,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::drive::{self, Port, Reading};
+use super::drive::{self, Port, Reading, non_zero};
 use super::transport::{Transport, TryClone};
-use crate::adapter::{Incoming, Outbound, Part, Step, Want};
+use crate::adapter::{Incoming, Outbound, Part, Step, Want, WriteQueue};
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
 use crate::frame::{CloseCode, CloseFrame};
@@ -28,8 +29,13 @@ pub(super) fn split<S: TryClone>(
     outbound: Outbound,
 ) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
     let receiving = Receiving { reading, io: io.try_clone()? };
-    let both =
-        Arc::new(Both { outbound: Mutex::new(outbound), io: Mutex::new(io), orphan: Mutex::new(None) });
+    let write_timeout = non_zero(outbound.sending.write_timeout());
+    let both = Arc::new(Both {
+        outbound: Mutex::new(outbound),
+        writer: Mutex::new(Writer { io, timeout: write_timeout }),
+        write_timeout,
+        orphan: Mutex::new(None),
+    });
     let receiver = WebSocketReceiver { receiving: Some(Box::new(receiving)), both: both.clone() };
     Ok((WebSocketSender { both }, receiver))
 }
@@ -62,26 +68,17 @@ impl<S> WebSocketReceiver<S> {
 impl<S: Transport> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.step(Want::Messages).map(|step| match step {
-            Some(Step::Incoming(Incoming::Message(message))) => Some(message),
-            _ => None,
-        })
+        self.step(Want::Messages).map(|step| step.and_then(Step::into_message))
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.step(Want::MessagesAndPings).map(|step| match step {
-            Some(Step::Incoming(incoming)) => Some(incoming),
-            _ => None,
-        })
+        self.step(Want::MessagesAndPings).map(|step| step.and_then(Step::into_incoming))
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.step(Want::Parts).map(|step| match step {
-            Some(Step::Part(part)) => Some(part),
-            _ => None,
-        })
+        self.step(Want::Parts).map(|step| step.and_then(Step::into_part))
     }
 
     fn step(&mut self, want: Want) -> Result<Option<Step>, Error> {
@@ -190,45 +187,88 @@ impl<S: Transport> Receiving<S> {
 #[derive(Debug)]
 struct Both<S> {
     outbound: Mutex<Outbound>,
-    /// For writing.
-    io: Mutex<S>,
+    writer: Mutex<Writer<S>>,
+    /// How long a write of the sending half may take.
+    write_timeout: Duration,
     /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
     orphan: Mutex<Option<Box<Receiving<S>>>>,
+}
+
+#[derive(Debug)]
+struct Writer<S> {
+    io: S,
+    /// The write timeout that `io` has.
+    timeout: Duration,
 }
 
 impl<S: Transport> Both<S> {
     /// Writes what is queued, after what another thread is writing.
     fn flush(&self) -> Result<(), Error> {
-        self.write(lock(&self.io))?;
-        self.flush_if_idle()
-    }
-
-    /// Writes what is queued, unless another thread is writing: that one will look again.
-    fn flush_if_idle(&self) -> Result<(), Error> {
-        while !lock(&self.outbound).queue.is_empty() {
-            match self.io.try_lock() {
-                Ok(io) => self.write(io)?,
-                Err(TryLockError::Poisoned(io)) => self.write(io.into_inner())?,
-                Err(TryLockError::WouldBlock) => break,
-            }
-        }
+        self.write(lock(&self.writer), self.write_timeout)?;
+        self.flush_if_idle(self.write_timeout)?;
         Ok(())
     }
 
-    fn write(&self, mut io: MutexGuard<'_, S>) -> Result<(), Error> {
+    /// Writes what is queued, unless another thread is writing: that one will look again. False if so, or
+    /// if the transport did not take all in time.
+    fn flush_if_idle(&self, timeout: Duration) -> Result<bool, Error> {
+        loop {
+            let written = match self.writer.try_lock() {
+                Ok(writer) => self.write(writer, timeout)?,
+                Err(TryLockError::Poisoned(writer)) => self.write(writer.into_inner(), timeout)?,
+                Err(TryLockError::WouldBlock) => false,
+            };
+            if !written || lock(&self.outbound).queue.is_empty() {
+                return Ok(written);
+            }
+        }
+    }
+
+    /// Writes what is queued. False when the transport did not take all in time, and is to be given more.
+    fn write(&self, mut writer: MutexGuard<'_, Writer<S>>, timeout: Duration) -> Result<bool, Error> {
         loop {
             let mut outbound = lock(&self.outbound);
             if let Some(ended) = outbound.ended() {
-                return ended.map_err(Error::ConnectionLost);
+                outbound.queue.clear();
+                return ended.map(|()| true).map_err(Error::ConnectionLost);
+            }
+            if outbound.queue.is_empty() {
+                return Ok(true);
             }
             let mut queue = core::mem::take(&mut outbound.queue);
             drop(outbound);
-            if queue.is_empty() {
-                return Ok(());
+            let len = queue.len();
+            let written = writer.write_all(&mut queue, timeout);
+            let mut outbound = lock(&self.outbound);
+            if queue.len() < len {
+                outbound.sending.on_written();
             }
-            drive::write_all(&mut *io, &mut queue).inspect_err(|_| lock(&self.outbound).fail_writes())?;
-            lock(&self.outbound).answer_held();
+            match written {
+                Ok(()) => {
+                    outbound.answer_held();
+                }
+                Err(Error::TimedOut(_)) if timeout < self.write_timeout => {
+                    outbound.sending.on_write_blocked(Instant::now());
+                    queue.append(core::mem::take(&mut outbound.queue));
+                    outbound.queue = queue;
+                    return Ok(false);
+                }
+                Err(error) => {
+                    outbound.fail_writes(matches!(error, Error::TimedOut(_)));
+                    return Err(error);
+                }
+            }
         }
+    }
+}
+
+impl<S: Transport> Writer<S> {
+    fn write_all(&mut self, queue: &mut WriteQueue, timeout: Duration) -> Result<(), Error> {
+        if self.timeout != timeout {
+            self.io.set_write_timeout(Some(timeout)).map_err(Error::ConnectionLost)?;
+            self.timeout = timeout;
+        }
+        drive::write_all(&mut self.io, queue)
     }
 }
 
@@ -249,16 +289,23 @@ impl<S: Transport> Port for Shared<'_, S> {
         f(&mut lock(&self.both.outbound))
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        self.both.flush_if_idle()
+    fn flush(&mut self) -> Result<bool, Error> {
+        self.both.flush_if_idle(BRIEF.min(self.both.write_timeout))
     }
 
     /// The other thread may close the connection while this one waits for input: its deadline is then
     /// noticed at most this much later.
     fn longest_wait(&mut self) -> Option<Duration> {
-        Some(lock(&self.both.outbound).sending.close_timeout())
+        let outbound = lock(&self.both.outbound);
+        Some(if outbound.queue.is_empty() { outbound.sending.close_timeout() } else { AGAIN })
     }
 }
+
+/// How long the receiving half tries to write: what a socket with room takes, it takes at once.
+const BRIEF: Duration = Duration::from_millis(1);
+
+/// How long the receiving half waits for input before it tries again to write.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// A panic in the other half's thread leaves the state as whole as it was between two calls.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -15,7 +15,8 @@ pub trait Transport: Read + Write {
     /// Sets how long a write may take; `None`: as long as it will. Never called with zero.
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Closes the stream for writing, so that the peer reads its end.
+    /// Closes the stream for writing, so that the peer reads its end. A stream that cannot do that alone
+    /// fails with [`Unsupported`](io::ErrorKind::Unsupported), and is closed when it is dropped.
     fn shutdown_write(&mut self) -> io::Result<()>;
 }
 
@@ -91,7 +92,8 @@ where
 }
 
 /// A stream without timeouts: a connection over it has no keepalive and no deadlines, and a peer that
-/// vanishes leaves its calls waiting for as long as the stream does.
+/// vanishes leaves its calls waiting for as long as the stream does. A server is to drop it when the
+/// connection has ended: that is what its client waits for.
 #[derive(Debug)]
 pub struct NoDeadlines<S>(pub S);
 
@@ -129,6 +131,6 @@ impl<S: Read + Write> Transport for NoDeadlines<S> {
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.0.flush()
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -109,28 +109,19 @@ impl<S: Transport> WebSocket<S> {
     /// Before it waits, everything that was queued is written. An error ends the connection: it is
     /// returned once, after all messages that were received before it, and then `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.step(Want::Messages).map(|step| match step {
-            Some(Step::Incoming(Incoming::Message(message))) => Some(message),
-            _ => None,
-        })
+        self.step(Want::Messages).map(|step| step.and_then(Step::into_message))
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.step(Want::MessagesAndPings).map(|step| match step {
-            Some(Step::Incoming(incoming)) => Some(incoming),
-            _ => None,
-        })
+        self.step(Want::MessagesAndPings).map(|step| step.and_then(Step::into_incoming))
     }
 
     /// The next part of a message, as it arrives: a message of any size is received in constant memory.
     ///
     /// If [`recv`](Self::recv) is called before the last part of a message, the rest of it is skipped.
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.step(Want::Parts).map(|step| match step {
-            Some(Step::Part(part)) => Some(part),
-            _ => None,
-        })
+        self.step(Want::Parts).map(|step| step.and_then(Step::into_part))
     }
 
     /// Sends a message. When it returns, the message was handed to the transport.
@@ -236,7 +227,7 @@ impl<S: Transport> Whole<S> {
         }
         while !self.outbound.queue.is_empty() {
             drive::write_all(&mut self.io, &mut self.outbound.queue)
-                .inspect_err(|_| self.outbound.fail_writes())?;
+                .inspect_err(|error| self.outbound.fail_writes(matches!(error, Error::TimedOut(_))))?;
             self.outbound.answer_held();
         }
         Ok(())
@@ -254,8 +245,8 @@ impl<S: Transport> Port for &mut Whole<S> {
         f(&mut self.outbound)
     }
 
-    fn flush(&mut self) -> Result<(), Error> {
-        Whole::flush(self)
+    fn flush(&mut self) -> Result<bool, Error> {
+        Whole::flush(self).map(|()| true)
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {

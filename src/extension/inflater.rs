@@ -26,11 +26,10 @@ pub(crate) struct Inflater {
     tail: usize,
     /// The text message in progress, as far as it was inflated.
     utf8: Utf8Validator,
-    /// The last bytes inflated, from the first final block on: a decompressor forgets its window there,
-    /// and the protocol does not. Peers that make no final blocks cost nothing.
-    history: Option<Vec<u8>>,
-    /// The last byte inflated was the last of a final block.
-    stream_ended: bool,
+    /// The window once more: a decompressor forgets its own at a final block, and the protocol does not.
+    history: History,
+    /// The tail is due: a byte of the message came, and the last one was not the last of a final block.
+    needs_tail: bool,
 }
 
 /// How far [`Inflater::inflate`] came.
@@ -55,8 +54,8 @@ impl Inflater {
             len: 0,
             tail: 0,
             utf8: Utf8Validator::default(),
-            history: None,
-            stream_ended: false,
+            history: History::default(),
+            needs_tail: false,
         }
     }
 
@@ -73,8 +72,9 @@ impl Inflater {
         let start = out.len();
         let end = start.saturating_add(room);
         let mut inflated = self.inflate_bytes(part, end, out)?;
-        // A message that ended with a final block needs no tail.
-        while inflated.done && last && self.tail < TAIL.len() && !self.stream_ended {
+        // A message that ended with a final block needs no tail. Nor has one of no bytes at all a block that
+        // the tail could end: it would become the front of the next message.
+        while inflated.done && last && self.tail < TAIL.len() && self.needs_tail {
             let step = self.inflate_bytes(&TAIL[self.tail..], end, out)?;
             self.tail += step.consumed;
             inflated.done = step.done;
@@ -135,23 +135,18 @@ impl Inflater {
         let taken = usize::try_from(decompressor.total_in() - total_in).unwrap_or(input.len());
         let made = usize::try_from(decompressor.total_out() - total_out).unwrap_or(out.len());
         let new = out.get(..made).unwrap_or_default();
-        if let Some(history) = &mut self.history {
-            remember(history, new);
-        }
+        self.history.push(new);
         if taken > 0 {
-            self.stream_ended = false;
+            self.needs_tail = true;
         }
         if status == Status::StreamEnd {
             // "a DEFLATE block with BFINAL set to 1" may be used to flush (section 7.2.3.4): the next
             // block belongs to the same window.
-            let history = self.history.get_or_insert_with(|| {
-                let mut history = Vec::new();
-                remember(&mut history, new);
-                history
-            });
             decompressor.reset(false);
-            decompressor.set_dictionary(history).map_err(|_| ProtocolError::InvalidCompressedData)?;
-            self.stream_ended = true;
+            decompressor
+                .set_dictionary(self.history.in_order())
+                .map_err(|_| ProtocolError::InvalidCompressedData)?;
+            self.needs_tail = false;
         }
         Ok((taken, made))
     }
@@ -159,12 +154,12 @@ impl Inflater {
     fn end_message(&mut self, kind: MessageKind) -> Result<(), ProtocolError> {
         self.len = 0;
         self.tail = 0;
-        self.stream_ended = false;
+        self.needs_tail = false;
         if self.no_context_takeover {
             if let Some(decompressor) = self.decompressor.take() {
                 SPARE.set(Some(decompressor));
             }
-            self.history = None;
+            self.history = History::default();
         }
         match kind {
             MessageKind::Text => Ok(self.utf8.finish()?),
@@ -184,12 +179,30 @@ fn fresh() -> Box<Decompress> {
     }
 }
 
-/// Keeps the last 32 KiB.
-fn remember(history: &mut Vec<u8>, new: &[u8]) {
-    let new = &new[new.len().saturating_sub(WINDOW)..];
-    let keep = WINDOW - new.len();
-    history.drain(..history.len().saturating_sub(keep));
-    history.extend_from_slice(new);
+/// The last 32 KiB that were inflated, or all if there are fewer.
+#[derive(Debug, Default)]
+struct History {
+    bytes: Vec<u8>,
+    /// Where in `bytes` the oldest is; 0 until there are 32 KiB.
+    oldest: usize,
+}
+
+impl History {
+    fn push(&mut self, new: &[u8]) {
+        let new = &new[new.len().saturating_sub(WINDOW)..];
+        let (added, rest) = new.split_at(new.len().min(WINDOW - self.bytes.len()));
+        self.bytes.extend_from_slice(added);
+        let (to_end, to_start) = rest.split_at(rest.len().min(WINDOW - self.oldest));
+        self.bytes[self.oldest..][..to_end.len()].copy_from_slice(to_end);
+        self.bytes[..to_start.len()].copy_from_slice(to_start);
+        self.oldest = (self.oldest + rest.len()) % WINDOW;
+    }
+
+    fn in_order(&mut self) -> &[u8] {
+        self.bytes.rotate_left(self.oldest);
+        self.oldest = 0;
+        &self.bytes
+    }
 }
 
 std::thread_local! {

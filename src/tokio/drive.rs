@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Sleep;
 
-use crate::adapter::{Inbound, Link, MAX_SLICES, Outbound, Step, Want, unexpected_eof};
+use crate::adapter::{End, Inbound, Link, MAX_SLICES, Outbound, Phase, Step, Want, unexpected_eof};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
 
@@ -177,28 +177,6 @@ impl Reading {
     }
 }
 
-/// The connection is ending, or has ended.
-#[derive(Debug)]
-struct End {
-    /// To be returned once.
-    error: Option<Error>,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// Our Close frame is to be written; what the peer sends meanwhile is discarded.
-    Flush,
-    /// The transport is to be closed for writing: by a server first, by a client last.
-    Shutdown,
-    /// The peer is to close the transport; what it sends before is discarded.
-    Drain,
-    /// Nothing is left to do.
-    Over,
-    /// How the connection closed was recorded.
-    Done,
-}
-
 impl Phase {
     /// Completes this phase, and tells the next one.
     fn poll<S: AsyncRead + AsyncWrite + Unpin>(
@@ -253,7 +231,7 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
         }
         let result = ready!(self.poll_write_queue(cx));
         if result.is_err() {
-            self.outbound.fail_writes();
+            self.outbound.fail_writes(false);
         }
         Poll::Ready(result)
     }
@@ -304,7 +282,7 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
         loop {
             ready!(timer.poll(cx, self.outbound.sending.poll_timeout()));
             if let Err(timed_out) = self.outbound.sending.handle_timeout(now()) {
-                self.outbound.fail_writes();
+                self.outbound.fail_writes(timed_out == TimedOut::Write);
                 return Poll::Ready(Err(timed_out.into()));
             }
         }

@@ -123,10 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::MessagesAndPings)).await.map(|step| match step {
-            Some(Step::Incoming(incoming)) => Some(incoming),
-            _ => None,
-        })
+        poll_fn(|cx| self.poll_step(cx, Want::MessagesAndPings))
+            .await
+            .map(|step| step.and_then(Step::into_incoming))
     }
 
     /// The next part of a message, as it arrives: a message of any size is received in constant memory.
@@ -135,10 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::Parts)).await.map(|step| match step {
-            Some(Step::Part(part)) => Some(part),
-            _ => None,
-        })
+        poll_fn(|cx| self.poll_step(cx, Want::Parts)).await.map(|step| step.and_then(Step::into_part))
     }
 
     /// Sends a message. When it returns, the message was handed to the transport.
@@ -237,10 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.poll_step(cx, Want::Messages).map_ok(|step| match step {
-            Some(Step::Incoming(Incoming::Message(message))) => Some(message),
-            _ => None,
-        })
+        self.poll_step(cx, Want::Messages).map_ok(|step| step.and_then(Step::into_message))
     }
 
     fn poll_step(&mut self, cx: &mut Context<'_>, want: Want) -> Poll<Result<Option<Step>, Error>> {

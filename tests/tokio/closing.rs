@@ -85,7 +85,7 @@ async fn trailing_bytes_are_discarded() {
         at_once(async {
             let by_hand = async {
                 peer.send_close(1000, "").await;
-                peer.send_raw(&[0xff; 100_000]).await;
+                peer.send_raw(&vec![0xff; 100_000]).await;
                 drop(peer);
             };
             let (received, ()) = tokio::join!(ws.recv(), by_hand);

@@ -9,21 +9,24 @@ use crate::common::{CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, PING, ROLES, TEXT
 use crate::peer::{SIZES, at_once, with_peer};
 use crate::script::{Read, Script, Write};
 
+/// What a peer sends that breaks a rule.
+type Fault = fn(Role) -> Vec<u8>;
+
 /// A peer that breaks a rule is told which by a Close frame, and a server then closes the transport;
 /// the messages before are received first.
 #[tokio::test(start_paused = true)]
 async fn the_peer_breaks_the_protocol() {
-    let mut faults: Vec<(ProtocolError, fn(Role) -> Vec<u8>)> = vec![
+    let faults: [(ProtocolError, Fault); 7] = [
         (ProtocolError::ReservedOpcode(3), |role| frame(role, FIN | 3, b"")),
         (ProtocolError::ReservedBitSet, |role| frame(role, TEXT | 0x40, b"")),
         (ProtocolError::InvalidUtf8, |role| frame(role, TEXT, b"\xff")),
         (ProtocolError::ContinuationWithoutMessage, |role| frame(role, LAST_CONTINUATION, b"")),
         (ProtocolError::MessageTooBig, |role| frame(role, TEXT, &[b'x'; 2001])),
         (ProtocolError::TruncatedCloseCode, |role| frame(role, CLOSE, b"\x03")),
+        (ProtocolError::MessageInProgress, |role| {
+            [frame(role, FIRST_TEXT, b"begun"), frame(role, TEXT, b"")].concat()
+        }),
     ];
-    faults.push((ProtocolError::MessageInProgress, |role| {
-        [frame(role, FIRST_TEXT, b"begun"), frame(role, TEXT, b"")].concat()
-    }));
     let config = Config::default().max_message_size(2000);
     for role in ROLES {
         for (error, bytes) in &faults {

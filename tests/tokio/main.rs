@@ -2,7 +2,8 @@
 //! a script, and over loopback. Time is virtual: a lost wake-up shows as time that passes.
 #![cfg(feature = "tokio")]
 #![allow(unreachable_pub, reason = "the modules of one test")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in helpers, as in tests")]
+#![allow(clippy::cast_possible_truncation, reason = "payloads that count up, and wrap")]
 
 #[path = "../common/mod.rs"]
 mod common;

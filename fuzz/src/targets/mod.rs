@@ -40,41 +40,41 @@ pub const TARGETS: [(&str, Target); 8] = [
 
 /// Takes a target's choices off the front of its input, each as so many bytes: the fuzzer's mutations
 /// stay local, and seeds can be written by hand. When the input is used up, every choice is 0.
-pub struct Choices<'a>(pub &'a [u8]);
+struct Choices<'a>(&'a [u8]);
 
 impl<'a> Choices<'a> {
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// As many of the next `len` bytes as there are.
-    pub fn take(&mut self, len: usize) -> &'a [u8] {
+    fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    pub fn array<const N: usize>(&mut self) -> [u8; N] {
+    fn array<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         let taken = self.take(N);
         bytes[..taken.len()].copy_from_slice(taken);
         bytes
     }
 
-    pub fn byte(&mut self) -> u8 {
+    fn byte(&mut self) -> u8 {
         let [byte] = self.array();
         byte
     }
 
     /// A number below 2^16.
-    pub fn number(&mut self) -> usize {
+    fn number(&mut self) -> usize {
         u16::from_be_bytes(self.array()).into()
     }
 }
 
 /// Where to cut `len` bytes: ascending positions, the last of them `len`. Pieces have at most `longest`
 /// bytes, and pseudo-random lengths.
-pub fn cuts(len: usize, longest: usize, seed: u64) -> Vec<usize> {
+fn cuts(len: usize, longest: usize, seed: u64) -> Vec<usize> {
     let mut noise = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut cuts = Vec::new();
     let mut position = 0;
@@ -92,26 +92,26 @@ pub fn cuts(len: usize, longest: usize, seed: u64) -> Vec<usize> {
 }
 
 /// Byte by byte, in small pieces, in larger ones, and in two.
-pub fn every_cut(len: usize, seed: u64) -> impl Iterator<Item = Vec<usize>> {
+fn every_cut(len: usize, seed: u64) -> impl Iterator<Item = Vec<usize>> {
     let in_two = usize::try_from(seed % (len as u64 + 1)).expect("at most `len`");
     [cuts(len, 1, seed), cuts(len, 4, seed), cuts(len, 64, seed), vec![in_two, len]].into_iter()
 }
 
 /// A seed for what need not be chosen by the fuzzer: any function of the input does.
-pub fn hash(data: &[u8]) -> u64 {
+fn hash(data: &[u8]) -> u64 {
     data.iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Masking keys: always the same, so that runs compare.
-pub fn random(bytes: &mut [u8]) {
+fn random(bytes: &mut [u8]) {
     for (byte, value) in bytes.iter_mut().zip((0..=u8::MAX).cycle()) {
         *byte = value.wrapping_mul(37).wrapping_add(11);
     }
 }
 
 /// Octet i XOR key octet i MOD 4 (RFC 6455 section 5.3).
-pub fn mask_naively(key: [u8; 4], payload: &mut [u8], offset: u64) {
+fn mask_naively(key: [u8; 4], payload: &mut [u8], offset: u64) {
     for (i, byte) in (offset % 4..).zip(payload) {
         *byte ^= key[usize::try_from(i % 4).expect("below 4")];
     }
@@ -120,7 +120,7 @@ pub fn mask_naively(key: [u8; 4], payload: &mut [u8], offset: u64) {
 /// What an endpoint sent, read naively: each frame's first byte, and its payload, unmasked. They must be
 /// whole, of minimal lengths, without reserved bits, and masked if (and only if) the endpoint is a client.
 #[track_caller]
-pub fn frames(masked: bool, mut sent: &[u8]) -> Vec<(u8, Vec<u8>)> {
+fn frames(masked: bool, mut sent: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
     while let [first, second, rest @ ..] = sent {
         assert_eq!((first & 0x70, second & 0x80 != 0), (0, masked), "reserved bits, or the MASK bit");

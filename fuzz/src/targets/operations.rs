@@ -32,6 +32,8 @@ struct World {
     ends: [End; 2],
     /// What each of them writes.
     pipes: [Pipe; 2],
+    /// How many bytes were written and delivered, and ends closed.
+    moved: usize,
     now: Instant,
     setup: Setup,
 }
@@ -63,6 +65,7 @@ impl World {
             ends: [(Role::Client, flags & 0x20), (Role::Server, flags & 0x40)]
                 .map(|(role, halves)| End::new(role, halves != 0, setup, now)),
             pipes: [0, 1].map(|_| Pipe { bytes: VecDeque::new(), capacity, ended: false, lossy: false }),
+            moved: 0,
             now,
             setup,
         }
@@ -94,10 +97,11 @@ impl World {
                 end.close((code != [0, 0]).then_some(close), now);
             }
             // What the network does.
-            5 | 6 => self.write(i, choices.number()),
+            5 => self.write(i, choices.number(), true),
+            6 => self.write(i, choices.number(), false),
             7 | 8 => self.deliver(i, choices.number(), choice & 0x20 != 0),
             9 => {
-                self.write(i, usize::MAX);
+                self.write(i, usize::MAX, true);
                 self.deliver(1 - i, usize::MAX, choice & 0x20 != 0);
             }
             10 => self.drop_transport(i),
@@ -114,8 +118,9 @@ impl World {
         }
     }
 
-    /// The transport takes up to `most` bytes of what end `i` has to write.
-    fn write(&mut self, i: usize, most: usize) {
+    /// The transport takes up to `most` bytes of what end `i` has to write, which may then send the Pong
+    /// that it held back, or do so another time.
+    fn write(&mut self, i: usize, most: usize, answer_held: bool) {
         let (end, pipe) = (&mut self.ends[i], &mut self.pipes[i]);
         if end.over.is_some() || end.out.is_empty() {
             return;
@@ -135,7 +140,11 @@ impl World {
         } else {
             pipe.bytes.extend(bytes);
         }
+        self.moved += taken;
         end.on_written();
+        if answer_held {
+            end.answer_held();
+        }
         if end.out.is_empty() && end.side.should_close_transport() {
             self.close_transport(i);
         }
@@ -148,6 +157,7 @@ impl World {
             return;
         }
         let arrived = pipe.bytes.len().min(most);
+        self.moved += arrived;
         end.receive(pipe.bytes.drain(..arrived), parts, self.now);
         if end.out.is_empty() && end.side.should_close_transport() || pipe.bytes.is_empty() && pipe.ended {
             self.close_transport(i);
@@ -159,6 +169,7 @@ impl World {
         let end = &mut self.ends[i];
         end.read_everything = self.pipes[1 - i].bytes.is_empty() && self.pipes[1 - i].ended;
         end.finish(None);
+        self.moved += 1;
         self.pipes[i].ended = true;
         self.pipes[1 - i].lose();
     }
@@ -237,9 +248,9 @@ impl World {
                 }
                 return;
             }
-            let before = self.progress();
+            let before = self.moved;
             for i in [0, 1] {
-                self.write(i, usize::MAX);
+                self.write(i, usize::MAX, true);
             }
             for i in [0, 1] {
                 if !is_dead {
@@ -247,7 +258,7 @@ impl World {
                 }
             }
             self.check();
-            if self.progress() == before {
+            if self.moved == before {
                 // Nothing but time can bring it on.
                 let deadline = self.next_deadline().expect("a deadline for whoever waits");
                 self.pass(deadline.saturating_duration_since(self.now), true);
@@ -262,14 +273,6 @@ impl World {
             }
         }
         panic!("the connection does not end");
-    }
-
-    /// What changes with every byte that moves.
-    fn progress(&self) -> [(usize, usize, bool); 2] {
-        [0, 1].map(|i| {
-            let end = &self.ends[i];
-            (end.out.len(), self.pipes[i].bytes.len(), end.over.is_some())
-        })
     }
 
     fn check_transcripts(&self) {
@@ -494,16 +497,16 @@ impl End {
     fn receive(&mut self, bytes: impl Iterator<Item = u8>, parts: bool, now: Instant) {
         let had = self.input.len();
         self.input.extend(bytes);
-        if self.input.len() > had && self.is_receiving() {
-            self.pinged = false;
-            self.keepalive_deadline =
-                self.keepalive_deadline.and(self.setup.keepalive.map(|(interval, _)| now + interval));
+        if self.input.len() > had {
+            self.heard(now);
         }
         loop {
             let before = self.out.len();
             match self.side.receive(parts, &mut self.input, now, &mut self.out) {
                 Ok(None) => break,
                 Ok(Some(received)) => {
+                    // Also when it arrived earlier, and is only now handed out, as a part.
+                    self.heard(now);
                     let seen = received.event(&self.input).map(Seen::from);
                     self.input.drain(..received.consumed());
                     match seen {
@@ -517,6 +520,14 @@ impl End {
         }
         // Spurious: nothing new.
         assert_eq!(self.side.receive(parts, &mut self.input, now, &mut self.out), Ok(None));
+    }
+
+    /// The peer is alive.
+    fn heard(&mut self, now: Instant) {
+        self.pinged = false;
+        // Once it is off, it stays off.
+        self.keepalive_deadline =
+            self.keepalive_deadline.and(self.setup.keepalive.map(|(interval, _)| now + interval));
     }
 
     fn saw(&mut self, seen: Seen, before: usize, now: Instant) {
@@ -583,6 +594,9 @@ impl End {
     fn on_written(&mut self) {
         self.side.on_written();
         self.write_deadline = None;
+    }
+
+    fn answer_held(&mut self) {
         let before = self.out.len();
         self.side.answer_held(&mut self.out);
         match self.held_pong.take_if(|_| before <= self.setup.write_buffer_size) {

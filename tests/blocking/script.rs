@@ -1,0 +1,155 @@
+//! A stream that does what a script says, and records what is done to it.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sansocket::blocking::{Transport, TryClone};
+
+/// What a read comes to.
+#[derive(Debug)]
+pub enum Read {
+    Bytes(Vec<u8>),
+    Error(ErrorKind),
+    End,
+}
+
+/// What a write, or a flush, comes to.
+#[derive(Debug)]
+pub enum Write {
+    /// Takes this many bytes at most.
+    Take(usize),
+    Error(ErrorKind),
+    /// Takes all of the write; the flush after it fails.
+    FlushError(ErrorKind),
+}
+
+/// What was done to the stream.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    pub written: Vec<u8>,
+    pub flushed: usize,
+    pub writes: usize,
+    pub read_timeouts: Vec<Option<Duration>>,
+    pub write_timeouts: Vec<Option<Duration>>,
+    pub shut_down: bool,
+}
+
+/// When its script ends, it takes all writes, and reads time out, at once.
+#[derive(Clone, Debug, Default)]
+pub struct Script(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    reads: VecDeque<Read>,
+    writes: VecDeque<Write>,
+    /// When the script of reads has ended: read this again and again.
+    flood: Option<Vec<u8>>,
+    flush_error: Option<ErrorKind>,
+    record: Record,
+}
+
+impl Script {
+    pub fn new(reads: impl IntoIterator<Item = Read>, writes: impl IntoIterator<Item = Write>) -> Self {
+        let script = Self::default();
+        script.with(|inner| {
+            inner.reads.extend(reads);
+            inner.writes.extend(writes);
+        });
+        script
+    }
+
+    /// Never runs dry: reads `bytes` for ever.
+    pub fn flooding(self, bytes: Vec<u8>) -> Self {
+        self.with(|inner| inner.flood = Some(bytes));
+        self
+    }
+
+    pub fn record(&self) -> Record {
+        self.with(|inner| inner.record.clone())
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+        f(&mut self.0.lock().unwrap())
+    }
+}
+
+impl io::Read for Script {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.with(|inner| match inner.reads.pop_front() {
+            Some(Read::Bytes(mut bytes)) => {
+                let rest = bytes.split_off(bytes.len().min(buf.len()));
+                buf[..bytes.len()].copy_from_slice(&bytes);
+                if !rest.is_empty() {
+                    inner.reads.push_front(Read::Bytes(rest));
+                }
+                Ok(bytes.len())
+            }
+            Some(Read::Error(kind)) => Err(kind.into()),
+            Some(Read::End) => {
+                inner.reads.push_front(Read::End);
+                Ok(0)
+            }
+            None => match &inner.flood {
+                Some(bytes) => {
+                    let len = bytes.len().min(buf.len());
+                    buf[..len].copy_from_slice(&bytes[..len]);
+                    Ok(len)
+                }
+                None => Err(ErrorKind::WouldBlock.into()),
+            },
+        })
+    }
+}
+
+impl io::Write for Script {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.with(|inner| {
+            inner.record.writes += 1;
+            let len = match inner.writes.pop_front() {
+                Some(Write::Take(most)) => buf.len().min(most),
+                Some(Write::Error(kind)) => return Err(kind.into()),
+                Some(Write::FlushError(kind)) => {
+                    inner.flush_error = Some(kind);
+                    buf.len()
+                }
+                None => buf.len(),
+            };
+            inner.record.written.extend_from_slice(&buf[..len]);
+            Ok(len)
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.with(|inner| {
+            inner.record.flushed = inner.record.written.len();
+            inner.flush_error.take().map_or(Ok(()), |kind| Err(kind.into()))
+        })
+    }
+}
+
+impl Transport for Script {
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        assert_ne!(timeout, Some(Duration::ZERO), "which is an error to sockets");
+        self.with(|inner| inner.record.read_timeouts.push(timeout));
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        assert_ne!(timeout, Some(Duration::ZERO), "which is an error to sockets");
+        self.with(|inner| inner.record.write_timeouts.push(timeout));
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.with(|inner| inner.record.shut_down = true);
+        Ok(())
+    }
+}
+
+impl TryClone for Script {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
+    }
+}

@@ -1,0 +1,228 @@
+//! The two halves of a WebSocket, in two threads.
+
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
+
+use sansocket::blocking::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender};
+use sansocket::{CloseCode, Config, Error, Message, SendError, TimedOut};
+
+use crate::common::{BINARY, CLOSE, PING, PONG, ROLES, TEXT, close_payload};
+use crate::peer::{pair, with_peer};
+use crate::script::{Script, Write};
+
+type Halves = (WebSocketSender<UnixStream>, WebSocketReceiver<UnixStream>);
+
+const MESSAGES: u32 = 2000;
+
+/// Sends messages, some of them large, with Pings between; receives as many, and all Pings and Pongs;
+/// then closes.
+fn converse((mut sender, mut receiver): Halves) -> Vec<Incoming> {
+    let receiving = thread::spawn(move || {
+        let mut seen = Vec::new();
+        while seen.len() < 3 * MESSAGES as usize {
+            seen.push(receiver.recv_incoming().unwrap().unwrap());
+        }
+        (receiver, seen)
+    });
+    for i in 0..MESSAGES {
+        let len = if i % 100 == 0 { 500_000 } else { i as usize };
+        let mut message = i.to_be_bytes().to_vec();
+        message.resize(4 + len, 0);
+        sender.send(message).unwrap();
+        sender.ping(&i.to_be_bytes()).unwrap();
+    }
+    let (mut receiver, seen) = receiving.join().unwrap();
+    let receiving = thread::spawn(move || {
+        assert_eq!(receiver.recv_incoming().unwrap(), None);
+        assert!(receiver.closed().unwrap().clean);
+    });
+    sender.close(CloseCode::NORMAL, "").unwrap();
+    receiving.join().unwrap();
+    sender.close(CloseCode::NORMAL, "").unwrap();
+    seen
+}
+
+/// 6455-5.4-06: two threads a side, under load, Pings both ways while writers are blocked: nothing is
+/// lost or reordered, every Ping is answered, and nothing waits for anything for ever.
+#[test]
+fn two_threads_a_side() {
+    // All Pings are answered while there is room for the Pongs.
+    let config = Config::default().write_buffer_size(1 << 20);
+    let (client, server) = pair(&config);
+    let (client, server) = (client.split().unwrap(), server.split().unwrap());
+    let other = thread::spawn(|| converse(server));
+    let one = converse(client);
+    for seen in [one, other.join().unwrap()] {
+        let number = |payload: &[u8]| u32::from_be_bytes(payload[..4].try_into().unwrap());
+        let (mut messages, mut pings, mut pongs) = (Vec::new(), Vec::new(), Vec::new());
+        for incoming in &seen {
+            match incoming {
+                Incoming::Message(message) => messages.push(number(message.payload())),
+                Incoming::Ping(payload) => pings.push(number(payload)),
+                Incoming::Pong(payload) => pongs.push(number(payload)),
+            }
+        }
+        for numbers in [messages, pings, pongs] {
+            assert!(numbers.into_iter().eq(0..MESSAGES));
+        }
+    }
+}
+
+/// The receiving half answers Pings while the sending half is idle; and takes them, while the sending
+/// half is blocked by a peer that does not read, until it does.
+#[test]
+fn pings_are_answered_beside_the_sender() {
+    for role in ROLES {
+        let (ws, mut peer) = with_peer(role, &Config::default());
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        let receiving = thread::spawn(move || assert_eq!(receiver.recv().unwrap(), None));
+        peer.send(PING, b"idle");
+        assert_eq!(peer.frame(), Some((PONG, b"idle".to_vec())));
+
+        // More than the sockets take, and then more Pings than they take.
+        let large = vec![1; 4 << 20];
+        let message = large.clone();
+        let sending = thread::spawn(move || sender.send(message).unwrap());
+        for _ in 0..20_000 {
+            peer.send(PING, &[7; 100]);
+        }
+        let frame = loop {
+            // The first Pongs may have been sent before.
+            match peer.frame().unwrap() {
+                (PONG, _) => {}
+                frame => break frame,
+            }
+        };
+        assert!(frame == (BINARY, large), "not what was sent");
+        peer.send(PING, b"last");
+        while peer.frame() != Some((PONG, b"last".to_vec())) {}
+        sending.join().unwrap();
+        peer.send_close(1000, "");
+        assert_eq!(peer.frame(), Some((CLOSE, close_payload(1000, ""))));
+        drop(peer);
+        receiving.join().unwrap();
+    }
+}
+
+/// The Close frame of the receiving half waits for what the sending half is writing, and the transport
+/// is closed after it.
+#[test]
+fn the_close_frame_follows_the_senders_message() {
+    for role in ROLES {
+        let (ws, mut peer) = with_peer(role, &Config::default());
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        let large = vec![1; 4 << 20];
+        sender.feed(large.clone()).unwrap();
+        let sending = thread::spawn(move || sender.flush().unwrap());
+        let receiving = thread::spawn(move || {
+            assert_eq!(receiver.recv().unwrap(), Some(Message::text("closing")));
+            assert_eq!(receiver.recv().unwrap(), None);
+            assert!(receiver.closed().unwrap().clean);
+        });
+        // The receiving half takes all of this though the peer reads nothing.
+        peer.send(TEXT, b"closing");
+        for _ in 0..20_000 {
+            peer.send(PING, &[7; 100]);
+        }
+        peer.send_close(1000, "");
+        assert!(peer.frame() == Some((BINARY, large)), "not what was sent");
+        let last = loop {
+            match peer.frame() {
+                Some((PONG, _)) => {}
+                last => break last,
+            }
+        };
+        assert_eq!(last, Some((CLOSE, close_payload(1000, ""))));
+        drop(peer);
+        sending.join().unwrap();
+        receiving.join().unwrap();
+    }
+}
+
+/// The receiving half keeps the deadline of a close that the sending half began while it waited.
+#[test]
+fn the_receiver_learns_of_the_senders_deadlines() {
+    let config = Config::default().close_timeout(Duration::from_millis(20)).no_keepalive();
+    for role in ROLES {
+        let (ws, mut peer) = with_peer(role, &config);
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        let receiving = thread::spawn(move || {
+            assert_eq!(receiver.recv().unwrap(), Some(Message::text("one")));
+            receiver.recv()
+        });
+        peer.send(TEXT, b"one");
+        sender.close(CloseCode::NORMAL, "").unwrap();
+        let error = receiving.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::TimedOut(TimedOut::ClosingHandshake)), "{error:?}");
+
+        // A write of the sending half that timed out is the end for both.
+        let config = config.clone().write_timeout(Duration::from_millis(5));
+        let (ws, _peer) = with_peer(role, &config);
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        let receiving = thread::spawn(move || receiver.recv());
+        let error = sender.send(vec![0; 10_000_000]).unwrap_err();
+        assert!(matches!(error, Error::TimedOut(TimedOut::Write)), "{error:?}");
+        let error = receiving.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::TimedOut(TimedOut::Write)), "{error:?}");
+    }
+}
+
+/// `close` of the sending half completes the closing handshake by itself if the other was dropped; the
+/// receiving half goes on if the sending half was.
+#[test]
+fn halves_are_dropped() {
+    for role in ROLES {
+        let (ws, mut peer) = with_peer(role, &Config::default());
+        let (mut sender, receiver) = ws.split().unwrap();
+        drop(receiver);
+        let by_hand = thread::spawn(move || {
+            assert_eq!(peer.frame(), Some((CLOSE, close_payload(1001, "done"))));
+            peer.send(TEXT, b"unread");
+            peer.send_close(1001, "");
+        });
+        sender.close(CloseCode::GOING_AWAY, "done").unwrap();
+        sender.close(CloseCode::GOING_AWAY, "done").unwrap();
+        assert!(matches!(sender.send("x"), Err(Error::Send(SendError::Closing))));
+        by_hand.join().unwrap();
+
+        let (ws, mut peer) = with_peer(role, &Config::default());
+        let (sender, mut receiver) = ws.split().unwrap();
+        drop(sender);
+        let by_hand = thread::spawn(move || {
+            peer.send(PING, b"?");
+            assert_eq!(peer.frame(), Some((PONG, b"?".to_vec())));
+            peer.send_close(1000, "");
+            assert_eq!(peer.frame(), Some((CLOSE, close_payload(1000, ""))));
+        });
+        assert_eq!(receiver.recv().unwrap(), None);
+        assert_eq!(receiver.recv_part().unwrap(), None);
+        assert!(receiver.closed().unwrap().clean);
+        by_hand.join().unwrap();
+
+        let (ws, mut peer) = with_peer(role, &Config::default());
+        drop(ws.split().unwrap());
+        assert_eq!(peer.frame(), None);
+    }
+}
+
+/// When the connection is lost, both halves say so.
+#[test]
+fn both_halves_see_the_end() {
+    for role in ROLES {
+        let (ws, peer) = with_peer(role, &Config::default());
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        drop(peer);
+        assert!(matches!(receiver.recv(), Err(Error::ConnectionLost(_))));
+        assert_eq!(receiver.recv().unwrap(), None);
+        assert!(matches!(sender.send("x"), Err(Error::ConnectionLost(_))));
+        assert!(matches!(sender.close(CloseCode::NORMAL, ""), Err(Error::ConnectionLost(_))));
+
+        let writes = [Write::Take(1), Write::Error(std::io::ErrorKind::BrokenPipe)];
+        let ws = WebSocket::from_upgraded(Script::new([], writes), role, b"", &Config::default()).unwrap();
+        let (mut sender, _receiver) = ws.split().unwrap();
+        assert!(matches!(sender.send("x"), Err(Error::ConnectionLost(_))));
+        assert!(matches!(sender.send("x"), Err(Error::ConnectionLost(_))));
+        assert!(matches!(sender.ping(b"x"), Err(Error::ConnectionLost(_))));
+    }
+}

@@ -1,0 +1,74 @@
+//! TLS.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use sansocket::blocking::{accept_tls, connect};
+use sansocket::{Client, CloseCode, Error, Message, Server};
+
+/// A server's configuration with a certificate for `localhost` of its own making, and that of a client
+/// that trusts it.
+fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+}
+
+/// 6455-4.1-14, 6455-4.1-16, 6455-4.1-17, 6455-4.2.2-02, 6455-4.2.2-03, 6455-10.6-01: a client and a
+/// server speak through TLS, and the client names the server in it.
+#[test]
+fn everything_passes_inside() {
+    let (server, client) = configs();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = thread::spawn(move || {
+        let tcp = listener.accept().unwrap().0;
+        let mut ws = accept_tls(tcp, server, &Server::default()).unwrap().accept().unwrap();
+        assert_eq!(ws.get_ref().conn.server_name(), Some("localhost"));
+        while let Some(message) = ws.recv().unwrap() {
+            ws.send(message).unwrap();
+        }
+        assert!(ws.closed().unwrap().clean);
+    });
+    let mut ws = connect(Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client)).unwrap();
+    for message in ["text", "b", &"c".repeat(1_000_000)] {
+        ws.send(message).unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(Message::text(message)));
+    }
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    assert!(ws.closed().unwrap().clean);
+    serving.join().unwrap();
+}
+
+/// 6455-4.1-15, 6455-4.2.2-02: a certificate that is not trusted fails the connection on both sides.
+#[test]
+fn untrusted_certificates() {
+    let (server, _) = configs();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving =
+        thread::spawn(move || accept_tls(listener.accept().unwrap().0, server, &Server::default()).is_err());
+    let error = connect(format!("wss://localhost:{port}/")).unwrap_err();
+    assert!(
+        matches!(&error, Error::Connect(error) if error.to_string().contains("certificate")),
+        "{error:?}"
+    );
+    assert!(serving.join().unwrap());
+}
