@@ -83,7 +83,7 @@ impl Load {
             for (at, bytes) in parts.iter().enumerate() {
                 let fin = if at + 1 == parts.len() { 0x80 } else { 0 };
                 let first = if at == 0 { opcode | rsv1 } else { 0 };
-                payload::client_frame(fin | first, bytes, (keys.next() as u32).to_le_bytes(), &mut wire);
+                payload::client_frame(fin | first, bytes, (keys.draw() as u32).to_le_bytes(), &mut wire);
             }
             let expected = if self.raw { wire.clone() } else { message };
             prepared.push(Prepared { wire, expected });

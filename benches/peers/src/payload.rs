@@ -40,7 +40,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -48,7 +48,7 @@ impl Random {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        (self.next() >> 33) as usize % bound
+        (self.draw() >> 33) as usize % bound
     }
 }
 
@@ -58,15 +58,21 @@ pub fn payload(kind: Kind, size: usize, seed: u64) -> Vec<u8> {
     let mut payload = Vec::with_capacity(size + 256);
     while payload.len() < size {
         match kind {
-            Kind::Binary => payload.extend(random.next().to_le_bytes()),
+            Kind::Binary => payload.extend(random.draw().to_le_bytes()),
             Kind::Text => payload.push(b' ' + random.below(95) as u8),
             Kind::Mixed => {
-                const SCRIPTS: [&str; 5] =
-                    ["The quick brown fox ", "Straße, naïve café ", "Съешь ещё этих ", "色は匂へど散りぬるを", "🦀🌍🚀 "];
+                const SCRIPTS: [&str; 5] = [
+                    "The quick brown fox ",
+                    "Straße, naïve café ",
+                    "Съешь ещё этих ",
+                    "色は匂へど散りぬるを",
+                    "🦀🌍🚀 ",
+                ];
                 payload.extend(SCRIPTS[random.below(5)].as_bytes());
             }
             Kind::Json => {
-                const NAMES: [&str; 6] = ["temperature", "pressure", "humidity", "voltage", "current", "speed"];
+                const NAMES: [&str; 6] =
+                    ["temperature", "pressure", "humidity", "voltage", "current", "speed"];
                 const STATES: [&str; 4] = ["ok", "warning", "error", "unknown"];
                 let record = format!(
                     "{{\"id\":{},\"sensor\":\"{}-{}\",\"state\":\"{}\",\"value\":{}.{:02},\"at\":17{:08}}},",

@@ -9,6 +9,7 @@ fn main() {
     peers::echo::serve(move |tcp| async move {
         let config = WebSocketConfig::default().read_buffer_size(8 << 10);
         let mut ws = accept_async_with_config(tcp, Some(config)).await?;
+        let mut batch = Vec::new();
         while let Some(message) = ws.next().await {
             let message = message?;
             if !message.is_binary() && !message.is_text() {
@@ -18,9 +19,13 @@ fn main() {
                 ws.send(message).await?;
                 continue;
             }
-            ws.feed(message).await?;
+            // All that are there, then one write: a read between two writes would write what is queued.
+            batch.push(message);
             while let Some(Some(message)) = ws.next().now_or_never() {
-                ws.feed(message?).await?;
+                batch.push(message?);
+            }
+            for message in batch.drain(..) {
+                ws.feed(message).await?;
             }
             ws.flush().await?;
         }

@@ -10,6 +10,7 @@ fn main() {
             .config(Config::default().frame_size(usize::MAX).flush_threshold(64 << 10))
             .limits(Limits::unlimited());
         let (_, mut ws) = builder.accept(tcp).await?;
+        let mut batch = Vec::new();
         while let Some(message) = ws.next().await {
             let message = message?;
             if !message.is_binary() && !message.is_text() {
@@ -19,9 +20,13 @@ fn main() {
                 ws.send(message).await?;
                 continue;
             }
-            ws.feed(message).await?;
+            // All that are there, then one write: a read between two writes would write what is queued.
+            batch.push(message);
             while let Some(Some(message)) = ws.next().now_or_never() {
-                ws.feed(message?).await?;
+                batch.push(message?);
+            }
+            for message in batch.drain(..) {
+                ws.feed(message).await?;
             }
             ws.flush().await?;
         }

@@ -10,7 +10,8 @@ fn main() {
         peers::echo::handshake(&mut tcp, deflate).await.ok()?;
         let mut options = Options::default().with_limits(128 << 20, 256 << 20).with_utf8();
         if deflate {
-            options = options.with_compression_level(CompressionLevel::new(6)).with_compression_threshold(256);
+            options =
+                options.with_compression_level(CompressionLevel::new(6)).with_compression_threshold(256);
         }
         let extensions = deflate.then_some("permessage-deflate");
         let mut ws = WebSocket::from_stream_with_extensions(tcp, Role::Server, extensions, options).ok()?;
@@ -23,6 +24,7 @@ fn main() {
                 ws.send(frame).await.ok()?;
                 continue;
             }
+            // Not kept until all are there: each holds the read buffer, and yawc then takes another.
             ws.feed(frame).await.ok()?;
             while let Some(frame) = ws.next_frame().now_or_never() {
                 ws.feed(frame.ok()?).await.ok()?;

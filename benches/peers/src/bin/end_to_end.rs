@@ -121,7 +121,11 @@ fn main() {
         servers.push(start("yawc, batched", deflate, &[&peer("echo_yawc"), "--batched"]));
         if deflate {
             if let Some(python) = option::<String>("--python") {
-                servers.push(start("websockets (python)", true, &[&python, &format!("{sources}/echo_websockets.py")]));
+                servers.push(start(
+                    "websockets (python)",
+                    true,
+                    &[&python, &format!("{sources}/echo_websockets.py")],
+                ));
             }
             if option::<String>("--node").is_some() {
                 servers.push(start("ws (Node)", true, &["node", &format!("{sources}/echo_ws.cjs")]));

@@ -228,7 +228,8 @@ fn receive(kind: Kind, size: usize) -> Candidates {
         });
     });
     let options = yawc::Options::default().with_limits(LIMIT, 2 * LIMIT).with_utf8();
-    let mut ws = yawc::WebSocket::from_stream(memory.clone(), yawc::Role::Server, options).expect("a WebSocket");
+    let mut ws =
+        yawc::WebSocket::from_stream(memory.clone(), yawc::Role::Server, options).expect("a WebSocket");
     all.peer("yawc", move |count| {
         now(async {
             for _ in 0..count {
@@ -505,7 +506,9 @@ fn main() {
             ratios.push((title.clone(), compare(&title, candidates(), rounds)));
         }
     };
-    for (name, size) in [("0 B", 0), ("125 B", 125), ("1 KiB", 1 << 10), ("16 KiB", 16 << 10), ("1 MiB", 1 << 20)] {
+    for (name, size) in
+        [("0 B", 0), ("125 B", 125), ("1 KiB", 1 << 10), ("16 KiB", 16 << 10), ("1 MiB", 1 << 20)]
+    {
         table(format!("receive binary, {name}"), &|| receive(Kind::Binary, size));
     }
     table("receive ASCII, 16 KiB".into(), &|| receive(Kind::Text, 16 << 10));
