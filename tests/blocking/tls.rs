@@ -72,3 +72,39 @@ fn untrusted_certificates() {
     );
     assert!(serving.join().unwrap());
 }
+
+/// A thread that receives does not wait for one whose write is blocked, though TLS has one state for
+/// both: more is under way than all buffers hold, and the server reads no more while nobody reads its
+/// answers.
+#[test]
+fn both_halves_at_once() {
+    const MESSAGES: usize = 200;
+
+    let (server, client) = configs();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = thread::spawn(move || {
+        let tcp = listener.accept().unwrap().0;
+        let mut ws = accept_tls(tcp, server, &Server::default()).unwrap().accept().unwrap();
+        while let Some(message) = ws.recv().unwrap() {
+            ws.send(message).unwrap();
+        }
+        assert!(ws.closed().unwrap().clean);
+    });
+    let ws = connect(Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client)).unwrap();
+    let (mut sender, mut receiver) = ws.split().unwrap();
+    let payload = |i: usize| vec![u8::try_from(i).unwrap(); 100_000];
+    let sending = thread::spawn(move || {
+        for i in 0..MESSAGES {
+            sender.send(payload(i)).unwrap();
+        }
+        sender.close(CloseCode::NORMAL, "").unwrap();
+    });
+    for i in 0..MESSAGES {
+        assert!(receiver.recv().unwrap() == Some(Message::binary(payload(i))), "message {i}");
+    }
+    assert_eq!(receiver.recv().unwrap(), None);
+    assert!(receiver.closed().unwrap().clean);
+    sending.join().unwrap();
+    serving.join().unwrap();
+}
