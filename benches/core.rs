@@ -30,8 +30,7 @@ fn mask(c: &mut Criterion) {
 
 fn utf8(c: &mut Criterion) {
     let mut group = c.benchmark_group("utf8");
-    for (name, unit) in [("ascii", "The quick brown fox. "), ("mixed", "Straße, ещё, 色は, 🦀. ")]
-    {
+    for (name, unit) in [("ascii", "The quick brown fox. "), ("mixed", "Straße, ещё, 色は, 🦀. ")] {
         for (size_name, size) in [("125", 125), ("16Ki", 16 << 10)] {
             let text = unit.repeat(size / unit.len());
             group.throughput(Throughput::Bytes(text.len() as u64));
@@ -48,7 +47,8 @@ fn utf8(c: &mut Criterion) {
 /// Masked frames, as a server receives them; restoring the input is not measured.
 fn receive(c: &mut Criterion) {
     let mut group = c.benchmark_group("receive");
-    for (kind, unit) in [("binary", None), ("ascii", Some("The quick brown fox. ")), ("mixed", Some("ещё, 🦀 "))]
+    for (kind, unit) in
+        [("binary", None), ("ascii", Some("The quick brown fox. ")), ("mixed", Some("ещё, 🦀 "))]
     {
         for (name, size) in SIZES {
             let count = (64 << 10) / (size + 8) + 1;
@@ -84,7 +84,8 @@ fn receive(c: &mut Criterion) {
 fn send(c: &mut Criterion) {
     let mut group = c.benchmark_group("send");
     let config = Config::default();
-    for (role, mut sender) in [("server", Sender::server(&config)), ("client", Sender::client(&config, keys))] {
+    for (role, mut sender) in [("server", Sender::server(&config)), ("client", Sender::client(&config, keys))]
+    {
         for (name, size) in SIZES {
             let (payload, mut out) = (vec![0x20; size], Vec::new());
             group.throughput(Throughput::Bytes(size as u64));
@@ -131,7 +132,12 @@ fn deflate(c: &mut Criterion) {
                 let mut at = seed;
                 while text.len() < size {
                     at = at.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    text += &format!("{{\"id\":{},\"value\":{}.{:02},\"state\":\"ok\"}},", at >> 12, at >> 22, at % 97);
+                    text += &format!(
+                        "{{\"id\":{},\"value\":{}.{:02},\"state\":\"ok\"}},",
+                        at >> 12,
+                        at >> 22,
+                        at % 97
+                    );
                 }
                 text.truncate(size);
                 text
