@@ -1,13 +1,14 @@
 //! The core without a transport: `cargo bench --all-features`. What peers cost is measured in `peers/`.
 
+#![expect(clippy::panic, reason = "a benchmark that cannot run says so")]
+
 use std::hint::black_box;
-use std::time::Instant;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sansocket::frame::MaskingKey;
 use sansocket::handshake::{Accept, Limits, Received, ServerHandshake};
 use sansocket::utf8::Utf8Validator;
-use sansocket::{Config, Connection, Receiver, Role, Sender};
+use sansocket::{Config, Receiver, Role, Sender};
 
 const SIZES: [(&str, usize); 5] =
     [("0", 0), ("125", 125), ("1Ki", 1 << 10), ("16Ki", 16 << 10), ("1Mi", 1 << 20)];
@@ -119,7 +120,10 @@ fn handshake(c: &mut Criterion) {
 /// Compressing and inflating messages, each with the window of those before it.
 #[cfg(feature = "deflate")]
 fn deflate(c: &mut Criterion) {
-    use sansocket::{Assembler, Deflate, Event};
+    use std::fmt::Write;
+    use std::time::Instant;
+
+    use sansocket::{Assembler, Connection, Deflate, Event};
 
     let mut group = c.benchmark_group("deflate");
     for (name, size) in [("1Ki", 1 << 10), ("16Ki", 16 << 10)] {
@@ -132,7 +136,8 @@ fn deflate(c: &mut Criterion) {
                 let mut at = seed;
                 while text.len() < size {
                     at = at.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    text += &format!(
+                    let _ = write!(
+                        text,
                         "{{\"id\":{},\"value\":{}.{:02},\"state\":\"ok\"}},",
                         at >> 12,
                         at >> 22,
