@@ -113,7 +113,7 @@ impl Sender {
         last: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let message = self.next_fragment(kind, payload, last)?;
+        let message = self.next_fragment(kind, payload, last, self.compresses(payload.len()))?;
         let (opcode, compressed) = (self.fragment_opcode(kind), message.compressed);
         self.message = (!last).then_some(message);
         if !compressed {
@@ -134,7 +134,8 @@ impl Sender {
         payload: &mut [u8],
         last: bool,
     ) -> Result<EncodedHeader, SendError> {
-        let header = self.fragment_header(kind, payload, last)?.ok_or(SendError::MessageInProgress)?;
+        let message = self.next_fragment(kind, payload, last, false)?;
+        let header = self.plain_fragment(message, payload.len(), last).ok_or(SendError::MessageInProgress)?;
         if let Some(key) = header.masking_key {
             key.apply(payload, 0);
         }
@@ -254,19 +255,25 @@ impl Sender {
 
     /// The header of a fragment with this `payload`, to be sent as it is. `None` when it is to be
     /// compressed: see [`fragment`](Self::fragment).
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn fragment_header(
         &mut self,
         kind: MessageKind,
         payload: &[u8],
         last: bool,
     ) -> Result<Option<FrameHeader>, SendError> {
-        let message = self.next_fragment(kind, payload, last)?;
+        let message = self.next_fragment(kind, payload, last, self.compresses(payload.len()))?;
+        Ok(self.plain_fragment(message, payload.len(), last))
+    }
+
+    /// The header of the fragment that makes `message` what it is, unless that is compressed.
+    fn plain_fragment(&mut self, message: MessageInProgress, len: usize, last: bool) -> Option<FrameHeader> {
         if message.compressed {
-            return Ok(None);
+            return None;
         }
-        let opcode = self.fragment_opcode(kind);
+        let opcode = self.fragment_opcode(message.kind);
         self.message = (!last).then_some(message);
-        Ok(Some(self.header(opcode, payload.len(), last)))
+        Some(self.header(opcode, len, last))
     }
 
     /// Sends a whole message in one frame.
@@ -283,19 +290,17 @@ impl Sender {
         Ok(())
     }
 
-    /// The message in progress once this fragment was sent; begins one if there is none.
+    /// The message in progress once this fragment was sent; begins one if there is none, `compressed` or not.
     fn next_fragment(
         &self,
         kind: MessageKind,
         payload: &[u8],
         last: bool,
+        compressed: bool,
     ) -> Result<MessageInProgress, SendError> {
         self.check_open()?;
         let mut message = match &self.message {
-            None => {
-                let compressed = self.compresses(payload.len());
-                MessageInProgress { kind, compressed, utf8: Utf8Validator::default() }
-            }
+            None => MessageInProgress { kind, compressed, utf8: Utf8Validator::default() },
             Some(message) if message.kind == kind => message.clone(),
             Some(_) => return Err(SendError::MessageInProgress),
         };

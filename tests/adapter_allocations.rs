@@ -41,7 +41,7 @@ fn a_tokio_echo_allocates_nothing() {
                     assert_eq!(client.recv().await.unwrap().as_ref(), Some(&message));
                 }
             };
-            tokio::select! { () = drive => {}, () = echo => unreachable!() }
+            tokio::select! { biased; () = drive => {}, () = echo => unreachable!() }
         });
     };
     echo();

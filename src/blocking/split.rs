@@ -8,6 +8,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -34,6 +35,7 @@ pub(super) fn split<S: TryClone>(
         outbound: Mutex::new(outbound),
         writer: Mutex::new(Writer { io, timeout: write_timeout }),
         write_timeout,
+        unflushed: AtomicBool::new(false),
         orphan: Mutex::new(None),
     });
     let receiver = WebSocketReceiver { receiving: Some(Box::new(receiving)), both: both.clone() };
@@ -103,7 +105,8 @@ impl<S: Transport> WebSocketSender<S> {
         self.flush()
     }
 
-    /// Queues a message; see [`WebSocket::feed`](super::WebSocket::feed).
+    /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
+    /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.make_room()?;
         self.queue(|outbound| outbound.send(message.into()))
@@ -190,6 +193,8 @@ struct Both<S> {
     writer: Mutex<Writer<S>>,
     /// How long a write of the sending half may take.
     write_timeout: Duration,
+    /// The stream took bytes that it has not passed on, as TLS may; set by whoever has `writer`.
+    unflushed: AtomicBool,
     /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
     orphan: Mutex<Option<Box<Receiving<S>>>>,
 }
@@ -232,15 +237,16 @@ impl<S: Transport> Both<S> {
                 outbound.queue.clear();
                 return ended.map(|()| true).map_err(Error::ConnectionLost);
             }
-            if outbound.queue.is_empty() {
+            if outbound.queue.is_empty() && !self.unflushed.load(Ordering::Relaxed) {
                 return Ok(true);
             }
             let mut queue = core::mem::take(&mut outbound.queue);
             drop(outbound);
             let len = queue.len();
             let written = writer.write_all(&mut queue, timeout);
+            self.unflushed.store(written.is_err(), Ordering::Relaxed);
             let mut outbound = lock(&self.outbound);
-            if queue.len() < len {
+            if queue.len() < len || written.is_ok() {
                 outbound.sending.on_written();
             }
             match written {
@@ -297,7 +303,8 @@ impl<S: Transport> Port for Shared<'_, S> {
     /// noticed at most this much later.
     fn longest_wait(&mut self) -> Option<Duration> {
         let outbound = lock(&self.both.outbound);
-        Some(if outbound.queue.is_empty() { outbound.sending.close_timeout() } else { AGAIN })
+        let written = outbound.queue.is_empty() && !self.both.unflushed.load(Ordering::Relaxed);
+        Some(if written { outbound.sending.close_timeout() } else { AGAIN })
     }
 }
 

@@ -125,6 +125,9 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Sends a message. When it returns, the message was handed to the transport.
+    ///
+    /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
+    /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.feed(message)?;
         self.flush()
@@ -202,7 +205,7 @@ impl<S: Transport> WebSocket<S> {
 }
 
 impl<S: TryClone> WebSocket<S> {
-    /// Parts the WebSocket in two halves for two threads. Whichever half is used answers the peer's
+    /// Parts the WebSocket in two halves for two threads. The receiving half answers the peer's
     /// Pings and Close frame. Fails when the stream cannot be cloned.
     pub fn split(self) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
         split::split(self.reading, self.whole.io, self.whole.outbound)

@@ -19,17 +19,15 @@ pub(crate) struct Inflater {
     no_context_takeover: bool,
     /// With context takeover, its window is that of all compressed messages so far. `None` while there is
     /// no window to keep.
-    decompressor: Option<Box<Decompress>>,
+    stream: Option<Box<Stream>>,
     /// How many bytes the message in progress has come to: at most `max_message_size`.
     len: u64,
+    /// The tail is due: a byte of the message came, and the last one was not the last of a final block.
+    needs_tail: bool,
     /// How much of the tail was inflated, once all else of the message was.
     tail: usize,
     /// The text message in progress, as far as it was inflated.
     utf8: Utf8Validator,
-    /// The window once more: a decompressor forgets its own at a final block, and the protocol does not.
-    history: History,
-    /// The tail is due: a byte of the message came, and the last one was not the last of a final block.
-    needs_tail: bool,
 }
 
 /// How far [`Inflater::inflate`] came.
@@ -50,17 +48,19 @@ impl Inflater {
         Self {
             max_message_size,
             no_context_takeover: agreed.no_context_takeover(peer),
-            decompressor: None,
+            stream: None,
             len: 0,
+            needs_tail: false,
             tail: 0,
             utf8: Utf8Validator::default(),
-            history: History::default(),
-            needs_tail: false,
         }
     }
 
     /// Inflates the next part of a message, and appends up to `room` bytes to `out`; `last` says that the
     /// message ends with this part. Call again, with what was not consumed, until it is done.
+    ///
+    /// The first fault in the stream is what counts, be it in the deflated data, in the text, or that there
+    /// is too much of it: how the message was cut makes no difference.
     pub(crate) fn inflate(
         &mut self,
         kind: MessageKind,
@@ -69,18 +69,14 @@ impl Inflater {
         room: usize,
         out: &mut Vec<u8>,
     ) -> Result<Inflated, ProtocolError> {
-        let start = out.len();
-        let end = start.saturating_add(room);
-        let mut inflated = self.inflate_bytes(part, end, out)?;
+        let end = out.len().saturating_add(room);
+        let mut inflated = self.inflate_bytes(kind, part, end, out)?;
         // A message that ended with a final block needs no tail. Nor has one of no bytes at all a block that
         // the tail could end: it would become the front of the next message.
         while inflated.done && last && self.tail < TAIL.len() && self.needs_tail {
-            let step = self.inflate_bytes(&TAIL[self.tail..], end, out)?;
+            let step = self.inflate_bytes(kind, &TAIL[self.tail..], end, out)?;
             self.tail += step.consumed;
             inflated.done = step.done;
-        }
-        if kind == MessageKind::Text {
-            self.utf8.feed(out.get(start..).unwrap_or_default())?;
         }
         if inflated.done && last {
             self.end_message(kind)?;
@@ -91,6 +87,7 @@ impl Inflater {
     /// Inflates until `input` is used up, or `out` is `end` bytes long.
     fn inflate_bytes(
         &mut self,
+        kind: MessageKind,
         input: &[u8],
         end: usize,
         out: &mut Vec<u8>,
@@ -98,68 +95,47 @@ impl Inflater {
         let mut consumed = 0;
         while out.len() < end {
             let rest = input.get(consumed..).unwrap_or_default();
-            let start = out.len();
             // One byte more than the message may have shows that it has too many.
-            let left = usize::try_from(self.max_message_size - self.len)
-                .map_or(usize::MAX, |left| left.saturating_add(1));
-            // Memory grows with what was inflated, not with what a ratio promises.
-            let room = (rest.len() * 4).max(start).max(MIN_ROOM).min(left).min(end - start);
-            out.reserve_exact(room);
-            out.resize(start + room, 0);
-            let (taken, made) = self.step(rest, &mut out[start..])?;
-            out.truncate(start + made);
-            consumed += taken;
-            self.len += made as u64;
+            let most = usize::try_from(self.max_message_size - self.len)
+                .map_or(usize::MAX, |left| left.saturating_add(1))
+                .min(end - out.len());
+            let stream = self.stream.get_or_insert_with(Stream::fresh);
+            let Step { taken, made, room_left, status } = stream.step(rest, most);
+            // What was made comes before what could not be.
+            if kind == MessageKind::Text {
+                self.utf8.feed(made)?;
+            }
+            self.len += made.len() as u64;
             if self.len > self.max_message_size {
                 return Err(ProtocolError::MessageTooBig);
             }
-            // Room is left: all that the input inflates to was made.
-            if consumed == input.len() && made < room {
-                return Ok(Inflated { consumed, done: true });
+            append(out, made, most);
+            self.needs_tail |= taken > 0;
+            match status {
+                Ok(Status::StreamEnd) => {
+                    stream.begin_again()?;
+                    self.needs_tail = false;
+                }
+                Ok(_) if taken > 0 || !made.is_empty() || rest.is_empty() => {}
+                // It takes no more, which it would have said.
+                Ok(_) | Err(_) => return Err(ProtocolError::InvalidCompressedData),
             }
-            if taken == 0 && made == 0 {
-                return Err(ProtocolError::InvalidCompressedData);
+            consumed += taken;
+            if consumed == input.len() && room_left {
+                return Ok(Inflated { consumed, done: true });
             }
         }
         Ok(Inflated { consumed, done: false })
-    }
-
-    /// One call of the decompressor. Returns how many bytes it took of `input`, and how many it made.
-    fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<(usize, usize), ProtocolError> {
-        let decompressor = self.decompressor.get_or_insert_with(fresh);
-        let (total_in, total_out) = (decompressor.total_in(), decompressor.total_out());
-        let status = decompressor
-            .decompress(input, out, FlushDecompress::Sync)
-            .map_err(|_| ProtocolError::InvalidCompressedData)?;
-        // Both are bounded by the slices.
-        let taken = usize::try_from(decompressor.total_in() - total_in).unwrap_or(input.len());
-        let made = usize::try_from(decompressor.total_out() - total_out).unwrap_or(out.len());
-        let new = out.get(..made).unwrap_or_default();
-        self.history.push(new);
-        if taken > 0 {
-            self.needs_tail = true;
-        }
-        if status == Status::StreamEnd {
-            // "a DEFLATE block with BFINAL set to 1" may be used to flush (section 7.2.3.4): the next
-            // block belongs to the same window.
-            decompressor.reset(false);
-            decompressor
-                .set_dictionary(self.history.in_order())
-                .map_err(|_| ProtocolError::InvalidCompressedData)?;
-            self.needs_tail = false;
-        }
-        Ok((taken, made))
     }
 
     fn end_message(&mut self, kind: MessageKind) -> Result<(), ProtocolError> {
         self.len = 0;
         self.tail = 0;
         self.needs_tail = false;
-        if self.no_context_takeover {
-            if let Some(decompressor) = self.decompressor.take() {
-                SPARE.set(Some(decompressor));
-            }
-            self.history = History::default();
+        if self.no_context_takeover
+            && let Some(stream) = self.stream.take()
+        {
+            SPARE.set(Some(stream));
         }
         match kind {
             MessageKind::Text => Ok(self.utf8.finish()?),
@@ -168,49 +144,94 @@ impl Inflater {
     }
 }
 
-/// A decompressor with an empty window, which takes any window a peer may use.
-fn fresh() -> Box<Decompress> {
-    match SPARE.take() {
-        Some(mut spare) => {
-            spare.reset(false);
-            spare
+/// Appends `made` to `out`, to which no more than `most` bytes are to be appended. The buffer doubles when it is
+/// full: it grows with what was inflated, not with what a ratio promises.
+fn append(out: &mut Vec<u8>, made: &[u8], most: usize) {
+    if out.capacity() - out.len() < made.len() {
+        out.reserve_exact(made.len().max(out.len()).min(most));
+    }
+    out.extend_from_slice(made);
+}
+
+/// A decompressor that takes any window a peer may use, and goes on after final blocks.
+///
+/// It inflates into a window of its own, in turns: a decompressor forgets its window at a final block, and the
+/// protocol does not ("The next DEFLATE block follows", section 7.2.1).
+///
+/// ```text
+/// window: [ 4 4 4 4 | 1 1 1 2 2 3 3 3 3 4 4 ]       the numbers of the steps
+///                   ^ next
+/// ```
+#[derive(Debug)]
+struct Stream {
+    decompressor: Decompress,
+    /// Of `WINDOW` bytes.
+    window: Vec<u8>,
+    /// Where in `window` to inflate to: below `WINDOW`.
+    next: usize,
+    /// How much of `window` was ever inflated to; what is not is 0.
+    filled: usize,
+}
+
+/// What one call of the decompressor came to.
+struct Step<'s> {
+    /// How many bytes it took.
+    taken: usize,
+    made: &'s [u8],
+    /// It could have made more.
+    room_left: bool,
+    status: Result<Status, flate2::DecompressError>,
+}
+
+impl Stream {
+    /// With an empty window.
+    fn fresh() -> Box<Self> {
+        match SPARE.take() {
+            Some(mut spare) => {
+                spare.decompressor.reset(false);
+                (spare.next, spare.filled) = (0, 0);
+                spare
+            }
+            None => Box::new(Self {
+                decompressor: Decompress::new(false),
+                window: alloc::vec![0; WINDOW],
+                next: 0,
+                filled: 0,
+            }),
         }
-        None => Box::new(Decompress::new(false)),
-    }
-}
-
-/// The last 32 KiB that were inflated, or all if there are fewer.
-#[derive(Debug, Default)]
-struct History {
-    bytes: Vec<u8>,
-    /// Where in `bytes` the oldest is; 0 until there are 32 KiB.
-    oldest: usize,
-}
-
-impl History {
-    fn push(&mut self, new: &[u8]) {
-        let new = &new[new.len().saturating_sub(WINDOW)..];
-        let (added, rest) = new.split_at(new.len().min(WINDOW - self.bytes.len()));
-        self.bytes.extend_from_slice(added);
-        let (to_end, to_start) = rest.split_at(rest.len().min(WINDOW - self.oldest));
-        self.bytes[self.oldest..][..to_end.len()].copy_from_slice(to_end);
-        self.bytes[..to_start.len()].copy_from_slice(to_start);
-        self.oldest = (self.oldest + rest.len()) % WINDOW;
     }
 
-    fn in_order(&mut self) -> &[u8] {
-        self.bytes.rotate_left(self.oldest);
-        self.oldest = 0;
-        &self.bytes
+    /// Inflates to at most `most` bytes, and to no more than fit at the end of the window.
+    fn step(&mut self, input: &[u8], most: usize) -> Step<'_> {
+        let start = self.next;
+        let room = most.min(WINDOW - start);
+        let (total_in, total_out) = (self.decompressor.total_in(), self.decompressor.total_out());
+        let to = &mut self.window[start..start + room];
+        let status = self.decompressor.decompress(input, to, FlushDecompress::Sync);
+        // Both are bounded by the slices.
+        let taken = usize::try_from(self.decompressor.total_in() - total_in).unwrap_or(input.len());
+        let made = usize::try_from(self.decompressor.total_out() - total_out).unwrap_or(room);
+        self.next = (start + made) % WINDOW;
+        self.filled = self.filled.max(start + made);
+        Step { taken, made: &self.window[start..start + made], room_left: made < room, status }
+    }
+
+    /// After a final block, with the window as it is.
+    fn begin_again(&mut self) -> Result<(), ProtocolError> {
+        self.decompressor.reset(false);
+        // The oldest byte first; there is none older than the first, as long as the window is not full.
+        let (newer, older) =
+            self.window[..self.filled].split_at(if self.filled < WINDOW { 0 } else { self.next });
+        let mut set = |bytes| self.decompressor.set_dictionary(bytes);
+        set(older).and(set(newer)).map_err(|_| ProtocolError::InvalidCompressedData)?;
+        Ok(())
     }
 }
 
 std::thread_local! {
     /// Making a decompressor costs far more than resetting one.
-    static SPARE: Cell<Option<Box<Decompress>>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Box<Stream>>> = const { Cell::new(None) };
 }
 
 /// The largest LZ77 window.
 const WINDOW: usize = 32 << 10;
-/// The least room to inflate into.
-const MIN_ROOM: usize = 1 << 10;

@@ -137,7 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         self.flush().await
     }
 
-    /// Queues a message; see [`WebSocket::feed`](super::WebSocket::feed).
+    /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
+    /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     ///
     /// Dropped before it returns, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {

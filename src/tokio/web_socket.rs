@@ -100,7 +100,7 @@ impl<S> WebSocket<S> {
         &self.shared.io
     }
 
-    /// Parts the WebSocket in two halves for two tasks. Whichever half is used answers the peer's Pings
+    /// Parts the WebSocket in two halves for two tasks. The receiving half answers the peer's Pings
     /// and Close frame.
     pub fn split(self) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
         split::split(self.reading, self.shared, self.timer)
@@ -138,6 +138,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Sends a message. When it returns, the message was handed to the transport.
+    ///
+    /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
+    /// both wait for it, come to [`Config::write_timeout`]. Halves in tasks of their own do not.
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.

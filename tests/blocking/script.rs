@@ -123,8 +123,11 @@ impl io::Write for Script {
 
     fn flush(&mut self) -> io::Result<()> {
         self.with(|inner| {
+            if let Some(kind) = inner.flush_error.take() {
+                return Err(kind.into());
+            }
             inner.record.flushed = inner.record.written.len();
-            inner.flush_error.take().map_or(Ok(()), |kind| Err(kind.into()))
+            Ok(())
         })
     }
 }

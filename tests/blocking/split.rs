@@ -1,5 +1,6 @@
 //! The two halves of a WebSocket, in two threads.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
@@ -7,9 +8,9 @@ use std::time::Duration;
 use sansocket::blocking::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender};
 use sansocket::{CloseCode, Config, Error, Message, SendError, TimedOut};
 
-use crate::common::{BINARY, CLOSE, PING, PONG, ROLES, TEXT, close_payload};
+use crate::common::{BINARY, CLOSE, PING, PONG, ROLES, TEXT, close_payload, frame, sent};
 use crate::peer::{pair, with_peer};
-use crate::script::{Script, Write};
+use crate::script::{Read, Script, Write};
 
 type Halves = (WebSocketSender<UnixStream>, WebSocketReceiver<UnixStream>);
 
@@ -140,6 +141,26 @@ fn the_close_frame_follows_the_senders_message() {
     }
 }
 
+/// What a stream took, and could not pass on in the little time that the receiving half gives it, as TLS
+/// does, is passed on later.
+#[test]
+fn a_flush_is_tried_again() {
+    for role in ROLES {
+        let reads = [
+            Read::Bytes(frame(role, PING, b"?")),
+            Read::Error(ErrorKind::WouldBlock),
+            Read::Bytes(frame(role, TEXT, b"text")),
+        ];
+        let script = Script::new(reads, [Write::FlushError(ErrorKind::WouldBlock)]);
+        let ws = WebSocket::from_upgraded(script.clone(), role, b"", &Config::default()).unwrap();
+        let (_sender, mut receiver) = ws.split().unwrap();
+        assert_eq!(receiver.recv().unwrap(), Some(Message::text("text")));
+        let record = script.record();
+        assert_eq!(sent(role, &record.written), [(PONG, b"?".to_vec())]);
+        assert_eq!(record.flushed, record.written.len());
+    }
+}
+
 /// The receiving half keeps the deadline of a close that the sending half began while it waited.
 #[test]
 fn the_receiver_learns_of_the_senders_deadlines() {
@@ -218,7 +239,7 @@ fn both_halves_see_the_end() {
         assert!(matches!(sender.send("x"), Err(Error::ConnectionLost(_))));
         assert!(matches!(sender.close(CloseCode::NORMAL, ""), Err(Error::ConnectionLost(_))));
 
-        let writes = [Write::Take(1), Write::Error(std::io::ErrorKind::BrokenPipe)];
+        let writes = [Write::Take(1), Write::Error(ErrorKind::BrokenPipe)];
         let ws = WebSocket::from_upgraded(Script::new([], writes), role, b"", &Config::default()).unwrap();
         let (mut sender, _receiver) = ws.split().unwrap();
         assert!(matches!(sender.send("x"), Err(Error::ConnectionLost(_))));

@@ -256,7 +256,10 @@ fn both_ends_have_to_want_it() {
         }
         assert_eq!(ws.deflate().is_some(), used);
         ws.close(CloseCode::NORMAL, "").unwrap();
-        assert_eq!(serving.join().unwrap().unwrap(), ws.deflate());
+        let agreed = ws.deflate();
+        // The server waits for the transport to be closed.
+        drop(ws);
+        assert_eq!(serving.join().unwrap().unwrap(), agreed);
     }
 }
 
@@ -282,7 +285,10 @@ async fn both_ends_have_to_want_it_over_tokio() {
         }
         assert_eq!(ws.deflate().is_some(), used);
         ws.close(CloseCode::NORMAL, "").await.unwrap();
-        assert_eq!(serving.await.unwrap().unwrap(), ws.deflate());
+        let agreed = ws.deflate();
+        // The server waits for the transport to be closed.
+        drop(ws);
+        assert_eq!(serving.await.unwrap().unwrap(), agreed);
     }
 }
 

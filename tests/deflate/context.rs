@@ -1,5 +1,7 @@
 //! Context takeover, and its absence, over long conversations (RFC 7692 sections 7.1.1 and 7.2).
 
+use std::fmt::Write;
+
 use crate::common::{self, BINARY, Noise, ROLES, TEXT, pseudo_random};
 use crate::endpoint::{Endpoint, HELLO, RSV1, agreed, always, frames, other, plain};
 use crate::naive::Naive;
@@ -22,17 +24,14 @@ pub fn conversation(seed: u64, count: usize, longest: usize) -> Vec<Message> {
             1 => Message::binary(pseudo_random(seed + i as u64, size)),
             2 => Message::binary(vec![noise.byte(); size]),
             3 => {
-                let alphabet = 2 + noise.below(60);
-                Message::binary((0..size).map(|_| noise.byte() % alphabet as u8).collect::<Vec<_>>())
+                let alphabet = 2 + noise.byte() % 60;
+                Message::binary((0..size).map(|_| noise.byte() % alphabet).collect::<Vec<_>>())
             }
             _ => {
                 let mut text = String::new();
                 while text.len() < size {
-                    text += &format!(
-                        "{{\"id\":{},\"name\":\"n\u{e9}{}\"}},",
-                        noise.below(100_000),
-                        noise.below(50)
-                    );
+                    let (id, name) = (noise.below(100_000), noise.below(50));
+                    write!(text, "{{\"id\":{id},\"name\":\"n\u{e9}{name}\"}},").unwrap();
                 }
                 Message::text(text)
             }

@@ -8,9 +8,14 @@ mod common;
 mod endpoint;
 mod naive;
 
+#[cfg(all(feature = "blocking", feature = "tokio"))]
 mod adapters;
 mod context;
 mod framing;
+mod fuzz;
+mod hostile;
+mod memory;
 mod negotiation;
+mod sending;
 mod vectors;
 mod window;

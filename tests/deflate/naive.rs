@@ -134,10 +134,10 @@ struct Code {
 impl Code {
     fn new(lengths: &[usize]) -> Result<Self, Fault> {
         let (mut counts, mut symbols, mut words) = ([0; 16], Vec::new(), 0);
-        for length in 1..=15 {
+        for (length, count) in counts.iter_mut().enumerate().skip(1) {
             symbols.extend((0..lengths.len()).filter(|symbol| lengths[*symbol] == length));
-            counts[length] = lengths.iter().filter(|other| **other == length).count();
-            words = 2 * words + counts[length];
+            *count = lengths.iter().filter(|other| **other == length).count();
+            words = 2 * words + *count;
             if words > 1 << length {
                 return Err("too many code words");
             }

@@ -200,6 +200,27 @@ fn many_final_blocks() {
     assert_eq!((messages, error), (vec![Message::text("Hello".repeat(500))], None));
 }
 
+/// Blocks, final ones among them, that end wherever an inflater's own buffers may.
+#[test]
+fn blocks_end_anywhere() {
+    let data = common::pseudo_random(4, 70_000);
+    for len in [16_384, 32_768, 65_536].into_iter().flat_map(|len| len - 3..len + 4) {
+        let (front, back) = data.split_at(len);
+        let payloads = [
+            [Foreign::new(9).finish(front), Foreign::with_window(9, front).message(&data[len - 300..])]
+                .concat(),
+            [Foreign::new(1).sync(&vec![7; len]), Foreign::new(6).finish(b""), Foreign::new(1).message(back)]
+                .concat(),
+        ];
+        let expected = [[front, &data[len - 300..]].concat(), [&vec![7; len][..], back].concat()];
+        let mut client = Endpoint::new(Role::Client, &Config::default(), &always(), plain());
+        for (payload, expected) in payloads.iter().zip(expected) {
+            let (messages, error) = client.compressed(BINARY, payload);
+            assert_eq!((messages, error), (vec![Message::binary(expected)], None), "{len}");
+        }
+    }
+}
+
 /// Section 7.2.2: what cannot be inflated fails the connection, at the byte that shows it.
 #[test]
 fn what_is_not_deflate_fails() {
