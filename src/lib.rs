@@ -191,6 +191,8 @@ mod role;
 mod sender;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod server;
+#[cfg(feature = "tokio")]
+mod sync;
 #[cfg(all(feature = "rustls", any(feature = "blocking", feature = "tokio")))]
 mod tls;
 #[cfg(feature = "tokio")]
