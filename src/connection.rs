@@ -17,6 +17,8 @@ use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::keepalive::{Due, Keepalive};
 use crate::message::Event;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use crate::message::MessageKind;
 use crate::receiver::{ReceiveState, Received, Receiver};
 use crate::role::Role;
 use crate::sender::{SendState, Sender};
@@ -266,6 +268,22 @@ impl Receiving {
                 Closed { code: CloseCode::ABNORMAL_CLOSURE, reason: String::new(), initiator, clean: false }
             }
         }
+    }
+
+    /// See [`Receiver::receive_whole`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[inline]
+    pub(crate) fn receive_whole(
+        &mut self,
+        input: &mut [u8],
+        now: Instant,
+    ) -> Option<(MessageKind, core::ops::Range<usize>)> {
+        let received = self.receiver.receive_whole(input)?;
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.on_bytes(now);
+        }
+        self.seen = 0;
+        Some(received)
     }
 
     /// See [`Receiver::leave_whole_text`].

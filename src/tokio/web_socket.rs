@@ -129,11 +129,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error>
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
-        self.sender.send(message).await
+        self.sender.send(message)
     }
 
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
