@@ -510,6 +510,12 @@ impl Sending {
         self.close_timeout
     }
 
+    /// How much may be queued, from [`Config::write_buffer_size`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn write_buffer_size(&self) -> usize {
+        self.sender.write_buffer_size
+    }
+
     /// How long the transport may take no bytes, from [`Config::write_timeout`].
     pub fn write_timeout(&self) -> Duration {
         self.write_timeout

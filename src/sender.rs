@@ -35,7 +35,7 @@ pub struct Sender {
     /// Where a client's masking keys come from; a server has none, since it "MUST NOT mask any frames
     /// that it sends to the client" (section 5.1).
     masking: Option<Box<MaskingKeys>>,
-    write_buffer_size: usize,
+    pub(crate) write_buffer_size: usize,
     state: SendState,
     /// Compresses messages, if permessage-deflate was negotiated.
     #[cfg(feature = "deflate")]

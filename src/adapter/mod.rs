@@ -173,14 +173,8 @@ pub(crate) fn halves(
         inflating: None,
         answered: false,
     };
-    let outbound = Outbound {
-        sending,
-        queue: WriteQueue::default(),
-        write_buffer_size: config.write_buffer_size,
-        dead: false,
-        lost: false,
-        timed_out: false,
-    };
+    let outbound =
+        Outbound { sending, queue: WriteQueue::default(), dead: false, lost: false, timed_out: false };
     (inbound, outbound)
 }
 
@@ -377,7 +371,6 @@ const MAX_PART: usize = 64 << 10;
 pub(crate) struct Outbound {
     pub(crate) sending: Sending,
     pub(crate) queue: WriteQueue,
-    write_buffer_size: usize,
     /// The transport takes nothing more, or the connection has ended.
     dead: bool,
     /// Some of what was queued could not be written.
@@ -417,7 +410,7 @@ impl Outbound {
 
     /// Whether so much is queued that a sender has to wait.
     pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= self.write_buffer_size
+        self.queue.len() >= self.sending.write_buffer_size()
     }
 
     pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {
