@@ -24,14 +24,18 @@ pub(super) struct Reading {
     /// The time of the last read: one look at the clock for all the messages it brought.
     now: Instant,
     timer: Timer,
-    /// Set once nothing more will be received.
-    end: Option<End>,
-    pub(super) closed: Option<Closed>,
+    /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
+    end: Option<Box<End>>,
 }
 
 impl Reading {
     pub(super) fn new(inbound: Inbound) -> Self {
-        Self { inbound, now: now(), timer: Timer::default(), end: None, closed: None }
+        Self { inbound, now: now(), timer: Timer::default(), end: None }
+    }
+
+    /// How the connection closed, once it has.
+    pub(super) fn closed(&self) -> Option<&Closed> {
+        self.end.as_ref()?.closed.as_ref()
     }
 
     /// The next thing that `want` asks for. `None`: the connection has ended, and its error, if it had
@@ -47,11 +51,11 @@ impl Reading {
             match self.inbound.advance(want, self.now, &mut &*both) {
                 Step::NeedInput => {
                     if let Err(error) = ready!(both.poll(half, cx, |cx| self.poll_input(cx, both))) {
-                        self.end = Some(End { error: Some(error), phase: Phase::Over });
+                        self.end = Some(Box::new(End::new(Some(error), Phase::Over)));
                     }
                 }
                 Step::End(error) => {
-                    self.end = Some(End { error: error.map(Error::Protocol), phase: Phase::Flush });
+                    self.end = Some(Box::new(End::new(error.map(Error::Protocol), Phase::Flush)));
                 }
                 step => {
                     if core::mem::take(&mut self.inbound.answered) {
@@ -125,7 +129,7 @@ impl Reading {
                         shared.outbound.end();
                         self.inbound.end(&shared.outbound)
                     });
-                    self.closed = Some(closed);
+                    end.closed = Some(closed);
                     end.phase = Phase::Done;
                 }
                 // The peer had time enough: both Close frames have passed, or none will be read.

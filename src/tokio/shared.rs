@@ -28,6 +28,7 @@ use tokio::runtime::Handle;
 use super::drive::{Reading, Timer, now};
 use crate::adapter::{Link, MAX_SLICES, Outbound};
 use crate::error::{Error, SendError, TimedOut};
+use crate::message::Message;
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// What the halves share, and how they reach it.
@@ -114,26 +115,50 @@ impl<S> Both<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
-    /// Leaves what is queued to whoever waits next, if that is worth while. False if not.
-    pub(super) fn flush_later(self: &Arc<Self>) -> bool {
+    /// Queues a message if there is room, and has it written later if that is worth while.
+    pub(super) fn send(self: &Arc<Self>, message: Message) -> Result<Sent, Error> {
+        let mut shared = self.lock();
+        if shared.outbound.is_full() {
+            return Ok(Sent::Full(message));
+        }
+        shared.outbound.queue(|outbound| outbound.send(message))?;
         if !self.unread.load(Ordering::Relaxed) {
-            return false;
+            return Ok(Sent::Now);
         }
-        let later = core::mem::replace(&mut self.lock().later, LaterState::Due);
+        let later = core::mem::replace(&mut shared.later, LaterState::Due);
+        drop(shared);
         match later {
-            LaterState::Due => {}
-            LaterState::Waiting => self.wakers.wake_half(Half::Later),
-            LaterState::None => {
-                let later = Later { both: self.clone(), timer: Timer::default() };
-                // Without a runtime it is dropped, and says so.
-                let Ok(runtime) = Handle::try_current() else {
-                    return false;
-                };
-                runtime.spawn(later);
+            LaterState::Due => Ok(Sent::Later),
+            LaterState::Waiting => {
+                self.wakers.wake_half(Half::Later);
+                Ok(Sent::Later)
             }
+            LaterState::None => Ok(self.spawn_later()),
         }
-        true
     }
+
+    #[cold]
+    fn spawn_later(self: &Arc<Self>) -> Sent {
+        let later = Later { both: self.clone(), timer: Timer::default() };
+        match Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(later);
+                Sent::Later
+            }
+            // `later` is dropped, and says so.
+            Err(_) => Sent::Now,
+        }
+    }
+}
+
+/// What became of a message that is to be sent.
+pub(super) enum Sent {
+    /// It is queued, and is to be written now.
+    Now,
+    /// It is queued, and will be written.
+    Later,
+    /// There is no room for it.
+    Full(Message),
 }
 
 impl<S> Link for &Both<S> {

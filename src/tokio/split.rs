@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drive::{Reading, Timer, now};
-use super::shared::{Both, Half};
+use super::shared::{Both, Half, Sent};
 use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
 use crate::connection::Closed;
@@ -55,7 +55,7 @@ impl<S> WebSocketReceiver<S> {
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
-        self.reading.as_ref().and_then(|reading| reading.closed.as_ref())
+        self.reading.as_ref()?.closed()
     }
 }
 
@@ -130,12 +130,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error>
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
-        self.feed(message).await?;
-        if self.both.flush_later() { Ok(()) } else { self.flush().await }
+        let mut message = Some(message.into());
+        poll_fn(move |cx| self.poll_send(cx, &mut message))
     }
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room().await?;
         self.queue(|outbound| outbound.send(message.into()))
     }
 
@@ -156,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         payload: impl Into<Bytes>,
         last: bool,
     ) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room().await?;
         self.queue(|outbound| outbound.send_part(kind, payload.into(), last))
     }
 
@@ -169,14 +169,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
 
     /// Sends a Ping; see [`WebSocket::ping`](super::WebSocket::ping).
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room().await?;
         self.queue(|outbound| outbound.ping(payload))?;
         self.flush().await
     }
 
     /// Sends a Pong that no Ping asked for; see [`WebSocket::pong`](super::WebSocket::pong).
     pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room().await?;
         self.queue(|outbound| outbound.pong(payload))?;
         self.flush().await
     }
@@ -197,6 +197,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
         // A receiving half that waits is woken: it sleeps until a later deadline.
         self.both.sending(|shared| shared.outbound.queue(|outbound| outbound.close(close, now())))
+    }
+
+    /// Queues `message`, and then writes it, now or later.
+    fn poll_send(&mut self, cx: &Context<'_>, message: &mut Option<Message>) -> Poll<Result<(), Error>>
+    where
+        S: Send + 'static,
+    {
+        while let Some(unsent) = message.take() {
+            match self.both.send(unsent)? {
+                Sent::Now => {}
+                Sent::Later => return Poll::Ready(Ok(())),
+                Sent::Full(unsent) => {
+                    *message = Some(unsent);
+                    ready!(self.poll_room(cx))?;
+                }
+            }
+        }
+        self.poll_flush(cx)
+    }
+
+    /// Waits until there is room in the queue.
+    async fn make_room(&mut self) -> Result<(), Error> {
+        if self.both.with(|shared| shared.outbound.is_full()) {
+            poll_fn(|cx| self.poll_room(cx)).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {

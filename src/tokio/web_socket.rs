@@ -29,8 +29,14 @@ pub struct WebSocket<S> {
     pub(super) receiver: WebSocketReceiver<S>,
     #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
     agreed: Agreed,
-    subprotocol: Option<Box<str>>,
-    response: Option<Box<Response>>,
+    opening: Option<Box<Opening>>,
+}
+
+/// What the opening handshake brought besides; most often nothing.
+#[derive(Debug)]
+struct Opening {
+    subprotocol: Option<String>,
+    response: Option<Response>,
 }
 
 impl<S> WebSocket<S> {
@@ -42,18 +48,19 @@ impl<S> WebSocket<S> {
 
     pub(super) fn new(io: S, role: Role, agreed: Agreed, read_ahead: &[u8], config: &Config) -> Self {
         let (sender, receiver) = split::halves(io, role, agreed, read_ahead, config);
-        Self { sender, receiver, agreed, subprotocol: None, response: None }
+        Self { sender, receiver, agreed, opening: None }
     }
 
     pub(super) fn opened(mut self, subprotocol: Option<String>, response: Option<Response>) -> Self {
-        self.subprotocol = subprotocol.map(String::into_boxed_str);
-        self.response = response.map(Box::new);
+        if subprotocol.is_some() || response.is_some() {
+            self.opening = Some(Box::new(Opening { subprotocol, response }));
+        }
         self
     }
 
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.opening.as_ref()?.subprotocol.as_deref()
     }
 
     /// The parameters of permessage-deflate, if it was negotiated.
@@ -71,7 +78,7 @@ impl<S> WebSocket<S> {
 
     /// The server's response to the opening handshake, on a client.
     pub fn response(&self) -> Option<&Response> {
-        self.response.as_deref()
+        self.opening.as_ref()?.response.as_ref()
     }
 
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
@@ -122,18 +129,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Sends a message. When it returns, the message was handed to the transport, unless more of what was
     /// read waits to be received: then the answers to all of it go together, before the task waits for
-    /// anything. See ["When a message is written"](super#when-a-message-is-written).
+    /// anything. See [when a message is written](super#when-a-message-is-written).
     ///
     /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
     /// both wait for it, come to [`Config::write_timeout`]. Halves in tasks of their own do not.
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error>
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
-        self.sender.send(message).await
+        self.sender.send(message)
     }
 
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
