@@ -169,8 +169,9 @@ async fn both_handshakes() {
         let (tcp, _) = listener.accept().await.unwrap();
         accept_tls(tcp, server.clone(), options).await
     };
+    let patient = Server::default();
     let serving = async {
-        let mut ws = accepting(&Server::default()).await.unwrap().accept().await.unwrap();
+        let mut ws = accepting(&patient).await.unwrap().accept().await.unwrap();
         assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hello")));
         assert_eq!(ws.recv().await.unwrap(), None);
     };
@@ -189,7 +190,7 @@ async fn both_handshakes() {
         let _ = tcp.read_to_end(&mut answer).await;
         assert!(!contains(&answer, b"HTTP/1.1"), "{answer:?}");
     };
-    let (accepted, ()) = tokio::join!(accepting(&Server::default()), driving);
+    let (accepted, ()) = tokio::join!(accepting(&patient), driving);
     assert!(matches!(accepted, Err(Error::Connect(_))), "{accepted:?}");
 
     // One that says nothing.
