@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
 
 use sansocket::utf8::InvalidUtf8;
 use sansocket::{CloseCode, CloseFrame, ProtocolError, SendError};
@@ -109,6 +108,8 @@ fn handshake_errors_are_sentences() {
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 #[test]
 fn errors_of_adapters() {
+    use std::error::Error as _;
+
     use sansocket::handshake::{BuildError, HandshakeError};
     use sansocket::{Error, TimedOut, UriError};
 

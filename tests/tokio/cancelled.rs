@@ -468,7 +468,7 @@ async fn rejecting() {
                 at_once(async { tokio::join!(connect_over("ws://example.com/", near), server) }).await;
             match client {
                 Err(Error::Handshake(HandshakeError::Refused(response))) => {
-                    assert_eq!(response.status(), 403)
+                    assert_eq!(response.status(), 403);
                 }
                 Err(_) => assert!(rejected.is_none()),
                 Ok(_) => panic!("it was not accepted"),
