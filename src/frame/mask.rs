@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::wide;
+
 /// The 32-bit key that a frame's payload is masked with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MaskingKey([u8; 4]);
@@ -41,19 +43,18 @@ impl MaskingKey {
             8..16 => apply_blocks::<8>(part, key),
             16..32 => apply_blocks::<16>(part, key),
             32..64 => apply_blocks::<32>(part, key),
-            64.. => apply_blocks::<64>(part, key),
+            64..wide::MIN_LEN => apply_blocks::<64>(part, key),
+            wide::MIN_LEN.. => wide::apply(part, key),
         }
     }
 
     /// Appends a payload, masked on the way.
     pub(crate) fn append(self, payload: &[u8], out: &mut Vec<u8>) {
         let key = u32::from_le_bytes(self.0);
-        let (blocks, rest) = payload.as_chunks::<64>();
-        for block in blocks {
-            let mut block = *block;
-            apply_block(&mut block, key);
-            out.extend_from_slice(&block);
-        }
+        let rest = match payload.len() {
+            ..wide::MIN_LEN => append_blocks::<64>(payload, key, out),
+            _ => wide::append(payload, key, out),
+        };
         let start = out.len();
         out.extend_from_slice(rest);
         self.apply(&mut out[start..], 0);
@@ -69,7 +70,7 @@ fn rotate(key: u32, offset: u64) -> u32 {
 /// Masks in blocks of `N` bytes, a multiple of 4. What is left over is the end of one block more, which
 /// overlaps the block before it: it is masked before, and put in place after.
 #[inline]
-fn apply_blocks<const N: usize>(part: &mut [u8], key: u32) {
+pub(super) fn apply_blocks<const N: usize>(part: &mut [u8], key: u32) {
     let Some(mut last) = part.last_chunk::<N>().copied() else {
         return;
     };
@@ -80,6 +81,18 @@ fn apply_blocks<const N: usize>(part: &mut [u8], key: u32) {
     if let Some(end) = part.last_chunk_mut() {
         *end = last;
     }
+}
+
+/// Appends what there is of whole blocks, and returns the rest.
+#[inline]
+pub(super) fn append_blocks<'a, const N: usize>(payload: &'a [u8], key: u32, out: &mut Vec<u8>) -> &'a [u8] {
+    let (blocks, rest) = payload.as_chunks::<N>();
+    for block in blocks {
+        let mut block = *block;
+        apply_block(&mut block, key);
+        out.extend_from_slice(&block);
+    }
+    rest
 }
 
 #[inline]
