@@ -1,5 +1,6 @@
 //! What both the whole `WebSocket` and its halves do: move bytes, wait no longer than a deadline, end.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
 use std::time::Instant;
@@ -19,8 +20,7 @@ pub(super) struct Reading {
     now: Instant,
     timeout: ReadTimeout,
     /// Set once nothing more will be received.
-    end: Option<End>,
-    pub(super) closed: Option<Closed>,
+    end: Option<Box<End>>,
 }
 
 /// How the receiving half reaches the rest: it is ours alone, or shared with another thread.
@@ -44,7 +44,12 @@ pub(super) trait Port {
 
 impl Reading {
     pub(super) fn new(inbound: Inbound) -> Self {
-        Self { inbound, now: Instant::now(), timeout: ReadTimeout(None), end: None, closed: None }
+        Self { inbound, now: Instant::now(), timeout: ReadTimeout(None), end: None }
+    }
+
+    /// How the connection closed, once it has.
+    pub(super) fn closed(&self) -> Option<&Closed> {
+        self.end.as_ref()?.closed.as_ref()
     }
 
     /// The next thing that `want` asks for. `None`: the connection has ended, and its error, if it had
@@ -54,11 +59,11 @@ impl Reading {
             match self.inbound.advance(want, self.now, &mut Linked(&mut port)) {
                 Step::NeedInput => {
                     if let Err(error) = self.input(&mut port) {
-                        self.end = Some(End { error: Some(error), phase: Phase::Over });
+                        self.end = Some(End::new(Some(error), Phase::Over));
                     }
                 }
                 Step::End(error) => {
-                    self.end = Some(End { error: error.map(Error::Protocol), phase: Phase::Flush });
+                    self.end = Some(End::new(error.map(Error::Protocol), Phase::Flush));
                 }
                 step => {
                     if core::mem::take(&mut self.inbound.answered) {
@@ -122,10 +127,13 @@ impl Reading {
     /// that cleanly closes the TCP connection, [...] discarding any trailing bytes that may have been
     /// received" (section 7.1.1).
     fn end(&mut self, port: &mut impl Port) {
-        while let Some(End { phase, .. }) = &self.end {
+        let Some(mut end) = self.end.take() else {
+            return;
+        };
+        while end.phase != Phase::Done {
             let receiving = &self.inbound.receiving;
             let close_first = port.outbound(|outbound| receiving.should_close_transport(&outbound.sending));
-            let next = match phase {
+            end.phase = match end.phase {
                 Phase::Flush => match port.flush() {
                     Ok(true) if close_first => Phase::Shutdown,
                     Ok(true) => Phase::Drain,
@@ -148,18 +156,16 @@ impl Reading {
                     Ok(0) | Err(_) => Phase::Over,
                 },
                 Phase::Over => {
-                    self.closed = Some(port.outbound(|outbound| {
+                    end.closed = Some(port.outbound(|outbound| {
                         outbound.end();
                         self.inbound.end(outbound)
                     }));
                     Phase::Done
                 }
-                Phase::Done => break,
+                Phase::Done => Phase::Done,
             };
-            if let Some(end) = &mut self.end {
-                end.phase = next;
-            }
         }
+        self.end = Some(end);
     }
 
     /// Reads once, and tells how much. Fails with another error than a timeout when the peer has had time
