@@ -111,29 +111,14 @@ impl Receiver {
     #[cfg(any(feature = "blocking", feature = "tokio"))]
     #[inline]
     pub(crate) fn receive_whole(&mut self, input: &mut [u8]) -> Option<(MessageKind, Range<usize>)> {
-        if self.state != ReceiveState::Open || self.frame.is_some() || self.message.is_some() {
+        let WholeMessage { kind, key, payload } = self.whole_message(input)?;
+        if kind == MessageKind::Text && !self.leave_whole_text {
             return None;
         }
-        let (header, start) = FrameHeader::parse(input).ok()??;
-        let kind = match header.opcode {
-            Opcode::Text if self.leave_whole_text => MessageKind::Text,
-            Opcode::Binary => MessageKind::Binary,
-            _ => return None,
-        };
-        if !header.fin
-            || header.rsv1
-            || header.masking_key.is_some() != (self.role == Role::Server)
-            || header.payload_len > self.max_frame_size.min(self.max_message_size)
-            || self.max_fragments == 0
-        {
-            return None;
+        if let Some(key) = key {
+            key.apply(&mut input[payload.clone()], 0);
         }
-        let end = start.checked_add(usize::try_from(header.payload_len).ok()?)?;
-        let payload = input.get_mut(start..end)?;
-        if let Some(key) = header.masking_key {
-            key.apply(payload, 0);
-        }
-        Some((kind, start..end))
+        Some((kind, payload))
     }
 
     /// Leaves it to the caller to validate text that comes whole, in one frame and at once: making a
