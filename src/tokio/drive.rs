@@ -24,7 +24,7 @@ pub(super) struct Reading {
     /// The time of the last read: one look at the clock for all the messages it brought.
     now: Instant,
     timer: Timer,
-    /// Set once nothing more will be received.
+    /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
     end: Option<Box<End>>,
 }
 
@@ -51,11 +51,11 @@ impl Reading {
             match self.inbound.advance(want, self.now, &mut &*both) {
                 Step::NeedInput => {
                     if let Err(error) = ready!(both.poll(half, cx, |cx| self.poll_input(cx, both))) {
-                        self.end = Some(End::new(Some(error), Phase::Over));
+                        self.end = Some(Box::new(End::new(Some(error), Phase::Over)));
                     }
                 }
                 Step::End(error) => {
-                    self.end = Some(End::new(error.map(Error::Protocol), Phase::Flush));
+                    self.end = Some(Box::new(End::new(error.map(Error::Protocol), Phase::Flush)));
                 }
                 step => {
                     if core::mem::take(&mut self.inbound.answered) {

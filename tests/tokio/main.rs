@@ -21,3 +21,4 @@ mod split;
 mod timeouts;
 #[cfg(feature = "rustls")]
 mod tls;
+mod together;
