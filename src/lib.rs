@@ -120,7 +120,7 @@
 //! | feature | default | dependencies | gives |
 //! | --- | --- | --- | --- |
 //! | `std` | yes | none | [`Connection`] with its deadlines; without it: `no_std` and `alloc` |
-//! | `handshake` | yes | httparse, sha1, base64 | [`handshake`], [`Uri`] |
+//! | `handshake` | yes | sha1, base64 | [`handshake`], [`Uri`] |
 //! | `blocking` | yes | rand | [`blocking`]: WebSockets over `std::io` streams |
 //! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
 //! | `deflate` | no | flate2 with zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
@@ -171,6 +171,7 @@ mod role;
 mod sender;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod server;
+mod text;
 #[cfg(all(feature = "rustls", any(feature = "blocking", feature = "tokio")))]
 mod tls;
 #[cfg(feature = "tokio")]
@@ -192,12 +193,13 @@ pub use error::{ProtocolError, SendError};
 #[cfg(feature = "deflate")]
 pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
-pub use message::{Assembler, Event, Fragment, Message, MessageKind, Utf8Bytes};
+pub use message::{Assembler, Event, Fragment, Message, MessageKind};
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
 pub use sender::{SendState, Sender};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use server::{PendingRequest, Server};
+pub use text::Utf8Bytes;
 #[cfg(feature = "handshake")]
 pub use uri::{Uri, UriError};
 
