@@ -35,7 +35,6 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::str;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{Request as HttpRequest, Response, StatusCode, Version};
@@ -66,7 +65,7 @@ pub fn accept(request: &Request, accept: &Accept) -> Result<(Response<()>, Accep
 /// The response that refuses a request, or answers one that does not ask for a WebSocket.
 pub fn refuse(reply: &Reply) -> Response<Vec<u8>> {
     let mut head = Vec::new();
-    reply.encode_head(&mut head);
+    reply.encode(&mut head);
     response_of(&head, reply.content().to_vec())
 }
 
@@ -93,18 +92,22 @@ fn head_of<B>(request: &HttpRequest<B>) -> Result<Vec<u8>, HandshakeError> {
 
 /// The response whose head this crate has written.
 fn response_of<B>(head: &[u8], body: B) -> Response<B> {
+    let lines = head.split(|byte| *byte == b'\n').count();
+    let mut headers = alloc::vec![httparse::EMPTY_HEADER; lines];
+    let mut parsed = httparse::Response::new(&mut headers);
     let mut response = Response::new(body);
-    // What was written is well-formed ASCII, and every header that was added was checked when it was: each of
+    // What was written is well-formed, and every header that was added was checked when it was: each of
     // these conversions succeeds.
-    let mut lines = str::from_utf8(head).unwrap_or_default().split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1));
-    if let Some(Ok(status)) = status.map(str::parse::<StatusCode>) {
-        *response.status_mut() = status;
-    }
-    // An empty line ends the head.
-    for (name, value) in lines.map_while(|line| line.split_once(": ")) {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
-            response.headers_mut().append(name, value);
+    if parsed.parse(head).is_ok() {
+        if let Some(Ok(status)) = parsed.code.map(StatusCode::from_u16) {
+            *response.status_mut() = status;
+        }
+        for header in parsed.headers.iter() {
+            if let (Ok(name), Ok(value)) =
+                (header.name.parse::<HeaderName>(), HeaderValue::from_bytes(header.value))
+            {
+                response.headers_mut().append(name, value);
+            }
         }
     }
     response

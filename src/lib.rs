@@ -120,7 +120,7 @@
 //! | feature | default | dependencies | gives |
 //! | --- | --- | --- | --- |
 //! | `std` | yes | none | [`Connection`] with its deadlines; without it: `no_std` and `alloc` |
-//! | `handshake` | yes | sha1, base64 | [`handshake`], [`Uri`] |
+//! | `handshake` | yes | httparse, sha1, base64 | [`handshake`], [`Uri`] |
 //! | `blocking` | yes | rand | [`blocking`]: WebSockets over `std::io` streams |
 //! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
 //! | `deflate` | no | flate2 with zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |

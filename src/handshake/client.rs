@@ -431,8 +431,7 @@ impl StartLine for StatusLine {
 
     fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HandshakeError> {
         let text = input.get(line.clone()).unwrap_or_default();
-        // RFC 9112 section 4: "A server MUST send the space that separates the status-code from the reason-phrase even
-        // when the reason-phrase is absent".
+        // Stricter than `httparse`, which knows neither HTTP/1.2 nor that the second space must be there.
         let (version, rest) = text.split_at_checked(8).ok_or(HandshakeError::InvalidStartLine)?;
         let minor_version = minor_version(version)?;
         let [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' ', reason @ ..] = rest

@@ -1,18 +1,22 @@
 //! Reading the head of an HTTP/1.1 request or response: start line, header lines, empty line.
 //!
-//! Each line is read once, when it is complete, in input that arrives in pieces; what is too long or not strictly HTTP
-//! (bare CR or LF, folding) is refused as soon as it is seen. The tests compare what is taken with `httparse`.
+//! `httparse` does the parsing. What it leaves to its caller is here: to find the end of the head in input that arrives
+//! in pieces, without starting again for each, and to refuse what is too long or not strictly HTTP (bare CR or LF,
+//! folding) as soon as it is seen.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 use core::ops::Range;
 use core::str;
 
+use httparse::Status;
+
 use super::Limits;
 use super::error::HandshakeError;
-use super::header::{InvalidList, debug_lines, is_token_byte, is_value_byte, tokens, trim};
+use super::header::{InvalidList, debug_lines, is_value_byte, tokens};
 
 /// The headers of a request or response, in the order of their lines. Names are ASCII case-insensitive.
 ///
@@ -27,6 +31,25 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// Parses a whole head, whose `count` header lines start at `start`.
+    fn parse(head: &[u8], start: usize, count: usize) -> Result<Self, HandshakeError> {
+        let head: Box<[u8]> = Box::from(head);
+        let lines = head.get(start..).unwrap_or_default();
+        let mut parsed = vec![httparse::EMPTY_HEADER; count];
+        let Ok(Status::Complete((_, parsed))) = httparse::parse_headers(lines, &mut parsed) else {
+            // `HeadReader` has checked the line ends, their number and the characters of values.
+            return Err(HandshakeError::InvalidHeaderName);
+        };
+        let fields = parsed
+            .iter()
+            .map(|header| Field {
+                name: range_in(&head, header.name.as_bytes()),
+                value: range_in(&head, header.value),
+            })
+            .collect();
+        Ok(Self { head, fields })
+    }
+
     /// The value of the first header of this name, if it is UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_bytes(name).and_then(|value| str::from_utf8(value).ok())
@@ -43,11 +66,7 @@ impl Headers {
         self.fields
             .iter()
             .filter(|field| field.name.len() == name.len())
-            .filter(|field| {
-                let other = self.bytes(&field.name);
-                // Nearly always as it is written in the RFC, which is compared at once.
-                other == name.as_bytes() || other.eq_ignore_ascii_case(name.as_bytes())
-            })
+            .filter(|field| self.bytes(&field.name).eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| self.bytes(&field.value))
     }
 
@@ -117,21 +136,10 @@ struct Field {
     value: Range<usize>,
 }
 
-impl Field {
-    /// Parses `input[line]`, the line without its CR LF: `field-name ":" OWS field-value OWS` (RFC 9112 section 5).
-    /// The characters of the value were checked.
-    fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HandshakeError> {
-        let text = input.get(line.clone()).unwrap_or_default();
-        let name_len = text.iter().take_while(|&&byte| is_token_byte(byte)).count();
-        let (name, rest) = text.split_at(name_len);
-        // RFC 9112 section 5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received
-        // request message that contains whitespace between a header field name and colon."
-        let ([_, ..], [b':', value @ ..]) = (name, rest) else {
-            return Err(HandshakeError::InvalidHeaderName);
-        };
-        let start = line.end - value.trim_ascii_start().len();
-        Ok(Self { name: line.start..line.start + name_len, value: start..start + trim(value).len() })
-    }
+/// Where in `head` a part of it is.
+fn range_in(head: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(head.as_ptr().addr());
+    start..start + part.len()
 }
 
 /// A head that was read whole.
@@ -154,8 +162,9 @@ pub(super) trait StartLine: Default {
     fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HandshakeError>;
 }
 
-/// The minor version of `HTTP-version` (RFC 9112 section 2.3), which is that of HTTP/1: RFC 6455 section 4.2.1 has "An
-/// HTTP/1.1 or higher GET request".
+/// The minor version of `HTTP-version` (RFC 9112 section 2.3), which is that of HTTP/1.
+///
+/// Not left to `httparse`, to which HTTP/1.2 is an error: RFC 6455 section 4.2.1 has "An HTTP/1.1 or higher GET request".
 pub(super) fn minor_version(version: &[u8]) -> Result<u8, HandshakeError> {
     match version {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => Ok(minor - b'0'),
@@ -174,8 +183,9 @@ pub(super) struct HeadReader<L> {
     /// How far that line was searched for its end: the bytes before are not looked at again until the line is complete.
     position: usize,
     start_line: Option<L>,
-    /// The header lines that are complete.
-    fields: Vec<Field>,
+    /// Where the header lines start, and how many are complete.
+    headers_start: usize,
+    headers: usize,
 }
 
 impl<L: StartLine> HeadReader<L> {
@@ -191,13 +201,13 @@ impl<L: StartLine> HeadReader<L> {
                 (None, true) => {}
                 (None, false) => {
                     self.start_line = Some(L::parse(input, line)?);
-                    self.fields.reserve(USUAL_HEADERS);
+                    self.headers_start = next;
                 }
-                (Some(_), false) => self.fields.push(Field::parse(input, line)?),
+                (Some(_), false) => self.headers += 1,
                 (Some(_), true) => {
+                    let head = input.get(..next).unwrap_or_default();
+                    let headers = Headers::parse(head, self.headers_start, self.headers)?;
                     let done = mem::take(self);
-                    let head = input.get(..next).unwrap_or_default().into();
-                    let headers = Headers { head, fields: done.fields };
                     return Ok(done.start_line.map(|line| Head { line, headers, consumed: next }));
                 }
             }
@@ -219,7 +229,7 @@ impl<L: StartLine> HeadReader<L> {
         }
 
         let rest = visible.get(self.position..).unwrap_or_default();
-        let len = value_len(rest);
+        let len = rest.iter().position(|&byte| !is_value_byte(byte)).unwrap_or(rest.len());
         self.position += len;
         match rest.get(len..).unwrap_or_default() {
             [b'\r', b'\n', ..] => Ok(Some(self.line_start..self.position)),
@@ -247,22 +257,8 @@ impl<L: StartLine> HeadReader<L> {
             // RFC 9112 section 5.2: "A server that receives an obs-fold in a request message [..] MUST either reject
             // the message by sending a 400 (Bad Request) [..] or replace each received obs-fold".
             (Some(_), b' ' | b'\t') => Err(HandshakeError::FoldedHeader),
-            (Some(_), _) if self.fields.len() < limits.headers => Ok(()),
+            (Some(_), _) if self.headers < limits.headers => Ok(()),
             (Some(_), _) => Err(HandshakeError::TooManyHeaders),
         }
     }
 }
-
-/// How many bytes at the front may stand in a line.
-fn value_len(bytes: &[u8]) -> usize {
-    // Without a way out between the bytes of a block, the compiler looks at all of them at once.
-    let (blocks, _) = bytes.as_chunks::<16>();
-    let clean =
-        blocks.iter().take_while(|block| block.iter().fold(true, |clean, byte| clean & is_value_byte(*byte)));
-    let len = 16 * clean.count();
-    let rest = bytes.get(len..).unwrap_or_default();
-    len + rest.iter().take_while(|&&byte| is_value_byte(byte)).count()
-}
-
-/// As many header lines as browsers send.
-const USUAL_HEADERS: usize = 16;

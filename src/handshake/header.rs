@@ -145,24 +145,13 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
 
 #[inline]
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    const TABLE: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = b' ';
-        while byte < 0x7f {
-            table[byte as usize] = byte.is_ascii_alphanumeric()
-                || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
-            byte += 1;
-        }
-        table
-    };
-    TABLE[usize::from(byte)]
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// RFC 9110 section 5.5: visible characters, space, tab, and the bytes from 0x80 on (`obs-text`).
 #[inline]
-#[expect(clippy::needless_bitwise_bool, reason = "without branches, many bytes are looked at at once")]
 pub(super) fn is_value_byte(byte: u8) -> bool {
-    (byte >= b' ') & (byte != 0x7f) | (byte == b'\t')
+    byte == b'\t' || !byte.is_ascii_control()
 }
 
 /// Without the optional whitespace (`OWS`) around it.

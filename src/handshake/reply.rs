@@ -79,7 +79,7 @@ impl Reply {
     }
 
     /// The same without the body, for a `HEAD` request.
-    pub(crate) fn encode_head(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode_head(&self, out: &mut Vec<u8>) {
         let status = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         out.extend_from_slice(status.as_bytes());
         // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".

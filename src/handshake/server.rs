@@ -455,20 +455,26 @@ impl StartLine for RequestLine {
 
     fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HandshakeError> {
         let text = input.get(line.clone()).unwrap_or_default();
-        // RFC 9112 section 3: "request-line = method SP request-target SP HTTP-version".
-        let mut parts = text.split(|&byte| byte == b' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let mut parsed = httparse::Request::new(&mut []);
+        // Its result says that there are no headers yet, or that the version is wrong: `minor_version` knows better.
+        let _ = parsed.parse(text);
+        let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
             return Err(HandshakeError::InvalidStartLine);
         };
-        if !is_token(method) || target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
+        // `httparse` takes a target in UTF-8.
+        if !target.is_ascii() {
             return Err(HandshakeError::InvalidStartLine);
         }
-        let method = line.start..line.start + method.len();
-        let target_start = method.end + 1;
-        let target = target_start..target_start + target.len();
-        Ok(Self { method, target, minor_version: minor_version(version)? })
+        // One space after each, or `httparse` would not take them.
+        let method_end = line.start + method.len();
+        let target_start = method_end + 1;
+        let target_end = target_start + target.len();
+        let version = input.get(target_end + 1..line.end).unwrap_or_default();
+        Ok(Self {
+            method: line.start..method_end,
+            target: target_start..target_end,
+            minor_version: minor_version(version)?,
+        })
     }
 }
 
@@ -491,9 +497,7 @@ impl Target {
         }
 
         let mut rest = target;
-        // Nearly always a path, in which there is nothing to search for.
-        let absolute = if text.starts_with('/') { None } else { text.split_once("://") };
-        let authority = match absolute {
+        let authority = match text.split_once("://") {
             Some((scheme, text)) if is_web_scheme(scheme) => {
                 let start = rest.start + scheme.len() + "://".len();
                 let len = text.find(['/', '?']).unwrap_or(text.len());
