@@ -28,6 +28,7 @@ fn help() {
         "--addr HOST:PORT",
         "--max-message-size BYTES",
         "--handshake-timeout SECONDS",
+        "--write-timeout SECONDS",
         "--keepalive SECONDS",
         "--subprotocol NAME",
         "--deflate",

@@ -37,6 +37,7 @@
 mod accept;
 mod connect;
 mod drive;
+mod serve;
 mod split;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -48,6 +49,7 @@ mod writer;
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use connect::{ClientStream, connect, connect_over};
+pub use serve::{ServerStream, Stop, serve};
 pub use split::{WebSocketReceiver, WebSocketSender};
 pub use transport::{NoDeadlines, Transport, TryClone};
 pub use web_socket::WebSocket;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connect::{deadline, within};
 use super::drive::timed_out;
+use super::group::Member;
 use super::web_socket::WebSocket;
 use crate::error::Error;
 use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
@@ -63,7 +64,9 @@ where
     let mut input = Vec::new();
     let received = within(deadline, receive(&mut io, &mut input, &server.limits));
     match received.await {
-        Ok(received) => Ok(Pending { io, request: PendingRequest::new(received, input, server) }),
+        Ok(received) => {
+            Ok(Pending { io, request: PendingRequest::new(received, input, server), member: None })
+        }
         Err(error) => {
             let mut out = Vec::new();
             refuse(&error, &mut out);
@@ -79,6 +82,8 @@ where
 pub struct Pending<S> {
     io: S,
     request: PendingRequest,
+    /// Of a connection that `serve` accepted.
+    pub(super) member: Option<Member>,
 }
 
 impl<S> Deref for Pending<S> {
@@ -92,6 +97,13 @@ impl<S> Deref for Pending<S> {
 impl<S> DerefMut for Pending<S> {
     fn deref_mut(&mut self) -> &mut PendingRequest {
         &mut self.request
+    }
+}
+
+impl<S> Pending<S> {
+    /// The stream, which knows the client's address.
+    pub fn get_ref(&self) -> &S {
+        &self.io
     }
 }
 
@@ -115,8 +127,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
             self.io.flush().await
         });
         written.await.map_err(|_| timed_out())?.map_err(Error::ConnectionLost)?;
-        let Self { io, request } = self;
-        let ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config);
+        let Self { io, request, member } = self;
+        let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config);
+        if let Some(member) = member {
+            ws.reading.join(member);
+        }
         Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
     }
 
@@ -161,8 +176,11 @@ async fn reply<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: &[u8]) -> Resu
     let replied = timeout(LINGER, async {
         io.write_all(out).await?;
         io.shutdown().await?;
-        let mut discarded = [0; 1024];
-        while io.read(&mut discarded).await? > 0 {}
+        // Not an array: it would be part of every future that may come here.
+        let mut discarded = Vec::with_capacity(1024);
+        while io.read_buf(&mut discarded).await? > 0 {
+            discarded.clear();
+        }
         Ok(())
     });
     match replied.await {

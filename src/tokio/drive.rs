@@ -14,9 +14,12 @@ use alloc::boxed::Box;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Sleep;
 
+use super::group::Member;
 use crate::adapter::{End, Inbound, Link, MAX_SLICES, Outbound, Phase, Step, Want, unexpected_eof};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
+use crate::sender::SendState;
+use crate::serve::STOPPING;
 
 /// The receiving half's state: whoever receives has it alone.
 #[derive(Debug)]
@@ -28,6 +31,10 @@ pub(super) struct Reading {
     /// Set once nothing more will be received.
     end: Option<End>,
     pub(super) closed: Option<Closed>,
+    /// Of a connection that `serve` accepted, until it is told to stop.
+    member: Option<Box<Member>>,
+    /// The Close frame was sent for the application: messages that still arrive are discarded.
+    stopped: bool,
 }
 
 /// What the halves share: the transport, and the sending half's state.
@@ -65,7 +72,14 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Reading {
     pub(super) fn new(inbound: Inbound) -> Self {
-        Self { inbound, now: now(), timer: Timer::default(), end: None, closed: None }
+        let timer = Timer::default();
+        Self { inbound, now: now(), timer, end: None, closed: None, member: None, stopped: false }
+    }
+
+    /// The opening handshake of a connection of `serve` is over.
+    pub(super) fn join(&mut self, mut member: Member) {
+        member.open();
+        self.member = Some(Box::new(member));
     }
 
     /// The next thing that `want` asks for. `None`: the connection has ended, and its error, if it had
@@ -86,6 +100,7 @@ impl Reading {
                 Step::End(error) => {
                     self.end = Some(End { error: error.map(Error::Protocol), phase: Phase::Flush });
                 }
+                _ if self.stopped => {}
                 step => {
                     if core::mem::take(&mut self.inbound.answered) {
                         // Whether it could be written or not, the message comes first.
@@ -128,9 +143,24 @@ impl Reading {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Error::ConnectionLost(error))),
                 Poll::Pending => self.inbound.input.release(),
             }
+            if self.member.as_mut().is_some_and(|member| member.poll_stop(cx)) {
+                access.with(|shared| self.stop(shared));
+                continue;
+            }
             let deadline = [deadline, self.inbound.receiving.poll_timeout()].into_iter().flatten().min();
             ready!(self.timer.poll(cx, deadline));
             self.now = now();
+        }
+    }
+
+    /// Starts the closing handshake for the application, unless it was started before.
+    fn stop<S>(&mut self, shared: &mut Shared<S>) {
+        self.member = None;
+        self.now = now();
+        if shared.outbound.sending.state() == SendState::Open {
+            self.stopped = true;
+            // It has failed only if nothing can be sent any more, which reading will tell.
+            let _ = shared.outbound.queue(|outbound| outbound.close(Some(STOPPING), self.now));
         }
     }
 

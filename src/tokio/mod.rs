@@ -41,6 +41,8 @@
 mod accept;
 mod connect;
 mod drive;
+mod group;
+mod serve;
 mod split;
 mod stream;
 mod web_socket;
@@ -49,6 +51,7 @@ mod web_socket;
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use connect::{ClientStream, connect, connect_over};
+pub use serve::{Listener, serve};
 pub use split::{WebSocketReceiver, WebSocketSender};
 pub use stream::MessageWriter;
 pub use web_socket::WebSocket;
