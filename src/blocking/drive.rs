@@ -103,7 +103,7 @@ impl Reading {
     /// patience has ended.
     fn input(&mut self, port: &mut impl Port) -> Result<(), Error> {
         loop {
-            if !self.stopped && self.member.as_ref().is_some_and(|member| member.is_to_stop()) {
+            if self.member.as_ref().is_some_and(|member| member.is_to_stop()) {
                 self.stop(port);
             }
             // A transport that takes no more may still have something to read.

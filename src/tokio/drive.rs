@@ -31,7 +31,7 @@ pub(super) struct Reading {
     /// Set once nothing more will be received.
     end: Option<End>,
     pub(super) closed: Option<Closed>,
-    /// Of a connection that `serve` accepted, until it is told to stop.
+    /// Of a connection that `serve` accepted.
     member: Option<Box<Member>>,
     /// The Close frame was sent for the application: messages that still arrive are discarded.
     stopped: bool,
@@ -143,8 +143,8 @@ impl Reading {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Error::ConnectionLost(error))),
                 Poll::Pending => self.inbound.input.release(),
             }
-            if self.member.as_mut().is_some_and(|member| member.poll_stop(cx)) {
-                access.with(|shared| self.stop(shared));
+            let stopping = self.member.as_mut().is_some_and(|member| member.poll_stop(cx));
+            if stopping && access.with(|shared| self.stop(shared)) {
                 continue;
             }
             let deadline = [deadline, self.inbound.receiving.poll_timeout()].into_iter().flatten().min();
@@ -153,15 +153,14 @@ impl Reading {
         }
     }
 
-    /// Starts the closing handshake for the application, unless it was started before.
-    fn stop<S>(&mut self, shared: &mut Shared<S>) {
-        self.member = None;
-        self.now = now();
-        if shared.outbound.sending.state() == SendState::Open {
-            self.stopped = true;
-            // It has failed only if nothing can be sent any more, which reading will tell.
-            let _ = shared.outbound.queue(|outbound| outbound.close(Some(STOPPING), self.now));
+    /// Starts the closing handshake for the application. False if it was started before.
+    fn stop<S>(&mut self, shared: &mut Shared<S>) -> bool {
+        if shared.outbound.sending.state() != SendState::Open {
+            return false;
         }
+        self.stopped = true;
+        self.now = now();
+        shared.outbound.queue(|outbound| outbound.close(Some(STOPPING), self.now)).is_ok()
     }
 
     /// Ends the connection: what is queued is written, a server closes the transport at once, and a
