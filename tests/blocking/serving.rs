@@ -36,13 +36,13 @@ fn a_stop_closes_every_connection() {
     }
 }
 
-/// A message that was read is handed out; what comes after the Close frame was sent is discarded, and
-/// the handler is not asked to answer it.
+/// What comes after the Close frame was sent is discarded, and the handler is not asked to answer it.
 #[test]
 fn messages_around_a_stop() {
     let served = Served::start(&Server::default(), |pending| {
         let mut ws = pending.accept().unwrap();
         assert_eq!(ws.recv().unwrap(), Some(Message::text("before")));
+        ws.send("answer").unwrap();
         assert_eq!(ws.recv().unwrap(), None);
         let closed = ws.closed().unwrap();
         assert_eq!((closed.code, closed.initiator), (CloseCode::NORMAL, Initiator::Local));
@@ -50,6 +50,7 @@ fn messages_around_a_stop() {
     });
     let mut peer = served.open_by_hand();
     peer.send(TEXT, b"before");
+    assert_eq!(peer.frame(), Some((TEXT, b"answer".to_vec())));
     let stopping = served.start_stop();
     assert_eq!(peer.frame(), Some((CLOSE, close_payload(1001, "the server stops"))));
     peer.send(TEXT, b"after");
