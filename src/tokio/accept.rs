@@ -1,5 +1,6 @@
 //! Accepting connections: the server's opening handshake, in two steps.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -65,7 +66,8 @@ where
     let received = within(deadline, receive(&mut io, &mut input, &server.limits));
     match received.await {
         Ok(received) => {
-            Ok(Pending { io, request: PendingRequest::new(received, input, server), member: None })
+            let request = Box::new(PendingRequest::new(received, input, server));
+            Ok(Pending { io, request, member: None })
         }
         Err(error) => {
             let mut out = Vec::new();
@@ -81,7 +83,9 @@ where
 #[derive(Debug)]
 pub struct Pending<S> {
     io: S,
-    request: PendingRequest,
+    /// Boxed, like the futures that use it: the task of a connection that is open need not have room for
+    /// its opening handshake.
+    request: Box<PendingRequest>,
     /// Of a connection that `serve` accepted.
     pub(super) member: Option<Member>,
 }
@@ -113,7 +117,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.
     ///
     /// Dropped before it returns, the transport is closed.
-    pub async fn accept(mut self) -> Result<WebSocket<S>, Error> {
+    pub async fn accept(self) -> Result<WebSocket<S>, Error> {
+        Box::pin(self.open()).await
+    }
+
+    /// Rejects the connection with an HTTP status and a text that says why.
+    ///
+    /// Dropped before it returns, the client may not get the whole response.
+    pub async fn reject(self, status: u16, text: &str) -> Result<(), Error> {
+        self.respond(&Reply::new(status)?.text(text)).await
+    }
+
+    /// Answers the request with an HTTP response that does not open a WebSocket, and closes the
+    /// transport.
+    ///
+    /// Dropped before it returns, the client may not get the whole response.
+    pub async fn respond(self, response: &Reply) -> Result<(), Error> {
+        let mut out = Vec::new();
+        self.request().reply(response, &mut out);
+        reply(self.io, &out).await
+    }
+
+    async fn open(mut self) -> Result<WebSocket<S>, Error> {
         let mut out = Vec::new();
         let (accepted, agreed) = match self.request.accept(&mut out) {
             Ok(accepted) => accepted,
@@ -133,23 +158,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
             ws.reading.join(member);
         }
         Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
-    }
-
-    /// Rejects the connection with an HTTP status and a text that says why.
-    ///
-    /// Dropped before it returns, the client may not get the whole response.
-    pub async fn reject(self, status: u16, text: &str) -> Result<(), Error> {
-        self.respond(&Reply::new(status)?.text(text)).await
-    }
-
-    /// Answers the request with an HTTP response that does not open a WebSocket, and closes the
-    /// transport.
-    ///
-    /// Dropped before it returns, the client may not get the whole response.
-    pub async fn respond(self, response: &Reply) -> Result<(), Error> {
-        let mut out = Vec::new();
-        self.request().reply(response, &mut out);
-        reply(self.io, &out).await
     }
 }
 
@@ -176,14 +184,13 @@ async fn reply<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: &[u8]) -> Resu
     let replied = timeout(LINGER, async {
         io.write_all(out).await?;
         io.shutdown().await?;
-        // Not an array: it would be part of every future that may come here.
         let mut discarded = Vec::with_capacity(1024);
         while io.read_buf(&mut discarded).await? > 0 {
             discarded.clear();
         }
         Ok(())
     });
-    match replied.await {
+    match Box::pin(replied).await {
         Ok(result) => result.map_err(Error::ConnectionLost),
         // It had time enough to read a page.
         Err(_) => Ok(()),

@@ -27,6 +27,9 @@
 //! # }
 //! ```
 //!
+//! [`serve`] does that for every client of a listener, in a task each, within limits, and can be stopped in
+//! good order.
+//!
 //! # Deadlines
 //!
 //! No task runs behind the caller's back. Keepalive Pings are sent, and deadlines noticed, while one of
