@@ -73,14 +73,15 @@ fn a_thousand_headers() {
 fn an_endless_header() {
     attack(&[], |server| {
         let mut tcp = server.connect();
+        let part = b"a".repeat(64 << 10);
         tcp.write_all(b"GET / HTTP/1.1\r\nA: ").unwrap();
-        tcp.write_all(&[b'a'; 64 << 10]).unwrap();
+        tcp.write_all(&part).unwrap();
         let mut answer = [0; 13];
         tcp.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"HTTP/1.1 431 ");
         // It goes on and on, until the server hangs up.
         let deadline = Instant::now() + PATIENCE;
-        while tcp.write_all(&[b'a'; 64 << 10]).is_ok() {
+        while tcp.write_all(&part).is_ok() {
             assert!(Instant::now() < deadline, "the server listens for ever");
         }
     });
@@ -147,7 +148,7 @@ fn pings_whose_pongs_are_not_read() {
 fn a_peer_that_never_reads() {
     attack(&["--write-timeout", "1"], |server| {
         let mut peer = Peer::open(server);
-        let message = frame(Role::Server, BINARY, &[b'a'; 64 << 10]);
+        let message = frame(Role::Server, BINARY, &b"a".repeat(64 << 10));
         let (before, mut written) = (memory(server, "VmRSS"), Ok(()));
         for number in 0..(1 << 30) / (64 << 10) {
             written = peer.tcp.write_all(&message);
@@ -331,7 +332,7 @@ impl Peer {
                 self.input.drain(..frame.len);
                 return Some((frame.first, frame.payload));
             }
-            let mut bytes = [0; 64 << 10];
+            let mut bytes = [0; 16 << 10];
             match self.tcp.read(&mut bytes).unwrap() {
                 0 => return None,
                 len => self.input.extend_from_slice(&bytes[..len]),

@@ -86,7 +86,9 @@ impl Member {
     pub(super) fn poll_stop(&mut self, cx: &Context<'_>) -> bool {
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.waker = Some(cx.waker().clone());
-            self.group.state().wakers.insert(self.id, cx.waker().clone());
+            let replaced = self.group.state().wakers.insert(self.id, cx.waker().clone());
+            // Not before the lock is released: a task may be dropped with its last waker, and a member with it.
+            drop(replaced);
         }
         self.group.stopping.load(Ordering::Acquire)
     }
@@ -99,7 +101,6 @@ impl Drop for Member {
         state.members -= 1;
         let waker = state.wakers.remove(&self.id);
         wake(state);
-        // What it drops with it may be another member.
         drop(waker);
     }
 }
