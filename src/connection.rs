@@ -17,6 +17,8 @@ use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::keepalive::{Due, Keepalive};
 use crate::message::Event;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use crate::message::MessageKind;
 use crate::receiver::{ReceiveState, Received, Receiver};
 use crate::role::Role;
 use crate::sender::{SendState, Sender};
@@ -268,6 +270,22 @@ impl Receiving {
         }
     }
 
+    /// See [`Receiver::receive_whole`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[inline]
+    pub(crate) fn receive_whole(
+        &mut self,
+        input: &mut [u8],
+        now: Instant,
+    ) -> Option<(MessageKind, core::ops::Range<usize>)> {
+        let received = self.receiver.receive_whole(input)?;
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.on_bytes(now);
+        }
+        self.seen = 0;
+        Some(received)
+    }
+
     /// See [`Receiver::leave_whole_text`].
     #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn leave_whole_text(&mut self) {
@@ -490,6 +508,12 @@ impl Sending {
     /// How long the closing handshake may take, from [`Config::close_timeout`].
     pub fn close_timeout(&self) -> Duration {
         self.close_timeout
+    }
+
+    /// How much may be queued, from [`Config::write_buffer_size`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn write_buffer_size(&self) -> usize {
+        self.sender.write_buffer_size
     }
 
     /// How long the transport may take no bytes, from [`Config::write_timeout`].

@@ -106,6 +106,36 @@ impl Receiver {
         self.deflate = true;
     }
 
+    /// Receives a message that is there whole, in one frame, and not compressed, if nothing speaks against
+    /// it: what most calls come to. Everything else is for [`receive`](Self::receive) to judge.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[inline]
+    pub(crate) fn receive_whole(&mut self, input: &mut [u8]) -> Option<(MessageKind, Range<usize>)> {
+        if self.state != ReceiveState::Open || self.frame.is_some() || self.message.is_some() {
+            return None;
+        }
+        let (header, start) = FrameHeader::parse(input).ok()??;
+        let kind = match header.opcode {
+            Opcode::Text if self.leave_whole_text => MessageKind::Text,
+            Opcode::Binary => MessageKind::Binary,
+            _ => return None,
+        };
+        if !header.fin
+            || header.rsv1
+            || header.masking_key.is_some() != (self.role == Role::Server)
+            || header.payload_len > self.max_frame_size.min(self.max_message_size)
+            || self.max_fragments == 0
+        {
+            return None;
+        }
+        let end = start.checked_add(usize::try_from(header.payload_len).ok()?)?;
+        let payload = input.get_mut(start..end)?;
+        if let Some(key) = header.masking_key {
+            key.apply(payload, 0);
+        }
+        Some((kind, start..end))
+    }
+
     /// Leaves it to the caller to validate text that comes whole, in one frame and at once: making a
     /// [`Message`](crate::Message) of it does, and no byte is to be looked at twice.
     #[cfg(any(feature = "blocking", feature = "tokio"))]

@@ -35,7 +35,7 @@ pub struct Sender {
     /// Where a client's masking keys come from; a server has none, since it "MUST NOT mask any frames
     /// that it sends to the client" (section 5.1).
     masking: Option<Box<MaskingKeys>>,
-    write_buffer_size: usize,
+    pub(crate) write_buffer_size: usize,
     state: SendState,
     /// Compresses messages, if permessage-deflate was negotiated.
     #[cfg(feature = "deflate")]
@@ -48,7 +48,7 @@ pub struct Sender {
     /// The latest Ping that found `out` full. "If an endpoint receives a Ping frame and has not yet
     /// sent Pong frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a Pong
     /// frame for only the most recently processed Ping frame." (section 5.5.3)
-    held_pong: Option<ControlPayload>,
+    held_pong: Option<Box<ControlPayload>>,
 }
 
 impl Sender {
@@ -184,7 +184,7 @@ impl Sender {
                 true
             }
             Event::Ping(payload) => {
-                self.held_pong = ControlPayload::new(&[payload]);
+                self.held_pong = ControlPayload::new(&[payload]).map(Box::new);
                 false
             }
             // "If an endpoint receives a Close frame and did not previously send a Close frame, the

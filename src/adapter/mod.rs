@@ -6,6 +6,7 @@
 mod read_buffer;
 mod write_queue;
 
+use alloc::boxed::Box;
 use std::io;
 use std::time::Instant;
 
@@ -57,7 +58,9 @@ pub(crate) enum Want {
 /// What [`Inbound::advance`] came to.
 #[derive(Debug)]
 pub(crate) enum Step {
-    Incoming(Incoming),
+    Message(Message),
+    Ping(Bytes),
+    Pong(Bytes),
     Part(Part),
     /// All that was read has been looked at: read more.
     NeedInput,
@@ -68,14 +71,16 @@ pub(crate) enum Step {
 impl Step {
     pub(crate) fn into_message(self) -> Option<Message> {
         match self {
-            Self::Incoming(Incoming::Message(message)) => Some(message),
+            Self::Message(message) => Some(message),
             _ => None,
         }
     }
 
     pub(crate) fn into_incoming(self) -> Option<Incoming> {
         match self {
-            Self::Incoming(incoming) => Some(incoming),
+            Self::Message(message) => Some(Incoming::Message(message)),
+            Self::Ping(payload) => Some(Incoming::Ping(payload)),
+            Self::Pong(payload) => Some(Incoming::Pong(payload)),
             _ => None,
         }
     }
@@ -94,6 +99,15 @@ pub(crate) struct End {
     /// To be returned once.
     pub(crate) error: Option<Error>,
     pub(crate) phase: Phase,
+    /// How it closed, once that is over.
+    pub(crate) closed: Option<Closed>,
+}
+
+impl End {
+    /// A connection that ends with `error`, if any. Boxed, since most of a connection's life there is none.
+    pub(crate) fn new(error: Option<Error>, phase: Phase) -> Box<Self> {
+        Box::new(Self { error, phase, closed: None })
+    }
 }
 
 /// How far a connection has ended. "An endpoint SHOULD use a method that cleanly closes the TCP
@@ -159,14 +173,8 @@ pub(crate) fn halves(
         inflating: None,
         answered: false,
     };
-    let outbound = Outbound {
-        sending,
-        queue: WriteQueue::default(),
-        write_buffer_size: config.write_buffer_size,
-        dead: false,
-        lost: false,
-        timed_out: false,
-    };
+    let outbound =
+        Outbound { sending, queue: WriteQueue::default(), dead: false, lost: false, timed_out: false };
     (inbound, outbound)
 }
 
@@ -188,7 +196,7 @@ pub(crate) struct Inbound {
     parts_taken: bool,
     /// What is still to be inflated of a fragment whose message is handed out in parts.
     #[cfg(feature = "deflate")]
-    inflating: Option<Inflating>,
+    inflating: Option<Box<Inflating>>,
     /// An answer was queued since this was last taken: it is to be sent "as soon as is practical".
     pub(crate) answered: bool,
 }
@@ -196,15 +204,26 @@ pub(crate) struct Inbound {
 impl Inbound {
     /// Looks at what was read until there is something to hand out. Pongs and Close frames that are
     /// due are in the outbound queue then.
+    #[inline]
     pub(crate) fn advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Step {
-        match self.try_advance(want, now, link) {
-            Ok(step) => step,
-            Err(error) => {
-                self.receiving.fail();
-                link.outbound(|outbound| outbound.fail(error, now));
-                Step::End(Some(error))
-            }
+        if want != Want::Parts
+            && !self.parts_taken
+            && let Some((kind, payload)) = self.receiving.receive_whole(self.input.unread_mut(), now)
+        {
+            // What most calls come to.
+            return match Message::new(kind, self.input.take(payload)) {
+                Ok(message) => Step::Message(message),
+                Err(error) => self.fail(error.into(), now, link),
+            };
         }
+        self.try_advance(want, now, link).unwrap_or_else(|error| self.fail(error, now, link))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: ProtocolError, now: Instant, link: &mut impl Link) -> Step {
+        self.receiving.fail();
+        link.outbound(|outbound| outbound.fail(error, now));
+        Step::End(Some(error))
     }
 
     fn try_advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Result<Step, ProtocolError> {
@@ -236,7 +255,7 @@ impl Inbound {
             match received.event(self.input.unread()) {
                 Some(Event::Data(fragment)) => {
                     let Fragment { kind, compressed, last, .. } = fragment;
-                    let payload = self.input.take(received.consumed(), received.payload());
+                    let payload = self.input.take(received.payload());
                     if in_parts && compressed {
                         self.inflate_in_parts(kind, payload, last);
                     } else if in_parts {
@@ -248,22 +267,22 @@ impl Inbound {
                         let message = self.assembler.push_shared(kind, compressed, last, payload)?;
                         self.assembling = message.is_none().then_some(kind);
                         if let Some(message) = message {
-                            return Ok(Step::Incoming(Incoming::Message(message)));
+                            return Ok(Step::Message(message));
                         }
                     }
                 }
                 Some(event @ Event::Ping(_)) => {
                     link.outbound(|outbound| outbound.answer(&event, now));
                     self.answered = true;
-                    let payload = self.input.take(received.consumed(), received.payload());
+                    let payload = self.input.take(received.payload());
                     if want == Want::MessagesAndPings {
-                        return Ok(Step::Incoming(Incoming::Ping(payload)));
+                        return Ok(Step::Ping(payload));
                     }
                 }
                 Some(Event::Pong(_)) => {
-                    let payload = self.input.take(received.consumed(), received.payload());
+                    let payload = self.input.take(received.payload());
                     if want == Want::MessagesAndPings {
-                        return Ok(Step::Incoming(Incoming::Pong(payload)));
+                        return Ok(Step::Pong(payload));
                     }
                 }
                 Some(event @ Event::Close(_)) => {
@@ -306,18 +325,20 @@ impl Inbound {
 #[cfg(feature = "deflate")]
 impl Inbound {
     fn inflate_in_parts(&mut self, kind: MessageKind, payload: Bytes, last: bool) {
-        self.inflating = Some(Inflating { kind, payload, last });
+        self.inflating = Some(Box::new(Inflating { kind, payload, last }));
     }
 
     /// The next part of the fragment that is being inflated, if one is: a small payload can inflate to
     /// more than is to be held at once.
     fn next_inflated(&mut self) -> Result<Option<Part>, ProtocolError> {
-        let Some(Inflating { kind, mut payload, last }) = self.inflating.take() else {
+        let Some(mut inflating) = self.inflating.take() else {
             return Ok(None);
         };
-        let (bytes, done) = self.assembler.inflate_part(kind, &mut payload, last, MAX_PART)?;
+        let Inflating { kind, payload, last } = &mut *inflating;
+        let (kind, last) = (*kind, *last);
+        let (bytes, done) = self.assembler.inflate_part(kind, payload, last, MAX_PART)?;
         if !done {
-            self.inflating = Some(Inflating { kind, payload, last });
+            self.inflating = Some(inflating);
         }
         Ok(Some(self.part(kind, bytes, last && done)))
     }
@@ -350,7 +371,6 @@ const MAX_PART: usize = 64 << 10;
 pub(crate) struct Outbound {
     pub(crate) sending: Sending,
     pub(crate) queue: WriteQueue,
-    write_buffer_size: usize,
     /// The transport takes nothing more, or the connection has ended.
     dead: bool,
     /// Some of what was queued could not be written.
@@ -390,7 +410,7 @@ impl Outbound {
 
     /// Whether so much is queued that a sender has to wait.
     pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= self.write_buffer_size
+        self.queue.len() >= self.sending.write_buffer_size()
     }
 
     pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {

@@ -30,16 +30,16 @@ impl ReadBuffer {
         &mut self.bytes
     }
 
-    /// Consumes `consumed` bytes and hands out those in `payload` without a copy.
-    pub(crate) fn take(&mut self, consumed: usize, payload: Range<usize>) -> Bytes {
+    /// Hands out the bytes in `payload` without a copy, and consumes them and those before.
+    #[inline]
+    pub(crate) fn take(&mut self, payload: Range<usize>) -> Bytes {
         if payload.is_empty() {
-            self.bytes.advance(consumed.min(self.bytes.len()));
+            self.bytes.advance(payload.end.min(self.bytes.len()));
             return Bytes::new();
         }
-        let mut taken = self.bytes.split_to(consumed.min(self.bytes.len()));
-        taken.truncate(payload.end);
+        let mut taken = self.bytes.split_to(payload.end.min(self.bytes.len())).freeze();
         taken.advance(payload.start.min(taken.len()));
-        taken.freeze()
+        taken
     }
 
     pub(crate) fn clear(&mut self) {

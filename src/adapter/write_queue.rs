@@ -1,5 +1,6 @@
 //! What is to be written: small frames joined in one buffer, large payloads where they lie.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -20,17 +21,22 @@ pub(crate) struct WriteQueue {
     bytes: Vec<u8>,
     /// How many of `bytes` were written.
     written: usize,
-    /// Large payloads, none empty, each with its position in `bytes`: ascending, and none below
-    /// `written`.
-    payloads: VecDeque<(usize, Bytes)>,
-    /// The bytes in `payloads`.
-    payloads_len: usize,
+    /// Large payloads, if there are any.
+    payloads: Option<Box<Payloads>>,
+}
+
+#[derive(Debug, Default)]
+struct Payloads {
+    /// None empty, each with its position in `bytes`: ascending, and none below `written`.
+    queue: VecDeque<(usize, Bytes)>,
+    /// The bytes in all of them.
+    len: usize,
 }
 
 impl WriteQueue {
     /// How many bytes are to be written.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.written + self.payloads_len
+        self.bytes.len() - self.written + self.payloads.as_ref().map_or(0, |payloads| payloads.len)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -47,8 +53,9 @@ impl WriteQueue {
 
     /// Appends a payload without a copy. Its header is at the end of [`buffer`](Self::buffer).
     pub(crate) fn push_payload(&mut self, payload: Bytes) {
-        self.payloads_len += payload.len();
-        self.payloads.push_back((self.bytes.len(), payload));
+        let payloads = self.payloads.get_or_insert_with(|| SPARE_PAYLOADS.take().unwrap_or_default());
+        payloads.len += payload.len();
+        payloads.queue.push_back((self.bytes.len(), payload));
     }
 
     /// Appends what was queued later, and nothing of it written.
@@ -56,8 +63,11 @@ impl WriteQueue {
     pub(crate) fn append(&mut self, mut later: Self) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&later.bytes);
-        self.payloads.extend(later.payloads.drain(..).map(|(at, payload)| (start + at, payload)));
-        self.payloads_len += later.payloads_len;
+        if let Some(later) = &mut later.payloads {
+            let payloads = self.payloads.get_or_insert_default();
+            payloads.queue.extend(later.queue.drain(..).map(|(at, payload)| (start + at, payload)));
+            payloads.len += later.len;
+        }
         later.clear();
     }
 
@@ -73,36 +83,35 @@ impl WriteQueue {
                 filled += 1;
             }
         };
-        for (at, payload) in self.payloads.iter().take(MAX_SLICES) {
+        let payloads = self.payloads.iter().flat_map(|payloads| &payloads.queue);
+        for (at, payload) in payloads.take(MAX_SLICES) {
             push(&self.bytes[position..*at]);
             push(payload);
             position = *at;
         }
-        if self.payloads.len() <= MAX_SLICES {
-            push(&self.bytes[position..]);
-        }
+        // Behind so many payloads there is no free slice for it.
+        push(&self.bytes[position..]);
         &slices[..filled]
     }
 
     /// Drops the first `len` bytes, which were written.
     pub(crate) fn advance(&mut self, mut len: usize) {
-        loop {
-            let end = self.payloads.front().map_or(self.bytes.len(), |(at, _)| *at);
-            let step = len.min(end - self.written);
+        while let Some(payloads) = &mut self.payloads
+            && let Some((end, payload)) = payloads.queue.front_mut()
+        {
+            let step = len.min(*end - self.written);
             self.written += step;
             len -= step;
-            let Some((_, payload)) = self.payloads.front_mut().filter(|_| self.written == end) else {
-                break;
-            };
-            let step = len.min(payload.len());
+            let step = if self.written == *end { len.min(payload.len()) } else { 0 };
             payload.advance(step);
-            self.payloads_len -= step;
+            payloads.len -= step;
             len -= step;
             if !payload.is_empty() {
                 break;
             }
-            self.payloads.pop_front();
+            payloads.queue.pop_front();
         }
+        self.written += len.min(self.bytes.len() - self.written);
         if self.is_empty() {
             self.clear();
         } else if self.written > self.bytes.len() / 2 {
@@ -113,8 +122,13 @@ impl WriteQueue {
     /// Drops everything, and gives the memory back: the thread keeps one buffer for whichever
     /// connection writes next.
     pub(crate) fn clear(&mut self) {
-        self.payloads = VecDeque::new();
-        self.payloads_len = 0;
+        if let Some(mut payloads) = self.payloads.take()
+            && payloads.queue.capacity() <= 2 * MAX_SLICES
+        {
+            payloads.queue.clear();
+            payloads.len = 0;
+            SPARE_PAYLOADS.set(Some(payloads));
+        }
         self.written = 0;
         let mut bytes = core::mem::take(&mut self.bytes);
         if bytes.capacity() <= MAX_SPARE {
@@ -127,7 +141,7 @@ impl WriteQueue {
     /// quite drained. At most as many bytes as were written since the last time.
     fn compact(&mut self) {
         self.bytes.drain(..self.written);
-        for (at, _) in &mut self.payloads {
+        for (at, _) in self.payloads.iter_mut().flat_map(|payloads| &mut payloads.queue) {
             *at -= self.written;
         }
         self.written = 0;
@@ -136,6 +150,7 @@ impl WriteQueue {
 
 std::thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SPARE_PAYLOADS: Cell<Option<Box<Payloads>>> = const { Cell::new(None) };
 }
 
 /// How many slices one vectored write takes at most.

@@ -1,5 +1,6 @@
 //! What both the whole `WebSocket` and its halves do: move bytes, wait no longer than a deadline, end.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
@@ -23,8 +24,7 @@ pub(super) struct Reading {
     now: Instant,
     timeout: ReadTimeout,
     /// Set once nothing more will be received.
-    end: Option<End>,
-    pub(super) closed: Option<Closed>,
+    end: Option<Box<End>>,
     /// Of a connection that `serve` accepted.
     member: Option<Arc<Member>>,
     /// The Close frame was sent for the application: messages that still arrive are discarded.
@@ -57,7 +57,6 @@ impl Reading {
             now: Instant::now(),
             timeout: ReadTimeout(None),
             end: None,
-            closed: None,
             member: None,
             stopped: false,
         }
@@ -69,6 +68,11 @@ impl Reading {
         self.member = Some(member);
     }
 
+    /// How the connection closed, once it has.
+    pub(super) fn closed(&self) -> Option<&Closed> {
+        self.end.as_ref()?.closed.as_ref()
+    }
+
     /// The next thing that `want` asks for. `None`: the connection has ended, and its error, if it had
     /// one, was returned before.
     pub(super) fn next(&mut self, mut port: impl Port, want: Want) -> Result<Option<Step>, Error> {
@@ -76,11 +80,11 @@ impl Reading {
             match self.inbound.advance(want, self.now, &mut Linked(&mut port)) {
                 Step::NeedInput => {
                     if let Err(error) = self.input(&mut port) {
-                        self.end = Some(End { error: Some(error), phase: Phase::Over });
+                        self.end = Some(End::new(Some(error), Phase::Over));
                     }
                 }
                 Step::End(error) => {
-                    self.end = Some(End { error: error.map(Error::Protocol), phase: Phase::Flush });
+                    self.end = Some(End::new(error.map(Error::Protocol), Phase::Flush));
                 }
                 _ if self.stopped => {}
                 step => {
@@ -160,10 +164,13 @@ impl Reading {
     /// that cleanly closes the TCP connection, [...] discarding any trailing bytes that may have been
     /// received" (section 7.1.1).
     fn end(&mut self, port: &mut impl Port) {
-        while let Some(End { phase, .. }) = &self.end {
+        let Some(mut end) = self.end.take() else {
+            return;
+        };
+        while end.phase != Phase::Done {
             let receiving = &self.inbound.receiving;
             let close_first = port.outbound(|outbound| receiving.should_close_transport(&outbound.sending));
-            let next = match phase {
+            end.phase = match end.phase {
                 Phase::Flush => match port.flush() {
                     Ok(true) if close_first => Phase::Shutdown,
                     Ok(true) => Phase::Drain,
@@ -186,18 +193,16 @@ impl Reading {
                     Ok(0) | Err(_) => Phase::Over,
                 },
                 Phase::Over => {
-                    self.closed = Some(port.outbound(|outbound| {
+                    end.closed = Some(port.outbound(|outbound| {
                         outbound.end();
                         self.inbound.end(outbound)
                     }));
                     Phase::Done
                 }
-                Phase::Done => break,
+                Phase::Done => Phase::Done,
             };
-            if let Some(end) = &mut self.end {
-                end.phase = next;
-            }
         }
+        self.end = Some(end);
     }
 
     /// Reads once, and tells how much. Fails with another error than a timeout when the peer has had time

@@ -63,7 +63,7 @@ impl<S> WebSocketReceiver<S> {
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
-        self.receiving.as_ref().and_then(|receiving| receiving.reading.closed.as_ref())
+        self.receiving.as_ref()?.reading.closed()
     }
 }
 

@@ -63,7 +63,7 @@ impl<S> WebSocket<S> {
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
-        self.reading.closed.as_ref()
+        self.reading.closed()
     }
 
     /// The stream below. Reading from it or writing to it would corrupt the connection.

@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
         let Self { io, request, member } = self;
         let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config);
         if let Some(member) = member {
-            ws.reading.join(member);
+            ws.receiver.join(member);
         }
         Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
     }

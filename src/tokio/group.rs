@@ -10,7 +10,7 @@ use core::task::{Context, Poll, Waker};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-use super::drive::lock;
+use super::shared::lock;
 
 #[derive(Debug, Default)]
 pub(super) struct Group {

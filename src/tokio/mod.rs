@@ -32,9 +32,21 @@
 //!
 //! # Deadlines
 //!
-//! No task runs behind the caller's back. Keepalive Pings are sent, and deadlines noticed, while one of
-//! the calls that wait is being awaited; a connection is usually in [`WebSocket::recv`] most of the
-//! time. The runtime's timers must be enabled, unless all timeouts are out of use.
+//! Keepalive Pings are sent, and deadlines noticed, while one of the calls that wait is being awaited; a
+//! connection is usually in [`WebSocket::recv`] most of the time. The runtime's timers must be enabled,
+//! unless all timeouts are out of use.
+//!
+//! # When a message is written
+//!
+//! A system call for each message is most of what a small message costs, so the answers to messages that
+//! came together are written together. What [`WebSocket::send`] is given has been handed to the transport
+//! when it returns, unless more of what was read waits to be received. Then it is written with what is
+//! sent next: by `recv` before it waits, by [`WebSocket::flush`], when [`Config::write_buffer_size`] bytes
+//! are queued, and at the latest when the task waits, for whatever that is, or has ended, or the WebSocket
+//! was dropped. (A small task that is spawned for the connection sees to that.)
+//! [`WebSocket::feed`] queues and leaves the rest to you.
+//!
+//! [`Config::write_buffer_size`]: crate::Config::write_buffer_size
 //!
 //! # Cancel safety
 //!
@@ -46,6 +58,7 @@ mod connect;
 mod drive;
 mod group;
 mod serve;
+mod shared;
 mod split;
 mod stream;
 mod web_socket;

@@ -1,58 +1,37 @@
 //! The two halves of a WebSocket, for two tasks.
-//!
-//! The receiving half has its state to itself; the transport and the sending half's state are shared
-//! behind a lock, which is held only inside `poll` functions.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::poll_fn;
+use core::ops::Deref;
 use core::task::{Context, Poll, ready};
-use std::sync::Mutex;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::drive::{Half, Reading, Shared, Timer, Wakers, lock, now};
-use crate::adapter::{Incoming, Outbound, Part, Step, Want};
+use super::drive::{Reading, Timer, now};
+use super::group::Member;
+use super::shared::{Both, Half, Sent};
+use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
+use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
+use crate::role::Role;
 
-pub(super) fn split<S>(
-    reading: Reading,
-    shared: Shared<S>,
-    timer: Timer,
+/// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
+pub(super) fn halves<S>(
+    io: S,
+    role: Role,
+    agreed: Agreed,
+    read_ahead: &[u8],
+    config: &Config,
 ) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
-    let both = Arc::new(Both { shared: Mutex::new(shared), wakers: Arc::default() });
-    let receiver = WebSocketReceiver { reading: Some(Box::new(reading)), both: both.clone() };
-    (WebSocketSender { timer, both }, receiver)
-}
-
-#[derive(Debug)]
-struct Both<S> {
-    shared: Mutex<Shared<S>>,
-    wakers: Arc<Wakers>,
-}
-
-impl<S> Both<S> {
-    /// Does something as the sending half. The deadlines that come of it are for both halves to keep: a
-    /// receiving half that waits is woken to see a new one.
-    fn sending<T>(&self, f: impl FnOnce(&mut Shared<S>) -> T) -> T {
-        let mut shared = lock(&self.shared);
-        let before = shared.outbound.sending.poll_timeout();
-        let result = f(&mut shared);
-        let after = shared.outbound.sending.poll_timeout();
-        drop(shared);
-        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
-            self.wakers.wake_half(Half::Receiving);
-        }
-        result
-    }
-
-    fn poll_sending<T>(&self, cx: &Context<'_>, f: impl FnOnce(&mut Shared<S>, &mut Context<'_>) -> T) -> T {
-        self.wakers.poll(Half::Sending, cx, |cx| self.sending(|shared| f(shared, cx)))
-    }
+    let (inbound, outbound) = adapter::halves(role, config, agreed, read_ahead, now());
+    let both = Arc::new(Both::new(io, outbound));
+    let receiver = WebSocketReceiver { reading: Some(Box::new(Reading::new(inbound))), both: both.clone() };
+    (WebSocketSender { timer: Timer::default(), both }, receiver)
 }
 
 /// The receiving half of a [`WebSocket`](super::WebSocket).
@@ -77,7 +56,14 @@ impl<S> WebSocketReceiver<S> {
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
-        self.reading.as_ref().and_then(|reading| reading.closed.as_ref())
+        self.reading.as_ref()?.closed()
+    }
+
+    /// The opening handshake of a connection of `serve` is over.
+    pub(super) fn join(&mut self, member: Member) {
+        if let Some(reading) = &mut self.reading {
+            reading.join(member);
+        }
     }
 }
 
@@ -86,14 +72,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+        poll_fn(|cx| self.poll_recv(Half::Receiving, cx)).await
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::MessagesAndPings))
+        poll_fn(|cx| self.poll_step(Half::Receiving, cx, Want::MessagesAndPings))
             .await
             .map(|step| step.and_then(Step::into_incoming))
     }
@@ -102,28 +88,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::Parts)).await.map(|step| step.and_then(Step::into_part))
+        poll_fn(|cx| self.poll_step(Half::Receiving, cx, Want::Parts))
+            .await
+            .map(|step| step.and_then(Step::into_part))
     }
 
-    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.poll_step(cx, Want::Messages).map_ok(|step| step.and_then(Step::into_message))
+    /// The next message, for a task that polls as `half`.
+    pub(super) fn poll_recv(&mut self, half: Half, cx: &Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        self.poll_step(half, cx, Want::Messages).map_ok(|step| step.and_then(Step::into_message))
     }
 
-    fn poll_step(&mut self, cx: &mut Context<'_>, want: Want) -> Poll<Result<Option<Step>, Error>> {
+    fn poll_step(&mut self, half: Half, cx: &Context<'_>, want: Want) -> Poll<Result<Option<Step>, Error>> {
         let Some(reading) = &mut self.reading else {
             return Poll::Ready(Ok(None));
         };
-        let both = &self.both;
-        both.wakers
-            .poll(Half::Receiving, cx, |cx| reading.poll_next(cx, &both.shared, want))
-            .map(Option::transpose)
+        reading.poll_next(cx, &self.both, half, want).map(Option::transpose)
     }
 }
 
 impl<S> Drop for WebSocketReceiver<S> {
     /// Leaves the state to the sending half, which can then complete the closing handshake by itself.
     fn drop(&mut self) {
-        lock(&self.both.shared).orphan = self.reading.take();
+        self.both.leave(self.reading.take());
+    }
+}
+
+impl<S> Drop for WebSocketSender<S> {
+    fn drop(&mut self) {
+        self.both.leave(None);
+    }
+}
+
+impl<S> WebSocketSender<S> {
+    /// Whether messages that are sent from now on are compressed; see
+    /// [`Sender::compress`](crate::Sender::compress).
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        self.both.lock().outbound.sending.sender().compress(compress);
+    }
+
+    /// The stream, locked.
+    pub(super) fn stream(&self) -> impl Deref<Target = S> {
+        self.both.stream()
     }
 }
 
@@ -132,9 +138,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.feed(message).await?;
-        self.flush().await
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
+    where
+        S: Send + 'static,
+    {
+        let mut message = Some(message.into());
+        poll_fn(move |cx| self.poll_send(cx, &mut message))
     }
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
@@ -142,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room().await?;
         self.queue(|outbound| outbound.send(message.into()))
     }
 
@@ -155,15 +164,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         payload: impl Into<Bytes>,
         last: bool,
     ) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room().await?;
         self.queue(|outbound| outbound.send_part(kind, payload.into(), last))
-    }
-
-    /// Whether messages that are sent from now on are compressed; see
-    /// [`Sender::compress`](crate::Sender::compress).
-    #[cfg(feature = "deflate")]
-    pub fn compress(&mut self, compress: bool) {
-        lock(&self.both.shared).outbound.sending.sender().compress(compress);
     }
 
     /// Writes everything that was queued.
@@ -175,14 +177,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
 
     /// Sends a Ping; see [`WebSocket::ping`](super::WebSocket::ping).
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room().await?;
         self.queue(|outbound| outbound.ping(payload))?;
         self.flush().await
     }
 
     /// Sends a Pong that no Ping asked for; see [`WebSocket::pong`](super::WebSocket::pong).
     pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room().await?;
         self.queue(|outbound| outbound.pong(payload))?;
         self.flush().await
     }
@@ -201,42 +203,64 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
 
     /// Queues a Close frame, and returns at once; [`flush`](Self::flush) or the receiving half sends it.
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
-        self.queue(|outbound| outbound.close(close, now()))?;
-        // It sleeps until a later deadline than that of the closing handshake.
-        self.both.wakers.wake_half(Half::Receiving);
+        // A receiving half that waits is woken: it sleeps until a later deadline.
+        self.both.sending(|shared| shared.outbound.queue(|outbound| outbound.close(close, now())))
+    }
+
+    /// Queues `message`, and then writes it, now or later.
+    fn poll_send(&mut self, cx: &Context<'_>, message: &mut Option<Message>) -> Poll<Result<(), Error>>
+    where
+        S: Send + 'static,
+    {
+        while let Some(unsent) = message.take() {
+            match self.both.send(unsent)? {
+                Sent::Now => {}
+                Sent::Later => return Poll::Ready(Ok(())),
+                Sent::Full(unsent) => {
+                    *message = Some(unsent);
+                    ready!(self.poll_room(cx))?;
+                }
+            }
+        }
+        self.poll_flush(cx)
+    }
+
+    /// Waits until there is room in the queue.
+    async fn make_room(&mut self) -> Result<(), Error> {
+        if self.both.with(|shared| shared.outbound.is_full()) {
+            poll_fn(|cx| self.poll_room(cx)).await?;
+        }
         Ok(())
     }
 
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.both.poll_sending(cx, |shared, cx| shared.poll_room(cx, &mut self.timer))
+        self.both.poll_sending(Half::Sending, cx, |shared, cx| shared.poll_room(cx, &mut self.timer))
     }
 
     pub(super) fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.both.poll_sending(cx, |shared, cx| shared.poll_flush_in_time(cx, &mut self.timer))
+        self.both.poll_sending(Half::Sending, cx, |shared, cx| shared.poll_flush_in_time(cx, &mut self.timer))
     }
 
     pub(super) fn poll_close(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.both.poll_sending(cx, |shared, cx| {
-            let Some(mut reading) = shared.orphan.take() else {
-                return shared.poll_flush_in_time(cx, &mut self.timer);
-            };
-            let result = loop {
-                match reading.poll_next(cx, &mut *shared, Want::Parts) {
-                    Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(error))) => break Poll::Ready(Err(error)),
-                    Poll::Ready(None) => break Poll::Ready(Ok(())),
-                    Poll::Pending => break Poll::Pending,
-                }
-            };
-            shared.orphan = Some(reading);
-            Poll::Ready(ready!(result))
-        })
+        let Some(mut reading) = self.both.with(|shared| shared.orphan.take()) else {
+            return self.poll_flush(cx);
+        };
+        let result = loop {
+            match reading.poll_next(cx, &self.both, Half::Sending, Want::Parts) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(error))) => break Poll::Ready(Err(error)),
+                Poll::Ready(None) => break Poll::Ready(Ok(())),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        self.both.with(|shared| shared.orphan = Some(reading));
+        Poll::Ready(ready!(result))
     }
 
     pub(super) fn queue(
         &mut self,
         f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        self.both.sending(|shared| shared.outbound.queue(f))
+        self.both.queue(f)
     }
 }

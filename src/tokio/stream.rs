@@ -10,7 +10,7 @@ use futures_core::stream::FusedStream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::drive::Half;
+use super::shared::Half;
 use super::split::{WebSocketReceiver, WebSocketSender};
 use super::web_socket::WebSocket;
 use crate::error::Error;
@@ -22,7 +22,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_as(Half::Receiving, cx, Self::poll_recv).map(Result::transpose)
+        self.receiver.poll_recv(Half::Receiving, cx).map(Result::transpose)
     }
 }
 
@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocketReceiver<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_recv(cx).map(Result::transpose)
+        self.poll_recv(Half::Receiving, cx).map(Result::transpose)
     }
 }
 
@@ -52,23 +52,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_as(Half::Sending, cx, |ws, cx| ws.shared.poll_room(cx, &mut ws.timer))
+        self.sender.poll_room(cx)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.shared.outbound.queue(|outbound| outbound.send(message))
+        self.sender.queue(|outbound| outbound.send(message))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_as(Half::Sending, cx, |ws, cx| ws.shared.poll_flush_in_time(cx, &mut ws.timer))
+        self.sender.poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.start_close(Some(NORMAL))?;
-        self.poll_as(Half::Sending, cx, |ws, cx| {
-            while ready!(ws.poll_recv(cx))?.is_some() {}
-            Poll::Ready(Ok(()))
-        })
+        while ready!(self.receiver.poll_recv(Half::Sending, cx))?.is_some() {}
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -114,43 +112,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocketSender<S> {
 /// ```
 #[derive(Debug)]
 pub struct MessageWriter<'a, S> {
-    ws: &'a mut WebSocket<S>,
+    sender: &'a mut WebSocketSender<S>,
     kind: MessageKind,
     /// The last fragment was queued.
     ended: bool,
 }
 
 impl<'a, S> MessageWriter<'a, S> {
-    pub(super) fn new(ws: &'a mut WebSocket<S>, kind: MessageKind) -> Self {
-        Self { ws, kind, ended: false }
+    pub(super) fn new(sender: &'a mut WebSocketSender<S>, kind: MessageKind) -> Self {
+        Self { sender, kind, ended: false }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { ws, kind, ended } = &mut *self;
+        let Self { sender, kind, ended } = &mut *self;
         if *ended {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        ready!(ws.shared.poll_room(cx, &mut ws.timer)).map_err(io::Error::other)?;
-        ws.shared
-            .outbound
+        ready!(sender.poll_room(cx)).map_err(io::Error::other)?;
+        sender
             .queue(|outbound| outbound.send_part(*kind, Bytes::copy_from_slice(buf), false))
             .map_err(io::Error::other)?;
         Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ws = &mut *self.ws;
-        ws.shared.poll_flush_in_time(cx, &mut ws.timer).map_err(io::Error::other)
+        self.sender.poll_flush(cx).map_err(io::Error::other)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended {
             let kind = self.kind;
-            self.ws
-                .shared
-                .outbound
+            self.sender
                 .queue(|outbound| outbound.send_part(kind, Bytes::new(), true))
                 .map_err(io::Error::other)?;
             self.ended = true;

@@ -1,21 +1,18 @@
-//! A whole WebSocket: both directions in one task.
+//! A whole WebSocket: both halves in one hand.
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::sync::Arc;
-use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::ops::Deref;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::drive::{Half, Reading, Shared, Timer, Wakers, now};
 use super::split::{self, WebSocketReceiver, WebSocketSender};
 use super::stream::MessageWriter;
-use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
+use crate::adapter::{Agreed, Incoming, Part};
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::error::{Error, SendError};
+use crate::error::Error;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::Response;
 use crate::message::{Message, MessageKind};
@@ -28,16 +25,18 @@ use crate::role::Role;
 /// can tell the end from an accident.
 #[derive(Debug)]
 pub struct WebSocket<S> {
-    pub(super) reading: Reading,
-    pub(super) shared: Shared<S>,
-    /// The deadline of what is being sent.
-    pub(super) timer: Timer,
-    /// Made when the WebSocket is used as a `Stream` or a `Sink`, and so perhaps from two tasks.
-    wakers: Option<Arc<Wakers>>,
+    pub(super) sender: WebSocketSender<S>,
+    pub(super) receiver: WebSocketReceiver<S>,
     #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
     agreed: Agreed,
-    subprotocol: Option<Box<str>>,
-    response: Option<Box<Response>>,
+    opening: Option<Box<Opening>>,
+}
+
+/// What the opening handshake brought besides; most often nothing.
+#[derive(Debug)]
+struct Opening {
+    subprotocol: Option<String>,
+    response: Option<Response>,
 }
 
 impl<S> WebSocket<S> {
@@ -48,27 +47,20 @@ impl<S> WebSocket<S> {
     }
 
     pub(super) fn new(io: S, role: Role, agreed: Agreed, read_ahead: &[u8], config: &Config) -> Self {
-        let (inbound, outbound) = adapter::halves(role, config, agreed, read_ahead, now());
-        Self {
-            reading: Reading::new(inbound),
-            shared: Shared::new(io, outbound),
-            timer: Timer::default(),
-            wakers: None,
-            agreed,
-            subprotocol: None,
-            response: None,
-        }
+        let (sender, receiver) = split::halves(io, role, agreed, read_ahead, config);
+        Self { sender, receiver, agreed, opening: None }
     }
 
     pub(super) fn opened(mut self, subprotocol: Option<String>, response: Option<Response>) -> Self {
-        self.subprotocol = subprotocol.map(String::into_boxed_str);
-        self.response = response.map(Box::new);
+        if subprotocol.is_some() || response.is_some() {
+            self.opening = Some(Box::new(Opening { subprotocol, response }));
+        }
         self
     }
 
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.opening.as_ref()?.subprotocol.as_deref()
     }
 
     /// The parameters of permessage-deflate, if it was negotiated.
@@ -81,29 +73,29 @@ impl<S> WebSocket<S> {
     /// see [`Sender::compress`](crate::Sender::compress).
     #[cfg(feature = "deflate")]
     pub fn compress(&mut self, compress: bool) {
-        self.shared.outbound.sending.sender().compress(compress);
+        self.sender.compress(compress);
     }
 
     /// The server's response to the opening handshake, on a client.
     pub fn response(&self) -> Option<&Response> {
-        self.response.as_deref()
+        self.opening.as_ref()?.response.as_ref()
     }
 
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
-        self.reading.closed.as_ref()
+        self.receiver.closed()
     }
 
     /// The stream below. Reading from it or writing to it would corrupt the connection.
-    pub fn get_ref(&self) -> &S {
-        &self.shared.io
+    pub fn get_ref(&self) -> impl Deref<Target = S> {
+        self.sender.stream()
     }
 
     /// Parts the WebSocket in two halves for two tasks. The receiving half answers the peer's Pings
     /// and Close frame.
     pub fn split(self) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
-        split::split(self.reading, self.shared, self.timer)
+        (self.sender, self.receiver)
     }
 }
 
@@ -116,16 +108,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+        self.receiver.recv().await
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::MessagesAndPings))
-            .await
-            .map(|step| step.and_then(Step::into_incoming))
+        self.receiver.recv_incoming().await
     }
 
     /// The next part of a message, as it arrives: a message of any size is received in constant memory.
@@ -134,19 +124,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub async fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        poll_fn(|cx| self.poll_step(cx, Want::Parts)).await.map(|step| step.and_then(Step::into_part))
+        self.receiver.recv_part().await
     }
 
-    /// Sends a message. When it returns, the message was handed to the transport.
+    /// Sends a message. When it returns, the message was handed to the transport, unless more of what was
+    /// read waits to be received: then the answers to all of it go together, before the task waits for
+    /// anything. See ["When a message is written"](super#when-a-message-is-written).
     ///
     /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
     /// both wait for it, come to [`Config::write_timeout`]. Halves in tasks of their own do not.
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.feed(message).await?;
-        self.flush().await
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
+    where
+        S: Send + 'static,
+    {
+        self.sender.send(message)
     }
 
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
@@ -154,8 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropped before it returns, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        poll_fn(|cx| self.shared.poll_room(cx, &mut self.timer)).await?;
-        self.shared.outbound.queue(|outbound| outbound.send(message.into()))
+        self.sender.feed(message).await
     }
 
     /// Queues part of a message: the first part begins it, `last` ends it. Waits like
@@ -170,20 +163,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         payload: impl Into<Bytes>,
         last: bool,
     ) -> Result<(), Error> {
-        poll_fn(|cx| self.shared.poll_room(cx, &mut self.timer)).await?;
-        self.shared.outbound.queue(|outbound| outbound.send_part(kind, payload.into(), last))
+        self.sender.feed_part(kind, payload, last).await
     }
 
     /// A writer that sends what is written to it as one message, in fragments.
     pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(self, kind)
+        MessageWriter::new(&mut self.sender, kind)
     }
 
     /// Writes everything that was queued.
     ///
     /// Cancel safe: what is left is written by the next call that writes.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.shared.poll_flush_in_time(cx, &mut self.timer)).await
+        self.sender.flush().await
     }
 
     /// Sends a Ping, with at most 125 bytes that the Pong will repeat;
@@ -192,14 +184,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Dropped before it returns, the Ping was either not sent, or will be sent by the next call that
     /// writes.
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.send_control(|outbound| outbound.ping(payload)).await
+        self.sender.ping(payload).await
     }
 
     /// Sends a Pong that no Ping asked for: a sign of life that is not answered.
     ///
     /// Cancel safety as with [`ping`](Self::ping).
     pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.send_control(|outbound| outbound.pong(payload)).await
+        self.sender.pong(payload).await
     }
 
     /// Closes the connection: sends a Close frame, waits for the peer's and for the end of the
@@ -223,34 +215,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         if self.closed().is_some() {
             return Ok(());
         }
-        self.shared.outbound.queue(|outbound| outbound.close(close, now()))
-    }
-
-    async fn send_control(
-        &mut self,
-        queue: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
-    ) -> Result<(), Error> {
-        poll_fn(|cx| self.shared.poll_room(cx, &mut self.timer)).await?;
-        self.shared.outbound.queue(queue)?;
-        self.flush().await
-    }
-
-    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.poll_step(cx, Want::Messages).map_ok(|step| step.and_then(Step::into_message))
-    }
-
-    fn poll_step(&mut self, cx: &mut Context<'_>, want: Want) -> Poll<Result<Option<Step>, Error>> {
-        self.reading.poll_next(cx, &mut self.shared, want).map(Option::transpose)
-    }
-
-    /// Polls as one of two tasks.
-    pub(super) fn poll_as<T>(
-        &mut self,
-        half: Half,
-        cx: &Context<'_>,
-        f: impl FnOnce(&mut Self, &mut Context<'_>) -> T,
-    ) -> T {
-        let wakers = self.wakers.get_or_insert_default().clone();
-        wakers.poll(half, cx, |cx| f(self, cx))
+        self.sender.start_close(close)
     }
 }

@@ -1,0 +1,362 @@
+//! What the halves of a WebSocket share: the transport, the sending half's state, and the wakers of the
+//! tasks that poll them.
+//!
+//! The receiving half has its state to itself, so that a data frame locks nothing. The lock is held only
+//! inside `poll` functions.
+//!
+//! # When `send` leaves a message queued
+//!
+//! A system call for each message is most of what a small message costs. So while more of what was read
+//! waits to be received, `send` leaves its message in the queue: the answers to what came together go
+//! together. What is queued is written by the receiving half before it waits for input. But its task may
+//! wait for something else next, or receive nothing more; so [`Later`], a task of its own that is woken
+//! when a message is left queued, and so runs as soon as that task waits, writes what it finds then.
+
+use core::future::Future;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker, ready};
+use std::io::{self, IoSlice};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::runtime::Handle;
+
+use super::drive::{Reading, Timer, now};
+use crate::adapter::{Link, MAX_SLICES, Outbound};
+use crate::error::{Error, SendError, TimedOut};
+use crate::message::Message;
+
+/// What the halves share, and how they reach it.
+#[derive(Debug)]
+pub(super) struct Both<S> {
+    shared: Mutex<Shared<S>>,
+    wakers: Arc<Wakers>,
+    /// Some of what was read is still to be received. A hint for the sending half.
+    unread: AtomicBool,
+}
+
+impl<S> Both<S> {
+    pub(super) fn new(io: S, outbound: Outbound) -> Self {
+        let shared =
+            Shared { io, outbound, unflushed: false, orphan: None, halves: 2, later: LaterState::None };
+        Self { shared: Mutex::new(shared), wakers: Arc::default(), unread: AtomicBool::new(false) }
+    }
+
+    pub(super) fn with<T>(&self, f: impl FnOnce(&mut Shared<S>) -> T) -> T {
+        f(&mut self.lock())
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Shared<S>> {
+        lock(&self.shared)
+    }
+
+    /// The stream.
+    pub(super) fn stream(&self) -> impl Deref<Target = S> {
+        Stream(self.lock())
+    }
+
+    /// Polls for `half`, with a waker that wakes all who poll the transport.
+    pub(super) fn poll<T>(&self, half: Half, cx: &Context<'_>, f: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        self.wakers.poll(half, cx, f)
+    }
+
+    /// Polls for a half that sends. The deadlines that come of it are for all to keep: a receiving half
+    /// that waits is woken to see a new one.
+    pub(super) fn poll_sending<T>(
+        &self,
+        half: Half,
+        cx: &Context<'_>,
+        f: impl FnOnce(&mut Shared<S>, &mut Context<'_>) -> T,
+    ) -> T {
+        self.poll(half, cx, |cx| self.sending(|shared| f(shared, cx)))
+    }
+
+    /// Does something that may set a deadline.
+    pub(super) fn sending<T>(&self, f: impl FnOnce(&mut Shared<S>) -> T) -> T {
+        let mut shared = self.lock();
+        let before = shared.outbound.sending.poll_timeout();
+        let result = f(&mut shared);
+        let after = shared.outbound.sending.poll_timeout();
+        drop(shared);
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.wakers.wake_half(Half::Receiving);
+        }
+        result
+    }
+
+    /// Queues data or a control frame, unless the connection has ended.
+    pub(super) fn queue(&self, f: impl FnOnce(&mut Outbound) -> Result<(), SendError>) -> Result<(), Error> {
+        self.lock().outbound.queue(f)
+    }
+
+    /// Tells whether some of what was read is still to be received.
+    pub(super) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::Relaxed);
+    }
+
+    /// A half is dropped, and leaves `orphan`.
+    pub(super) fn leave(&self, orphan: Option<Box<Reading>>) {
+        let mut shared = self.lock();
+        shared.halves -= 1;
+        if orphan.is_some() {
+            shared.orphan = orphan;
+        }
+        let last = shared.halves == 0;
+        drop(shared);
+        if last {
+            self.wakers.wake_half(Half::Later);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
+    /// Queues a message if there is room, and has it written later if that is worth while.
+    pub(super) fn send(self: &Arc<Self>, message: Message) -> Result<Sent, Error> {
+        let mut shared = self.lock();
+        if shared.outbound.is_full() {
+            return Ok(Sent::Full(message));
+        }
+        shared.outbound.queue(|outbound| outbound.send(message))?;
+        if !self.unread.load(Ordering::Relaxed) {
+            return Ok(Sent::Now);
+        }
+        let later = core::mem::replace(&mut shared.later, LaterState::Due);
+        drop(shared);
+        match later {
+            LaterState::Due => Ok(Sent::Later),
+            LaterState::Waiting => {
+                self.wakers.wake_half(Half::Later);
+                Ok(Sent::Later)
+            }
+            LaterState::None => Ok(self.spawn_later()),
+        }
+    }
+
+    #[cold]
+    fn spawn_later(self: &Arc<Self>) -> Sent {
+        let later = Later { both: self.clone(), timer: Timer::default() };
+        match Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(later);
+                Sent::Later
+            }
+            // `later` is dropped, and says so.
+            Err(_) => Sent::Now,
+        }
+    }
+}
+
+/// What became of a message that is to be sent.
+pub(super) enum Sent {
+    /// It is queued, and is to be written now.
+    Now,
+    /// It is queued, and will be written.
+    Later,
+    /// There is no room for it.
+    Full(Message),
+}
+
+impl<S> Link for &Both<S> {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        f(&mut self.lock().outbound)
+    }
+}
+
+/// The stream in what is locked.
+struct Stream<'a, S>(MutexGuard<'a, Shared<S>>);
+
+impl<S> Deref for Stream<'_, S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0.io
+    }
+}
+
+/// What is behind the lock.
+#[derive(Debug)]
+pub(super) struct Shared<S> {
+    pub(super) io: S,
+    pub(super) outbound: Outbound,
+    /// Bytes were written and not yet flushed through `io`.
+    unflushed: bool,
+    /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
+    pub(super) orphan: Option<Box<Reading>>,
+    /// How many halves there are.
+    halves: u8,
+    later: LaterState,
+}
+
+impl<S: AsyncRead + Unpin> Shared<S> {
+    /// Reads once, and tells how much.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        core::pin::pin!(self.io.read(&mut [0; 1024])).poll(cx)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Shared<S> {
+    /// Writes all that is queued.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(ended) = self.outbound.ended() {
+            return Poll::Ready(ended);
+        }
+        let result = ready!(self.poll_write_queue(cx));
+        if result.is_err() {
+            self.outbound.fail_writes(false);
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            while !self.outbound.queue.is_empty() {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let slices = self.outbound.queue.slices(&mut slices);
+                let written = match slices {
+                    [single] => Pin::new(&mut self.io).poll_write(cx, single),
+                    slices => Pin::new(&mut self.io).poll_write_vectored(cx, slices),
+                };
+                match written {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(len)) => {
+                        self.outbound.queue.advance(len);
+                        self.outbound.sending.on_written();
+                        self.unflushed = true;
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {
+                        self.outbound.sending.on_write_blocked(now());
+                        return Poll::Pending;
+                    }
+                }
+            }
+            if !self.outbound.answer_held() {
+                break;
+            }
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Like [`poll_flush`](Self::poll_flush), but fails when a deadline passes.
+    pub(super) fn poll_flush_in_time(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &mut Timer,
+    ) -> Poll<Result<(), Error>> {
+        if let Poll::Ready(result) = self.poll_flush(cx) {
+            return Poll::Ready(result.map_err(Error::ConnectionLost));
+        }
+        loop {
+            ready!(timer.poll(cx, self.outbound.sending.poll_timeout()));
+            if let Err(timed_out) = self.outbound.sending.handle_timeout(now()) {
+                self.outbound.fail_writes(timed_out == TimedOut::Write);
+                return Poll::Ready(Err(timed_out.into()));
+            }
+        }
+    }
+
+    /// Waits until there is room in the queue.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<Result<(), Error>> {
+        if !self.outbound.is_full() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_flush_in_time(cx, timer) {
+            Poll::Pending if !self.outbound.is_full() => Poll::Ready(Ok(())),
+            poll => poll,
+        }
+    }
+}
+
+/// Writes what was left queued, as soon as the task that queued it waits: until then this one is not
+/// polled. It lives as long as the connection, once it is needed, and ends with it when all is written.
+struct Later<S> {
+    both: Arc<Both<S>>,
+    /// The deadline of what is being written.
+    timer: Timer,
+}
+
+/// Whether there is such a task, and what it does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum LaterState {
+    None,
+    /// It has nothing to do.
+    Waiting,
+    /// It is to write what it finds.
+    Due,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Later<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { both, timer } = &mut *self;
+        both.poll_sending(Half::Later, cx, |shared, cx| {
+            // An error is for the next call of a half to return.
+            let _ = ready!(shared.poll_flush_in_time(cx, timer));
+            shared.later = LaterState::Waiting;
+            if shared.halves == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+    }
+}
+
+impl<S> Drop for Later<S> {
+    fn drop(&mut self) {
+        self.both.lock().later = LaterState::None;
+    }
+}
+
+/// A panic in another task leaves the state as whole as it was between two calls.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The wakers of the tasks that poll one transport. A transport remembers one waker a direction: this one
+/// stands for all, so that no task's wake-up is lost when another polls, or is cancelled.
+#[derive(Debug, Default)]
+struct Wakers([Mutex<Option<Waker>>; 3]);
+
+/// Who polls.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Half {
+    Receiving,
+    Sending,
+    /// Neither: the task that writes what was left queued.
+    Later,
+}
+
+impl Wakers {
+    /// Polls as `half`, with a waker that wakes all.
+    fn poll<T>(self: &Arc<Self>, half: Half, cx: &Context<'_>, f: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        lock(&self.0[half as usize]).get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
+        let all = Waker::from(self.clone());
+        f(&mut Context::from_waker(&all))
+    }
+
+    /// Has `half` polled again.
+    fn wake_half(&self, half: Half) {
+        let waker = lock(&self.0[half as usize]).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl alloc::task::Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_half(Half::Receiving);
+        self.wake_half(Half::Sending);
+        self.wake_half(Half::Later);
+    }
+}
