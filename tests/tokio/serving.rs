@@ -332,7 +332,7 @@ async fn tcp_and_unix_sockets() {
 
 async fn echo<S>(pending: Pending<S>) -> Result<(), Error>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let mut ws = pending.accept().await?;
     while let Some(message) = ws.recv().await? {
