@@ -104,9 +104,9 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// A connection that ends with `error`, if any. Boxed, since most of a connection's life there is none.
-    pub(crate) fn new(error: Option<Error>, phase: Phase) -> Box<Self> {
-        Box::new(Self { error, phase, closed: None })
+    /// A connection that ends with `error`, if any.
+    pub(crate) fn new(error: Option<Error>, phase: Phase) -> Self {
+        Self { error, phase, closed: None }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Reading {
     /// The time of the last read: one look at the clock for all the messages it brought.
     now: Instant,
     timeout: ReadTimeout,
-    /// Set once nothing more will be received.
+    /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
     end: Option<Box<End>>,
     /// Of a connection that `serve` accepted.
     member: Option<Arc<Member>>,
@@ -80,11 +80,11 @@ impl Reading {
             match self.inbound.advance(want, self.now, &mut Linked(&mut port)) {
                 Step::NeedInput => {
                     if let Err(error) = self.input(&mut port) {
-                        self.end = Some(End::new(Some(error), Phase::Over));
+                        self.end = Some(Box::new(End::new(Some(error), Phase::Over)));
                     }
                 }
                 Step::End(error) => {
-                    self.end = Some(End::new(error.map(Error::Protocol), Phase::Flush));
+                    self.end = Some(Box::new(End::new(error.map(Error::Protocol), Phase::Flush)));
                 }
                 _ if self.stopped => {}
                 step => {

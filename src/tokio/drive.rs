@@ -27,7 +27,7 @@ pub(super) struct Reading {
     /// The time of the last read: one look at the clock for all the messages it brought.
     now: Instant,
     timer: Timer,
-    /// Set once nothing more will be received.
+    /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
     end: Option<Box<End>>,
     /// Of a connection that `serve` accepted.
     member: Option<Box<Member>>,
@@ -64,11 +64,11 @@ impl Reading {
             match self.inbound.advance(want, self.now, &mut &*both) {
                 Step::NeedInput => {
                     if let Err(error) = ready!(both.poll(half, cx, |cx| self.poll_input(cx, both))) {
-                        self.end = Some(End::new(Some(error), Phase::Over));
+                        self.end = Some(Box::new(End::new(Some(error), Phase::Over)));
                     }
                 }
                 Step::End(error) => {
-                    self.end = Some(End::new(error.map(Error::Protocol), Phase::Flush));
+                    self.end = Some(Box::new(End::new(error.map(Error::Protocol), Phase::Flush)));
                 }
                 _ if self.stopped => {}
                 step => {

@@ -22,3 +22,4 @@ mod split;
 mod timeouts;
 #[cfg(feature = "rustls")]
 mod tls;
+mod together;

@@ -1,0 +1,216 @@
+//! Answers to messages that came together are written together; and `send` keeps its word when nothing
+//! more is received: what it was given is written as soon as the task waits, whatever for.
+
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use sansocket::tokio::WebSocket;
+use sansocket::{Config, Role};
+use tokio::task::yield_now;
+
+use crate::common::{ROLES, Sent, TEXT, frame, sent};
+use crate::peer::{after, at_once, with_peer};
+use crate::script::{Read, Script, Write};
+
+/// So many text messages in one piece.
+fn together(to: Role, count: usize) -> Vec<u8> {
+    (0..count).flat_map(|i| frame(to, TEXT, i.to_string().as_bytes())).collect()
+}
+
+fn answers(count: usize) -> Vec<Sent> {
+    (0..count).map(|i| (TEXT, i.to_string().into_bytes())).collect()
+}
+
+/// Lets all other tasks run until each of them waits.
+async fn let_run() {
+    for _ in 0..100 {
+        yield_now().await;
+    }
+}
+
+fn over(script: &Script, role: Role, config: &Config) -> WebSocket<Script> {
+    WebSocket::from_upgraded(script.clone(), role, b"", config)
+}
+
+/// However many messages come at once, their answers take one write.
+#[tokio::test(start_paused = true)]
+async fn one_write_for_all() {
+    for role in ROLES {
+        for (count, split) in [(1, false), (2, false), (16, false), (16, true)] {
+            let batches = [1, 2, 3].map(|_| [Read::Bytes(together(role, count)), Read::Pending]);
+            let script = Script::new(batches.into_iter().flatten(), []);
+            let mut ws = over(&script, role, &Config::default());
+            let task = tokio::spawn(async move {
+                if split {
+                    let (mut sender, mut receiver) = ws.split();
+                    while let Some(message) = receiver.recv().await.unwrap() {
+                        sender.send(message).await.unwrap();
+                    }
+                } else {
+                    while let Some(message) = ws.recv().await.unwrap() {
+                        ws.send(message).await.unwrap();
+                    }
+                }
+            });
+            let_run().await;
+            let record = script.record();
+            assert_eq!(sent(role, &record.written), [1, 2, 3].map(|_| answers(count)).concat());
+            assert_eq!(record.writes, 3, "{role:?}, {count} at once, split {split}");
+            assert_eq!(record.flushed, record.written.len());
+            task.abort();
+        }
+    }
+}
+
+/// The task receives some of what came, answers it, and then waits for something else for ever.
+#[tokio::test(start_paused = true)]
+async fn the_task_receives_nothing_more() {
+    for role in ROLES {
+        for (answered, split) in [(1, false), (2, false), (1, true), (2, true)] {
+            // The transport takes the answers in pieces, after a while.
+            let writes = [Write::Take(1), Write::Pending, Write::Take(2), Write::Pending];
+            let script = Script::new([Read::Bytes(together(role, 4))], writes);
+            let mut ws = over(&script, role, &Config::default());
+            let task = tokio::spawn(async move {
+                if split {
+                    let (mut sender, mut receiver) = ws.split();
+                    for _ in 0..answered {
+                        let message = receiver.recv().await.unwrap().unwrap();
+                        sender.send(message).await.unwrap();
+                    }
+                    pending::<()>().await;
+                } else {
+                    for _ in 0..answered {
+                        let message = ws.recv().await.unwrap().unwrap();
+                        ws.send(message).await.unwrap();
+                    }
+                    pending::<()>().await;
+                }
+            });
+            let_run().await;
+            assert_eq!(sent(role, &script.record().written), answers(answered), "{role:?}, split {split}");
+            task.abort();
+        }
+    }
+}
+
+/// The task waits after each answer: none of them waits for the next.
+#[tokio::test(start_paused = true)]
+async fn the_task_waits_between() {
+    for role in ROLES {
+        let (mut ws, mut peer) = with_peer(role, 4096, &Config::default());
+        let task = tokio::spawn(async move {
+            while let Some(message) = ws.recv().await.unwrap() {
+                ws.send(message).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        peer.send_raw(&together(role, 5)).await;
+        assert_eq!(at_once(peer.frame()).await, answers(5).first().cloned());
+        for answer in answers(5).into_iter().skip(1) {
+            assert_eq!(after(Duration::from_secs(1), peer.frame()).await, Some(answer));
+        }
+        task.abort();
+    }
+}
+
+/// The WebSocket is dropped, or its task ends: what `send` took is written, and then the transport ends.
+#[tokio::test(start_paused = true)]
+async fn the_web_socket_is_dropped() {
+    for role in ROLES {
+        for split in [false, true] {
+            let (mut ws, mut peer) = with_peer(role, 4096, &Config::default());
+            peer.send_raw(&together(role, 4)).await;
+            let message = ws.recv().await.unwrap().unwrap();
+            if split {
+                let (mut sender, receiver) = ws.split();
+                sender.send(message).await.unwrap();
+                drop((sender, receiver));
+            } else {
+                ws.send(message).await.unwrap();
+                drop(ws);
+            }
+            assert_eq!(at_once(peer.frames()).await, answers(1), "{role:?}, split {split}");
+        }
+    }
+}
+
+/// The WebSocket is dropped while the transport takes nothing: it is given up at the write timeout.
+#[tokio::test(start_paused = true)]
+async fn dropped_while_the_transport_is_stalled() {
+    for role in ROLES {
+        let (mut ws, mut peer) =
+            with_peer(role, 61, &Config::default().write_timeout(Duration::from_secs(7)));
+        peer.send_raw(&together(role, 4)).await;
+        let message = ws.recv().await.unwrap().unwrap();
+        ws.feed("x".repeat(300)).await.unwrap();
+        ws.send(message).await.unwrap();
+        drop(ws);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        // Seconds count from the last byte that was taken.
+        let mut read = [0; 61];
+        tokio::io::AsyncReadExt::read_exact(&mut peer.io, &mut read).await.unwrap();
+        let_run().await;
+        let ends = async { while tokio::io::AsyncWriteExt::write(&mut peer.io, b"x").await.is_ok() {} };
+        after(Duration::from_secs(7), ends).await;
+    }
+}
+
+/// More than is to be queued: the rest is written meanwhile, and the sender waits.
+#[tokio::test(start_paused = true)]
+async fn the_queue_is_full() {
+    for role in ROLES {
+        let config = Config::default().write_buffer_size(100);
+        let script = Script::new([Read::Bytes(together(role, 200))], []);
+        let mut ws = over(&script, role, &config);
+        let task = tokio::spawn(async move {
+            while let Some(message) = ws.recv().await.unwrap() {
+                ws.send(message).await.unwrap();
+            }
+        });
+        let_run().await;
+        let record = script.record();
+        assert_eq!(sent(role, &record.written), answers(200));
+        let least = record.written.len() / 120;
+        assert!((least..200).contains(&record.writes), "{role:?}: {} writes", record.writes);
+        task.abort();
+    }
+}
+
+/// A call that is dropped takes no message with it, and leaves none behind.
+#[tokio::test(start_paused = true)]
+async fn the_call_is_dropped() {
+    for role in ROLES {
+        let script = Script::new([Read::Bytes(together(role, 3))], []);
+        let mut ws = over(&script, role, &Config::default());
+        assert!(ws.recv().await.unwrap().is_some());
+        drop(ws.send("never polled"));
+        ws.send("0").await.unwrap();
+        assert_eq!(script.record().writes, 0, "it waits for the others");
+        tokio::select! {
+            biased;
+            _ = ws.recv() => {}
+            () = yield_now() => panic!("a message waits to be received"),
+        }
+        let_run().await;
+        assert_eq!(sent(role, &script.record().written), answers(1), "{role:?}");
+    }
+}
+
+/// Without a runtime nobody could write later: it is written at once.
+#[test]
+fn without_a_runtime() {
+    for role in ROLES {
+        let script = Script::new([Read::Bytes(together(role, 3))], []);
+        let mut ws = over(&script, role, &Config::default().no_keepalive());
+        let mut cx = Context::from_waker(Waker::noop());
+        for count in 1..=3 {
+            let received = pin!(ws.recv()).poll(&mut cx);
+            let std::task::Poll::Ready(Ok(Some(message))) = received else { panic!("{received:?}") };
+            assert!(pin!(ws.send(message)).poll(&mut cx).is_ready());
+            assert_eq!(sent(role, &script.record().written), answers(count), "{role:?}");
+        }
+    }
+}
