@@ -13,7 +13,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use std::io;
 
@@ -141,26 +141,35 @@ struct Service<F> {
 
 impl<F> Service<F> {
     /// A connection's life.
-    async fn run<S, H>(self: Arc<Self>, io: S, mut member: Member)
+    async fn run<S, H>(self: Arc<Self>, io: S, member: Member)
     where
         S: AsyncRead + AsyncWrite + Unpin,
         F: Fn(Pending<S>) -> H,
         H: Future,
     {
-        // Boxed, so that the task of a connection that is open need not have room for it.
-        let mut accepting = Box::pin(accept_with(io, &self.server));
-        let accepted = poll_fn(|cx| {
-            if member.poll_stop(cx) {
-                return Poll::Ready(None);
-            }
-            accepting.as_mut().poll(cx).map(Result::ok)
-        });
-        let Some(mut pending) = accepted.await else {
-            return;
-        };
-        drop(accepting);
-        pending.member = Some(member);
-        let _ = (self.handler)(pending).await;
+        if let Some(pending) = self.request(io, member).await {
+            let _ = (self.handler)(pending).await;
+        }
+    }
+
+    /// Reads the request, unless the server stops before it has come. Boxed, so that the task of a
+    /// connection that is open need not have room for it.
+    fn request<S>(&self, io: S, mut member: Member) -> Pin<Box<impl Future<Output = Option<Pending<S>>>>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        Box::pin(async move {
+            let mut accepting = pin!(accept_with(io, &self.server));
+            let accepted = poll_fn(|cx| {
+                if member.poll_stop(cx) {
+                    return Poll::Ready(None);
+                }
+                accepting.as_mut().poll(cx).map(Result::ok)
+            });
+            let mut pending = accepted.await?;
+            pending.member = Some(member);
+            Some(pending)
+        })
     }
 }
 
