@@ -313,6 +313,8 @@ impl Peer {
     fn open(server: &Server) -> Self {
         let mut tcp = server.connect();
         tcp.set_write_timeout(Some(PATIENCE)).unwrap();
+        // What is not read is to be the server's affair, not the system's.
+        SockRef::from(&tcp).set_recv_buffer_size(64 << 10).unwrap();
         tcp.write_all(REQUEST).unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {

@@ -73,7 +73,7 @@ where
             let mut out = Vec::new();
             refuse(&error, &mut out);
             // The client is told if it will listen; what is wrong is the request.
-            let _ = reply(io, &out).await;
+            let _ = reply(io, out).await;
             Err(error)
         }
     }
@@ -117,8 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.
     ///
     /// Dropped before it returns, the transport is closed.
-    pub async fn accept(self) -> Result<WebSocket<S>, Error> {
-        Box::pin(self.open()).await
+    pub fn accept(self) -> impl Future<Output = Result<WebSocket<S>, Error>> {
+        Box::pin(self.open())
     }
 
     /// Rejects the connection with an HTTP status and a text that says why.
@@ -132,10 +132,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     /// transport.
     ///
     /// Dropped before it returns, the client may not get the whole response.
-    pub async fn respond(self, response: &Reply) -> Result<(), Error> {
+    pub fn respond(self, response: &Reply) -> impl Future<Output = Result<(), Error>> + use<S> {
         let mut out = Vec::new();
         self.request().reply(response, &mut out);
-        reply(self.io, &out).await
+        Box::pin(reply(self.io, out))
     }
 
     async fn open(mut self) -> Result<WebSocket<S>, Error> {
@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
         let (accepted, agreed) = match self.request.accept(&mut out) {
             Ok(accepted) => accepted,
             Err(error) => {
-                let _ = reply(self.io, &out).await;
+                let _ = reply(self.io, out).await;
                 return Err(error);
             }
         };
@@ -180,9 +180,9 @@ async fn receive<S: AsyncRead + Unpin>(
 
 /// Writes a last response, and closes the transport so that the client gets all of it: closing with
 /// bytes unread would make TCP discard what is on its way.
-async fn reply<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: &[u8]) -> Result<(), Error> {
+async fn reply<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: Vec<u8>) -> Result<(), Error> {
     let replied = timeout(LINGER, async {
-        io.write_all(out).await?;
+        io.write_all(&out).await?;
         io.shutdown().await?;
         let mut discarded = Vec::with_capacity(1024);
         while io.read_buf(&mut discarded).await? > 0 {
@@ -190,7 +190,7 @@ async fn reply<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: &[u8]) -> Resu
         }
         Ok(())
     });
-    match Box::pin(replied).await {
+    match replied.await {
         Ok(result) => result.map_err(Error::ConnectionLost),
         // It had time enough to read a page.
         Err(_) => Ok(()),
