@@ -91,10 +91,9 @@ fn echo(size: usize, messages: usize) {
         while let Ok(Some(message)) = ws.recv().await {
             ws.send(message).await.unwrap();
         }
-        let written = ws.get_ref().written;
-        written
+        ws
     }));
-    assert_eq!(echoed.unwrap(), messages / TOGETHER * TOGETHER * (size + header_len(size)));
+    assert_eq!(echoed.unwrap().get_ref().written, messages / TOGETHER * TOGETHER * (size + header_len(size)));
 }
 
 /// The same, blocking.

@@ -6,6 +6,7 @@
 mod read_buffer;
 mod write_queue;
 
+#[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 use std::io;
 use std::time::Instant;

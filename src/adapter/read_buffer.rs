@@ -47,7 +47,14 @@ impl ReadBuffer {
     }
 
     /// Where to append what is read next; `missing` bytes complete the frame at the front.
+    #[cfg(feature = "tokio")]
     pub(crate) fn room(&mut self, missing: u64) -> &mut BytesMut {
+        self.make_room(missing);
+        &mut self.bytes
+    }
+
+    /// Makes room for the next read, and tells how much it is to read at least.
+    fn make_room(&mut self, missing: u64) -> usize {
         if self.held == 0 {
             self.bytes = SPARE.take();
         }
@@ -58,18 +65,18 @@ impl ReadBuffer {
             self.bytes.reserve(room);
         }
         self.held = self.held.max(self.bytes.capacity());
-        &mut self.bytes
+        room
     }
 
     /// Reads once from a blocking stream.
     #[cfg(feature = "blocking")]
     pub(crate) fn fill(&mut self, io: &mut impl std::io::Read, missing: u64) -> std::io::Result<usize> {
-        let bytes = self.room(missing);
-        let (start, end) = (bytes.len(), bytes.capacity().min(bytes.len() + MAX_ROOM));
-        // `Read` takes initialised bytes only.
-        bytes.resize(end, 0);
-        let result = io.read(&mut bytes[start..]);
-        bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
+        let start = self.bytes.len();
+        let end = start + self.make_room(missing);
+        // `Read` takes initialised bytes only: no more of them than recent reads have filled.
+        self.bytes.resize(end, 0);
+        let result = io.read(&mut self.bytes[start..]);
+        self.bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
         if let Ok(len) = result {
             self.on_read(len);
         }
