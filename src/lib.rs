@@ -100,6 +100,9 @@
 //! | an HTTP head | 16 KiB, 100 lines | [`handshake::Limits`] | 431, or an error |
 //! | a client's opening handshake | 30 s | [`Client::connect_timeout`] | an error |
 //! | a server's opening handshake | 10 s | [`Server::handshake_timeout`] | 408 |
+//! | connections of `serve` | 10,000 | [`Server::max_connections`] | the next wait to be accepted |
+//! | opening handshakes of `serve` | 1,000 | [`Server::max_handshakes`] | the next wait to be accepted |
+//! | the end of `serve` | 10 s | [`Server::shutdown_grace`] | what is left is dropped |
 //!
 //! A length that a peer announces is checked against the limits at the frame's header, and no memory is
 //! reserved for it before its bytes arrive.
@@ -169,6 +172,8 @@ mod message;
 mod receiver;
 mod role;
 mod sender;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod serve;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod server;
 mod text;
