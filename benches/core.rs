@@ -4,11 +4,12 @@
 
 use std::hint::black_box;
 
+use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sansocket::frame::MaskingKey;
 use sansocket::handshake::{Accept, Limits, Received, ServerHandshake};
 use sansocket::utf8::Utf8Validator;
-use sansocket::{Config, Receiver, Role, Sender};
+use sansocket::{Config, Receiver, Role, Sender, Utf8Bytes};
 
 const SIZES: [(&str, usize); 5] =
     [("0", 0), ("125", 125), ("1Ki", 1 << 10), ("16Ki", 16 << 10), ("1Mi", 1 << 20)];
@@ -26,6 +27,14 @@ fn mask(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]).apply(black_box(&mut payload), 1));
         });
+        // Too short for the `unsafe` in `src/frame/wide.rs`: what masking takes without it.
+        group.bench_function(format!("{name}/safe_twin"), |b| {
+            b.iter(|| {
+                for piece in black_box(&mut payload).chunks_mut(252) {
+                    MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]).apply(piece, 1);
+                }
+            });
+        });
     }
 }
 
@@ -40,6 +49,28 @@ fn utf8(c: &mut Criterion) {
                     let mut validator = Utf8Validator::default();
                     validator.feed(black_box(text.as_bytes())).and_then(|()| validator.finish())
                 });
+            });
+        }
+    }
+}
+
+/// Making text of bytes and looking at it once, and its safe twin: what every further look would take
+/// without the `unsafe` in `src/text.rs`.
+fn text(c: &mut Criterion) {
+    let mut group = c.benchmark_group("text");
+    for (name, unit) in [("ascii", "The quick brown fox. "), ("mixed", "Straße, ещё, 色は, 🦀. ")] {
+        for (size_name, size) in [("125", 125), ("16Ki", 16 << 10)] {
+            let bytes = Bytes::from(unit.repeat(size / unit.len()));
+            let Ok(text) = Utf8Bytes::try_from(bytes.clone()) else { panic!("text") };
+            group.throughput(Throughput::Bytes(bytes.len() as u64));
+            group.bench_function(format!("{name}/{size_name}/new"), |b| {
+                b.iter(|| Utf8Bytes::try_from(black_box(&bytes).clone()));
+            });
+            group.bench_function(format!("{name}/{size_name}/as_str"), |b| {
+                b.iter(|| black_box(&text).as_str().len());
+            });
+            group.bench_function(format!("{name}/{size_name}/safe_twin"), |b| {
+                b.iter(|| std::str::from_utf8(black_box(&bytes)).map(str::len));
             });
         }
     }
@@ -194,5 +225,5 @@ fn deflate(c: &mut Criterion) {
 #[cfg(not(feature = "deflate"))]
 fn deflate(_: &mut Criterion) {}
 
-criterion_group!(benches, mask, utf8, receive, send, handshake, deflate);
+criterion_group!(benches, mask, utf8, text, receive, send, handshake, deflate);
 criterion_main!(benches);

@@ -5,15 +5,13 @@ mod common;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use common::{EchoOptions, PAGE};
+use sansocket::Error;
 use sansocket::handshake::Reply;
-use sansocket::tokio::WebSocket;
-use sansocket::{CloseCode, Error};
+use sansocket::tokio::Pending;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 const USAGE: &str = "\
 Echoes text and binary messages over WebSocket.
@@ -22,6 +20,7 @@ usage: echo_server [options]
   --addr HOST:PORT             where to listen (default 127.0.0.1:9001; port 0 takes a free one)
   --max-message-size BYTES     larger messages fail the connection (default 67108864)
   --handshake-timeout SECONDS  for a client's whole opening handshake (default 10)
+  --write-timeout SECONDS      for a client that reads nothing of what is sent to it (default 30)
   --keepalive SECONDS          silence before a Ping, and before giving up after it (default 20; 0 is off)
   --subprotocol NAME           a subprotocol to accept; may be repeated
   --deflate                    accept permessage-deflate (with the feature `deflate`)
@@ -38,63 +37,30 @@ fn main() -> ExitCode {
     common::exit_code(served.map_err(Into::into))
 }
 
+/// Serves until the program is interrupted or terminated.
 async fn serve(options: EchoOptions) -> io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener = TcpListener::bind(&options.addr).await.map_err(|error| options.cannot_listen(&error))?;
     writeln!(io::stdout(), "listening on ws://{}", listener.local_addr()?)?;
-    let options = Arc::new(options);
-    // Each connection holds a receiver: the sender tells them to stop, and sees when all have.
-    let (stop, stopped) = watch::channel(());
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-        };
-        match accepted {
-            Ok((tcp, _)) => {
-                let (options, stopped) = (options.clone(), stopped.clone());
-                // A client that fails is the client's affair.
-                tokio::spawn(async move { echo(tcp, &options, stopped).await });
-            }
-            // Out of file descriptors, for one: let some connections end first.
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
-    drop(listener);
-    drop(stopped);
-    stop.send_replace(());
-    stop.closed().await;
-    Ok(())
-}
-
-async fn echo(tcp: TcpStream, options: &EchoOptions, mut stopped: watch::Receiver<()>) -> Result<(), Error> {
-    let opened = tokio::select! {
-        opened = open(tcp, options) => opened?,
-        _ = stopped.changed() => None,
-    };
-    let Some(mut ws) = opened else {
-        return Ok(());
-    };
-    loop {
+    let stop = async {
         tokio::select! {
-            message = ws.recv() => match message? {
-                Some(message) => ws.send(message).await?,
-                None => return Ok(()),
-            },
-            _ = stopped.changed() => return ws.close(CloseCode::GOING_AWAY, "the server stops").await,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
+    };
+    let options = Arc::new(options);
+    let server = options.server.clone();
+    sansocket::tokio::serve(listener, &server, stop, move |pending| echo(pending, options.clone())).await
 }
 
-/// The opening handshake. `None`: the client asked for a page, and got it.
-async fn open(tcp: TcpStream, options: &EchoOptions) -> Result<Option<WebSocket<TcpStream>>, Error> {
-    tcp.set_nodelay(true).map_err(Error::Connect)?;
-    let mut pending = sansocket::tokio::accept_with(tcp, &options.server).await?;
+async fn echo(mut pending: Pending<TcpStream>, options: Arc<EchoOptions>) -> Result<(), Error> {
     if !pending.is_websocket() && pending.request().method() == "GET" {
-        pending.respond(&Reply::new(200)?.text(PAGE)).await?;
-        return Ok(None);
+        return pending.respond(&Reply::new(200)?.text(PAGE)).await;
     }
     pending.choose_subprotocol(&options.subprotocols());
-    pending.accept().await.map(Some)
+    let mut ws = pending.accept().await?;
+    while let Some(message) = ws.recv().await? {
+        ws.send(message).await?;
+    }
+    Ok(())
 }

@@ -236,7 +236,8 @@ impl Receiving {
     #[inline]
     pub fn receive(&mut self, input: &mut [u8], now: Instant) -> Result<Option<Received>, ProtocolError> {
         let received = self.receiver.receive(input)?;
-        self.note(received, input, now)
+        self.note(received.as_ref(), input, now);
+        Ok(received)
     }
 
     /// Like [`receive`](Self::receive), but hands out data frames as far as they have arrived.
@@ -247,7 +248,8 @@ impl Receiving {
         now: Instant,
     ) -> Result<Option<Received>, ProtocolError> {
         let received = self.receiver.receive_part(input)?;
-        self.note(received, input, now)
+        self.note(received.as_ref(), input, now);
+        Ok(received)
     }
 
     /// The transport ended: tells how the connection closed.
@@ -365,13 +367,7 @@ impl Receiving {
     }
 
     #[inline]
-    #[expect(clippy::unnecessary_wraps, reason = "the tail of two methods that return just this")]
-    fn note(
-        &mut self,
-        received: Option<Received>,
-        input: &[u8],
-        now: Instant,
-    ) -> Result<Option<Received>, ProtocolError> {
+    fn note(&mut self, received: Option<&Received>, input: &[u8], now: Instant) {
         let seen = if received.is_some() { 0 } else { input.len() };
         if let Some(keepalive) = &mut self.keepalive
             && (received.is_some() || seen > self.seen)
@@ -379,10 +375,14 @@ impl Receiving {
             keepalive.on_bytes(now);
         }
         self.seen = seen;
-        if self.receiver.state() == ReceiveState::CloseReceived
-            && self.close.is_none()
-            && let Some(Event::Close(close)) = received.as_ref().and_then(|received| received.event(input))
-        {
+        if self.receiver.state() == ReceiveState::CloseReceived && self.close.is_none() {
+            self.note_close(received, input);
+        }
+    }
+
+    #[cold]
+    fn note_close(&mut self, received: Option<&Received>, input: &[u8]) {
+        if let Some(Event::Close(close)) = received.and_then(|received| received.event(input)) {
             // "If this Close control frame contains no status code, _The WebSocket Connection Close
             // Code_ is considered to be 1005."
             self.close = Some(Box::new(match close {
@@ -390,7 +390,6 @@ impl Receiving {
                 None => (CloseCode::NO_STATUS_RECEIVED, String::new()),
             }));
         }
-        Ok(received)
     }
 }
 

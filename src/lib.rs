@@ -105,6 +105,9 @@
 //! | [`Deflate::client_max_window_bits`] | 15 | a larger window is not asked for | memory for windows |
 //! | [`Client::connect_timeout`] | 30 s | [`TimedOut::OpeningHandshake`] | a server that accepts connections and does not answer |
 //! | [`Server::handshake_timeout`] | 10 s | 408, and [`TimedOut::OpeningHandshake`] | a request that dribbles in, or never comes (slow loris) |
+//! | [`Server::max_connections`] | 10,000 | `serve` lets the next wait to be accepted | memory and descriptors for connections |
+//! | [`Server::max_handshakes`] | 1,000 | `serve` lets the next wait to be accepted | all of them taken by clients that dribble their requests |
+//! | [`Server::shutdown_grace`] | 10 s | `serve` drops what is left | clients that keep it from stopping |
 //! | [`Limits::head_bytes`] | 16 KiB | 431, or an error to a client | a head that never ends |
 //! | [`Limits::start_line_bytes`] | 8 KiB | 414, or an error to a client | a request target that never ends |
 //! | [`Limits::headers`] | 100 | 431, or an error to a client | more lines than are worth looking through |
@@ -116,7 +119,8 @@
 //! and no memory is reserved for it before its bytes arrive. A control frame has at most 125 bytes (RFC 6455
 //! section 5.5): more is failed with 1002. A client that was refused has 2 seconds to read why.
 //!
-//! The limits are those of one connection: all connections together take their number times as much.
+//! Those of [`Config`], [`Deflate`] and [`Limits`](handshake::Limits) are the limits of one connection: all
+//! connections together take their number times as much.
 //!
 //! [`Limits::head_bytes`]: handshake::Limits::head_bytes
 //! [`Limits::start_line_bytes`]: handshake::Limits::start_line_bytes
@@ -190,9 +194,12 @@ mod receiver;
 mod role;
 mod sender;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
+mod serve;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 mod server;
 #[cfg(feature = "tokio")]
 mod sync;
+mod text;
 #[cfg(all(feature = "rustls", any(feature = "blocking", feature = "tokio")))]
 mod tls;
 #[cfg(feature = "tokio")]
@@ -214,12 +221,13 @@ pub use error::{ProtocolError, SendError};
 #[cfg(feature = "deflate")]
 pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
-pub use message::{Assembler, Event, Fragment, Message, MessageKind, Utf8Bytes};
+pub use message::{Assembler, Event, Fragment, Message, MessageKind};
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
 pub use sender::{SendState, Sender};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use server::{PendingRequest, Server};
+pub use text::Utf8Bytes;
 #[cfg(feature = "handshake")]
 pub use uri::{Uri, UriError};
 

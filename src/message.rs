@@ -6,12 +6,10 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Deref;
 
 #[cfg(all(feature = "deflate", any(feature = "blocking", feature = "tokio")))]
 use bytes::Buf;
 use bytes::Bytes;
-use bytestring::ByteString;
 
 #[cfg(feature = "deflate")]
 use crate::config::Config;
@@ -21,6 +19,7 @@ use crate::extension::{AgreedDeflate, Inflater};
 use crate::frame::{CloseFrame, Opcode};
 #[cfg(feature = "deflate")]
 use crate::role::Role;
+use crate::text::Utf8Bytes;
 use crate::utf8::InvalidUtf8;
 
 /// Whether a message is text or binary: its first frame's opcode says so (RFC 6455 section 5.6).
@@ -194,87 +193,6 @@ impl From<&[u8]> for Message {
 impl<const N: usize> From<&[u8; N]> for Message {
     fn from(payload: &[u8; N]) -> Self {
         Self::from(payload.as_slice())
-    }
-}
-
-/// Text that is cheap to clone: [`Bytes`] known to be UTF-8. It dereferences to [`str`].
-#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Utf8Bytes(ByteString);
-
-impl Utf8Bytes {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Text that lives as long as the program.
-    pub const fn from_static(text: &'static str) -> Self {
-        Self(ByteString::from_static(text))
-    }
-}
-
-impl Deref for Utf8Bytes {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<str> for Utf8Bytes {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Utf8Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl fmt::Display for Utf8Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.as_str(), f)
-    }
-}
-
-impl PartialEq<str> for Utf8Bytes {
-    fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
-    }
-}
-
-impl PartialEq<&str> for Utf8Bytes {
-    fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
-    }
-}
-
-impl From<&str> for Utf8Bytes {
-    fn from(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl From<String> for Utf8Bytes {
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
-
-impl TryFrom<Bytes> for Utf8Bytes {
-    type Error = InvalidUtf8;
-
-    /// Without a copy; fails when the bytes are not UTF-8.
-    fn try_from(bytes: Bytes) -> Result<Self, InvalidUtf8> {
-        ByteString::try_from(bytes).map(Self).map_err(|_| InvalidUtf8)
-    }
-}
-
-impl From<Utf8Bytes> for Bytes {
-    fn from(text: Utf8Bytes) -> Self {
-        text.0.into_bytes()
     }
 }
 

@@ -461,11 +461,11 @@ impl fmt::Debug for MaskingKeys {
 
 /// Appends a frame.
 pub(crate) fn append(header: &FrameHeader, payload: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&header.encode());
-    let start = out.len();
-    out.extend_from_slice(payload);
-    if let Some(key) = header.masking_key {
-        key.apply(&mut out[start..], 0);
+    out.reserve(FrameHeader::MAX_LEN + payload.len());
+    header.encode_to(out);
+    match header.masking_key {
+        None => out.extend_from_slice(payload),
+        Some(key) => key.append(payload, out),
     }
 }
 

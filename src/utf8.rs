@@ -35,7 +35,7 @@ impl Utf8Validator {
         if self.len > 0 {
             piece = self.complete_partial(piece)?;
         }
-        match str::from_utf8(piece) {
+        match simdutf8::compat::from_utf8(piece) {
             Ok(_) => Ok(()),
             Err(error) if error.error_len().is_some() => Err(InvalidUtf8),
             Err(error) => {

@@ -5,22 +5,19 @@
 #![cfg(all(unix, feature = "blocking", feature = "tokio"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod programs;
+
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::process::Output;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use programs::{Lines, PATIENCE, SERVERS, Server, spawn, wait};
 use sansocket::blocking::{Pending, accept, connect};
 use sansocket::{Client, CloseCode, Initiator, Message};
 
-const SERVERS: [&str; 2] = ["echo_server", "echo_server_blocking"];
 const CLIENTS: [&str; 2] = ["client", "client_blocking"];
-
-/// Longer than anything here takes: reaching it is a failure.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn help() {
@@ -28,6 +25,7 @@ fn help() {
         "--addr HOST:PORT",
         "--max-message-size BYTES",
         "--handshake-timeout SECONDS",
+        "--write-timeout SECONDS",
         "--keepalive SECONDS",
         "--subprotocol NAME",
         "--deflate",
@@ -613,101 +611,6 @@ fn run(name: &str, args: &[&str], stdin: &str) -> Output {
     let output = wait(name, child);
     writing.join().unwrap();
     output
-}
-
-#[track_caller]
-fn spawn(name: &str, args: &[&str]) -> Child {
-    // The tests are in `target/<profile>/deps`, the examples in `target/<profile>/examples`.
-    let mut path: PathBuf = std::env::current_exe().unwrap();
-    path.pop();
-    path.set_file_name("examples");
-    path.push(name);
-    let mut command = Command::new(&path);
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap_or_else(|error| {
-        panic!("{}: {error}; `cargo test` without --test builds the examples", path.display())
-    })
-}
-
-/// Waits for the end of a program, with patience.
-#[track_caller]
-fn wait(name: &str, child: Child) -> Output {
-    let id = child.id();
-    let (ended, output) = mpsc::channel();
-    let waiting = thread::spawn(move || ended.send(child.wait_with_output().unwrap()));
-    let Ok(output) = output.recv_timeout(PATIENCE) else {
-        signal(id, "KILL");
-        panic!("{name} does not end");
-    };
-    waiting.join().unwrap().unwrap();
-    output
-}
-
-fn signal(id: u32, name: &str) {
-    let status = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status().unwrap();
-    assert!(status.success());
-}
-
-/// The lines that a program prints, each waited for with patience.
-struct Lines(mpsc::Receiver<String>);
-
-impl Lines {
-    fn of(output: impl Read + Send + 'static) -> Self {
-        let (printed, lines) = mpsc::channel();
-        thread::spawn(move || {
-            BufReader::new(output).lines().try_for_each(|line| printed.send(line.unwrap()))
-        });
-        Self(lines)
-    }
-
-    #[track_caller]
-    fn next(&mut self) -> String {
-        self.0.recv_timeout(PATIENCE).unwrap()
-    }
-}
-
-/// An echo server of ours, on a free port.
-struct Server {
-    name: String,
-    child: Option<Child>,
-    url: String,
-}
-
-impl Server {
-    #[track_caller]
-    fn start(name: &str, args: &[&str]) -> Self {
-        let mut child = spawn(name, &[&["--addr", "127.0.0.1:0"], args].concat());
-        let line = Lines::of(child.stdout.take().unwrap()).next();
-        let url = line.strip_prefix("listening on ").unwrap();
-        let port: u16 = url.strip_prefix("ws://127.0.0.1:").unwrap().parse().unwrap();
-        assert_ne!(port, 0);
-        Self { name: name.into(), child: Some(child), url: url.into() }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let tcp = TcpStream::connect(self.url.strip_prefix("ws://").unwrap()).unwrap();
-        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-        tcp
-    }
-
-    /// Sends a signal, and returns the exit code. Nothing was to be said on stderr.
-    #[track_caller]
-    fn stop(mut self, name: &str) -> Option<i32> {
-        let child = self.child.take().unwrap();
-        signal(child.id(), name);
-        let output = wait(&self.name, child);
-        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{}", self.name);
-        output.status.code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
 }
 
 /// A server in a thread of this process, that does what it is told to one client, or to several in turn.

@@ -11,11 +11,16 @@ use common::{BINARY, KEY, Noise, binary, every_way, frame, header, mask, naive, 
 use sansocket::frame::MaskingKey;
 use sansocket::{Config, Connection, Event, MessageKind, Role, Sender};
 
+/// Long and short payloads are masked in different ways, in blocks of up to 128 bytes.
+fn lens() -> impl Iterator<Item = usize> {
+    (0..=140).chain(250..=400)
+}
+
 /// 6455-5.3-05: octet i is masked with the key's octet i MOD 4, at any length, alignment and offset.
 #[test]
 fn against_the_one_line_loop() {
-    let plain = pseudo_random(3, 100);
-    for len in 0..=67 {
+    let plain = pseudo_random(3, 420);
+    for len in lens() {
         for alignment in 0..8 {
             for offset in (0..9).chain([(1 << 32) + 1, (1 << 63) - 2, u64::MAX]) {
                 let mut masked = plain.clone();
@@ -28,6 +33,21 @@ fn against_the_one_line_loop() {
                 assert_eq!(masked, expected, "{len} bytes from {offset}, aligned to {alignment}");
             }
         }
+    }
+}
+
+/// 6455-5.3-05: a client sends each octet masked, at any length, behind what waits to be written.
+#[test]
+fn a_client_masks_any_length() {
+    let plain = pseudo_random(4, 400);
+    let mut sender = Sender::client(&Config::default(), |keys| {
+        keys.iter_mut().zip(KEY.iter().cycle()).for_each(|(byte, key)| *byte = *key);
+    });
+    let mut out = Vec::new();
+    for len in lens() {
+        let start = out.len();
+        sender.binary(&plain[..len], &mut out).unwrap();
+        assert_eq!(out[start..], frame(Role::Server, BINARY, &plain[..len]), "{len} bytes");
     }
 }
 

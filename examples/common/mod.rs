@@ -135,6 +135,7 @@ impl EchoOptions {
                 "--handshake-timeout" => {
                     options.server = options.server.handshake_timeout(arguments.seconds());
                 }
+                "--write-timeout" => config = config.write_timeout(arguments.seconds()),
                 "--keepalive" => {
                     let interval = arguments.seconds();
                     config = if interval.is_zero() {

@@ -1,11 +1,13 @@
 //! Accepting connections: the server's opening handshake, in two steps.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 use std::io;
 
 use super::connect::Deadline;
+use super::serve::Member;
 use super::transport::Transport;
 use super::web_socket::WebSocket;
 use crate::error::Error;
@@ -37,7 +39,7 @@ pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, E
 #[cfg(feature = "rustls")]
 pub fn accept_tls<S: Transport>(
     mut io: S,
-    tls: alloc::sync::Arc<rustls::ServerConfig>,
+    tls: Arc<rustls::ServerConfig>,
     server: &Server,
 ) -> Result<Pending<rustls::StreamOwned<rustls::ServerConnection, S>>, Error> {
     let deadline = Deadline::after(server.handshake_timeout);
@@ -50,7 +52,9 @@ pub fn accept_tls<S: Transport>(
 fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) -> Result<Pending<S>, Error> {
     let mut input = Vec::new();
     match receive(&mut io, &mut input, &server.limits, deadline) {
-        Ok(received) => Ok(Pending { io, request: PendingRequest::new(received, input, server) }),
+        Ok(received) => {
+            Ok(Pending { io, request: PendingRequest::new(received, input, server), member: None })
+        }
         Err(error) => {
             let mut out = Vec::new();
             refuse(&error, &mut out);
@@ -66,6 +70,8 @@ fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) ->
 pub struct Pending<S> {
     io: S,
     request: PendingRequest,
+    /// Of a connection that `serve` accepted.
+    pub(super) member: Option<Arc<Member>>,
 }
 
 impl<S> Deref for Pending<S> {
@@ -79,6 +85,13 @@ impl<S> Deref for Pending<S> {
 impl<S> DerefMut for Pending<S> {
     fn deref_mut(&mut self) -> &mut PendingRequest {
         &mut self.request
+    }
+}
+
+impl<S> Pending<S> {
+    /// The stream, which knows the client's address.
+    pub fn get_ref(&self) -> &S {
+        &self.io
     }
 }
 
@@ -96,9 +109,12 @@ impl<S: Transport> Pending<S> {
             }
         };
         Deadline::after(self.request.server.handshake_timeout).write_all(&mut self.io, &out)?;
-        let Self { io, request } = self;
-        let ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config)
+        let Self { io, request, member } = self;
+        let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config)
             .map_err(Error::ConnectionLost)?;
+        if let Some(member) = member {
+            ws.reading.join(member);
+        }
         Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
     }
 

@@ -1,16 +1,20 @@
 //! What both the whole `WebSocket` and its halves do: move bytes, wait no longer than a deadline, end.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
 use std::time::Instant;
 
+use super::serve::{LOOK, Member};
 use super::transport::Transport;
 use crate::adapter::{
     End, Inbound, Link, MAX_SLICES, Outbound, Phase, Step, Want, WriteQueue, unexpected_eof,
 };
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
+use crate::sender::SendState;
+use crate::serve::STOPPING;
 
 /// The receiving half's state.
 #[derive(Debug)]
@@ -21,6 +25,10 @@ pub(super) struct Reading {
     timeout: ReadTimeout,
     /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
     end: Option<Box<End>>,
+    /// Of a connection that `serve` accepted.
+    member: Option<Arc<Member>>,
+    /// The Close frame was sent for the application: messages that still arrive are discarded.
+    stopped: bool,
 }
 
 /// How the receiving half reaches the rest: it is ours alone, or shared with another thread.
@@ -44,7 +52,20 @@ pub(super) trait Port {
 
 impl Reading {
     pub(super) fn new(inbound: Inbound) -> Self {
-        Self { inbound, now: Instant::now(), timeout: ReadTimeout(None), end: None }
+        Self {
+            inbound,
+            now: Instant::now(),
+            timeout: ReadTimeout(None),
+            end: None,
+            member: None,
+            stopped: false,
+        }
+    }
+
+    /// The opening handshake of a connection of `serve` is over.
+    pub(super) fn join(&mut self, member: Arc<Member>) {
+        member.open();
+        self.member = Some(member);
     }
 
     /// How the connection closed, once it has.
@@ -65,6 +86,7 @@ impl Reading {
                 Step::End(error) => {
                     self.end = Some(Box::new(End::new(error.map(Error::Protocol), Phase::Flush)));
                 }
+                _ if self.stopped => {}
                 step => {
                     if core::mem::take(&mut self.inbound.answered) {
                         // Whether it could be written or not, the message comes first.
@@ -85,6 +107,9 @@ impl Reading {
     /// patience has ended.
     fn input(&mut self, port: &mut impl Port) -> Result<(), Error> {
         loop {
+            if self.member.as_ref().is_some_and(|member| member.is_to_stop()) {
+                self.stop(port);
+            }
             // A transport that takes no more may still have something to read.
             let _ = port.flush();
             self.inbound.answered = false;
@@ -106,6 +131,17 @@ impl Reading {
         }
     }
 
+    /// Starts the closing handshake for the application, unless it was started before.
+    fn stop(&mut self, port: &mut impl Port) {
+        port.outbound(|outbound| {
+            if outbound.sending.state() == SendState::Open {
+                self.stopped = true;
+                // It has failed only if nothing can be sent any more, which reading will tell.
+                let _ = outbound.queue(|outbound| outbound.close(Some(STOPPING), Instant::now()));
+            }
+        });
+    }
+
     /// Makes the next read wait no longer than the next deadline. False when that has passed.
     fn arm(&mut self, port: &mut impl Port) -> Result<bool, Error> {
         let receiving = self.inbound.receiving.poll_timeout();
@@ -117,7 +153,8 @@ impl Reading {
             },
             None => None,
         };
-        let wait = [left, port.longest_wait()].into_iter().flatten().min();
+        let look = self.member.as_ref().map(|_| LOOK);
+        let wait = [left, port.longest_wait(), look].into_iter().flatten().min();
         self.timeout.set(port.stream(), wait).map_err(Error::ConnectionLost)?;
         Ok(true)
     }

@@ -27,6 +27,9 @@
 //! # }
 //! ```
 //!
+//! [`serve`] does that for every client of a listener, in a thread each, within limits, and can be stopped in
+//! good order.
+//!
 //! # Deadlines
 //!
 //! No thread runs behind the caller's back. Keepalive Pings are sent, and deadlines noticed, while one
@@ -37,6 +40,7 @@
 mod accept;
 mod connect;
 mod drive;
+mod serve;
 mod split;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -48,6 +52,7 @@ mod writer;
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use connect::{ClientStream, connect, connect_over};
+pub use serve::{ServerStream, Stop, serve};
 pub use split::{WebSocketReceiver, WebSocketSender};
 pub use transport::{NoDeadlines, Transport, TryClone};
 pub use web_socket::WebSocket;

@@ -28,7 +28,7 @@ use crate::role::Role;
 /// tell the end from an accident.
 #[derive(Debug)]
 pub struct WebSocket<S> {
-    reading: Reading,
+    pub(super) reading: Reading,
     whole: Whole<S>,
     #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
     agreed: Agreed,

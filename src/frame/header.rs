@@ -13,6 +13,7 @@
 //! +---------------------------------------------------------------+
 //! ```
 
+use alloc::vec::Vec;
 use core::ops::Deref;
 
 use super::{MAX_CONTROL_PAYLOAD, MaskingKey, Opcode};
@@ -120,6 +121,16 @@ impl FrameHeader {
             len += 4;
         }
         EncodedHeader { bytes, len }
+    }
+
+    /// Appends what [`encode`](Self::encode) gives.
+    #[inline]
+    pub(crate) fn encode_to(&self, out: &mut Vec<u8>) {
+        let header = self.encode();
+        let end = out.len() + header.len;
+        // A copy of known length, cut short, is cheaper than one of unknown length.
+        out.extend_from_slice(&header.bytes);
+        out.truncate(end);
     }
 }
 

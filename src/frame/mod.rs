@@ -6,6 +6,7 @@
 mod close;
 mod header;
 mod mask;
+mod wide;
 
 pub use close::{CloseCode, CloseFrame};
 pub use header::{EncodedHeader, FrameHeader};

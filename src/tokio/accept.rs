@@ -1,5 +1,6 @@
 //! Accepting connections: the server's opening handshake, in two steps.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -9,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connect::{deadline, within};
 use super::drive::timed_out;
+use super::group::Member;
 use super::web_socket::WebSocket;
 use crate::error::Error;
 use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
@@ -63,12 +65,15 @@ where
     let mut input = Vec::new();
     let received = within(deadline, receive(&mut io, &mut input, &server.limits));
     match received.await {
-        Ok(received) => Ok(Pending { io, request: PendingRequest::new(received, input, server) }),
+        Ok(received) => {
+            let request = Box::new(PendingRequest::new(received, input, server));
+            Ok(Pending { io, request, member: None })
+        }
         Err(error) => {
             let mut out = Vec::new();
             refuse(&error, &mut out);
             // The client is told if it will listen; what is wrong is the request.
-            let _ = reply(io, &out).await;
+            let _ = reply(io, out).await;
             Err(error)
         }
     }
@@ -78,7 +83,11 @@ where
 #[derive(Debug)]
 pub struct Pending<S> {
     io: S,
-    request: PendingRequest,
+    /// Boxed, like the futures that use it: the task of a connection that is open need not have room for
+    /// its opening handshake.
+    request: Box<PendingRequest>,
+    /// Of a connection that `serve` accepted.
+    pub(super) member: Option<Member>,
 }
 
 impl<S> Deref for Pending<S> {
@@ -95,29 +104,21 @@ impl<S> DerefMut for Pending<S> {
     }
 }
 
+impl<S> Pending<S> {
+    /// The stream, which knows the client's address.
+    pub fn get_ref(&self) -> &S {
+        &self.io
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     /// Accepts the connection: sends the response that completes the opening handshake.
     ///
     /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.
     ///
     /// Dropped before it returns, the transport is closed.
-    pub async fn accept(mut self) -> Result<WebSocket<S>, Error> {
-        let mut out = Vec::new();
-        let (accepted, agreed) = match self.request.accept(&mut out) {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                let _ = reply(self.io, &out).await;
-                return Err(error);
-            }
-        };
-        let written = timeout(self.request.server.handshake_timeout, async {
-            self.io.write_all(&out).await?;
-            self.io.flush().await
-        });
-        written.await.map_err(|_| timed_out())?.map_err(Error::ConnectionLost)?;
-        let Self { io, request } = self;
-        let ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config);
-        Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
+    pub fn accept(self) -> impl Future<Output = Result<WebSocket<S>, Error>> {
+        Box::pin(self.open())
     }
 
     /// Rejects the connection with an HTTP status and a text that says why.
@@ -131,10 +132,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     /// transport.
     ///
     /// Dropped before it returns, the client may not get the whole response.
-    pub async fn respond(self, response: &Reply) -> Result<(), Error> {
+    pub fn respond(self, response: &Reply) -> impl Future<Output = Result<(), Error>> + use<S> {
         let mut out = Vec::new();
         self.request().reply(response, &mut out);
-        reply(self.io, &out).await
+        Box::pin(reply(self.io, out))
+    }
+
+    async fn open(mut self) -> Result<WebSocket<S>, Error> {
+        let mut out = Vec::new();
+        let (accepted, agreed) = match self.request.accept(&mut out) {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                let _ = reply(self.io, out).await;
+                return Err(error);
+            }
+        };
+        let written = timeout(self.request.server.handshake_timeout, async {
+            self.io.write_all(&out).await?;
+            self.io.flush().await
+        });
+        written.await.map_err(|_| timed_out())?.map_err(Error::ConnectionLost)?;
+        let Self { io, request, member } = self;
+        let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config);
+        if let Some(member) = member {
+            ws.receiver.join(member);
+        }
+        Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
     }
 }
 
@@ -157,12 +180,14 @@ async fn receive<S: AsyncRead + Unpin>(
 
 /// Writes a last response, and closes the transport so that the client gets all of it: closing with
 /// bytes unread would make TCP discard what is on its way.
-async fn reply<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: &[u8]) -> Result<(), Error> {
+async fn reply<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: Vec<u8>) -> Result<(), Error> {
     let replied = timeout(LINGER, async {
-        io.write_all(out).await?;
+        io.write_all(&out).await?;
         io.shutdown().await?;
-        let mut discarded = [0; 1024];
-        while io.read(&mut discarded).await? > 0 {}
+        let mut discarded = Vec::with_capacity(1024);
+        while io.read_buf(&mut discarded).await? > 0 {
+            discarded.clear();
+        }
         Ok(())
     });
     match replied.await {

@@ -12,10 +12,13 @@ use alloc::boxed::Box;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Sleep;
 
+use super::group::Member;
 use super::shared::{Both, Half, Shared};
 use crate::adapter::{End, Inbound, Phase, Step, Want, unexpected_eof};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
+use crate::sender::SendState;
+use crate::serve::STOPPING;
 
 /// The receiving half's state: whoever receives has it alone.
 #[derive(Debug)]
@@ -26,11 +29,21 @@ pub(super) struct Reading {
     timer: Timer,
     /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
     end: Option<Box<End>>,
+    /// Of a connection that `serve` accepted.
+    member: Option<Box<Member>>,
+    /// The Close frame was sent for the application: messages that still arrive are discarded.
+    stopped: bool,
 }
 
 impl Reading {
     pub(super) fn new(inbound: Inbound) -> Self {
-        Self { inbound, now: now(), timer: Timer::default(), end: None }
+        Self { inbound, now: now(), timer: Timer::default(), end: None, member: None, stopped: false }
+    }
+
+    /// The opening handshake of a connection of `serve` is over.
+    pub(super) fn join(&mut self, mut member: Member) {
+        member.open();
+        self.member = Some(Box::new(member));
     }
 
     /// How the connection closed, once it has.
@@ -57,6 +70,7 @@ impl Reading {
                 Step::End(error) => {
                     self.end = Some(Box::new(End::new(error.map(Error::Protocol), Phase::Flush)));
                 }
+                _ if self.stopped => {}
                 step => {
                     if core::mem::take(&mut self.inbound.answered) {
                         // Whether it could be written or not, the message comes first.
@@ -100,10 +114,24 @@ impl Reading {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Error::ConnectionLost(error))),
                 Poll::Pending => self.inbound.input.release(),
             }
+            let stopping = self.member.as_mut().is_some_and(|member| member.poll_stop(cx));
+            if stopping && both.with(|shared| self.stop(shared)) {
+                continue;
+            }
             let deadline = [deadline, self.inbound.receiving.poll_timeout()].into_iter().flatten().min();
             ready!(self.timer.poll(cx, deadline));
             self.now = now();
         }
+    }
+
+    /// Starts the closing handshake for the application. False if it was started before.
+    fn stop<S>(&mut self, shared: &mut Shared<S>) -> bool {
+        if shared.outbound.sending.state() != SendState::Open {
+            return false;
+        }
+        self.stopped = true;
+        self.now = now();
+        shared.outbound.queue(|outbound| outbound.close(Some(STOPPING), self.now)).is_ok()
     }
 
     /// Ends the connection: what is queued is written, a server closes the transport at once, and a

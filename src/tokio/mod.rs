@@ -27,6 +27,9 @@
 //! # }
 //! ```
 //!
+//! [`serve`] does that for every client of a listener, in a task each, within limits, and can be stopped in
+//! good order.
+//!
 //! # Deadlines
 //!
 //! Keepalive Pings are sent, and deadlines noticed, while one of the calls that wait is being awaited; a
@@ -53,6 +56,8 @@
 mod accept;
 mod connect;
 mod drive;
+mod group;
+mod serve;
 mod shared;
 mod split;
 mod stream;
@@ -62,6 +67,7 @@ mod web_socket;
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use connect::{ClientStream, connect, connect_over};
+pub use serve::{Listener, serve};
 pub use split::{WebSocketReceiver, WebSocketSender};
 pub use stream::MessageWriter;
 pub use web_socket::WebSocket;

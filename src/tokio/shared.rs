@@ -315,7 +315,7 @@ impl<S> Drop for Later<S> {
 }
 
 /// A panic in another task leaves the state as whole as it was between two calls.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drive::{Reading, Timer, now};
+use super::group::Member;
 use super::shared::{Both, Half, Sent};
 use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
@@ -56,6 +57,13 @@ impl<S> WebSocketReceiver<S> {
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
         self.reading.as_ref()?.closed()
+    }
+
+    /// The opening handshake of a connection of `serve` is over.
+    pub(super) fn join(&mut self, member: Member) {
+        if let Some(reading) = &mut self.reading {
+            reading.join(member);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod deadlines;
 mod failing;
 mod messages;
 mod opening;
+mod serving;
 mod split;
 
 #[cfg(feature = "rustls")]

@@ -17,6 +17,7 @@ mod failing;
 mod messages;
 mod opening;
 mod parts;
+mod serving;
 mod sinks;
 mod split;
 mod timeouts;

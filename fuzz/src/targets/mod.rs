@@ -10,6 +10,7 @@ mod mask;
 mod operations;
 mod receiver;
 mod seen;
+mod text;
 mod utf8;
 
 use sansocket::frame::MAX_CONTROL_PAYLOAD;
@@ -21,13 +22,14 @@ pub use handshake_server::handshake_server;
 pub use mask::mask;
 pub use operations::operations;
 pub use receiver::receiver;
+pub use text::text;
 pub use utf8::utf8;
 
 /// A function that takes any bytes, and panics where an invariant is broken.
 pub type Target = fn(&[u8]);
 
 /// The targets of this module by their names, which are those of their corpora.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("close", close),
     ("frame_header", frame_header),
     ("handshake_client", handshake_client),
@@ -35,6 +37,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("mask", mask),
     ("operations", operations),
     ("receiver", receiver),
+    ("text", text),
     ("utf8", utf8),
 ];
 

@@ -1,0 +1,49 @@
+//! Masking long payloads with the widest vectors that the processor has.
+//!
+//! This module has `unsafe`, as one other has, `text`: to call what is compiled for more than every
+//! processor of its kind has. What is called is safe code, the same that runs where there is no more: it
+//! is its own safe twin. `cargo bench mask` shows what is won; `tests/masking.rs` and the fuzz target
+//! `mask` compare both with the loop of the RFC.
+
+use alloc::vec::Vec;
+
+use super::mask::{append_blocks, apply_blocks};
+
+/// A payload, or part of one, this long is masked here: below, it is over before it is decided how.
+pub(super) const MIN_LEN: usize = 256;
+
+/// See [`apply_blocks`].
+#[inline]
+pub(super) fn apply(part: &mut [u8], key: u32) {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    if std::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2.
+        #[expect(unsafe_code, reason = "the module says why")]
+        return unsafe { apply_avx2(part, key) };
+    }
+    apply_blocks::<64>(part, key);
+}
+
+/// See [`append_blocks`].
+#[inline]
+pub(super) fn append<'a>(payload: &'a [u8], key: u32, out: &mut Vec<u8>) -> &'a [u8] {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    if std::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2.
+        #[expect(unsafe_code, reason = "the module says why")]
+        return unsafe { append_avx2(payload, key, out) };
+    }
+    append_blocks::<64>(payload, key, out)
+}
+
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[target_feature(enable = "avx2")]
+fn apply_avx2(part: &mut [u8], key: u32) {
+    apply_blocks::<128>(part, key);
+}
+
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[target_feature(enable = "avx2")]
+fn append_avx2<'a>(payload: &'a [u8], key: u32, out: &mut Vec<u8>) -> &'a [u8] {
+    append_blocks::<128>(payload, key, out)
+}

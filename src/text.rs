@@ -1,0 +1,108 @@
+//! Text that is cheap to clone: bytes that are shared, and known to be UTF-8.
+//!
+//! This module has `unsafe`, as one other has, `frame::wide`. In safe code, text inside [`Bytes`] is validated again whenever
+//! it is looked at, or once by a crate that has its own `unsafe`, with the standard library, which takes
+//! several times as long beyond ASCII: `cargo bench text` shows both. The safe twin of
+//! [`Utf8Bytes::as_str`] is [`core::str::from_utf8`]; `tests/text.rs` and the fuzz target `text` compare
+//! the two.
+
+use alloc::string::String;
+use core::fmt;
+use core::ops::Deref;
+
+use bytes::Bytes;
+
+use crate::utf8::InvalidUtf8;
+
+/// Text that is cheap to clone: [`Bytes`] known to be UTF-8. It dereferences to [`str`].
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Utf8Bytes {
+    /// Valid UTF-8: made from a `str`, or validated. `Bytes` never change.
+    bytes: Bytes,
+}
+
+impl Utf8Bytes {
+    /// The text.
+    #[inline]
+    #[expect(unsafe_code, reason = "validating again takes longer than all else; see the module")]
+    pub fn as_str(&self) -> &str {
+        // SAFETY: `bytes` is valid UTF-8. The field is private; every function below that makes a
+        // `Utf8Bytes` takes its bytes from a `str`, or validates them, and none changes them.
+        unsafe { core::str::from_utf8_unchecked(&self.bytes) }
+    }
+
+    /// Text that lives as long as the program.
+    pub const fn from_static(text: &'static str) -> Self {
+        Self { bytes: Bytes::from_static(text.as_bytes()) }
+    }
+}
+
+impl Deref for Utf8Bytes {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Utf8Bytes {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl fmt::Debug for Utf8Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Utf8Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl PartialEq<str> for Utf8Bytes {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Utf8Bytes {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl From<&str> for Utf8Bytes {
+    fn from(text: &str) -> Self {
+        Self { bytes: Bytes::copy_from_slice(text.as_bytes()) }
+    }
+}
+
+impl From<String> for Utf8Bytes {
+    fn from(text: String) -> Self {
+        Self { bytes: text.into() }
+    }
+}
+
+impl TryFrom<Bytes> for Utf8Bytes {
+    type Error = InvalidUtf8;
+
+    /// Without a copy; fails when the bytes are not UTF-8.
+    #[inline]
+    fn try_from(bytes: Bytes) -> Result<Self, InvalidUtf8> {
+        match simdutf8::basic::from_utf8(&bytes) {
+            Ok(_) => Ok(Self { bytes }),
+            Err(_) => Err(InvalidUtf8),
+        }
+    }
+}
+
+impl From<Utf8Bytes> for Bytes {
+    fn from(text: Utf8Bytes) -> Self {
+        text.bytes
+    }
+}

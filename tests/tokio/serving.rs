@@ -1,0 +1,448 @@
+//! `serve`: its limits, what it makes of errors of `accept`, and how it stops.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use sansocket::tokio::{Listener, Pending, WebSocket, connect_over, serve};
+use sansocket::{CloseCode, Closed, Error, Initiator, Message, SendError, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::common::{CLOSE, TEXT, close_payload};
+use crate::peer::{Peer, after, at_once};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// The system's error for too many open files, on every Unix.
+const EMFILE: i32 = 24;
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_closes_every_connection() {
+    let mut served = Served::start(&Server::default(), echo);
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut ws = served.open().await;
+        ws.send("hello").await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hello")));
+        clients.push(tokio::spawn(async move {
+            assert_eq!(ws.recv().await.unwrap(), None);
+            ws.closed().unwrap().clone()
+        }));
+    }
+    at_once(served.stop()).await.unwrap();
+    for client in clients {
+        assert_going_away(&client.await.unwrap());
+    }
+}
+
+/// A message that was read is handed out; what comes after the Close frame was sent is discarded, and
+/// the handler is not asked to answer it.
+#[tokio::test(start_paused = true)]
+async fn messages_around_a_stop() {
+    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let mut ws = pending.accept().await.unwrap();
+        let mut received = Vec::new();
+        while let Some(message) = ws.recv().await.unwrap() {
+            received.push(message);
+        }
+        assert_eq!(received, [Message::text("before")]);
+        assert_eq!(ws.closed().unwrap().code, CloseCode::NORMAL);
+        assert_eq!(ws.closed().unwrap().initiator, Initiator::Local);
+        assert!(ws.closed().unwrap().clean);
+    });
+    let mut peer = served.open_by_hand().await;
+    peer.send(TEXT, b"before").await;
+    let stopped = tokio::spawn(served.stop());
+    assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
+    peer.send(TEXT, b"after").await;
+    peer.send_close(1000, "").await;
+    assert_eq!(peer.frame().await, None);
+    drop(peer);
+    at_once(stopped).await.unwrap().unwrap();
+}
+
+/// The application began to close before, and still wants what arrives.
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_the_application_closes() {
+    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let mut ws = pending.accept().await.unwrap();
+        ws.start_close(None).unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("after")));
+        assert_eq!(ws.recv().await.unwrap(), None);
+    });
+    let mut peer = served.open_by_hand().await;
+    assert_eq!(peer.frame().await, Some((CLOSE, vec![])));
+    let stopped = tokio::spawn(served.stop());
+    tokio::task::yield_now().await;
+    peer.send(TEXT, b"after").await;
+    peer.send_close(1000, "").await;
+    assert_eq!(peer.frame().await, None);
+    drop(peer);
+    at_once(stopped).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn halves_in_other_tasks() {
+    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let (mut sender, mut receiver) = pending.accept().await.unwrap().split();
+        let receiving = tokio::spawn(async move { receiver.recv().await });
+        sender.send("hello").await.unwrap();
+        assert_eq!(receiving.await.unwrap().unwrap(), None);
+        assert!(matches!(sender.send("late").await, Err(Error::Send(SendError::Closing))));
+    });
+    let mut ws = served.open().await;
+    assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hello")));
+    let stopped = tokio::spawn(served.stop());
+    assert_eq!(ws.recv().await.unwrap(), None);
+    assert_going_away(ws.closed().unwrap());
+    at_once(stopped).await.unwrap().unwrap();
+}
+
+/// The server waits for them as for all others.
+#[tokio::test(start_paused = true)]
+async fn connections_that_left_their_handler() {
+    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let mut ws = pending.accept().await.unwrap();
+        tokio::spawn(async move { while ws.recv().await.unwrap().is_some() {} });
+    });
+    let mut peer = served.open_by_hand().await;
+    let stopped = tokio::spawn(served.stop());
+    assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
+    sleep(SECOND).await;
+    assert!(!stopped.is_finished());
+    peer.send_close(1001, "").await;
+    assert_eq!(peer.frame().await, None);
+    drop(peer);
+    at_once(stopped).await.unwrap().unwrap();
+}
+
+/// They are not waited for.
+#[tokio::test(start_paused = true)]
+async fn a_stop_during_opening_handshakes() {
+    let mut served = Served::start(&Server::default(), echo);
+    let mut silent = served.connect();
+    let mut half = served.connect();
+    half.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    at_once(served.stop()).await.unwrap();
+    assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0);
+    assert_eq!(half.read(&mut [0; 1]).await.unwrap(), 0);
+}
+
+/// A handler that was asked before accepts, and closes.
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_a_handler_decides() {
+    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
+        sleep(SECOND).await;
+        echo(pending).await
+    });
+    let io = served.connect();
+    let client = tokio::spawn(async move {
+        let mut ws = connect_over("ws://localhost/", io).await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), None);
+        ws.closed().unwrap().clone()
+    });
+    served.settle().await;
+    after(SECOND, served.stop()).await.unwrap();
+    assert_going_away(&client.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_grace_period() {
+    let server = Server::default().shutdown_grace(3 * SECOND);
+    // A peer that does not answer the Close frame.
+    let mut served = Served::start(&server, echo);
+    let mut peer = served.open_by_hand().await;
+    after(3 * SECOND, served.stop()).await.unwrap();
+    assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
+    assert_eq!(peer.frame().await, None);
+
+    // A handler that does not receive.
+    let mut served = Served::start(&server, async |pending: Pending<_>| {
+        let ws = pending.accept().await.unwrap();
+        std::future::pending::<()>().await;
+        drop(ws);
+    });
+    let mut peer = served.open_by_hand().await;
+    after(3 * SECOND, served.stop()).await.unwrap();
+    assert_eq!(peer.frame().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_dropped() {
+    let mut served = Served::start(&Server::default(), echo);
+    let mut open = served.open_by_hand().await;
+    let mut silent = served.connect();
+    served.settle().await;
+    served.task.abort();
+    assert_eq!(at_once(open.frame()).await, None);
+    assert_eq!(at_once(silent.read(&mut [0; 1])).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_panics() {
+    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let mut ws = pending.accept().await.unwrap();
+        let message = ws.recv().await.unwrap().unwrap();
+        assert_ne!(message, Message::text("panic"), "this panic is part of a test");
+        ws.send(message).await.unwrap();
+    });
+    let (mut first, mut second) = (served.open().await, served.open().await);
+    first.send("panic").await.unwrap();
+    assert!(first.recv().await.is_err());
+    second.send("hello").await.unwrap();
+    assert_eq!(second.recv().await.unwrap(), Some(Message::text("hello")));
+    at_once(served.stop()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn max_connections() {
+    let mut served = Served::start(&Server::default().max_connections(2), echo);
+    let (first, second) = (served.open().await, served.open().await);
+    let third = served.connect();
+    sleep(SECOND).await;
+    assert_eq!(served.accepted(), 2);
+    drop(first);
+    let third = at_once(connect_over("ws://localhost/", third)).await.unwrap();
+    assert_eq!(served.accepted(), 3);
+    drop((second, third));
+}
+
+/// A place is free again when a handshake fails, is answered otherwise, or is completed.
+#[tokio::test(start_paused = true)]
+async fn max_handshakes() {
+    let timeout = 5 * SECOND;
+    let server = Server::default().max_handshakes(2).handshake_timeout(timeout);
+    let mut served = Served::start(&server, echo);
+    let _open = (served.open().await, served.open().await, served.open().await);
+    assert_eq!(served.accepted(), 3);
+    let (silent, mut half) = (served.connect(), served.connect());
+    half.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    let next = served.connect();
+    served.settle().await;
+    assert_eq!(served.accepted(), 5);
+    drop(silent);
+    at_once(connect_over("ws://localhost/", next)).await.unwrap();
+    assert_eq!(served.accepted(), 6);
+
+    let _silent = served.connect();
+    let next = served.connect();
+    // The half request is answered with 408, and then its client is given time to read that.
+    after(timeout, half.read(&mut [0; 1])).await.unwrap();
+    drop(half);
+    at_once(connect_over("ws://localhost/", next)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_that_concern_one_client() {
+    let mut served = Served::start(&Server::default(), echo);
+    for kind in [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::Interrupted]
+    {
+        served.fail(kind.into());
+    }
+    at_once(served.open()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_that_pass() {
+    let mut served = Served::start(&Server::default(), echo);
+    // The third is waited out for as long as the first two together, and so on.
+    for round in 0..2 {
+        for _ in 0..4 {
+            served.fail(io::Error::from_raw_os_error(EMFILE));
+        }
+        let accepts = served.polled();
+        after(Duration::from_millis(50 + 100 + 200 + 400), served.open()).await;
+        assert!(served.polled() - accepts <= 6, "round {round}: it spins");
+    }
+
+    // However many there are, a second later it tries again.
+    for _ in 0..10 {
+        served.fail(io::Error::from_raw_os_error(EMFILE));
+    }
+    after(Duration::from_millis(50 + 100 + 200 + 400 + 800 + 5 * 1000), served.open()).await;
+}
+
+/// It leaves a file descriptor behind.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_ends_while_there_are_errors() {
+    let mut served = Served::start(&Server::default(), echo);
+    let ws = served.open().await;
+    for _ in 0..6 {
+        served.fail(io::Error::from_raw_os_error(EMFILE));
+    }
+    served.settle().await;
+    sleep(Duration::from_millis(50 + 100 + 200 + 400 + 800 + 1)).await;
+    drop(ws);
+    at_once(served.open()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_of_the_listener() {
+    for error in [io::Error::from_raw_os_error(9), io::ErrorKind::InvalidInput.into()] {
+        let mut served = Served::start(&Server::default(), echo);
+        let mut ws = served.open().await;
+        let (kind, code) = (error.kind(), error.raw_os_error());
+        served.fail(error);
+        assert_eq!(ws.recv().await.unwrap(), None);
+        assert_going_away(ws.closed().unwrap());
+        let error = at_once(served.task).await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.raw_os_error()), (kind, code));
+    }
+}
+
+/// With the listener and the streams of the system.
+#[cfg(unix)]
+#[tokio::test]
+async fn tcp_and_unix_sockets() {
+    let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        serve(tcp, &Server::default(), stopped, |pending| async move {
+            assert!(pending.get_ref().nodelay().unwrap());
+            echo(pending).await
+        })
+        .await
+    });
+    let mut ws = sansocket::tokio::connect(&*format!("ws://{address}")).await.unwrap();
+    ws.send("hello").await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hello")));
+    stop.send(()).unwrap();
+    assert_eq!(ws.recv().await.unwrap(), None);
+    assert_going_away(ws.closed().unwrap());
+    server.await.unwrap().unwrap();
+
+    let path = std::env::temp_dir().join(format!("sansocket-{}", std::process::id()));
+    let unix = tokio::net::UnixListener::bind(&path).unwrap();
+    let server =
+        tokio::spawn(
+            async move { serve(unix, &Server::default(), std::future::pending::<()>(), echo).await },
+        );
+    let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    let mut ws = connect_over("ws://localhost/", stream).await.unwrap();
+    ws.send("hello").await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hello")));
+    server.abort();
+    std::fs::remove_file(path).unwrap();
+}
+
+async fn echo<S>(pending: Pending<S>) -> Result<(), Error>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let mut ws = pending.accept().await?;
+    while let Some(message) = ws.recv().await? {
+        ws.send(message).await?;
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn assert_going_away(closed: &Closed) {
+    assert_eq!(closed.code, CloseCode::GOING_AWAY);
+    assert_eq!(closed.initiator, Initiator::Remote);
+    assert!(closed.clean);
+}
+
+/// A listener that hands out what a test puts into it.
+struct Backlog {
+    waiting: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
+    polled: Arc<AtomicUsize>,
+    accepted: Arc<AtomicUsize>,
+}
+
+impl Listener for Backlog {
+    type Stream = DuplexStream;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<DuplexStream>> {
+        self.polled.fetch_add(1, Ordering::Relaxed);
+        match ready!(self.waiting.poll_recv(cx)) {
+            Some(Ok(io)) => {
+                self.accepted.fetch_add(1, Ordering::Relaxed);
+                Poll::Ready(Ok(io))
+            }
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// A server that runs in a task.
+struct Served {
+    backlog: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+    polled: Arc<AtomicUsize>,
+    accepted: Arc<AtomicUsize>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Served {
+    fn start<F, H>(server: &Server, handler: F) -> Self
+    where
+        F: Fn(Pending<DuplexStream>) -> H + Send + Sync + 'static,
+        H: Future + Send + 'static,
+    {
+        let (backlog, waiting) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let (polled, accepted) = (Arc::default(), Arc::default());
+        let listener = Backlog { waiting, polled: Arc::clone(&polled), accepted: Arc::clone(&accepted) };
+        let server = server.clone();
+        let task = tokio::spawn(async move { serve(listener, &server, stopped, handler).await });
+        Self { backlog, polled, accepted, stop, task }
+    }
+
+    /// A client that waits to be accepted.
+    fn connect(&mut self) -> DuplexStream {
+        let (near, far) = duplex(4096);
+        self.backlog.send(Ok(far)).unwrap();
+        near
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.backlog.send(Err(error)).unwrap();
+    }
+
+    async fn open(&mut self) -> WebSocket<DuplexStream> {
+        connect_over("ws://localhost/", self.connect()).await.unwrap()
+    }
+
+    async fn open_by_hand(&mut self) -> Peer<DuplexStream> {
+        let mut io = self.connect();
+        io.write_all(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        )
+        .await
+        .unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(io.read_u8().await.unwrap());
+        }
+        Peer::new(io, sansocket::Role::Server)
+    }
+
+    /// Lets all tasks do what they can do now.
+    async fn settle(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn polled(&self) -> usize {
+        self.polled.load(Ordering::Relaxed)
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Stops it, and waits for its end.
+    fn stop(self) -> impl Future<Output = io::Result<()>> {
+        self.stop.send(()).unwrap();
+        async { self.task.await.unwrap() }
+    }
+}
