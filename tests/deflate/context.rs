@@ -218,3 +218,16 @@ fn the_agreed_window_counts() {
     let payload = client.sent_payload(BINARY | RSV1);
     assert_eq!(Naive::new(9).message(&payload).as_deref(), Ok(&data[..]));
 }
+
+/// What an endpoint keeps of its messages, for others to refer to, is not seen in what it shows of itself.
+#[test]
+fn windows_are_not_shown() {
+    let [mut client, mut server] = Endpoint::pair(&always(), plain());
+    let message = Message::text("secret".repeat(100));
+    client.send(&message);
+    let bytes = client.take_out();
+    assert_eq!(server.messages(&bytes), [message]);
+    let shown = format!("{client:?} {server:?}");
+    assert!(shown.contains("filled: 600"), "{shown}");
+    assert!(!shown.contains("115, 101, 99") && !shown.contains("secret"), "{shown}");
+}

@@ -42,6 +42,7 @@ pub fn other(role: Role) -> Role {
     }
 }
 
+#[derive(Debug)]
 pub struct Endpoint {
     role: Role,
     connection: Connection,
