@@ -35,15 +35,18 @@ struct Payloads {
 
 impl WriteQueue {
     /// How many bytes are to be written.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.written + self.payloads.as_ref().map_or(0, |payloads| payloads.len)
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Where to append whole frames.
+    #[inline]
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
             self.bytes = SPARE.take();

@@ -13,6 +13,7 @@ use crate::adapter::{
 };
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
+use crate::message::Message;
 use crate::sender::SendState;
 use crate::serve::STOPPING;
 
@@ -71,6 +72,21 @@ impl Reading {
     /// How the connection closed, once it has.
     pub(super) fn closed(&self) -> Option<&Closed> {
         self.end.as_ref()?.closed.as_ref()
+    }
+
+    /// See [`Inbound::whole_message`].
+    pub(super) fn whole_message(&mut self, mut port: impl Port) -> Option<Message> {
+        if self.end.is_some() || self.stopped {
+            return None;
+        }
+        match self.inbound.whole_message(self.now)? {
+            Ok(message) => Some(message),
+            Err(error) => {
+                self.inbound.fail(error, self.now, &mut Linked(&mut port));
+                self.end = Some(Box::new(End::new(Some(Error::Protocol(error)), Phase::Flush)));
+                None
+            }
+        }
     }
 
     /// The next thing that `want` asks for. `None`: the connection has ended, and its error, if it had
