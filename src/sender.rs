@@ -224,6 +224,12 @@ impl Sender {
         }
     }
 
+    /// Whether a Pong is held back.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn holds_pong(&self) -> bool {
+        self.held_pong.is_some()
+    }
+
     /// Fails the connection: tells the peer which rule it broke, unless a Close frame was sent before
     /// (section 7.1.7).
     pub fn fail(&mut self, error: ProtocolError, out: &mut Vec<u8>) {

@@ -314,6 +314,10 @@ impl Inbound {
             return Err(TimedOut::Write);
         }
         outbound.sending.handle_timeout(now)?;
+        if self.receiving.poll_timeout().is_none_or(|due| now < due) {
+            // A connection that waits is not to be given a buffer.
+            return Ok(());
+        }
         let out = outbound.queue.buffer();
         self.receiving.handle_timeout(now, &mut outbound.sending, out)
     }
@@ -470,7 +474,7 @@ impl Outbound {
 
     /// Queues the Pong that was held back while the queue was full, if there is one.
     pub(crate) fn answer_held(&mut self) -> bool {
-        self.sending.answer_held(self.queue.buffer())
+        self.sending.holds_pong() && self.sending.answer_held(self.queue.buffer())
     }
 
     fn answer(&mut self, event: &Event<'_>, now: Instant) {
