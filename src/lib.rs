@@ -88,24 +88,45 @@
 //!
 //! # Limits and timeouts
 //!
-//! | of | default | set by | beyond it |
-//! | --- | --- | --- | --- |
-//! | a message | 64 MiB | [`Config::max_message_size`] | failed with 1009 |
-//! | a frame | 64 MiB | [`Config::max_frame_size`] | failed with 1009 |
-//! | the fragments of a message | 131,072 | [`Config::max_fragments`] | failed with 1008 |
-//! | what waits to be written | 64 KiB | [`Config::write_buffer_size`] | only the latest Ping is answered; senders wait |
-//! | the peer's silence | 20 s + 20 s | [`Config::keepalive`] | a Ping; without an answer, given up |
-//! | the closing handshake | 10 s | [`Config::close_timeout`] | the transport is closed |
-//! | a peer that reads nothing | 30 s | [`Config::write_timeout`] | given up |
-//! | an HTTP head | 16 KiB, 100 lines | [`handshake::Limits`] | 431, or an error |
-//! | a client's opening handshake | 30 s | [`Client::connect_timeout`] | an error |
-//! | a server's opening handshake | 10 s | [`Server::handshake_timeout`] | 408 |
-//! | connections of `serve` | 10,000 | [`Server::max_connections`] | the next wait to be accepted |
-//! | opening handshakes of `serve` | 1,000 | [`Server::max_handshakes`] | the next wait to be accepted |
-//! | the end of `serve` | 10 s | [`Server::shutdown_grace`] | what is left is dropped |
+//! A peer may send anything, and nothing. What each limit answers is in the last column; `SECURITY.md` in the
+//! repository says what else is defended, and what is left to the program.
 //!
-//! A length that a peer announces is checked against the limits at the frame's header, and no memory is
-//! reserved for it before its bytes arrive.
+//! | limit | default | beyond it | what it is against |
+//! | --- | --- | --- | --- |
+//! | [`Config::max_message_size`] | 64 MiB | failed with 1009 | memory filled by a message, as it is or inflated |
+//! | [`Config::max_frame_size`] | 64 MiB | failed with 1009 | a length that is announced to be waited for |
+//! | [`Config::max_fragments`] | 131,072 | failed with 1008 | a message of empty fragments that never ends |
+//! | [`Config::write_buffer_size`] | 64 KiB | only the latest Ping is answered; senders wait | Pings whose Pongs are not read; memory filled by a slow reader |
+//! | [`Config::keepalive`] | 20 s, 20 s | a Ping; without an answer [`TimedOut::Keepalive`], 1006 | a peer that vanished, or says nothing |
+//! | [`Config::close_timeout`] | 10 s | [`TimedOut::ClosingHandshake`], 1006 | a peer that does not answer a Close frame, or keeps the transport open |
+//! | [`Config::write_timeout`] | 30 s | [`TimedOut::Write`], 1006 | a peer that reads nothing |
+//! | [`Config::deflate`] | off | sent as it is | memory for each connection's windows; secrets told by their length |
+//! | [`Deflate::server_max_window_bits`] | 15 | a larger window is not used | memory for windows |
+//! | [`Deflate::client_max_window_bits`] | 15 | a larger window is not asked for | memory for windows |
+//! | [`Client::connect_timeout`] | 30 s | [`TimedOut::OpeningHandshake`] | a server that accepts connections and does not answer |
+//! | [`Server::handshake_timeout`] | 10 s | 408, and [`TimedOut::OpeningHandshake`] | a request that dribbles in, or never comes (slow loris) |
+//! | [`Server::max_connections`] | 10,000 | `serve` lets the next wait to be accepted | memory and descriptors for connections |
+//! | [`Server::max_handshakes`] | 1,000 | `serve` lets the next wait to be accepted | all of them taken by clients that dribble their requests |
+//! | [`Server::shutdown_grace`] | 10 s | `serve` drops what is left | clients that keep it from stopping |
+//! | [`Limits::head_bytes`] | 16 KiB | 431, or an error to a client | a head that never ends |
+//! | [`Limits::start_line_bytes`] | 8 KiB | 414, or an error to a client | a request target that never ends |
+//! | [`Limits::headers`] | 100 | 431, or an error to a client | more lines than are worth looking through |
+//! | [`Limits::interim_responses`] | 8 | an error to a client | a server that never comes to its answer |
+//! | [`Limits::refusal_body_bytes`] | 4 KiB | the rest is not read | a refusal that never ends |
+//!
+//! What is failed is told with that close code, and closed; what timed out is closed unsaid, and
+//! [`Closed`] says 1006. A length that a peer announces is checked against the limits at the frame's header,
+//! and no memory is reserved for it before its bytes arrive. A control frame has at most 125 bytes (RFC 6455
+//! section 5.5): more is failed with 1002. A client that was refused has 2 seconds to read why.
+//!
+//! Those of [`Config`], [`Deflate`] and [`Limits`](handshake::Limits) are the limits of one connection: all
+//! connections together take their number times as much.
+//!
+//! [`Limits::head_bytes`]: handshake::Limits::head_bytes
+//! [`Limits::start_line_bytes`]: handshake::Limits::start_line_bytes
+//! [`Limits::headers`]: handshake::Limits::headers
+//! [`Limits::interim_responses`]: handshake::Limits::interim_responses
+//! [`Limits::refusal_body_bytes`]: handshake::Limits::refusal_body_bytes
 //!
 //! # Errors
 //!
@@ -176,6 +197,8 @@ mod sender;
 mod serve;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod server;
+#[cfg(feature = "tokio")]
+mod sync;
 mod text;
 #[cfg(all(feature = "rustls", any(feature = "blocking", feature = "tokio")))]
 mod tls;

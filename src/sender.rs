@@ -184,7 +184,11 @@ impl Sender {
                 true
             }
             Event::Ping(payload) => {
-                self.held_pong = ControlPayload::new(&[payload]).map(Box::new);
+                match (&mut self.held_pong, ControlPayload::new(&[payload])) {
+                    // In place: a flood of Pings allocates nothing.
+                    (Some(held), Some(pong)) => **held = pong,
+                    (held, pong) => *held = pong.map(Box::new),
+                }
                 false
             }
             // "If an endpoint receives a Close frame and did not previously send a Close frame, the

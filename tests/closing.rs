@@ -11,7 +11,8 @@ use common::{
 };
 use sansocket::frame::{CloseCode, CloseFrame};
 use sansocket::{
-    Closed, Config, Connection, Initiator, MessageKind, ProtocolError, ReadyState, Role, SendError, TimedOut,
+    Closed, Config, Connection, Initiator, MessageKind, ProtocolError, ReadyState, ReceiveState, Role,
+    SendError, SendState, TimedOut,
 };
 
 const NORMAL: CloseFrame<'static> = CloseFrame { code: CloseCode::NORMAL, reason: "done" };
@@ -173,7 +174,9 @@ fn ready_states() {
         // Parted, the receiving half knows of the peer's Close frame before it is answered.
         let (connection, now) = common::open(role);
         let (mut receiving, sending) = connection.into_parts();
+        assert_eq!((sending.role(), receiving.state()), (role, ReceiveState::Open));
         assert!(receiving.receive(&mut frame(role, CLOSE, b""), now).unwrap().is_some());
+        assert_eq!((receiving.state(), sending.state()), (ReceiveState::CloseReceived, SendState::Open));
         assert_eq!(receiving.ready_state(&sending), ReadyState::Closing);
         assert!(!receiving.should_close_transport(&sending), "the answer is not sent yet");
     }

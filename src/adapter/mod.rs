@@ -358,11 +358,18 @@ impl Inbound {
 }
 
 #[cfg(feature = "deflate")]
-#[derive(Debug)]
 struct Inflating {
     kind: MessageKind,
     payload: Bytes,
     last: bool,
+}
+
+#[cfg(feature = "deflate")]
+impl core::fmt::Debug for Inflating {
+    /// Keeps messages out of logs.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Inflating").field("len", &self.payload.len()).finish_non_exhaustive()
+    }
 }
 
 /// The largest part to inflate at once.

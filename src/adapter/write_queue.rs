@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::fmt;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
@@ -15,7 +16,7 @@ use bytes::{Buf, Bytes};
 ///                  ^written    ^
 /// payloads:            P0      P1           written when `bytes` is written up to their position
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct WriteQueue {
     /// Headers and small payloads; whole frames but for the payloads that are to be put between.
     bytes: Vec<u8>,
@@ -148,6 +149,13 @@ impl WriteQueue {
             *at -= self.written;
         }
         self.written = 0;
+    }
+}
+
+impl fmt::Debug for WriteQueue {
+    /// Keeps messages out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteQueue").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -279,7 +279,7 @@ impl ReadTimeout {
     /// already will do if it is not much longer, or shorter by half: waking early does no harm.
     fn set(&mut self, io: &mut impl Transport, wait: Option<Duration>) -> io::Result<()> {
         let near_enough = match (self.0, wait) {
-            (Some(Some(set)), Some(wait)) => set >= wait / 2 && set <= wait + wait / 8,
+            (Some(Some(set)), Some(wait)) => set >= wait / 2 && set <= wait.saturating_add(wait / 8),
             (Some(set), wait) => set == wait,
             (None, _) => false,
         };

@@ -158,7 +158,7 @@ impl<S: Transport> WebSocketSender<S> {
     /// [`recv`](WebSocketReceiver::recv), which returns `None` then. If that half was dropped, this
     /// call completes it, within [`Config::close_timeout`](crate::Config::close_timeout).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.queue(|outbound| outbound.close(Some(CloseFrame { code, reason }), Instant::now()))?;
+        self.start_close(Some(CloseFrame { code, reason }))?;
         match &mut *lock(&self.both.orphan) {
             Some(receiving) => {
                 while receiving.step(&self.both, Want::Parts)?.is_some() {}
@@ -166,6 +166,12 @@ impl<S: Transport> WebSocketSender<S> {
             }
             None => self.both.flush(),
         }
+    }
+
+    /// Queues a Close frame, and returns at once. No message can be sent after it. Does nothing if one was
+    /// sent before. [`flush`](Self::flush) sends it, or the receiving half before it waits the next time.
+    pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
+        self.queue(|outbound| outbound.close(close, Instant::now()))
     }
 
     fn make_room(&self) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::fmt;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -162,14 +163,14 @@ fn append(out: &mut Vec<u8>, made: &[u8], most: usize) {
 /// window: [ 4 4 4 4 | 1 1 1 2 2 3 3 3 3 4 4 ]       the numbers of the steps
 ///                   ^ next
 /// ```
-#[derive(Debug)]
 struct Stream {
     decompressor: Decompress,
     /// Of `WINDOW` bytes.
     window: Vec<u8>,
     /// Where in `window` to inflate to: below `WINDOW`.
     next: usize,
-    /// How much of `window` was ever inflated to; what is not is 0.
+    /// How much of `window` was inflated to; what lies behind is not looked at, and may be an earlier
+    /// connection's.
     filled: usize,
 }
 
@@ -225,6 +226,16 @@ impl Stream {
         let mut set = |bytes| self.decompressor.set_dictionary(bytes);
         set(older).and(set(newer)).map_err(|_| ProtocolError::InvalidCompressedData)?;
         Ok(())
+    }
+}
+
+impl fmt::Debug for Stream {
+    /// Keeps messages out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("next", &self.next)
+            .field("filled", &self.filled)
+            .finish_non_exhaustive()
     }
 }
 

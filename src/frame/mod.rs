@@ -87,7 +87,8 @@ impl ControlPayload {
 }
 
 impl core::fmt::Debug for ControlPayload {
+    /// Keeps payloads out of logs.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_tuple("ControlPayload").field(&self.as_bytes()).finish()
+        f.debug_struct("ControlPayload").field("len", &self.len).finish_non_exhaustive()
     }
 }

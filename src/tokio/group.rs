@@ -5,12 +5,12 @@
 //! message costs no more than a look at a flag.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, Waker};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
 
 use super::shared::lock;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 #[derive(Debug, Default)]
 pub(super) struct Group {

@@ -15,10 +15,10 @@
 use core::future::Future;
 use core::ops::Deref;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, Waker, ready};
 use std::io::{self, IoSlice};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -29,6 +29,7 @@ use super::drive::{Reading, Timer, now};
 use crate::adapter::{Link, MAX_SLICES, Outbound};
 use crate::error::{Error, SendError, TimedOut};
 use crate::message::Message;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// What the halves share, and how they reach it.
 #[derive(Debug)]

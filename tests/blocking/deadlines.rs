@@ -119,3 +119,31 @@ fn timeouts_of_zero() {
     let (mut ws, _peer) = with_peer(Role::Client, &config);
     ws.close(CloseCode::NORMAL, "").unwrap_err();
 }
+
+/// Timeouts beyond what a clock can tell never come, and do not panic; whole or by halves.
+#[test]
+fn endless_timeouts() {
+    let config = Config::default()
+        .write_timeout(Duration::MAX)
+        .keepalive(Duration::MAX, Duration::MAX)
+        .close_timeout(Duration::MAX);
+    for role in ROLES {
+        let texts = || {
+            (0..3).flat_map(|_| [Read::Bytes(frame(role, TEXT, b"x")), Read::Error(ErrorKind::WouldBlock)])
+        };
+        let script = || Script::new(texts().chain([Read::End]), []);
+        let mut ws = WebSocket::from_upgraded(script(), role, b"", &config).unwrap();
+        for _ in 0..3 {
+            assert_eq!(ws.recv().unwrap(), Some("x".into()));
+        }
+        ws.close(CloseCode::NORMAL, "").unwrap_err();
+
+        let ws = WebSocket::from_upgraded(script(), role, b"", &config).unwrap();
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        for _ in 0..3 {
+            assert_eq!(receiver.recv().unwrap(), Some("x".into()));
+        }
+        sender.close(CloseCode::NORMAL, "").unwrap();
+        receiver.recv().unwrap_err();
+    }
+}

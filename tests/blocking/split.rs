@@ -6,9 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use sansocket::blocking::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender};
-use sansocket::{CloseCode, Config, Error, Message, SendError, TimedOut};
+use sansocket::{CloseCode, Config, Error, Message, MessageKind, SendError, TimedOut};
 
-use crate::common::{BINARY, CLOSE, PING, PONG, ROLES, TEXT, close_payload, frame, sent};
+use crate::common::{
+    BINARY, CLOSE, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, close_payload, frame, sent,
+};
 use crate::peer::{pair, with_peer};
 use crate::script::{Read, Script, Write};
 
@@ -224,6 +226,53 @@ fn halves_are_dropped() {
         let (ws, mut peer) = with_peer(role, &Config::default());
         drop(ws.split().unwrap());
         assert_eq!(peer.frame(), None);
+    }
+}
+
+/// A Close frame without a code; it is sent by `flush`, or by the receiving half before it waits.
+#[test]
+fn start_close() {
+    for role in ROLES {
+        for flushed in [true, false] {
+            let (ws, mut peer) = with_peer(role, &Config::default());
+            let (mut sender, mut receiver) = ws.split().unwrap();
+            sender.start_close(None).unwrap();
+            sender.start_close(None).unwrap();
+            assert!(matches!(sender.feed("x"), Err(Error::Send(SendError::Closing))));
+            if flushed {
+                sender.flush().unwrap();
+            }
+            let by_hand = thread::spawn(move || {
+                assert_eq!(peer.frame(), Some((CLOSE, vec![])));
+                peer.send(CLOSE, b"");
+            });
+            assert_eq!(receiver.recv().unwrap(), None);
+            assert!(receiver.closed().unwrap().clean);
+            by_hand.join().unwrap();
+        }
+    }
+}
+
+/// What the sending half sends besides messages: Pongs that nothing asked for, and messages in parts.
+#[test]
+fn pongs_and_parts() {
+    for role in ROLES {
+        let (ws, mut peer) = with_peer(role, &Config::default());
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        sender.pong(b"unasked").unwrap();
+        sender.feed_part(MessageKind::Text, "be", false).unwrap();
+        sender.feed_part(MessageKind::Text, "gun", true).unwrap();
+        sender.flush().unwrap();
+        for (first, payload) in [(PONG, "unasked"), (FIRST_TEXT, "be"), (LAST_CONTINUATION, "gun")] {
+            assert_eq!(peer.frame(), Some((first, payload.into())));
+        }
+        peer.send(FIRST_TEXT, b"al");
+        peer.send(LAST_CONTINUATION, b"so");
+        let (one, two) = (receiver.recv_part().unwrap().unwrap(), receiver.recv_part().unwrap().unwrap());
+        assert_eq!(
+            (&one.payload[..], one.last, &two.payload[..], two.last),
+            (&b"al"[..], false, &b"so"[..], true)
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use sansocket::blocking::{accept_tls, connect};
+use sansocket::blocking::{Incoming, accept_tls, connect};
 use sansocket::{Client, CloseCode, Error, Message, Server};
 
 /// A server's configuration with a certificate for `localhost` of its own making, and that of a client
@@ -102,6 +102,55 @@ fn both_halves_at_once() {
     });
     for i in 0..MESSAGES {
         assert!(receiver.recv().unwrap() == Some(Message::binary(payload(i))), "message {i}");
+    }
+    assert_eq!(receiver.recv().unwrap(), None);
+    assert!(receiver.closed().unwrap().clean);
+    sending.join().unwrap();
+    serving.join().unwrap();
+}
+
+/// Pings arrive while the writer is blocked, since the server reads nothing: the receiving half takes them
+/// all, and the latest is answered once the server reads again.
+#[test]
+fn pings_beside_a_blocked_writer() {
+    const PINGS: u32 = 20_000;
+
+    let (server, client) = configs();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let large = vec![7; 16 << 20];
+    let expected = large.clone();
+    let serving = thread::spawn(move || {
+        let tcp = listener.accept().unwrap().0;
+        let mut ws = accept_tls(tcp, server, &Server::default()).unwrap().accept().unwrap();
+        // With data around each, more than all buffers hold.
+        for i in 0..PINGS {
+            ws.ping(&i.to_be_bytes()).unwrap();
+            ws.send(vec![0; 500]).unwrap();
+        }
+        let (mut messages, mut last) = (0, None);
+        while messages == 0 || last != Some(PINGS - 1) {
+            match ws.recv_incoming().unwrap().unwrap() {
+                Incoming::Message(message) => {
+                    assert!(message.payload() == expected, "not what was sent");
+                    messages += 1;
+                }
+                Incoming::Pong(payload) => {
+                    let number = u32::from_be_bytes(payload[..].try_into().unwrap());
+                    assert!(last < Some(number), "{last:?} before {number}");
+                    last = Some(number);
+                }
+                Incoming::Ping(payload) => panic!("{payload:?}"),
+            }
+        }
+        assert_eq!(messages, 1);
+        ws.close(CloseCode::NORMAL, "").unwrap();
+    });
+    let ws = connect(Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client)).unwrap();
+    let (mut sender, mut receiver) = ws.split().unwrap();
+    let sending = thread::spawn(move || sender.send(large).unwrap());
+    for _ in 0..PINGS {
+        assert_eq!(receiver.recv().unwrap().unwrap().len(), 500);
     }
     assert_eq!(receiver.recv().unwrap(), None);
     assert!(receiver.closed().unwrap().clean);

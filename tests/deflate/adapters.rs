@@ -179,7 +179,7 @@ macro_rules! halves {
     }};
 }
 
-/// What the halves above sent, behind the response and the Pongs.
+/// What the halves above sent, and the whole before, behind the response and the Pongs.
 #[track_caller]
 fn halves_sent(bytes: &[u8]) {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
@@ -188,18 +188,22 @@ fn halves_sent(bytes: &[u8]) {
     let mut naive = Naive::new(15);
     assert_eq!(
         sent.iter().map(|(first, _)| *first).collect::<Vec<_>>(),
-        [TEXT | RSV1, TEXT, FIRST_TEXT | RSV1, LAST_CONTINUATION]
+        [TEXT, TEXT | RSV1, TEXT, FIRST_TEXT | RSV1, LAST_CONTINUATION]
     );
-    assert_eq!(naive.message(&sent[0].1).unwrap(), b"one, one, one");
-    assert_eq!(sent[1].1, b"two, two, two");
-    assert_eq!(naive.message(&[&sent[2].1[..], &sent[3].1].concat()).unwrap(), b"one, three");
+    assert_eq!(sent[0].1, b"whole");
+    assert_eq!(naive.message(&sent[1].1).unwrap(), b"one, one, one");
+    assert_eq!(sent[2].1, b"two, two, two");
+    assert_eq!(naive.message(&[&sent[3].1[..], &sent[4].1].concat()).unwrap(), b"one, three");
 }
 
 /// 7692-6-02: both halves use what was negotiated.
 #[test]
 #[cfg(feature = "blocking")]
 fn split_halves_compress() {
-    let (ws, mut peer) = blocking_server(always(), PLAIN, &script().bytes);
+    let (mut ws, mut peer) = blocking_server(always(), PLAIN, &script().bytes);
+    ws.compress(false);
+    ws.send("whole").unwrap();
+    ws.compress(true);
     drop(halves!(ws.split().unwrap()));
     let mut bytes = Vec::new();
     peer.read_to_end(&mut bytes).unwrap();
@@ -211,7 +215,10 @@ fn split_halves_compress() {
 #[cfg(feature = "tokio")]
 async fn split_halves_compress_over_tokio() {
     use tokio::io::AsyncReadExt;
-    let (ws, mut peer) = tokio_server(always(), PLAIN, &script().bytes).await;
+    let (mut ws, mut peer) = tokio_server(always(), PLAIN, &script().bytes).await;
+    ws.compress(false);
+    ws.send("whole").await.unwrap();
+    ws.compress(true);
     drop(halves!(ws.split(), await));
     let mut bytes = Vec::new();
     peer.read_to_end(&mut bytes).await.unwrap();

@@ -1,6 +1,6 @@
 //! Keepalive, write timeout, and calls that come too early, too late, or twice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sansocket::{Config, Initiator, Message, Role, TimedOut};
 
@@ -266,4 +266,33 @@ fn ping_flood_into_a_blocked_server() {
     assert_eq!(pair.client.events.last(), Some(&pong(&4999u32.to_be_bytes())));
     assert!(pair.client.events.len() < 200);
     assert_eq!(sent(Role::Server, &pair.server.out), []);
+}
+
+/// A clock that stands still, or goes back, as clocks should not: nothing panics, nothing is due before its
+/// time, and everything when it has come.
+#[test]
+fn a_clock_that_goes_back() {
+    let earlier = |now: Instant, seconds| now.checked_sub(secs(seconds)).unwrap();
+    for role in common::ROLES {
+        let start = common::start() + secs(1000);
+        let mut connection = common::connection(role, &Config::default(), start);
+        let mut out = Vec::new();
+        for (elapsed, bytes) in
+            [(0, frame(role, PONG, b"")), (7, frame(role, PONG, b"")), (3, frame(role, PONG, b""))]
+        {
+            let now = start + secs(elapsed);
+            assert_eq!(give(&mut connection, &bytes, now, &mut out), [pong(b"")]);
+            for before in [0, 3, 900] {
+                assert_eq!(connection.handle_timeout(earlier(now, before), &mut out), Ok(()));
+            }
+            assert_eq!(out, []);
+        }
+        // A Close frame, by a clock that has gone back further still; its deadline is counted from there.
+        let now = earlier(start, 500);
+        connection.close(None, now, &mut out).unwrap();
+        assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+        assert_eq!(connection.handle_timeout(earlier(now, 400), &mut out), Ok(()));
+        assert_eq!(connection.handle_timeout(now, &mut out), Ok(()));
+        assert_eq!(connection.handle_timeout(now + secs(10), &mut out), Err(TimedOut::ClosingHandshake));
+    }
 }

@@ -4,12 +4,14 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use sansocket::tokio::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender};
-use sansocket::{CloseCode, Config, Error, Message};
-use tokio::io::DuplexStream;
+use sansocket::handshake::HandshakeError;
+use sansocket::tokio::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender, accept, connect_over};
+use sansocket::{CloseCode, Config, Error, Message, MessageKind};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use crate::common::{
-    BINARY, CLOSE, CONTINUATION, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, Sent, TEXT, close_payload,
+    BINARY, CLOSE, CONTINUATION, FIRST_BINARY, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, Sent, TEXT,
+    close_payload,
 };
 use crate::peer::{Peer, at_once, with_peer};
 
@@ -139,7 +141,7 @@ async fn converse(peer: Peer<DuplexStream>, role: sansocket::Role) -> Vec<Sent> 
     let mut listener = Peer::new(tokio::io::join(near, tokio::io::sink()), role);
     let speaking = async {
         // `speak`, through the half that writes.
-        let (pipe, mut copy) = tokio::io::duplex(1 << 16);
+        let (pipe, mut copy) = duplex(1 << 16);
         let mut script = Peer::new(pipe, role);
         speak(&mut script).await;
         drop(script);
@@ -306,6 +308,170 @@ async fn sending() {
                     let (frames, certain) = at_once(async { tokio::join!(by_hand, api) }).await;
                     check_sent(&frames, &certain, &how);
                 }
+            }
+        }
+    }
+}
+
+/// The parts of a message, and a Pong after each.
+macro_rules! send_parts {
+    ($ws:expr, $polls:expr) => {{
+        let mut certain = Vec::new();
+        for i in 0..3u8 {
+            until_ready!($polls, $ws.feed_part(MessageKind::Binary, vec![i; 40], i == 2)).unwrap();
+            let sent = polled($polls, $ws.pong(&[20 + i])).await.transpose().unwrap().is_some();
+            certain.push(((PONG, vec![20 + i]), sent));
+            tokio::task::yield_now().await;
+        }
+        until_ready!($polls, $ws.flush()).unwrap();
+        until_ready!($polls, $ws.close(CloseCode::NORMAL, "")).unwrap();
+        certain
+    }};
+}
+
+/// A message in parts, and Pongs between them, by calls that are dropped after every number of polls: each
+/// part once, whole and in order; each Pong once, or not at all if its call did not return.
+#[tokio::test(start_paused = true)]
+async fn sending_in_parts() {
+    for role in ROLES {
+        for size in SIZES {
+            for polls in 1..=64 {
+                for split in [false, true] {
+                    let how = format!("{role:?}, {size}, {polls}, {split}");
+                    let config = Config::default().write_buffer_size(50);
+                    let (mut ws, mut peer) = with_peer(role, size, &config);
+                    let by_hand = async {
+                        let frames = listen(&mut peer).await;
+                        drop(peer);
+                        frames
+                    };
+                    let (frames, certain) = if split {
+                        let (mut sender, receiver) = ws.split();
+                        drop(receiver);
+                        at_once(async { tokio::join!(by_hand, async { send_parts!(sender, polls) }) }).await
+                    } else {
+                        at_once(async { tokio::join!(by_hand, async { send_parts!(ws, polls) }) }).await
+                    };
+                    let (pongs, parts): (Vec<_>, Vec<_>) =
+                        frames.into_iter().partition(|(first, _)| *first == PONG);
+                    let expected = [(FIRST_BINARY, 0), (CONTINUATION, 1), (LAST_CONTINUATION, 2)];
+                    assert_eq!(parts, expected.map(|(first, i)| (first, vec![i; 40])), "{how}");
+                    for (pong, sent) in certain {
+                        let times = pongs.iter().filter(|other| **other == pong).count();
+                        assert!(times == 1 || times == 0 && !sent, "{how}: {pong:?} came {times} times");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A writer of one message, each of whose calls is dropped after every number of polls, and made again.
+#[tokio::test(start_paused = true)]
+async fn message_writer() {
+    for role in ROLES {
+        for size in SIZES {
+            for polls in 1..=64 {
+                let config = Config::default().write_buffer_size(50);
+                let (mut ws, mut peer) = with_peer(role, size, &config);
+                let by_hand = async {
+                    let frames = listen(&mut peer).await;
+                    drop(peer);
+                    frames
+                };
+                let api = async {
+                    let mut writer = ws.message_writer(MessageKind::Binary);
+                    for i in 0..3u8 {
+                        assert_eq!(until_ready!(polls, writer.write(&[i; 40])).unwrap(), 40);
+                        until_ready!(polls, writer.flush()).unwrap();
+                    }
+                    until_ready!(polls, writer.shutdown()).unwrap();
+                    until_ready!(polls, ws.close(CloseCode::NORMAL, "")).unwrap();
+                };
+                let (frames, ()) = at_once(async { tokio::join!(by_hand, api) }).await;
+                let (first, rest) = frames.split_first().unwrap();
+                assert_eq!(*first, (FIRST_BINARY, vec![0; 40]));
+                assert_eq!(
+                    rest[..2],
+                    [1, 2].map(|i| (CONTINUATION, vec![i; 40])),
+                    "{role:?}, {size}, {polls}"
+                );
+                assert_eq!(rest[2..], [(LAST_CONTINUATION, vec![])]);
+            }
+        }
+    }
+}
+
+/// An opening handshake given up after every number of polls closes the transport, on either side, and never
+/// leaves the peer with a half-open connection; one that is not goes on as if nothing had been.
+#[tokio::test(start_paused = true)]
+async fn opening() {
+    for size in SIZES {
+        let mut opened = [0, 0];
+        for polls in 1..=64 {
+            let (near, far) = duplex(size);
+            let client = async { polled(polls, connect_over("ws://example.com/", near)).await };
+            let server = async {
+                let pending = accept(far).await?;
+                pending.accept().await
+            };
+            let (client, server) = at_once(async { tokio::join!(client, server) }).await;
+            match client {
+                Some(client) => {
+                    opened[0] += 1;
+                    both_speak(client.unwrap(), server.unwrap()).await;
+                }
+                // The request, or the response, did not arrive; or the transport ends right after it.
+                None => assert!(server.is_err() || server.unwrap().recv().await.is_err()),
+            }
+
+            let (near, far) = duplex(size);
+            let client = connect_over("ws://example.com/", near);
+            let server = async {
+                let pending = polled(polls, accept(far)).await?.unwrap();
+                polled(polls, pending.accept()).await
+            };
+            let (client, server) = at_once(async { tokio::join!(client, server) }).await;
+            match server {
+                Some(server) => {
+                    opened[1] += 1;
+                    both_speak(client.unwrap(), server.unwrap()).await;
+                }
+                None => assert!(client.is_err() || client.unwrap().recv().await.is_err()),
+            }
+        }
+        // A pipe that takes all at once needs few polls; one of a byte more than were granted.
+        assert!(size < 61 || opened.iter().all(|opened| *opened > 0), "{size}: {opened:?}");
+    }
+}
+
+async fn both_speak(mut client: Ws, mut server: Ws) {
+    at_once(async {
+        let (sent, received) = tokio::join!(client.send("hello"), server.recv());
+        sent.unwrap();
+        assert_eq!(received.unwrap(), Some(Message::text("hello")));
+    })
+    .await;
+}
+
+/// A refusal that is given up closes the transport: the client has all of it, or an error.
+#[tokio::test(start_paused = true)]
+async fn rejecting() {
+    for size in SIZES {
+        for polls in 1..=64 {
+            let (near, far) = duplex(size);
+            let server = async {
+                let pending = accept(far).await.unwrap();
+                polled(polls, pending.reject(403, "no")).await
+            };
+            let (client, rejected) =
+                at_once(async { tokio::join!(connect_over("ws://example.com/", near), server) }).await;
+            match client {
+                Err(Error::Handshake(HandshakeError::Refused(response))) => {
+                    assert_eq!(response.status(), 403);
+                }
+                Err(_) => assert!(rejected.is_none()),
+                Ok(_) => panic!("it was not accepted"),
             }
         }
     }

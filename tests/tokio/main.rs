@@ -3,6 +3,7 @@
 #![cfg(feature = "tokio")]
 #![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in helpers, as in tests")]
+#![allow(clippy::large_futures, reason = "those of both ends together")]
 #![allow(clippy::cast_possible_truncation, reason = "payloads that count up, and wrap")]
 
 #[path = "../common/mod.rs"]

@@ -379,6 +379,30 @@ async fn configurations_arrive() {
     }
 }
 
+/// What a client can be made of besides itself: a URI, owned or borrowed; what is none fails before anything
+/// is sent. The limits are those it was given.
+#[tokio::test(start_paused = true)]
+async fn clients() {
+    let uri = "ws://example.com/".to_owned();
+    let script = || Script::new([Read::End], []);
+    for error in [
+        connect_over(&*uri, script()).await.unwrap_err(),
+        connect_over(&uri, script()).await.unwrap_err(),
+        connect_over(uri.clone(), script()).await.unwrap_err(),
+        connect_over(Client::new(&uri).unwrap(), script()).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Handshake(HandshakeError::Incomplete)), "{error:?}");
+    }
+    let script = script();
+    assert!(matches!(connect_over("http://a", script.clone()).await, Err(Error::Uri(_))));
+    assert_eq!(script.record().written, b"");
+
+    let response = "HTTP/1.1 403 Forbidden\r\nA: b\r\nC: d\r\n\r\n";
+    let client = Client::new(&uri).unwrap().limits(Limits::default().headers(1));
+    let refused = connect_over(client, Script::new([Read::Bytes(response.into()), Read::End], [])).await;
+    assert_eq!(handshake(refused), HandshakeError::TooManyHeaders);
+}
+
 /// 6455-5.3-03: a client's masking keys, and its nonces, differ from connection to connection and from
 /// frame to frame: they come from the operating system's randomness.
 #[tokio::test(start_paused = true)]

@@ -51,22 +51,40 @@ async fn two_tasks_a_side() {
             tokio::join!(tokio::spawn(converse(client.split())), tokio::spawn(converse(server.split())))
         })
         .await;
-        for seen in [one.unwrap(), other.unwrap()] {
-            let (mut messages, mut pings, mut pongs) = (Vec::new(), Vec::new(), Vec::new());
-            for incoming in seen {
-                match incoming {
-                    Incoming::Message(message) => messages.push(message),
-                    Incoming::Ping(payload) => pings.push(payload),
-                    Incoming::Pong(payload) => pongs.push(payload),
-                }
-            }
-            let expected: Vec<_> = (0..200u32).map(|i| Message::text(i.to_string())).collect();
-            assert_eq!(messages, expected);
-            let expected: Vec<_> = (0..200u32).map(|i| i.to_be_bytes().to_vec()).collect();
-            assert_eq!(pings, expected);
-            assert_eq!(pongs, expected);
+        check(one.unwrap());
+        check(other.unwrap());
+    }
+}
+
+/// The same in threads that run at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_threads_a_side() {
+    for size in SIZES {
+        let (client, server) = pair(size, &Config::default());
+        let both = async {
+            tokio::join!(tokio::spawn(converse(client.split())), tokio::spawn(converse(server.split())))
+        };
+        let (one, other) = tokio::time::timeout(secs(60), both).await.expect("a lost wake-up");
+        check(one.unwrap());
+        check(other.unwrap());
+    }
+}
+
+/// Everything that `converse` sent arrived, once and in order.
+fn check(seen: Vec<Incoming>) {
+    let (mut messages, mut pings, mut pongs) = (Vec::new(), Vec::new(), Vec::new());
+    for incoming in seen {
+        match incoming {
+            Incoming::Message(message) => messages.push(message),
+            Incoming::Ping(payload) => pings.push(payload),
+            Incoming::Pong(payload) => pongs.push(payload),
         }
     }
+    let expected: Vec<_> = (0..200u32).map(|i| Message::text(i.to_string())).collect();
+    assert_eq!(messages, expected);
+    let expected: Vec<_> = (0..200u32).map(|i| i.to_be_bytes().to_vec()).collect();
+    assert_eq!(pings, expected);
+    assert_eq!(pongs, expected);
 }
 
 /// The receiving half answers Pings while the sending half is idle, or blocked.

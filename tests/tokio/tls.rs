@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use sansocket::tokio::{accept, connect};
-use sansocket::{Client, CloseCode, Error, Message};
+use sansocket::tokio::{accept, accept_tls, connect};
+use sansocket::{Client, CloseCode, Error, Message, Server, TimedOut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -158,4 +158,45 @@ async fn untrusted_certificates() {
         assert!(error.to_string().contains("certificate"), "{error}");
         assert!(serving.is_err());
     }
+}
+
+/// `accept_tls` does both handshakes, within one timeout; a client that does not speak TLS is not spoken to.
+#[tokio::test]
+async fn both_handshakes() {
+    let (server, client) = configs();
+    let (listener, port) = listen().await;
+    let accepting = async |options: &Server| {
+        let (tcp, _) = listener.accept().await.unwrap();
+        accept_tls(tcp, server.clone(), options).await
+    };
+    let patient = Server::default();
+    let serving = async {
+        let mut ws = accepting(&patient).await.unwrap().accept().await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hello")));
+        assert_eq!(ws.recv().await.unwrap(), None);
+    };
+    let driving = async {
+        let client = Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client);
+        let mut ws = connect(client).await.unwrap();
+        ws.send("hello").await.unwrap();
+        ws.close(CloseCode::NORMAL, "").await.unwrap();
+    };
+    tokio::join!(serving, driving);
+
+    let driving = async {
+        let mut tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        tcp.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let _ = tcp.read_to_end(&mut answer).await;
+        assert!(!contains(&answer, b"HTTP/1.1"), "{answer:?}");
+    };
+    let (accepted, ()) = tokio::join!(accepting(&patient), driving);
+    assert!(matches!(accepted, Err(Error::Connect(_))), "{accepted:?}");
+
+    // One that says nothing.
+    let silent = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    let impatient = Server::default().handshake_timeout(std::time::Duration::from_millis(10));
+    let accepted = accepting(&impatient).await;
+    assert!(matches!(accepted, Err(Error::TimedOut(TimedOut::OpeningHandshake))), "{accepted:?}");
+    drop(silent);
 }

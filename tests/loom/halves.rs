@@ -1,0 +1,180 @@
+//! What the halves of a tokio WebSocket share, in every order in which two threads can get at it, as far as
+//! loom tries them: nothing written is lost or written twice, and no task waits for ever.
+//!
+//! Not so the blocking halves: one has to come between another's last look at the queue and its letting go of
+//! the lock, where loom does not switch threads. `tests/blocking/split.rs` has real ones.
+//!
+//! ```console
+//! $ cargo test --manifest-path tests/loom/Cargo.toml
+//! ```
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use loom::future::block_on;
+use loom::model::Builder;
+use loom::sync::Mutex;
+use loom::thread;
+use sansocket::tokio::WebSocket;
+use sansocket::{Config, Message, Role};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::common::{TEXT, frame, sent};
+
+/// A server, since it needs no random keys; without deadlines, since loom has no clock.
+const ROLE: Role = Role::Server;
+
+fn config() -> Config {
+    Config::default().no_keepalive().close_timeout(Duration::MAX).write_timeout(Duration::MAX)
+}
+
+/// Runs a test in every order with at most two preemptions: few are enough for most faults, and each more
+/// takes many times as long.
+fn model(test: impl Fn() + Sync + Send + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(test);
+}
+
+/// A stream for tasks. It remembers one waker a direction, as sockets do.
+#[derive(Clone, Default)]
+struct Pipe(Arc<Mutex<PipeState>>);
+
+#[derive(Default)]
+struct PipeState {
+    to_read: VecDeque<u8>,
+    written: Vec<u8>,
+    /// How many more bytes it takes.
+    room: usize,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Pipe {
+    /// The peer takes this much more.
+    fn make_room(&self, room: usize) {
+        let waker = {
+            let mut state = self.0.lock().unwrap();
+            state.room += room;
+            state.writer.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The peer sends this.
+    fn give(&self, bytes: &[u8]) {
+        let waker = {
+            let mut state = self.0.lock().unwrap();
+            state.to_read.extend(bytes);
+            state.reader.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn written(&self) -> Vec<u8> {
+        self.0.lock().unwrap().written.clone()
+    }
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.0.lock().unwrap();
+        if state.to_read.is_empty() {
+            state.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let len = state.to_read.len().min(buf.remaining());
+        buf.put_slice(&state.to_read.drain(..len).collect::<Vec<_>>());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.0.lock().unwrap();
+        if state.room == 0 {
+            state.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let len = buf.len().min(state.room);
+        state.room -= len;
+        state.written.extend_from_slice(&buf[..len]);
+        Poll::Ready(Ok(len))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Two tasks, a message each way, a transport that takes a byte at first: both tasks come to their end.
+#[test]
+fn tasks_lose_no_wake_up() {
+    model(|| {
+        let pipe = Pipe::default();
+        let ws = WebSocket::from_upgraded(pipe.clone(), ROLE, b"", &config());
+        let (mut sender, mut receiver) = ws.split();
+        let sending = thread::spawn(move || {
+            block_on(sender.send("out")).unwrap();
+            sender
+        });
+        let receiving = thread::spawn(move || {
+            assert_eq!(block_on(receiver.recv()).unwrap(), Some(Message::text("in")));
+            receiver
+        });
+        pipe.make_room(1);
+        pipe.give(&frame(ROLE, TEXT, b"in"));
+        pipe.make_room(100);
+        let _halves = (sending.join().unwrap(), receiving.join().unwrap());
+        assert_eq!(sent(ROLE, &pipe.written()), [(TEXT, b"out".to_vec())]);
+    });
+}
+
+/// A task that gives up sending does not take the other's wake-up with it; what it has begun, the other
+/// writes.
+#[test]
+fn a_dropped_send_takes_no_wake_up() {
+    model(|| {
+        let pipe = Pipe::default();
+        let ws = WebSocket::from_upgraded(pipe.clone(), ROLE, b"", &config());
+        let (mut sender, mut receiver) = ws.split();
+        let sending = thread::spawn(move || {
+            block_on(async {
+                let mut send = pin!(sender.send("out"));
+                let _ = poll_fn(|cx| Poll::Ready(send.as_mut().poll(cx).map(Result::unwrap))).await;
+            });
+            sender
+        });
+        let receiving = thread::spawn(move || {
+            for text in ["one", "two"] {
+                assert_eq!(block_on(receiver.recv()).unwrap(), Some(Message::text(text)));
+            }
+            receiver
+        });
+        pipe.give(&frame(ROLE, TEXT, b"one"));
+        pipe.make_room(100);
+        pipe.give(&frame(ROLE, TEXT, b"two"));
+        let mut sender = sending.join().unwrap();
+        let _receiver = receiving.join().unwrap();
+        // Unless the other task has waited since, it is still queued.
+        block_on(sender.flush()).unwrap();
+        assert_eq!(sent(ROLE, &pipe.written()), [(TEXT, b"out".to_vec())]);
+    });
+}
