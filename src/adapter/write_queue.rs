@@ -75,6 +75,12 @@ impl WriteQueue {
         later.clear();
     }
 
+    /// All that is to be written, if it is in one piece, as it nearly always is.
+    #[inline]
+    pub(crate) fn one_slice(&self) -> Option<&[u8]> {
+        if self.payloads.is_none() { self.bytes.get(self.written..) } else { None }
+    }
+
     /// Fills `slices` from the front of the queue, and returns those it filled.
     pub(crate) fn slices<'a, 's>(&'a self, slices: &'s mut [IoSlice<'a>]) -> &'s [IoSlice<'a>] {
         let mut position = self.written;

@@ -239,10 +239,9 @@ impl Reading {
 /// Writes the whole queue; what is left of it after an error cannot be sent any more.
 pub(super) fn write_all(io: &mut impl Write, queue: &mut WriteQueue) -> Result<(), Error> {
     while !queue.is_empty() {
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let written = match queue.slices(&mut slices) {
-            [single] => io.write(single),
-            slices => io.write_vectored(slices),
+        let written = match queue.one_slice() {
+            Some(slice) => io.write(slice),
+            None => io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])),
         };
         match written {
             Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),

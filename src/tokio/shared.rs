@@ -215,11 +215,13 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
     fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             while !self.outbound.queue.is_empty() {
-                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                let slices = self.outbound.queue.slices(&mut slices);
-                let written = match slices {
-                    [single] => Pin::new(&mut self.io).poll_write(cx, single),
-                    slices => Pin::new(&mut self.io).poll_write_vectored(cx, slices),
+                let io = Pin::new(&mut self.io);
+                let written = match self.outbound.queue.one_slice() {
+                    Some(slice) => io.poll_write(cx, slice),
+                    None => {
+                        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                        io.poll_write_vectored(cx, self.outbound.queue.slices(&mut slices))
+                    }
                 };
                 match written {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
