@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 
 use sansocket::blocking::{NoDeadlines, WebSocket as Blocking};
 use sansocket::tokio::WebSocket as Tokio;
-use sansocket::{Config, Receiver, Role, Sender};
+use sansocket::{Config, Message, Receiver, Role, Sender};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
     // Without arguments, as `cargo bench` runs it: each loop once, to see that it runs.
     let Some(which) = args.next() else {
-        for which in ["receive", "send", "echo", "blocking-echo"] {
+        for which in ["receive", "send", "echo", "blocking-echo", "server-send", "blocking-server-send"] {
             run(which, 16, 64);
         }
         return;
@@ -32,6 +32,8 @@ fn run(which: &str, size: usize, messages: usize) {
         "send" => send(size, messages),
         "echo" => echo(size, messages),
         "blocking-echo" => blocking_echo(size, messages),
+        "server-send" => server_send(size, messages),
+        "blocking-server-send" => blocking_server_send(size, messages),
         _ => panic!("there is no loop {which}"),
     }
 }
@@ -102,6 +104,29 @@ fn blocking_echo(size: usize, messages: usize) {
     let mut ws = Blocking::from_upgraded(transport, Role::Server, b"", &Config::default()).unwrap();
     while let Ok(Some(message)) = ws.recv() {
         ws.send(message).unwrap();
+    }
+}
+
+/// A server sends and receives nothing, on tokio: each message is written at once.
+fn server_send(size: usize, messages: usize) {
+    let transport = Transport::new(size, 0);
+    let message = Message::binary(vec![0x20; size]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let mut ws = Tokio::from_upgraded(transport, Role::Server, b"", &Config::default());
+        for _ in 0..messages {
+            ws.send(message.clone()).await.unwrap();
+        }
+    });
+}
+
+/// The same, blocking.
+fn blocking_server_send(size: usize, messages: usize) {
+    let transport = NoDeadlines(Transport::new(size, 0));
+    let message = Message::binary(vec![0x20; size]);
+    let mut ws = Blocking::from_upgraded(transport, Role::Server, b"", &Config::default()).unwrap();
+    for _ in 0..messages {
+        ws.send(message.clone()).unwrap();
     }
 }
 

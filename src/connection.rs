@@ -463,6 +463,12 @@ impl Sending {
         self.sender.answer_held(out)
     }
 
+    /// Whether a Pong is held back.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn holds_pong(&self) -> bool {
+        self.sender.holds_pong()
+    }
+
     /// Fails the connection; see [`Sender::fail`].
     pub fn fail(&mut self, error: ProtocolError, now: Instant, out: &mut Vec<u8>) {
         self.sender.fail(error, out);

@@ -34,6 +34,7 @@ impl Keepalive {
         Self { interval, timeout, state: State::Quiet { since: now } }
     }
 
+    #[inline]
     pub(crate) fn on_bytes(&mut self, now: Instant) {
         self.state = State::Quiet { since: now };
     }

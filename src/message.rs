@@ -96,6 +96,7 @@ impl Message {
     }
 
     /// Whether the message is text or binary.
+    #[inline]
     pub const fn kind(&self) -> MessageKind {
         match self {
             Self::Text(_) => MessageKind::Text,
@@ -112,6 +113,7 @@ impl Message {
     }
 
     /// The payload, text or not, without a copy.
+    #[inline]
     pub fn into_payload(self) -> Bytes {
         match self {
             Self::Text(text) => text.into(),
@@ -137,6 +139,7 @@ impl Message {
         self.payload().is_empty()
     }
 
+    #[inline]
     pub(crate) fn new(kind: MessageKind, payload: Bytes) -> Result<Self, InvalidUtf8> {
         Ok(match kind {
             MessageKind::Text => Self::Text(payload.try_into()?),

@@ -224,6 +224,12 @@ impl Sender {
         }
     }
 
+    /// Whether a Pong is held back.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn holds_pong(&self) -> bool {
+        self.held_pong.is_some()
+    }
+
     /// Fails the connection: tells the peer which rule it broke, unless a Close frame was sent before
     /// (section 7.1.7).
     pub fn fail(&mut self, error: ProtocolError, out: &mut Vec<u8>) {
@@ -244,6 +250,7 @@ impl Sender {
     /// The header of a whole message, to be sent as it is: the caller masks the payload with the
     /// header's key, and writes both. `None` when the message is to be compressed: see
     /// [`message`](Self::message).
+    #[inline]
     pub(crate) fn message_header(
         &mut self,
         kind: MessageKind,
@@ -323,12 +330,14 @@ impl Sender {
 
     /// Whether a message whose first, or only, fragment has `len` bytes is compressed.
     #[cfg(feature = "deflate")]
+    #[inline]
     fn compresses(&self, len: usize) -> bool {
         self.compress && self.deflater.as_ref().is_some_and(|deflater| len >= deflater.min_size)
     }
 
     #[cfg(not(feature = "deflate"))]
     #[expect(clippy::unused_self, reason = "the feature `deflate` looks at what was negotiated")]
+    #[inline]
     fn compresses(&self, _len: usize) -> bool {
         false
     }
@@ -370,6 +379,7 @@ impl Sender {
         }
     }
 
+    #[inline]
     fn check_open(&self) -> Result<(), SendError> {
         match self.state {
             SendState::Open => Ok(()),
@@ -403,6 +413,7 @@ impl Sender {
         append(&header, payload, out);
     }
 
+    #[inline]
     fn header(&mut self, opcode: Opcode, len: usize, fin: bool) -> FrameHeader {
         let masking_key = self.masking.as_mut().map(|keys| keys.next());
         FrameHeader { fin, rsv1: false, opcode, masking_key, payload_len: len as u64 }
@@ -460,6 +471,7 @@ impl fmt::Debug for MaskingKeys {
 }
 
 /// Appends a frame.
+#[inline]
 pub(crate) fn append(header: &FrameHeader, payload: &[u8], out: &mut Vec<u8>) {
     out.reserve(FrameHeader::MAX_LEN + payload.len());
     header.encode_to(out);

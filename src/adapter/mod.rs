@@ -70,6 +70,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    #[inline]
     pub(crate) fn into_message(self) -> Option<Message> {
         match self {
             Self::Message(message) => Some(message),
@@ -203,25 +204,26 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
+    /// The next message, if it was read whole, in one frame, and nothing comes before it: what most calls
+    /// come to. All else is for [`advance`](Self::advance).
+    #[inline]
+    pub(crate) fn whole_message(&mut self, now: Instant) -> Option<Result<Message, ProtocolError>> {
+        if self.parts_taken {
+            return None;
+        }
+        let (kind, payload) = self.receiving.receive_whole(self.input.unread_mut(), now)?;
+        Some(Message::new(kind, self.input.take(payload)).map_err(Into::into))
+    }
+
     /// Looks at what was read until there is something to hand out. Pongs and Close frames that are
     /// due are in the outbound queue then.
-    #[inline]
     pub(crate) fn advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Step {
-        if want != Want::Parts
-            && !self.parts_taken
-            && let Some((kind, payload)) = self.receiving.receive_whole(self.input.unread_mut(), now)
-        {
-            // What most calls come to.
-            return match Message::new(kind, self.input.take(payload)) {
-                Ok(message) => Step::Message(message),
-                Err(error) => self.fail(error.into(), now, link),
-            };
-        }
         self.try_advance(want, now, link).unwrap_or_else(|error| self.fail(error, now, link))
     }
 
+    /// An error was found in what was received.
     #[cold]
-    fn fail(&mut self, error: ProtocolError, now: Instant, link: &mut impl Link) -> Step {
+    pub(crate) fn fail(&mut self, error: ProtocolError, now: Instant, link: &mut impl Link) -> Step {
         self.receiving.fail();
         link.outbound(|outbound| outbound.fail(error, now));
         Step::End(Some(error))
@@ -312,6 +314,10 @@ impl Inbound {
             return Err(TimedOut::Write);
         }
         outbound.sending.handle_timeout(now)?;
+        if self.receiving.poll_timeout().is_none_or(|due| now < due) {
+            // A connection that waits is not to be given a buffer.
+            return Ok(());
+        }
         let out = outbound.queue.buffer();
         self.receiving.handle_timeout(now, &mut outbound.sending, out)
     }
@@ -389,6 +395,7 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     /// Queues something to be sent, unless the connection has ended.
+    #[inline]
     pub(crate) fn queue(&mut self, f: impl FnOnce(&mut Self) -> Result<(), SendError>) -> Result<(), Error> {
         if self.dead && self.sending.state() == SendState::Open {
             return Err(Error::ConnectionLost(ended()));
@@ -411,16 +418,19 @@ impl Outbound {
     }
 
     /// Whether nothing more will be written, and if so, whether all that had to be was.
+    #[inline]
     pub(crate) fn ended(&self) -> Option<io::Result<()>> {
         let complete = !self.lost && self.sending.state() == SendState::CloseSent;
         self.dead.then(|| if complete { Ok(()) } else { Err(ended()) })
     }
 
     /// Whether so much is queued that a sender has to wait.
+    #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.queue.len() >= self.sending.write_buffer_size()
     }
 
+    #[inline]
     pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {
         let kind = message.kind();
         let payload = message.into_payload();
@@ -464,7 +474,7 @@ impl Outbound {
 
     /// Queues the Pong that was held back while the queue was full, if there is one.
     pub(crate) fn answer_held(&mut self) -> bool {
-        self.sending.answer_held(self.queue.buffer())
+        self.sending.holds_pong() && self.sending.answer_held(self.queue.buffer())
     }
 
     fn answer(&mut self, event: &Event<'_>, now: Instant) {
@@ -476,10 +486,16 @@ impl Outbound {
     }
 
     /// Copies a small payload behind its header; queues a large one where it lies.
+    #[inline]
     fn queue_frame(&mut self, header: &FrameHeader, payload: Bytes) {
         if payload.len() < COPY_BELOW {
-            return sender::append(header, &payload, self.queue.buffer());
+            sender::append(header, &payload, self.queue.buffer());
+        } else {
+            self.queue_large(header, payload);
         }
+    }
+
+    fn queue_large(&mut self, header: &FrameHeader, payload: Bytes) {
         let payload = match header.masking_key {
             None => payload,
             Some(key) => match masked_in_place(key, payload) {
@@ -504,6 +520,7 @@ fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {
 const COPY_BELOW: usize = 4096;
 
 /// How a connection that has ended is reported to those who ask later.
+#[inline]
 fn ended() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended")
 }

@@ -26,6 +26,12 @@ impl ReadBuffer {
         &self.bytes
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    #[inline]
     pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
     }

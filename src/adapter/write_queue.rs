@@ -36,15 +36,18 @@ struct Payloads {
 
 impl WriteQueue {
     /// How many bytes are to be written.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.written + self.payloads.as_ref().map_or(0, |payloads| payloads.len)
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Where to append whole frames.
+    #[inline]
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
             self.bytes = SPARE.take();
@@ -70,6 +73,12 @@ impl WriteQueue {
             payloads.len += later.len;
         }
         later.clear();
+    }
+
+    /// All that is to be written, if it is in one piece, as it nearly always is.
+    #[inline]
+    pub(crate) fn one_slice(&self) -> Option<&[u8]> {
+        if self.payloads.is_none() { self.bytes.get(self.written..) } else { None }
     }
 
     /// Fills `slices` from the front of the queue, and returns those it filled.

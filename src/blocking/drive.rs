@@ -13,6 +13,7 @@ use crate::adapter::{
 };
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
+use crate::message::Message;
 use crate::sender::SendState;
 use crate::serve::STOPPING;
 
@@ -71,6 +72,21 @@ impl Reading {
     /// How the connection closed, once it has.
     pub(super) fn closed(&self) -> Option<&Closed> {
         self.end.as_ref()?.closed.as_ref()
+    }
+
+    /// See [`Inbound::whole_message`].
+    pub(super) fn whole_message(&mut self, mut port: impl Port) -> Option<Message> {
+        if self.end.is_some() || self.stopped {
+            return None;
+        }
+        match self.inbound.whole_message(self.now)? {
+            Ok(message) => Some(message),
+            Err(error) => {
+                self.inbound.fail(error, self.now, &mut Linked(&mut port));
+                self.end = Some(Box::new(End::new(Some(Error::Protocol(error)), Phase::Flush)));
+                None
+            }
+        }
     }
 
     /// The next thing that `want` asks for. `None`: the connection has ended, and its error, if it had
@@ -223,10 +239,9 @@ impl Reading {
 /// Writes the whole queue; what is left of it after an error cannot be sent any more.
 pub(super) fn write_all(io: &mut impl Write, queue: &mut WriteQueue) -> Result<(), Error> {
     while !queue.is_empty() {
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let written = match queue.slices(&mut slices) {
-            [single] => io.write(single),
-            slices => io.write_vectored(slices),
+        let written = match queue.one_slice() {
+            Some(slice) => io.write(slice),
+            None => io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])),
         };
         match written {
             Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),

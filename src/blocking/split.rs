@@ -70,6 +70,11 @@ impl<S> WebSocketReceiver<S> {
 impl<S: Transport> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
+        if let Some(receiving) = &mut self.receiving
+            && let Some(message) = receiving.whole_message(&self.both)
+        {
+            return Ok(Some(message));
+        }
         self.step(Want::Messages).map(|step| step.and_then(Step::into_message))
     }
 
@@ -188,6 +193,10 @@ struct Receiving<S> {
 }
 
 impl<S: Transport> Receiving<S> {
+    fn whole_message(&mut self, both: &Both<S>) -> Option<Message> {
+        self.reading.whole_message(Shared { io: &mut self.io, both })
+    }
+
     fn step(&mut self, both: &Both<S>, want: Want) -> Result<Option<Step>, Error> {
         self.reading.next(Shared { io: &mut self.io, both }, want)
     }

@@ -150,8 +150,9 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 
 /// RFC 9110 section 5.5: visible characters, space, tab, and the bytes from 0x80 on (`obs-text`).
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "without branches, many bytes are looked at at once")]
 pub(super) fn is_value_byte(byte: u8) -> bool {
-    byte == b'\t' || !byte.is_ascii_control()
+    (byte >= b' ') & (byte != 0x7f) | (byte == b'\t')
 }
 
 /// Without the optional whitespace (`OWS`) around it.

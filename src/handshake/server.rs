@@ -497,7 +497,9 @@ impl Target {
         }
 
         let mut rest = target;
-        let authority = match text.split_once("://") {
+        // Nearly always a path, in which there is nothing to search for.
+        let absolute = if text.starts_with('/') { None } else { text.split_once("://") };
+        let authority = match absolute {
             Some((scheme, text)) if is_web_scheme(scheme) => {
                 let start = rest.start + scheme.len() + "://".len();
                 let len = text.find(['/', '?']).unwrap_or(text.len());

@@ -17,6 +17,7 @@ use super::shared::{Both, Half, Shared};
 use crate::adapter::{End, Inbound, Phase, Step, Want, unexpected_eof};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
+use crate::message::Message;
 use crate::sender::SendState;
 use crate::serve::STOPPING;
 
@@ -51,6 +52,25 @@ impl Reading {
         self.end.as_ref()?.closed.as_ref()
     }
 
+    /// See [`Inbound::whole_message`].
+    #[inline]
+    pub(super) fn whole_message<S>(&mut self, both: &Both<S>) -> Option<Message> {
+        if self.end.is_some() || self.stopped {
+            return None;
+        }
+        match self.inbound.whole_message(self.now)? {
+            Ok(message) => {
+                both.set_unread(!self.inbound.input.is_empty());
+                Some(message)
+            }
+            Err(error) => {
+                self.inbound.fail(error, self.now, &mut &*both);
+                self.end = Some(Box::new(End::new(Some(Error::Protocol(error)), Phase::Flush)));
+                None
+            }
+        }
+    }
+
     /// The next thing that `want` asks for. `None`: the connection has ended, and its error, if it had
     /// one, was returned before.
     pub(super) fn poll_next<S: AsyncRead + AsyncWrite + Unpin>(
@@ -76,7 +96,7 @@ impl Reading {
                         // Whether it could be written or not, the message comes first.
                         let _ = both.poll(half, cx, |cx| both.with(|shared| shared.poll_flush(cx)));
                     }
-                    both.set_unread(!self.inbound.input.unread().is_empty());
+                    both.set_unread(!self.inbound.input.is_empty());
                     return Poll::Ready(Some(Ok(step)));
                 }
             }

@@ -36,6 +36,8 @@ use crate::sync::{AtomicBool, Mutex, MutexGuard};
 pub(super) struct Both<S> {
     shared: Mutex<Shared<S>>,
     wakers: Arc<Wakers>,
+    /// Wakes all whose wakers these are.
+    waker: Waker,
     /// Some of what was read is still to be received. A hint for the sending half.
     unread: AtomicBool,
 }
@@ -44,7 +46,9 @@ impl<S> Both<S> {
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
         let shared =
             Shared { io, outbound, unflushed: false, orphan: None, halves: 2, later: LaterState::None };
-        Self { shared: Mutex::new(shared), wakers: Arc::default(), unread: AtomicBool::new(false) }
+        let wakers = Arc::<Wakers>::default();
+        let waker = Waker::from(wakers.clone());
+        Self { shared: Mutex::new(shared), wakers, waker, unread: AtomicBool::new(false) }
     }
 
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut Shared<S>) -> T) -> T {
@@ -62,7 +66,8 @@ impl<S> Both<S> {
 
     /// Polls for `half`, with a waker that wakes all who poll the transport.
     pub(super) fn poll<T>(&self, half: Half, cx: &Context<'_>, f: impl FnOnce(&mut Context<'_>) -> T) -> T {
-        self.wakers.poll(half, cx, f)
+        self.wakers.register(half, cx.waker());
+        f(&mut Context::from_waker(&self.waker))
     }
 
     /// Polls for a half that sends. The deadlines that come of it are for all to keep: a receiving half
@@ -215,11 +220,12 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
     fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             while !self.outbound.queue.is_empty() {
-                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                let slices = self.outbound.queue.slices(&mut slices);
-                let written = match slices {
-                    [single] => Pin::new(&mut self.io).poll_write(cx, single),
-                    slices => Pin::new(&mut self.io).poll_write_vectored(cx, slices),
+                let io = Pin::new(&mut self.io);
+                let written = if let Some(slice) = self.outbound.queue.one_slice() {
+                    io.poll_write(cx, slice)
+                } else {
+                    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                    io.poll_write_vectored(cx, self.outbound.queue.slices(&mut slices))
                 };
                 match written {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -334,11 +340,15 @@ pub(super) enum Half {
 }
 
 impl Wakers {
-    /// Polls as `half`, with a waker that wakes all.
-    fn poll<T>(self: &Arc<Self>, half: Half, cx: &Context<'_>, f: impl FnOnce(&mut Context<'_>) -> T) -> T {
-        lock(&self.0[half as usize]).get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
-        let all = Waker::from(self.clone());
-        f(&mut Context::from_waker(&all))
+    /// Remembers the waker of the task that polls as `half`.
+    fn register(&self, half: Half, waker: &Waker) {
+        let mut slot = lock(&self.0[half as usize]);
+        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            let replaced = slot.replace(waker.clone());
+            // Not under the lock: a task may be dropped with its last waker.
+            drop(slot);
+            drop(replaced);
+        }
     }
 
     /// Has `half` polled again.

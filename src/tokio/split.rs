@@ -95,6 +95,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
 
     /// The next message, for a task that polls as `half`.
     pub(super) fn poll_recv(&mut self, half: Half, cx: &Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        if let Some(reading) = &mut self.reading
+            && let Some(message) = reading.whole_message(&self.both)
+        {
+            return Poll::Ready(Ok(Some(message)));
+        }
         self.poll_step(half, cx, Want::Messages).map_ok(|step| step.and_then(Step::into_message))
     }
 
