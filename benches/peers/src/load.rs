@@ -14,7 +14,7 @@ use crate::payload::{self, Kind, Random};
 use crate::stats::Histogram;
 use crate::{ACCEPT, KEY};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Load {
     pub kind: Kind,
     pub size: usize,
@@ -97,7 +97,9 @@ impl Load {
         let mut poll = Poll::new()?;
         let mut connections = Vec::new();
         for token in 0..self.connections {
-            let mut tcp = self.open(addr)?;
+            let tcp = self.open(addr)?;
+            tcp.set_nonblocking(true)?;
+            let mut tcp = TcpStream::from_std(tcp);
             poll.registry().register(&mut tcp, Token(token), Interest::READABLE | Interest::WRITABLE)?;
             connections.push(Connection::new(tcp, self));
         }
@@ -146,7 +148,7 @@ impl Load {
     }
 
     /// The opening handshake.
-    fn open(&self, addr: SocketAddr) -> io::Result<TcpStream> {
+    fn open(&self, addr: SocketAddr) -> io::Result<std::net::TcpStream> {
         let mut tcp = connect(addr)?;
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -170,9 +172,43 @@ impl Load {
                 return Err(io::Error::other(format!("the opening handshake failed: {head}")));
             }
         }
-        tcp.set_nonblocking(true)?;
-        Ok(TcpStream::from_std(tcp))
+        Ok(tcp)
     }
+
+    /// How much the server's memory grows with each of so many connections that have echoed a message, and
+    /// then wait.
+    pub fn idle(&self, addr: SocketAddr, pid: u32) -> io::Result<f64> {
+        let echo = |tcp: &mut std::net::TcpStream| {
+            let (sent, expected) = if self.raw {
+                (&b"idle"[..], &b"idle"[..])
+            } else {
+                (&b"\x82\x84\0\0\0\0idle"[..], &b"\x82\x04idle"[..])
+            };
+            tcp.write_all(sent)?;
+            let mut answer = vec![0; expected.len()];
+            tcp.read_exact(&mut answer)?;
+            if answer == expected { Ok(()) } else { Err(io::Error::other("not what was sent")) }
+        };
+        // What the first connections bring is not theirs alone.
+        let mut first = (0..100).map(|_| self.open(addr)).collect::<io::Result<Vec<_>>>()?;
+        first.iter_mut().try_for_each(echo)?;
+        let before = resident(pid)?;
+        let mut connections = Vec::with_capacity(self.connections);
+        for _ in 0..self.connections {
+            let mut tcp = self.open(addr)?;
+            echo(&mut tcp)?;
+            connections.push(tcp);
+        }
+        Ok((resident(pid)? - before) / self.connections as f64)
+    }
+}
+
+/// The resident memory of a process in bytes.
+fn resident(pid: u32) -> io::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    kib.map(|kib: f64| kib * 1024.0).ok_or_else(|| io::Error::other("no VmRSS"))
 }
 
 /// Connects as soon as the server listens.

@@ -1,7 +1,8 @@
 //! What is sent.
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Kind {
+    #[default]
     /// Random bytes.
     Binary,
     /// ASCII text.

@@ -146,6 +146,27 @@ fn main() {
     for case in CASES.iter().filter(wanted) {
         run(case, &servers, rounds, seconds);
     }
+    if only.is_none_or(|only| IDLE.contains(&only)) {
+        idle(&servers);
+    }
+}
+
+const IDLE: &str = "Idle connections";
+
+fn idle(servers: &[Server]) {
+    println!("\n### {IDLE}\n");
+    println!(
+        "What the server's resident memory grows by with each of 9,000 connections that have echoed one message.\n"
+    );
+    println!("| server | bytes a connection |");
+    println!("| --- | --: |");
+    for server in servers.iter().filter(|server| !server.deflate) {
+        let load = Load { connections: 9_000, size: 4, raw: server.raw, ..Load::default() };
+        match load.idle(server.addr, server.process.id()) {
+            Ok(bytes) => println!("| {} | {bytes:.0} |", server.name),
+            Err(error) => eprintln!("{}, {IDLE}: {error}", server.name),
+        }
+    }
 }
 
 fn run(case: &Case, servers: &[Server], rounds: usize, seconds: f64) {
