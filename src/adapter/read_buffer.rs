@@ -27,6 +27,7 @@ impl ReadBuffer {
     }
 
     #[inline]
+    #[cfg(feature = "tokio")]
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
