@@ -107,14 +107,12 @@ impl Receiver {
     }
 
     /// Receives a message that is there whole, in one frame, and not compressed, if nothing speaks against
-    /// it: what most calls come to. Everything else is for [`receive`](Self::receive) to judge.
+    /// it: what most calls come to. Everything else is for [`receive`](Self::receive) to judge. Text is for
+    /// the caller to validate.
     #[cfg(any(feature = "blocking", feature = "tokio"))]
     #[inline]
     pub(crate) fn receive_whole(&mut self, input: &mut [u8]) -> Option<(MessageKind, Range<usize>)> {
         let WholeMessage { kind, key, payload } = self.whole_message(input)?;
-        if kind == MessageKind::Text && !self.leave_whole_text {
-            return None;
-        }
         if let Some(key) = key {
             key.apply(&mut input[payload.clone()], 0);
         }
