@@ -30,6 +30,15 @@
 //! [`serve`] does that for every client of a listener, in a thread each, within limits, and can be stopped in
 //! good order.
 //!
+//! # When a message is written
+//!
+//! What [`WebSocket::send`] is given has been handed to the transport when it returns: a system call for each
+//! message. (On tokio, answers to messages that came together are written together, and a task sees to it
+//! that none waits while its sender does something else. Here that would take a thread.) Whoever sends many
+//! at once calls [`WebSocket::feed`], which queues: [`WebSocket::recv`] writes what is queued before it waits,
+//! and [`WebSocket::flush`] at once. In a loop that only receives and answers, `feed` in place of `send` is
+//! several times as fast when messages come together.
+//!
 //! # Deadlines
 //!
 //! No thread runs behind the caller's back. Keepalive Pings are sent, and deadlines noticed, while one
