@@ -36,8 +36,8 @@
 //! message. (On tokio, answers to messages that came together are written together, and a task sees to it
 //! that none waits while its sender does something else. Here that would take a thread.) Whoever sends many
 //! at once calls [`WebSocket::feed`], which queues: [`WebSocket::recv`] writes what is queued before it waits,
-//! and [`WebSocket::flush`] at once. In a loop that only receives and answers, `feed` in place of `send` is
-//! several times as fast when messages come together.
+//! and [`WebSocket::flush`] at once. In a loop that only receives and answers, `feed` in place of `send` makes
+//! one system call of the answers to messages that came together.
 //!
 //! # Deadlines
 //!
