@@ -66,8 +66,8 @@ where
     let received = within(deadline, receive(&mut io, &mut input, &server.limits));
     match received.await {
         Ok(received) => {
-            let request = Box::new(PendingRequest::new(received, input, server));
-            Ok(Pending { io, request, member: None })
+            let request = PendingRequest::new(received, input, server);
+            Ok(Pending(Box::new(Opening { io, request, member: None })))
         }
         Err(error) => {
             let mut out = Vec::new();
@@ -80,34 +80,43 @@ where
 }
 
 /// A request that was read and is not yet answered, and its stream. Dropping it closes the transport.
+///
+/// It is boxed, like the futures that use it: the task of a connection that is open need not have room for
+/// its opening handshake.
 #[derive(Debug)]
-pub struct Pending<S> {
+pub struct Pending<S>(Box<Opening<S>>);
+
+#[derive(Debug)]
+struct Opening<S> {
     io: S,
-    /// Boxed, like the futures that use it: the task of a connection that is open need not have room for
-    /// its opening handshake.
-    request: Box<PendingRequest>,
+    request: PendingRequest,
     /// Of a connection that `serve` accepted.
-    pub(super) member: Option<Member>,
+    member: Option<Member>,
 }
 
 impl<S> Deref for Pending<S> {
     type Target = PendingRequest;
 
     fn deref(&self) -> &PendingRequest {
-        &self.request
+        &self.0.request
     }
 }
 
 impl<S> DerefMut for Pending<S> {
     fn deref_mut(&mut self) -> &mut PendingRequest {
-        &mut self.request
+        &mut self.0.request
     }
 }
 
 impl<S> Pending<S> {
     /// The stream, which knows the client's address.
     pub fn get_ref(&self) -> &S {
-        &self.io
+        &self.0.io
+    }
+
+    /// The connection is one of those that `serve` accepted.
+    pub(super) fn join(&mut self, member: Member) {
+        self.0.member = Some(member);
     }
 }
 
@@ -135,24 +144,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     pub fn respond(self, response: &Reply) -> impl Future<Output = Result<(), Error>> + use<S> {
         let mut out = Vec::new();
         self.request().reply(response, &mut out);
-        Box::pin(reply(self.io, out))
+        Box::pin(reply(self.0.io, out))
     }
 
-    async fn open(mut self) -> Result<WebSocket<S>, Error> {
+    async fn open(self) -> Result<WebSocket<S>, Error> {
+        let Opening { mut io, request, member } = *self.0;
         let mut out = Vec::new();
-        let (accepted, agreed) = match self.request.accept(&mut out) {
+        let (accepted, agreed) = match request.accept(&mut out) {
             Ok(accepted) => accepted,
             Err(error) => {
-                let _ = reply(self.io, out).await;
+                let _ = reply(io, out).await;
                 return Err(error);
             }
         };
-        let written = timeout(self.request.server.handshake_timeout, async {
-            self.io.write_all(&out).await?;
-            self.io.flush().await
+        let written = timeout(request.server.handshake_timeout, async {
+            io.write_all(&out).await?;
+            io.flush().await
         });
         written.await.map_err(|_| timed_out())?.map_err(Error::ConnectionLost)?;
-        let Self { io, request, member } = self;
         let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config);
         if let Some(member) = member {
             ws.receiver.join(member);

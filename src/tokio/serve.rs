@@ -167,7 +167,7 @@ impl<F> Service<F> {
                 accepting.as_mut().poll(cx).map(Result::ok)
             });
             let mut pending = accepted.await?;
-            pending.member = Some(member);
+            pending.join(member);
             Some(pending)
         })
     }
