@@ -244,6 +244,9 @@ impl Inbound {
                 }
                 continue;
             }
+            if self.input.is_empty() {
+                return Ok(Step::NeedInput);
+            }
             // A message of which parts were handed out is not assembled: what is left of it is skipped.
             let in_parts = want == Want::Parts || self.parts_taken;
             let input = self.input.unread_mut();
