@@ -27,7 +27,6 @@ impl ReadBuffer {
     }
 
     #[inline]
-    #[cfg(feature = "tokio")]
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
