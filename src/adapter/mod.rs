@@ -22,6 +22,7 @@ use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
 use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::role::Role;
 use crate::sender::{self, SendState};
+use crate::serve::STOPPING;
 
 /// A message, or a control frame that carries application data.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -174,6 +175,7 @@ pub(crate) fn halves(
         #[cfg(feature = "deflate")]
         inflating: None,
         answered: false,
+        stopped: false,
     };
     let outbound =
         Outbound { sending, queue: WriteQueue::default(), dead: false, lost: false, timed_out: false };
@@ -201,6 +203,8 @@ pub(crate) struct Inbound {
     inflating: Option<Box<Inflating>>,
     /// An answer was queued since this was last taken: it is to be sent "as soon as is practical".
     pub(crate) answered: bool,
+    /// The Close frame was sent for the application: what still arrives is discarded.
+    stopped: bool,
 }
 
 impl Inbound {
@@ -208,7 +212,7 @@ impl Inbound {
     /// come to. All else is for [`advance`](Self::advance).
     #[inline]
     pub(crate) fn whole_message(&mut self, now: Instant) -> Option<Result<Message, ProtocolError>> {
-        if self.parts_taken {
+        if self.parts_taken || self.stopped {
             return None;
         }
         let (kind, payload) = self.receiving.receive_whole(self.input.unread_mut(), now)?;
@@ -218,7 +222,22 @@ impl Inbound {
     /// Looks at what was read until there is something to hand out. Pongs and Close frames that are
     /// due are in the outbound queue then.
     pub(crate) fn advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Step {
-        self.try_advance(want, now, link).unwrap_or_else(|error| self.fail(error, now, link))
+        loop {
+            let step = self.try_advance(want, now, link).unwrap_or_else(|error| self.fail(error, now, link));
+            if !self.stopped || matches!(step, Step::NeedInput | Step::End(_)) {
+                return step;
+            }
+        }
+    }
+
+    /// Starts the closing handshake for the application, because its server stops. False if it was started
+    /// before, or nothing can be sent any more.
+    pub(crate) fn stop(&mut self, now: Instant, outbound: &mut Outbound) -> bool {
+        if outbound.sending.state() != SendState::Open {
+            return false;
+        }
+        self.stopped = true;
+        outbound.queue(|outbound| outbound.close(Some(STOPPING), now)).is_ok()
     }
 
     /// An error was found in what was received.
@@ -523,7 +542,6 @@ fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {
 const COPY_BELOW: usize = 4096;
 
 /// How a connection that has ended is reported to those who ask later.
-#[inline]
 fn ended() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended")
 }

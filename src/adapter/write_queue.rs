@@ -141,7 +141,7 @@ impl WriteQueue {
         }
         self.written = 0;
         let mut bytes = core::mem::take(&mut self.bytes);
-        if bytes.capacity() <= MAX_SPARE {
+        if (1..=MAX_SPARE).contains(&bytes.capacity()) {
             bytes.clear();
             SPARE.set(bytes);
         }

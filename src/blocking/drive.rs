@@ -14,8 +14,6 @@ use crate::adapter::{
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
 use crate::message::Message;
-use crate::sender::SendState;
-use crate::serve::STOPPING;
 
 /// The receiving half's state.
 #[derive(Debug)]
@@ -28,8 +26,6 @@ pub(super) struct Reading {
     end: Option<Box<End>>,
     /// Of a connection that `serve` accepted.
     member: Option<Arc<Member>>,
-    /// The Close frame was sent for the application: messages that still arrive are discarded.
-    stopped: bool,
 }
 
 /// How the receiving half reaches the rest: it is ours alone, or shared with another thread.
@@ -53,14 +49,7 @@ pub(super) trait Port {
 
 impl Reading {
     pub(super) fn new(inbound: Inbound) -> Self {
-        Self {
-            inbound,
-            now: Instant::now(),
-            timeout: ReadTimeout(None),
-            end: None,
-            member: None,
-            stopped: false,
-        }
+        Self { inbound, now: Instant::now(), timeout: ReadTimeout(None), end: None, member: None }
     }
 
     /// The opening handshake of a connection of `serve` is over.
@@ -76,7 +65,7 @@ impl Reading {
 
     /// See [`Inbound::whole_message`].
     pub(super) fn whole_message(&mut self, mut port: impl Port) -> Option<Message> {
-        if self.end.is_some() || self.stopped {
+        if self.end.is_some() {
             return None;
         }
         match self.inbound.whole_message(self.now)? {
@@ -102,7 +91,6 @@ impl Reading {
                 Step::End(error) => {
                     self.end = Some(Box::new(End::new(error.map(Error::Protocol), Phase::Flush)));
                 }
-                _ if self.stopped => {}
                 step => {
                     if core::mem::take(&mut self.inbound.answered) {
                         // Whether it could be written or not, the message comes first.
@@ -124,7 +112,7 @@ impl Reading {
     fn input(&mut self, port: &mut impl Port) -> Result<(), Error> {
         loop {
             if self.member.as_ref().is_some_and(|member| member.is_to_stop()) {
-                self.stop(port);
+                port.outbound(|outbound| self.inbound.stop(Instant::now(), outbound));
             }
             // A transport that takes no more may still have something to read.
             let _ = port.flush();
@@ -145,17 +133,6 @@ impl Reading {
             }
             self.now = Instant::now();
         }
-    }
-
-    /// Starts the closing handshake for the application, unless it was started before.
-    fn stop(&mut self, port: &mut impl Port) {
-        port.outbound(|outbound| {
-            if outbound.sending.state() == SendState::Open {
-                self.stopped = true;
-                // It has failed only if nothing can be sent any more, which reading will tell.
-                let _ = outbound.queue(|outbound| outbound.close(Some(STOPPING), Instant::now()));
-            }
-        });
     }
 
     /// Makes the next read wait no longer than the next deadline. False when that has passed.

@@ -63,7 +63,8 @@ pub fn serve<F, T>(listener: TcpListener, server: &Server, stop: &Stop, handler:
 where
     F: Fn(Pending<ServerStream>) -> T + Send + Sync + 'static,
 {
-    stop.watch(listener.local_addr()?);
+    let address = listener.local_addr()?;
+    stop.watch(address);
     let group = Arc::new(Group { stop: stop.clone(), state: Mutex::default(), changed: Condvar::new() });
     let service = Arc::new(Service { server: server.clone(), handler });
     let mut back_off = BackOff::default();
@@ -82,6 +83,7 @@ where
             Err(Err(error)) => break Err(error),
         }
     };
+    stop.forget(address);
     drop(listener);
     group.end(server.shutdown_grace);
     result
@@ -115,6 +117,11 @@ impl Stop {
     /// Has `stop` wake the server that listens here.
     fn watch(&self, address: SocketAddr) {
         lock(&self.0.addresses).push(address);
+    }
+
+    /// No server listens here any more.
+    fn forget(&self, address: SocketAddr) {
+        lock(&self.0.addresses).retain(|watched| *watched != address);
     }
 }
 

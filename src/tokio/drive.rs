@@ -18,8 +18,6 @@ use crate::adapter::{End, Inbound, Phase, Step, Want, unexpected_eof};
 use crate::connection::Closed;
 use crate::error::{Error, TimedOut};
 use crate::message::Message;
-use crate::sender::SendState;
-use crate::serve::STOPPING;
 
 /// The receiving half's state: whoever receives has it alone.
 #[derive(Debug)]
@@ -32,13 +30,11 @@ pub(super) struct Reading {
     end: Option<Box<End>>,
     /// Of a connection that `serve` accepted.
     member: Option<Box<Member>>,
-    /// The Close frame was sent for the application: messages that still arrive are discarded.
-    stopped: bool,
 }
 
 impl Reading {
     pub(super) fn new(inbound: Inbound) -> Self {
-        Self { inbound, now: now(), timer: Timer::default(), end: None, member: None, stopped: false }
+        Self { inbound, now: now(), timer: Timer::default(), end: None, member: None }
     }
 
     /// The opening handshake of a connection of `serve` is over.
@@ -55,7 +51,7 @@ impl Reading {
     /// See [`Inbound::whole_message`].
     #[inline]
     pub(super) fn whole_message<S>(&mut self, both: &Both<S>) -> Option<Message> {
-        if self.end.is_some() || self.stopped {
+        if self.end.is_some() {
             return None;
         }
         match self.inbound.whole_message(self.now)? {
@@ -90,7 +86,6 @@ impl Reading {
                 Step::End(error) => {
                     self.end = Some(Box::new(End::new(error.map(Error::Protocol), Phase::Flush)));
                 }
-                _ if self.stopped => {}
                 step => {
                     if core::mem::take(&mut self.inbound.answered) {
                         // Whether it could be written or not, the message comes first.
@@ -135,23 +130,16 @@ impl Reading {
                 Poll::Pending => self.inbound.input.release(),
             }
             let stopping = self.member.as_mut().is_some_and(|member| member.poll_stop(cx));
-            if stopping && both.with(|shared| self.stop(shared)) {
-                continue;
+            if stopping {
+                self.now = now();
+                if both.with(|shared| self.inbound.stop(self.now, &mut shared.outbound)) {
+                    continue;
+                }
             }
             let deadline = [deadline, self.inbound.receiving.poll_timeout()].into_iter().flatten().min();
             ready!(self.timer.poll(cx, deadline));
             self.now = now();
         }
-    }
-
-    /// Starts the closing handshake for the application. False if it was started before.
-    fn stop<S>(&mut self, shared: &mut Shared<S>) -> bool {
-        if shared.outbound.sending.state() != SendState::Open {
-            return false;
-        }
-        self.stopped = true;
-        self.now = now();
-        shared.outbound.queue(|outbound| outbound.close(Some(STOPPING), self.now)).is_ok()
     }
 
     /// Ends the connection: what is queued is written, a server closes the transport at once, and a

@@ -94,7 +94,7 @@ where
             None => break Ok(()),
         }
     };
-    accepting.stop(server).await;
+    accepting.stop().await;
     result
 }
 
@@ -227,8 +227,8 @@ impl<L: Listener> Accepting<L> {
     }
 
     /// Closes the listener and the connections; those that take too long are dropped.
-    async fn stop(self, server: &Server) {
-        let Self { listener, group, mut tasks, .. } = self;
+    async fn stop(self) {
+        let Self { listener, server, group, mut tasks, .. } = self;
         drop(listener);
         group.stop();
         let ended = async {
