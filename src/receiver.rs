@@ -161,16 +161,10 @@ impl Receiver {
         if self.state != ReceiveState::Open || self.frame.is_some() || self.message.is_some() {
             return None;
         }
-        let (header, start) = FrameHeader::parse(input).ok()??;
-        let kind = match header.opcode {
-            Opcode::Text => MessageKind::Text,
-            Opcode::Binary => MessageKind::Binary,
-            _ => return None,
-        };
+        let (header, start) = FrameHeader::parse_whole_message(input)?;
+        let kind = if header.opcode == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
         let (key, len) = (header.masking_key, header.payload_len);
-        let admitted = header.fin
-            && !header.rsv1
-            && key.is_some() == (self.role == Role::Server)
+        let admitted = key.is_some() == (self.role == Role::Server)
             && len <= self.max_frame_size
             && len <= self.max_message_size
             && self.max_fragments > 0;

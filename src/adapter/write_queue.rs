@@ -105,7 +105,16 @@ impl WriteQueue {
     }
 
     /// Drops the first `len` bytes, which were written.
-    pub(crate) fn advance(&mut self, mut len: usize) {
+    #[inline]
+    pub(crate) fn advance(&mut self, len: usize) {
+        if len >= self.len() {
+            self.clear();
+        } else {
+            self.advance_partly(len);
+        }
+    }
+
+    fn advance_partly(&mut self, mut len: usize) {
         while let Some(payloads) = &mut self.payloads
             && let Some((end, payload)) = payloads.queue.front_mut()
         {
@@ -122,9 +131,7 @@ impl WriteQueue {
             payloads.queue.pop_front();
         }
         self.written += len.min(self.bytes.len() - self.written);
-        if self.is_empty() {
-            self.clear();
-        } else if self.written > self.bytes.len() / 2 {
+        if self.written > self.bytes.len() / 2 {
             self.compact();
         }
     }

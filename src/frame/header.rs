@@ -81,15 +81,29 @@ impl FrameHeader {
         let Some((payload_len, rest)) = parse_extended_len(short_len, rest)? else {
             return Ok(None);
         };
-        let (masking_key, rest) = if second & MASK == 0 {
-            (None, rest)
-        } else if let Some((key, rest)) = rest.split_first_chunk() {
-            (Some(MaskingKey::new(*key)), rest)
-        } else {
+        let Some((masking_key, rest)) = parse_masking_key(second, rest) else {
             return Ok(None);
         };
         let header = Self { fin, rsv1: first & RSV1 != 0, opcode, masking_key, payload_len };
         Ok(Some((header, input.len() - rest.len())))
+    }
+
+    /// Like [`parse`](Self::parse), for what most headers are: that of a whole message in one frame, as it is
+    /// sent without extensions. `None` for all others, whatever they are.
+    #[inline]
+    pub(crate) fn parse_whole_message(input: &[u8]) -> Option<(Self, usize)> {
+        const TEXT: u8 = FIN | Opcode::Text as u8;
+        const BINARY: u8 = FIN | Opcode::Binary as u8;
+        let (&[first, second], rest) = input.split_first_chunk()?;
+        let opcode = match first {
+            TEXT => Opcode::Text,
+            BINARY => Opcode::Binary,
+            _ => return None,
+        };
+        let (payload_len, rest) = parse_extended_len(second & !MASK, rest).ok()??;
+        let (masking_key, rest) = parse_masking_key(second, rest)?;
+        let header = Self { fin: true, rsv1: false, opcode, masking_key, payload_len };
+        Some((header, input.len() - rest.len()))
     }
 
     /// The header's bytes, with the length in its minimal form. Whatever the fields say is written.
@@ -174,6 +188,16 @@ fn parse_extended_len(short_len: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>
         }
         len => Ok(Some((len.into(), rest))),
     }
+}
+
+/// The masking key, if the header's second byte says that there is one, and what follows it.
+#[inline]
+fn parse_masking_key(second: u8, rest: &[u8]) -> Option<(Option<MaskingKey>, &[u8])> {
+    if second & MASK == 0 {
+        return Some((None, rest));
+    }
+    let (key, rest) = rest.split_first_chunk()?;
+    Some((Some(MaskingKey::new(*key)), rest))
 }
 
 const FIN: u8 = 0x80;

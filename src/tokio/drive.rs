@@ -77,6 +77,13 @@ impl Reading {
         want: Want,
     ) -> Poll<Option<Result<Step, Error>>> {
         while self.end.is_none() {
+            if want == Want::Messages {
+                match self.whole_message(both) {
+                    Some(message) => return Poll::Ready(Some(Ok(Step::Message(message)))),
+                    None if self.end.is_some() => break,
+                    None => {}
+                }
+            }
             match self.inbound.advance(want, self.now, &mut &*both) {
                 Step::NeedInput => {
                     if let Err(error) = ready!(both.poll(half, cx, |cx| self.poll_input(cx, both))) {
@@ -116,6 +123,7 @@ impl Reading {
                 let missing = self.inbound.receiving.missing();
                 let room = self.inbound.input.room(missing);
                 let read = pin!(shared.io.read_buf(room)).poll(cx);
+                shared.sooner = false;
                 Ok::<_, Error>((read, shared.outbound.sending.poll_timeout()))
             })?;
             self.inbound.answered = false;

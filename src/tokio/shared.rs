@@ -28,7 +28,9 @@ use tokio::runtime::Handle;
 use super::drive::{Reading, Timer, now};
 use crate::adapter::{Link, MAX_SLICES, Outbound};
 use crate::error::{Error, SendError, TimedOut};
+use crate::frame::CloseFrame;
 use crate::message::Message;
+use crate::sender::SendState;
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// What the halves share, and how they reach it.
@@ -44,8 +46,15 @@ pub(super) struct Both<S> {
 
 impl<S> Both<S> {
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
-        let shared =
-            Shared { io, outbound, unflushed: false, orphan: None, halves: 2, later: LaterState::None };
+        let shared = Shared {
+            io,
+            outbound,
+            unflushed: false,
+            sooner: false,
+            orphan: None,
+            halves: 2,
+            later: LaterState::None,
+        };
         let wakers = Arc::<Wakers>::default();
         let waker = Waker::from(wakers.clone());
         Self { shared: Mutex::new(shared), wakers, waker, unread: AtomicBool::new(false) }
@@ -70,28 +79,44 @@ impl<S> Both<S> {
         f(&mut Context::from_waker(&self.waker))
     }
 
-    /// Polls for a half that sends. The deadlines that come of it are for all to keep: a receiving half
-    /// that waits is woken to see a new one.
+    /// Polls for a half that sends, whose polls are nearly always ready at once: its waker is made known only
+    /// to wait, and then once more polled for, since the transport may have become ready meanwhile.
+    ///
+    /// The deadlines that come of it are for all to keep: a receiving half that waits is woken to see a
+    /// new one.
     pub(super) fn poll_sending<T>(
         &self,
         half: Half,
         cx: &Context<'_>,
-        f: impl FnOnce(&mut Shared<S>, &mut Context<'_>) -> T,
-    ) -> T {
-        self.poll(half, cx, |cx| self.sending(|shared| f(shared, cx)))
-    }
-
-    /// Does something that may set a deadline.
-    pub(super) fn sending<T>(&self, f: impl FnOnce(&mut Shared<S>) -> T) -> T {
+        mut f: impl FnMut(&mut Shared<S>, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let mut all = Context::from_waker(&self.waker);
+        let poll = f(&mut self.lock(), &mut all);
+        if poll.is_ready() {
+            return poll;
+        }
+        self.wakers.register(half, cx.waker());
         let mut shared = self.lock();
-        let before = shared.outbound.sending.poll_timeout();
-        let result = f(&mut shared);
-        let after = shared.outbound.sending.poll_timeout();
+        let poll = f(&mut shared, &mut all);
+        let sooner = core::mem::take(&mut shared.sooner);
         drop(shared);
-        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+        if sooner {
             self.wakers.wake_half(Half::Receiving);
         }
-        result
+        poll
+    }
+
+    /// Starts the closing handshake; nothing if it was started before.
+    pub(super) fn start_close(&self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
+        let mut shared = self.lock();
+        let open = shared.outbound.sending.state() == SendState::Open;
+        shared.outbound.queue(|outbound| outbound.close(close, now()))?;
+        drop(shared);
+        if open {
+            // It has a deadline.
+            self.wakers.wake_half(Half::Receiving);
+        }
+        Ok(())
     }
 
     /// Queues data or a control frame, unless the connection has ended.
@@ -111,59 +136,74 @@ impl<S> Both<S> {
         if orphan.is_some() {
             shared.orphan = orphan;
         }
-        let last = shared.halves == 0;
-        drop(shared);
-        if last {
-            self.wakers.wake_half(Half::Later);
+        if shared.halves == 0
+            && let LaterState::Waiting(waker) = core::mem::replace(&mut shared.later, LaterState::Due)
+        {
+            drop(shared);
+            waker.wake();
         }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
-    /// Queues a message if there is room, and has it written later if that is worth while.
-    pub(super) fn send(self: &Arc<Self>, message: Message) -> Result<Sent, Error> {
+    /// Queues `message`, once there is room, and then writes it; or has it written later, if that is worth
+    /// while.
+    #[inline]
+    pub(super) fn poll_send(
+        self: &Arc<Self>,
+        cx: &Context<'_>,
+        timer: &mut Timer,
+        message: &mut Option<Message>,
+    ) -> Poll<Result<(), Error>> {
+        if self.unread.load(Ordering::Relaxed)
+            && let Some(queued) = self.leave_queued(message)
+        {
+            return Poll::Ready(queued);
+        }
+        self.poll_sending(Half::Sending, cx, |shared, cx| {
+            if message.is_some() {
+                ready!(shared.poll_room(cx, timer))?;
+            }
+            if let Some(message) = message.take() {
+                shared.outbound.queue(|outbound| outbound.send(message))?;
+            }
+            shared.poll_flush_in_time(cx, timer)
+        })
+    }
+
+    /// Queues `message` for `Later` to write. `None` if there is no room for it, or nobody to write it.
+    fn leave_queued(self: &Arc<Self>, message: &mut Option<Message>) -> Option<Result<(), Error>> {
         let mut shared = self.lock();
         if shared.outbound.is_full() {
-            return Ok(Sent::Full(message));
+            return None;
         }
-        shared.outbound.queue(|outbound| outbound.send(message))?;
-        if !self.unread.load(Ordering::Relaxed) {
-            return Ok(Sent::Now);
+        let message = message.take()?;
+        if let Err(error) = shared.outbound.queue(|outbound| outbound.send(message)) {
+            return Some(Err(error));
+        }
+        if matches!(shared.later, LaterState::Due) {
+            return Some(Ok(()));
         }
         let later = core::mem::replace(&mut shared.later, LaterState::Due);
         drop(shared);
+        self.wake_later(later).then_some(Ok(()))
+    }
+
+    /// Has `Later` do what is due. False if there is no runtime to spawn it on.
+    fn wake_later(self: &Arc<Self>, later: LaterState) -> bool {
         match later {
-            LaterState::Due => Ok(Sent::Later),
-            LaterState::Waiting => {
-                self.wakers.wake_half(Half::Later);
-                Ok(Sent::Later)
+            LaterState::Due => true,
+            LaterState::Waiting(waker) => {
+                waker.wake();
+                true
             }
-            LaterState::None => Ok(self.spawn_later()),
+            LaterState::None => {
+                let later = Later { both: self.clone(), timer: Timer::default() };
+                // Where it cannot be spawned it is dropped, and says so.
+                Handle::try_current().map(|runtime| runtime.spawn(later)).is_ok()
+            }
         }
     }
-
-    #[cold]
-    fn spawn_later(self: &Arc<Self>) -> Sent {
-        let later = Later { both: self.clone(), timer: Timer::default() };
-        match Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(later);
-                Sent::Later
-            }
-            // `later` is dropped, and says so.
-            Err(_) => Sent::Now,
-        }
-    }
-}
-
-/// What became of a message that is to be sent.
-pub(super) enum Sent {
-    /// It is queued, and is to be written now.
-    Now,
-    /// It is queued, and will be written.
-    Later,
-    /// There is no room for it.
-    Full(Message),
 }
 
 impl<S> Link for &Both<S> {
@@ -190,6 +230,8 @@ pub(super) struct Shared<S> {
     pub(super) outbound: Outbound,
     /// Bytes were written and not yet flushed through `io`.
     unflushed: bool,
+    /// There is a deadline that the receiving half does not know of.
+    pub(super) sooner: bool,
     /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
     pub(super) orphan: Option<Box<Reading>>,
     /// How many halves there are.
@@ -206,6 +248,7 @@ impl<S: AsyncRead + Unpin> Shared<S> {
 
 impl<S: AsyncWrite + Unpin> Shared<S> {
     /// Writes all that is queued.
+    #[inline]
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(ended) = self.outbound.ended() {
             return Poll::Ready(ended);
@@ -236,7 +279,9 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => {
+                        let before = self.outbound.sending.poll_timeout();
                         self.outbound.sending.on_write_blocked(now());
+                        self.sooner |= self.outbound.sending.poll_timeout() != before;
                         return Poll::Pending;
                     }
                 }
@@ -253,14 +298,21 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
     }
 
     /// Like [`poll_flush`](Self::poll_flush), but fails when a deadline passes.
+    #[inline]
     pub(super) fn poll_flush_in_time(
         &mut self,
         cx: &mut Context<'_>,
         timer: &mut Timer,
     ) -> Poll<Result<(), Error>> {
-        if let Poll::Ready(result) = self.poll_flush(cx) {
-            return Poll::Ready(result.map_err(Error::ConnectionLost));
+        match self.poll_flush(cx) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(Error::ConnectionLost)),
+            Poll::Pending => self.poll_deadline(cx, timer),
         }
+    }
+
+    /// Fails when a deadline passes.
+    #[cold]
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<Result<(), Error>> {
         loop {
             ready!(timer.poll(cx, self.outbound.sending.poll_timeout()));
             if let Err(timed_out) = self.outbound.sending.handle_timeout(now()) {
@@ -291,11 +343,11 @@ struct Later<S> {
 }
 
 /// Whether there is such a task, and what it does.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 enum LaterState {
     None,
-    /// It has nothing to do.
-    Waiting,
+    /// It has nothing to do until it is woken.
+    Waiting(Waker),
     /// It is to write what it finds.
     Due,
 }
@@ -305,18 +357,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Later<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { both, timer } = &mut *self;
-        both.poll_sending(Half::Later, cx, |shared, cx| {
+        let ended = ready!(both.poll_sending(Half::Later, cx, |shared, all| {
             // An error is for the next call of a half to return.
-            let _ = ready!(shared.poll_flush_in_time(cx, timer));
-            shared.later = LaterState::Waiting;
-            if shared.halves == 0 { Poll::Ready(()) } else { Poll::Pending }
-        })
+            let _ = ready!(shared.poll_flush_in_time(all, timer));
+            shared.later = LaterState::Waiting(cx.waker().clone());
+            Poll::Ready(shared.halves == 0)
+        }));
+        if ended { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl<S> Drop for Later<S> {
     fn drop(&mut self) {
-        self.both.lock().later = LaterState::None;
+        // Its waker is not to be dropped under the lock.
+        let _was = core::mem::replace(&mut self.both.lock().later, LaterState::None);
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::drive::{Reading, Timer, now};
 use super::group::Member;
-use super::shared::{Both, Half, Sent};
+use super::shared::{Both, Half};
 use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
 use crate::connection::Closed;
@@ -71,8 +71,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     ///
     /// Cancel safe: nothing received is lost.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(Half::Receiving, cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
+        poll_fn(|cx| self.poll_recv(Half::Receiving, cx))
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
@@ -148,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         S: Send + 'static,
     {
         let mut message = Some(message.into());
-        poll_fn(move |cx| self.poll_send(cx, &mut message))
+        poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
     }
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
@@ -208,26 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
 
     /// Queues a Close frame, and returns at once; [`flush`](Self::flush) or the receiving half sends it.
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
-        // A receiving half that waits is woken: it sleeps until a later deadline.
-        self.both.sending(|shared| shared.outbound.queue(|outbound| outbound.close(close, now())))
-    }
-
-    /// Queues `message`, and then writes it, now or later.
-    fn poll_send(&mut self, cx: &Context<'_>, message: &mut Option<Message>) -> Poll<Result<(), Error>>
-    where
-        S: Send + 'static,
-    {
-        while let Some(unsent) = message.take() {
-            match self.both.send(unsent)? {
-                Sent::Now => {}
-                Sent::Later => return Poll::Ready(Ok(())),
-                Sent::Full(unsent) => {
-                    *message = Some(unsent);
-                    ready!(self.poll_room(cx))?;
-                }
-            }
-        }
-        self.poll_flush(cx)
+        self.both.start_close(close)
     }
 
     /// Waits until there is room in the queue.

@@ -107,8 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// returned once, after all messages that were received before it, and then `None`.
     ///
     /// Cancel safe: nothing received is lost.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.receiver.recv().await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
+        self.receiver.recv()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
