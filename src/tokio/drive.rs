@@ -147,6 +147,7 @@ impl Reading {
             let deadline = [deadline, self.inbound.receiving.poll_timeout()].into_iter().flatten().min();
             ready!(self.timer.poll(cx, deadline));
             self.now = now();
+            both.retire_later();
         }
     }
 

@@ -136,12 +136,14 @@ impl<S> Both<S> {
         if orphan.is_some() {
             shared.orphan = orphan;
         }
-        if shared.halves == 0
-            && let LaterState::Waiting(waker) = core::mem::replace(&mut shared.later, LaterState::Due)
-        {
-            drop(shared);
-            waker.wake();
+        if shared.halves == 0 {
+            direct_later(shared, LaterState::Due);
         }
+    }
+
+    /// Has `Later` end, since nothing was received for long. It is spawned anew when it is needed.
+    pub(super) fn retire_later(&self) {
+        direct_later(self.lock(), LaterState::Retired);
     }
 }
 
@@ -192,13 +194,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
     /// Has `Later` do what is due. False if there is no runtime to spawn it on.
     fn wake_later(self: &Arc<Self>, later: LaterState) -> bool {
         match later {
-            LaterState::Due => true,
+            LaterState::Due | LaterState::Retired => true,
             LaterState::Waiting(waker) => {
                 waker.wake();
                 true
             }
             LaterState::None => {
-                let later = Later { both: self.clone(), timer: Timer::default() };
+                let later = Later { both: self.clone(), timer: Timer::default(), retired: false };
                 // Where it cannot be spawned it is dropped, and says so.
                 Handle::try_current().map(|runtime| runtime.spawn(later)).is_ok()
             }
@@ -335,11 +337,14 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
 }
 
 /// Writes what was left queued, as soon as the task that queued it waits: until then this one is not
-/// polled. It lives as long as the connection, once it is needed, and ends with it when all is written.
+/// polled. Once it was needed it lives until the connection has been silent for long; or until that ends, and
+/// all is written.
 struct Later<S> {
     both: Arc<Both<S>>,
     /// The deadline of what is being written.
     timer: Timer,
+    /// It is over, and another one may have taken its place.
+    retired: bool,
 }
 
 /// Whether there is such a task, and what it does.
@@ -350,14 +355,32 @@ enum LaterState {
     Waiting(Waker),
     /// It is to write what it finds.
     Due,
+    /// It is to end.
+    Retired,
+}
+
+/// Wakes `Later`, if it waits, to do what `state` says.
+fn direct_later<S>(mut shared: MutexGuard<'_, Shared<S>>, state: LaterState) {
+    if matches!(shared.later, LaterState::Waiting(_))
+        && let LaterState::Waiting(waker) = core::mem::replace(&mut shared.later, state)
+    {
+        // A task may be dropped with its last waker.
+        drop(shared);
+        waker.wake();
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Later<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { both, timer } = &mut *self;
+        let Self { both, timer, retired } = &mut *self;
         let ended = ready!(both.poll_sending(Half::Later, cx, |shared, all| {
+            if matches!(shared.later, LaterState::Retired) {
+                shared.later = LaterState::None;
+                *retired = true;
+                return Poll::Ready(true);
+            }
             // An error is for the next call of a half to return.
             let _ = ready!(shared.poll_flush_in_time(all, timer));
             shared.later = LaterState::Waiting(cx.waker().clone());
@@ -369,8 +392,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Later<S> {
 
 impl<S> Drop for Later<S> {
     fn drop(&mut self) {
-        // Its waker is not to be dropped under the lock.
-        let _was = core::mem::replace(&mut self.both.lock().later, LaterState::None);
+        if !self.retired {
+            // Its waker is not to be dropped under the lock.
+            let _was = core::mem::replace(&mut self.both.lock().later, LaterState::None);
+        }
     }
 }
 

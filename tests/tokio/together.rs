@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use sansocket::tokio::WebSocket;
 use sansocket::{Config, Role};
+use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
-use crate::common::{ROLES, Sent, TEXT, frame, sent};
+use crate::common::{PING, ROLES, Sent, TEXT, frame, sent};
 use crate::peer::{after, at_once, with_peer};
 use crate::script::{Read, Script, Write};
 
@@ -113,6 +114,34 @@ async fn the_task_waits_between() {
             assert_eq!(after(Duration::from_secs(1), peer.frame()).await, Some(answer));
         }
         task.abort();
+    }
+}
+
+/// What writes for a connection ends when that has been silent for long, and is there again when needed.
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_has_one_task() {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    for role in ROLES {
+        let (mut ws, mut peer) = with_peer(role, 4096, &Config::default());
+        let before = tasks();
+        let task = tokio::spawn(async move {
+            while let Some(message) = ws.recv().await.unwrap() {
+                ws.send(message).await.unwrap();
+            }
+        });
+        for _ in 0..3 {
+            peer.send_raw(&together(role, 5)).await;
+            for answer in answers(5) {
+                assert_eq!(at_once(peer.frame()).await, Some(answer));
+            }
+            assert_eq!(tasks(), before + 2);
+            // The keepalive's Ping.
+            assert_eq!(after(Duration::from_secs(20), peer.frame()).await, Some((PING, Vec::new())));
+            let_run().await;
+            assert_eq!(tasks(), before + 1);
+        }
+        task.abort();
+        let_run().await;
     }
 }
 
