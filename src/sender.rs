@@ -10,6 +10,7 @@ use crate::error::{ProtocolError, SendError};
 #[cfg(feature = "deflate")]
 use crate::extension::{AgreedDeflate, Deflate, Deflater};
 use crate::frame::{CloseCode, CloseFrame, ControlPayload, EncodedHeader, FrameHeader, MaskingKey, Opcode};
+use crate::framed::FramedMessage;
 use crate::message::{Event, MessageKind};
 #[cfg(feature = "deflate")]
 use crate::role::Role;
@@ -101,6 +102,15 @@ impl Sender {
     /// Sends a binary message in one frame.
     pub fn binary(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         self.message(MessageKind::Binary, payload, out)
+    }
+
+    /// Sends a message that was framed before, once for many connections; see [`FramedMessage`].
+    pub fn framed(&mut self, message: &FramedMessage, out: &mut Vec<u8>) -> Result<(), SendError> {
+        if self.takes_frame(message)? {
+            out.extend_from_slice(message.frame());
+            return Ok(());
+        }
+        self.message(message.kind(), message.payload(), out)
     }
 
     /// Sends a fragment of a message: the first one begins the message, `last` ends it, and all are of
@@ -261,6 +271,15 @@ impl Sender {
             Some(_) => Err(SendError::MessageInProgress),
             None if self.compresses(len) => Ok(None),
             None => Ok(Some(self.header(kind.opcode(), len, true))),
+        }
+    }
+
+    /// Whether a message that was framed for many connections may be sent, and its frame as it is.
+    pub(crate) fn takes_frame(&self, message: &FramedMessage) -> Result<bool, SendError> {
+        self.check_open()?;
+        match self.message {
+            Some(_) => Err(SendError::MessageInProgress),
+            None => Ok(self.masking.is_none() && !self.compresses(message.payload().len())),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::connection::{Closed, Connection, Receiving, Sending};
 use crate::error::{Error, ProtocolError, SendError, TimedOut};
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
+use crate::framed::FramedMessage;
 use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::role::Role;
 use crate::sender::{self, SendState};
@@ -133,6 +134,28 @@ pub(crate) enum Phase {
 /// frame or an error makes it necessary.
 pub(crate) trait Link {
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
+}
+
+/// What is sent as one message.
+#[cfg(feature = "tokio")]
+pub(crate) trait Outgoing {
+    /// Queues it.
+    fn send(self, outbound: &mut Outbound) -> Result<(), SendError>;
+}
+
+#[cfg(feature = "tokio")]
+impl Outgoing for Message {
+    #[inline]
+    fn send(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        outbound.send(self)
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Outgoing for &FramedMessage {
+    fn send(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        outbound.send_framed(self)
+    }
 }
 
 /// What was agreed on in the opening handshake, besides the subprotocol.
@@ -454,8 +477,24 @@ impl Outbound {
 
     #[inline]
     pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {
-        let kind = message.kind();
-        let payload = message.into_payload();
+        self.send_payload(message.kind(), message.into_payload())
+    }
+
+    pub(crate) fn send_framed(&mut self, message: &FramedMessage) -> Result<(), SendError> {
+        if !self.sending.sender().takes_frame(message)? {
+            return self.send_payload(message.kind(), message.shared_payload());
+        }
+        let frame = message.frame();
+        if frame.len() < COPY_BELOW {
+            self.queue.buffer().extend_from_slice(frame);
+        } else {
+            self.queue.push_payload(frame.clone());
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn send_payload(&mut self, kind: MessageKind, payload: Bytes) -> Result<(), SendError> {
         let sender = self.sending.sender();
         match sender.message_header(kind, payload.len())? {
             Some(header) => self.queue_frame(&header, payload),

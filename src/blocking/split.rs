@@ -22,6 +22,7 @@ use crate::adapter::{Incoming, Outbound, Part, Step, Want, WriteQueue};
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
 use crate::frame::{CloseCode, CloseFrame};
+use crate::framed::FramedMessage;
 use crate::message::{Message, MessageKind};
 
 pub(super) fn split<S: TryClone>(
@@ -107,6 +108,14 @@ impl<S: Transport> WebSocketSender<S> {
     /// Sends a message. When it returns, the message was handed to the transport.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.feed(message)?;
+        self.flush()
+    }
+
+    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
+    /// [`send`](Self::send) promises, this does.
+    pub fn send_framed(&mut self, message: &FramedMessage) -> Result<(), Error> {
+        self.make_room()?;
+        self.queue(|outbound| outbound.send_framed(message))?;
         self.flush()
     }
 

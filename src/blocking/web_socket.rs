@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::Error;
 use crate::frame::{CloseCode, CloseFrame};
+use crate::framed::FramedMessage;
 use crate::handshake::Response;
 use crate::message::{Message, MessageKind};
 use crate::role::Role;
@@ -133,6 +134,14 @@ impl<S: Transport> WebSocket<S> {
     /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.feed(message)?;
+        self.flush()
+    }
+
+    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
+    /// [`send`](Self::send) promises, this does.
+    pub fn send_framed(&mut self, message: &FramedMessage) -> Result<(), Error> {
+        self.whole.make_room()?;
+        self.whole.outbound.queue(|outbound| outbound.send_framed(message))?;
         self.flush()
     }
 

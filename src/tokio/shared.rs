@@ -26,10 +26,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::runtime::Handle;
 
 use super::drive::{Reading, Timer, now};
-use crate::adapter::{Link, MAX_SLICES, Outbound};
+use crate::adapter::{Link, MAX_SLICES, Outbound, Outgoing};
 use crate::error::{Error, SendError, TimedOut};
 use crate::frame::CloseFrame;
-use crate::message::Message;
 use crate::sender::SendState;
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
@@ -155,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
         self: &Arc<Self>,
         cx: &Context<'_>,
         timer: &mut Timer,
-        message: &mut Option<Message>,
+        message: &mut Option<impl Outgoing>,
     ) -> Poll<Result<(), Error>> {
         if self.unread.load(Ordering::Relaxed)
             && let Some(queued) = self.leave_queued(message)
@@ -167,20 +166,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
                 ready!(shared.poll_room(cx, timer))?;
             }
             if let Some(message) = message.take() {
-                shared.outbound.queue(|outbound| outbound.send(message))?;
+                shared.outbound.queue(|outbound| message.send(outbound))?;
             }
             shared.poll_flush_in_time(cx, timer)
         })
     }
 
     /// Queues `message` for `Later` to write. `None` if there is no room for it, or nobody to write it.
-    fn leave_queued(self: &Arc<Self>, message: &mut Option<Message>) -> Option<Result<(), Error>> {
+    fn leave_queued(self: &Arc<Self>, message: &mut Option<impl Outgoing>) -> Option<Result<(), Error>> {
         let mut shared = self.lock();
         if shared.outbound.is_full() {
             return None;
         }
         let message = message.take()?;
-        if let Err(error) = shared.outbound.queue(|outbound| outbound.send(message)) {
+        if let Err(error) = shared.outbound.queue(|outbound| message.send(outbound)) {
             return Some(Err(error));
         }
         if matches!(shared.later, LaterState::Due) {

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
 use crate::frame::{CloseCode, CloseFrame};
+use crate::framed::FramedMessage;
 use crate::message::{Message, MessageKind};
 use crate::role::Role;
 
@@ -148,6 +149,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         S: Send + 'static,
     {
         let mut message = Some(message.into());
+        poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
+    }
+
+    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
+    /// [`send`](Self::send) promises, this does.
+    pub fn send_framed(&mut self, message: &FramedMessage) -> impl Future<Output = Result<(), Error>>
+    where
+        S: Send + 'static,
+    {
+        let mut message = Some(message);
         poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
     }
 

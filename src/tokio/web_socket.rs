@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::Error;
 use crate::frame::{CloseCode, CloseFrame};
+use crate::framed::FramedMessage;
 use crate::handshake::Response;
 use crate::message::{Message, MessageKind};
 use crate::role::Role;
@@ -141,6 +142,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         S: Send + 'static,
     {
         self.sender.send(message)
+    }
+
+    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
+    /// [`send`](Self::send) promises, this does.
+    pub fn send_framed(&mut self, message: &FramedMessage) -> impl Future<Output = Result<(), Error>>
+    where
+        S: Send + 'static,
+    {
+        self.sender.send_framed(message)
     }
 
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it

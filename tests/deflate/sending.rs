@@ -5,7 +5,7 @@ use crate::common::{
 };
 use crate::endpoint::{Endpoint, Foreign, RSV1, agreed, always, other, plain};
 use crate::naive::Naive;
-use sansocket::{Config, Deflate, Message, MessageKind, Role, SendError};
+use sansocket::{Config, Deflate, FramedMessage, Message, MessageKind, Role, SendError};
 
 fn endpoint(role: Role, deflate: &Deflate) -> Endpoint {
     Endpoint::new(role, &Config::default(), deflate, plain())
@@ -40,6 +40,29 @@ fn small_messages_are_not_compressed() {
                 } else {
                     assert_eq!(*first, BINARY | RSV1);
                 }
+            }
+        }
+    }
+}
+
+/// A message that was framed once for many connections is compressed by those that compress, each with its
+/// window, and sent as it is by the others.
+#[test]
+fn framed_once() {
+    for role in ROLES {
+        let message = FramedMessage::new("the same words, the same words".repeat(20));
+        let mut endpoint = endpoint(role, &Deflate::default());
+        let mut naive = Naive::new(15);
+        for compress in [true, true, false, true] {
+            let (sender, out) = endpoint.sender();
+            sender.compress(compress);
+            sender.framed(&message, out).unwrap();
+            let [(first, payload)] = &endpoint.sent()[..] else { panic!("one frame") };
+            if compress {
+                assert_eq!(*first, TEXT | RSV1);
+                assert_eq!(naive.message(payload).unwrap(), message.payload());
+            } else {
+                assert_eq!((*first, &payload[..]), (TEXT, message.payload()));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Messages and Pings, whole WebSockets.
 
 use sansocket::tokio::{Incoming, WebSocket};
-use sansocket::{CloseCode, Config, Message, Role, SendError};
+use sansocket::{CloseCode, Config, Error, FramedMessage, Message, Role, SendError};
 use tokio::io::duplex;
 
 use crate::common::{BINARY, CLOSE, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, frame};
@@ -40,6 +40,44 @@ async fn messages_pass_in_order() {
         })
         .await;
     }
+}
+
+/// One frame for many connections, whole and split: each peer receives it.
+#[tokio::test(start_paused = true)]
+async fn framed_once() {
+    for role in ROLES {
+        for message in messages(200_000) {
+            let framed = FramedMessage::new(message.clone());
+            for split in [false, true] {
+                let (mut ws, mut peer) = with_peer(role, 1 << 20, &Config::default());
+                if split {
+                    at_once(ws.split().0.send_framed(&framed)).await.unwrap();
+                } else {
+                    at_once(ws.send_framed(&framed)).await.unwrap();
+                    ws.start_close(None).unwrap();
+                    assert!(matches!(ws.send_framed(&framed).await, Err(Error::Send(SendError::Closing))));
+                    drop(ws);
+                }
+                let first = if message.as_text().is_some() { TEXT } else { BINARY };
+                assert_eq!(at_once(peer.frame()).await, Some((first, message.payload().to_vec())));
+            }
+        }
+    }
+}
+
+/// It waits for room like any other message.
+#[tokio::test(start_paused = true)]
+async fn framed_once_waits_for_room() {
+    let framed = FramedMessage::new(vec![7; 5000]);
+    let (mut ws, mut peer) = with_peer(Role::Server, 64, &Config::default().write_buffer_size(1000));
+    let sends = async {
+        for _ in 0..10 {
+            ws.send_framed(&framed).await.unwrap();
+        }
+        drop(ws);
+    };
+    let (frames, ()) = at_once(async { tokio::join!(peer.frames(), sends) }).await;
+    assert_eq!(frames, vec![(BINARY, vec![7; 5000]); 10]);
 }
 
 /// Fed messages are sent by `flush`, and by `recv` before it waits; those that are many are sent when
@@ -207,8 +245,8 @@ async fn pings_and_pongs_are_seen() {
 async fn misuse_does_no_harm() {
     for role in ROLES {
         let (mut ws, mut peer) = with_peer(role, 4096, &Config::default());
-        let refused = |result: Result<(), sansocket::Error>| match result {
-            Err(sansocket::Error::Send(error)) => error,
+        let refused = |result: Result<(), Error>| match result {
+            Err(Error::Send(error)) => error,
             other => panic!("{other:?}"),
         };
         assert_eq!(refused(ws.ping(&[0; 126]).await), SendError::ControlPayloadTooLong);

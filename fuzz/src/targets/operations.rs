@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use sansocket::connection::{Receiving, Sending};
 use sansocket::frame::MAX_CONTROL_PAYLOAD;
 use sansocket::{
-    CloseCode, CloseFrame, Closed, Config, Connection, Event, Initiator, MessageKind, ProtocolError,
-    ReadyState, Received, Role, SendError, Sender, TimedOut,
+    CloseCode, CloseFrame, Closed, Config, Connection, Event, FramedMessage, Initiator, Message, MessageKind,
+    ProtocolError, ReadyState, Received, Role, SendError, Sender, TimedOut,
 };
 
 use super::seen::{Seen, is_start_of, join};
@@ -78,8 +78,8 @@ impl World {
         match choice >> 1 & 0xf {
             // What the application does. On an end that is over, it does nothing.
             0..=4 if end.over.is_some() => {}
-            0 => end.send_message(MessageKind::Text, payload(choices)),
-            1 => end.send_message(MessageKind::Binary, payload(choices)),
+            0 => end.send_message(MessageKind::Text, payload(choices), choice & 0x20 != 0),
+            1 => end.send_message(MessageKind::Binary, payload(choices), choice & 0x20 != 0),
             2 => {
                 let (kind, len) = (choices.byte(), usize::from(choice >> 5));
                 let kind_of = if kind & 1 == 0 { MessageKind::Text } else { MessageKind::Binary };
@@ -384,7 +384,7 @@ impl End {
         }
     }
 
-    fn send_message(&mut self, kind: MessageKind, payload: &str) {
+    fn send_message(&mut self, kind: MessageKind, payload: &str, framed: bool) {
         let expected = if self.close_sent {
             Err(SendError::Closing)
         } else if self.message.is_some() {
@@ -394,9 +394,14 @@ impl End {
         };
         let before = self.out.len();
         let (sender, out) = (self.side.sender(), &mut self.out);
-        let (result, first) = match kind {
-            MessageKind::Text => (sender.text(payload, out), 0x81),
-            MessageKind::Binary => (sender.binary(payload.as_bytes(), out), 0x82),
+        let (message, first) = match kind {
+            MessageKind::Text => (Message::from(payload), 0x81),
+            MessageKind::Binary => (Message::from(payload.as_bytes()), 0x82),
+        };
+        let result = match kind {
+            _ if framed => sender.framed(&FramedMessage::new(message), out),
+            MessageKind::Text => sender.text(payload, out),
+            MessageKind::Binary => sender.binary(payload.as_bytes(), out),
         };
         assert_eq!(result, expected);
         if result.is_ok() {
