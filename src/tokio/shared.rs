@@ -406,7 +406,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The wakers of the tasks that poll one transport. A transport remembers one waker a direction: this one
 /// stands for all, so that no task's wake-up is lost when another polls, or is cancelled.
 #[derive(Debug, Default)]
-struct Wakers([Mutex<Option<Waker>>; 3]);
+struct Wakers(Mutex<[Option<Waker>; 3]>);
 
 /// Who polls.
 #[derive(Clone, Copy, Debug)]
@@ -420,18 +420,19 @@ pub(super) enum Half {
 impl Wakers {
     /// Remembers the waker of the task that polls as `half`.
     fn register(&self, half: Half, waker: &Waker) {
-        let mut slot = lock(&self.0[half as usize]);
+        let mut wakers = lock(&self.0);
+        let slot = &mut wakers[half as usize];
         if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
             let replaced = slot.replace(waker.clone());
             // Not under the lock: a task may be dropped with its last waker.
-            drop(slot);
+            drop(wakers);
             drop(replaced);
         }
     }
 
     /// Has `half` polled again.
     fn wake_half(&self, half: Half) {
-        let waker = lock(&self.0[half as usize]).take();
+        let waker = lock(&self.0)[half as usize].take();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -444,8 +445,7 @@ impl alloc::task::Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_half(Half::Receiving);
-        self.wake_half(Half::Sending);
-        self.wake_half(Half::Later);
+        let wakers = core::mem::take(&mut *lock(&self.0));
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 }
