@@ -64,6 +64,7 @@ impl ReadBuffer {
         &mut self.bytes
     }
 
+    /// Makes room for the next read.
     fn make_room(&mut self, missing: u64) {
         if self.held == 0 {
             self.bytes = SPARE.take();
@@ -129,6 +130,7 @@ impl fmt::Debug for ReadBuffer {
         f.debug_struct("ReadBuffer")
             .field("len", &self.bytes.len())
             .field("room", &self.room)
+            .field("large", &self.large)
             .field("held", &self.held)
             .finish()
     }
@@ -140,5 +142,5 @@ std::thread_local! {
 
 /// Room for the messages of a quiet connection.
 const MIN_ROOM: usize = 4 << 10;
-/// Beyond this, a read's system call costs little per byte.
+/// Beyond this, a read's system call costs little per byte. A frame of 64 KiB fits, with its header.
 const MAX_ROOM: usize = (64 << 10) + 64;
