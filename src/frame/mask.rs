@@ -51,7 +51,7 @@ impl MaskingKey {
         };
         let start = out.len();
         out.extend_from_slice(rest);
-        self.apply(&mut out[start..], 0);
+        self.apply(&mut out[start..], (payload.len() - rest.len()) as u64);
     }
 }
 
