@@ -136,6 +136,78 @@ fn blocking_echo(size: usize) -> u64 {
     allocation_counter::measure(echo).count_total
 }
 
+/// A frame takes memory for what has arrived of it, whatever it announces: at most as much again, or twice what a
+/// large frame before it took. A peer that then sends byte by byte has no large buffer prepared for each.
+#[test]
+fn what_is_announced_takes_no_memory() {
+    const MIB: usize = 1 << 20;
+    let announced = |len: usize| [&[0x82, 0xff][..], &(len as u64).to_be_bytes(), &[0; 4]].concat();
+    for before in [0, MIB] {
+        let input = Rc::<RefCell<VecDeque<u8>>>::default();
+        if before > 0 {
+            input.borrow_mut().extend(announced(before).into_iter().chain(vec![7; before]));
+        }
+        input.borrow_mut().extend(announced(1 << 30).into_iter().chain(vec![7; MIB / 4]));
+        let offered = Rc::new(RefCell::new(Vec::new()));
+        let transport = Trickle { fast: input, slow: 3000, offered: offered.clone() };
+        let config = Config::default().max_frame_size(1 << 30).max_message_size(1 << 30);
+        let mut ws =
+            sansocket::blocking::WebSocket::from_upgraded(transport, Role::Server, b"", &config).unwrap();
+        if before > 0 {
+            assert_eq!(ws.recv().unwrap().unwrap().len(), before);
+        }
+        let taken = allocation_counter::measure(|| assert!(ws.recv().is_err()));
+        println!("{} bytes at most, after a frame of {before}", taken.bytes_max);
+        assert!(taken.bytes_max <= (MIB + 2 * before) as u64, "{} bytes", taken.bytes_max);
+        let offered = offered.borrow();
+        assert!(offered.iter().all(|len| *len <= 66 << 10));
+        assert!(offered.iter().rev().take(2900).all(|len| *len <= 4 << 10));
+    }
+}
+
+/// Reads what is there as fast as may be, then byte by byte, and then ends; records how much each read could take.
+struct Trickle {
+    fast: Rc<RefCell<VecDeque<u8>>>,
+    slow: usize,
+    offered: Rc<RefCell<Vec<usize>>>,
+}
+
+impl io::Read for Trickle {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.offered.borrow_mut().push(buf.len());
+        let mut fast = self.fast.borrow_mut();
+        if fast.is_empty() && self.slow > 0 {
+            self.slow -= 1;
+            fast.push_back(7);
+        }
+        fast.read(buf)
+    }
+}
+
+impl io::Write for Trickle {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Trickle {
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A stream that reads what it is given, and takes all that is written.
 struct Given(Arc<Mutex<VecDeque<u8>>>);
 

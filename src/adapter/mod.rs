@@ -242,6 +242,11 @@ impl Inbound {
         Some(Message::new(kind, self.input.take(payload)).map_err(Into::into))
     }
 
+    /// How many more bytes to make room for, so that the frame in progress can be handed out whole.
+    pub(crate) fn missing(&self) -> u64 {
+        if self.parts_taken { 0 } else { self.receiving.missing() }
+    }
+
     /// Looks at what was read until there is something to hand out. Pongs and Close frames that are
     /// due are in the outbound queue then.
     pub(crate) fn advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Step {
@@ -272,6 +277,11 @@ impl Inbound {
     }
 
     fn try_advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Result<Step, ProtocolError> {
+        if want != Want::Parts
+            && let Some(message) = self.whole_message(now)
+        {
+            return Ok(Step::Message(message?));
+        }
         if want == Want::Parts
             && let Some(kind) = self.assembling.take()
         {

@@ -13,13 +13,15 @@ pub(crate) struct ReadBuffer {
     bytes: BytesMut,
     /// How much room to offer the next read: what recent reads have filled.
     room: usize,
+    /// The size of the last frame that was larger than `room` can be: so much arrived before, and may again.
+    large: usize,
     /// The most memory that `bytes` had since it was last given back; 0 when it has none.
     held: usize,
 }
 
 impl ReadBuffer {
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        Self { bytes: BytesMut::from(bytes), room: MIN_ROOM, held: bytes.len() }
+        Self { bytes: BytesMut::from(bytes), room: MIN_ROOM, large: 0, held: bytes.len() }
     }
 
     pub(crate) fn unread(&self) -> &[u8] {
@@ -43,6 +45,9 @@ impl ReadBuffer {
             self.bytes.advance(payload.end.min(self.bytes.len()));
             return Bytes::new();
         }
+        if payload.end > MAX_ROOM {
+            self.large = payload.end;
+        }
         let mut taken = self.bytes.split_to(payload.end.min(self.bytes.len())).freeze();
         taken.advance(payload.start.min(taken.len()));
         taken
@@ -59,28 +64,35 @@ impl ReadBuffer {
         &mut self.bytes
     }
 
-    /// Makes room for the next read, and tells how much it is to read at least.
-    fn make_room(&mut self, missing: u64) -> usize {
+    /// Makes room for the next read.
+    fn make_room(&mut self, missing: u64) {
         if self.held == 0 {
             self.bytes = SPARE.take();
         }
-        // For a large frame at most as much again as has arrived: it doubles, and ends exactly.
-        let most = self.bytes.len().max(MAX_ROOM);
-        let room = usize::try_from(missing).map_or(most, |missing| missing.min(most)).max(self.room);
-        if self.bytes.capacity() - self.bytes.len() < room {
+        let len = self.bytes.len();
+        if len == 0 {
+            // Begin again at the front, if what was handed out is done with: that memory is in the caches.
+            let _ = self.bytes.try_reclaim(self.bytes.capacity() + 1);
+        }
+        // No more for a large frame than has arrived, of it or of one before: it doubles, and ends exactly.
+        let most = len.max(self.large).max(MAX_ROOM);
+        // What there is of a small frame may be moved to make room for more than its rest.
+        let least = if len < self.room { self.room } else { 1 };
+        let room = usize::try_from(missing).map_or(most, |missing| missing.min(most)).max(least);
+        if self.bytes.capacity() - len < room {
             self.bytes.reserve(room);
         }
         self.held = self.held.max(self.bytes.capacity());
-        room
     }
 
     /// Reads once from a blocking stream.
     #[cfg(feature = "blocking")]
     pub(crate) fn fill(&mut self, io: &mut impl std::io::Read, missing: u64) -> std::io::Result<usize> {
+        self.make_room(missing);
         let start = self.bytes.len();
-        let end = start + self.make_room(missing);
-        // `Read` takes initialised bytes only: no more of them than recent reads have filled.
-        self.bytes.resize(end, 0);
+        // `Read` takes initialised bytes only: no more of them than recent reads have filled, lest a peer that
+        // sends little at a time has much initialised for it.
+        self.bytes.resize(self.bytes.capacity().min(start + self.room), 0);
         let result = io.read(&mut self.bytes[start..]);
         self.bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
         if let Ok(len) = result {
@@ -118,6 +130,7 @@ impl fmt::Debug for ReadBuffer {
         f.debug_struct("ReadBuffer")
             .field("len", &self.bytes.len())
             .field("room", &self.room)
+            .field("large", &self.large)
             .field("held", &self.held)
             .finish()
     }
@@ -129,5 +142,5 @@ std::thread_local! {
 
 /// Room for the messages of a quiet connection.
 const MIN_ROOM: usize = 4 << 10;
-/// Beyond this, a read's system call costs little per byte.
-const MAX_ROOM: usize = 64 << 10;
+/// Beyond this, a read's system call costs little per byte. A frame of 64 KiB fits, with its header.
+const MAX_ROOM: usize = (64 << 10) + 64;

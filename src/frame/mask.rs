@@ -36,15 +36,9 @@ impl MaskingKey {
     #[inline]
     pub fn apply(self, part: &mut [u8], offset: u64) {
         let key = rotate(u32::from_le_bytes(self.0), offset);
-        // The widest blocks that fit: the compiler turns each into vector instructions.
         match part.len() {
-            0..4 => part.iter_mut().zip(key.to_le_bytes()).for_each(|(byte, key)| *byte ^= key),
-            4..8 => apply_blocks::<4>(part, key),
-            8..16 => apply_blocks::<8>(part, key),
-            16..32 => apply_blocks::<16>(part, key),
-            32..64 => apply_blocks::<32>(part, key),
-            64..wide::MIN_LEN => apply_blocks::<64>(part, key),
-            wide::MIN_LEN.. => wide::apply(part, key),
+            ..wide::MIN_LEN => apply_short(part, key),
+            _ => wide::apply(part, key),
         }
     }
 
@@ -57,14 +51,27 @@ impl MaskingKey {
         };
         let start = out.len();
         out.extend_from_slice(rest);
-        self.apply(&mut out[start..], 0);
+        self.apply(&mut out[start..], (payload.len() - rest.len()) as u64);
     }
 }
 
 /// The key whose first byte masks the byte that is `offset` further on.
 #[inline]
-fn rotate(key: u32, offset: u64) -> u32 {
+pub(super) fn rotate(key: u32, offset: u64) -> u32 {
     key.rotate_right((offset % 4) as u32 * 8)
+}
+
+/// Masks in the widest blocks that fit: the compiler turns each into vector instructions.
+#[inline]
+pub(super) fn apply_short(part: &mut [u8], key: u32) {
+    match part.len() {
+        0..4 => part.iter_mut().zip(key.to_le_bytes()).for_each(|(byte, key)| *byte ^= key),
+        4..8 => apply_blocks::<4>(part, key),
+        8..16 => apply_blocks::<8>(part, key),
+        16..32 => apply_blocks::<16>(part, key),
+        32..64 => apply_blocks::<32>(part, key),
+        64.. => apply_blocks::<64>(part, key),
+    }
 }
 
 /// Masks in blocks of `N` bytes, a multiple of 4. What is left over is the end of one block more, which

@@ -7,14 +7,28 @@
 
 use alloc::vec::Vec;
 
-use super::mask::{append_blocks, apply_blocks};
+use super::mask::{append_blocks, apply_blocks, apply_short, rotate};
 
 /// A payload, or part of one, this long is masked here: below, it is over before it is decided how.
 pub(super) const MIN_LEN: usize = 256;
 
-/// See [`apply_blocks`].
+/// The widest vector's size in bytes.
+const ALIGN: usize = 32;
+
+/// A payload this long is aligned where it is copied.
+const LONG: usize = 4 << 10;
+
+/// See [`apply_blocks`]. The vectors are aligned: one that crosses the border of two cache lines takes twice the
+/// time, and a payload behind its header begins anywhere.
 #[inline]
 pub(super) fn apply(part: &mut [u8], key: u32) {
+    let (head, part) = part.split_at_mut(part.as_ptr().align_offset(ALIGN).min(part.len()));
+    apply_short(head, key);
+    apply_anywhere(part, rotate(key, head.len() as u64));
+}
+
+#[inline]
+fn apply_anywhere(part: &mut [u8], key: u32) {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if std::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
@@ -24,9 +38,22 @@ pub(super) fn apply(part: &mut [u8], key: u32) {
     apply_blocks::<64>(part, key);
 }
 
-/// See [`append_blocks`].
+/// See [`append_blocks`]. Long payloads are written aligned, as in [`apply`]: it takes some time to get there.
 #[inline]
 pub(super) fn append<'a>(payload: &'a [u8], key: u32, out: &mut Vec<u8>) -> &'a [u8] {
+    if payload.len() < LONG {
+        return append_anywhere(payload, key, out);
+    }
+    let unaligned = out.spare_capacity_mut().as_ptr().align_offset(ALIGN);
+    let (head, payload) = payload.split_at(unaligned.min(payload.len()));
+    let start = out.len();
+    out.extend_from_slice(head);
+    apply_short(&mut out[start..], key);
+    append_anywhere(payload, rotate(key, head.len() as u64), out)
+}
+
+#[inline]
+fn append_anywhere<'a>(payload: &'a [u8], key: u32, out: &mut Vec<u8>) -> &'a [u8] {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     if std::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.

@@ -120,7 +120,7 @@ impl Reading {
                 self.inbound.handle_timeout(self.now, &mut shared.outbound)?;
                 // A transport that takes no more may still have something to read.
                 let _ = shared.poll_flush(cx);
-                let missing = self.inbound.receiving.missing();
+                let missing = self.inbound.missing();
                 let room = self.inbound.input.room(missing);
                 let read = pin!(shared.io.read_buf(room)).poll(cx);
                 shared.sooner = false;

@@ -1,0 +1,93 @@
+//! What each crate costs without a network: nanoseconds per message, and ratios to ours.
+//!
+//! `--rounds N` sets how often the rows of a table are measured in turn, `--only TEXT` picks the tables whose
+//! title contains it.
+
+mod candidates;
+mod handshake;
+mod receive;
+mod send;
+mod transport;
+
+use peers::payload::Kind;
+use peers::stats::{geometric_mean, median};
+
+use self::candidates::{Candidates, Work};
+
+fn main() {
+    let rounds = peers::option("--rounds").unwrap_or(15);
+    let only: Option<String> = peers::option("--only");
+    let mut ratios = Vec::new();
+    let mut table = |title: String, candidates: &dyn Fn() -> Candidates| {
+        if only.as_ref().is_none_or(|only| title.contains(only.as_str())) {
+            ratios.push((title.clone(), compare(&title, candidates(), rounds)));
+        }
+    };
+    for (name, size) in
+        [("0 B", 0), ("125 B", 125), ("1 KiB", 1 << 10), ("16 KiB", 16 << 10), ("1 MiB", 1 << 20)]
+    {
+        table(format!("receive binary, {name}"), &|| receive::candidates(Kind::Binary, size));
+    }
+    table("receive ASCII, 16 KiB".into(), &|| receive::candidates(Kind::Text, 16 << 10));
+    table("receive mixed text, 16 KiB".into(), &|| receive::candidates(Kind::Mixed, 16 << 10));
+    for client in [false, true] {
+        for (name, size) in [("125 B", 125), ("1 KiB", 1 << 10), ("16 KiB", 16 << 10), ("1 MiB", 1 << 20)] {
+            let role = if client { "client" } else { "server" };
+            table(format!("send as {role}, {name}"), &|| send::candidates(client, size));
+        }
+    }
+    table("opening handshake, server".into(), &handshake::candidates);
+    println!("\n### the best peer's time, divided by that of our best adapter\n\n| | ratio |\n| --- | --: |");
+    for (title, ratio) in &ratios {
+        println!("| {title} | {ratio:.2} |");
+    }
+    let mean = geometric_mean(&ratios.iter().map(|(_, ratio)| *ratio).collect::<Vec<_>>());
+    println!("| geometric mean | {mean:.2} |");
+}
+
+/// The CPU time of this thread: other programs on the machine do not count.
+fn clock() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec of ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+fn sample(work: &mut Work, count: u64) -> f64 {
+    let start = clock();
+    work(count);
+    (clock() - start) as f64 / count as f64
+}
+
+/// Prints a table, and returns the ratio of the best peer to the best of ours.
+fn compare(title: &str, mut all: Candidates, rounds: usize) -> f64 {
+    // As many messages as take some milliseconds.
+    let counts: Vec<u64> = (all.0.iter_mut())
+        .map(|candidate| {
+            sample(&mut candidate.work, 4);
+            let nanos = sample(&mut candidate.work, 16).max(1.0);
+            ((3e6 / nanos) as u64).clamp(4, 1_000_000)
+        })
+        .collect();
+    let mut samples: Vec<Vec<f64>> = all.0.iter().map(|_| Vec::new()).collect();
+    for _ in 0..rounds {
+        for ((candidate, count), samples) in all.0.iter_mut().zip(&counts).zip(&mut samples) {
+            samples.push(sample(&mut candidate.work, *count));
+        }
+    }
+    println!("\n### {title}\n\n| | ns | ratio |\n| --- | --: | --: |");
+    let medians: Vec<f64> = samples.iter().map(|samples| median(samples.clone())).collect();
+    for ((candidate, nanos), own) in all.0.iter().zip(&medians).zip(&samples) {
+        let ratio = median(own.iter().zip(&samples[0]).map(|(own, ours)| own / ours).collect());
+        println!("| {} | {nanos:.0} | {ratio:.2} |", candidate.name);
+    }
+    let best = |ours| {
+        (all.0.iter().zip(&medians))
+            .filter(|(candidate, _)| candidate.ours == ours && !candidate.limit)
+            // Of ours an adapter counts, not the core: the peers do their input and output too.
+            .filter(|(candidate, _)| candidate.name != "sansocket, core")
+            .map(|(_, nanos)| *nanos)
+            .fold(f64::INFINITY, f64::min)
+    };
+    best(false) / best(true)
+}
