@@ -33,8 +33,9 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(inbound: Inbound) -> Self {
-        Self { inbound, now: now(), timer: Timer::default(), end: None, member: None }
+    #[inline]
+    pub(super) fn new(inbound: Inbound, now: Instant) -> Self {
+        Self { inbound, now, timer: Timer::default(), end: None, member: None }
     }
 
     /// The opening handshake of a connection of `serve` is over.
