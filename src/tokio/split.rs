@@ -63,7 +63,7 @@ impl<S> WebSocketReceiver<S> {
     /// The opening handshake of a connection of `serve` is over.
     pub(super) fn join(&mut self, member: Member) {
         if let Some(reading) = &mut self.reading {
-            reading.join(member);
+            reading.join(member, &self.both);
         }
     }
 }
