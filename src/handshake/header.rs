@@ -139,6 +139,7 @@ pub(super) fn as_token(element: &[u8]) -> Option<&str> {
 }
 
 /// RFC 9110 section 5.6.2: one or more visible ASCII characters that are not separators.
+#[inline]
 pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
