@@ -402,7 +402,10 @@ pub(crate) struct Outbound {
 impl Outbound {
     /// The sending half of a new connection.
     #[inline]
-    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing else is agreed on"))]
+    #[cfg_attr(
+        not(feature = "deflate"),
+        expect(unused_variables, unused_mut, reason = "nothing else is agreed on")
+    )]
     pub(crate) fn new(role: Role, config: &Config, agreed: Agreed) -> Self {
         let sender = match role {
             Role::Client => Sender::client(config, random),
