@@ -102,7 +102,7 @@ impl Connection {
     /// is inflated by an [`Assembler`](crate::Assembler) that was told the same.
     #[cfg(feature = "deflate")]
     pub fn use_deflate(&mut self, deflate: &crate::Deflate, agreed: crate::AgreedDeflate) {
-        self.receiving.receiver.use_deflate();
+        self.receiving.use_deflate();
         self.sending.sender.use_deflate(deflate, agreed);
     }
 
@@ -220,7 +220,8 @@ pub struct Receiving {
 }
 
 impl Receiving {
-    fn new(role: Role, config: &Config, now: Instant) -> Self {
+    #[inline]
+    pub(crate) fn new(role: Role, config: &Config, now: Instant) -> Self {
         Self {
             role,
             receiver: Receiver::new(role, config),
@@ -229,6 +230,12 @@ impl Receiving {
             close: None,
             eof: false,
         }
+    }
+
+    /// Takes compressed messages; see [`Connection::use_deflate`].
+    #[cfg(feature = "deflate")]
+    pub(crate) fn use_deflate(&mut self) {
+        self.receiver.use_deflate();
     }
 
     /// Advances by at most one frame; the contract is [`Receiver`]'s. The caller passes every control
@@ -408,7 +415,8 @@ pub struct Sending {
 }
 
 impl Sending {
-    fn new(role: Role, sender: Sender, config: &Config) -> Self {
+    #[inline]
+    pub(crate) fn new(role: Role, sender: Sender, config: &Config) -> Self {
         Self {
             role,
             sender,

@@ -100,12 +100,20 @@ pub struct PendingRequest {
     /// What was read: the request's head, and the first frames of a client that did not wait.
     input: Vec<u8>,
     accept: Accept,
-    pub(crate) server: Server,
+    pub(crate) config: Config,
+    /// How long the response may take.
+    pub(crate) timeout: Duration,
 }
 
 impl PendingRequest {
     pub(crate) fn new(received: Received, input: Vec<u8>, server: &Server) -> Self {
-        Self { received, input, accept: Accept::new(), server: server.clone() }
+        Self {
+            received,
+            input,
+            accept: Accept::new(),
+            config: server.config.clone(),
+            timeout: server.handshake_timeout,
+        }
     }
 
     /// Whether the request asks for a WebSocket. If not, it is the caller's to answer, with `respond`.
@@ -150,11 +158,11 @@ impl PendingRequest {
 
     /// Appends the response that accepts the connection, or the refusal of a request that cannot be
     /// accepted.
-    pub(crate) fn accept(&self, out: &mut Vec<u8>) -> Result<(Accepted, Agreed), Error> {
+    pub(crate) fn accept(&mut self, out: &mut Vec<u8>) -> Result<(Accepted, Agreed), Error> {
         match &self.received {
             Received::WebSocket(request) => {
-                let (accept, agreed) = self.agree(request);
-                Ok((request.accept(&accept, out)?, agreed))
+                let agreed = agree(request, &self.config, &mut self.accept);
+                Ok((request.accept(&self.accept, out)?, agreed))
             }
             Received::Http(_) => {
                 let error = HandshakeError::MissingUpgrade;
@@ -164,22 +172,23 @@ impl PendingRequest {
         }
     }
 
-    /// Chooses among the extensions that the client offers.
-    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is accepted"))]
-    fn agree(&self, request: &Request) -> (Accept, Agreed) {
-        #[cfg(feature = "deflate")]
-        if let Some(deflate) = &self.server.config.deflate
-            && let Some((agreed, extension)) = deflate.agree_as_server(&request.extensions())
-        {
-            return (self.accept.clone().extension(extension), Agreed { deflate: Some(agreed) });
-        }
-        (self.accept.clone(), Agreed::default())
-    }
-
     /// The bytes behind the request's head.
     pub(crate) fn read_ahead(&self) -> &[u8] {
         self.input.get(self.request().consumed()..).unwrap_or_default()
     }
+}
+
+/// Chooses among the extensions that the client offers.
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is accepted"))]
+fn agree(request: &Request, config: &Config, accept: &mut Accept) -> Agreed {
+    #[cfg(feature = "deflate")]
+    if let Some(deflate) = &config.deflate
+        && let Some((agreed, extension)) = deflate.agree_as_server(&request.extensions())
+    {
+        *accept = core::mem::take(accept).extension(extension);
+        return Agreed { deflate: Some(agreed) };
+    }
+    Agreed::default()
 }
 
 /// Appends the answer to a request that could not be read, if there is one to give.

@@ -162,40 +162,35 @@ impl core::error::Error for UriError {}
 /// Takes `host [ ":" port ]` apart and checks both; an IPv6 address keeps its brackets. The `Host` header has the same
 /// syntax.
 pub(crate) fn split_authority(authority: &str) -> Result<(&str, Option<u16>), UriError> {
-    if authority.contains('@') {
-        return Err(UriError::UserInfo);
-    }
+    split_host(authority)
+        .and_then(|(host, port)| Ok((host, port.map(parse_port).transpose()?)))
+        // No part may have the character: what stands before it is the reason why the authority is wrong.
+        .map_err(|error| if authority.contains('@') { UriError::UserInfo } else { error })
+}
 
-    let (host, port) = if authority.starts_with('[') {
+/// The host, which is checked, and what stands behind its colon.
+fn split_host(authority: &str) -> Result<(&str, Option<&str>), UriError> {
+    let len = if authority.starts_with('[') {
         let end = authority.find(']').ok_or(UriError::InvalidHost)?;
-        let (host, rest) = authority.split_at(end + 1);
-        let address = host.get(1..end).unwrap_or_default();
+        let address = authority.get(1..end).unwrap_or_default();
         address.parse::<Ipv6Addr>().map_err(|_| UriError::InvalidHost)?;
-        match rest.strip_prefix(':') {
-            Some(port) => (host, Some(port)),
-            None if rest.is_empty() => (host, None),
-            None => return Err(UriError::InvalidHost),
-        }
+        end + 1
     } else {
-        let (host, port) = match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        };
-        if host.is_empty() {
-            return Err(UriError::MissingHost);
-        }
-        // 11.1.1: "Characters in the host component that are excluded by the syntax defined above MUST be converted
-        // from Unicode to ASCII as specified in [RFC3987]". The tables this takes are not part of this crate.
-        if !host.is_ascii() {
-            return Err(UriError::NonAsciiHost);
-        }
-        if !host.bytes().all(|byte| is_unreserved(byte) || is_sub_delim(byte)) {
-            return Err(UriError::InvalidHost);
-        }
-        (host, port)
+        authority.bytes().take_while(|&byte| is_unreserved(byte) || is_sub_delim(byte)).count()
     };
 
-    Ok((host, port.map(parse_port).transpose()?))
+    let (host, rest) = authority.split_at(len);
+    match rest.strip_prefix(':') {
+        port if host.is_empty() && (port.is_some() || rest.is_empty()) => Err(UriError::MissingHost),
+        Some(port) => Ok((host, Some(port))),
+        None if rest.is_empty() => Ok((host, None)),
+        // 11.1.1: "Characters in the host component that are excluded by the syntax defined above MUST be converted
+        // from Unicode to ASCII as specified in [RFC3987]". The tables this takes are not part of this crate.
+        None if !host.starts_with('[') && rest.split(':').next().is_some_and(|name| !name.is_ascii()) => {
+            Err(UriError::NonAsciiHost)
+        }
+        None => Err(UriError::InvalidHost),
+    }
 }
 
 fn parse_port(port: &str) -> Result<u16, UriError> {

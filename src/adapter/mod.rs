@@ -16,13 +16,13 @@ use bytes::Bytes;
 pub(crate) use self::read_buffer::ReadBuffer;
 pub(crate) use self::write_queue::{MAX_SLICES, WriteQueue};
 use crate::config::Config;
-use crate::connection::{Closed, Connection, Receiving, Sending};
+use crate::connection::{Closed, Receiving, Sending};
 use crate::error::{Error, ProtocolError, SendError, TimedOut};
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
 use crate::framed::FramedMessage;
 use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::role::Role;
-use crate::sender::{self, SendState};
+use crate::sender::{self, SendState, Sender};
 use crate::serve::STOPPING;
 
 /// A message, or a control frame that carries application data.
@@ -165,46 +165,6 @@ pub(crate) struct Agreed {
     pub(crate) deflate: Option<crate::AgreedDeflate>,
 }
 
-/// Makes the two halves of a new connection. `input` holds what was read behind the opening handshake.
-#[cfg_attr(
-    not(feature = "deflate"),
-    expect(unused_variables, unused_mut, reason = "nothing else is agreed on")
-)]
-pub(crate) fn halves(
-    role: Role,
-    config: &Config,
-    agreed: Agreed,
-    input: &[u8],
-    now: Instant,
-) -> (Inbound, Outbound) {
-    let mut connection = match role {
-        Role::Client => Connection::client(config, random, now),
-        Role::Server => Connection::server(config, now),
-    };
-    let mut assembler = Assembler::default();
-    #[cfg(feature = "deflate")]
-    if let (Some(deflate), Some(agreed)) = (&config.deflate, agreed.deflate) {
-        connection.use_deflate(deflate, agreed);
-        assembler.use_deflate(role, config, agreed);
-    }
-    let (mut receiving, sending) = connection.into_parts();
-    receiving.leave_whole_text();
-    let inbound = Inbound {
-        receiving,
-        input: ReadBuffer::new(input),
-        assembler,
-        assembling: None,
-        parts_taken: false,
-        #[cfg(feature = "deflate")]
-        inflating: None,
-        answered: false,
-        stopped: false,
-    };
-    let outbound =
-        Outbound { sending, queue: WriteQueue::default(), dead: false, lost: false, timed_out: false };
-    (inbound, outbound)
-}
-
 /// Fills `bytes` from a CSPRNG that the operating system seeds.
 pub(crate) fn random(bytes: &mut [u8]) {
     use rand::Rng;
@@ -231,6 +191,30 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
+    /// The receiving half of a new connection. `read_ahead` holds what was read behind the opening handshake.
+    #[inline]
+    #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing else is agreed on"))]
+    pub(crate) fn new(role: Role, config: &Config, agreed: Agreed, read_ahead: &[u8], now: Instant) -> Self {
+        let mut inbound = Self {
+            receiving: Receiving::new(role, config, now),
+            input: ReadBuffer::new(read_ahead),
+            assembler: Assembler::default(),
+            assembling: None,
+            parts_taken: false,
+            #[cfg(feature = "deflate")]
+            inflating: None,
+            answered: false,
+            stopped: false,
+        };
+        inbound.receiving.leave_whole_text();
+        #[cfg(feature = "deflate")]
+        if let Some(agreed) = agreed.deflate {
+            inbound.receiving.use_deflate();
+            inbound.assembler.use_deflate(role, config, agreed);
+        }
+        inbound
+    }
+
     /// The next message, if it was read whole, in one frame, and nothing comes before it: what most calls
     /// come to. All else is for [`advance`](Self::advance).
     #[inline]
@@ -449,6 +433,31 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
+    /// The sending half of a new connection.
+    #[inline]
+    #[cfg_attr(
+        not(feature = "deflate"),
+        expect(unused_variables, unused_mut, reason = "nothing else is agreed on")
+    )]
+    pub(crate) fn new(role: Role, config: &Config, agreed: Agreed) -> Self {
+        let sender = match role {
+            Role::Client => Sender::client(config, random),
+            Role::Server => Sender::server(config),
+        };
+        let mut outbound = Self {
+            sending: Sending::new(role, sender, config),
+            queue: WriteQueue::default(),
+            dead: false,
+            lost: false,
+            timed_out: false,
+        };
+        #[cfg(feature = "deflate")]
+        if let (Some(deflate), Some(agreed)) = (&config.deflate, agreed.deflate) {
+            outbound.sending.sender().use_deflate(deflate, agreed);
+        }
+        outbound
+    }
+
     /// Queues something to be sent, unless the connection has ended.
     #[inline]
     pub(crate) fn queue(&mut self, f: impl FnOnce(&mut Self) -> Result<(), SendError>) -> Result<(), Error> {

@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 use std::io;
+use std::time::Instant;
 
 use super::connect::Deadline;
 use super::serve::Member;
 use super::transport::Transport;
-use super::web_socket::WebSocket;
+use super::web_socket::{WebSocket, keep_write_timeout};
 use crate::error::Error;
 use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
 use crate::role::Role;
@@ -29,7 +30,8 @@ pub fn accept<S: Transport>(io: S) -> Result<Pending<S>, Error> {
 ///
 /// On a `TcpStream`, set `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
 pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, Error> {
-    accept_until(Deadline::after(server.handshake_timeout), io, server)
+    let now = Instant::now();
+    accept_until(Deadline::after(now, server.handshake_timeout), io, server, now)
 }
 
 /// Like [`accept_with`], over TLS: "if the TLS handshake fails, close the connection; otherwise, all
@@ -42,16 +44,21 @@ pub fn accept_tls<S: Transport>(
     tls: Arc<rustls::ServerConfig>,
     server: &Server,
 ) -> Result<Pending<rustls::StreamOwned<rustls::ServerConnection, S>>, Error> {
-    let deadline = Deadline::after(server.handshake_timeout);
+    let deadline = Deadline::after(Instant::now(), server.handshake_timeout);
     let connection = rustls::ServerConnection::new(tls);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io)?;
-    accept_until(deadline, rustls::StreamOwned::new(connection, io), server)
+    accept_until(deadline, rustls::StreamOwned::new(connection, io), server, Instant::now())
 }
 
-fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) -> Result<Pending<S>, Error> {
+fn accept_until<S: Transport>(
+    deadline: Deadline,
+    mut io: S,
+    server: &Server,
+    now: Instant,
+) -> Result<Pending<S>, Error> {
     let mut input = Vec::new();
-    match receive(&mut io, &mut input, &server.limits, deadline) {
+    match receive(&mut io, &mut input, &server.limits, deadline, now) {
         Ok(received) => {
             Ok(Pending { io, request: PendingRequest::new(received, input, server), member: None })
         }
@@ -108,14 +115,16 @@ impl<S: Transport> Pending<S> {
                 return Err(error);
             }
         };
-        Deadline::after(self.request.server.handshake_timeout).write_all(&mut self.io, &out)?;
+        let now = Instant::now();
+        Deadline::after(now, self.request.timeout).write_all(&mut self.io, &out, now)?;
+        keep_write_timeout(&mut self.io, &self.request.config).map_err(Error::ConnectionLost)?;
         let Self { io, request, member } = self;
-        let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config)
-            .map_err(Error::ConnectionLost)?;
+        let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.config);
         if let Some(member) = member {
             ws.reading.join(member);
         }
-        Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
+        ws.opened(accepted.subprotocol().map(Into::into), None);
+        Ok(ws)
     }
 
     /// Rejects the connection with an HTTP status and a text that says why.
@@ -138,23 +147,26 @@ fn receive(
     input: &mut Vec<u8>,
     limits: &Limits,
     deadline: Deadline,
+    mut now: Instant,
 ) -> Result<Received, Error> {
     let mut handshake = ServerHandshake::new(limits.clone());
     loop {
-        if deadline.read(io, input)? == 0 {
+        if deadline.read(io, input, now)? == 0 {
             return Err(HandshakeError::Incomplete.into());
         }
         if let Some(received) = handshake.receive(input)? {
             return Ok(received);
         }
+        now = Instant::now();
     }
 }
 
 /// Writes a last response, and closes the transport so that the client gets all of it: closing with
 /// bytes unread would make TCP discard what is on its way.
 fn reply(mut io: impl Transport, out: &[u8]) -> Result<(), Error> {
-    let deadline = Deadline::after(LINGER);
-    deadline.write_all(&mut io, out)?;
+    let now = Instant::now();
+    let deadline = Deadline::after(now, LINGER);
+    deadline.write_all(&mut io, out, now)?;
     match io.shutdown_write() {
         Ok(()) => {}
         // Dropping it is all that can be done.
@@ -163,7 +175,7 @@ fn reply(mut io: impl Transport, out: &[u8]) -> Result<(), Error> {
     }
     let mut discarded = Vec::new();
     // It has time enough to read a page.
-    while let Ok(1..) = deadline.read(&mut io, &mut discarded) {
+    while let Ok(1..) = deadline.read(&mut io, &mut discarded, Instant::now()) {
         discarded.clear();
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use super::drive::{is_timeout, non_zero};
 use super::transport::{Transport, TryClone};
-use super::web_socket::WebSocket;
+use super::web_socket::{WebSocket, keep_write_timeout};
 use crate::adapter::random;
 use crate::client::Client;
 use crate::error::{Error, TimedOut};
@@ -27,7 +27,7 @@ where
     Error: From<C::Error>,
 {
     let client = client.try_into()?;
-    let deadline = Deadline::after(client.connect_timeout);
+    let deadline = Deadline::after(Instant::now(), client.connect_timeout);
     let tcp = connect_tcp(client.uri(), deadline)?;
     let stream = secure(tcp, &client, deadline)?;
     open(&client, stream, deadline)
@@ -42,7 +42,7 @@ where
     S: Transport,
 {
     let client = client.try_into()?;
-    open(&client, io, Deadline::after(client.connect_timeout))
+    open(&client, io, Deadline::after(Instant::now(), client.connect_timeout))
 }
 
 /// The stream of a client's connection: TCP, or TLS over it.
@@ -128,7 +128,7 @@ fn connect_tcp(uri: &Uri, deadline: Deadline) -> Result<TcpStream, Error> {
     let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     for address in addresses {
-        let share = deadline.left()? / left.max(1);
+        let share = deadline.left(Instant::now())? / left.max(1);
         left -= 1;
         match TcpStream::connect_timeout(&address, non_zero(share)) {
             Ok(tcp) => {
@@ -175,10 +175,10 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
     let mut out = Vec::new();
     let mut handshake =
         ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, &mut out);
-    deadline.write_all(&mut io, &out)?;
-    let mut input = Vec::with_capacity(4096);
+    deadline.write_all(&mut io, &out, Instant::now())?;
+    let mut input = Vec::new();
     loop {
-        match deadline.read(&mut io, &mut input) {
+        match deadline.read(&mut io, &mut input, Instant::now()) {
             Ok(1..) => {}
             Ok(0) => return Err(handshake.receive_eof(&input).into()),
             // A refusal is told all the same, with as much of its body as came.
@@ -190,10 +190,11 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
         if let Some(opened) = handshake.receive(&input)? {
             let read_ahead = &input[opened.consumed()..];
             let agreed = client.agreed(&opened)?;
-            let ws = WebSocket::new(io, Role::Client, agreed, read_ahead, &client.config)
-                .map_err(Error::ConnectionLost)?;
-            let subprotocol = opened.subprotocol().map(Into::into);
-            return Ok(ws.opened(subprotocol, Some(opened.response().clone())));
+            keep_write_timeout(&mut io, &client.config).map_err(Error::ConnectionLost)?;
+            let mut ws = WebSocket::new(io, Role::Client, agreed, read_ahead, &client.config);
+            let (subprotocol, response) = opened.into_parts();
+            ws.opened(subprotocol, Some(response));
+            return Ok(ws);
         }
     }
 }
@@ -203,24 +204,24 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
 pub(super) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    pub(super) fn after(timeout: Duration) -> Self {
-        Self(Instant::now().checked_add(timeout))
+    pub(super) fn after(now: Instant, timeout: Duration) -> Self {
+        Self(now.checked_add(timeout))
     }
 
     /// How long there is to go.
-    pub(super) fn left(self) -> Result<Duration, Error> {
+    pub(super) fn left(self, now: Instant) -> Result<Duration, Error> {
         let Some(deadline) = self.0 else {
             return Ok(Duration::MAX);
         };
-        match deadline.checked_duration_since(Instant::now()) {
+        match deadline.checked_duration_since(now) {
             Some(left) if !left.is_zero() => Ok(left),
             _ => Err(TimedOut::OpeningHandshake.into()),
         }
     }
 
     /// Makes the stream's next read and write keep the deadline.
-    fn arm(self, io: &mut impl Transport) -> Result<(), Error> {
-        let timeout = self.0.map(|_| self.left().map(non_zero)).transpose()?;
+    fn arm(self, io: &mut impl Transport, now: Instant) -> Result<(), Error> {
+        let timeout = self.0.map(|_| self.left(now).map(non_zero)).transpose()?;
         io.set_read_timeout(timeout).map_err(Error::ConnectionLost)?;
         io.set_write_timeout(timeout).map_err(Error::ConnectionLost)
     }
@@ -233,7 +234,7 @@ impl Deadline {
         io: &mut impl Transport,
     ) -> Result<(), Error> {
         while tls.is_handshaking() || tls.wants_write() {
-            self.arm(io)?;
+            self.arm(io, Instant::now())?;
             let moved = if tls.wants_write() { tls.write_tls(io) } else { tls.read_tls(io) };
             match moved {
                 Ok(0) => return Err(Error::Connect(io::ErrorKind::UnexpectedEof.into())),
@@ -250,32 +251,50 @@ impl Deadline {
         io.flush().map_err(Error::Connect)
     }
 
-    /// Appends what the next read brings.
-    pub(super) fn read(self, io: &mut impl Transport, input: &mut Vec<u8>) -> Result<usize, Error> {
-        let mut bytes = [0; 4096];
+    /// Appends what the next read brings. It begins now.
+    pub(super) fn read(
+        self,
+        io: &mut impl Transport,
+        input: &mut Vec<u8>,
+        mut now: Instant,
+    ) -> Result<usize, Error> {
+        let start = input.len();
         loop {
-            self.arm(io)?;
-            match io.read(&mut bytes) {
-                Ok(len) => {
-                    input.extend_from_slice(&bytes[..len.min(bytes.len())]);
-                    return Ok(len);
-                }
+            self.arm(io, now)?;
+            // `Read` takes initialised bytes only.
+            input.resize(start + READ_BYTES, 0);
+            let result = io.read(&mut input[start..]);
+            input.truncate(start + result.as_ref().map_or(0, |len| *len));
+            match result {
+                Ok(len) => return Ok(len),
                 Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::ConnectionLost(error)),
             }
+            now = Instant::now();
         }
     }
 
-    pub(super) fn write_all(self, io: &mut impl Transport, mut out: &[u8]) -> Result<(), Error> {
+    /// Writes all of `out`. It begins now.
+    pub(super) fn write_all(
+        self,
+        io: &mut impl Transport,
+        mut out: &[u8],
+        mut now: Instant,
+    ) -> Result<(), Error> {
         while !out.is_empty() {
-            self.arm(io)?;
+            self.arm(io, now)?;
             match io.write(out) {
                 Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
-                Ok(len) => out = out.get(len..).unwrap_or_default(),
+                Ok(len) if len >= out.len() => break,
+                Ok(len) => out = &out[len..],
                 Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::ConnectionLost(error)),
             }
+            now = Instant::now();
         }
         io.flush().map_err(Error::ConnectionLost)
     }
 }
+
+/// How much to read at once: most heads are not longer.
+const READ_BYTES: usize = 1024;

@@ -48,8 +48,9 @@ pub(super) trait Port {
 }
 
 impl Reading {
-    pub(super) fn new(inbound: Inbound) -> Self {
-        Self { inbound, now: Instant::now(), timeout: ReadTimeout(None), end: None, member: None }
+    #[inline]
+    pub(super) fn new(inbound: Inbound, now: Instant) -> Self {
+        Self { inbound, now, timeout: ReadTimeout(None), end: None, member: None }
     }
 
     /// The opening handshake of a connection of `serve` is over.

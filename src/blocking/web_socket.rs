@@ -12,7 +12,7 @@ use super::drive::{self, Port, Reading, non_zero};
 use super::split::{self, WebSocketReceiver, WebSocketSender};
 use super::transport::{Transport, TryClone};
 use super::writer::MessageWriter;
-use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
+use crate::adapter::{Agreed, Inbound, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::Error;
@@ -33,14 +33,20 @@ pub struct WebSocket<S> {
     whole: Whole<S>,
     #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
     agreed: Agreed,
-    subprotocol: Option<Box<str>>,
-    response: Option<Box<Response>>,
+    opening: Option<Box<Opening>>,
+}
+
+/// What the opening handshake brought besides; most often nothing.
+#[derive(Debug)]
+struct Opening {
+    subprotocol: Option<String>,
+    response: Option<Response>,
 }
 
 impl<S> WebSocket<S> {
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.opening.as_ref()?.subprotocol.as_deref()
     }
 
     /// The parameters of permessage-deflate, if it was negotiated.
@@ -58,7 +64,7 @@ impl<S> WebSocket<S> {
 
     /// The server's response to the opening handshake, on a client.
     pub fn response(&self) -> Option<&Response> {
-        self.response.as_deref()
+        self.opening.as_ref()?.response.as_ref()
     }
 
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
@@ -72,36 +78,36 @@ impl<S> WebSocket<S> {
         &self.whole.io
     }
 
-    pub(super) fn opened(mut self, subprotocol: Option<String>, response: Option<Response>) -> Self {
-        self.subprotocol = subprotocol.map(String::into_boxed_str);
-        self.response = response.map(Box::new);
-        self
+    pub(super) fn opened(&mut self, subprotocol: Option<String>, response: Option<Response>) {
+        if subprotocol.is_some() || response.is_some() {
+            self.opening = Some(Box::new(Opening { subprotocol, response }));
+        }
     }
+}
+
+/// Sets the timeout of an open connection's writes.
+pub(super) fn keep_write_timeout(io: &mut impl Transport, config: &Config) -> io::Result<()> {
+    io.set_write_timeout(Some(non_zero(config.write_timeout)))
 }
 
 impl<S: Transport> WebSocket<S> {
     /// A WebSocket over a stream whose opening handshake was done elsewhere. `read_ahead` holds the
     /// bytes that were read behind it. Fails when the stream's timeouts cannot be set.
-    pub fn from_upgraded(io: S, role: Role, read_ahead: &[u8], config: &Config) -> io::Result<Self> {
-        Self::new(io, role, Agreed::default(), read_ahead, config)
+    pub fn from_upgraded(mut io: S, role: Role, read_ahead: &[u8], config: &Config) -> io::Result<Self> {
+        keep_write_timeout(&mut io, config)?;
+        Ok(Self::new(io, role, Agreed::default(), read_ahead, config))
     }
 
-    pub(super) fn new(
-        mut io: S,
-        role: Role,
-        agreed: Agreed,
-        read_ahead: &[u8],
-        config: &Config,
-    ) -> io::Result<Self> {
-        io.set_write_timeout(Some(non_zero(config.write_timeout)))?;
-        let (inbound, outbound) = adapter::halves(role, config, agreed, read_ahead, Instant::now());
-        Ok(Self {
-            reading: Reading::new(inbound),
-            whole: Whole { io, outbound },
+    /// The stream is to keep the write timeout.
+    #[inline]
+    pub(super) fn new(io: S, role: Role, agreed: Agreed, read_ahead: &[u8], config: &Config) -> Self {
+        let now = Instant::now();
+        Self {
+            reading: Reading::new(Inbound::new(role, config, agreed, read_ahead, now), now),
+            whole: Whole { io, outbound: Outbound::new(role, config, agreed) },
             agreed,
-            subprotocol: None,
-            response: None,
-        })
+            opening: None,
+        }
     }
 
     /// The next message. `None`: the connection was closed by the closing handshake; see

@@ -222,12 +222,12 @@ impl ClientHandshake {
                                 return Err(HandshakeError::TooManyInterimResponses);
                             }
                             self.interim_responses += 1;
-                            self.start += head.consumed;
+                            self.start += head.headers.consumed();
                         }
                         // 4.1: "If the status code received from the server is not 101, the client handles the response
                         // per HTTP [RFC2616] procedures."
                         _ => {
-                            self.start += head.consumed;
+                            self.start += head.headers.consumed();
                             self.progress = Progress::Body(Box::new(Response::new(head)), Body::default());
                         }
                     }
@@ -266,7 +266,7 @@ impl ClientHandshake {
     /// `Content-Length` and `Transfer-Encoding` are ignored, since RFC 9112 section 6.3 says of any 1xx response that it
     /// ends with its head.
     fn open(&self, head: Head<StatusLine>) -> Result<Opened, HandshakeError> {
-        let consumed = self.start + head.consumed;
+        let consumed = self.start + head.headers.consumed();
         let response = Response::new(head);
         let headers = &response.headers;
 
@@ -288,7 +288,7 @@ impl ClientHandshake {
 
         // "4. If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value
         // other than the base64-encoded SHA-1 of [..]". 11.3.3: it "MUST NOT appear more than once in an HTTP response."
-        let accept = headers.only("Sec-WebSocket-Accept", HandshakeError::RepeatedAccept)?;
+        let accept = headers.only("Sec-WebSocket-Accept").map_err(|_| HandshakeError::RepeatedAccept)?;
         if accept.ok_or(HandshakeError::MissingAccept)? != self.accept {
             return Err(HandshakeError::WrongAccept);
         }
@@ -311,7 +311,8 @@ impl ClientHandshake {
         // "6. If the response includes a |Sec-WebSocket-Protocol| header field and this header field indicates the use of
         // a subprotocol that was not present in the client's handshake". 11.3.4: it "MUST NOT appear more than once in an
         // HTTP response."
-        let subprotocol = headers.only("Sec-WebSocket-Protocol", HandshakeError::SeveralSubprotocols)?;
+        let subprotocol =
+            headers.only("Sec-WebSocket-Protocol").map_err(|_| HandshakeError::SeveralSubprotocols)?;
         let subprotocol = match subprotocol {
             Some(value) => {
                 let name = as_token(value).ok_or(HandshakeError::InvalidSubprotocols)?;
@@ -358,6 +359,12 @@ impl Opened {
     pub fn response(&self) -> &Response {
         &self.response
     }
+
+    /// The subprotocol and the response.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn into_parts(self) -> (Option<String>, Response) {
+        (self.subprotocol, self.response)
+    }
 }
 
 /// A server's HTTP response.
@@ -391,7 +398,7 @@ impl Response {
 
     /// The versions of the WebSocket protocol that the server says it speaks (RFC 6455 section 4.4).
     pub fn websocket_versions(&self) -> impl Iterator<Item = u8> {
-        elements(self.headers.get_all("Sec-WebSocket-Version")).filter_map(parse_version)
+        self.headers.get_all("Sec-WebSocket-Version").flat_map(elements).filter_map(parse_version)
     }
 
     fn new(head: Head<StatusLine>) -> Self {
@@ -525,7 +532,7 @@ impl Chunk {
 
 /// Whether `Upgrade` lists `websocket` and nothing else.
 fn upgrades_to_websocket_only(headers: &Headers) -> bool {
-    let mut protocols = elements(headers.get_all("Upgrade"));
+    let mut protocols = headers.get_all("Upgrade").flat_map(elements);
     protocols.next().is_some_and(|name| name.eq_ignore_ascii_case(b"websocket")) && protocols.next().is_none()
 }
 

@@ -5,18 +5,18 @@
 //! folding) as soon as it is seen.
 
 use alloc::boxed::Box;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 use core::ops::Range;
+use core::slice;
 use core::str;
 
 use httparse::Status;
 
 use super::Limits;
 use super::error::HandshakeError;
-use super::header::{InvalidList, debug_lines, is_value_byte, tokens};
+use super::header::{InvalidList, debug_lines, elements, is_token, is_value_byte, tokens};
 
 /// The headers of a request or response, in the order of their lines. Names are ASCII case-insensitive.
 ///
@@ -31,23 +31,27 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// Parses a whole head, whose `count` header lines start at `start`.
-    fn parse(head: &[u8], start: usize, count: usize) -> Result<Self, HandshakeError> {
-        let head: Box<[u8]> = Box::from(head);
-        let lines = head.get(start..).unwrap_or_default();
-        let mut parsed = vec![httparse::EMPTY_HEADER; count];
-        let Ok(Status::Complete((_, parsed))) = httparse::parse_headers(lines, &mut parsed) else {
-            // `HeadReader` has checked the line ends, their number and the characters of values.
-            return Err(HandshakeError::InvalidHeaderName);
+    /// Parses a head whose header lines start at `start`, and are no more than `most`. `None`: they are not complete, or
+    /// not valid.
+    fn parse(input: &[u8], start: usize, most: usize) -> Option<Self> {
+        let mut few = [httparse::EMPTY_HEADER; FEW];
+        let mut many = Vec::new();
+        let room = few.get_mut(..most).unwrap_or_else(|| {
+            many.resize(most, httparse::EMPTY_HEADER);
+            &mut many
+        });
+        let Ok(Status::Complete((len, parsed))) = httparse::parse_headers(input.get(start..)?, room) else {
+            return None;
         };
+        let head = Box::from(input.get(..start + len)?);
         let fields = parsed
             .iter()
             .map(|header| Field {
-                name: range_in(&head, header.name.as_bytes()),
-                value: range_in(&head, header.value),
+                name: range_in(input, header.name.as_bytes()),
+                value: range_in(input, header.value),
             })
             .collect();
-        Ok(Self { head, fields })
+        Some(Self { head, fields })
     }
 
     /// The value of the first header of this name, if it is UTF-8.
@@ -62,16 +66,7 @@ impl Headers {
 
     /// The values of all headers of this name.
     pub fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        // RFC 6455 section 4.1: "all header field names in both HTTP requests and HTTP responses are case-insensitive."
-        self.fields
-            .iter()
-            .filter(|field| field.name.len() == name.len())
-            .filter(|field| {
-                let other = self.bytes(&field.name);
-                // Nearly always as it is written in the RFC, which is compared at once.
-                other == name.as_bytes() || other.eq_ignore_ascii_case(name.as_bytes())
-            })
-            .map(|field| self.bytes(&field.value))
+        Values { headers: self, fields: self.fields.iter(), name: name.as_bytes() }
     }
 
     /// The elements of a comma-separated list of tokens, over all headers of this name.
@@ -99,21 +94,34 @@ impl Headers {
         self.fields.is_empty()
     }
 
+    /// The length of the head they were read from: what follows is not part of it.
+    pub(super) fn consumed(&self) -> usize {
+        self.head.len()
+    }
+
     /// The value of a header that must not be repeated.
-    pub(super) fn only(&self, name: &str, repeated: HandshakeError) -> Result<Option<&[u8]>, HandshakeError> {
+    pub(super) fn only(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
         let mut values = self.get_all(name);
         let value = values.next();
-        if values.next().is_some() { Err(repeated) } else { Ok(value) }
+        if values.next().is_some() { Err(Repeated) } else { Ok(value) }
     }
 
     /// Whether `Connection` says `Upgrade`, "treated as an ASCII case-insensitive value" (RFC 6455 section 4.2.1).
     pub(super) fn connection_upgrades(&self) -> Result<bool, HandshakeError> {
         let mut found = false;
-        for option in self.tokens("Connection") {
-            let option = option.map_err(|_| HandshakeError::InvalidConnection)?;
-            found |= option.eq_ignore_ascii_case("upgrade");
+        for option in self.get_all("Connection").flat_map(elements) {
+            if !is_token(option) {
+                return Err(HandshakeError::InvalidConnection);
+            }
+            found |= option.eq_ignore_ascii_case(b"upgrade");
         }
         Ok(found)
+    }
+
+    /// Whether no line ends in a bare LF, which `httparse` takes for a line end, too.
+    fn lines_end_in_crlf(&self) -> bool {
+        let before = |field: &Field| self.head.get(..field.name.start).unwrap_or_default();
+        self.head.ends_with(b"\r\n\r\n") && self.fields.iter().all(|field| before(field).ends_with(b"\r\n"))
     }
 
     /// A part of the head that is known to be ASCII.
@@ -125,6 +133,9 @@ impl Headers {
         self.head.get(range.clone()).unwrap_or_default()
     }
 }
+
+/// There are several headers of a name.
+pub(super) struct Repeated;
 
 /// Without the values that are secrets.
 impl fmt::Debug for Headers {
@@ -140,6 +151,34 @@ struct Field {
     value: Range<usize>,
 }
 
+/// The values of the headers of one name. Not made of closures, which are not inlined: a request is asked for a dozen.
+struct Values<'a, 'n> {
+    headers: &'a Headers,
+    fields: slice::Iter<'a, Field>,
+    name: &'n [u8],
+}
+
+impl<'a> Iterator for Values<'a, '_> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        for field in self.fields.by_ref() {
+            let Range { start, end } = field.name;
+            if end - start != self.name.len() {
+                continue;
+            }
+            // RFC 6455 section 4.1: "all header field names in both HTTP requests and HTTP responses are
+            // case-insensitive." Nearly always it is as it is written in the RFC, which is compared at once.
+            let name = self.headers.bytes(&field.name);
+            if name == self.name || name.eq_ignore_ascii_case(self.name) {
+                return Some(self.headers.bytes(&field.value));
+            }
+        }
+        None
+    }
+}
+
 /// Where in `head` a part of it is.
 fn range_in(head: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr().saturating_sub(head.as_ptr().addr());
@@ -151,8 +190,6 @@ fn range_in(head: &[u8], part: &[u8]) -> Range<usize> {
 pub(super) struct Head<L> {
     pub(super) line: L,
     pub(super) headers: Headers,
-    /// The length of the head: what follows is not part of it.
-    pub(super) consumed: usize,
 }
 
 /// The first line of a head.
@@ -197,6 +234,11 @@ impl<L: StartLine> HeadReader<L> {
     ///
     /// `None`: the head is not complete. After a head or an error the next call gives the same again.
     pub(super) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Head<L>>, HandshakeError> {
+        if self.position == 0
+            && let Some(head) = Self::read_whole(input, limits)
+        {
+            return Ok(Some(head));
+        }
         while let Some(line) = self.find_line(input, limits)? {
             let next = line.end + "\r\n".len();
             match (&self.start_line, line.is_empty()) {
@@ -210,15 +252,34 @@ impl<L: StartLine> HeadReader<L> {
                 (Some(_), false) => self.headers += 1,
                 (Some(_), true) => {
                     let head = input.get(..next).unwrap_or_default();
-                    let headers = Headers::parse(head, self.headers_start, self.headers)?;
+                    // The line ends, their number and the characters of values have been checked.
+                    let headers = Headers::parse(head, self.headers_start, self.headers)
+                        .ok_or(HandshakeError::InvalidHeaderName)?;
                     let done = mem::take(self);
-                    return Ok(done.start_line.map(|line| Head { line, headers, consumed: next }));
+                    return Ok(done.start_line.map(|line| Head { line, headers }));
                 }
             }
             self.line_start = next;
             self.position = next;
         }
         Ok(None)
+    }
+
+    /// Reads a head that is there from its first byte to its last, as it usually is, and is valid: then nothing but
+    /// `httparse` needs to look at its lines. For all else, `None`, there is the way line by line.
+    fn read_whole(input: &[u8], limits: &Limits) -> Option<Head<L>> {
+        let visible = input.get(..limits.head_bytes).unwrap_or(input);
+        if !L::may_start_with(*visible.first()?) {
+            return None;
+        }
+        let line_end = value_len(visible.get(..limits.start_line_bytes).unwrap_or(visible));
+        let line = L::parse(visible, 0..line_end).ok()?;
+        let headers_start = line_end + "\r\n".len();
+        if headers_start > limits.start_line_bytes {
+            return None;
+        }
+        let headers = Headers::parse(visible, headers_start, limits.headers.min(FEW))?;
+        headers.lines_end_in_crlf().then_some(Head { line, headers })
     }
 
     /// Finds the end of the line in progress: the line is without its CR LF.
@@ -275,5 +336,8 @@ fn value_len(bytes: &[u8]) -> usize {
         blocks.iter().take_while(|block| block.iter().fold(true, |clean, byte| clean & is_value_byte(*byte)));
     let len = 16 * clean.count();
     let rest = bytes.get(len..).unwrap_or_default();
-    len + rest.iter().take_while(|&&byte| is_value_byte(byte)).count()
+    len + rest.iter().position(|&byte| !is_value_byte(byte)).unwrap_or(rest.len())
 }
+
+/// How many header lines most heads have at most.
+const FEW: usize = 16;

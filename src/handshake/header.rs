@@ -119,18 +119,18 @@ impl fmt::Display for InvalidList {
 
 impl core::error::Error for InvalidList {}
 
-/// The elements of a list over all its lines. Empty elements are skipped, as RFC 9110 section 5.6.1.2 asks.
+/// The elements of a line that is a list. Empty elements are skipped, as RFC 9110 section 5.6.1.2 asks.
 ///
 /// The elements themselves contain no comma, not even quoted: tokens, protocols, versions.
-pub(super) fn elements<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
-    lines.flat_map(|line| line.split(|&byte| byte == b',')).map(trim).filter(|element| !element.is_empty())
+pub(super) fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
 }
 
-/// The elements of `#token`.
+/// The elements of `#token` over all its lines.
 pub(super) fn tokens<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = Result<&'a str, InvalidList>> {
-    elements(lines).map(|element| as_token(element).ok_or(InvalidList))
+    lines.flat_map(elements).map(|element| as_token(element).ok_or(InvalidList))
 }
 
 /// The element as text if it is a token.
@@ -139,13 +139,15 @@ pub(super) fn as_token(element: &[u8]) -> Option<&str> {
 }
 
 /// RFC 9110 section 5.6.2: one or more visible ASCII characters that are not separators.
+#[inline]
 pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 
 #[inline]
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// RFC 9110 section 5.5: visible characters, space, tab, and the bytes from 0x80 on (`obs-text`).

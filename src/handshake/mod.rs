@@ -128,8 +128,10 @@ impl Default for Limits {
 pub fn accept_key(key: impl AsRef<[u8]>) -> [u8; 28] {
     // 4.2.2: "concatenating /key/ [..] with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", taking the SHA-1 hash of
     // this concatenated value to obtain a 20-byte value and base64-encoding [..] this 20-byte hash."
-    let hash = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
-    base64(hash)
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    base64(hash.finalize())
 }
 
 /// Base64 of bytes whose number is known; `LEN` is the length of the result.

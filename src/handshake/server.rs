@@ -1,8 +1,10 @@
 //! The server's side of the opening handshake (RFC 6455 section 4.2).
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::{Deref, Range};
 use core::str;
 
@@ -68,8 +70,8 @@ impl ServerHandshake {
         // A client that sends these means to open a WebSocket connection, be it in a wrong way.
         let upgrades = request.upgrades_to_websocket()?;
         if upgrades
-            || request.headers.contains("Sec-WebSocket-Key")
-            || request.headers.contains("Sec-WebSocket-Version")
+            || request.headers().contains("Sec-WebSocket-Key")
+            || request.headers().contains("Sec-WebSocket-Version")
         {
             Request::new(request, upgrades).map(Received::WebSocket).map(Some)
         } else {
@@ -109,12 +111,13 @@ pub enum Received {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
     http: HttpRequest,
+    key: Key,
 }
 
 impl Request {
     /// The subprotocols the client offers, most preferred first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
-        self.headers.tokens("Sec-WebSocket-Protocol").filter_map(Result::ok)
+        self.headers().tokens("Sec-WebSocket-Protocol").filter_map(Result::ok)
     }
 
     /// The first subprotocol the client offers that is among those the server supports: the client's order decides.
@@ -124,7 +127,7 @@ impl Request {
 
     /// The extensions the client offers, most preferred first.
     pub fn extensions(&self) -> Vec<Extension> {
-        Extension::parse_list(self.headers.get_all("Sec-WebSocket-Extensions")).unwrap_or_default()
+        Extension::parse_list(self.headers().get_all("Sec-WebSocket-Extensions")).unwrap_or_default()
     }
 
     /// Appends the response that opens the connection: frames may follow it at once.
@@ -156,7 +159,7 @@ impl Request {
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
-        out.extend_from_slice(&accept_key(self.key()));
+        out.extend_from_slice(&accept_key(self.key.0));
         out.extend_from_slice(b"\r\n");
         // 4.2.2: "if the server does not wish to agree to one of the suggested subprotocols, it MUST NOT send back a
         // |Sec-WebSocket-Protocol| header field in its response".
@@ -174,17 +177,17 @@ impl Request {
     /// handshake that matches the description below [..] the server MUST stop processing the client's handshake and
     /// return an HTTP response with an appropriate error code".
     fn new(http: HttpRequest, upgrades: bool) -> Result<Self, HandshakeError> {
-        let headers = &http.headers;
+        let Parts { line, target, headers } = &*http.0;
 
         // "1. An HTTP/1.1 or higher GET request, including a "Request-URI" [..] that should be interpreted as a
         // /resource name/ defined in Section 3 (or an absolute HTTP/HTTPS URI containing the /resource name/)."
-        if http.line.minor_version == 0 {
+        if line.minor_version == 0 {
             return Err(HandshakeError::UnsupportedHttpVersion);
         }
-        if http.method() != "GET" {
+        if headers.bytes(&line.method) != b"GET" {
             return Err(HandshakeError::MethodNotGet);
         }
-        if !http.target().starts_with('/') && http.target.authority.is_none() {
+        if !headers.bytes(&line.target).starts_with(b"/") && target.authority.is_none() {
             return Err(HandshakeError::InvalidTarget);
         }
 
@@ -203,15 +206,13 @@ impl Request {
 
         // "5. A |Sec-WebSocket-Key| header field with a base64-encoded [..] value that, when decoded, is 16 bytes in
         // length." 11.3.1: it "MUST NOT appear more than once in an HTTP request."
-        let key = headers.only("Sec-WebSocket-Key", HandshakeError::RepeatedKey)?;
+        let key = headers.only("Sec-WebSocket-Key").map_err(|_| HandshakeError::RepeatedKey)?;
         let key = key.ok_or(HandshakeError::MissingKey)?;
-        if !is_key(key) {
-            return Err(HandshakeError::InvalidKey);
-        }
+        let key = Key::new(key).ok_or(HandshakeError::InvalidKey)?;
 
         // "6. A |Sec-WebSocket-Version| header field, with a value of 13." 11.3.5: it "MUST NOT appear more than once in
         // an HTTP request."
-        let version = headers.only("Sec-WebSocket-Version", HandshakeError::RepeatedVersion)?;
+        let version = headers.only("Sec-WebSocket-Version").map_err(|_| HandshakeError::RepeatedVersion)?;
         let version = version.ok_or(HandshakeError::MissingVersion)?;
         if version != b"13" {
             return Err(HandshakeError::UnsupportedVersion);
@@ -242,12 +243,7 @@ impl Request {
             return Err(HandshakeError::UnexpectedBody);
         }
 
-        Ok(Self { http })
-    }
-
-    /// 24 characters.
-    fn key(&self) -> &[u8] {
-        self.headers.get_bytes("Sec-WebSocket-Key").unwrap_or_default()
+        Ok(Self { http, key })
     }
 }
 
@@ -261,39 +257,42 @@ impl Deref for Request {
 
 /// The head of an HTTP request: well-formed, and with one valid `Host` if it is HTTP/1.1.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct HttpRequest {
+pub struct HttpRequest(Box<Parts>);
+
+/// The parts of a head; boxed, since it is handed from one to the next until somebody answers it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Parts {
     line: RequestLine,
     target: Target,
     headers: Headers,
-    consumed: usize,
 }
 
 impl HttpRequest {
     /// The method, such as `GET`.
     pub fn method(&self) -> &str {
-        self.headers.text(&self.line.method)
+        self.headers().text(&self.0.line.method)
     }
 
     /// The request target as it was sent: a path with query, or an absolute URI.
     pub fn target(&self) -> &str {
-        self.headers.text(&self.line.target)
+        self.headers().text(&self.0.line.target)
     }
 
     /// The path, starting with `/` except in the forms of a target that only `OPTIONS` and `CONNECT` have.
     /// Percent-encoding is left as it is.
     pub fn path(&self) -> &str {
-        let path = self.headers.text(&self.target.path);
+        let path = self.headers().text(&self.0.target.path);
         if path.is_empty() { "/" } else { path }
     }
 
     /// What follows the `?`, if there is one.
     pub fn query(&self) -> Option<&str> {
-        self.target.query.as_ref().map(|query| self.headers.text(query))
+        self.0.target.query.as_ref().map(|query| self.headers().text(query))
     }
 
     /// The minor HTTP version: 1 for HTTP/1.1.
     pub fn minor_version(&self) -> u8 {
-        self.line.minor_version
+        self.0.line.minor_version
     }
 
     /// The host, with the port if the client named one: from an absolute target, else from the `Host` header. Only an
@@ -301,28 +300,28 @@ impl HttpRequest {
     ///
     /// It is what the client says: compare it with the server's names before relying on it.
     pub fn host(&self) -> Option<&str> {
-        match &self.target.authority {
+        match &self.0.target.authority {
             // RFC 9112 section 3.2.2: "When an origin server receives a request with an absolute-form of
             // request-target, the origin server MUST ignore the received Host header field".
-            Some(authority) => Some(self.headers.text(authority)),
-            None => self.headers.get("Host"),
+            Some(authority) => Some(self.headers().text(authority)),
+            None => self.headers().get("Host"),
         }
     }
 
     /// Where the page that sent the request comes from. Browsers always send it; other clients may, with any value.
     pub fn origin(&self) -> Option<&str> {
-        self.headers.get("Origin")
+        self.headers().get("Origin")
     }
 
     /// All headers.
     pub fn headers(&self) -> &Headers {
-        &self.headers
+        &self.0.headers
     }
 
     /// How many bytes of the input the head took. What follows are the client's first frames, or the body of a plain
     /// HTTP request, which is not read here.
     pub fn consumed(&self) -> usize {
-        self.consumed
+        self.headers().consumed()
     }
 
     /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
@@ -333,14 +332,14 @@ impl HttpRequest {
 
     /// Checks what holds for every HTTP request.
     fn new(head: Head<RequestLine>) -> Result<Self, HandshakeError> {
-        let Head { line, headers, consumed } = head;
+        let Head { line, headers } = head;
 
         let target = Target::parse(&headers, line.target.clone())?;
 
         // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
         // message that lacks a Host header field and to any request message that contains more than one Host header
         // field line or a Host header field with an invalid field value."
-        match headers.only("Host", HandshakeError::RepeatedHost)? {
+        match headers.only("Host").map_err(|_| HandshakeError::RepeatedHost)? {
             Some(host) => {
                 let host = str::from_utf8(host).map_err(|_| HandshakeError::InvalidHost)?;
                 split_authority(host).map_err(|_| HandshakeError::InvalidHost)?;
@@ -350,19 +349,19 @@ impl HttpRequest {
         }
 
         // What is compared with an allow-list has one meaning: RFC 6454 section 7.3 has one origin, in ASCII.
-        if let Some(origin) = headers.only("Origin", HandshakeError::InvalidOrigin)?
+        if let Some(origin) = headers.only("Origin").map_err(|_| HandshakeError::InvalidOrigin)?
             && (origin.is_empty() || !origin.iter().all(|byte| matches!(byte, b' '..=b'~')))
         {
             return Err(HandshakeError::InvalidOrigin);
         }
 
-        Ok(Self { line, target, headers, consumed })
+        Ok(Self(Box::new(Parts { line, target, headers })))
     }
 
     /// Whether `Upgrade` lists `websocket`.
     fn upgrades_to_websocket(&self) -> Result<bool, HandshakeError> {
         let mut found = false;
-        for protocol in elements(self.headers.get_all("Upgrade")) {
+        for protocol in self.headers().get_all("Upgrade").flat_map(elements) {
             // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
             let mut parts = protocol.splitn(2, |&byte| byte == b'/');
             if !parts.all(is_token) {
@@ -491,14 +490,14 @@ impl Target {
     /// The characters were checked with the request line. Those that a URI excludes (`|`, `{`, ..) are let through,
     /// since browsers send some of them; only a fragment is refused.
     fn parse(headers: &Headers, target: Range<usize>) -> Result<Self, HandshakeError> {
-        let text = headers.text(&target);
-        if text.contains('#') {
+        let bytes = headers.bytes(&target);
+        if bytes.contains(&b'#') {
             return Err(HandshakeError::InvalidTarget);
         }
 
-        let mut rest = target;
         // Nearly always a path, in which there is nothing to search for.
-        let absolute = if text.starts_with('/') { None } else { text.split_once("://") };
+        let absolute = if bytes.starts_with(b"/") { None } else { headers.text(&target).split_once("://") };
+        let mut rest = target;
         let authority = match absolute {
             Some((scheme, text)) if is_web_scheme(scheme) => {
                 let start = rest.start + scheme.len() + "://".len();
@@ -511,7 +510,7 @@ impl Target {
             _ => None,
         };
 
-        let path_len = headers.text(&rest).find('?');
+        let path_len = headers.bytes(&rest).iter().position(|&byte| byte == b'?');
         let path_end = path_len.map_or(rest.end, |len| rest.start + len);
         let query = path_len.map(|_| path_end + 1..rest.end);
         Ok(Self { authority, path: rest.start..path_end, query })
@@ -522,13 +521,28 @@ fn is_web_scheme(scheme: &str) -> bool {
     ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-/// 16 bytes in base64: 22 characters and "==". The last four bits of the 22nd belong to no byte; they may be set, as they
-/// are in the example of RFC 6455 section 4.1.
-fn is_key(key: &[u8]) -> bool {
-    key.len() == 24
-        && key.strip_suffix(b"==").is_some_and(|characters| {
-            characters.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
-        })
+/// `Sec-WebSocket-Key`: 16 bytes in base64.
+#[derive(Clone, Eq, PartialEq)]
+struct Key([u8; 24]);
+
+impl Key {
+    /// 22 characters and "==". The last four bits of the 22nd belong to no byte; they may be set, as they are in the
+    /// example of RFC 6455 section 4.1.
+    fn new(value: &[u8]) -> Option<Self> {
+        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        let characters = value.strip_suffix(b"==")?;
+        if !characters.iter().all(is_base64) {
+            return None;
+        }
+        value.try_into().map(Self).ok()
+    }
+}
+
+/// Keeps it out of logs, like the header.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").finish_non_exhaustive()
+    }
 }
 
 /// Room for the response without further headers.

@@ -8,8 +8,7 @@ use core::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-use super::connect::{deadline, within};
-use super::drive::timed_out;
+use super::connect::{USUAL_HEAD_BYTES, deadline, within, write};
 use super::group::Member;
 use super::web_socket::WebSocket;
 use crate::error::Error;
@@ -36,7 +35,7 @@ pub async fn accept_with<S>(io: S, server: &Server) -> Result<Pending<S>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    accept_until(deadline(server.handshake_timeout), io, server).await
+    accept_until(|| deadline(server.handshake_timeout), io, server).await
 }
 
 /// Like [`accept_with`], over TLS: "if the TLS handshake fails, close the connection; otherwise, all
@@ -54,17 +53,20 @@ where
 {
     let deadline = deadline(server.handshake_timeout);
     let tls = async { tokio_rustls::TlsAcceptor::from(tls).accept(io).await.map_err(Error::Connect) };
-    let stream = within(deadline, tls).await?;
-    accept_until(deadline, stream, server).await
+    let stream = within(|| deadline, tls).await?;
+    accept_until(|| deadline, stream, server).await
 }
 
-async fn accept_until<S>(deadline: Instant, mut io: S, server: &Server) -> Result<Pending<S>, Error>
+async fn accept_until<S>(
+    deadline: impl FnOnce() -> Instant,
+    mut io: S,
+    server: &Server,
+) -> Result<Pending<S>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut input = Vec::new();
-    let received = within(deadline, receive(&mut io, &mut input, &server.limits));
-    match received.await {
+    let mut input = Vec::with_capacity(USUAL_HEAD_BYTES);
+    match within(deadline, receive(&mut io, &mut input, &server.limits)).await {
         Ok(received) => {
             let request = PendingRequest::new(received, input, server);
             Ok(Pending(Box::new(Opening { io, request, member: None })))
@@ -73,7 +75,7 @@ where
             let mut out = Vec::new();
             refuse(&error, &mut out);
             // The client is told if it will listen; what is wrong is the request.
-            let _ = reply(io, out).await;
+            let _ = Box::pin(reply(io, out)).await;
             Err(error)
         }
     }
@@ -148,25 +150,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     }
 
     async fn open(self) -> Result<WebSocket<S>, Error> {
-        let Opening { mut io, request, member } = *self.0;
+        let mut opening = self.0;
         let mut out = Vec::new();
-        let (accepted, agreed) = match request.accept(&mut out) {
+        let (accepted, agreed) = match opening.request.accept(&mut out) {
             Ok(accepted) => accepted,
             Err(error) => {
-                let _ = reply(io, out).await;
+                let _ = Box::pin(reply(opening.io, out)).await;
                 return Err(error);
             }
         };
-        let written = timeout(request.server.handshake_timeout, async {
-            io.write_all(&out).await?;
-            io.flush().await
-        });
-        written.await.map_err(|_| timed_out())?.map_err(Error::ConnectionLost)?;
-        let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.server.config);
+        let timeout = opening.request.timeout;
+        within(|| deadline(timeout), write(&mut opening.io, &out)).await?;
+        let Opening { io, request, member } = *opening;
+        let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.config);
         if let Some(member) = member {
             ws.receiver.join(member);
         }
-        Ok(ws.opened(accepted.subprotocol().map(Into::into), None))
+        ws.opened(accepted.subprotocol().map(Into::into), None);
+        Ok(ws)
     }
 }
 

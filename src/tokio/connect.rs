@@ -1,11 +1,12 @@
 //! Opening connections: name resolution, TCP, TLS, and the client's opening handshake.
 
-use core::pin::Pin;
+use alloc::boxed::Box;
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 use std::vec::Vec;
 
-use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
@@ -36,7 +37,7 @@ where
         let tcp = connect_tcp(client.uri(), deadline).await.map_err(Error::Connect)?;
         secure(tcp, &client).await.map_err(Error::Connect)
     };
-    let stream = within(deadline, opening).await?;
+    let stream = within(|| deadline, opening).await?;
     open(&client, stream, deadline).await
 }
 
@@ -60,7 +61,7 @@ pub struct ClientStream(Inner);
 enum Inner {
     Tcp(TcpStream),
     #[cfg(feature = "rustls")]
-    Tls(alloc::boxed::Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
 impl ClientStream {
@@ -163,7 +164,7 @@ async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
     }
     let connector = tokio_rustls::TlsConnector::from(crate::tls::client_config(client)?);
     let tls = connector.connect(crate::tls::server_name(client.uri())?, tcp).await?;
-    Ok(ClientStream(Inner::Tls(alloc::boxed::Box::new(tls))))
+    Ok(ClientStream(Inner::Tls(Box::new(tls))))
 }
 
 /// The client's opening handshake.
@@ -176,15 +177,11 @@ where
     let mut out = Vec::new();
     let mut handshake =
         ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, &mut out);
-    let written = async {
-        io.write_all(&out).await.map_err(Error::ConnectionLost)?;
-        io.flush().await.map_err(Error::ConnectionLost)
-    };
-    within(deadline, written).await?;
-    let mut input = BytesMut::with_capacity(4096);
+    within(|| deadline, write(&mut io, &out)).await?;
+    let mut input = Vec::with_capacity(USUAL_HEAD_BYTES);
     loop {
         let read = async { io.read_buf(&mut input).await.map_err(Error::ConnectionLost) };
-        match within(deadline, read).await {
+        match within(|| deadline, read).await {
             Ok(1..) => {}
             Ok(0) => return Err(handshake.receive_eof(&input).into()),
             // A refusal is told all the same, with as much of its body as came.
@@ -196,12 +193,16 @@ where
         if let Some(opened) = handshake.receive(&input)? {
             let read_ahead = &input[opened.consumed()..];
             let agreed = client.agreed(&opened)?;
-            let ws = WebSocket::new(io, Role::Client, agreed, read_ahead, &client.config);
-            let subprotocol = opened.subprotocol().map(Into::into);
-            return Ok(ws.opened(subprotocol, Some(opened.response().clone())));
+            let mut ws = WebSocket::new(io, Role::Client, agreed, read_ahead, &client.config);
+            let (subprotocol, response) = opened.into_parts();
+            ws.opened(subprotocol, Some(response));
+            return Ok(ws);
         }
     }
 }
+
+/// Room for a head that is not read in pieces then, as most need not be.
+pub(super) const USUAL_HEAD_BYTES: usize = 1024;
 
 pub(super) fn deadline(timeout: core::time::Duration) -> Instant {
     let now = Instant::now();
@@ -209,9 +210,24 @@ pub(super) fn deadline(timeout: core::time::Duration) -> Instant {
     now.checked_add(timeout).unwrap_or_else(|| now + core::time::Duration::from_secs(100 * 365 * 86_400))
 }
 
+/// Fails at the deadline, for which it asks, and sets a timer, only if it has to wait.
 pub(super) async fn within<T>(
-    deadline: Instant,
+    deadline: impl FnOnce() -> Instant,
     opening: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    timeout_at(deadline, opening).await.unwrap_or_else(|_| Err(timed_out()))
+    let mut opening = pin!(opening);
+    match poll_fn(|cx| Poll::Ready(opening.as_mut().poll(cx))).await {
+        Poll::Ready(result) => result,
+        Poll::Pending => {
+            // Boxed, since most often there is none.
+            let timeout = Box::pin(timeout_at(deadline(), opening));
+            timeout.await.unwrap_or_else(|_| Err(timed_out()))
+        }
+    }
+}
+
+/// Writes a whole head.
+pub(super) async fn write(io: &mut (impl AsyncWrite + Unpin), out: &[u8]) -> Result<(), Error> {
+    io.write_all(out).await.map_err(Error::ConnectionLost)?;
+    io.flush().await.map_err(Error::ConnectionLost)
 }

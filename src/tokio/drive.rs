@@ -29,18 +29,19 @@ pub(super) struct Reading {
     /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
     end: Option<Box<End>>,
     /// Of a connection that `serve` accepted.
-    member: Option<Box<Member>>,
+    member: Option<Member>,
 }
 
 impl Reading {
-    pub(super) fn new(inbound: Inbound) -> Self {
-        Self { inbound, now: now(), timer: Timer::default(), end: None, member: None }
+    #[inline]
+    pub(super) fn new(inbound: Inbound, now: Instant) -> Self {
+        Self { inbound, now, timer: Timer::default(), end: None, member: None }
     }
 
     /// The opening handshake of a connection of `serve` is over.
-    pub(super) fn join(&mut self, mut member: Member) {
-        member.open();
-        self.member = Some(Box::new(member));
+    pub(super) fn join<S>(&mut self, mut member: Member, both: &Both<S>) {
+        member.open(both.waker());
+        self.member = Some(member);
     }
 
     /// How the connection closed, once it has.
@@ -137,8 +138,7 @@ impl Reading {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Error::ConnectionLost(error))),
                 Poll::Pending => self.inbound.input.release(),
             }
-            let stopping = self.member.as_mut().is_some_and(|member| member.poll_stop(cx));
-            if stopping {
+            if self.member.as_ref().is_some_and(Member::is_to_stop) {
                 self.now = now();
                 if both.with(|shared| self.inbound.stop(self.now, &mut shared.outbound)) {
                     continue;

@@ -1,13 +1,13 @@
 //! The connections that one `serve` has accepted: how many they are, and how they learn that it stops.
 //!
 //! Each holds a [`Member`] from being accepted to the end of its WebSocket, whichever task that is in.
-//! When it waits for input it leaves its waker here, once, since a task's waker is always the same; so a
-//! message costs no more than a look at a flag.
+//! Its waker is here: that of its task during the opening handshake, then one that wakes whoever polls the
+//! WebSocket. So a message costs no more than a look at a flag.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, Waker};
-use std::collections::HashMap;
 
 use super::shared::lock;
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
@@ -20,29 +20,37 @@ pub(super) struct Group {
 
 #[derive(Debug, Default)]
 struct State {
-    members: usize,
+    /// Of the members, at their places.
+    wakers: Vec<Option<Waker>>,
+    /// The places that no member has.
+    free: Vec<usize>,
     /// The members whose opening handshake is not over.
     handshakes: usize,
-    next_id: u64,
-    /// Of the members that wait.
-    wakers: HashMap<u64, Waker>,
     /// Of the task that waits for members to leave.
     watcher: Option<Waker>,
+}
+
+impl State {
+    fn members(&self) -> usize {
+        self.wakers.len() - self.free.len()
+    }
 }
 
 impl Group {
     pub(super) fn join(self: &Arc<Self>) -> Member {
         let mut state = self.state();
-        state.members += 1;
         state.handshakes += 1;
-        state.next_id += 1;
-        Member { id: state.next_id, handshaking: true, waker: None, group: self.clone() }
+        let place = state.free.pop().unwrap_or_else(|| {
+            state.wakers.push(None);
+            state.wakers.len() - 1
+        });
+        Member { place, handshaking: true, group: self.clone() }
     }
 
     /// Ready while there are fewer members, and fewer handshakes among them, than these.
     pub(super) fn poll_fewer(&self, cx: &Context<'_>, members: usize, handshakes: usize) -> Poll<()> {
         let mut state = self.state();
-        if state.members < members && state.handshakes < handshakes {
+        if state.members() < members && state.handshakes < handshakes {
             return Poll::Ready(());
         }
         state.watcher = Some(cx.waker().clone());
@@ -53,8 +61,8 @@ impl Group {
     pub(super) fn stop(&self) {
         // Whoever leaves a waker behind after this sees that it is set.
         self.stopping.store(true, Ordering::Release);
-        let wakers = core::mem::take(&mut self.state().wakers);
-        wakers.into_values().for_each(Waker::wake);
+        let wakers: Vec<_> = self.state().wakers.iter_mut().filter_map(Option::take).collect();
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -65,43 +73,52 @@ impl Group {
 /// A connection's place in a group.
 #[derive(Debug)]
 pub(super) struct Member {
-    id: u64,
+    place: usize,
     handshaking: bool,
-    /// The waker that was left with the group.
-    waker: Option<Waker>,
     group: Arc<Group>,
 }
 
 impl Member {
-    /// The opening handshake is over.
-    pub(super) fn open(&mut self) {
+    /// Whether to stop; if not, the task will be woken for it.
+    pub(super) fn poll_stop(&self, cx: &Context<'_>) -> bool {
+        self.set_waker(Some(cx.waker()));
+        self.is_to_stop()
+    }
+
+    /// The opening handshake is over: from now on `waker` is to be woken.
+    pub(super) fn open(&mut self, waker: &Waker) {
+        self.set_waker(Some(waker));
+        self.leave_handshake();
+    }
+
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.group.stopping.load(Ordering::Acquire)
+    }
+
+    fn set_waker(&self, waker: Option<&Waker>) {
+        let waker = waker.cloned();
+        let replaced =
+            self.group.state().wakers.get_mut(self.place).map(|known| core::mem::replace(known, waker));
+        // Not before the lock is released: a task may be dropped with its last waker, and a member with it.
+        drop(replaced);
+    }
+
+    fn leave_handshake(&mut self) {
         if core::mem::take(&mut self.handshaking) {
             let mut state = self.group.state();
             state.handshakes -= 1;
             wake(state);
         }
     }
-
-    /// Whether to stop; if not, the task will be woken for it.
-    pub(super) fn poll_stop(&mut self, cx: &Context<'_>) -> bool {
-        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.waker = Some(cx.waker().clone());
-            let replaced = self.group.state().wakers.insert(self.id, cx.waker().clone());
-            // Not before the lock is released: a task may be dropped with its last waker, and a member with it.
-            drop(replaced);
-        }
-        self.group.stopping.load(Ordering::Acquire)
-    }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.open();
+        self.set_waker(None);
+        self.leave_handshake();
         let mut state = self.group.state();
-        state.members -= 1;
-        let waker = state.wakers.remove(&self.id);
+        state.free.push(self.place);
         wake(state);
-        drop(waker);
     }
 }
 

@@ -13,7 +13,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::pin::pin;
 use core::task::{Context, Poll, ready};
 use std::io;
 
@@ -141,35 +141,36 @@ struct Service<F> {
 
 impl<F> Service<F> {
     /// A connection's life.
-    async fn run<S, H>(self: Arc<Self>, io: S, member: Member)
+    fn run<S, H>(self: Arc<Self>, io: S, member: Member) -> impl Future<Output = ()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
         F: Fn(Pending<S>) -> H,
         H: Future,
     {
-        if let Some(pending) = self.request(io, member).await {
-            let _ = (self.handler)(pending).await;
+        // Boxed, so that the task of a connection that is open need not have room for it.
+        let request = Box::pin(self.clone().request(io, member));
+        async move {
+            if let Some(pending) = request.await {
+                let _ = (self.handler)(pending).await;
+            }
         }
     }
 
-    /// Reads the request, unless the server stops before it has come. Boxed, so that the task of a
-    /// connection that is open need not have room for it.
-    fn request<S>(&self, io: S, mut member: Member) -> Pin<Box<impl Future<Output = Option<Pending<S>>>>>
+    /// Reads the request, unless the server stops before it has come.
+    async fn request<S>(self: Arc<Self>, io: S, member: Member) -> Option<Pending<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        Box::pin(async move {
-            let mut accepting = pin!(accept_with(io, &self.server));
-            let accepted = poll_fn(|cx| {
-                if member.poll_stop(cx) {
-                    return Poll::Ready(None);
-                }
-                accepting.as_mut().poll(cx).map(Result::ok)
-            });
-            let mut pending = accepted.await?;
-            pending.join(member);
-            Some(pending)
-        })
+        let mut accepting = pin!(accept_with(io, &self.server));
+        let accepted = poll_fn(|cx| {
+            if member.poll_stop(cx) {
+                return Poll::Ready(None);
+            }
+            accepting.as_mut().poll(cx).map(Result::ok)
+        });
+        let mut pending = accepted.await?;
+        pending.join(member);
+        Some(pending)
     }
 }
 

@@ -59,6 +59,11 @@ impl<S> Both<S> {
         Self { shared: Mutex::new(shared), wakers, waker, unread: AtomicBool::new(false) }
     }
 
+    /// Wakes all who poll the transport.
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
     pub(super) fn with<T>(&self, f: impl FnOnce(&mut Shared<S>) -> T) -> T {
         f(&mut self.lock())
     }

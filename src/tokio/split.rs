@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::drive::{Reading, Timer, now};
 use super::group::Member;
 use super::shared::{Both, Half};
-use crate::adapter::{self, Agreed, Incoming, Outbound, Part, Step, Want};
+use crate::adapter::{Agreed, Inbound, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
@@ -29,9 +29,10 @@ pub(super) fn halves<S>(
     read_ahead: &[u8],
     config: &Config,
 ) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
-    let (inbound, outbound) = adapter::halves(role, config, agreed, read_ahead, now());
-    let both = Arc::new(Both::new(io, outbound));
-    let receiver = WebSocketReceiver { reading: Some(Box::new(Reading::new(inbound))), both: both.clone() };
+    let now = now();
+    let reading = Box::new(Reading::new(Inbound::new(role, config, agreed, read_ahead, now), now));
+    let both = Arc::new(Both::new(io, Outbound::new(role, config, agreed)));
+    let receiver = WebSocketReceiver { reading: Some(reading), both: both.clone() };
     (WebSocketSender { timer: Timer::default(), both }, receiver)
 }
 
@@ -63,7 +64,7 @@ impl<S> WebSocketReceiver<S> {
     /// The opening handshake of a connection of `serve` is over.
     pub(super) fn join(&mut self, member: Member) {
         if let Some(reading) = &mut self.reading {
-            reading.join(member);
+            reading.join(member, &self.both);
         }
     }
 }

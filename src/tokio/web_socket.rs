@@ -52,11 +52,10 @@ impl<S> WebSocket<S> {
         Self { sender, receiver, agreed, opening: None }
     }
 
-    pub(super) fn opened(mut self, subprotocol: Option<String>, response: Option<Response>) -> Self {
+    pub(super) fn opened(&mut self, subprotocol: Option<String>, response: Option<Response>) {
         if subprotocol.is_some() || response.is_some() {
             self.opening = Some(Box::new(Opening { subprotocol, response }));
         }
-        self
     }
 
     /// The subprotocol in use.
