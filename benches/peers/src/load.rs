@@ -160,11 +160,12 @@ impl Load {
         if !self.raw {
             let extensions =
                 if self.deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
-            write!(
-                tcp,
+            // In one piece: wtx takes what has not come yet for zeros.
+            let request = format!(
                 "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                  Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
-            )?;
+            );
+            tcp.write_all(request.as_bytes())?;
             let mut head = Vec::new();
             let mut part = [0; 1024];
             // A server that has got no message yet sends nothing but its head.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use peers::load::{Load, Outcome};
 use peers::option;
 use peers::payload::Kind;
-use peers::server::{Server, example, program};
+use peers::server::{Server, example, program, uwebsockets};
 use peers::stats::median;
 
 struct Case {
@@ -126,11 +126,16 @@ fn start(group: Group) -> Vec<Server> {
                 ("yawc", "echo_yawc"),
                 ("tokio-websockets", "echo_tokio_websockets"),
                 ("tokio-tungstenite", "echo_tokio_tungstenite"),
+                ("sockudo-ws", "echo_sockudo_ws"),
             ] {
                 servers.push(Server::start(name, &[&program(peer)]));
                 servers.push(Server::start(&format!("{name}, batched"), &[&program(peer), "--batched"]));
             }
             servers.push(Server::start("fastwebsockets", &[&program("echo_fastwebsockets")]));
+            servers.push(Server::start("wtx", &[&program("echo_wtx")]));
+            if let Some(uwebsockets) = uwebsockets() {
+                servers.push(Server::start("uWebSockets (C++)", &[&uwebsockets]));
+            }
             servers.push(Server::start("raw TCP", &[&program("echo_raw")]));
         }
         Group::Deflate => {
@@ -139,6 +144,9 @@ fn start(group: Group) -> Vec<Server> {
             servers.push(Server::start("sansocket, blocking", &[&blocking, "--deflate"]));
             servers.push(Server::start("yawc", &[&yawc, "--deflate"]));
             servers.push(Server::start("yawc, batched", &[&yawc, "--batched", "--deflate"]));
+            if let Some(uwebsockets) = uwebsockets() {
+                servers.push(Server::start("uWebSockets (C++)", &[&uwebsockets, "--deflate"]));
+            }
             let source = |name: &str| format!("{}/src/bin/{name}", env!("CARGO_MANIFEST_DIR"));
             if let Some(python) = option::<String>("--python") {
                 let command = [&*python, &source("echo_websockets.py"), "--deflate"];
