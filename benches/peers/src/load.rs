@@ -135,13 +135,13 @@ impl Load {
                 None if now - begin >= self.warm_up => {
                     before = progress.messages;
                     (progress, seen) = (Progress::default(), 0);
-                    measured = Some((now, cpu(pid)));
+                    measured = Some((now, pid.map_or(Duration::ZERO, cpu)));
                 }
                 Some((start, cpu_before)) if now - *start >= self.duration => {
                     return Ok(Outcome {
                         messages: progress.messages,
                         elapsed: now - *start,
-                        server_cpu: cpu(pid) - *cpu_before,
+                        server_cpu: pid.map_or(Duration::ZERO, cpu) - *cpu_before,
                         latency: progress.latency,
                         wire: progress.wire,
                         total: before + progress.messages,
@@ -152,36 +152,12 @@ impl Load {
         }
     }
 
-    /// The opening handshake.
     fn open(&self, addr: SocketAddr) -> io::Result<std::net::TcpStream> {
-        let mut tcp = connect(addr)?;
-        tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
         if !self.raw {
-            let extensions =
-                if self.deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
-            // In one piece: wtx takes what has not come yet for zeros.
-            let request = format!(
-                "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
-            );
-            tcp.write_all(request.as_bytes())?;
-            let mut head = Vec::new();
-            let mut part = [0; 1024];
-            // A server that has got no message yet sends nothing but its head.
-            while !head.ends_with(b"\r\n\r\n") {
-                let len = tcp.read(&mut part)?;
-                if len == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                head.extend(&part[..len]);
-            }
-            let head = String::from_utf8_lossy(&head);
-            let deflated = head.to_ascii_lowercase().contains("permessage-deflate");
-            if !head.starts_with("HTTP/1.1 101 ") || !head.contains(ACCEPT) || deflated != self.deflate {
-                return Err(io::Error::other(format!("the opening handshake failed: {head}")));
-            }
+            return open(addr, self.deflate);
         }
+        let tcp = connect(addr)?;
+        tcp.set_nodelay(true)?;
         Ok(tcp)
     }
 
@@ -221,6 +197,36 @@ fn resident(pid: u32) -> io::Result<f64> {
     kib.map(|kib: f64| kib * 1024.0).ok_or_else(|| io::Error::other("no VmRSS"))
 }
 
+/// Connects, and takes the client's part in the opening handshake.
+pub fn open(addr: SocketAddr, deflate: bool) -> io::Result<std::net::TcpStream> {
+    let mut tcp = connect(addr)?;
+    tcp.set_nodelay(true)?;
+    tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let extensions = if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
+    // In one piece: wtx takes what has not come yet for zeros.
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
+    );
+    tcp.write_all(request.as_bytes())?;
+    let mut head = Vec::new();
+    let mut part = [0; 1024];
+    // A server that has got no message yet sends nothing but its head.
+    while !head.ends_with(b"\r\n\r\n") {
+        let len = tcp.read(&mut part)?;
+        if len == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        head.extend(&part[..len]);
+    }
+    let head = String::from_utf8_lossy(&head);
+    let deflated = head.to_ascii_lowercase().contains("permessage-deflate");
+    if !head.starts_with("HTTP/1.1 101 ") || !head.contains(ACCEPT) || deflated != deflate {
+        return Err(io::Error::other(format!("the opening handshake failed: {head}")));
+    }
+    Ok(tcp)
+}
+
 /// Connects as soon as the server listens.
 pub fn connect(addr: SocketAddr) -> io::Result<std::net::TcpStream> {
     let begin = Instant::now();
@@ -235,8 +241,7 @@ pub fn connect(addr: SocketAddr) -> io::Result<std::net::TcpStream> {
 }
 
 /// The CPU time of all threads of a process so far, the kernel's work for it included.
-fn cpu(pid: Option<u32>) -> Duration {
-    let Some(pid) = pid else { return Duration::ZERO };
+pub fn cpu(pid: u32) -> Duration {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let nanos = tasks.filter_map(|task| {
         let schedstat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
