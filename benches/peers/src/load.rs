@@ -96,8 +96,7 @@ impl Load {
         let prepared = self.prepare();
         let mut poll = Poll::new()?;
         let mut connections = Vec::new();
-        for token in 0..self.connections {
-            let tcp = self.open(addr)?;
+        for (token, tcp) in self.open(addr, self.connections)?.into_iter().enumerate() {
             tcp.set_nonblocking(true)?;
             let mut tcp = TcpStream::from_std(tcp);
             poll.registry().register(&mut tcp, Token(token), Interest::READABLE | Interest::WRITABLE)?;
@@ -152,13 +151,19 @@ impl Load {
         }
     }
 
-    fn open(&self, addr: SocketAddr) -> io::Result<std::net::TcpStream> {
-        if !self.raw {
-            return open(addr, self.deflate);
+    /// Opens connections, some at a time: to wait for each answer would take longer than all else.
+    fn open(&self, addr: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpStream>> {
+        let mut all = Vec::with_capacity(count);
+        while all.len() < count {
+            let some = 64.min(count - all.len());
+            let mut some = (0..some).map(|_| connect(addr)).collect::<io::Result<Vec<_>>>()?;
+            if !self.raw {
+                some.iter_mut().try_for_each(|tcp| ask(tcp, addr, self.deflate))?;
+                some.iter_mut().try_for_each(|tcp| be_answered(tcp, self.deflate))?;
+            }
+            all.append(&mut some);
         }
-        let tcp = connect(addr)?;
-        tcp.set_nodelay(true)?;
-        Ok(tcp)
+        Ok(all)
     }
 
     /// How much the server's memory grows with each of so many connections that have echoed a message, and
@@ -176,15 +181,11 @@ impl Load {
             if answer == expected { Ok(()) } else { Err(io::Error::other("not what was sent")) }
         };
         // What the first connections bring is not theirs alone.
-        let mut first = (0..100).map(|_| self.open(addr)).collect::<io::Result<Vec<_>>>()?;
+        let mut first = self.open(addr, 100)?;
         first.iter_mut().try_for_each(echo)?;
         let before = resident(pid)?;
-        let mut connections = Vec::with_capacity(self.connections);
-        for _ in 0..self.connections {
-            let mut tcp = self.open(addr)?;
-            echo(&mut tcp)?;
-            connections.push(tcp);
-        }
+        let mut connections = self.open(addr, self.connections)?;
+        connections.iter_mut().try_for_each(echo)?;
         Ok((resident(pid)? - before) / self.connections as f64)
     }
 }
@@ -200,15 +201,22 @@ fn resident(pid: u32) -> io::Result<f64> {
 /// Connects, and takes the client's part in the opening handshake.
 pub fn open(addr: SocketAddr, deflate: bool) -> io::Result<std::net::TcpStream> {
     let mut tcp = connect(addr)?;
-    tcp.set_nodelay(true)?;
-    tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+    ask(&mut tcp, addr, deflate)?;
+    be_answered(&mut tcp, deflate)?;
+    Ok(tcp)
+}
+
+fn ask(tcp: &mut std::net::TcpStream, addr: SocketAddr, deflate: bool) -> io::Result<()> {
     let extensions = if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
     // In one piece: wtx takes what has not come yet for zeros.
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
     );
-    tcp.write_all(request.as_bytes())?;
+    tcp.write_all(request.as_bytes())
+}
+
+fn be_answered(tcp: &mut std::net::TcpStream, deflate: bool) -> io::Result<()> {
     let mut head = Vec::new();
     let mut part = [0; 1024];
     // A server that has got no message yet sends nothing but its head.
@@ -224,7 +232,7 @@ pub fn open(addr: SocketAddr, deflate: bool) -> io::Result<std::net::TcpStream> 
     if !head.starts_with("HTTP/1.1 101 ") || !head.contains(ACCEPT) || deflated != deflate {
         return Err(io::Error::other(format!("the opening handshake failed: {head}")));
     }
-    Ok(tcp)
+    Ok(())
 }
 
 /// Connects as soon as the server listens.
@@ -235,7 +243,12 @@ pub fn connect(addr: SocketAddr) -> io::Result<std::net::TcpStream> {
             Err(_) if begin.elapsed() < Duration::from_secs(10) => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            result => return result,
+            Err(error) => return Err(error),
+            Ok(tcp) => {
+                tcp.set_nodelay(true)?;
+                tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+                return Ok(tcp);
+            }
         }
     }
 }
