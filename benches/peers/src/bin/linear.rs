@@ -81,7 +81,7 @@ fn measure(servers: &[Server], loads: &[Load], rounds: usize) -> Vec<Vec<f64>> {
 fn load() -> Load {
     Load {
         fragments: 1,
-        warm_up: Duration::from_millis(200),
+        warm_up: Duration::from_millis(100),
         duration: Duration::from_secs_f64(option("--seconds").unwrap_or(1.0)),
         ..Load::default()
     }
