@@ -11,9 +11,8 @@ use crate::ACCEPT;
 /// Listens on `--addr`, on one thread, and runs `echo` for each connection.
 pub fn serve<F: Future + 'static>(echo: impl Fn(TcpStream) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let addr = crate::option("--addr").unwrap_or_else(|| String::from("127.0.0.1:9001"));
     runtime.block_on(tokio::task::LocalSet::new().run_until(async {
-        let listener = TcpListener::bind(&addr).await.expect("an address that is free");
+        let listener = TcpListener::bind(addr()).await.expect("an address that is free");
         loop {
             let (tcp, _) = listener.accept().await.expect("a connection");
             tcp.set_nodelay(true).expect("a socket option");
@@ -22,6 +21,21 @@ pub fn serve<F: Future + 'static>(echo: impl Fn(TcpStream) -> F) {
             tokio::task::spawn_local(async move { drop(echo.await) });
         }
     }));
+}
+
+/// Listens on `--addr`, and runs `echo` for each connection in a thread of its own, until it returns nothing.
+pub fn serve_blocking(echo: fn(std::net::TcpStream) -> Option<()>) {
+    let listener = std::net::TcpListener::bind(addr()).expect("an address that is free");
+    for tcp in listener.incoming() {
+        let tcp = tcp.expect("a connection");
+        tcp.set_nodelay(true).expect("a socket option");
+        std::thread::spawn(move || echo(tcp));
+    }
+}
+
+/// Where to listen.
+pub fn addr() -> String {
+    crate::option("--addr").unwrap_or_else(|| String::from("127.0.0.1:9001"))
 }
 
 /// The opening handshake for peers that leave it to hyper. It is not what is measured: it answers the only

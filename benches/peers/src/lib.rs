@@ -3,6 +3,7 @@
 pub mod echo;
 pub mod load;
 pub mod payload;
+pub mod server;
 pub mod stats;
 
 /// The key of every opening handshake here, from RFC 6455 section 1.3, and the answer to it.

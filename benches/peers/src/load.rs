@@ -96,8 +96,7 @@ impl Load {
         let prepared = self.prepare();
         let mut poll = Poll::new()?;
         let mut connections = Vec::new();
-        for token in 0..self.connections {
-            let tcp = self.open(addr)?;
+        for (token, tcp) in self.open(addr, self.connections)?.into_iter().enumerate() {
             tcp.set_nonblocking(true)?;
             let mut tcp = TcpStream::from_std(tcp);
             poll.registry().register(&mut tcp, Token(token), Interest::READABLE | Interest::WRITABLE)?;
@@ -110,7 +109,7 @@ impl Load {
         let mut buffer = vec![0; 256 << 10];
         let mut events = Events::with_capacity(1024);
         let mut progress = Progress::default();
-        let (mut measured, mut before) = (None, 0);
+        let (mut measured, mut before, mut seen) = (None, 0, 0);
         loop {
             poll.poll(&mut events, Some(Duration::from_secs(10)))?;
             if events.is_empty() {
@@ -125,18 +124,23 @@ impl Load {
                     connection.write()?;
                 }
             }
+            if progress.messages == seen {
+                // The measurement begins and ends as a message has come back: of large ones, few do.
+                continue;
+            }
+            seen = progress.messages;
             let now = Instant::now();
             match &measured {
                 None if now - begin >= self.warm_up => {
                     before = progress.messages;
-                    progress = Progress::default();
-                    measured = Some((now, cpu(pid)));
+                    (progress, seen) = (Progress::default(), 0);
+                    measured = Some((now, pid.map_or(Duration::ZERO, cpu)));
                 }
                 Some((start, cpu_before)) if now - *start >= self.duration => {
                     return Ok(Outcome {
                         messages: progress.messages,
                         elapsed: now - *start,
-                        server_cpu: cpu(pid) - *cpu_before,
+                        server_cpu: pid.map_or(Duration::ZERO, cpu) - *cpu_before,
                         latency: progress.latency,
                         wire: progress.wire,
                         total: before + progress.messages,
@@ -147,32 +151,19 @@ impl Load {
         }
     }
 
-    /// The opening handshake.
-    fn open(&self, addr: SocketAddr) -> io::Result<std::net::TcpStream> {
-        let mut tcp = connect(addr)?;
-        tcp.set_nodelay(true)?;
-        tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
-        if !self.raw {
-            let extensions =
-                if self.deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
-            write!(
-                tcp,
-                "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
-            )?;
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                tcp.read_exact(&mut byte)?;
-                head.extend(byte);
+    /// Opens connections, some at a time: to wait for each answer would take longer than all else.
+    fn open(&self, addr: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpStream>> {
+        let mut all = Vec::with_capacity(count);
+        while all.len() < count {
+            let some = 64.min(count - all.len());
+            let mut some = (0..some).map(|_| connect(addr)).collect::<io::Result<Vec<_>>>()?;
+            if !self.raw {
+                some.iter_mut().try_for_each(|tcp| ask(tcp, addr, self.deflate))?;
+                some.iter_mut().try_for_each(|tcp| be_answered(tcp, self.deflate))?;
             }
-            let head = String::from_utf8_lossy(&head);
-            let deflated = head.to_ascii_lowercase().contains("permessage-deflate");
-            if !head.starts_with("HTTP/1.1 101 ") || !head.contains(ACCEPT) || deflated != self.deflate {
-                return Err(io::Error::other(format!("the opening handshake failed: {head}")));
-            }
+            all.append(&mut some);
         }
-        Ok(tcp)
+        Ok(all)
     }
 
     /// How much the server's memory grows with each of so many connections that have echoed a message, and
@@ -190,15 +181,11 @@ impl Load {
             if answer == expected { Ok(()) } else { Err(io::Error::other("not what was sent")) }
         };
         // What the first connections bring is not theirs alone.
-        let mut first = (0..100).map(|_| self.open(addr)).collect::<io::Result<Vec<_>>>()?;
+        let mut first = self.open(addr, 100)?;
         first.iter_mut().try_for_each(echo)?;
         let before = resident(pid)?;
-        let mut connections = Vec::with_capacity(self.connections);
-        for _ in 0..self.connections {
-            let mut tcp = self.open(addr)?;
-            echo(&mut tcp)?;
-            connections.push(tcp);
-        }
+        let mut connections = self.open(addr, self.connections)?;
+        connections.iter_mut().try_for_each(echo)?;
         Ok((resident(pid)? - before) / self.connections as f64)
     }
 }
@@ -211,6 +198,43 @@ fn resident(pid: u32) -> io::Result<f64> {
     kib.map(|kib: f64| kib * 1024.0).ok_or_else(|| io::Error::other("no VmRSS"))
 }
 
+/// Connects, and takes the client's part in the opening handshake.
+pub fn open(addr: SocketAddr, deflate: bool) -> io::Result<std::net::TcpStream> {
+    let mut tcp = connect(addr)?;
+    ask(&mut tcp, addr, deflate)?;
+    be_answered(&mut tcp, deflate)?;
+    Ok(tcp)
+}
+
+fn ask(tcp: &mut std::net::TcpStream, addr: SocketAddr, deflate: bool) -> io::Result<()> {
+    let extensions = if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
+    // In one piece: wtx takes what has not come yet for zeros.
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
+    );
+    tcp.write_all(request.as_bytes())
+}
+
+fn be_answered(tcp: &mut std::net::TcpStream, deflate: bool) -> io::Result<()> {
+    let mut head = Vec::new();
+    let mut part = [0; 1024];
+    // A server that has got no message yet sends nothing but its head.
+    while !head.ends_with(b"\r\n\r\n") {
+        let len = tcp.read(&mut part)?;
+        if len == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        head.extend(&part[..len]);
+    }
+    let head = String::from_utf8_lossy(&head);
+    let deflated = head.to_ascii_lowercase().contains("permessage-deflate");
+    if !head.starts_with("HTTP/1.1 101 ") || !head.contains(ACCEPT) || deflated != deflate {
+        return Err(io::Error::other(format!("the opening handshake failed: {head}")));
+    }
+    Ok(())
+}
+
 /// Connects as soon as the server listens.
 pub fn connect(addr: SocketAddr) -> io::Result<std::net::TcpStream> {
     let begin = Instant::now();
@@ -219,14 +243,18 @@ pub fn connect(addr: SocketAddr) -> io::Result<std::net::TcpStream> {
             Err(_) if begin.elapsed() < Duration::from_secs(10) => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            result => return result,
+            Err(error) => return Err(error),
+            Ok(tcp) => {
+                tcp.set_nodelay(true)?;
+                tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+                return Ok(tcp);
+            }
         }
     }
 }
 
 /// The CPU time of all threads of a process so far, the kernel's work for it included.
-fn cpu(pid: Option<u32>) -> Duration {
-    let Some(pid) = pid else { return Duration::ZERO };
+pub fn cpu(pid: u32) -> Duration {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let nanos = tasks.filter_map(|task| {
         let schedstat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;

@@ -1,13 +1,12 @@
 //! Loads all echo servers in turns, and prints tables: medians over the rounds, and medians of the ratios to
 //! ours within a round.
 
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use peers::load::{Load, Outcome};
 use peers::option;
 use peers::payload::Kind;
+use peers::server::{Server, example, program, uwebsockets};
 use peers::stats::median;
 
 struct Case {
@@ -17,7 +16,15 @@ struct Case {
     connections: usize,
     outstanding: usize,
     fragments: usize,
-    deflate: bool,
+    group: Group,
+}
+
+/// Servers that are compared with each other.
+#[derive(Clone, Copy, PartialEq)]
+enum Group {
+    SingleThreaded,
+    Deflate,
+    Blocking,
 }
 
 /// Binary messages in one frame each.
@@ -28,8 +35,10 @@ const BINARY: Case = Case {
     connections: 32,
     outstanding: 16,
     fragments: 1,
-    deflate: false,
+    group: Group::SingleThreaded,
 };
+/// For servers with a thread per connection.
+const BLOCKING: Case = Case { group: Group::Blocking, ..BINARY };
 const MIB: usize = 1 << 20;
 const KIB16: usize = 16 << 10;
 
@@ -45,13 +54,13 @@ const CASES: &[Case] = &[
     Case { title: "16 KiB of ASCII text", kind: Kind::Text, size: KIB16, ..BINARY },
     Case { title: "16 KiB of mixed text", kind: Kind::Mixed, size: KIB16, ..BINARY },
     Case { title: "16 KiB in 8 fragments", size: KIB16, fragments: 8, ..BINARY },
-    Case { title: "1 KiB of JSON, deflated", kind: Kind::Json, size: 1024, deflate: true, ..BINARY },
+    Case { title: "1 KiB of JSON, deflated", kind: Kind::Json, size: 1024, group: Group::Deflate, ..BINARY },
     Case {
         title: "1 KiB of JSON, deflated, one at a time",
         kind: Kind::Json,
         size: 1024,
         outstanding: 1,
-        deflate: true,
+        group: Group::Deflate,
         ..BINARY
     },
     Case {
@@ -59,118 +68,123 @@ const CASES: &[Case] = &[
         kind: Kind::Json,
         size: KIB16,
         outstanding: 4,
-        deflate: true,
+        group: Group::Deflate,
         ..BINARY
     },
+    Case { title: "Blocking: 16 B", ..BLOCKING },
+    Case { title: "Blocking: 125 B", size: 125, ..BLOCKING },
+    Case { title: "Blocking: 1 KiB", size: 1024, ..BLOCKING },
+    Case { title: "Blocking: 16 KiB", size: KIB16, ..BLOCKING },
+    Case { title: "Blocking: 16 KiB of ASCII text", kind: Kind::Text, size: KIB16, ..BLOCKING },
+    Case { title: "Blocking: 16 KiB of mixed text", kind: Kind::Mixed, size: KIB16, ..BLOCKING },
+    Case { title: "Blocking: 1 MiB", size: MIB, connections: 4, outstanding: 1, ..BLOCKING },
+    Case { title: "Blocking: 16 B, one at a time", outstanding: 1, ..BLOCKING },
+    Case { title: "Blocking: 125 B, one at a time", size: 125, outstanding: 1, ..BLOCKING },
+    Case { title: "Blocking: 1 KiB, one at a time", size: 1024, outstanding: 1, ..BLOCKING },
+    Case { title: "Blocking: 16 KiB, one at a time", size: KIB16, outstanding: 1, ..BLOCKING },
+    Case {
+        title: "Blocking: 16 KiB of mixed text, one at a time",
+        kind: Kind::Mixed,
+        size: KIB16,
+        outstanding: 1,
+        ..BLOCKING
+    },
 ];
-
-struct Server {
-    name: String,
-    raw: bool,
-    deflate: bool,
-    addr: SocketAddr,
-    process: Child,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The process gets `--addr`, and the first core for itself if `taskset` can give it.
-fn start(name: &str, deflate: bool, command: &[&str]) -> Server {
-    let addr = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-    let mut arguments = command.to_vec();
-    let addr_text = addr.to_string();
-    arguments.extend(["--addr", &addr_text]);
-    if deflate {
-        arguments.push("--deflate");
-    }
-    let process = Command::new("taskset")
-        .args(["-c", "0"])
-        .args(arguments)
-        .stdout(Stdio::null())
-        // Some peers are talkative about clients that leave.
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("taskset");
-    drop(peers::load::connect(addr).unwrap_or_else(|error| panic!("{name} does not start: {error}")));
-    Server { name: name.into(), raw: name == "raw TCP", deflate, addr, process }
-}
 
 fn main() {
     let rounds: usize = option("--rounds").unwrap_or(5);
     let seconds: f64 = option("--seconds").unwrap_or(1.0);
     let only: Option<String> = option("--only");
-    let ours: String = option("--ours").expect("--ours DIRECTORY, with our example servers");
-    let peers = std::env::current_exe().expect("a path").with_file_name("");
-    let peer = |name: &str| peers.join(name).display().to_string();
-    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin");
 
-    let natural = format!("{ours}/echo_server");
-    let blocking = format!("{ours}/echo_server_blocking");
     let mut servers = Vec::new();
-    for deflate in [false, true] {
-        servers.push(start("sansocket", deflate, &[&natural, "--current-thread"]));
-        servers.push(start("sansocket, batched", deflate, &[&peer("echo_sansocket"), "--batched"]));
-        servers.push(start("sansocket, blocking", deflate, &[&blocking]));
-        servers.push(start("yawc", deflate, &[&peer("echo_yawc")]));
-        servers.push(start("yawc, batched", deflate, &[&peer("echo_yawc"), "--batched"]));
-        if deflate {
-            if let Some(python) = option::<String>("--python") {
-                servers.push(start(
-                    "websockets (python)",
-                    true,
-                    &[&python, &format!("{sources}/echo_websockets.py")],
-                ));
-            }
-            if option::<String>("--node").is_some() {
-                servers.push(start("ws (Node)", true, &["node", &format!("{sources}/echo_ws.cjs")]));
-            }
-        } else {
-            for (name, program) in [
-                ("tokio-websockets", "echo_tokio_websockets"),
-                ("tokio-tungstenite", "echo_tokio_tungstenite"),
-            ] {
-                servers.push(start(name, false, &[&peer(program)]));
-                servers.push(start(&format!("{name}, batched"), false, &[&peer(program), "--batched"]));
-            }
-            servers.push(start("fastwebsockets", false, &[&peer("echo_fastwebsockets")]));
-            servers.push(start("raw TCP", false, &[&peer("echo_raw")]));
-        }
+    for group in [Group::SingleThreaded, Group::Deflate, Group::Blocking] {
+        servers.extend(start(group).into_iter().map(|server| (group, server)));
     }
     let wanted = |case: &&Case| only.as_ref().is_none_or(|only| case.title.contains(only.as_str()));
     for case in CASES.iter().filter(wanted) {
-        run(case, &servers, rounds, seconds);
+        let servers = servers.iter().filter(|(group, _)| *group == case.group).map(|(_, server)| server);
+        run(case, &servers.collect::<Vec<_>>(), rounds, seconds);
     }
     if only.is_none_or(|only| IDLE.contains(&only)) {
-        idle(&servers);
+        let servers = servers.iter().filter(|(group, _)| *group != Group::Deflate).map(|(_, server)| server);
+        idle(servers);
     }
+}
+
+/// The first of them is what the others are compared with.
+fn start(group: Group) -> Vec<Server> {
+    let natural = example("echo_server");
+    let blocking = example("echo_server_blocking");
+    let ours = program("echo_sansocket");
+    let yawc = program("echo_yawc");
+    let mut servers = Vec::new();
+    match group {
+        Group::SingleThreaded => {
+            servers.push(Server::start("sansocket", &[&natural, "--current-thread"]));
+            servers.push(Server::start("sansocket, batched", &[&ours, "--batched"]));
+            for (name, peer) in [
+                ("yawc", "echo_yawc"),
+                ("tokio-websockets", "echo_tokio_websockets"),
+                ("tokio-tungstenite", "echo_tokio_tungstenite"),
+                ("sockudo-ws", "echo_sockudo_ws"),
+            ] {
+                servers.push(Server::start(name, &[&program(peer)]));
+                servers.push(Server::start(&format!("{name}, batched"), &[&program(peer), "--batched"]));
+            }
+            servers.push(Server::start("fastwebsockets", &[&program("echo_fastwebsockets")]));
+            servers.push(Server::start("wtx", &[&program("echo_wtx")]));
+            if let Some(uwebsockets) = uwebsockets() {
+                servers.push(Server::start("uWebSockets (C++)", &[&uwebsockets]));
+            }
+            servers.push(Server::start("raw TCP", &[&program("echo_raw")]));
+        }
+        Group::Deflate => {
+            servers.push(Server::start("sansocket", &[&natural, "--current-thread", "--deflate"]));
+            servers.push(Server::start("sansocket, batched", &[&ours, "--batched", "--deflate"]));
+            servers.push(Server::start("sansocket, blocking", &[&blocking, "--deflate"]));
+            servers.push(Server::start("yawc", &[&yawc, "--deflate"]));
+            servers.push(Server::start("yawc, batched", &[&yawc, "--batched", "--deflate"]));
+            if let Some(uwebsockets) = uwebsockets() {
+                servers.push(Server::start("uWebSockets (C++)", &[&uwebsockets, "--deflate"]));
+            }
+            let source = |name: &str| format!("{}/src/bin/{name}", env!("CARGO_MANIFEST_DIR"));
+            if let Some(python) = option::<String>("--python") {
+                let command = [&*python, &source("echo_websockets.py"), "--deflate"];
+                servers.push(Server::start("websockets (python)", &command));
+            }
+            if option::<String>("--node").is_some() {
+                servers.push(Server::start("ws (Node)", &["node", &source("echo_ws.cjs"), "--deflate"]));
+            }
+        }
+        Group::Blocking => {
+            servers.push(Server::start("sansocket, blocking", &[&blocking]));
+            let fed = [&*program("echo_sansocket_blocking"), "--batched"];
+            servers.push(Server::start("sansocket, blocking, fed", &fed));
+            servers.push(Server::start("tungstenite", &[&program("echo_tungstenite")]));
+        }
+    }
+    servers
 }
 
 const IDLE: &str = "Idle connections";
 
-fn idle(servers: &[Server]) {
+fn idle<'a>(servers: impl Iterator<Item = &'a Server>) {
     println!("\n### {IDLE}\n");
     println!(
         "What the server's resident memory grows by with each of 9,000 connections that have echoed one message.\n"
     );
     println!("| server | bytes a connection |");
     println!("| --- | --: |");
-    for server in servers.iter().filter(|server| !server.deflate) {
-        let load = Load { connections: 9_000, size: 4, raw: server.raw, ..Load::default() };
-        match load.idle(server.addr, server.process.id()) {
+    for server in servers {
+        let load = Load { connections: 9_000, size: 4, raw: server.is_raw(), ..Load::default() };
+        match load.idle(server.addr, server.pid()) {
             Ok(bytes) => println!("| {} | {bytes:.0} |", server.name),
             Err(error) => eprintln!("{}, {IDLE}: {error}", server.name),
         }
     }
 }
 
-fn run(case: &Case, servers: &[Server], rounds: usize, seconds: f64) {
-    let servers: Vec<_> = servers.iter().filter(|server| server.deflate == case.deflate).collect();
+fn run(case: &Case, servers: &[&Server], rounds: usize, seconds: f64) {
     let mut outcomes: Vec<Vec<Outcome>> = servers.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
         for (server, outcomes) in servers.iter().zip(&mut outcomes) {
@@ -180,12 +194,12 @@ fn run(case: &Case, servers: &[Server], rounds: usize, seconds: f64) {
                 connections: case.connections,
                 outstanding: case.outstanding,
                 fragments: case.fragments,
-                deflate: case.deflate,
-                raw: server.raw,
-                warm_up: Duration::from_millis(200),
+                deflate: case.group == Group::Deflate,
+                raw: server.is_raw(),
+                warm_up: Duration::from_millis(100),
                 duration: Duration::from_secs_f64(seconds),
             };
-            match load.run(server.addr, Some(server.process.id())) {
+            match load.run(server.addr, Some(server.pid())) {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(error) => eprintln!("{}, {}: {error}", server.name, case.title),
             }
