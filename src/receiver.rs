@@ -218,7 +218,7 @@ impl Receiver {
             _ => (false, false),
         };
         if let Some(new) = input.get_mut(frame.start + frame.processed..frame.start + available) {
-            let offset = frame.position + frame.processed as u64;
+            let offset = frame.position() + frame.processed as u64;
             self.process(new, frame.header.masking_key, offset, text)?;
             frame.processed = available;
         }
@@ -289,7 +289,7 @@ impl Receiver {
         if !header.opcode.is_control() {
             self.admit_data(&header)?;
         }
-        Ok(Some(FrameInProgress { header, start, position: 0, remaining: header.payload_len, processed: 0 }))
+        Ok(Some(FrameInProgress { header, start, remaining: header.payload_len, processed: 0 }))
     }
 
     /// Judges as much as there is of the first two bytes, in their order: the first bad byte decides
@@ -390,7 +390,7 @@ impl Receiver {
             opcode => What::Data {
                 kind: self.message.as_ref().map_or(MessageKind::Binary, |message| message.kind),
                 compressed: self.message.as_ref().is_some_and(|message| message.compressed),
-                first: opcode != Opcode::Continuation && frame.position == 0,
+                first: opcode != Opcode::Continuation && frame.position() == 0,
                 last: complete && frame.header.fin,
             },
         }
@@ -469,18 +469,20 @@ struct FrameInProgress {
     header: FrameHeader,
     /// Where the payload begins in the input: after the header, or at 0 once a part was handed out.
     start: usize,
-    /// How many bytes of the payload were handed out as parts, and are no longer in the input.
-    position: u64,
-    /// `header.payload_len - position`.
+    /// How many bytes of the payload were not handed out as parts: at most `header.payload_len`.
     remaining: u64,
     /// How many bytes of the payload that is in the input are unmasked and validated: at most `remaining`.
     processed: usize,
 }
 
 impl FrameInProgress {
+    /// How many bytes of the payload were handed out as parts, and are no longer in the input.
+    fn position(&self) -> u64 {
+        self.header.payload_len - self.remaining
+    }
+
     /// The first `len` bytes of what is in the input leave it, with all that stands before them.
     fn hand_out(&mut self, len: usize) {
-        self.position += len as u64;
         self.remaining -= len as u64;
         (self.start, self.processed) = (0, self.processed - len);
     }
