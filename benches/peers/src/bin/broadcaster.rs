@@ -1,5 +1,6 @@
 //! A server on one crate that sends each message that comes to all its clients, in the way that chats are written: each
-//! connection has a task, which waits for its client and for a channel. The payload is shared by all.
+//! connection has a task, which waits for its client and for a channel. The payload is shared by all; so is its frame
+//! where the crate has something for that.
 
 use std::convert::Infallible;
 
@@ -48,12 +49,12 @@ fn serve<M: Member>(member: impl AsyncFn(TcpStream) -> Option<M> + Clone + 'stat
 }
 
 /// Until the client leaves.
-async fn take_part(mut member: impl Member, everyone: broadcast::Sender<Bytes>) -> Option<Infallible> {
+async fn take_part<M: Member>(mut member: M, everyone: broadcast::Sender<M::Shared>) -> Option<Infallible> {
     let mut messages = everyone.subscribe();
     loop {
         tokio::select! {
             message = member.receive() => {
-                everyone.send(message?).ok()?;
+                everyone.send(message?.into()).ok()?;
             }
             message = messages.recv() => member.send(message.ok()?).await?,
         }
@@ -62,12 +63,17 @@ async fn take_part(mut member: impl Member, everyone: broadcast::Sender<Bytes>) 
 
 /// `None`: the client has left.
 trait Member {
+    /// What all members send.
+    type Shared: From<Bytes> + Clone + 'static;
+
     /// Cancelled, it loses nothing.
     async fn receive(&mut self) -> Option<Bytes>;
-    async fn send(&mut self, message: Bytes) -> Option<()>;
+    async fn send(&mut self, message: Self::Shared) -> Option<()>;
 }
 
 impl Member for sansocket::tokio::WebSocket<TcpStream> {
+    type Shared = Framed;
+
     async fn receive(&mut self) -> Option<Bytes> {
         match self.recv().await.ok()?? {
             sansocket::Message::Binary(payload) => Some(payload),
@@ -75,12 +81,23 @@ impl Member for sansocket::tokio::WebSocket<TcpStream> {
         }
     }
 
-    async fn send(&mut self, message: Bytes) -> Option<()> {
-        self.send(message).await.ok()
+    async fn send(&mut self, message: Framed) -> Option<()> {
+        self.send_framed(&message.0).await.ok()
+    }
+}
+
+#[derive(Clone)]
+struct Framed(sansocket::FramedMessage);
+
+impl From<Bytes> for Framed {
+    fn from(message: Bytes) -> Self {
+        Self(sansocket::FramedMessage::new(message))
     }
 }
 
 impl Member for tokio_tungstenite::WebSocketStream<TcpStream> {
+    type Shared = Bytes;
+
     async fn receive(&mut self) -> Option<Bytes> {
         Some(self.next().await?.ok()?.into_data())
     }
@@ -91,6 +108,8 @@ impl Member for tokio_tungstenite::WebSocketStream<TcpStream> {
 }
 
 impl Member for tokio_websockets::WebSocketStream<TcpStream> {
+    type Shared = Bytes;
+
     async fn receive(&mut self) -> Option<Bytes> {
         Some(self.next().await?.ok()?.into_payload().into())
     }
@@ -101,6 +120,8 @@ impl Member for tokio_websockets::WebSocketStream<TcpStream> {
 }
 
 impl Member for yawc::WebSocket<TcpStream> {
+    type Shared = Bytes;
+
     async fn receive(&mut self) -> Option<Bytes> {
         Some(self.next_frame().await.ok()?.into_payload())
     }
@@ -111,6 +132,8 @@ impl Member for yawc::WebSocket<TcpStream> {
 }
 
 impl Member for sockudo_ws::WebSocketStream<TcpStream> {
+    type Shared = Bytes;
+
     async fn receive(&mut self) -> Option<Bytes> {
         match self.next().await?.ok()? {
             sockudo_ws::Message::Binary(payload) => Some(payload),
