@@ -105,9 +105,9 @@ fn main() {
         let servers = servers.iter().filter(|(group, _)| *group == case.group).map(|(_, server)| server);
         run(case, &servers.collect::<Vec<_>>(), rounds, seconds);
     }
+    drop(servers);
     if only.is_none_or(|only| IDLE.contains(&only)) {
-        let servers = servers.iter().filter(|(group, _)| *group != Group::Deflate).map(|(_, server)| server);
-        idle(servers);
+        idle();
     }
 }
 
@@ -168,14 +168,15 @@ fn start(group: Group) -> Vec<Server> {
 
 const IDLE: &str = "Idle connections";
 
-fn idle<'a>(servers: impl Iterator<Item = &'a Server>) {
+/// Of servers that were just started: the connections of others would find memory that loads have left behind.
+fn idle() {
     println!("\n### {IDLE}\n");
     println!(
         "What the server's resident memory grows by with each of 9,000 connections that have echoed one message.\n"
     );
     println!("| server | bytes a connection |");
     println!("| --- | --: |");
-    for server in servers {
+    for server in [Group::SingleThreaded, Group::Blocking].into_iter().flat_map(start) {
         let load = Load { connections: 9_000, size: 4, raw: server.is_raw(), ..Load::default() };
         match load.idle(server.addr, server.pid()) {
             Ok(bytes) => println!("| {} | {bytes:.0} |", server.name),
