@@ -65,14 +65,14 @@ impl Reading {
     }
 
     /// See [`Inbound::whole_message`].
-    pub(super) fn whole_message(&mut self, port: &mut impl Port) -> Option<Message> {
+    pub(super) fn whole_message(&mut self, mut port: impl Port) -> Option<Message> {
         if self.end.is_some() {
             return None;
         }
         match self.inbound.whole_message(self.now)? {
             Ok(message) => Some(message),
             Err(error) => {
-                self.inbound.fail(error, self.now, &mut Linked(port));
+                self.inbound.fail(error, self.now, &mut Linked(&mut port));
                 self.end = Some(Box::new(End::new(Some(Error::Protocol(error)), Phase::Flush)));
                 None
             }
@@ -83,13 +83,6 @@ impl Reading {
     /// one, was returned before.
     pub(super) fn next(&mut self, mut port: impl Port, want: Want) -> Result<Option<Step>, Error> {
         while self.end.is_none() {
-            if want == Want::Messages {
-                match self.whole_message(&mut port) {
-                    Some(message) => return Ok(Some(Step::Message(message))),
-                    None if self.end.is_some() => break,
-                    None => {}
-                }
-            }
             match self.inbound.advance(want, self.now, &mut Linked(&mut port)) {
                 Step::NeedInput => {
                     if let Err(error) = self.input(&mut port) {

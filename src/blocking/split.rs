@@ -203,7 +203,7 @@ struct Receiving<S> {
 
 impl<S: Transport> Receiving<S> {
     fn whole_message(&mut self, both: &Both<S>) -> Option<Message> {
-        self.reading.whole_message(&mut Shared { io: &mut self.io, both })
+        self.reading.whole_message(Shared { io: &mut self.io, both })
     }
 
     fn step(&mut self, both: &Both<S>, want: Want) -> Result<Option<Step>, Error> {

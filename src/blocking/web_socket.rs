@@ -116,7 +116,7 @@ impl<S: Transport> WebSocket<S> {
     /// Before it waits, everything that was queued is written. An error ends the connection: it is
     /// returned once, after all messages that were received before it, and then `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        if let Some(message) = self.reading.whole_message(&mut &mut self.whole) {
+        if let Some(message) = self.reading.whole_message(&mut self.whole) {
             return Ok(Some(message));
         }
         self.step(Want::Messages).map(|step| step.and_then(Step::into_message))

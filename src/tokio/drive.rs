@@ -78,13 +78,6 @@ impl Reading {
         want: Want,
     ) -> Poll<Option<Result<Step, Error>>> {
         while self.end.is_none() {
-            if want == Want::Messages {
-                match self.whole_message(both) {
-                    Some(message) => return Poll::Ready(Some(Ok(Step::Message(message)))),
-                    None if self.end.is_some() => break,
-                    None => {}
-                }
-            }
             match self.inbound.advance(want, self.now, &mut &*both) {
                 Step::NeedInput => {
                     if let Err(error) = ready!(both.poll(half, cx, |cx| self.poll_input(cx, both))) {
