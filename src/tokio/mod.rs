@@ -43,8 +43,32 @@
 //! when it returns, unless more of what was read waits to be received. Then it is written with what is
 //! sent next: by `recv` before it waits, by [`WebSocket::flush`], when [`Config::write_buffer_size`] bytes
 //! are queued, and at the latest when the task waits, for whatever that is, or has ended, or the WebSocket
-//! was dropped. (A small task that is spawned for the connection sees to that.)
+//! was dropped. (A small task that is spawned for the connection sees to that, and ends when the connection has
+//! been silent for long.)
 //! [`WebSocket::feed`] queues and leaves the rest to you.
+//!
+//! # Broadcasts
+//!
+//! What goes to many connections is framed once: each sends the same bytes.
+//!
+//! ```
+//! use sansocket::FramedMessage;
+//! use sansocket::tokio::WebSocketSender;
+//! use tokio::net::TcpStream;
+//!
+//! async fn broadcast(subscribers: &mut Vec<WebSocketSender<TcpStream>>, news: &str) {
+//!     let news = FramedMessage::new(news);
+//!     for subscriber in subscribers {
+//!         // One that has gone is noticed by whoever receives from it.
+//!         let _ = subscriber.send_framed(&news).await;
+//!     }
+//! }
+//! ```
+//!
+//! One that reads slowly keeps this loop waiting, up to [`Config::write_timeout`]: where that matters, each
+//! connection has a task and a queue of its own.
+//!
+//! [`Config::write_timeout`]: crate::Config::write_timeout
 //!
 //! [`Config::write_buffer_size`]: crate::Config::write_buffer_size
 //!
