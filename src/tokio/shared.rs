@@ -161,10 +161,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
         timer: &mut Timer,
         message: &mut Option<impl Outgoing>,
     ) -> Poll<Result<(), Error>> {
-        if self.unread.load(Ordering::Relaxed)
-            && let Some(queued) = self.leave_queued(message)
-        {
-            return Poll::Ready(queued);
+        while self.unread.load(Ordering::Relaxed) && message.is_some() {
+            if let Some(queued) = self.leave_queued(message) {
+                return Poll::Ready(queued);
+            }
+            ready!(self.poll_sending(Half::Sending, cx, |shared, cx| shared.poll_room(cx, timer)))?;
         }
         self.poll_sending(Half::Sending, cx, |shared, cx| {
             if message.is_some() {
