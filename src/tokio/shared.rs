@@ -161,11 +161,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
         timer: &mut Timer,
         message: &mut Option<impl Outgoing>,
     ) -> Poll<Result<(), Error>> {
-        while self.unread.load(Ordering::Relaxed) && message.is_some() {
+        if self.unread.load(Ordering::Relaxed) {
             if let Some(queued) = self.leave_queued(message) {
                 return Poll::Ready(queued);
             }
-            ready!(self.poll_sending(Half::Sending, cx, |shared, cx| shared.poll_room(cx, timer)))?;
+            if let Some(queued) = ready!(self.poll_room_and_leave_queued(cx, timer, message)) {
+                return Poll::Ready(queued);
+            }
         }
         self.poll_sending(Half::Sending, cx, |shared, cx| {
             if message.is_some() {
@@ -176,6 +178,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
             }
             shared.poll_flush_in_time(cx, timer)
         })
+    }
+
+    /// Waits for room for `message`, and then leaves it queued. `None` if it is queued already, or there is nobody to
+    /// write it.
+    #[cold]
+    fn poll_room_and_leave_queued(
+        self: &Arc<Self>,
+        cx: &Context<'_>,
+        timer: &mut Timer,
+        message: &mut Option<impl Outgoing>,
+    ) -> Poll<Option<Result<(), Error>>> {
+        while message.is_some() {
+            if let Err(error) =
+                ready!(self.poll_sending(Half::Sending, cx, |shared, cx| shared.poll_room(cx, timer)))
+            {
+                return Poll::Ready(Some(Err(error)));
+            }
+            if let Some(queued) = self.leave_queued(message) {
+                return Poll::Ready(Some(queued));
+            }
+        }
+        Poll::Ready(None)
     }
 
     /// Queues `message` for `Later` to write. `None` if there is no room for it, or nobody to write it.
