@@ -3,6 +3,7 @@
 //! [`Inbound`] turns bytes that were read into messages, and [`Outbound`] messages into bytes to be
 //! written. Neither reads, writes or waits: that is all that is left for an adapter to do.
 
+mod outbound;
 mod read_buffer;
 mod write_queue;
 
@@ -13,16 +14,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+pub(crate) use self::outbound::Outbound;
+#[cfg(feature = "tokio")]
+pub(crate) use self::outbound::Outgoing;
 pub(crate) use self::read_buffer::ReadBuffer;
 pub(crate) use self::write_queue::{MAX_SLICES, WriteQueue};
 use crate::config::Config;
-use crate::connection::{Closed, Receiving, Sending};
-use crate::error::{Error, ProtocolError, SendError, TimedOut};
-use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
-use crate::framed::FramedMessage;
+use crate::connection::{Closed, Receiving};
+use crate::error::{Error, ProtocolError, TimedOut};
 use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::role::Role;
-use crate::sender::{self, SendState, Sender};
+use crate::sender::SendState;
 use crate::serve::STOPPING;
 
 /// A message, or a control frame that carries application data.
@@ -134,28 +136,6 @@ pub(crate) enum Phase {
 /// frame or an error makes it necessary.
 pub(crate) trait Link {
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
-}
-
-/// What is sent as one message.
-#[cfg(feature = "tokio")]
-pub(crate) trait Outgoing {
-    /// Queues it.
-    fn send(self, outbound: &mut Outbound) -> Result<(), SendError>;
-}
-
-#[cfg(feature = "tokio")]
-impl Outgoing for Message {
-    #[inline]
-    fn send(self, outbound: &mut Outbound) -> Result<(), SendError> {
-        outbound.send(self)
-    }
-}
-
-#[cfg(feature = "tokio")]
-impl Outgoing for &FramedMessage {
-    fn send(self, outbound: &mut Outbound) -> Result<(), SendError> {
-        outbound.send_framed(self)
-    }
 }
 
 /// What was agreed on in the opening handshake, besides the subprotocol.
@@ -418,191 +398,6 @@ impl core::fmt::Debug for Inflating {
 /// The largest part to inflate at once.
 #[cfg(feature = "deflate")]
 const MAX_PART: usize = 64 << 10;
-
-/// The sending half with its queue.
-#[derive(Debug)]
-pub(crate) struct Outbound {
-    pub(crate) sending: Sending,
-    pub(crate) queue: WriteQueue,
-    /// The transport takes nothing more, or the connection has ended.
-    dead: bool,
-    /// Some of what was queued could not be written.
-    lost: bool,
-    /// It was not taken in time.
-    timed_out: bool,
-}
-
-impl Outbound {
-    /// The sending half of a new connection.
-    #[inline]
-    #[cfg_attr(
-        not(feature = "deflate"),
-        expect(unused_variables, unused_mut, reason = "nothing else is agreed on")
-    )]
-    pub(crate) fn new(role: Role, config: &Config, agreed: Agreed) -> Self {
-        let sender = match role {
-            Role::Client => Sender::client(config, random),
-            Role::Server => Sender::server(config),
-        };
-        let mut outbound = Self {
-            sending: Sending::new(role, sender, config),
-            queue: WriteQueue::default(),
-            dead: false,
-            lost: false,
-            timed_out: false,
-        };
-        #[cfg(feature = "deflate")]
-        if let (Some(deflate), Some(agreed)) = (&config.deflate, agreed.deflate) {
-            outbound.sending.sender().use_deflate(deflate, agreed);
-        }
-        outbound
-    }
-
-    /// Queues something to be sent, unless the connection has ended.
-    #[inline]
-    pub(crate) fn queue(&mut self, f: impl FnOnce(&mut Self) -> Result<(), SendError>) -> Result<(), Error> {
-        if self.dead && self.sending.state() == SendState::Open {
-            return Err(Error::ConnectionLost(ended()));
-        }
-        Ok(f(self)?)
-    }
-
-    /// The connection has ended: nothing more will be written.
-    pub(crate) fn end(&mut self) {
-        self.lost |= !self.queue.is_empty();
-        self.dead = true;
-        self.queue.clear();
-    }
-
-    /// A write failed, by an error or by taking too long: nothing more will be written.
-    pub(crate) fn fail_writes(&mut self, timed_out: bool) {
-        self.lost = true;
-        self.timed_out = timed_out;
-        self.end();
-    }
-
-    /// Whether nothing more will be written, and if so, whether all that had to be was.
-    #[inline]
-    pub(crate) fn ended(&self) -> Option<io::Result<()>> {
-        let complete = !self.lost && self.sending.state() == SendState::CloseSent;
-        self.dead.then(|| if complete { Ok(()) } else { Err(ended()) })
-    }
-
-    /// Whether so much is queued that a sender has to wait.
-    #[inline]
-    pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= self.sending.write_buffer_size()
-    }
-
-    #[inline]
-    pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {
-        self.send_payload(message.kind(), message.into_payload())
-    }
-
-    pub(crate) fn send_framed(&mut self, message: &FramedMessage) -> Result<(), SendError> {
-        if !self.sending.sender().takes_frame(message)? {
-            return self.send_payload(message.kind(), message.shared_payload());
-        }
-        let frame = message.frame();
-        if frame.len() < COPY_BELOW {
-            self.queue.buffer().extend_from_slice(frame);
-        } else {
-            self.queue.push_payload(frame.clone());
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn send_payload(&mut self, kind: MessageKind, payload: Bytes) -> Result<(), SendError> {
-        let sender = self.sending.sender();
-        match sender.message_header(kind, payload.len())? {
-            Some(header) => self.queue_frame(&header, payload),
-            None => sender.message(kind, &payload, self.queue.buffer())?,
-        }
-        Ok(())
-    }
-
-    pub(crate) fn send_part(
-        &mut self,
-        kind: MessageKind,
-        payload: Bytes,
-        last: bool,
-    ) -> Result<(), SendError> {
-        let sender = self.sending.sender();
-        match sender.fragment_header(kind, &payload, last)? {
-            Some(header) => self.queue_frame(&header, payload),
-            None => sender.fragment(kind, &payload, last, self.queue.buffer())?,
-        }
-        Ok(())
-    }
-
-    pub(crate) fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.sending.sender().ping(payload, self.queue.buffer())
-    }
-
-    pub(crate) fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.sending.sender().pong(payload, self.queue.buffer())
-    }
-
-    /// Starts the closing handshake; nothing if a Close frame was sent already.
-    pub(crate) fn close(&mut self, close: Option<CloseFrame<'_>>, now: Instant) -> Result<(), SendError> {
-        match self.sending.close(close, now, self.queue.buffer()) {
-            Err(SendError::Closing) => Ok(()),
-            result => result,
-        }
-    }
-
-    /// Queues the Pong that was held back while the queue was full, if there is one.
-    pub(crate) fn answer_held(&mut self) -> bool {
-        self.sending.holds_pong() && self.sending.answer_held(self.queue.buffer())
-    }
-
-    fn answer(&mut self, event: &Event<'_>, now: Instant) {
-        self.sending.answer(event, now, self.queue.buffer());
-    }
-
-    fn fail(&mut self, error: ProtocolError, now: Instant) {
-        self.sending.fail(error, now, self.queue.buffer());
-    }
-
-    /// Copies a small payload behind its header; queues a large one where it lies.
-    #[inline]
-    fn queue_frame(&mut self, header: &FrameHeader, payload: Bytes) {
-        if payload.len() < COPY_BELOW {
-            sender::append(header, &payload, self.queue.buffer());
-        } else {
-            self.queue_large(header, payload);
-        }
-    }
-
-    fn queue_large(&mut self, header: &FrameHeader, payload: Bytes) {
-        let payload = match header.masking_key {
-            None => payload,
-            Some(key) => match masked_in_place(key, payload) {
-                Ok(masked) => masked,
-                // Somebody else holds the bytes: mask a copy.
-                Err(payload) => return sender::append(header, &payload, self.queue.buffer()),
-            },
-        };
-        self.queue.buffer().extend_from_slice(&header.encode());
-        self.queue.push_payload(payload);
-    }
-}
-
-/// Masks without a copy, if nobody else holds the bytes.
-fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {
-    let mut payload = payload.try_into_mut()?;
-    key.apply(&mut payload, 0);
-    Ok(payload.freeze())
-}
-
-/// A payload this long is written from where it lies: copying costs more than another slice to write.
-const COPY_BELOW: usize = 4096;
-
-/// How a connection that has ended is reported to those who ask later.
-fn ended() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended")
-}
 
 /// How a transport that ended too early is reported.
 pub(crate) fn unexpected_eof() -> io::Error {
