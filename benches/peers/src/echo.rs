@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -31,6 +32,34 @@ pub fn serve_blocking(echo: fn(std::net::TcpStream) -> Option<()>) {
         tcp.set_nodelay(true).expect("a socket option");
         std::thread::spawn(move || echo(tcp));
     }
+}
+
+/// Echoes the messages of a peer that is a stream and a sink of them: one by one, or batched, all that are there and
+/// then one write. (To read between two writes would write what is queued.)
+pub async fn messages<W, M, E>(mut ws: W, batched: bool, is_data: impl Fn(&M) -> bool) -> Result<(), E>
+where
+    W: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
+{
+    let mut batch = Vec::new();
+    while let Some(message) = ws.next().await {
+        let message = message?;
+        if !is_data(&message) {
+            continue;
+        }
+        if !batched {
+            ws.send(message).await?;
+            continue;
+        }
+        batch.push(message);
+        while let Some(Some(message)) = ws.next().now_or_never() {
+            batch.push(message?);
+        }
+        for message in batch.drain(..) {
+            ws.feed(message).await?;
+        }
+        ws.flush().await?;
+    }
+    Ok(())
 }
 
 /// Where to listen.

@@ -10,7 +10,7 @@ mod send;
 mod transport;
 
 use peers::payload::Kind;
-use peers::stats::{geometric_mean, median};
+use peers::stats::{geometric_mean, median, thread_cpu_time};
 
 use self::candidates::{Candidates, Work};
 
@@ -45,18 +45,11 @@ fn main() {
     println!("| geometric mean | {mean:.2} |");
 }
 
-/// The CPU time of this thread: other programs on the machine do not count.
-fn clock() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec of ours.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
+/// In the CPU time of this thread: other programs on the machine do not count.
 fn sample(work: &mut Work, count: u64) -> f64 {
-    let start = clock();
+    let start = thread_cpu_time();
     work(count);
-    (clock() - start) as f64 / count as f64
+    (thread_cpu_time() - start).as_nanos() as f64 / count as f64
 }
 
 /// Prints a table, and returns the ratio of the best peer to the best of ours.
