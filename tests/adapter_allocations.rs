@@ -10,9 +10,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use sansocket::blocking::Transport;
+use sansocket::blocking::NoDeadlines;
 use sansocket::{Config, Message, Role};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -92,20 +91,6 @@ impl io::Write for Pipe {
     }
 }
 
-impl Transport for Pipe {
-    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The same, blocking.
 #[test]
 fn a_blocking_echo_allocates_nothing() {
@@ -121,8 +106,10 @@ fn blocking_echo(size: usize) -> u64 {
     let near = Pipe { reads: back.clone(), writes: there.clone() };
     let far = Pipe { reads: there, writes: back };
     let config = Config::default();
-    let mut client = sansocket::blocking::WebSocket::from_upgraded(near, Role::Client, b"", &config).unwrap();
-    let mut server = sansocket::blocking::WebSocket::from_upgraded(far, Role::Server, b"", &config).unwrap();
+    let mut client =
+        sansocket::blocking::WebSocket::from_upgraded(NoDeadlines(near), Role::Client, b"", &config).unwrap();
+    let mut server =
+        sansocket::blocking::WebSocket::from_upgraded(NoDeadlines(far), Role::Server, b"", &config).unwrap();
     let message = Message::binary(vec![7; size]);
     let mut echo = || {
         for _ in 0..MESSAGES {
@@ -149,7 +136,7 @@ fn what_is_announced_takes_no_memory() {
         }
         input.borrow_mut().extend(announced(1 << 30).into_iter().chain(vec![7; MIB / 4]));
         let offered = Rc::new(RefCell::new(Vec::new()));
-        let transport = Trickle { fast: input, slow: 3000, offered: offered.clone() };
+        let transport = NoDeadlines(Trickle { fast: input, slow: 3000, offered: offered.clone() });
         let config = Config::default().max_frame_size(1 << 30).max_message_size(1 << 30);
         let mut ws =
             sansocket::blocking::WebSocket::from_upgraded(transport, Role::Server, b"", &config).unwrap();
@@ -190,20 +177,6 @@ impl io::Write for Trickle {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Transport for Trickle {
-    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
