@@ -295,10 +295,16 @@ impl Receiving {
         Some(received)
     }
 
-    /// See [`Receiver::leave_whole_text`].
+    /// See [`Receiver::leave_text`].
     #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn leave_whole_text(&mut self) {
-        self.receiver.leave_whole_text();
+    pub(crate) fn leave_text(&mut self) {
+        self.receiver.leave_text();
+    }
+
+    /// See [`Receiver::resume_text`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn resume_text(&mut self, utf8: crate::utf8::Utf8Validator) {
+        self.receiver.resume_text(utf8);
     }
 
     /// Receives nothing more, because of an error in what was received.

@@ -9,7 +9,7 @@ use core::fmt;
 
 #[cfg(all(feature = "deflate", any(feature = "blocking", feature = "tokio")))]
 use bytes::Buf;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 #[cfg(feature = "deflate")]
 use crate::config::Config;
@@ -19,8 +19,8 @@ use crate::extension::{AgreedDeflate, Inflater};
 use crate::frame::{CloseFrame, Opcode};
 #[cfg(feature = "deflate")]
 use crate::role::Role;
-use crate::text::Utf8Bytes;
-use crate::utf8::InvalidUtf8;
+use crate::text::{TextInProgress, Utf8Bytes};
+use crate::utf8::{InvalidUtf8, Utf8Validator};
 
 /// Whether a message is text or binary: its first frame's opcode says so (RFC 6455 section 5.6).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -207,7 +207,7 @@ impl<const N: usize> From<&[u8; N]> for Message {
 #[derive(Default)]
 pub struct Assembler {
     /// The message in progress, without the fragment now arriving.
-    buffer: Vec<u8>,
+    joined: Joined,
     #[cfg(feature = "deflate")]
     inflater: Option<Box<Inflater>>,
 }
@@ -227,43 +227,81 @@ impl Assembler {
     /// [`Connection::fail`]: crate::connection::Connection::fail
     pub fn push(&mut self, fragment: &Fragment<'_>) -> Result<Option<Message>, ProtocolError> {
         let Fragment { kind, compressed, last, payload, .. } = *fragment;
-        self.push_shared(kind, compressed, last, Bytes::copy_from_slice(payload))
+        self.push_shared(kind, compressed, last, BytesMut::from(payload))
     }
 
-    /// Adds a fragment whose payload is kept without a copy when it is the whole message.
+    /// Adds a fragment, or a part of one, whose payload is kept without a copy when it is the whole message, or
+    /// lies right behind the text pushed before.
     pub(crate) fn push_shared(
         &mut self,
         kind: MessageKind,
         compressed: bool,
         last: bool,
-        payload: Bytes,
+        payload: BytesMut,
     ) -> Result<Option<Message>, ProtocolError> {
-        if compressed {
-            self.inflate(kind, &payload, last)?;
-        } else if last && self.buffer.is_empty() {
-            return Ok(Some(Message::new(kind, payload)?));
-        } else {
-            self.buffer.extend_from_slice(&payload);
+        if kind == MessageKind::Text && !compressed {
+            let text = self.joined.take_text().push(payload)?;
+            if last {
+                return Ok(Some(Message::Text(text.finish()?)));
+            }
+            self.joined = Joined::Text(text);
+            return Ok(None);
         }
-        if last { Ok(Some(Message::new(kind, self.take())?)) } else { Ok(None) }
+        let mut bytes = self.joined.take_bytes();
+        if compressed {
+            self.inflate(kind, &payload, last, &mut bytes)?;
+        } else if last && bytes.is_empty() {
+            return Ok(Some(Message::Binary(payload.freeze())));
+        } else {
+            bytes.extend_from_slice(&payload);
+        }
+        if last {
+            return Ok(Some(Message::new(kind, bytes.into())?));
+        }
+        self.joined = Joined::Bytes(bytes);
+        Ok(None)
     }
 
     /// Takes what has been joined of an incomplete message.
     pub fn take(&mut self) -> Bytes {
-        Bytes::from(core::mem::take(&mut self.buffer))
+        self.take_unfinished().0
     }
 
-    /// Inflates all of a fragment's payload to the end of the buffer.
+    /// Takes what has been joined of an incomplete message; and, if it is text that was validated here, the
+    /// validator for what follows.
+    pub(crate) fn take_unfinished(&mut self) -> (Bytes, Utf8Validator) {
+        match core::mem::take(&mut self.joined) {
+            Joined::Bytes(bytes) => (bytes.into(), Utf8Validator::default()),
+            Joined::Text(text) => text.into_parts(),
+        }
+    }
+
+    /// The text that has been joined of an incomplete message.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn text(&mut self) -> Option<&mut TextInProgress> {
+        match &mut self.joined {
+            Joined::Text(text) => Some(text),
+            Joined::Bytes(_) => None,
+        }
+    }
+
+    /// Inflates all of a fragment's payload to the end of `out`.
     #[cfg(feature = "deflate")]
-    fn inflate(&mut self, kind: MessageKind, payload: &[u8], last: bool) -> Result<(), ProtocolError> {
+    fn inflate(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        last: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
         let inflater = self.inflater.as_mut().ok_or(ProtocolError::InvalidCompressedData)?;
-        inflater.inflate(kind, payload, last, usize::MAX, &mut self.buffer)?;
+        inflater.inflate(kind, payload, last, usize::MAX, out)?;
         Ok(())
     }
 
     #[cfg(not(feature = "deflate"))]
     #[expect(clippy::unused_self, reason = "the feature `deflate` has a buffer to inflate to")]
-    fn inflate(&mut self, _: MessageKind, _: &[u8], _: bool) -> Result<(), ProtocolError> {
+    fn inflate(&mut self, _: MessageKind, _: &[u8], _: bool, _: &mut Vec<u8>) -> Result<(), ProtocolError> {
         Err(ProtocolError::InvalidCompressedData)
     }
 
@@ -289,9 +327,48 @@ impl fmt::Debug for Assembler {
     /// Keeps messages out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Assembler");
-        debug.field("len", &self.buffer.len());
+        debug.field("len", &self.joined.len());
         #[cfg(feature = "deflate")]
         debug.field("inflater", &self.inflater);
         debug.finish()
+    }
+}
+
+/// What has been joined of a message.
+#[derive(Debug)]
+enum Joined {
+    /// Of a binary message, or inflated.
+    Bytes(Vec<u8>),
+    Text(TextInProgress),
+}
+
+impl Default for Joined {
+    fn default() -> Self {
+        Self::Bytes(Vec::new())
+    }
+}
+
+impl Joined {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Text(text) => text.len(),
+        }
+    }
+
+    /// Takes the text in progress: an empty one, when there is none.
+    fn take_text(&mut self) -> TextInProgress {
+        match core::mem::take(self) {
+            Self::Bytes(_) => TextInProgress::default(),
+            Self::Text(text) => text,
+        }
+    }
+
+    /// Takes what there is of a message that is no text, or compressed.
+    fn take_bytes(&mut self) -> Vec<u8> {
+        match core::mem::take(self) {
+            Self::Bytes(bytes) => bytes,
+            Self::Text(_) => Vec::new(),
+        }
     }
 }

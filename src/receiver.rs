@@ -49,8 +49,9 @@ pub struct Receiver {
     max_fragments: u32,
     /// RSV1 marks compressed messages: permessage-deflate was negotiated.
     deflate: bool,
-    /// Text that came whole, in one frame and at once, is validated by whoever makes a message of it.
-    leave_whole_text: bool,
+    /// Text is handed out as it arrives, and validated by whoever makes messages of it, but for the parts
+    /// that somebody asks for.
+    leave_text: bool,
     state: ReceiveState,
     /// The frame whose header was admitted and whose payload is incomplete. `None`: the input starts
     /// with a header, as it was on the wire.
@@ -70,7 +71,7 @@ impl Receiver {
             max_message_size: config.max_message_size,
             max_fragments: config.max_fragments,
             deflate: false,
-            leave_whole_text: false,
+            leave_text: false,
             state: ReceiveState::Open,
             frame: None,
             message: None,
@@ -119,11 +120,18 @@ impl Receiver {
         Some((kind, payload))
     }
 
-    /// Leaves it to the caller to validate text that comes whole, in one frame and at once: making a
-    /// [`Message`](crate::Message) of it does, and no byte is to be looked at twice.
+    /// Leaves it to the caller to validate the text that [`receive`](Self::receive) hands out, which it then
+    /// does in parts as they arrive: making a [`Message`](crate::Message) of them does, and no byte is to be
+    /// looked at twice. What [`receive_part`](Self::receive_part) hands out is validated here all the same.
     #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn leave_whole_text(&mut self) {
-        self.leave_whole_text = true;
+    pub(crate) fn leave_text(&mut self) {
+        self.leave_text = true;
+    }
+
+    /// What follows of the text in progress is asked for in parts: `utf8` has validated it up to here.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn resume_text(&mut self, utf8: Utf8Validator) {
+        self.utf8 = utf8;
     }
 
     /// Receives nothing more: an error was found in what was received.
@@ -179,7 +187,7 @@ impl Receiver {
         WholeMessage { kind, key, payload }: WholeMessage,
         parts: bool,
     ) -> Result<Received, ProtocolError> {
-        let text = kind == MessageKind::Text && (parts || !self.leave_whole_text);
+        let text = kind == MessageKind::Text && (parts || !self.leave_text);
         self.process(&mut input[payload.clone()], key, 0, text)?;
         if text {
             self.utf8.finish()?;
@@ -217,9 +225,10 @@ impl Receiver {
             }
             _ => (false, false),
         };
+        let left = text && !parts && self.leave_text;
         if let Some(new) = input.get_mut(frame.start + frame.processed..frame.start + available) {
             let offset = frame.position() + frame.processed as u64;
-            self.process(new, frame.header.masking_key, offset, text)?;
+            self.process(new, frame.header.masking_key, offset, text && !left)?;
             frame.processed = available;
         }
 
@@ -228,7 +237,7 @@ impl Receiver {
             let bytes = input.get(payload.clone()).unwrap_or_default();
             self.end_frame(&frame, bytes, payload)
         } else {
-            let handed_out = (parts && data || compressed) && available > 0;
+            let handed_out = (parts && data || compressed || left) && available > 0;
             let received = handed_out.then(|| {
                 let what = self.what_of(&frame, false);
                 frame.hand_out(available);

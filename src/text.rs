@@ -10,9 +10,9 @@ use alloc::string::String;
 use core::fmt;
 use core::ops::Deref;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use crate::utf8::InvalidUtf8;
+use crate::utf8::{InvalidUtf8, Utf8Validator};
 
 /// Text that is cheap to clone: [`Bytes`] known to be UTF-8. It dereferences to [`str`].
 #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -21,13 +21,63 @@ pub struct Utf8Bytes {
     bytes: Bytes,
 }
 
+/// Text that arrives in pieces: each is validated when it comes, and none again.
+///
+/// The pieces of one frame lie behind each other in the buffer that they were read into, and are joined without a
+/// copy.
+#[derive(Debug, Default)]
+pub(crate) struct TextInProgress {
+    /// What `utf8` was fed with, and nothing else: nobody else has these bytes, so that they do not change.
+    bytes: BytesMut,
+    utf8: Utf8Validator,
+}
+
+impl TextInProgress {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds a piece. Fails when no continuation could make it text, and drops the text then: a validator that
+    /// has failed tells nothing more.
+    pub(crate) fn push(mut self, piece: BytesMut) -> Result<Self, InvalidUtf8> {
+        self.utf8.feed(&piece)?;
+        self.bytes.unsplit(piece);
+        Ok(self)
+    }
+
+    /// Ends the text; fails inside a code point.
+    pub(crate) fn finish(mut self) -> Result<Utf8Bytes, InvalidUtf8> {
+        self.utf8.finish()?;
+        Ok(Utf8Bytes { bytes: self.bytes.freeze() })
+    }
+
+    /// What there is of the text, and the validator for what follows.
+    pub(crate) fn into_parts(self) -> (Bytes, Utf8Validator) {
+        (self.bytes.freeze(), self.utf8)
+    }
+
+    /// Room for `room` bytes right behind the text, for the next piece to be read into.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn room(&mut self, room: usize) -> BytesMut {
+        self.bytes.reserve(room);
+        self.bytes.split_off(self.bytes.len())
+    }
+
+    /// Moves the text to memory of its own, and no more than it needs.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn detach(&mut self) {
+        self.bytes = BytesMut::from(&*self.bytes);
+    }
+}
+
 impl Utf8Bytes {
     /// The text.
     #[inline]
     #[expect(unsafe_code, reason = "validating again takes longer than all else; see the module")]
     pub fn as_str(&self) -> &str {
         // SAFETY: `bytes` is valid UTF-8. The field is private; every function below that makes a
-        // `Utf8Bytes` takes its bytes from a `str`, or validates them, and none changes them.
+        // `Utf8Bytes` takes its bytes from a `str`, or validates them, and none changes them. `TextInProgress` has
+        // fed all of its bytes to a `Utf8Validator`, in order, which failed neither then nor at their end.
         unsafe { core::str::from_utf8_unchecked(&self.bytes) }
     }
 

@@ -4,7 +4,7 @@ use std::str;
 
 use bytes::Bytes;
 use sansocket::utf8::{InvalidUtf8, Utf8Validator};
-use sansocket::{Message, Utf8Bytes};
+use sansocket::{Assembler, Fragment, Message, MessageKind, ProtocolError, Utf8Bytes};
 
 /// Code points of every length at every border between lengths, and what is none.
 const PIECES: [&[u8]; 18] = [
@@ -38,6 +38,21 @@ fn compare(bytes: &[u8]) {
     assert_eq!(validator.feed(bytes).and_then(|()| validator.finish()), twin.map(|_| ()), "{bytes:02x?}");
 }
 
+/// Text made of `bytes` in two fragments, the first of them `cut` bytes long.
+fn in_fragments(bytes: &[u8], cut: usize) -> Result<Option<Message>, ProtocolError> {
+    let mut assembler = Assembler::default();
+    let fragment = |first, payload| Fragment {
+        kind: MessageKind::Text,
+        compressed: false,
+        first,
+        last: !first,
+        payload,
+    };
+    let (first, last) = bytes.split_at(cut);
+    assert_eq!(assembler.push(&fragment(true, first))?, None);
+    assembler.push(&fragment(false, last))
+}
+
 /// 6455-8.1-01: the vectors that long texts are validated in have borders, and so has the text: each
 /// piece at each place.
 #[test]
@@ -47,7 +62,13 @@ fn text_is_what_its_twin_says() {
             for before in 0..=130 {
                 for after in [0, 1, 31, 32, 63, 64] {
                     let (before, after) = (filler.repeat(before), filler.repeat(after));
-                    compare(&[before.as_bytes(), piece, after.as_bytes()].concat());
+                    let text = [before.as_bytes(), piece, after.as_bytes()].concat();
+                    compare(&text);
+                    let twin = str::from_utf8(&text).map(|text| Some(Message::text(text)));
+                    for cut in before.len()..=before.len() + piece.len() {
+                        let joined = in_fragments(&text, cut);
+                        assert_eq!(joined, twin.clone().map_err(|_| ProtocolError::InvalidUtf8));
+                    }
                 }
             }
         }

@@ -13,6 +13,8 @@ use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
+#[cfg(feature = "tokio")]
+use bytes::BytesMut;
 
 pub(crate) use self::outbound::Outbound;
 #[cfg(feature = "tokio")]
@@ -186,7 +188,7 @@ impl Inbound {
             answered: false,
             stopped: false,
         };
-        inbound.receiving.leave_whole_text();
+        inbound.receiving.leave_text();
         #[cfg(feature = "deflate")]
         if let Some(agreed) = agreed.deflate {
             inbound.receiving.use_deflate();
@@ -206,8 +208,28 @@ impl Inbound {
         Some(Message::new(kind, self.input.take(payload)).map_err(Into::into))
     }
 
+    /// Where to append what is read next.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn room(&mut self) -> &mut BytesMut {
+        let missing = self.missing();
+        self.input.room(missing, self.assembler.text())
+    }
+
+    /// Reads once from a blocking stream.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn fill(&mut self, io: &mut impl io::Read) -> io::Result<usize> {
+        let missing = self.missing();
+        self.input.fill(io, missing, self.assembler.text())
+    }
+
+    /// Gives back what memory it can, since nothing arrives for now.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn release(&mut self) {
+        self.input.release(self.assembler.text());
+    }
+
     /// How many more bytes to make room for, so that the frame in progress can be handed out whole.
-    pub(crate) fn missing(&self) -> u64 {
+    fn missing(&self) -> u64 {
         if self.parts_taken { 0 } else { self.receiving.missing() }
     }
 
@@ -250,7 +272,8 @@ impl Inbound {
             && let Some(kind) = self.assembling.take()
         {
             // Fragments that were joined before the caller asked for parts.
-            let joined = self.assembler.take();
+            let (joined, utf8) = self.assembler.take_unfinished();
+            self.receiving.resume_text(utf8);
             return Ok(Step::Part(self.part(kind, joined, false)));
         }
         loop {
@@ -277,11 +300,11 @@ impl Inbound {
             match received.event(self.input.unread()) {
                 Some(Event::Data(fragment)) => {
                     let Fragment { kind, compressed, last, .. } = fragment;
-                    let payload = self.input.take(received.payload());
+                    let payload = self.input.take_mut(received.payload());
                     if in_parts && compressed {
-                        self.inflate_in_parts(kind, payload, last);
+                        self.inflate_in_parts(kind, payload.freeze(), last);
                     } else if in_parts {
-                        let part = self.part(kind, payload, last);
+                        let part = self.part(kind, payload.freeze(), last);
                         if want == Want::Parts {
                             return Ok(Step::Part(part));
                         }
@@ -289,6 +312,7 @@ impl Inbound {
                         let message = self.assembler.push_shared(kind, compressed, last, payload)?;
                         self.assembling = message.is_none().then_some(kind);
                         if let Some(message) = message {
+                            self.input.expect(message.len());
                             return Ok(Step::Message(message));
                         }
                     }

@@ -6,6 +6,8 @@ use core::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::text::TextInProgress;
+
 /// Bytes that were read and not yet consumed. It grows with what arrives, never with what a header
 /// announces, and is given back while a connection waits.
 pub(crate) struct ReadBuffer {
@@ -45,50 +47,78 @@ impl ReadBuffer {
             self.bytes.advance(payload.end.min(self.bytes.len()));
             return Bytes::new();
         }
-        if payload.end > MAX_ROOM {
-            self.large = payload.end;
-        }
+        self.expect(payload.end);
         let mut taken = self.bytes.split_to(payload.end.min(self.bytes.len())).freeze();
         taken.advance(payload.start.min(taken.len()));
         taken
+    }
+
+    /// Like [`take`](Self::take), for what something may be joined to.
+    pub(crate) fn take_mut(&mut self, payload: Range<usize>) -> BytesMut {
+        self.expect(payload.end);
+        let mut taken = self.bytes.split_to(payload.end.min(self.bytes.len()));
+        taken.advance(payload.start.min(taken.len()));
+        taken
+    }
+
+    /// So much came at once, and may again.
+    #[inline]
+    pub(crate) fn expect(&mut self, len: usize) {
+        if len > MAX_ROOM {
+            self.large = len;
+        }
     }
 
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
     }
 
-    /// Where to append what is read next; `missing` bytes complete the frame at the front.
+    /// Where to append what is read next; `missing` bytes complete the frame at the front, or the last one
+    /// of `text`.
     #[cfg(feature = "tokio")]
-    pub(crate) fn room(&mut self, missing: u64) -> &mut BytesMut {
-        self.make_room(missing);
+    pub(crate) fn room(&mut self, missing: u64, text: Option<&mut TextInProgress>) -> &mut BytesMut {
+        self.make_room(missing, text);
         &mut self.bytes
     }
 
-    /// Makes room for the next read.
-    fn make_room(&mut self, missing: u64) {
-        if self.held == 0 {
+    /// Makes room for the next read: behind `text`, if that is what it continues.
+    fn make_room(&mut self, missing: u64, text: Option<&mut TextInProgress>) {
+        if self.held == 0 && text.is_none() {
             self.bytes = SPARE.take();
         }
         let len = self.bytes.len();
-        if len == 0 {
+        let before = text.as_ref().map_or(0, |text| text.len());
+        if len + before == 0 {
             // Begin again at the front, if what was handed out is done with: that memory is in the caches.
             let _ = self.bytes.try_reclaim(self.bytes.capacity() + 1);
         }
         // No more for a large frame than has arrived, of it or of one before: it doubles, and ends exactly.
-        let most = len.max(self.large).max(MAX_ROOM);
+        let most = (before + len).max(self.large).max(MAX_ROOM);
         // What there is of a small frame may be moved to make room for more than its rest.
-        let least = if len < self.room { self.room } else { 1 };
+        let least = if before + len < self.room { self.room } else { 1 };
         let room = usize::try_from(missing).map_or(most, |missing| missing.min(most)).max(least);
         if self.bytes.capacity() - len < room {
-            self.bytes.reserve(room);
+            match text {
+                Some(text) if len == 0 => {
+                    // Their memory may be one: it grows only when it is the text's alone.
+                    self.bytes = BytesMut::new();
+                    self.bytes = text.room(room);
+                }
+                _ => self.bytes.reserve(room),
+            }
         }
-        self.held = self.held.max(self.bytes.capacity());
+        self.held = self.held.max(before + self.bytes.capacity());
     }
 
     /// Reads once from a blocking stream.
     #[cfg(feature = "blocking")]
-    pub(crate) fn fill(&mut self, io: &mut impl std::io::Read, missing: u64) -> std::io::Result<usize> {
-        self.make_room(missing);
+    pub(crate) fn fill(
+        &mut self,
+        io: &mut impl std::io::Read,
+        missing: u64,
+        text: Option<&mut TextInProgress>,
+    ) -> std::io::Result<usize> {
+        self.make_room(missing, text);
         let start = self.bytes.len();
         // `Read` takes initialised bytes only: no more of them than recent reads have filled, lest a peer that
         // sends little at a time has much initialised for it.
@@ -111,10 +141,17 @@ impl ReadBuffer {
     }
 
     /// Gives the memory back while there is nothing in it, so that a connection that waits holds none:
-    /// the thread keeps one buffer for whichever connection reads next.
+    /// the thread keeps one buffer for whichever connection reads next. A `text` that has begun keeps it, unless
+    /// it is small.
     #[cfg(feature = "tokio")]
-    pub(crate) fn release(&mut self) {
+    pub(crate) fn release(&mut self, text: Option<&mut TextInProgress>) {
         if self.bytes.is_empty() && self.held > 0 {
+            if let Some(text) = text {
+                if text.len() >= MIN_ROOM {
+                    return;
+                }
+                text.detach();
+            }
             let bytes = core::mem::take(&mut self.bytes);
             if self.held <= 2 * MAX_ROOM {
                 SPARE.set(bytes);

@@ -119,9 +119,8 @@ impl Reading {
             let _ = port.flush();
             self.inbound.answered = false;
             port.outbound(|outbound| self.inbound.handle_timeout(self.now, outbound))?;
-            let missing = self.inbound.missing();
             if self.arm(port)? {
-                match self.inbound.input.fill(port.stream(), missing) {
+                match self.inbound.fill(port.stream()) {
                     Ok(0) => return Err(Error::ConnectionLost(unexpected_eof())),
                     Ok(_) => {
                         self.now = Instant::now();

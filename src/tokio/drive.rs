@@ -114,9 +114,7 @@ impl Reading {
                 self.inbound.handle_timeout(self.now, &mut shared.outbound)?;
                 // A transport that takes no more may still have something to read.
                 let _ = shared.poll_flush(cx);
-                let missing = self.inbound.missing();
-                let room = self.inbound.input.room(missing);
-                let read = pin!(shared.io.read_buf(room)).poll(cx);
+                let read = pin!(shared.io.read_buf(self.inbound.room())).poll(cx);
                 shared.sooner = false;
                 Ok::<_, Error>((read, shared.outbound.sending.poll_timeout()))
             })?;
@@ -129,7 +127,7 @@ impl Reading {
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Error::ConnectionLost(error))),
-                Poll::Pending => self.inbound.input.release(),
+                Poll::Pending => self.inbound.release(),
             }
             if self.member.as_ref().is_some_and(Member::is_to_stop) {
                 self.now = now();

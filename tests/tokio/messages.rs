@@ -1,7 +1,7 @@
 //! Messages and Pings, whole WebSockets.
 
 use sansocket::tokio::{Incoming, WebSocket};
-use sansocket::{CloseCode, Config, Error, FramedMessage, Message, Role, SendError};
+use sansocket::{CloseCode, Config, Error, FramedMessage, Message, ProtocolError, Role, SendError};
 use tokio::io::duplex;
 
 use crate::common::{BINARY, CLOSE, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, frame};
@@ -39,6 +39,76 @@ async fn messages_pass_in_order() {
             tokio::join!(echo, drive);
         })
         .await;
+    }
+}
+
+/// Text is put together of what each read brings, with and without waits between, in the memory that it was
+/// read into or in its own, and while messages before it are held; in frames or in fragments.
+#[tokio::test(start_paused = true)]
+async fn text_arrives_in_pieces() {
+    for role in ROLES {
+        for len in [1, 10, 4000, 5000, 70_000, 300_000] {
+            let texts: Vec<_> = ["я", "🦀", "a"].iter().map(|text| text.repeat(len)).collect();
+            let whole = texts.iter().map(|text| frame(role, TEXT, text.as_bytes()));
+            let in_fragments = texts.iter().flat_map(|text| {
+                let (first, last) = text.as_bytes().split_at(text.len() / 3);
+                [frame(role, FIRST_TEXT, first), frame(role, PING, b""), frame(role, LAST_CONTINUATION, last)]
+            });
+            let bytes = whole.chain(in_fragments).collect::<Vec<_>>().concat();
+            for read in [1, 3, 1021, 50_001, 200_003].into_iter().filter(|read| bytes.len() / read < 8000) {
+                for wait in [false, true] {
+                    let reads = bytes.chunks(read).flat_map(|bytes| {
+                        [Some(Read::Bytes(bytes.to_vec())), wait.then_some(Read::Pending)]
+                            .into_iter()
+                            .flatten()
+                    });
+                    let script = Script::new(reads.chain([Read::End]), []);
+                    let mut ws = WebSocket::from_upgraded(script, role, b"", &Config::default());
+                    let mut received = Vec::new();
+                    while let Ok(Some(message)) = at_once(ws.recv()).await {
+                        received.push(message);
+                    }
+                    let sent = texts.iter().chain(&texts).map(|text| Message::text(text.as_str()));
+                    assert!(sent.eq(received), "{len} {read} {wait}");
+                }
+            }
+        }
+    }
+}
+
+/// Text that no continuation could make valid fails before the next read is waited for, and a code point that
+/// its end cuts fails there; `recv_part` goes on where `recv` stopped, inside a code point.
+#[tokio::test(start_paused = true)]
+async fn bad_text_arrives_in_pieces() {
+    for role in ROLES {
+        let euro = frame(role, TEXT, "€€".as_bytes());
+        let start = euro.len() - 6;
+        for (payload, read) in [(&b"\xe2\x82\xac\xe2\xff."[..], 5), (b"\xe2\x82\xac\xe2\x82", 5)] {
+            let bytes = frame(role, TEXT, payload);
+            let reads = bytes[..start + read].chunks(1).map(|byte| Read::Bytes(byte.to_vec()));
+            let script = Script::new(reads.chain([Read::End]), []);
+            let mut ws = WebSocket::from_upgraded(script, role, b"", &Config::default());
+            let error = at_once(ws.recv()).await.unwrap_err();
+            assert!(matches!(error, Error::Protocol(ProtocolError::InvalidUtf8)), "{error}");
+        }
+        for cut in 0..6 {
+            let (now, later) = euro.split_at(start + cut);
+            let reads = [Read::Bytes(now.to_vec()), Read::Pending, Read::Bytes(later.to_vec())];
+            let mut ws = WebSocket::from_upgraded(Script::new(reads, []), role, b"", &Config::default());
+            tokio::select! {
+                biased;
+                received = ws.recv() => panic!("{received:?}"),
+                () = std::future::ready(()) => {}
+            }
+            let mut payload = Vec::new();
+            while let Some(part) = at_once(ws.recv_part()).await.unwrap() {
+                payload.extend_from_slice(&part.payload);
+                if part.last {
+                    break;
+                }
+            }
+            assert_eq!(payload, "€€".as_bytes());
+        }
     }
 }
 
