@@ -7,7 +7,6 @@ mod outbound;
 mod read_buffer;
 mod write_queue;
 
-#[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 use std::io;
 use std::time::Instant;
@@ -156,18 +155,25 @@ pub(crate) fn random(bytes: &mut [u8]) {
 pub(crate) struct Inbound {
     pub(crate) receiving: Receiving,
     pub(crate) input: ReadBuffer,
-    assembler: Assembler,
-    /// The kind of the message that `assembler` holds fragments of.
-    assembling: Option<MessageKind>,
+    /// Boxed, since there is none until a message comes that is more than one frame, read whole.
+    assembly: Option<Box<Assembly>>,
     /// Parts of the message in progress were handed out.
     parts_taken: bool,
-    /// What is still to be inflated of a fragment whose message is handed out in parts.
-    #[cfg(feature = "deflate")]
-    inflating: Option<Box<Inflating>>,
     /// An answer was queued since this was last taken: it is to be sent "as soon as is practical".
     pub(crate) answered: bool,
     /// The Close frame was sent for the application: what still arrives is discarded.
     stopped: bool,
+}
+
+/// A message of which there is only a part.
+#[derive(Debug, Default)]
+struct Assembly {
+    assembler: Assembler,
+    /// The kind of the message that `assembler` holds fragments of.
+    kind: Option<MessageKind>,
+    /// What is still to be inflated of a fragment whose message is handed out in parts.
+    #[cfg(feature = "deflate")]
+    inflating: Option<Inflating>,
 }
 
 impl Inbound {
@@ -178,11 +184,8 @@ impl Inbound {
         let mut inbound = Self {
             receiving: Receiving::new(role, config, now),
             input: ReadBuffer::new(read_ahead),
-            assembler: Assembler::default(),
-            assembling: None,
+            assembly: None,
             parts_taken: false,
-            #[cfg(feature = "deflate")]
-            inflating: None,
             answered: false,
             stopped: false,
         };
@@ -190,7 +193,7 @@ impl Inbound {
         #[cfg(feature = "deflate")]
         if let Some(agreed) = agreed.deflate {
             inbound.receiving.use_deflate();
-            inbound.assembler.use_deflate(role, config, agreed);
+            inbound.assembly.get_or_insert_default().assembler.use_deflate(role, config, agreed);
         }
         inbound
     }
@@ -247,10 +250,11 @@ impl Inbound {
             return Ok(Step::Message(message?));
         }
         if want == Want::Parts
-            && let Some(kind) = self.assembling.take()
+            && let Some(assembly) = &mut self.assembly
+            && let Some(kind) = assembly.kind.take()
         {
             // Fragments that were joined before the caller asked for parts.
-            let joined = self.assembler.take();
+            let joined = assembly.assembler.take();
             return Ok(Step::Part(self.part(kind, joined, false)));
         }
         loop {
@@ -286,8 +290,9 @@ impl Inbound {
                             return Ok(Step::Part(part));
                         }
                     } else {
-                        let message = self.assembler.push_shared(kind, compressed, last, payload)?;
-                        self.assembling = message.is_none().then_some(kind);
+                        let assembly = self.assembly.get_or_insert_default();
+                        let message = assembly.assembler.push_shared(kind, compressed, last, payload)?;
+                        assembly.kind = message.is_none().then_some(kind);
                         if let Some(message) = message {
                             return Ok(Step::Message(message));
                         }
@@ -320,7 +325,7 @@ impl Inbound {
     /// The transport ended.
     pub(crate) fn end(&mut self, outbound: &Outbound) -> Closed {
         self.input.clear();
-        self.assembler = Assembler::default();
+        self.assembly = None;
         let mut closed = self.receiving.receive_eof(&outbound.sending);
         closed.clean &= !outbound.lost;
         closed
@@ -351,20 +356,21 @@ impl Inbound {
 #[cfg(feature = "deflate")]
 impl Inbound {
     fn inflate_in_parts(&mut self, kind: MessageKind, payload: Bytes, last: bool) {
-        self.inflating = Some(Box::new(Inflating { kind, payload, last }));
+        self.assembly.get_or_insert_default().inflating = Some(Inflating { kind, payload, last });
     }
 
     /// The next part of the fragment that is being inflated, if one is: a small payload can inflate to
     /// more than is to be held at once.
     fn next_inflated(&mut self) -> Result<Option<Part>, ProtocolError> {
-        let Some(mut inflating) = self.inflating.take() else {
+        let Some(Assembly { assembler, inflating, .. }) = self.assembly.as_deref_mut() else {
             return Ok(None);
         };
-        let Inflating { kind, payload, last } = &mut *inflating;
-        let (kind, last) = (*kind, *last);
-        let (bytes, done) = self.assembler.inflate_part(kind, payload, last, MAX_PART)?;
+        let Some(Inflating { kind, mut payload, last }) = inflating.take() else {
+            return Ok(None);
+        };
+        let (bytes, done) = assembler.inflate_part(kind, &mut payload, last, MAX_PART)?;
         if !done {
-            self.inflating = Some(inflating);
+            *inflating = Some(Inflating { kind, payload, last });
         }
         Ok(Some(self.part(kind, bytes, last && done)))
     }
