@@ -96,7 +96,7 @@ impl Client {
     pub(crate) fn full_request(&self) -> ClientRequest {
         let request = self.request.clone();
         #[cfg(feature = "deflate")]
-        if let Some(deflate) = &self.config.deflate {
+        if let Some(deflate) = &self.config.settings.deflate {
             return request.extension(deflate.offer());
         }
         request
@@ -115,7 +115,7 @@ impl Client {
     pub(crate) fn agreed(&self, opened: &Opened) -> Result<Agreed, HandshakeError> {
         Ok(Agreed {
             #[cfg(feature = "deflate")]
-            deflate: match &self.config.deflate {
+            deflate: match &self.config.settings.deflate {
                 Some(deflate) => deflate.agree_as_client(opened.extensions())?,
                 None => None,
             },

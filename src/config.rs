@@ -1,7 +1,10 @@
 //! The limits and timeouts of a connection. Every one has a finite default.
 
+use alloc::sync::Arc;
 #[cfg(feature = "std")]
 use core::time::Duration;
+#[cfg(feature = "std")]
+use std::sync::LazyLock;
 
 /// How much of everything a connection takes, and how long it waits.
 ///
@@ -22,8 +25,17 @@ use core::time::Duration;
 ///
 /// let config = Config::default().max_message_size(1 << 20).max_fragments(1_000);
 /// ```
+///
+/// To clone it is cheap: connections share one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Config {
+    /// Shared, since each connection keeps it, twice.
+    pub(crate) settings: Arc<Settings>,
+}
+
+/// What a [`Config`] says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Settings {
     pub(crate) max_message_size: u64,
     pub(crate) max_frame_size: u64,
     pub(crate) max_fragments: u32,
@@ -39,6 +51,19 @@ pub struct Config {
 }
 
 impl Default for Config {
+    fn default() -> Self {
+        // Shared too, by all connections that each begin with a new one.
+        #[cfg(feature = "std")]
+        static DEFAULT: LazyLock<Arc<Settings>> = LazyLock::new(Arc::default);
+        #[cfg(feature = "std")]
+        let settings = DEFAULT.clone();
+        #[cfg(not(feature = "std"))]
+        let settings = Arc::default();
+        Self { settings }
+    }
+}
+
+impl Default for Settings {
     fn default() -> Self {
         Self {
             // What most peers allow; a message is held in memory until it is whole.
@@ -71,27 +96,31 @@ impl Config {
     /// It is checked at each frame's header, before the payload arrives. A message that is received
     /// part by part is held to it too: raise it there, memory does not grow with it.
     pub fn max_message_size(mut self, bytes: u64) -> Self {
-        self.max_message_size = bytes;
+        self.settings_mut().max_message_size = bytes;
         self
     }
 
     /// The largest frame to receive, in bytes of payload.
     pub fn max_frame_size(mut self, bytes: u64) -> Self {
-        self.max_frame_size = bytes;
+        self.settings_mut().max_frame_size = bytes;
         self
     }
 
     /// The most fragments in one message to receive, empty ones included.
     pub fn max_fragments(mut self, fragments: u32) -> Self {
-        self.max_fragments = fragments;
+        self.settings_mut().max_fragments = fragments;
         self
     }
 
     /// How many bytes may wait to be written before Pongs are held back (the latest is kept, as RFC
     /// 6455 section 5.5.3 allows), and before the adapters' `send` and `feed` wait for the transport.
     pub fn write_buffer_size(mut self, bytes: usize) -> Self {
-        self.write_buffer_size = bytes;
+        self.settings_mut().write_buffer_size = bytes;
         self
+    }
+
+    fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
     }
 }
 
@@ -99,7 +128,7 @@ impl Config {
 impl Config {
     /// Offers, or accepts, permessage-deflate. The message limit then holds for the inflated size too.
     pub fn deflate(mut self, deflate: crate::extension::Deflate) -> Self {
-        self.deflate = Some(deflate);
+        self.settings_mut().deflate = Some(deflate);
         self
     }
 }
@@ -108,25 +137,25 @@ impl Config {
 impl Config {
     /// After `interval` without a byte from the peer, sends a Ping; after `timeout` more, gives up.
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
-        self.keepalive = Some((interval, timeout));
+        self.settings_mut().keepalive = Some((interval, timeout));
         self
     }
 
     /// Sends no Pings of its own accord: a peer that vanished is then noticed only by sending to it.
     pub fn no_keepalive(mut self) -> Self {
-        self.keepalive = None;
+        self.settings_mut().keepalive = None;
         self
     }
 
     /// How long to wait, once a Close frame was sent, for the peer's and for the end of the transport.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.close_timeout = timeout;
+        self.settings_mut().close_timeout = timeout;
         self
     }
 
     /// How long the transport may take no byte at all of what is to be written.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.write_timeout = timeout;
+        self.settings_mut().write_timeout = timeout;
         self
     }
 }

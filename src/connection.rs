@@ -15,7 +15,7 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::keepalive::{Due, Keepalive};
+use crate::keepalive::{Due, Keepalive, Times};
 use crate::message::Event;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 use crate::message::MessageKind;
@@ -60,7 +60,7 @@ impl Connection {
     pub fn client(config: &Config, random: fn(&mut [u8]), now: Instant) -> Self {
         Self {
             receiving: Receiving::new(Role::Client, config, now),
-            sending: Sending::new(Role::Client, Sender::client(config, random), config),
+            sending: Sending::new(Sender::client(config, random)),
         }
     }
 
@@ -68,7 +68,7 @@ impl Connection {
     pub fn server(config: &Config, now: Instant) -> Self {
         Self {
             receiving: Receiving::new(Role::Server, config, now),
-            sending: Sending::new(Role::Server, Sender::server(config), config),
+            sending: Sending::new(Sender::server(config)),
         }
     }
 
@@ -207,8 +207,8 @@ impl Connection {
 /// The receiving half of a connection: a [`Receiver`], the keepalive, and the peer's Close frame.
 #[derive(Debug)]
 pub struct Receiving {
-    role: Role,
     receiver: Receiver,
+    /// `None` without [`Config::keepalive`], and once it has done its part.
     keepalive: Option<Keepalive>,
     /// How much of the input had arrived when it was last found to be incomplete.
     seen: usize,
@@ -223,9 +223,8 @@ impl Receiving {
     #[inline]
     pub(crate) fn new(role: Role, config: &Config, now: Instant) -> Self {
         Self {
-            role,
             receiver: Receiver::new(role, config),
-            keepalive: config.keepalive.map(|times| Keepalive::new(times, now)),
+            keepalive: config.settings.keepalive.map(|_| Keepalive::new(now)),
             seen: 0,
             close: None,
             eof: false,
@@ -265,7 +264,7 @@ impl Receiving {
     /// WebSocket connection is said to have been closed _cleanly_." (section 7.1.4)
     pub fn receive_eof(&mut self, sending: &Sending) -> Closed {
         self.eof = true;
-        let initiator = sending.initiator.unwrap_or(Initiator::Transport);
+        let initiator = sending.closing.as_ref().map_or(Initiator::Transport, |closing| closing.initiator);
         match &self.close {
             Some(close) => {
                 let clean = sending.sender.state() == SendState::CloseSent;
@@ -316,7 +315,7 @@ impl Receiving {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.receiver.state() {
-            ReceiveState::Open => self.keepalive.as_ref().and_then(Keepalive::poll_timeout),
+            ReceiveState::Open => self.keepalive.as_ref()?.poll_timeout(self.keepalive_times()?),
             ReceiveState::CloseReceived | ReceiveState::Failed => None,
         }
     }
@@ -328,14 +327,14 @@ impl Receiving {
         sending: &mut Sending,
         out: &mut Vec<u8>,
     ) -> Result<(), TimedOut> {
-        if self.poll_timeout().is_none() {
+        let (Some(times), Some(_)) = (self.keepalive_times(), self.poll_timeout()) else {
             return Ok(());
-        }
+        };
         if sending.sender.state() == SendState::CloseSent {
             // After our Close frame it is the closing handshake's deadline that counts.
             self.keepalive = None;
         }
-        match self.keepalive.as_mut().and_then(|keepalive| keepalive.handle_timeout(now)) {
+        match self.keepalive.as_mut().and_then(|keepalive| keepalive.handle_timeout(times, now)) {
             Some(Due::Ping) => {
                 // It can be sent: no Close frame was.
                 let _ = sending.sender.ping(b"", out);
@@ -374,9 +373,13 @@ impl Receiving {
     /// 5.5.1). The same when the connection was failed: a server closes, a client waits, until
     /// [`TimedOut::ClosingHandshake`].
     pub fn should_close_transport(&self, sending: &Sending) -> bool {
-        self.role == Role::Server
+        self.receiver.role() == Role::Server
             && self.receiver.state() != ReceiveState::Open
             && sending.sender.state() == SendState::CloseSent
+    }
+
+    fn keepalive_times(&self) -> Option<Times> {
+        self.receiver.config().settings.keepalive
     }
 
     #[inline]
@@ -409,34 +412,30 @@ impl Receiving {
 /// The sending half of a connection: a [`Sender`], and the deadlines of what was sent.
 #[derive(Debug)]
 pub struct Sending {
-    role: Role,
     sender: Sender,
-    close_timeout: Duration,
-    write_timeout: Duration,
-    /// Set by the first Close frame sent.
-    close_deadline: Option<Instant>,
+    /// Set by the first Close frame sent; boxed, since most of a connection's life there is none.
+    closing: Option<Box<Closing>>,
     /// Set while the transport takes no bytes.
     write_deadline: Option<Instant>,
-    initiator: Option<Initiator>,
+}
+
+/// The closing handshake.
+#[derive(Debug)]
+struct Closing {
+    initiator: Initiator,
+    /// `None` when it is beyond what an `Instant` can tell.
+    deadline: Option<Instant>,
 }
 
 impl Sending {
     #[inline]
-    pub(crate) fn new(role: Role, sender: Sender, config: &Config) -> Self {
-        Self {
-            role,
-            sender,
-            close_timeout: config.close_timeout,
-            write_timeout: config.write_timeout,
-            close_deadline: None,
-            write_deadline: None,
-            initiator: None,
-        }
+    pub(crate) fn new(sender: Sender) -> Self {
+        Self { sender, closing: None, write_deadline: None }
     }
 
     /// This endpoint's role.
     pub fn role(&self) -> Role {
-        self.role
+        self.sender.role()
     }
 
     /// The sender, for data, Pings and Pongs. To close, use [`close`](Self::close), which arms the
@@ -492,7 +491,7 @@ impl Sending {
     /// The transport takes no more bytes for now: it must take some within [`Config::write_timeout`].
     pub fn on_write_blocked(&mut self, now: Instant) {
         if self.write_deadline.is_none() {
-            self.write_deadline = now.checked_add(self.write_timeout);
+            self.write_deadline = now.checked_add(self.write_timeout());
         }
     }
 
@@ -504,13 +503,13 @@ impl Sending {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.close_deadline, self.write_deadline].into_iter().flatten().min()
+        [self.close_deadline(), self.write_deadline].into_iter().flatten().min()
     }
 
     /// Tells which deadline has passed at `now`, if any.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), TimedOut> {
         let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if passed(self.close_deadline) {
+        if passed(self.close_deadline()) {
             return Err(TimedOut::ClosingHandshake);
         }
         if passed(self.write_deadline) {
@@ -526,26 +525,30 @@ impl Sending {
 
     /// How long the closing handshake may take, from [`Config::close_timeout`].
     pub fn close_timeout(&self) -> Duration {
-        self.close_timeout
+        self.sender.config().settings.close_timeout
     }
 
     /// How much may be queued, from [`Config::write_buffer_size`].
     #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn write_buffer_size(&self) -> usize {
-        self.sender.write_buffer_size
+        self.sender.config().settings.write_buffer_size
     }
 
     /// How long the transport may take no bytes, from [`Config::write_timeout`].
     pub fn write_timeout(&self) -> Duration {
-        self.write_timeout
+        self.sender.config().settings.write_timeout
     }
 
     /// A Close frame was sent: who was the first to send one stands.
     fn close_sent(&mut self, initiator: Initiator, now: Instant) {
-        self.initiator.get_or_insert(initiator);
-        if self.close_deadline.is_none() {
-            self.close_deadline = now.checked_add(self.close_timeout);
+        if self.closing.is_none() {
+            let deadline = now.checked_add(self.close_timeout());
+            self.closing = Some(Box::new(Closing { initiator, deadline }));
         }
+    }
+
+    fn close_deadline(&self) -> Option<Instant> {
+        self.closing.as_ref()?.deadline
     }
 }
 

@@ -9,18 +9,14 @@ use std::time::Instant;
 /// Watches the peer's silence. Every byte from the peer, not only a Pong, shows that it is alive.
 #[derive(Debug)]
 pub(crate) struct Keepalive {
-    interval: Duration,
-    timeout: Duration,
-    state: State,
+    /// When bytes last arrived, or the Ping was sent after them.
+    since: Instant,
+    /// A Ping was sent, and nothing arrived after it.
+    pinged: bool,
 }
 
-#[derive(Debug)]
-enum State {
-    /// Bytes arrived at `since`, and no Ping was sent after them.
-    Quiet { since: Instant },
-    /// A Ping was sent at `pinged`, and nothing arrived after it.
-    AwaitingAnswer { pinged: Instant },
-}
+/// How long a peer may be silent before a Ping, and after it.
+pub(crate) type Times = (Duration, Duration);
 
 /// What is due.
 #[derive(Debug, Eq, PartialEq)]
@@ -30,33 +26,28 @@ pub(crate) enum Due {
 }
 
 impl Keepalive {
-    pub(crate) fn new((interval, timeout): (Duration, Duration), now: Instant) -> Self {
-        Self { interval, timeout, state: State::Quiet { since: now } }
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { since: now, pinged: false }
     }
 
     #[inline]
     pub(crate) fn on_bytes(&mut self, now: Instant) {
-        self.state = State::Quiet { since: now };
+        *self = Self::new(now);
     }
 
     /// `None` when the deadline is beyond what an `Instant` can tell.
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Quiet { since } => since.checked_add(self.interval),
-            State::AwaitingAnswer { pinged } => pinged.checked_add(self.timeout),
-        }
+    pub(crate) fn poll_timeout(&self, (interval, timeout): Times) -> Option<Instant> {
+        self.since.checked_add(if self.pinged { timeout } else { interval })
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<Due> {
-        if self.poll_timeout().is_none_or(|deadline| now < deadline) {
+    pub(crate) fn handle_timeout(&mut self, times: Times, now: Instant) -> Option<Due> {
+        if self.poll_timeout(times).is_none_or(|deadline| now < deadline) {
             return None;
         }
-        Some(match self.state {
-            State::Quiet { .. } => {
-                self.state = State::AwaitingAnswer { pinged: now };
-                Due::Ping
-            }
-            State::AwaitingAnswer { .. } => Due::GiveUp,
-        })
+        if self.pinged {
+            return Some(Due::GiveUp);
+        }
+        *self = Self { since: now, pinged: true };
+        Some(Due::Ping)
     }
 }

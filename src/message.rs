@@ -217,7 +217,7 @@ impl Assembler {
     /// [`Config::max_message_size`](crate::Config::max_message_size).
     #[cfg(feature = "deflate")]
     pub fn use_deflate(&mut self, role: Role, config: &Config, agreed: AgreedDeflate) {
-        self.inflater = Some(Box::new(Inflater::new(agreed, role, config.max_message_size)));
+        self.inflater = Some(Box::new(Inflater::new(agreed, role, config.settings.max_message_size)));
     }
 
     /// Adds a fragment; returns the message that it completes.

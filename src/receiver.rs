@@ -44,9 +44,7 @@ use crate::utf8::{InvalidUtf8, Utf8Validator};
 #[derive(Debug)]
 pub struct Receiver {
     role: Role,
-    max_frame_size: u64,
-    max_message_size: u64,
-    max_fragments: u32,
+    config: Config,
     /// RSV1 marks compressed messages: permessage-deflate was negotiated.
     deflate: bool,
     /// Text is handed out as it arrives, and validated by whoever makes messages of it, but for the parts
@@ -67,9 +65,7 @@ impl Receiver {
     pub fn new(role: Role, config: &Config) -> Self {
         Self {
             role,
-            max_frame_size: config.max_frame_size,
-            max_message_size: config.max_message_size,
-            max_fragments: config.max_fragments,
+            config: config.clone(),
             deflate: false,
             leave_text: false,
             state: ReceiveState::Open,
@@ -144,6 +140,18 @@ impl Receiver {
         self.state
     }
 
+    /// This endpoint's role.
+    #[cfg(feature = "std")]
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What it was given.
+    #[cfg(feature = "std")]
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// How many more bytes complete the frame in progress: what a reader may make room for. 0 when
     /// none is in progress.
     pub fn missing(&self) -> u64 {
@@ -172,10 +180,11 @@ impl Receiver {
         let (header, start) = FrameHeader::parse_whole_message(input)?;
         let kind = if header.opcode == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
         let (key, len) = (header.masking_key, header.payload_len);
+        let limits = &self.config.settings;
         let admitted = key.is_some() == (self.role == Role::Server)
-            && len <= self.max_frame_size
-            && len <= self.max_message_size
-            && self.max_fragments > 0;
+            && len <= limits.max_frame_size
+            && len <= limits.max_message_size
+            && limits.max_fragments > 0;
         let payload = start..start.checked_add(usize::try_from(len).ok()?)?;
         (admitted && payload.end <= input.len()).then_some(WholeMessage { kind, key, payload })
     }
@@ -188,9 +197,12 @@ impl Receiver {
         parts: bool,
     ) -> Result<Received, ProtocolError> {
         let text = kind == MessageKind::Text && (parts || !self.leave_text);
-        self.process(&mut input[payload.clone()], key, 0, text)?;
+        let part = &mut input[payload.clone()];
         if text {
+            self.process_text(part, key, 0)?;
             self.utf8.finish()?;
+        } else if let Some(key) = key {
+            key.apply(part, 0);
         }
         let what = What::Data { kind, compressed: false, first: true, last: true };
         Ok(Received { what, consumed: payload.end, payload })
@@ -346,15 +358,16 @@ impl Receiver {
             // In progress: `check_start` saw to it.
             _ => self.message.take().ok_or(ProtocolError::ContinuationWithoutMessage)?,
         };
-        if header.payload_len > self.max_frame_size {
+        let limits = &self.config.settings;
+        if header.payload_len > limits.max_frame_size {
             return Err(ProtocolError::FrameTooBig);
         }
         let counted = if message.compressed { 0 } else { header.payload_len };
         // `len` never exceeds the limit, so neither side can wrap.
-        if counted > self.max_message_size - message.len {
+        if counted > limits.max_message_size - message.len {
             return Err(ProtocolError::MessageTooBig);
         }
-        if message.fragments >= self.max_fragments {
+        if message.fragments >= limits.max_fragments {
             return Err(ProtocolError::TooManyFragments);
         }
         self.message = Some(MessageInProgress {

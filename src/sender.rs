@@ -12,7 +12,7 @@ use crate::extension::{AgreedDeflate, Deflate, Deflater};
 use crate::frame::{CloseCode, CloseFrame, ControlPayload, EncodedHeader, FrameHeader, MaskingKey, Opcode};
 use crate::framed::FramedMessage;
 use crate::message::{Event, MessageKind};
-#[cfg(feature = "deflate")]
+#[cfg(feature = "std")]
 use crate::role::Role;
 use crate::utf8::Utf8Validator;
 
@@ -36,7 +36,7 @@ pub struct Sender {
     /// Where a client's masking keys come from; a server has none, since it "MUST NOT mask any frames
     /// that it sends to the client" (section 5.1).
     masking: Option<Box<MaskingKeys>>,
-    pub(crate) write_buffer_size: usize,
+    config: Config,
     state: SendState,
     /// Compresses messages, if permessage-deflate was negotiated.
     #[cfg(feature = "deflate")]
@@ -68,7 +68,7 @@ impl Sender {
     fn new(config: &Config, masking: Option<Box<MaskingKeys>>) -> Self {
         Self {
             masking,
-            write_buffer_size: config.write_buffer_size,
+            config: config.clone(),
             state: SendState::Open,
             #[cfg(feature = "deflate")]
             deflater: None,
@@ -82,8 +82,7 @@ impl Sender {
     /// Compresses messages as `deflate` says, with the `agreed` parameters, from the next message on.
     #[cfg(feature = "deflate")]
     pub fn use_deflate(&mut self, deflate: &Deflate, agreed: AgreedDeflate) {
-        let role = if self.masking.is_some() { Role::Client } else { Role::Server };
-        self.deflater = Some(Box::new(Deflater::new(deflate, agreed, role)));
+        self.deflater = Some(Box::new(Deflater::new(deflate, agreed, self.role())));
     }
 
     /// Whether messages that are begun from now on are compressed, if permessage-deflate was negotiated
@@ -187,7 +186,7 @@ impl Sender {
     /// that for the next Ping; [`answer_held`](Self::answer_held) sends it.
     pub fn answer(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> bool {
         match *event {
-            Event::Ping(payload) if out.len() <= self.write_buffer_size => {
+            Event::Ping(payload) if out.len() <= self.config.settings.write_buffer_size => {
                 // It stands for a held one too: no Pong for an older Ping may follow it.
                 self.held_pong = None;
                 self.append_control(Opcode::Pong, payload, out);
@@ -222,7 +221,7 @@ impl Sender {
     /// Sends the Pong that [`answer`](Self::answer) held back, if `out` has room now: to be called
     /// once `out` has been written. Returns whether it appended anything.
     pub fn answer_held(&mut self, out: &mut Vec<u8>) -> bool {
-        if out.len() > self.write_buffer_size {
+        if out.len() > self.config.settings.write_buffer_size {
             return false;
         }
         match self.held_pong.take() {
@@ -255,6 +254,18 @@ impl Sender {
     /// What this direction may still send.
     pub fn state(&self) -> SendState {
         self.state
+    }
+
+    /// This endpoint's role.
+    #[cfg(feature = "std")]
+    pub(crate) fn role(&self) -> Role {
+        if self.masking.is_some() { Role::Client } else { Role::Server }
+    }
+
+    /// What it was given.
+    #[cfg(feature = "std")]
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The header of a whole message, to be sent as it is: the caller masks the payload with the

@@ -37,7 +37,7 @@ impl Default for Server {
             config: Config::default(),
             // For the whole request, however it dribbles in: a browser sends it in one piece.
             handshake_timeout: Duration::from_secs(10),
-            // An idle connection takes about a kilobyte; file descriptors usually run out before.
+            // An idle connection takes one or two kilobytes; file descriptors usually run out before.
             max_connections: 10_000,
             // With heads of 16 KiB, as long as they may be by default, 16 MiB.
             max_handshakes: 1_000,
@@ -182,7 +182,7 @@ impl PendingRequest {
 #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is accepted"))]
 fn agree(request: &Request, config: &Config, accept: &mut Accept) -> Agreed {
     #[cfg(feature = "deflate")]
-    if let Some(deflate) = &config.deflate
+    if let Some(deflate) = &config.settings.deflate
         && let Some((agreed, extension)) = deflate.agree_as_server(&request.extensions())
     {
         *accept = core::mem::take(accept).extension(extension);

@@ -22,9 +22,9 @@ use core::str;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Validator {
-    /// The bytes so far of a code point that the last piece ended in.
-    partial: [u8; 4],
-    /// How many bytes of `partial` count: at most 3, since the fourth would complete it.
+    /// The bytes so far of a code point that the last piece ended in: a fourth would complete it.
+    partial: [u8; 3],
+    /// How many bytes of `partial` count.
     len: u8,
 }
 
@@ -59,13 +59,15 @@ impl Utf8Validator {
 
     /// Adds bytes to the split code point until it is whole; returns the rest of the piece.
     fn complete_partial<'a>(&mut self, mut piece: &'a [u8]) -> Result<&'a [u8], InvalidUtf8> {
-        while let ([byte, rest @ ..], 1..) = (piece, self.len) {
-            self.push(*byte);
+        let [first, second, third] = self.partial;
+        let mut code_point = [first, second, third, 0];
+        while let ([byte, rest @ ..], len @ 1..=3) = (piece, usize::from(self.len)) {
+            code_point[len] = *byte;
             piece = rest;
-            match str::from_utf8(&self.partial[..self.len.into()]) {
+            match str::from_utf8(&code_point[..=len]) {
                 Ok(_) => self.len = 0,
                 Err(error) if error.error_len().is_some() => return Err(InvalidUtf8),
-                Err(_) => {}
+                Err(_) => self.push(*byte),
             }
         }
         Ok(piece)

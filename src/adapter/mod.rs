@@ -7,7 +7,6 @@ mod outbound;
 mod read_buffer;
 mod write_queue;
 
-#[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 use std::io;
 use std::time::Instant;
@@ -28,6 +27,7 @@ use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::role::Role;
 use crate::sender::SendState;
 use crate::serve::STOPPING;
+use crate::text::TextInProgress;
 
 /// A message, or a control frame that carries application data.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -158,18 +158,25 @@ pub(crate) fn random(bytes: &mut [u8]) {
 pub(crate) struct Inbound {
     pub(crate) receiving: Receiving,
     pub(crate) input: ReadBuffer,
-    assembler: Assembler,
-    /// The kind of the message that `assembler` holds fragments of.
-    assembling: Option<MessageKind>,
+    /// Boxed, since there is none until a message comes that is more than one frame, read whole.
+    assembly: Option<Box<Assembly>>,
     /// Parts of the message in progress were handed out.
     parts_taken: bool,
-    /// What is still to be inflated of a fragment whose message is handed out in parts.
-    #[cfg(feature = "deflate")]
-    inflating: Option<Box<Inflating>>,
     /// An answer was queued since this was last taken: it is to be sent "as soon as is practical".
     pub(crate) answered: bool,
     /// The Close frame was sent for the application: what still arrives is discarded.
     stopped: bool,
+}
+
+/// A message of which there is only a part.
+#[derive(Debug, Default)]
+struct Assembly {
+    assembler: Assembler,
+    /// The kind of the message that `assembler` holds fragments of.
+    kind: Option<MessageKind>,
+    /// What is still to be inflated of a fragment whose message is handed out in parts.
+    #[cfg(feature = "deflate")]
+    inflating: Option<Inflating>,
 }
 
 impl Inbound {
@@ -180,11 +187,8 @@ impl Inbound {
         let mut inbound = Self {
             receiving: Receiving::new(role, config, now),
             input: ReadBuffer::new(read_ahead),
-            assembler: Assembler::default(),
-            assembling: None,
+            assembly: None,
             parts_taken: false,
-            #[cfg(feature = "deflate")]
-            inflating: None,
             answered: false,
             stopped: false,
         };
@@ -192,7 +196,7 @@ impl Inbound {
         #[cfg(feature = "deflate")]
         if let Some(agreed) = agreed.deflate {
             inbound.receiving.use_deflate();
-            inbound.assembler.use_deflate(role, config, agreed);
+            inbound.assembly.get_or_insert_default().assembler.use_deflate(role, config, agreed);
         }
         inbound
     }
@@ -212,20 +216,20 @@ impl Inbound {
     #[cfg(feature = "tokio")]
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let missing = self.missing();
-        self.input.room(missing, self.assembler.text())
+        self.input.room(missing, text(&mut self.assembly))
     }
 
     /// Reads once from a blocking stream.
     #[cfg(feature = "blocking")]
     pub(crate) fn fill(&mut self, io: &mut impl io::Read) -> io::Result<usize> {
         let missing = self.missing();
-        self.input.fill(io, missing, self.assembler.text())
+        self.input.fill(io, missing, text(&mut self.assembly))
     }
 
     /// Gives back what memory it can, since nothing arrives for now.
     #[cfg(feature = "tokio")]
     pub(crate) fn release(&mut self) {
-        self.input.release(self.assembler.text());
+        self.input.release(text(&mut self.assembly));
     }
 
     /// How many more bytes to make room for, so that the frame in progress can be handed out whole.
@@ -269,10 +273,11 @@ impl Inbound {
             return Ok(Step::Message(message?));
         }
         if want == Want::Parts
-            && let Some(kind) = self.assembling.take()
+            && let Some(assembly) = &mut self.assembly
+            && let Some(kind) = assembly.kind.take()
         {
             // Fragments that were joined before the caller asked for parts.
-            let (joined, utf8) = self.assembler.take_unfinished();
+            let (joined, utf8) = assembly.assembler.take_unfinished();
             self.receiving.resume_text(utf8);
             return Ok(Step::Part(self.part(kind, joined, false)));
         }
@@ -309,8 +314,9 @@ impl Inbound {
                             return Ok(Step::Part(part));
                         }
                     } else {
-                        let message = self.assembler.push_shared(kind, compressed, last, payload)?;
-                        self.assembling = message.is_none().then_some(kind);
+                        let assembly = self.assembly.get_or_insert_default();
+                        let message = assembly.assembler.push_shared(kind, compressed, last, payload)?;
+                        assembly.kind = message.is_none().then_some(kind);
                         if let Some(message) = message {
                             self.input.expect(message.len());
                             return Ok(Step::Message(message));
@@ -344,7 +350,7 @@ impl Inbound {
     /// The transport ended.
     pub(crate) fn end(&mut self, outbound: &Outbound) -> Closed {
         self.input.clear();
-        self.assembler = Assembler::default();
+        self.assembly = None;
         let mut closed = self.receiving.receive_eof(&outbound.sending);
         closed.clean &= !outbound.lost;
         closed
@@ -375,20 +381,21 @@ impl Inbound {
 #[cfg(feature = "deflate")]
 impl Inbound {
     fn inflate_in_parts(&mut self, kind: MessageKind, payload: Bytes, last: bool) {
-        self.inflating = Some(Box::new(Inflating { kind, payload, last }));
+        self.assembly.get_or_insert_default().inflating = Some(Inflating { kind, payload, last });
     }
 
     /// The next part of the fragment that is being inflated, if one is: a small payload can inflate to
     /// more than is to be held at once.
     fn next_inflated(&mut self) -> Result<Option<Part>, ProtocolError> {
-        let Some(mut inflating) = self.inflating.take() else {
+        let Some(Assembly { assembler, inflating, .. }) = self.assembly.as_deref_mut() else {
             return Ok(None);
         };
-        let Inflating { kind, payload, last } = &mut *inflating;
-        let (kind, last) = (*kind, *last);
-        let (bytes, done) = self.assembler.inflate_part(kind, payload, last, MAX_PART)?;
+        let Some(Inflating { kind, mut payload, last }) = inflating.take() else {
+            return Ok(None);
+        };
+        let (bytes, done) = assembler.inflate_part(kind, &mut payload, last, MAX_PART)?;
         if !done {
-            self.inflating = Some(inflating);
+            *inflating = Some(Inflating { kind, payload, last });
         }
         Ok(Some(self.part(kind, bytes, last && done)))
     }
@@ -417,6 +424,11 @@ impl core::fmt::Debug for Inflating {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Inflating").field("len", &self.payload.len()).finish_non_exhaustive()
     }
+}
+
+/// The text that has begun and not ended.
+fn text(assembly: &mut Option<Box<Assembly>>) -> Option<&mut TextInProgress> {
+    assembly.as_mut()?.assembler.text()
 }
 
 /// The largest part to inflate at once.

@@ -41,14 +41,14 @@ impl Outbound {
             Role::Server => Sender::server(config),
         };
         let mut outbound = Self {
-            sending: Sending::new(role, sender, config),
+            sending: Sending::new(sender),
             queue: WriteQueue::default(),
             dead: false,
             lost: false,
             timed_out: false,
         };
         #[cfg(feature = "deflate")]
-        if let (Some(deflate), Some(agreed)) = (&config.deflate, agreed.deflate) {
+        if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, agreed.deflate) {
             outbound.sending.sender().use_deflate(deflate, agreed);
         }
         outbound

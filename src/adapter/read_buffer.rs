@@ -16,14 +16,14 @@ pub(crate) struct ReadBuffer {
     /// How much room to offer the next read: what recent reads have filled.
     room: usize,
     /// The size of the last frame that was larger than `room` can be: so much arrived before, and may again.
-    large: usize,
+    large: u32,
     /// The most memory that `bytes` had since it was last given back; 0 when it has none.
-    held: usize,
+    held: u32,
 }
 
 impl ReadBuffer {
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        Self { bytes: BytesMut::from(bytes), room: MIN_ROOM, large: 0, held: bytes.len() }
+        Self { bytes: BytesMut::from(bytes), room: MIN_ROOM, large: 0, held: saturated(bytes.len()) }
     }
 
     pub(crate) fn unread(&self) -> &[u8] {
@@ -65,7 +65,7 @@ impl ReadBuffer {
     #[inline]
     pub(crate) fn expect(&mut self, len: usize) {
         if len > MAX_ROOM {
-            self.large = len;
+            self.large = saturated(len);
         }
     }
 
@@ -93,7 +93,7 @@ impl ReadBuffer {
             let _ = self.bytes.try_reclaim(self.bytes.capacity() + 1);
         }
         // No more for a large frame than has arrived, of it or of one before: it doubles, and ends exactly.
-        let most = (before + len).max(self.large).max(MAX_ROOM);
+        let most = (before + len).max(self.large as usize).max(MAX_ROOM);
         // What there is of a small frame may be moved to make room for more than its rest.
         let least = if before + len < self.room { self.room } else { 1 };
         let room = usize::try_from(missing).map_or(most, |missing| missing.min(most)).max(least);
@@ -107,7 +107,7 @@ impl ReadBuffer {
                 _ => self.bytes.reserve(room),
             }
         }
-        self.held = self.held.max(before + self.bytes.capacity());
+        self.held = self.held.max(saturated(before + self.bytes.capacity()));
     }
 
     /// Reads once from a blocking stream.
@@ -153,7 +153,7 @@ impl ReadBuffer {
                 text.detach();
             }
             let bytes = core::mem::take(&mut self.bytes);
-            if self.held <= 2 * MAX_ROOM {
+            if self.held <= saturated(2 * MAX_ROOM) {
                 SPARE.set(bytes);
             }
             self.held = 0;
@@ -171,6 +171,11 @@ impl fmt::Debug for ReadBuffer {
             .field("held", &self.held)
             .finish()
     }
+}
+
+/// A size as it is kept: idle connections are many, and the buffer of none is this large.
+fn saturated(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 std::thread_local! {

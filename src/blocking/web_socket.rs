@@ -87,7 +87,7 @@ impl<S> WebSocket<S> {
 
 /// Sets the timeout of an open connection's writes.
 pub(super) fn keep_write_timeout(io: &mut impl Transport, config: &Config) -> io::Result<()> {
-    io.set_write_timeout(Some(non_zero(config.write_timeout)))
+    io.set_write_timeout(Some(non_zero(config.settings.write_timeout)))
 }
 
 impl<S: Transport> WebSocket<S> {
