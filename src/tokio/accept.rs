@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
+use core::pin::pin;
 use core::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -31,11 +32,11 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(io: S) -> Result<Pending<
 /// On a `TcpStream`, set `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
 ///
 /// Dropped before it returns, the transport is closed.
-pub async fn accept_with<S>(io: S, server: &Server) -> Result<Pending<S>, Error>
+pub fn accept_with<S>(io: S, server: &Server) -> impl Future<Output = Result<Pending<S>, Error>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    accept_until(|| deadline(server.handshake_timeout), io, server).await
+    accept_until(|| deadline(server.handshake_timeout), io, server)
 }
 
 /// Like [`accept_with`], over TLS: "if the TLS handshake fails, close the connection; otherwise, all
@@ -53,7 +54,7 @@ where
 {
     let deadline = deadline(server.handshake_timeout);
     let tls = async { tokio_rustls::TlsAcceptor::from(tls).accept(io).await.map_err(Error::Connect) };
-    let stream = within(|| deadline, tls).await?;
+    let stream = within(|| deadline, pin!(tls)).await?;
     accept_until(|| deadline, stream, server).await
 }
 
@@ -66,7 +67,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut input = Vec::with_capacity(USUAL_HEAD_BYTES);
-    match within(deadline, receive(&mut io, &mut input, &server.limits)).await {
+    let received = within(deadline, pin!(receive(&mut io, &mut input, &server.limits))).await;
+    match received {
         Ok(received) => {
             let request = PendingRequest::new(received, input, server);
             Ok(Pending(Box::new(Opening { io, request, member: None })))
@@ -160,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
             }
         };
         let timeout = opening.request.timeout;
-        within(|| deadline(timeout), write(&mut opening.io, &out)).await?;
+        within(|| deadline(timeout), pin!(write(&mut opening.io, &out))).await?;
         let Opening { io, request, member } = *opening;
         let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.config);
         if let Some(member) = member {

@@ -37,7 +37,7 @@ where
         let tcp = connect_tcp(client.uri(), deadline).await.map_err(Error::Connect)?;
         secure(tcp, &client).await.map_err(Error::Connect)
     };
-    let stream = within(|| deadline, opening).await?;
+    let stream = within(|| deadline, pin!(opening)).await?;
     open(&client, stream, deadline).await
 }
 
@@ -177,11 +177,11 @@ where
     let mut out = Vec::new();
     let mut handshake =
         ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, &mut out);
-    within(|| deadline, write(&mut io, &out)).await?;
+    within(|| deadline, pin!(write(&mut io, &out))).await?;
     let mut input = Vec::with_capacity(USUAL_HEAD_BYTES);
     loop {
         let read = async { io.read_buf(&mut input).await.map_err(Error::ConnectionLost) };
-        match within(|| deadline, read).await {
+        match within(|| deadline, pin!(read)).await {
             Ok(1..) => {}
             Ok(0) => return Err(handshake.receive_eof(&input).into()),
             // A refusal is told all the same, with as much of its body as came.
@@ -210,12 +210,12 @@ pub(super) fn deadline(timeout: core::time::Duration) -> Instant {
     now.checked_add(timeout).unwrap_or_else(|| now + core::time::Duration::from_secs(100 * 365 * 86_400))
 }
 
-/// Fails at the deadline, for which it asks, and sets a timer, only if it has to wait.
+/// Fails at the deadline, for which it asks, and sets a timer, only if it has to wait. What it is to wait for is
+/// pinned by the caller, whose future then holds it once: it would be here as an argument, and again as pinned.
 pub(super) async fn within<T>(
     deadline: impl FnOnce() -> Instant,
-    opening: impl Future<Output = Result<T, Error>>,
+    mut opening: Pin<&mut impl Future<Output = Result<T, Error>>>,
 ) -> Result<T, Error> {
-    let mut opening = pin!(opening);
     match poll_fn(|cx| Poll::Ready(opening.as_mut().poll(cx))).await {
         Poll::Ready(result) => result,
         Poll::Pending => {

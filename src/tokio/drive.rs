@@ -39,7 +39,7 @@ impl Reading {
     }
 
     /// The opening handshake of a connection of `serve` is over.
-    pub(super) fn join<S>(&mut self, mut member: Member, both: &Both<S>) {
+    pub(super) fn join<S>(&mut self, member: Member, both: &Both<S>) {
         member.open(both.waker());
         self.member = Some(member);
     }

@@ -19,12 +19,11 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::accept::{Pending, accept_with};
 use super::drive::{Timer, now};
-use super::group::{Group, Member};
+use super::group::{Aborting, Group, Member, Task};
 use crate::serve::BackOff;
 use crate::server::Server;
 
@@ -76,7 +75,9 @@ where
     H: Future + Send + 'static,
 {
     let service = Arc::new(Service { server: server.clone(), handler });
-    let mut accepting = Accepting::new(listener, server.clone());
+    let group = Arc::<Group>::default();
+    let _aborting = Aborting(group.clone());
+    let mut accepting = Accepting::new(listener, server.clone(), group.clone());
     let mut stop = pin!(stop);
     let result = loop {
         let accepted = poll_fn(|cx| {
@@ -87,8 +88,7 @@ where
         });
         match accepted.await {
             Some(Ok(io)) => {
-                let connection = service.clone().run(io, accepting.group.join());
-                accepting.tasks.spawn(connection);
+                group.spawn(|task, member| service.clone().run(io, task, member));
             }
             Some(Err(error)) => break Err(error),
             None => break Ok(()),
@@ -141,7 +141,7 @@ struct Service<F> {
 
 impl<F> Service<F> {
     /// A connection's life.
-    fn run<S, H>(self: Arc<Self>, io: S, member: Member) -> impl Future<Output = ()>
+    fn run<S, H>(self: Arc<Self>, io: S, task: Task, member: Member) -> impl Future<Output = ()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
         F: Fn(Pending<S>) -> H,
@@ -153,6 +153,8 @@ impl<F> Service<F> {
             if let Some(pending) = request.await {
                 let _ = (self.handler)(pending).await;
             }
+            // At last: `serve` may wait for it.
+            drop((self, task));
         }
     }
 
@@ -179,39 +181,26 @@ struct Accepting<L> {
     listener: L,
     server: Server,
     group: Arc<Group>,
-    tasks: JoinSet<()>,
     back_off: BackOff,
-    /// When to try again, after an error.
-    again: Option<std::time::Instant>,
+    /// When to try again, after an error, and how many connections there were at the error.
+    again: Option<(std::time::Instant, usize)>,
     timer: Timer,
 }
 
 impl<L: Listener> Accepting<L> {
-    fn new(listener: L, server: Server) -> Self {
-        Self {
-            listener,
-            server,
-            group: Arc::default(),
-            tasks: JoinSet::new(),
-            back_off: BackOff::default(),
-            again: None,
-            timer: Timer::default(),
-        }
+    fn new(listener: L, server: Server, group: Arc<Group>) -> Self {
+        Self { listener, server, group, back_off: BackOff::default(), again: None, timer: Timer::default() }
     }
 
     /// The next connection, when there is room for it.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<L::Stream>> {
-        while let Poll::Ready(Some(_)) = self.tasks.poll_join_next(cx) {
-            // It leaves behind what there may have been too little of.
-            self.again = None;
-        }
         loop {
-            if self.tasks.len() >= self.server.max_connections {
-                return Poll::Pending;
-            }
             ready!(self.group.poll_fewer(cx, self.server.max_connections, self.server.max_handshakes));
-            if self.again.is_some() {
-                ready!(self.timer.poll(cx, self.again));
+            if let Some((again, connections)) = self.again {
+                // One that ends leaves behind what there may have been too little of.
+                if self.group.poll_fewer(cx, connections, usize::MAX).is_pending() {
+                    ready!(self.timer.poll(cx, Some(again)));
+                }
                 self.again = None;
             }
             match ready!(self.listener.poll_accept(cx)) {
@@ -221,22 +210,17 @@ impl<L: Listener> Accepting<L> {
                 }
                 Err(error) => {
                     let wait = self.back_off.after(error)?;
-                    self.again = (!wait.is_zero()).then(|| now() + wait);
+                    self.again = (!wait.is_zero()).then(|| (now() + wait, self.group.connections()));
                 }
             }
         }
     }
 
-    /// Closes the listener and the connections; those that take too long are dropped.
+    /// Closes the listener, and then the connections, which may take some time for it.
     async fn stop(self) {
-        let Self { listener, server, group, mut tasks, .. } = self;
+        let Self { listener, server, group, .. } = self;
         drop(listener);
         group.stop();
-        let ended = async {
-            while tasks.join_next().await.is_some() {}
-            // Some connections may have moved to tasks that are not ours.
-            poll_fn(|cx| group.poll_fewer(cx, 1, 1)).await;
-        };
-        let _ = timeout(server.shutdown_grace, ended).await;
+        let _ = timeout(server.shutdown_grace, poll_fn(|cx| group.poll_fewer(cx, 1, 1))).await;
     }
 }
