@@ -49,7 +49,9 @@
 mod accept;
 mod connect;
 mod drive;
+mod later;
 mod serve;
+mod shared;
 mod split;
 #[cfg(feature = "rustls")]
 mod tls;
