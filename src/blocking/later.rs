@@ -1,10 +1,12 @@
 //! A thread that writes what was left queued: one for the process, which begins when it is first needed,
 //! and ends when it has not been for some seconds.
 //!
-//! Nearly always the thread that left a message writes it itself, a moment later, with others. So this one
-//! looks at what was left a millisecond later, and writes what nobody has written meanwhile. What takes
-//! part in that is listed: at most once, and only as long as it has something left. While nothing is listed,
-//! the thread sleeps until something is.
+//! Nearly always the owner of a connection that left a message writes it itself, a moment later, with others.
+//! So the thread looks at a connection a millisecond after that, and writes only what nobody has written
+//! meanwhile. A connection that left something is listed, once, until a look finds that nothing is left; one
+//! whose owner waits for input has nothing. While none is listed, the thread sleeps until one is.
+//!
+//! The list does not keep a connection alive: one that was dropped has written what it left.
 
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};

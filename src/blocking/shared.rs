@@ -136,19 +136,24 @@ impl<S: Transport> Both<S> {
     }
 
     /// Writes what is queued. False when the transport did not take all in time, and is to be given more.
-    #[inline]
     fn write<'a>(
         &'a self,
         mut writer: MutexGuard<'a, Writer<S>>,
         mut outbound: MutexGuard<'a, Outbound>,
         timeout: Duration,
     ) -> Result<bool, Error> {
-        if let Some(ended) = outbound.ended() {
-            outbound.queue.clear();
-            self.left.set_none();
-            return ended.map(|()| true).map_err(Error::ConnectionLost);
-        }
-        while !outbound.queue.is_empty() || self.unflushed.load(Ordering::Relaxed) {
+        loop {
+            if let Some(ended) = outbound.ended() {
+                outbound.queue.clear();
+                self.left.set_none();
+                return ended.map(|()| true).map_err(Error::ConnectionLost);
+            }
+            if outbound.queue.is_empty() && !self.unflushed.load(Ordering::Relaxed) {
+                self.left.set_none();
+                // Before `outbound` is: see the top of this file.
+                drop(writer);
+                return Ok(true);
+            }
             let written;
             if writer.whole {
                 written = writer.write_all(&mut outbound.queue, timeout);
@@ -162,10 +167,6 @@ impl<S: Transport> Both<S> {
             outbound.sending.on_written();
             outbound.answer_held();
         }
-        self.left.set_none();
-        // Before `outbound` is: see the top of this file.
-        drop(writer);
-        Ok(true)
     }
 
     /// Writes the queue while the other half may queue more.
@@ -186,7 +187,7 @@ impl<S: Transport> Both<S> {
         (written, outbound)
     }
 
-    /// False if it is only that the transport did not take all in `timeout`, which is less than it is to be given.
+    /// False if it is only that the transport did not take all in `timeout`, and it is to be given more.
     #[cold]
     fn write_failed(
         &self,

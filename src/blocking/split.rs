@@ -39,7 +39,7 @@ pub struct WebSocketReceiver<S> {
 }
 
 /// The sending half of a [`WebSocket`](super::WebSocket). When it is dropped, what [`send`](Self::send) left
-/// queued is written.
+/// queued is written, which may take [`Config::write_timeout`](crate::Config::write_timeout).
 #[derive(Debug)]
 pub struct WebSocketSender<S: Transport> {
     pub(super) both: Arc<Both<S>>,
@@ -91,7 +91,8 @@ impl<S> Drop for WebSocketReceiver<S> {
 }
 
 impl<S: Transport + Send + 'static> WebSocketSender<S> {
-    /// Sends a message; see [`WebSocket::send`](super::WebSocket::send).
+    /// Sends a message. What [`WebSocket::send`](super::WebSocket::send) promises, this does: if the
+    /// receiving half has more to receive, the message may be left queued.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.both.send(self.both.is_unread(), |outbound| outbound.send(message.into()))
     }

@@ -26,8 +26,9 @@ use crate::role::Role;
 /// A WebSocket connection over a stream.
 ///
 /// Pings and Close frames of the peer are answered by [`recv`](Self::recv). When the WebSocket is
-/// dropped the transport is closed as it stands: [`close`](Self::close) it first, so that the peer can
-/// tell the end from an accident.
+/// dropped, what [`send`](Self::send) left queued is written, which may take
+/// [`Config::write_timeout`], and the transport is closed as it stands: [`close`](Self::close) it first, so
+/// that the peer can tell the end from an accident.
 #[derive(Debug)]
 pub struct WebSocket<S: Transport> {
     pub(super) reading: Reading,
@@ -207,12 +208,11 @@ impl<S: Transport> WebSocket<S> {
 impl<S: Transport + Send + 'static> WebSocket<S> {
     /// Sends a message.
     ///
-    /// When it returns, the message was handed to the transport; unless more of what was read waits to be
+    /// When it returns, the message was handed to the transport, unless more of what was read waits to be
     /// received. Then it is written with what is sent next: by [`recv`](Self::recv) before it waits, by
     /// [`flush`](Self::flush), when [`Config::write_buffer_size`] bytes are queued, when the WebSocket is
-    /// dropped, and at the latest some two milliseconds later, by a thread that sees to that, if the transport
-    /// takes it; see [the module](super#when-a-message-is-written). An error of that thread is returned by a
-    /// later call.
+    /// dropped, and otherwise some two milliseconds later, behind the caller's back. If that fails, the next
+    /// call tells so. See [when a message is written](super#when-a-message-is-written).
     ///
     /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
     /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
