@@ -49,8 +49,8 @@
 //! - A process that ends without dropping the WebSocket, by [`std::process::exit`] or because `main` returns
 //!   while other threads run, may lose what was left queued. Whoever must know that a message was handed over
 //!   calls [`WebSocket::flush`].
-//! - Streams without timeouts ([`NoDeadlines`]) leave nothing queued: such a write could keep that thread from
-//!   all others.
+//! - Streams whose writes may take longer than their timeout leave nothing queued, since that thread must not
+//!   wait for one of them: [`NoDeadlines`], and those of `accept_tls`. See [`Transport::times_out`].
 //!
 //! The halves of a connection promise the same. A sending half may take what another thread is just about to
 //! receive for still waiting; then that thread writes, before it waits, or the one that writes what was left.

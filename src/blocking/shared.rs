@@ -1,12 +1,12 @@
-//! What sends, and who may: the transport to write to, and the sending half's state. The halves of a
-//! WebSocket share it. A whole WebSocket has it, too, and shares it with the thread of `later` at most.
+//! The sending half's state, and the transport that it writes to. The halves of a WebSocket share them. A
+//! whole WebSocket has them, too, and shares them with the thread of `later`, if with anybody.
 //!
 //! A thread that receives never waits for a write of another thread: both peers could otherwise wait for
-//! each other to read. So there are two locks, taken in this order: `writer` is held while bytes are
-//! written; `outbound` is held to queue frames, and, where there are halves, never while bytes are written.
-//! `writer` is let go of while `outbound` is locked, and nothing is queued: so a frame that was queued by
-//! somebody who found `writer` taken is not left behind. And what the receiving half writes, it tries
-//! briefly, and tries again between two reads.
+//! each other to read. So there are two locks: `writer` is held while bytes are written; `outbound` is held to
+//! queue frames, and, where there are halves, never while bytes are written. Who has `outbound` only tries to
+//! lock `writer`, and does not wait. And `writer` is let go of while `outbound` is locked, and nothing is queued:
+//! so a frame that was queued by somebody who found `writer` taken is not left behind. What the receiving
+//! half writes, it tries briefly, and tries again between two reads.
 //!
 //! # When `send` leaves a message queued
 //!
@@ -107,14 +107,14 @@ impl<S: Transport> Both<S> {
     /// Writes what is queued, after what another thread is writing.
     pub(super) fn flush(&self) -> Result<(), Error> {
         let writer = lock(&self.writer);
-        self.write(writer, self.outbound(), self.write_timeout).map(drop)
+        self.write(writer, self.outbound(), None).map(drop)
     }
 
     /// Writes what is queued, unless another thread is writing: that one will see it. False if so, or if
     /// the transport did not take all in a little time.
     fn flush_if_idle(&self) -> Result<bool, Error> {
         match self.try_writer() {
-            Some(writer) => self.write(writer, self.outbound(), BRIEF.min(self.write_timeout)),
+            Some(writer) => self.write(writer, self.outbound(), briefly()),
             None => Ok(false),
         }
     }
@@ -135,13 +135,15 @@ impl<S: Transport> Both<S> {
         }
     }
 
-    /// Writes what is queued. False when the transport did not take all in time, and is to be given more.
+    /// Writes what is queued. False when the transport did not take all `until` then, and is to be given more
+    /// time.
     fn write<'a>(
         &'a self,
         mut writer: MutexGuard<'a, Writer<S>>,
         mut outbound: MutexGuard<'a, Outbound>,
-        timeout: Duration,
+        until: Option<Instant>,
     ) -> Result<bool, Error> {
+        let timeout = if until.is_some() { BRIEF } else { self.write_timeout };
         loop {
             if let Some(ended) = outbound.ended() {
                 outbound.queue.clear();
@@ -156,13 +158,13 @@ impl<S: Transport> Both<S> {
             }
             let written;
             if writer.whole {
-                written = writer.write_all(&mut outbound.queue, timeout);
+                written = writer.write_all(&mut outbound.queue, timeout, until);
             } else {
-                (written, outbound) = self.write_apart(&mut writer, outbound, timeout);
+                (written, outbound) = self.write_apart(&mut writer, outbound, timeout, until);
             }
             self.unflushed.store(written.is_err(), Ordering::Relaxed);
             if let Err(failed) = written {
-                return self.write_failed(&mut outbound, failed, timeout);
+                return write_failed(&mut outbound, failed, until.is_some());
             }
             outbound.sending.on_written();
             outbound.answer_held();
@@ -175,36 +177,17 @@ impl<S: Transport> Both<S> {
         writer: &mut Writer<S>,
         mut outbound: MutexGuard<'a, Outbound>,
         timeout: Duration,
+        until: Option<Instant>,
     ) -> (Result<(), Failed>, MutexGuard<'a, Outbound>) {
         let mut queue = core::mem::take(&mut outbound.queue);
         drop(outbound);
-        let written = writer.write_all(&mut queue, timeout);
+        let written = writer.write_all(&mut queue, timeout, until);
         outbound = self.outbound();
         if !queue.is_empty() {
             queue.append(core::mem::take(&mut outbound.queue));
             outbound.queue = queue;
         }
         (written, outbound)
-    }
-
-    /// False if it is only that the transport did not take all in `timeout`, and it is to be given more.
-    #[cold]
-    fn write_failed(
-        &self,
-        outbound: &mut Outbound,
-        Failed { error, took_some }: Failed,
-        timeout: Duration,
-    ) -> Result<bool, Error> {
-        let timed_out = matches!(error, Error::TimedOut(_));
-        if took_some {
-            outbound.sending.on_written();
-        }
-        if timed_out && timeout < self.write_timeout {
-            outbound.sending.on_write_blocked(Instant::now());
-            return Ok(false);
-        }
-        outbound.fail_writes(timed_out);
-        Err(error)
     }
 }
 
@@ -216,24 +199,18 @@ impl<S: Transport + Send + 'static> Both<S> {
         unread: bool,
         message: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        if unread && self.times_out {
-            return self.leave_queued(message);
-        }
-        let writer = lock(&self.writer);
-        let mut outbound = self.outbound();
-        outbound.queue(message)?;
-        self.write(writer, outbound, self.write_timeout).map(drop)
-    }
-
-    fn leave_queued(
-        self: &Arc<Self>,
-        message: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
-    ) -> Result<(), Error> {
         let mut outbound = self.room()?;
         outbound.queue(message)?;
-        let listed = self.left.set_any();
-        drop(outbound);
-        if listed || later::list(self) { Ok(()) } else { self.flush() }
+        if unread && self.times_out {
+            let listed = self.left.set_any();
+            drop(outbound);
+            if listed || later::list(self) { Ok(()) } else { self.flush() }
+        } else if let Some(writer) = self.try_writer() {
+            self.write(writer, outbound, None).map(drop)
+        } else {
+            drop(outbound);
+            self.flush()
+        }
     }
 }
 
@@ -244,10 +221,9 @@ impl<S: Transport + Send> Late for Both<S> {
 
     fn write_briefly(&self) -> bool {
         // If it is written already, by a thread that has `writer`, it need not be tried.
-        let blocked = self.try_writer().is_some_and(|writer| {
-            let written = self.write(writer, self.outbound(), BRIEF.min(self.write_timeout));
-            matches!(written, Ok(false))
-        });
+        let blocked = self
+            .try_writer()
+            .is_some_and(|writer| matches!(self.write(writer, self.outbound(), briefly()), Ok(false)));
         if blocked {
             let mut outbound = self.outbound();
             if let Err(timed_out) = outbound.sending.handle_timeout(Instant::now()) {
@@ -288,9 +264,14 @@ struct Writer<S> {
 }
 
 impl<S: Transport> Writer<S> {
-    fn write_all(&mut self, queue: &mut WriteQueue, timeout: Duration) -> Result<(), Failed> {
+    fn write_all(
+        &mut self,
+        queue: &mut WriteQueue,
+        timeout: Duration,
+        until: Option<Instant>,
+    ) -> Result<(), Failed> {
         let before = queue.len();
-        let written = self.keep(timeout).and_then(|()| drive::write_all(&mut self.io, queue));
+        let written = self.keep(timeout).and_then(|()| drive::write_all(&mut self.io, queue, until));
         written.map_err(|error| Failed { error, took_some: queue.len() < before })
     }
 
@@ -309,6 +290,25 @@ struct Failed {
     error: Error,
     /// The transport took some of the bytes.
     took_some: bool,
+}
+
+/// Takes note of it. False if it is only that the transport did not take all of what was tried briefly.
+#[cold]
+fn write_failed(
+    outbound: &mut Outbound,
+    Failed { error, took_some }: Failed,
+    brief: bool,
+) -> Result<bool, Error> {
+    let timed_out = matches!(error, Error::TimedOut(_));
+    if took_some {
+        outbound.sending.on_written();
+    }
+    if timed_out && brief {
+        outbound.sending.on_write_blocked(Instant::now());
+        return Ok(false);
+    }
+    outbound.fail_writes(timed_out);
+    Err(error)
 }
 
 /// A receiving half's way to the rest.
@@ -373,7 +373,7 @@ impl<S: Transport> Port for Whole<'_, S> {
 
     fn flush(&mut self) -> Result<bool, Error> {
         let writer = self.writer();
-        self.both.write(writer, self.both.outbound(), self.both.write_timeout)
+        self.both.write(writer, self.both.outbound(), None)
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {
@@ -384,6 +384,11 @@ impl<S: Transport> Port for Whole<'_, S> {
 /// How long a thread tries to write that has something else to do: what a socket with room takes, it takes
 /// at once.
 const BRIEF: Duration = Duration::from_millis(1);
+
+/// When a write that is tried briefly is to end.
+fn briefly() -> Option<Instant> {
+    Instant::now().checked_add(BRIEF)
+}
 
 /// How long the receiving half waits for input before it tries again to write.
 const AGAIN: Duration = Duration::from_millis(10);

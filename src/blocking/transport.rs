@@ -19,8 +19,8 @@ pub trait Transport: Read + Write {
     /// fails with [`Unsupported`](io::ErrorKind::Unsupported), and is closed when it is dropped.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
-    /// Whether it keeps the timeouts that are set, as all but [`NoDeadlines`] do. On one that does not, `send`
-    /// leaves nothing queued: writing it later could keep the messages of other connections waiting.
+    /// Whether a write takes no longer than the timeout that was set. Where it may, `send` leaves nothing
+    /// queued: writing it later could keep the messages of other connections waiting.
     fn times_out(&self) -> bool {
         true
     }
@@ -96,8 +96,9 @@ where
         self.sock.shutdown_write()
     }
 
+    /// When a write is blocked, rustls looks for something to read: it may take the read timeout, too.
     fn times_out(&self) -> bool {
-        self.sock.times_out()
+        false
     }
 }
 
