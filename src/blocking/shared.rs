@@ -37,8 +37,6 @@ use crate::error::{Error, SendError, TimedOut};
 pub(super) struct Both<S> {
     outbound: Mutex<Outbound>,
     writer: Mutex<Writer<S>>,
-    /// How long a write of the sending half may take.
-    write_timeout: Duration,
     /// A write can be tried briefly, so that messages may be left queued.
     times_out: bool,
     /// The stream took bytes that it has not passed on, as TLS may; set by whoever has `writer`.
@@ -75,12 +73,11 @@ impl<S> Both<S> {
 impl<S: Transport> Both<S> {
     /// The stream has the write timeout.
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
-        let write_timeout = non_zero(outbound.sending.write_timeout());
+        let timeout = non_zero(outbound.sending.write_timeout());
         Self {
             outbound: Mutex::new(outbound),
             times_out: io.times_out(),
-            writer: Mutex::new(Writer { io, timeout: write_timeout, whole: true }),
-            write_timeout,
+            writer: Mutex::new(Writer { io, timeout, set: timeout, whole: true }),
             unflushed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             left: Left::default(),
@@ -107,14 +104,14 @@ impl<S: Transport> Both<S> {
     /// Writes what is queued, after what another thread is writing.
     pub(super) fn flush(&self) -> Result<(), Error> {
         let writer = lock(&self.writer);
-        self.write(writer, self.outbound(), None).map(drop)
+        self.write(writer, self.outbound(), false).map(drop)
     }
 
     /// Writes what is queued, unless another thread is writing: that one will see it. False if so, or if
     /// the transport did not take all in a little time.
     fn flush_if_idle(&self) -> Result<bool, Error> {
         match self.try_writer() {
-            Some(writer) => self.write(writer, self.outbound(), briefly()),
+            Some(writer) => self.write(writer, self.outbound(), true),
             None => Ok(false),
         }
     }
@@ -135,15 +132,14 @@ impl<S: Transport> Both<S> {
         }
     }
 
-    /// Writes what is queued. False when the transport did not take all `until` then, and is to be given more
-    /// time.
+    /// Writes what is queued, or tries `briefly`: false when the transport did not take all, and is to be given
+    /// more time.
     fn write<'a>(
         &'a self,
         mut writer: MutexGuard<'a, Writer<S>>,
         mut outbound: MutexGuard<'a, Outbound>,
-        until: Option<Instant>,
+        briefly: bool,
     ) -> Result<bool, Error> {
-        let timeout = if until.is_some() { BRIEF } else { self.write_timeout };
         loop {
             if let Some(ended) = outbound.ended() {
                 outbound.queue.clear();
@@ -158,13 +154,13 @@ impl<S: Transport> Both<S> {
             }
             let written;
             if writer.whole {
-                written = writer.write_all(&mut outbound.queue, timeout, until);
+                written = writer.write_all(&mut outbound.queue, briefly);
             } else {
-                (written, outbound) = self.write_apart(&mut writer, outbound, timeout, until);
+                (written, outbound) = self.write_apart(&mut writer, outbound, briefly);
             }
             self.unflushed.store(written.is_err(), Ordering::Relaxed);
             if let Err(failed) = written {
-                return write_failed(&mut outbound, failed, until.is_some());
+                return write_failed(&mut outbound, failed, briefly);
             }
             outbound.sending.on_written();
             outbound.answer_held();
@@ -176,12 +172,11 @@ impl<S: Transport> Both<S> {
         &'a self,
         writer: &mut Writer<S>,
         mut outbound: MutexGuard<'a, Outbound>,
-        timeout: Duration,
-        until: Option<Instant>,
+        briefly: bool,
     ) -> (Result<(), Failed>, MutexGuard<'a, Outbound>) {
         let mut queue = core::mem::take(&mut outbound.queue);
         drop(outbound);
-        let written = writer.write_all(&mut queue, timeout, until);
+        let written = writer.write_all(&mut queue, briefly);
         outbound = self.outbound();
         if !queue.is_empty() {
             queue.append(core::mem::take(&mut outbound.queue));
@@ -206,7 +201,7 @@ impl<S: Transport + Send + 'static> Both<S> {
             drop(outbound);
             if listed || later::list(self) { Ok(()) } else { self.flush() }
         } else if let Some(writer) = self.try_writer() {
-            self.write(writer, outbound, None).map(drop)
+            self.write(writer, outbound, false).map(drop)
         } else {
             drop(outbound);
             self.flush()
@@ -223,7 +218,7 @@ impl<S: Transport + Send> Late for Both<S> {
         // If it is written already, by a thread that has `writer`, it need not be tried.
         let blocked = self
             .try_writer()
-            .is_some_and(|writer| matches!(self.write(writer, self.outbound(), briefly()), Ok(false)));
+            .is_some_and(|writer| matches!(self.write(writer, self.outbound(), true), Ok(false)));
         if blocked {
             let mut outbound = self.outbound();
             if let Err(timed_out) = outbound.sending.handle_timeout(Instant::now()) {
@@ -257,31 +252,35 @@ impl<S> Deref for Stream<'_, S> {
 #[derive(Debug)]
 struct Writer<S> {
     io: S,
-    /// The write timeout that `io` has.
+    /// How long a write may take that is not tried briefly.
     timeout: Duration,
+    /// The timeout that is set.
+    set: Duration,
     /// No receiving half in another thread needs the queue while bytes are written.
     whole: bool,
 }
 
 impl<S: Transport> Writer<S> {
-    fn write_all(
-        &mut self,
-        queue: &mut WriteQueue,
-        timeout: Duration,
-        until: Option<Instant>,
-    ) -> Result<(), Failed> {
+    #[inline]
+    fn write_all(&mut self, queue: &mut WriteQueue, briefly: bool) -> Result<(), Failed> {
         let before = queue.len();
-        let written = self.keep(timeout).and_then(|()| drive::write_all(&mut self.io, queue, until));
-        written.map_err(|error| Failed { error, took_some: queue.len() < before })
+        let (timeout, until) =
+            if briefly { (BRIEF, Instant::now().checked_add(BRIEF)) } else { (self.timeout, None) };
+        if self.set != timeout {
+            self.keep(timeout)?;
+        }
+        match drive::write_all(&mut self.io, queue, until) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Failed { error, took_some: queue.len() < before }),
+        }
     }
 
     /// Has writes time out after so long.
-    fn keep(&mut self, timeout: Duration) -> Result<(), Error> {
-        if self.timeout != timeout {
-            self.io.set_write_timeout(Some(timeout)).map_err(Error::ConnectionLost)?;
-            self.timeout = timeout;
-        }
-        Ok(())
+    #[cold]
+    fn keep(&mut self, timeout: Duration) -> Result<(), Failed> {
+        let kept = self.io.set_write_timeout(Some(timeout)).map_err(Error::ConnectionLost);
+        self.set = timeout;
+        kept.map_err(|error| Failed { error, took_some: false })
     }
 }
 
@@ -297,13 +296,13 @@ struct Failed {
 fn write_failed(
     outbound: &mut Outbound,
     Failed { error, took_some }: Failed,
-    brief: bool,
+    briefly: bool,
 ) -> Result<bool, Error> {
     let timed_out = matches!(error, Error::TimedOut(_));
     if took_some {
         outbound.sending.on_written();
     }
-    if timed_out && brief {
+    if timed_out && briefly {
         outbound.sending.on_write_blocked(Instant::now());
         return Ok(false);
     }
@@ -373,7 +372,7 @@ impl<S: Transport> Port for Whole<'_, S> {
 
     fn flush(&mut self) -> Result<bool, Error> {
         let writer = self.writer();
-        self.both.write(writer, self.both.outbound(), None)
+        self.both.write(writer, self.both.outbound(), false)
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {
@@ -384,11 +383,6 @@ impl<S: Transport> Port for Whole<'_, S> {
 /// How long a thread tries to write that has something else to do: what a socket with room takes, it takes
 /// at once.
 const BRIEF: Duration = Duration::from_millis(1);
-
-/// When a write that is tried briefly is to end.
-fn briefly() -> Option<Instant> {
-    Instant::now().checked_add(BRIEF)
-}
 
 /// How long the receiving half waits for input before it tries again to write.
 const AGAIN: Duration = Duration::from_millis(10);
