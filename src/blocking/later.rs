@@ -152,6 +152,7 @@ impl List {
     }
 
     fn look(&mut self) {
+        self.unblock();
         if self.blocked.front().is_some_and(|(again, _)| *again <= Instant::now())
             && let Some((_, listed)) = self.blocked.pop_front()
         {
@@ -160,6 +161,16 @@ impl List {
         for _ in 0..self.soon.len() {
             if let Some(listed) = self.soon.pop_front() {
                 self.look_at(listed);
+            }
+        }
+    }
+
+    /// What its owner has written meanwhile is not blocked any more.
+    fn unblock(&mut self) {
+        for _ in 0..self.blocked.len() {
+            match self.blocked.pop_front() {
+                Some((_, listed)) if listed.has_changed() => self.soon.push_back(listed),
+                blocked => self.blocked.extend(blocked),
             }
         }
     }
@@ -192,6 +203,14 @@ enum Look {
 }
 
 impl Listed {
+    /// Something was written, or left, since the last look; or the connection was dropped.
+    fn has_changed(&self) -> bool {
+        let number = |late: Arc<dyn Late>| late.left().number.load(Ordering::Relaxed);
+        // What a transport does when it is dropped is not to end the thread.
+        catch_unwind(AssertUnwindSafe(|| self.late.upgrade().map(number) != Some(self.number)))
+            .unwrap_or(true)
+    }
+
     fn look(mut self) -> Look {
         let Some(late) = self.late.upgrade() else {
             return Look::Over;
