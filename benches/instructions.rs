@@ -6,8 +6,9 @@ use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use sansocket::blocking::{NoDeadlines, WebSocket as Blocking};
+use sansocket::blocking::{self, WebSocket as Blocking};
 use sansocket::tokio::WebSocket as Tokio;
 use sansocket::{Config, Message, Receiver, Role, Sender};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -100,11 +101,12 @@ fn echo(size: usize, messages: usize) {
 
 /// The same, blocking.
 fn blocking_echo(size: usize, messages: usize) {
-    let transport = NoDeadlines(Transport::new(size, messages));
+    let transport = Transport::new(size, messages);
     let mut ws = Blocking::from_upgraded(transport, Role::Server, b"", &Config::default()).unwrap();
     while let Ok(Some(message)) = ws.recv() {
         ws.send(message).unwrap();
     }
+    assert_eq!(ws.get_ref().written, messages / TOGETHER * TOGETHER * (size + header_len(size)));
 }
 
 /// A server sends and receives nothing, on tokio: each message is written at once.
@@ -122,7 +124,7 @@ fn server_send(size: usize, messages: usize) {
 
 /// The same, blocking.
 fn blocking_server_send(size: usize, messages: usize) {
-    let transport = NoDeadlines(Transport::new(size, 0));
+    let transport = Transport::new(size, 0);
     let message = Message::binary(vec![0x20; size]);
     let mut ws = Blocking::from_upgraded(transport, Role::Server, b"", &Config::default()).unwrap();
     for _ in 0..messages {
@@ -178,6 +180,20 @@ impl Write for Transport {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl blocking::Transport for Transport {
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

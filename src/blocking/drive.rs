@@ -213,8 +213,12 @@ impl Reading {
     }
 }
 
-/// Writes the whole queue; what is left of it after an error cannot be sent any more.
-pub(super) fn write_all(io: &mut impl Write, queue: &mut WriteQueue) -> Result<(), Error> {
+/// Writes the whole queue; but no longer than `until`, however slowly the transport takes it.
+pub(super) fn write_all(
+    io: &mut impl Write,
+    queue: &mut WriteQueue,
+    until: Option<Instant>,
+) -> Result<(), Error> {
     while !queue.is_empty() {
         let written = match queue.one_slice() {
             Some(slice) => io.write(slice),
@@ -222,7 +226,12 @@ pub(super) fn write_all(io: &mut impl Write, queue: &mut WriteQueue) -> Result<(
         };
         match written {
             Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
-            Ok(len) => queue.advance(len),
+            Ok(len) => {
+                queue.advance(len);
+                if !queue.is_empty() && until.is_some_and(|until| until <= Instant::now()) {
+                    return Err(TimedOut::Write.into());
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(write_error(error)),
         }

@@ -32,24 +32,47 @@
 //!
 //! # When a message is written
 //!
-//! What [`WebSocket::send`] is given has been handed to the transport when it returns: a system call for each
-//! message. (On tokio, answers to messages that came together are written together, and a task sees to it
-//! that none waits while its sender does something else. Here that would take a thread.) Whoever sends many
-//! at once calls [`WebSocket::feed`], which queues: [`WebSocket::recv`] writes what is queued before it waits,
-//! and [`WebSocket::flush`] at once. In a loop that only receives and answers, `feed` in place of `send` makes
-//! one system call of the answers to messages that came together.
+//! A system call for each message is most of what a small message costs, so the answers to messages that
+//! came together are written together. What [`WebSocket::send`] is given has been handed to the transport
+//! when it returns, unless more of what was read waits to be received. Then it is left queued, and written
+//! with what is sent next: by `recv` before it waits, by a `send` when nothing more waits to be received, by
+//! [`WebSocket::flush`], when [`Config::write_buffer_size`] bytes are queued, and when the WebSocket, or its
+//! sending half, is dropped. If nothing of that happens, since the thread does something else, it is written
+//! some two milliseconds later by another thread. That is one for the whole process: it is started when a
+//! message is first left queued, sleeps while none is, and ends when none was for some seconds. Where it cannot
+//! be started, `send` leaves nothing queued.
+//!
+//! - The two milliseconds are what it takes while the transport has room. A transport that has none is tried
+//!   again every ten milliseconds or so, until [`Config::write_timeout`]; others do not wait for it. Each that
+//!   is tried may delay the rest by some milliseconds.
+//! - An error of that thread ends the connection, and is told by the next call.
+//! - A process that ends without dropping the WebSocket, by [`std::process::exit`] or because `main` returns
+//!   while other threads run, may lose what was left queued. Whoever must know that a message was handed over
+//!   calls [`WebSocket::flush`].
+//! - Streams whose writes may take longer than their timeout leave nothing queued, since that thread must not
+//!   wait for one of them: [`NoDeadlines`], and those of `accept_tls`. See [`Transport::times_out`].
+//!
+//! The halves of a connection promise the same. A sending half may take what another thread is just about to
+//! receive for still waiting; then that thread writes, before it waits, or the one that writes what was left.
+//! [`WebSocket::feed`] queues and leaves the rest to you.
+//!
+//! [`Config::write_buffer_size`]: crate::Config::write_buffer_size
+//! [`Config::write_timeout`]: crate::Config::write_timeout
 //!
 //! # Deadlines
 //!
-//! No thread runs behind the caller's back. Keepalive Pings are sent, and deadlines noticed, while one
-//! of the calls that wait is running: a stream wakes it by a read or write timeout, which is what
-//! [`Transport`] asks of it. A deadline may be noticed late by an eighth of its time, so that a timeout
-//! need not be set anew for every read. Streams without timeouts work through [`NoDeadlines`].
+//! Keepalive Pings are sent, and deadlines noticed, while one of the calls that wait is running: a stream
+//! wakes it by a read or write timeout, which is what [`Transport`] asks of it. No thread does that behind
+//! the caller's back, but for the write timeout of what was left queued. A deadline may be noticed late by an
+//! eighth of its time, so that a timeout need not be set anew for every read. Streams without timeouts work
+//! through [`NoDeadlines`].
 
 mod accept;
 mod connect;
 mod drive;
+mod later;
 mod serve;
+mod shared;
 mod split;
 #[cfg(feature = "rustls")]
 mod tls;

@@ -18,6 +18,12 @@ pub trait Transport: Read + Write {
     /// Closes the stream for writing, so that the peer reads its end. A stream that cannot do that alone
     /// fails with [`Unsupported`](io::ErrorKind::Unsupported), and is closed when it is dropped.
     fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// Whether a write takes no longer than the timeout that was set. Where it may, `send` leaves nothing
+    /// queued: writing it later could keep the messages of other connections waiting.
+    fn times_out(&self) -> bool {
+        true
+    }
 }
 
 /// A stream that two threads can use, one to read and one to write.
@@ -89,6 +95,11 @@ where
         self.flush()?;
         self.sock.shutdown_write()
     }
+
+    /// When a write is blocked, rustls looks for something to read: it may take the read timeout, too.
+    fn times_out(&self) -> bool {
+        false
+    }
 }
 
 /// A stream without timeouts: a connection over it has no keepalive and no deadlines, and a peer that
@@ -132,5 +143,9 @@ impl<S: Read + Write> Transport for NoDeadlines<S> {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn times_out(&self) -> bool {
+        false
     }
 }

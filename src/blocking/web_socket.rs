@@ -2,13 +2,14 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use core::time::Duration;
+use core::ops::Deref;
 use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::drive::{self, Port, Reading, non_zero};
+use super::drive::{Reading, non_zero};
+use super::shared::Whole;
 use super::split::{self, WebSocketReceiver, WebSocketSender};
 use super::transport::{Transport, TryClone};
 use super::writer::MessageWriter;
@@ -25,12 +26,14 @@ use crate::role::Role;
 /// A WebSocket connection over a stream.
 ///
 /// Pings and Close frames of the peer are answered by [`recv`](Self::recv). When the WebSocket is
-/// dropped the transport is closed as it stands: [`close`](Self::close) it first, so that the peer can
-/// tell the end from an accident.
+/// dropped, what [`send`](Self::send) left queued is written, which may take
+/// [`Config::write_timeout`], and the transport is closed as it stands: [`close`](Self::close) it first, so
+/// that the peer can tell the end from an accident.
 #[derive(Debug)]
-pub struct WebSocket<S> {
+pub struct WebSocket<S: Transport> {
     pub(super) reading: Reading,
-    whole: Whole<S>,
+    /// The sending half.
+    sender: WebSocketSender<S>,
     #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
     agreed: Agreed,
     opening: Option<Box<Opening>>,
@@ -43,7 +46,7 @@ struct Opening {
     response: Option<Response>,
 }
 
-impl<S> WebSocket<S> {
+impl<S: Transport> WebSocket<S> {
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
         self.opening.as_ref()?.subprotocol.as_deref()
@@ -59,7 +62,7 @@ impl<S> WebSocket<S> {
     /// see [`Sender::compress`](crate::Sender::compress).
     #[cfg(feature = "deflate")]
     pub fn compress(&mut self, compress: bool) {
-        self.whole.outbound.sending.sender().compress(compress);
+        self.sender.compress(compress);
     }
 
     /// The server's response to the opening handshake, on a client.
@@ -73,9 +76,10 @@ impl<S> WebSocket<S> {
         self.reading.closed()
     }
 
-    /// The stream below. Reading from it or writing to it would corrupt the connection.
-    pub fn get_ref(&self) -> &S {
-        &self.whole.io
+    /// The stream below. Reading from it or writing to it would corrupt the connection. What
+    /// [`send`](Self::send) left queued is not written while the guard is held.
+    pub fn get_ref(&self) -> impl Deref<Target = S> {
+        self.sender.both.stream()
     }
 
     pub(super) fn opened(&mut self, subprotocol: Option<String>, response: Option<Response>) {
@@ -104,7 +108,7 @@ impl<S: Transport> WebSocket<S> {
         let now = Instant::now();
         Self {
             reading: Reading::new(Inbound::new(role, config, agreed, read_ahead, now), now),
-            whole: Whole { io, outbound: Outbound::new(role, config, agreed) },
+            sender: WebSocketSender::new(io, Outbound::new(role, config, agreed)),
             agreed,
             opening: None,
         }
@@ -116,7 +120,7 @@ impl<S: Transport> WebSocket<S> {
     /// Before it waits, everything that was queued is written. An error ends the connection: it is
     /// returned once, after all messages that were received before it, and then `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        if let Some(message) = self.reading.whole_message(&mut self.whole) {
+        if let Some(message) = self.reading.whole_message(Whole::new(&self.sender.both)) {
             return Ok(Some(message));
         }
         self.step(Want::Messages).map(|step| step.and_then(Step::into_message))
@@ -134,28 +138,10 @@ impl<S: Transport> WebSocket<S> {
         self.step(Want::Parts).map(|step| step.and_then(Step::into_part))
     }
 
-    /// Sends a message. When it returns, the message was handed to the transport.
-    ///
-    /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
-    /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.feed(message)?;
-        self.flush()
-    }
-
-    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
-    /// [`send`](Self::send) promises, this does.
-    pub fn send_framed(&mut self, message: &FramedMessage) -> Result<(), Error> {
-        self.whole.make_room()?;
-        self.whole.outbound.queue(|outbound| outbound.send_framed(message))?;
-        self.flush()
-    }
-
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
     /// waits. Writes what is queued when that is [`Config::write_buffer_size`] bytes.
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.whole.make_room()?;
-        self.whole.outbound.queue(|outbound| outbound.send(message.into()))
+        self.sender.feed(message)
     }
 
     /// Queues part of a message: the first part begins it, `last` ends it. Writes like
@@ -168,8 +154,7 @@ impl<S: Transport> WebSocket<S> {
         payload: impl Into<Bytes>,
         last: bool,
     ) -> Result<(), Error> {
-        self.whole.make_room()?;
-        self.whole.outbound.queue(|outbound| outbound.send_part(kind, payload.into(), last))
+        self.sender.feed_part(kind, payload, last)
     }
 
     /// A writer that sends what is written to it as one message, in fragments.
@@ -179,20 +164,18 @@ impl<S: Transport> WebSocket<S> {
 
     /// Writes everything that was queued.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.whole.flush()
+        self.sender.flush()
     }
 
     /// Sends a Ping, with at most 125 bytes that the Pong will repeat;
     /// [`recv_incoming`](Self::recv_incoming) returns it.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.whole.outbound.queue(|outbound| outbound.ping(payload))?;
-        self.flush()
+        self.sender.ping(payload)
     }
 
     /// Sends a Pong that no Ping asked for: a sign of life that is not answered.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.whole.outbound.queue(|outbound| outbound.pong(payload))?;
-        self.flush()
+        self.sender.pong(payload)
     }
 
     /// Closes the connection: sends a Close frame, waits for the peer's and for the end of the
@@ -214,11 +197,40 @@ impl<S: Transport> WebSocket<S> {
         if self.closed().is_some() {
             return Ok(());
         }
-        self.whole.outbound.queue(|outbound| outbound.close(close, Instant::now()))
+        self.sender.start_close(close)
     }
 
     fn step(&mut self, want: Want) -> Result<Option<Step>, Error> {
-        self.reading.next(&mut self.whole, want)
+        self.reading.next(Whole::new(&self.sender.both), want)
+    }
+}
+
+impl<S: Transport + Send + 'static> WebSocket<S> {
+    /// Sends a message.
+    ///
+    /// When it returns, the message was handed to the transport, unless more of what was read waits to be
+    /// received. Then it is written with what is sent next: by [`recv`](Self::recv) before it waits, by
+    /// [`flush`](Self::flush), when [`Config::write_buffer_size`] bytes are queued, when the WebSocket is
+    /// dropped, and otherwise some two milliseconds later, behind the caller's back. If that fails, the next
+    /// call tells so. See [when a message is written](super#when-a-message-is-written).
+    ///
+    /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
+    /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        let unread = self.is_unread();
+        self.sender.both.send(unread, |outbound| outbound.send(message.into()))
+    }
+
+    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
+    /// [`send`](Self::send) promises, this does.
+    pub fn send_framed(&mut self, message: &FramedMessage) -> Result<(), Error> {
+        let unread = self.is_unread();
+        self.sender.both.send(unread, |outbound| outbound.send_framed(message))
+    }
+
+    /// Whether some of what was read is still to be received.
+    fn is_unread(&self) -> bool {
+        !self.reading.inbound.input.is_empty()
     }
 }
 
@@ -226,51 +238,6 @@ impl<S: TryClone> WebSocket<S> {
     /// Parts the WebSocket in two halves for two threads. The receiving half answers the peer's
     /// Pings and Close frame. Fails when the stream cannot be cloned.
     pub fn split(self) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
-        split::split(self.reading, self.whole.io, self.whole.outbound)
-    }
-}
-
-/// The stream and the sending half, in one hand.
-#[derive(Debug)]
-struct Whole<S> {
-    io: S,
-    outbound: Outbound,
-}
-
-impl<S: Transport> Whole<S> {
-    fn make_room(&mut self) -> Result<(), Error> {
-        if self.outbound.is_full() { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        if let Some(ended) = self.outbound.ended() {
-            return ended.map_err(Error::ConnectionLost);
-        }
-        while !self.outbound.queue.is_empty() {
-            drive::write_all(&mut self.io, &mut self.outbound.queue)
-                .inspect_err(|error| self.outbound.fail_writes(matches!(error, Error::TimedOut(_))))?;
-            self.outbound.answer_held();
-        }
-        Ok(())
-    }
-}
-
-impl<S: Transport> Port for &mut Whole<S> {
-    type Stream = S;
-
-    fn stream(&mut self) -> &mut S {
-        &mut self.io
-    }
-
-    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
-        f(&mut self.outbound)
-    }
-
-    fn flush(&mut self) -> Result<bool, Error> {
-        Whole::flush(self).map(|()| true)
-    }
-
-    fn longest_wait(&mut self) -> Option<Duration> {
-        None
+        split::split(self.reading, self.sender)
     }
 }

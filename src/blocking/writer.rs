@@ -27,7 +27,7 @@ use crate::message::MessageKind;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct MessageWriter<'a, S> {
+pub struct MessageWriter<'a, S: Transport> {
     ws: &'a mut WebSocket<S>,
     kind: MessageKind,
 }

@@ -18,6 +18,7 @@ mod messages;
 mod opening;
 mod serving;
 mod split;
+mod together;
 
 #[cfg(feature = "rustls")]
 mod tls;

@@ -23,6 +23,7 @@ pub enum Write {
     Error(ErrorKind),
     /// Takes all of the write; the flush after it fails.
     FlushError(ErrorKind),
+    Panic,
 }
 
 /// What was done to the stream.
@@ -64,6 +65,11 @@ impl Script {
     pub fn flooding(self, bytes: Vec<u8>) -> Self {
         self.with(|inner| inner.flood = Some(bytes));
         self
+    }
+
+    /// A write came to [`Write::Panic`]. Nothing more can be done with it.
+    pub fn has_panicked(&self) -> bool {
+        self.0.is_poisoned()
     }
 
     pub fn record(&self) -> Record {
@@ -114,6 +120,7 @@ impl io::Write for Script {
                     inner.flush_error = Some(kind);
                     buf.len()
                 }
+                Some(Write::Panic) => panic!("as the script says"),
                 None => buf.len(),
             };
             inner.record.written.extend_from_slice(&buf[..len]);

@@ -1,7 +1,7 @@
 //! TLS.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rustls::pki_types::PrivateKeyDer;
@@ -55,6 +55,38 @@ fn everything_passes_inside() {
     ws.close(CloseCode::NORMAL, "").unwrap();
     assert!(ws.closed().unwrap().clean);
     serving.join().unwrap();
+}
+
+/// What a client left queued is written while it does something else: more than the sockets take at once, so
+/// that TLS has records that it could not pass on.
+#[test]
+fn what_was_left_passes_inside() {
+    let large = "x".repeat(16 << 20);
+    for split in [false, true] {
+        let (server, client) = configs();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (expected, (done, something_else)) = (Message::text(large.clone()), mpsc::channel::<()>());
+        let serving = thread::spawn(move || {
+            let tcp = listener.accept().unwrap().0;
+            let mut ws = accept_tls(tcp, server, &Server::default()).unwrap().accept().unwrap();
+            ws.feed("one").unwrap();
+            ws.send("two").unwrap();
+            assert!(ws.recv().unwrap() == Some(expected), "not what was sent");
+            drop(done);
+        });
+        let mut ws = connect(Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client)).unwrap();
+        ws.recv().unwrap();
+        if split {
+            let (mut sender, _receiver) = ws.split().unwrap();
+            sender.send(large.as_str()).unwrap();
+            something_else.recv().unwrap_err();
+        } else {
+            ws.send(large.as_str()).unwrap();
+            something_else.recv().unwrap_err();
+        }
+        serving.join().unwrap();
+    }
 }
 
 /// 6455-4.1-15, 6455-4.2.2-02: a certificate that is not trusted fails the connection on both sides.
