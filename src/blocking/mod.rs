@@ -45,7 +45,7 @@
 //! - The two milliseconds are what it takes while the transport has room. A transport that has none is tried
 //!   again every ten milliseconds or so, until [`Config::write_timeout`]; others do not wait for it. Each that
 //!   is tried may delay the rest by some milliseconds.
-//! - An error of that thread ends the connection, and is told by the next call.
+//! - If that thread's write fails, the connection has ended, and the next call that sends or receives fails.
 //! - A process that ends without dropping the WebSocket, by [`std::process::exit`] or because `main` returns
 //!   while other threads run, may lose what was left queued. Whoever must know that a message was handed over
 //!   calls [`WebSocket::flush`].
