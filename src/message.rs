@@ -335,7 +335,6 @@ impl fmt::Debug for Assembler {
 }
 
 /// What has been joined of a message.
-#[derive(Debug)]
 enum Joined {
     /// Of a binary message, or inflated.
     Bytes(Vec<u8>),

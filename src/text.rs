@@ -25,7 +25,7 @@ pub struct Utf8Bytes {
 ///
 /// The pieces of one frame lie behind each other in the buffer that they were read into, and are joined without a
 /// copy.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct TextInProgress {
     /// What `utf8` was fed with, and nothing else: nobody else has these bytes, so that they do not change.
     bytes: BytesMut,

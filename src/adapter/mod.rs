@@ -318,7 +318,9 @@ impl Inbound {
                         let message = assembly.assembler.push_shared(kind, compressed, last, payload)?;
                         assembly.kind = message.is_none().then_some(kind);
                         if let Some(message) = message {
-                            self.input.expect(message.len());
+                            if !compressed {
+                                self.input.expect(message.len());
+                            }
                             return Ok(Step::Message(message));
                         }
                     }
