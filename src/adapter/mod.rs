@@ -319,7 +319,7 @@ impl Inbound {
                         assembly.kind = message.is_none().then_some(kind);
                         if let Some(message) = message {
                             if !compressed {
-                                self.input.expect(message.len());
+                                self.input.remember(message.len());
                             }
                             return Ok(Step::Message(message));
                         }

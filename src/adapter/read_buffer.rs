@@ -47,7 +47,7 @@ impl ReadBuffer {
             self.bytes.advance(payload.end.min(self.bytes.len()));
             return Bytes::new();
         }
-        self.expect(payload.end);
+        self.remember(payload.end);
         let mut taken = self.bytes.split_to(payload.end.min(self.bytes.len())).freeze();
         taken.advance(payload.start.min(taken.len()));
         taken
@@ -55,7 +55,7 @@ impl ReadBuffer {
 
     /// Like [`take`](Self::take), for what something may be joined to.
     pub(crate) fn take_mut(&mut self, payload: Range<usize>) -> BytesMut {
-        self.expect(payload.end);
+        self.remember(payload.end);
         let mut taken = self.bytes.split_to(payload.end.min(self.bytes.len()));
         taken.advance(payload.start.min(taken.len()));
         taken
@@ -63,7 +63,7 @@ impl ReadBuffer {
 
     /// So much came at once, and may again.
     #[inline]
-    pub(crate) fn expect(&mut self, len: usize) {
+    pub(crate) fn remember(&mut self, len: usize) {
         if len > MAX_ROOM {
             self.large = saturated(len);
         }
