@@ -8,6 +8,7 @@ use sansocket::{CloseCode, Config, Error, FramedMessage, Message, MessageKind, R
 
 use crate::common::{
     BINARY, CONTINUATION, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, announced, frame, sent,
+    texts,
 };
 use crate::peer::{pair, with_peer};
 use crate::script::{Read, Script, Write};
@@ -94,20 +95,13 @@ fn cut_and_interrupted() {
 fn text_arrives_in_pieces() {
     for role in ROLES {
         for len in [1, 5000, 70_000, 300_000] {
-            let texts: Vec<_> = ["я", "🦀", "a"].iter().map(|text| text.repeat(len)).collect();
-            let whole = texts.iter().map(|text| frame(role, TEXT, text.as_bytes()));
-            let in_fragments = texts.iter().flat_map(|text| {
-                let (first, last) = text.as_bytes().split_at(text.len() / 3);
-                [frame(role, FIRST_TEXT, first), frame(role, PING, b""), frame(role, LAST_CONTINUATION, last)]
-            });
-            let bytes = whole.chain(in_fragments).collect::<Vec<_>>().concat();
+            let (texts, bytes) = texts(role, len);
             for read in [1, 1021, 50_001, 200_003].into_iter().filter(|read| bytes.len() / read < 8000) {
                 let reads = bytes.chunks(read).map(|bytes| Read::Bytes(bytes.to_vec()));
                 let script = Script::new(reads.chain([Read::End]), []);
                 let mut ws = WebSocket::from_upgraded(script, role, b"", &Config::default()).unwrap();
                 let received: Vec<_> = std::iter::from_fn(|| ws.recv().ok().flatten()).collect();
-                let sent = texts.iter().chain(&texts).map(|text| Message::text(text.as_str()));
-                assert!(sent.eq(received), "{len} {read}");
+                assert!(received == texts, "{len} {read}");
             }
         }
     }

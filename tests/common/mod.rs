@@ -10,7 +10,8 @@ pub mod naive;
 use std::time::{Duration, Instant};
 
 use sansocket::{
-    Closed, Config, Connection, Event, MessageKind, ProtocolError, ReadyState, Received, Role, SendState,
+    Closed, Config, Connection, Event, Message, MessageKind, ProtocolError, ReadyState, Received, Role,
+    SendState,
 };
 
 pub const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -76,6 +77,19 @@ pub fn close_frame(to: Role, code: u16, reason: &str) -> Vec<u8> {
 
 pub fn close_payload(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
+}
+
+/// Texts of code points of several lengths, `len` of each; and their frames: first each text in one, then each
+/// in fragments that may cut a code point, with a Ping between.
+pub fn texts(to: Role, len: usize) -> (Vec<Message>, Vec<u8>) {
+    let texts: Vec<_> = ["я", "🦀", "a"].iter().map(|text| text.repeat(len)).collect();
+    let whole = texts.iter().map(|text| frame(to, TEXT, text.as_bytes()));
+    let in_fragments = texts.iter().flat_map(|text| {
+        let (first, last) = text.as_bytes().split_at(text.len() / 3);
+        [frame(to, FIRST_TEXT, first), frame(to, PING, b""), frame(to, LAST_CONTINUATION, last)]
+    });
+    let frames = whole.chain(in_fragments).collect::<Vec<_>>().concat();
+    (texts.iter().chain(&texts).map(|text| Message::text(text.as_str())).collect(), frames)
 }
 
 /// RFC 6455 section 5.3 to the letter: octet i XOR key octet (i MOD 4).

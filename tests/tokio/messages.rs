@@ -4,7 +4,7 @@ use sansocket::tokio::{Incoming, WebSocket};
 use sansocket::{CloseCode, Config, Error, FramedMessage, Message, ProtocolError, Role, SendError};
 use tokio::io::duplex;
 
-use crate::common::{BINARY, CLOSE, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, frame};
+use crate::common::{BINARY, CLOSE, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, frame, texts};
 use crate::peer::{Peer, SIZES, at_once, pair, with_peer};
 use crate::script::{Read, Script, Write};
 
@@ -48,13 +48,7 @@ async fn messages_pass_in_order() {
 async fn text_arrives_in_pieces() {
     for role in ROLES {
         for len in [1, 10, 4000, 5000, 70_000, 300_000] {
-            let texts: Vec<_> = ["я", "🦀", "a"].iter().map(|text| text.repeat(len)).collect();
-            let whole = texts.iter().map(|text| frame(role, TEXT, text.as_bytes()));
-            let in_fragments = texts.iter().flat_map(|text| {
-                let (first, last) = text.as_bytes().split_at(text.len() / 3);
-                [frame(role, FIRST_TEXT, first), frame(role, PING, b""), frame(role, LAST_CONTINUATION, last)]
-            });
-            let bytes = whole.chain(in_fragments).collect::<Vec<_>>().concat();
+            let (texts, bytes) = texts(role, len);
             for read in [1, 3, 1021, 50_001, 200_003].into_iter().filter(|read| bytes.len() / read < 8000) {
                 for wait in [false, true] {
                     let reads = bytes.chunks(read).flat_map(|bytes| {
@@ -68,8 +62,7 @@ async fn text_arrives_in_pieces() {
                     while let Ok(Some(message)) = at_once(ws.recv()).await {
                         received.push(message);
                     }
-                    let sent = texts.iter().chain(&texts).map(|text| Message::text(text.as_str()));
-                    assert!(sent.eq(received), "{len} {read} {wait}");
+                    assert!(received == texts, "{len} {read} {wait}");
                 }
             }
         }
