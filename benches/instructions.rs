@@ -17,8 +17,8 @@ fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
     // Without arguments, as `cargo bench` runs it: each loop once, to see that it runs.
     let Some(which) = args.next() else {
-        for which in ["receive", "send", "echo", "blocking-echo", "server-send", "blocking-server-send"] {
-            run(which, 16, 64);
+        for which in LOOPS {
+            run(which, 16, 80);
         }
         return;
     };
@@ -35,9 +35,26 @@ fn run(which: &str, size: usize, messages: usize) {
         "blocking-echo" => blocking_echo(size, messages),
         "server-send" => server_send(size, messages),
         "blocking-server-send" => blocking_server_send(size, messages),
+        #[cfg(feature = "deflate")]
+        "inflate-byte" => inflate_nothing(size, messages, 1),
+        #[cfg(feature = "deflate")]
+        "inflate-bytes" => inflate_nothing(size, messages, messages),
         _ => panic!("there is no loop {which}"),
     }
 }
+
+const LOOPS: &[&str] = &[
+    "receive",
+    "send",
+    "echo",
+    "blocking-echo",
+    "server-send",
+    "blocking-server-send",
+    #[cfg(feature = "deflate")]
+    "inflate-byte",
+    #[cfg(feature = "deflate")]
+    "inflate-bytes",
+];
 
 /// How many messages come at once.
 const TOGETHER: usize = 16;
@@ -130,6 +147,47 @@ fn blocking_server_send(size: usize, messages: usize) {
     for _ in 0..messages {
         ws.send(message.clone()).unwrap();
     }
+}
+
+/// The core of a client receives bytes that inflate to nothing, in fragments of `at_once`, of a message that has come
+/// to `size` bytes: whatever `size` is, they are to cost the same.
+#[cfg(feature = "deflate")]
+fn inflate_nothing(size: usize, bytes: usize, at_once: usize) {
+    use sansocket::frame::{FrameHeader, Opcode};
+    use sansocket::{Assembler, Deflate, Event, MessageKind};
+
+    const EMPTY_BLOCK: [u8; 5] = *b"\x00\x00\x00\xff\xff";
+    let deflate = Deflate::default().min_size(0);
+    let (agreed, _) = deflate.agree_as_server(&[deflate.offer()]).unwrap();
+    let config = Config::default();
+    let mut server = Sender::server(&config);
+    server.use_deflate(&deflate, agreed);
+    let mut frames = Vec::new();
+    server.fragment(MessageKind::Binary, &vec![0x20; size], false, &mut frames).unwrap();
+    let blocks: Vec<u8> = EMPTY_BLOCK.into_iter().cycle().take(bytes).collect();
+    for fragment in blocks.chunks(at_once) {
+        let header = FrameHeader {
+            fin: false,
+            rsv1: false,
+            opcode: Opcode::Continuation,
+            masking_key: None,
+            payload_len: fragment.len() as u64,
+        };
+        frames.extend_from_slice(&header.encode());
+        frames.extend_from_slice(fragment);
+    }
+
+    let mut receiver = Receiver::new(Role::Client, &config);
+    receiver.use_deflate();
+    let mut assembler = Assembler::default();
+    assembler.use_deflate(Role::Client, &config, agreed);
+    let mut unread = &mut frames[..];
+    while let Some(received) = receiver.receive(unread).unwrap() {
+        let Some(Event::Data(fragment)) = received.event(unread) else { panic!("no fragment") };
+        assert_eq!(assembler.push(&fragment).unwrap(), None);
+        unread = &mut unread[received.consumed()..];
+    }
+    assert_eq!((unread.len(), assembler.take().len()), (0, size));
 }
 
 fn header_len(size: usize) -> usize {

@@ -193,14 +193,14 @@ fn a_plain_get_gets_a_page() {
 fn a_signal_closes_every_connection() {
     for name in SERVERS {
         for signal in ["TERM", "INT"] {
-            let server = Server::start(name, &[]);
+            // Longer than the server is waited for.
+            let server = Server::start(name, &["--handshake-timeout", "60"]);
             let mut connections: Vec<_> = (0..3).map(|_| connect(&server.url).unwrap()).collect();
             for ws in &mut connections {
                 ws.send("still here").unwrap();
                 assert_eq!(ws.recv().unwrap(), Some(Message::text("still here")));
             }
             // Clients that have not opened their connection yet do not keep the server.
-            let start = Instant::now();
             let (silent, mut half) = (server.connect(), server.connect());
             half.write_all(b"GET / HTTP/1.1\r\n").unwrap();
 
@@ -214,7 +214,6 @@ fn a_signal_closes_every_connection() {
                 })
                 .collect();
             assert_eq!(server.stop(signal), Some(0));
-            assert!(start.elapsed() < Duration::from_secs(9), "that is the handshake timeout's time");
             for closed in reading {
                 let closed = closed.join().unwrap();
                 assert_eq!(closed.code, CloseCode::GOING_AWAY);

@@ -1,7 +1,5 @@
 //! What a hostile peer can make of compressed messages: garbage, bombs, and work for nothing.
 
-use std::time::{Duration, Instant};
-
 use crate::common::{
     self, BINARY, CONTINUATION, FIRST_BINARY, LAST_CONTINUATION, Noise, ROLES, TEXT, pseudo_random,
 };
@@ -133,23 +131,22 @@ fn a_nested_bomb_is_inflated_once() {
     assert_eq!((messages.len(), error), (1, None));
 }
 
-/// A byte that brings nothing costs no more than that, however much of the message was inflated before.
+/// Bytes that bring nothing, behind much that was inflated before: `benches/instructions` counts that each costs
+/// the same, however much that is.
 #[test]
-fn small_fragments_of_a_large_message_are_cheap() {
+fn small_fragments_of_a_large_message() {
     let payload = Foreign::new(9).sync(&vec![0; 32 << 20]);
     let mut client = endpoint(Role::Client, 64 << 20);
     let first = common::frame(Role::Client, FIRST_BINARY | RSV1, &payload);
     assert_eq!(client.receive(&first, false), (vec![], None));
     let empty_block = b"\x00\x00\x00\xff\xff";
     let fragments = empty_block.map(|byte| common::frame(Role::Client, CONTINUATION, &[byte])).concat();
-    let start = Instant::now();
     for _ in 0..1000 {
         assert_eq!(client.receive(&fragments, false), (vec![], None));
     }
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?} for 5,000 bytes", start.elapsed());
 }
 
-/// Blocks of nothing take time in proportion to their bytes, and no memory.
+/// Blocks of nothing are valid; what they cost, `benches/instructions` counts.
 #[test]
 fn endless_empty_blocks() {
     for block in [&b"\x00\x00\x00\xff\xff"[..], b"\x03\x00"] {
@@ -157,8 +154,6 @@ fn endless_empty_blocks() {
         let first = common::frame(Role::Client, FIRST_BINARY | RSV1, b"");
         assert_eq!(client.receive(&first, false), (vec![], None));
         let frame = common::frame(Role::Client, CONTINUATION, &block.repeat(20_000));
-        let start = Instant::now();
         assert_eq!(client.receive(&frame, false), (vec![], None));
-        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     }
 }
