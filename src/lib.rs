@@ -198,6 +198,8 @@ mod sender;
 mod serve;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod server;
+#[cfg(any(feature = "blocking", feature = "tokio", feature = "deflate"))]
+mod spare;
 #[cfg(feature = "tokio")]
 mod sync;
 mod text;

@@ -14,6 +14,8 @@ use crate::framed::FramedMessage;
 use crate::message::{Event, MessageKind};
 #[cfg(feature = "std")]
 use crate::role::Role;
+#[cfg(feature = "deflate")]
+use crate::spare;
 use crate::utf8::Utf8Validator;
 
 /// The sending direction of a connection. What it sends is appended to `out`, always in whole frames;
@@ -379,7 +381,7 @@ impl Sender {
         let Some(deflater) = &mut self.deflater else {
             return;
         };
-        let mut compressed = SCRATCH.take();
+        let mut compressed = spare::take(&SCRATCH);
         deflater.deflate(payload, last, &mut compressed);
         let whole = last && opcode != Opcode::Continuation;
         if whole && deflater.no_context_takeover && compressed.len() >= payload.len() {
@@ -393,7 +395,7 @@ impl Sender {
         }
         if compressed.capacity() <= MAX_SCRATCH {
             compressed.clear();
-            SCRATCH.set(compressed);
+            spare::keep(&SCRATCH, compressed);
         }
     }
 

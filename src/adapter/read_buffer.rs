@@ -6,6 +6,7 @@ use core::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::spare;
 use crate::text::TextInProgress;
 
 /// Bytes that were read and not yet consumed. It grows with what arrives, never with what a header
@@ -84,7 +85,7 @@ impl ReadBuffer {
     /// Makes room for the next read: behind `text`, if that is what it continues.
     fn make_room(&mut self, missing: u64, text: Option<&mut TextInProgress>) {
         if self.held == 0 && text.is_none() {
-            self.bytes = SPARE.take();
+            self.bytes = spare::take(&SPARE);
         }
         let len = self.bytes.len();
         let before = text.as_ref().map_or(0, |text| text.len());
@@ -154,7 +155,7 @@ impl ReadBuffer {
             }
             let bytes = core::mem::take(&mut self.bytes);
             if self.held <= saturated(2 * MAX_ROOM) {
-                SPARE.set(bytes);
+                spare::keep(&SPARE, bytes);
             }
             self.held = 0;
         }

@@ -9,6 +9,8 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
+use crate::spare;
+
 /// A queue of bytes.
 ///
 /// ```text
@@ -50,14 +52,14 @@ impl WriteQueue {
     #[inline]
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
-            self.bytes = SPARE.take();
+            self.bytes = spare::take(&SPARE);
         }
         &mut self.bytes
     }
 
     /// Appends a payload without a copy. Its header is at the end of [`buffer`](Self::buffer).
     pub(crate) fn push_payload(&mut self, payload: Bytes) {
-        let payloads = self.payloads.get_or_insert_with(|| SPARE_PAYLOADS.take().unwrap_or_default());
+        let payloads = self.payloads.get_or_insert_with(|| spare::take(&SPARE_PAYLOADS).unwrap_or_default());
         payloads.len += payload.len();
         payloads.queue.push_back((self.bytes.len(), payload));
     }
@@ -144,13 +146,13 @@ impl WriteQueue {
         {
             payloads.queue.clear();
             payloads.len = 0;
-            SPARE_PAYLOADS.set(Some(payloads));
+            spare::keep(&SPARE_PAYLOADS, Some(payloads));
         }
         self.written = 0;
         let mut bytes = core::mem::take(&mut self.bytes);
         if (1..=MAX_SPARE).contains(&bytes.capacity()) {
             bytes.clear();
-            SPARE.set(bytes);
+            spare::keep(&SPARE, bytes);
         }
     }
 

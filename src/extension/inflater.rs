@@ -11,6 +11,7 @@ use super::{AgreedDeflate, TAIL};
 use crate::error::ProtocolError;
 use crate::message::MessageKind;
 use crate::role::Role;
+use crate::spare;
 use crate::utf8::Utf8Validator;
 
 /// Inflates the messages of one connection.
@@ -136,7 +137,7 @@ impl Inflater {
         if self.no_context_takeover
             && let Some(stream) = self.stream.take()
         {
-            SPARE.set(Some(stream));
+            spare::keep(&SPARE, Some(stream));
         }
         match kind {
             MessageKind::Text => Ok(self.utf8.finish()?),
@@ -187,7 +188,7 @@ struct Step<'s> {
 impl Stream {
     /// With an empty window.
     fn fresh() -> Box<Self> {
-        match SPARE.take() {
+        match spare::take(&SPARE) {
             Some(mut spare) => {
                 spare.decompressor.reset(false);
                 (spare.next, spare.filled) = (0, 0);

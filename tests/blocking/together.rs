@@ -4,6 +4,7 @@
 //! The thread that sees to that may find a message that a slow machine has kept waiting for a millisecond. So
 //! where writes are counted, there are many batches, and room for some more writes.
 
+use std::cell::RefCell;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
@@ -271,6 +272,26 @@ fn the_web_socket_is_dropped() {
             let end = std::io::Read::read(&mut peer.io, &mut [0]);
             assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
         }
+    }
+}
+
+/// It is dropped when its thread ends, after the memory that the thread kept for its connections.
+#[test]
+fn the_thread_ends() {
+    thread_local! {
+        static KEPT: RefCell<Option<WebSocket<UnixStream>>> = const { RefCell::new(None) };
+    }
+    for role in ROLES {
+        let (mut ws, mut peer) = with_messages(role, 2, &Config::default());
+        let thread = thread::spawn(move || {
+            // First, so that it is dropped last.
+            KEPT.with_borrow_mut(|kept| assert!(kept.is_none()));
+            let message = ws.recv().unwrap().unwrap();
+            ws.send(message).unwrap();
+            KEPT.set(Some(ws));
+        });
+        thread.join().unwrap();
+        assert_eq!(peer.frame(), Some((TEXT, b"0".to_vec())), "{role:?}");
     }
 }
 
