@@ -17,7 +17,7 @@ use bytes::BytesMut;
 
 pub(crate) use self::outbound::Outbound;
 #[cfg(feature = "tokio")]
-pub(crate) use self::outbound::Outgoing;
+pub(crate) use self::outbound::ToSend;
 pub(crate) use self::read_buffer::ReadBuffer;
 pub(crate) use self::write_queue::{MAX_SLICES, WriteQueue};
 use crate::config::Config;

@@ -185,27 +185,12 @@ impl Outbound {
     }
 }
 
-/// What is sent as one message.
+/// What queues something to be sent.
 #[cfg(feature = "tokio")]
-pub(crate) trait Outgoing {
-    /// Queues it.
-    fn send(self, outbound: &mut Outbound) -> Result<(), SendError>;
-}
+pub(crate) trait ToSend: FnOnce(&mut Outbound) -> Result<(), SendError> {}
 
 #[cfg(feature = "tokio")]
-impl Outgoing for Message {
-    #[inline]
-    fn send(self, outbound: &mut Outbound) -> Result<(), SendError> {
-        outbound.send(self)
-    }
-}
-
-#[cfg(feature = "tokio")]
-impl Outgoing for &FramedMessage {
-    fn send(self, outbound: &mut Outbound) -> Result<(), SendError> {
-        outbound.send_framed(self)
-    }
-}
+impl<F: FnOnce(&mut Outbound) -> Result<(), SendError>> ToSend for F {}
 
 /// Masks without a copy, if nobody else holds the bytes.
 fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {

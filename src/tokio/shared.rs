@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::runtime::Handle;
 
 use super::drive::{Reading, Timer, now};
-use crate::adapter::{Link, MAX_SLICES, Outbound, Outgoing};
+use crate::adapter::{Link, MAX_SLICES, Outbound, ToSend};
 use crate::error::{Error, SendError, TimedOut};
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
@@ -151,6 +151,32 @@ impl<S> Both<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Both<S> {
+    /// Queues `message`, once there is room.
+    pub(super) fn poll_feed(
+        &self,
+        cx: &Context<'_>,
+        timer: &mut Timer,
+        message: &mut Option<impl ToSend>,
+    ) -> Poll<Result<(), Error>> {
+        self.poll_sending(Half::Sending, cx, |shared, cx| shared.poll_queue(cx, timer, message))
+    }
+
+    /// Queues `message`, once there is room, and then writes it.
+    #[inline]
+    pub(super) fn poll_write(
+        &self,
+        cx: &Context<'_>,
+        timer: &mut Timer,
+        message: &mut Option<impl ToSend>,
+    ) -> Poll<Result<(), Error>> {
+        self.poll_sending(Half::Sending, cx, |shared, cx| {
+            ready!(shared.poll_queue(cx, timer, message))?;
+            shared.poll_flush_in_time(cx, timer)
+        })
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
     /// Queues `message`, once there is room, and then writes it; or has it written later, if that is worth
     /// while.
@@ -159,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
         self: &Arc<Self>,
         cx: &Context<'_>,
         timer: &mut Timer,
-        message: &mut Option<impl Outgoing>,
+        message: &mut Option<impl ToSend>,
     ) -> Poll<Result<(), Error>> {
         if self.unread.load(Ordering::Relaxed) {
             if let Some(queued) = self.leave_queued(message) {
@@ -169,15 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
                 return Poll::Ready(queued);
             }
         }
-        self.poll_sending(Half::Sending, cx, |shared, cx| {
-            if message.is_some() {
-                ready!(shared.poll_room(cx, timer))?;
-            }
-            if let Some(message) = message.take() {
-                shared.outbound.queue(|outbound| message.send(outbound))?;
-            }
-            shared.poll_flush_in_time(cx, timer)
-        })
+        self.poll_write(cx, timer, message)
     }
 
     /// Waits for room for `message`, and then leaves it queued. `None` if it is queued already, or there is nobody to
@@ -187,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
         self: &Arc<Self>,
         cx: &Context<'_>,
         timer: &mut Timer,
-        message: &mut Option<impl Outgoing>,
+        message: &mut Option<impl ToSend>,
     ) -> Poll<Option<Result<(), Error>>> {
         while message.is_some() {
             if let Err(error) =
@@ -203,13 +221,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
     }
 
     /// Queues `message` for `Later` to write. `None` if there is no room for it, or nobody to write it.
-    fn leave_queued(self: &Arc<Self>, message: &mut Option<impl Outgoing>) -> Option<Result<(), Error>> {
+    fn leave_queued(self: &Arc<Self>, message: &mut Option<impl ToSend>) -> Option<Result<(), Error>> {
         let mut shared = self.lock();
         if shared.outbound.is_full() {
             return None;
         }
-        let message = message.take()?;
-        if let Err(error) = shared.outbound.queue(|outbound| message.send(outbound)) {
+        if let Err(error) = shared.outbound.queue(message.take()?) {
             return Some(Err(error));
         }
         if matches!(shared.later, LaterState::Due) {
@@ -351,6 +368,23 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
                 return Poll::Ready(Err(timed_out.into()));
             }
         }
+    }
+
+    /// Queues `message`, once there is room; nothing if it was queued before.
+    #[inline]
+    fn poll_queue(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: &mut Timer,
+        message: &mut Option<impl ToSend>,
+    ) -> Poll<Result<(), Error>> {
+        if message.is_some() {
+            ready!(self.poll_room(cx, timer))?;
+        }
+        if let Some(message) = message.take() {
+            self.outbound.queue(message)?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Waits until there is room in the queue.

@@ -80,19 +80,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     ///
     /// Cancel safe: nothing received is lost.
-    pub async fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        poll_fn(|cx| self.poll_step(Half::Receiving, cx, Want::MessagesAndPings))
-            .await
-            .map(|step| step.and_then(Step::into_incoming))
+    pub fn recv_incoming(&mut self) -> impl Future<Output = Result<Option<Incoming>, Error>> {
+        poll_fn(|cx| {
+            let step = self.poll_step(Half::Receiving, cx, Want::MessagesAndPings);
+            step.map_ok(|step| step.and_then(Step::into_incoming))
+        })
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     ///
     /// Cancel safe: nothing received is lost.
-    pub async fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        poll_fn(|cx| self.poll_step(Half::Receiving, cx, Want::Parts))
-            .await
-            .map(|step| step.and_then(Step::into_part))
+    pub fn recv_part(&mut self) -> impl Future<Output = Result<Option<Part>, Error>> {
+        poll_fn(|cx| {
+            let step = self.poll_step(Half::Receiving, cx, Want::Parts);
+            step.map_ok(|step| step.and_then(Step::into_part))
+        })
     }
 
     /// The next message, for a task that polls as `half`.
@@ -149,7 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     where
         S: Send + 'static,
     {
-        let mut message = Some(message.into());
+        let message = message.into();
+        let mut message = Some(move |outbound: &mut Outbound| outbound.send(message));
         poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
     }
 
@@ -159,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     where
         S: Send + 'static,
     {
-        let mut message = Some(message);
+        let mut message = Some(move |outbound: &mut Outbound| outbound.send_framed(message));
         poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
     }
 
@@ -167,43 +170,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     ///
     /// Dropped before it returns, the message was not queued.
-    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.make_room().await?;
-        self.queue(|outbound| outbound.send(message.into()))
+    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let message = message.into();
+        let mut message = Some(move |outbound: &mut Outbound| outbound.send(message));
+        poll_fn(move |cx| self.both.poll_feed(cx, &mut self.timer, &mut message))
     }
 
     /// Queues part of a message; see [`WebSocket::feed_part`](super::WebSocket::feed_part).
     ///
     /// Dropped before it returns, the part was not queued.
-    pub async fn feed_part(
+    pub fn feed_part(
         &mut self,
         kind: MessageKind,
         payload: impl Into<Bytes>,
         last: bool,
-    ) -> Result<(), Error> {
-        self.make_room().await?;
-        self.queue(|outbound| outbound.send_part(kind, payload.into(), last))
+    ) -> impl Future<Output = Result<(), Error>> {
+        let payload = payload.into();
+        let mut part = Some(move |outbound: &mut Outbound| outbound.send_part(kind, payload, last));
+        poll_fn(move |cx| self.both.poll_feed(cx, &mut self.timer, &mut part))
     }
 
     /// Writes everything that was queued.
     ///
     /// Cancel safe: what is left is written by the next call of either half that writes.
-    pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_flush(cx)).await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(|cx| self.poll_flush(cx))
     }
 
     /// Sends a Ping; see [`WebSocket::ping`](super::WebSocket::ping).
-    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.make_room().await?;
-        self.queue(|outbound| outbound.ping(payload))?;
-        self.flush().await
+    pub fn ping(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        let mut ping = Some(move |outbound: &mut Outbound| outbound.ping(payload));
+        poll_fn(move |cx| self.both.poll_write(cx, &mut self.timer, &mut ping))
     }
 
     /// Sends a Pong that no Ping asked for; see [`WebSocket::pong`](super::WebSocket::pong).
-    pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.make_room().await?;
-        self.queue(|outbound| outbound.pong(payload))?;
-        self.flush().await
+    pub fn pong(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        let mut pong = Some(move |outbound: &mut Outbound| outbound.pong(payload));
+        poll_fn(move |cx| self.both.poll_write(cx, &mut self.timer, &mut pong))
     }
 
     /// Sends a Close frame. No message can be sent after it. Does nothing if one was sent before.
@@ -221,14 +224,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     /// Queues a Close frame, and returns at once; [`flush`](Self::flush) or the receiving half sends it.
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
         self.both.start_close(close)
-    }
-
-    /// Waits until there is room in the queue.
-    async fn make_room(&mut self) -> Result<(), Error> {
-        if self.both.with(|shared| shared.outbound.is_full()) {
-            poll_fn(|cx| self.poll_room(cx)).await?;
-        }
-        Ok(())
     }
 
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {

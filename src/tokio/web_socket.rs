@@ -114,8 +114,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     ///
     /// Cancel safe: nothing received is lost.
-    pub async fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.receiver.recv_incoming().await
+    pub fn recv_incoming(&mut self) -> impl Future<Output = Result<Option<Incoming>, Error>> {
+        self.receiver.recv_incoming()
     }
 
     /// The next part of a message, as it arrives: a message of any size is received in constant memory.
@@ -123,8 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// If [`recv`](Self::recv) is called before the last part of a message, the rest of it is skipped.
     ///
     /// Cancel safe: nothing received is lost.
-    pub async fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.receiver.recv_part().await
+    pub fn recv_part(&mut self) -> impl Future<Output = Result<Option<Part>, Error>> {
+        self.receiver.recv_part()
     }
 
     /// Sends a message. When it returns, the message was handed to the transport, unless more of what was
@@ -156,8 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// waits. Waits only while [`Config::write_buffer_size`] bytes are queued.
     ///
     /// Dropped before it returns, the message was not queued.
-    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.sender.feed(message).await
+    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        self.sender.feed(message)
     }
 
     /// Queues part of a message: the first part begins it, `last` ends it. Waits like
@@ -166,13 +166,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Each part is sent as a fragment. Between the parts of one message no other can be sent.
     ///
     /// Dropped before it returns, the part was not queued.
-    pub async fn feed_part(
+    pub fn feed_part(
         &mut self,
         kind: MessageKind,
         payload: impl Into<Bytes>,
         last: bool,
-    ) -> Result<(), Error> {
-        self.sender.feed_part(kind, payload, last).await
+    ) -> impl Future<Output = Result<(), Error>> {
+        self.sender.feed_part(kind, payload, last)
     }
 
     /// A writer that sends what is written to it as one message, in fragments.
@@ -183,8 +183,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Writes everything that was queued.
     ///
     /// Cancel safe: what is left is written by the next call that writes.
-    pub async fn flush(&mut self) -> Result<(), Error> {
-        self.sender.flush().await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.sender.flush()
     }
 
     /// Sends a Ping, with at most 125 bytes that the Pong will repeat;
@@ -192,15 +192,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropped before it returns, the Ping was either not sent, or will be sent by the next call that
     /// writes.
-    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.sender.ping(payload).await
+    pub fn ping(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        self.sender.ping(payload)
     }
 
     /// Sends a Pong that no Ping asked for: a sign of life that is not answered.
     ///
     /// Cancel safety as with [`ping`](Self::ping).
-    pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.sender.pong(payload).await
+    pub fn pong(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        self.sender.pong(payload)
     }
 
     /// Closes the connection: sends a Close frame, waits for the peer's and for the end of the
