@@ -158,8 +158,6 @@ fn start(group: Group) -> Vec<Server> {
         }
         Group::Blocking => {
             servers.push(Server::start("sansocket, blocking", &[&blocking]));
-            let fed = [&*program("echo_sansocket_blocking"), "--batched"];
-            servers.push(Server::start("sansocket, blocking, fed", &fed));
             servers.push(Server::start("tungstenite", &[&program("echo_tungstenite")]));
         }
     }

@@ -6,13 +6,23 @@ use std::task::{Context, Poll};
 /// Does something a number of times.
 pub type Work = Box<dyn FnMut(u64)>;
 
-/// A crate, or a limit.
+/// A row of a table.
 pub struct Candidate {
     pub name: &'static str,
-    pub ours: bool,
-    /// Not a crate, but what the machine can do.
-    pub limit: bool,
+    pub what: What,
     pub work: Work,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum What {
+    /// Our core, driven by hand.
+    Core,
+    /// One of our adapters.
+    Adapter,
+    /// Another crate.
+    Peer,
+    /// What the machine can do.
+    Limit,
 }
 
 /// The rows of a table.
@@ -20,16 +30,24 @@ pub struct Candidate {
 pub struct Candidates(pub Vec<Candidate>);
 
 impl Candidates {
-    pub fn ours(&mut self, name: &'static str, work: impl FnMut(u64) + 'static) {
-        self.0.push(Candidate { name, ours: true, limit: false, work: Box::new(work) });
+    pub fn core(&mut self, work: impl FnMut(u64) + 'static) {
+        self.push("sansocket, core by hand", What::Core, work);
+    }
+
+    pub fn adapter(&mut self, name: &'static str, work: impl FnMut(u64) + 'static) {
+        self.push(name, What::Adapter, work);
     }
 
     pub fn peer(&mut self, name: &'static str, work: impl FnMut(u64) + 'static) {
-        self.0.push(Candidate { name, ours: false, limit: false, work: Box::new(work) });
+        self.push(name, What::Peer, work);
     }
 
     pub fn limit(&mut self, name: &'static str, work: impl FnMut(u64) + 'static) {
-        self.0.push(Candidate { name, ours: false, limit: true, work: Box::new(work) });
+        self.push(name, What::Limit, work);
+    }
+
+    fn push(&mut self, name: &'static str, what: What, work: impl FnMut(u64) + 'static) {
+        self.0.push(Candidate { name, what, work: Box::new(work) });
     }
 }
 

@@ -7,6 +7,7 @@ use std::hint::black_box;
 use sansocket::blocking::NoDeadlines;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
+use crate::by_hand::ByHand;
 use crate::candidates::{Candidates, now, runtime, within};
 use crate::transport::Memory;
 
@@ -16,11 +17,11 @@ pub fn candidates() -> Candidates {
          Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n\r\n",
         peers::KEY
     );
-    let memory = Memory::once(request.clone().into_bytes());
+    let memory = Memory::once(request.into_bytes());
     let mut all = Candidates::default();
-    all.ours("sansocket, core", core(request));
-    all.ours("sansocket, blocking", blocking(memory.clone()));
-    all.ours("sansocket, tokio", tokio(memory.clone()));
+    all.core(core(memory.clone()));
+    all.adapter("sansocket, blocking", blocking(memory.clone()));
+    all.adapter("sansocket, tokio", tokio(memory.clone()));
     all.peer("tungstenite", tungstenite(memory.clone()));
     all.peer("tokio-websockets", tokio_websockets(memory.clone()));
     all.peer("wtx", wtx(memory.clone()));
@@ -29,19 +30,10 @@ pub fn candidates() -> Candidates {
     all
 }
 
-fn core(request: String) -> impl FnMut(u64) {
-    use sansocket::handshake::{Accept, Limits, Received, ServerHandshake};
+fn core(memory: Memory) -> impl FnMut(u64) {
     move |count| {
         for _ in 0..count {
-            let mut out = Vec::new();
-            let mut handshake = ServerHandshake::new(Limits::default());
-            match handshake.receive(black_box(request.as_bytes())) {
-                Ok(Some(Received::WebSocket(request))) => {
-                    request.accept(&Accept::new(), &mut out).expect("a response");
-                }
-                other => unreachable!("{other:?}"),
-            }
-            black_box(out);
+            black_box(ByHand::accept(memory.clone()).expect("open"));
         }
     }
 }

@@ -7,16 +7,16 @@ use peers::payload::{self, Kind};
 use sansocket::blocking::NoDeadlines;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
+use crate::by_hand::ByHand;
 use crate::candidates::{Candidates, LIMIT, now, runtime, within};
 use crate::transport::Memory;
 
 pub fn candidates(kind: Kind, size: usize) -> Candidates {
-    let frames = frames(kind, size);
-    let memory = Memory::endless(frames.clone());
+    let memory = Memory::endless(frames(kind, size));
     let mut all = Candidates::default();
-    all.ours("sansocket, core", core(frames));
-    all.ours("sansocket, blocking", blocking(memory.clone()));
-    all.ours("sansocket, tokio", tokio(memory.clone()));
+    all.core(core(memory.clone()));
+    all.adapter("sansocket, blocking", blocking(memory.clone()));
+    all.adapter("sansocket, tokio", tokio(memory.clone()));
     all.peer("tungstenite", tungstenite(memory.clone()));
     all.peer("tokio-websockets", tokio_websockets(memory.clone()));
     all.peer("fastwebsockets", fastwebsockets(memory.clone()));
@@ -40,21 +40,11 @@ fn frames(kind: Kind, size: usize) -> Vec<u8> {
     frames
 }
 
-/// The core has no transport: a copy of the bytes takes the place of a read.
-fn core(bytes: Vec<u8>) -> impl FnMut(u64) {
-    let config = sansocket::Config::default().no_keepalive();
-    let mut receiver = sansocket::Receiver::new(sansocket::Role::Server, &config);
-    let (mut input, mut at) = (Vec::new(), 0);
+fn core(memory: Memory) -> impl FnMut(u64) {
+    let mut ws = ByHand::server(memory);
     move |count| {
         for _ in 0..count {
-            if at == input.len() {
-                input.clear();
-                input.extend_from_slice(&bytes);
-                at = 0;
-            }
-            let received = receiver.receive(&mut input[at..]).expect("valid").expect("whole");
-            black_box(received.event(&input[at..]));
-            at += received.consumed();
+            black_box(ws.recv().expect("valid").expect("a message"));
         }
     }
 }

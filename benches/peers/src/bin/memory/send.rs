@@ -6,9 +6,9 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use peers::payload::{self, Kind};
 use sansocket::blocking::NoDeadlines;
-use std::hint::black_box;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
+use crate::by_hand::ByHand;
 use crate::candidates::{Candidates, LIMIT, now, runtime, within};
 use crate::transport::Memory;
 
@@ -16,9 +16,13 @@ pub fn candidates(client: bool, size: usize) -> Candidates {
     let payload = Bytes::from(payload::payload(Kind::Binary, size, 0));
     let memory = Memory::endless(vec![0]);
     let mut all = Candidates::default();
-    all.ours("sansocket, core", core(client, payload.clone()));
-    all.ours("sansocket, blocking", blocking(memory.clone(), client, payload.clone()));
-    all.ours("sansocket, tokio", tokio(memory.clone(), client, payload.clone()));
+    if client {
+        all.core(core_client(memory.clone(), payload.clone()));
+    } else {
+        all.core(core_server(memory.clone(), &payload));
+    }
+    all.adapter("sansocket, blocking", blocking(memory.clone(), client, payload.clone()));
+    all.adapter("sansocket, tokio", tokio(memory.clone(), client, payload.clone()));
     all.peer("tungstenite", tungstenite(memory.clone(), client, payload.clone()));
     all.peer("tokio-websockets", tokio_websockets(memory.clone(), client, payload.clone()));
     all.peer("fastwebsockets", fastwebsockets(memory.clone(), client, payload.clone()));
@@ -37,20 +41,26 @@ fn role(client: bool) -> sansocket::Role {
     if client { sansocket::Role::Client } else { sansocket::Role::Server }
 }
 
-fn core(client: bool, payload: Bytes) -> impl FnMut(u64) {
-    let config = sansocket::Config::default().no_keepalive();
-    let mut sender = if client {
-        // Not a source for real keys.
-        sansocket::Sender::client(&config, |keys| keys.fill(0x5a))
-    } else {
-        sansocket::Sender::server(&config)
-    };
-    let mut out = Vec::new();
+fn core_client(memory: Memory, payload: Bytes) -> impl FnMut(u64) {
+    let mut ws = ByHand::client(memory);
     move |count| {
         for _ in 0..count {
-            out.clear();
-            sender.binary(black_box(&payload), &mut out).expect("open");
-            black_box(&mut out);
+            ws.send(&payload).expect("open");
+        }
+    }
+}
+
+/// What is small is copied behind its header; what is not, written from where it is.
+fn core_server(memory: Memory, payload: &[u8]) -> impl FnMut(u64) + use<> {
+    let mut ws = ByHand::server(memory);
+    let mut payload = payload.to_vec();
+    move |count| {
+        for _ in 0..count {
+            if payload.len() < 4 << 10 {
+                ws.send(&payload).expect("open");
+            } else {
+                ws.send_in_place(&mut payload).expect("open");
+            }
         }
     }
 }

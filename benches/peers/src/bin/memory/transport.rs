@@ -118,8 +118,13 @@ impl wtx::stream::StreamWriter for Memory {
         for (slice, part) in slices.iter_mut().zip(parts) {
             *slice = io::IoSlice::new(part);
         }
-        // It takes all there is at once.
-        AsyncWriteExt::write_vectored(self, &slices[..parts.len()]).await?;
+        let mut slices = &mut slices[..parts.len()];
+        while !slices.is_empty() {
+            match AsyncWriteExt::write_vectored(self, slices).await? {
+                0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                len => io::IoSlice::advance_slices(&mut slices, len),
+            }
+        }
         Ok(())
     }
 }

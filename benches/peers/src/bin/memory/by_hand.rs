@@ -1,0 +1,259 @@
+//! sansocket's core driven by hand over a blocking stream, as a program does that brings its own input and output.
+//!
+//! It does all that the protocol demands: it answers Pings and Close frames, tells the peer what it did wrong, and
+//! joins fragments. It has no deadlines, as most peers have none.
+
+use std::error::Error;
+use std::io::{self, IoSlice, Read, Write};
+use std::ops::Range;
+
+use rand::Rng;
+use sansocket::handshake::{Accept, HandshakeError, Limits, Received, Reply, ServerHandshake};
+use sansocket::{Config, Event, MessageKind, ReceiveState, Receiver, Role, Sender};
+
+/// A connection.
+pub struct ByHand<S> {
+    io: S,
+    receiver: Receiver,
+    sender: Sender,
+    input: Input,
+    /// What has come of a message in several frames.
+    message: Vec<u8>,
+    /// What is written next; its memory is used again.
+    out: Vec<u8>,
+}
+
+impl<S: Read + Write> ByHand<S> {
+    /// Reads a client's request, and accepts it.
+    pub fn accept(mut io: S) -> Result<Self, Box<dyn Error>> {
+        let mut handshake = ServerHandshake::new(Limits::default());
+        let (mut input, mut out) = (Input::default(), Vec::new());
+        let received = loop {
+            match handshake.receive(input.unread()) {
+                Ok(Some(received)) => break received,
+                Ok(None) if input.read(&mut io)? == 0 => return Err(HandshakeError::Incomplete.into()),
+                Ok(None) => {}
+                Err(error) => {
+                    Reply::from(&error).encode(&mut out);
+                    io.write_all(&out)?;
+                    return Err(error.into());
+                }
+            }
+        };
+        let request = match received {
+            Received::WebSocket(request) => request,
+            Received::Http(request) => {
+                request.reply(&Reply::new(426)?.header("Upgrade", "websocket")?, &mut out);
+                io.write_all(&out)?;
+                return Err("the request is not for a WebSocket".into());
+            }
+        };
+        request.accept(&Accept::new(), &mut out)?;
+        input.consume(request.consumed());
+        let mut connection = Self { input, out, ..Self::server(io) };
+        connection.write_out()?;
+        Ok(connection)
+    }
+
+    /// A server's connection after the opening handshake.
+    pub fn server(io: S) -> Self {
+        let config = Config::default();
+        Self::new(io, Receiver::new(Role::Server, &config), Sender::server(&config))
+    }
+
+    /// A client's connection after the opening handshake.
+    pub fn client(io: S) -> Self {
+        let config = Config::default();
+        let sender = Sender::client(&config, |keys| rand::rng().fill_bytes(keys));
+        Self::new(io, Receiver::new(Role::Client, &config), sender)
+    }
+
+    fn new(io: S, receiver: Receiver, sender: Sender) -> Self {
+        Self { io, receiver, sender, input: Input::default(), message: Vec::new(), out: Vec::new() }
+    }
+
+    /// Receives a message, text or not; nothing more once the peer has closed the connection. A message in one
+    /// frame is handed out where it was read.
+    pub fn recv(&mut self) -> Result<Option<&[u8]>, Box<dyn Error>> {
+        self.message.clear();
+        while let Some(received) = self.next_frame()? {
+            let frame = self.input.consume(received.consumed());
+            match received.event(&self.input.bytes[frame.clone()]) {
+                Some(Event::Data(part)) if part.first && part.last => {
+                    return Ok(Some(&self.input.bytes[frame][received.payload()]));
+                }
+                Some(Event::Data(part)) => {
+                    self.message.extend_from_slice(part.payload);
+                    if part.last {
+                        return Ok(Some(&self.message));
+                    }
+                }
+                Some(event) => {
+                    self.sender.answer(&event, &mut self.out);
+                    self.write_out()?;
+                }
+                None => {}
+            }
+            if self.receiver.state() == ReceiveState::CloseReceived {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends a binary message, with one write of a copy behind its header; a client masks the copy.
+    pub fn send(&mut self, payload: &[u8]) -> Result<(), Box<dyn Error>> {
+        self.sender.binary(payload, &mut self.out)?;
+        Ok(self.write_out()?)
+    }
+
+    /// Sends a binary message without a copy; a client masks what is its caller's.
+    pub fn send_in_place(&mut self, payload: &mut [u8]) -> Result<(), Box<dyn Error>> {
+        let header = self.sender.fragment_in_place(MessageKind::Binary, payload, true)?;
+        Ok(write_all_vectored(&mut self.io, &mut [IoSlice::new(&header), IoSlice::new(payload)])?)
+    }
+
+    /// Reads until a frame is there whole. `None`: the transport has ended.
+    fn next_frame(&mut self) -> Result<Option<sansocket::Received>, Box<dyn Error>> {
+        loop {
+            match self.receiver.receive(self.input.unread_mut()) {
+                Ok(None) if self.input.read(&mut self.io)? == 0 => return Ok(None),
+                Ok(None) => {}
+                Ok(received) => return Ok(received),
+                Err(error) => {
+                    self.sender.fail(error, &mut self.out);
+                    self.write_out()?;
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    fn write_out(&mut self) -> io::Result<()> {
+        self.io.write_all(&self.out)?;
+        self.out.clear();
+        Ok(())
+    }
+}
+
+/// What was read.
+#[derive(Default)]
+struct Input {
+    /// Behind what is unread is room for more.
+    bytes: Vec<u8>,
+    unread: Range<usize>,
+}
+
+impl Input {
+    fn unread(&self) -> &[u8] {
+        &self.bytes[self.unread.clone()]
+    }
+
+    fn unread_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.unread.clone()]
+    }
+
+    /// Where in `bytes` the consumed ones are, until more is read.
+    fn consume(&mut self, len: usize) -> Range<usize> {
+        let start = self.unread.start;
+        self.unread.start += len;
+        start..self.unread.start
+    }
+
+    /// Reads once, behind what is unread.
+    fn read(&mut self, io: &mut impl Read) -> io::Result<usize> {
+        if self.unread.is_empty() {
+            self.unread = 0..0;
+        }
+        if self.unread.end == self.bytes.len() {
+            self.make_room();
+        }
+        let len = io.read(&mut self.bytes[self.unread.end..])?;
+        self.unread.end += len;
+        Ok(len)
+    }
+
+    /// Moves what is unread to the front; beyond a quarter of the buffer, that grows too, so that moving is little
+    /// beside reading.
+    fn make_room(&mut self) {
+        if self.unread.len() >= self.bytes.len() / 4 {
+            self.bytes.resize((2 * self.bytes.len()).max(MIN_ROOM), 0);
+        }
+        self.bytes.copy_within(self.unread.clone(), 0);
+        self.unread = 0..self.unread.len();
+    }
+}
+
+fn write_all_vectored(io: &mut impl Write, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    while !slices.is_empty() {
+        match io.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => IoSlice::advance_slices(&mut slices, len),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// As much as `BufReader` takes.
+const MIN_ROOM: usize = 8 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use tungstenite::Message;
+    use tungstenite::protocol::Role;
+    use tungstenite::protocol::frame::Frame;
+    use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+    use super::ByHand;
+
+    #[test]
+    fn serves_a_client() {
+        let (client, server) = UnixStream::pair().unwrap();
+        let server = thread::spawn(move || {
+            let mut ws = ByHand::accept(server).unwrap();
+            while let Some(message) = ws.recv().unwrap() {
+                let mut message = message.to_vec();
+                if message.len() < 4 << 10 {
+                    ws.send(&message).unwrap();
+                } else {
+                    ws.send_in_place(&mut message).unwrap();
+                }
+            }
+        });
+        let (mut ws, _) = tungstenite::client("ws://localhost/", client).unwrap();
+        for size in [0, 125, 1 << 10, 16 << 10, 1 << 20, 1] {
+            let message = Message::binary(vec![size as u8 ^ 0x5a; size]);
+            ws.send(message.clone()).unwrap();
+            assert_eq!(ws.read().unwrap(), message);
+        }
+        let fragment =
+            |payload, opcode, last| Message::Frame(Frame::message(payload, OpCode::Data(opcode), last));
+        ws.send(fragment("frag", Data::Text, false)).unwrap();
+        ws.send(Message::Ping("between".into())).unwrap();
+        ws.send(fragment("ments", Data::Continue, true)).unwrap();
+        assert_eq!(ws.read().unwrap(), Message::Pong("between".into()));
+        assert_eq!(ws.read().unwrap(), Message::binary("fragments"));
+        ws.close(None).unwrap();
+        assert_eq!(ws.read().unwrap(), Message::Close(None));
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn sends_as_a_client() {
+        let (client, server) = UnixStream::pair().unwrap();
+        let client = thread::spawn(move || {
+            let mut ws = ByHand::client(client);
+            ws.send(b"a copy").unwrap();
+            ws.send_in_place(&mut b"in place".to_vec()).unwrap();
+        });
+        let mut ws = tungstenite::WebSocket::from_raw_socket(server, Role::Server, None);
+        assert_eq!(ws.read().unwrap(), Message::binary("a copy"));
+        assert_eq!(ws.read().unwrap(), Message::binary("in place"));
+        client.join().unwrap();
+    }
+}
