@@ -105,6 +105,35 @@ impl Sender {
         self.message(MessageKind::Binary, payload, out)
     }
 
+    /// Like [`text`](Self::text), without a copy: returns the header to be written before `text`, which is a
+    /// client's to mask first, with the header's [`masking_key`](FrameHeader::masking_key). The message is not
+    /// compressed.
+    pub fn text_header(&mut self, text: &str) -> Result<FrameHeader, SendError> {
+        self.plain_header(MessageKind::Text, text.len())
+    }
+
+    /// Like [`binary`](Self::binary), without a copy: returns the header to be written before `payload`, which
+    /// is a client's to mask first, with the header's [`masking_key`](FrameHeader::masking_key). The message is
+    /// not compressed.
+    ///
+    /// ```
+    /// use std::io::{IoSlice, Write};
+    ///
+    /// use sansocket::{Config, Sender};
+    ///
+    /// let payload = vec![7; 1 << 20];
+    /// let mut sender = Sender::server(&Config::default());
+    /// let header = sender.binary_header(&payload)?.encode();
+    /// # let mut stream = Vec::new();
+    /// // A stream may take less than all: then the rest is still to be written.
+    /// let written = stream.write_vectored(&[IoSlice::new(&header), IoSlice::new(&payload)])?;
+    /// # assert_eq!(written, 10 + payload.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn binary_header(&mut self, payload: &[u8]) -> Result<FrameHeader, SendError> {
+        self.plain_header(MessageKind::Binary, payload.len())
+    }
+
     /// Sends a message that was framed before, once for many connections; see [`FramedMessage`].
     pub fn framed(&mut self, message: &FramedMessage, out: &mut Vec<u8>) -> Result<(), SendError> {
         if self.takes_frame(message)? {
@@ -287,13 +316,17 @@ impl Sender {
         }
     }
 
+    /// The header of a whole message that is not compressed.
+    #[inline]
+    fn plain_header(&mut self, kind: MessageKind, len: usize) -> Result<FrameHeader, SendError> {
+        self.check_between_messages()?;
+        Ok(self.header(kind.opcode(), len, true))
+    }
+
     /// Whether a message that was framed for many connections may be sent, and its frame as it is.
     pub(crate) fn takes_frame(&self, message: &FramedMessage) -> Result<bool, SendError> {
-        self.check_open()?;
-        match self.message {
-            Some(_) => Err(SendError::MessageInProgress),
-            None => Ok(self.masking.is_none() && !self.compresses(message.payload().len())),
-        }
+        self.check_between_messages()?;
+        Ok(self.masking.is_none() && !self.compresses(message.payload().len()))
     }
 
     /// The header of a fragment with this `payload`, to be sent as it is. `None` when it is to be
@@ -417,6 +450,13 @@ impl Sender {
             SendState::Open => Ok(()),
             SendState::CloseSent => Err(SendError::Closing),
         }
+    }
+
+    /// Whether a message may begin.
+    #[inline]
+    fn check_between_messages(&self) -> Result<(), SendError> {
+        self.check_open()?;
+        if self.message.is_some() { Err(SendError::MessageInProgress) } else { Ok(()) }
     }
 
     fn control_while_open(

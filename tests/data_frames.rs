@@ -134,6 +134,8 @@ fn data_is_sent_while_open_only() {
             let sender = connection.sender();
             assert_eq!(sender.text("text", &mut out), Err(SendError::Closing));
             assert_eq!(sender.binary(b"binary", &mut out), Err(SendError::Closing));
+            assert_eq!(sender.text_header("text"), Err(SendError::Closing));
+            assert_eq!(sender.binary_header(b"binary"), Err(SendError::Closing));
             for last in [true, false] {
                 let refused = sender.fragment(MessageKind::Text, b"a", last, &mut out);
                 assert_eq!(refused, Err(SendError::Closing));

@@ -265,6 +265,8 @@ fn interleaved_messages_are_not_sent() {
             }
             assert_eq!(sender.text("text", &mut out), Err(SendError::MessageInProgress));
             assert_eq!(sender.binary(b"binary", &mut out), Err(SendError::MessageInProgress));
+            assert_eq!(sender.text_header("text"), Err(SendError::MessageInProgress));
+            assert_eq!(sender.binary_header(b"binary"), Err(SendError::MessageInProgress));
             assert_eq!(out.len(), before, "nothing was sent");
 
             sender.fragment(kind, b"two", true, &mut out).unwrap();

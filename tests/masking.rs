@@ -204,6 +204,40 @@ fn in_place_is_the_same_on_the_wire() {
     }
 }
 
+/// Nor does a message whose payload its caller masks and writes: 6455-5.3-05.
+#[test]
+fn a_header_alone_is_the_same_on_the_wire() {
+    for role in common::ROLES {
+        let sender = |role| match role {
+            Role::Client => Sender::client(&Config::default(), common::random),
+            Role::Server => Sender::server(&Config::default()),
+        };
+        let (mut copying, mut by_hand) = (sender(role), sender(role));
+        for len in (0..10).chain([125, 126, 70_000]) {
+            let text = "é".repeat(len / 2);
+            for kind in [MessageKind::Text, MessageKind::Binary] {
+                let mut copied = Vec::new();
+                let header = match kind {
+                    MessageKind::Text => {
+                        copying.text(&text, &mut copied).unwrap();
+                        by_hand.text_header(&text).unwrap()
+                    }
+                    MessageKind::Binary => {
+                        copying.binary(text.as_bytes(), &mut copied).unwrap();
+                        by_hand.binary_header(text.as_bytes()).unwrap()
+                    }
+                };
+                assert_eq!(header.masking_key.is_some(), role == Role::Client);
+                let mut masked = text.clone().into_bytes();
+                if let Some(key) = header.masking_key {
+                    key.apply(&mut masked, 0);
+                }
+                assert_eq!([&header.encode()[..], &masked].concat(), copied);
+            }
+        }
+    }
+}
+
 /// The keys to come do not show in logs.
 #[test]
 fn debug_output_keeps_the_keys() {

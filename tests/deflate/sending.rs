@@ -5,6 +5,7 @@ use crate::common::{
 };
 use crate::endpoint::{Endpoint, Foreign, RSV1, agreed, always, other, plain};
 use crate::naive::Naive;
+use sansocket::frame::Opcode;
 use sansocket::{Config, Deflate, FramedMessage, Message, MessageKind, Role, SendError};
 
 fn endpoint(role: Role, deflate: &Deflate) -> Endpoint {
@@ -199,6 +200,18 @@ fn compression_is_switched_between_messages() {
         let payload = [&frames[0].1[..], &frames[1].1].concat();
         assert_eq!(Naive::new(15).message(&payload).unwrap(), b"onetwo");
         assert_eq!(frames[2..], [(FIRST_TEXT, b"one".to_vec()), (LAST_CONTINUATION, b"two".to_vec())]);
+    }
+}
+
+/// A message whose payload its caller writes is not compressed.
+#[test]
+fn headers_are_of_plain_messages() {
+    for role in ROLES {
+        let mut endpoint = endpoint(role, &always());
+        let (sender, _) = endpoint.sender();
+        let [text, binary] = [sender.text_header("text").unwrap(), sender.binary_header(b"binary").unwrap()];
+        assert_eq!((text.rsv1, text.payload_len, text.opcode), (false, 4, Opcode::Text));
+        assert_eq!((binary.rsv1, binary.payload_len, binary.opcode), (false, 6, Opcode::Binary));
     }
 }
 

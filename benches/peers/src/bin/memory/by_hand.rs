@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use rand::Rng;
 use sansocket::handshake::{Accept, HandshakeError, Limits, Received, Reply, ServerHandshake};
-use sansocket::{Config, Event, MessageKind, ReceiveState, Receiver, Role, Sender};
+use sansocket::{Config, Event, ReceiveState, Receiver, Role, Sender};
 
 /// A connection.
 pub struct ByHand<S> {
@@ -107,9 +107,9 @@ impl<S: Read + Write> ByHand<S> {
         Ok(self.write_out()?)
     }
 
-    /// Sends a binary message without a copy; a client masks what is its caller's.
-    pub fn send_in_place(&mut self, payload: &mut [u8]) -> Result<(), Box<dyn Error>> {
-        let header = self.sender.fragment_in_place(MessageKind::Binary, payload, true)?;
+    /// Sends a binary message without a copy, as a server, which masks nothing.
+    pub fn send_unmasked(&mut self, payload: &[u8]) -> Result<(), Box<dyn Error>> {
+        let header = self.sender.binary_header(payload)?.encode();
         Ok(write_all_vectored(&mut self.io, &mut [IoSlice::new(&header), IoSlice::new(payload)])?)
     }
 
@@ -217,12 +217,8 @@ mod tests {
         let server = thread::spawn(move || {
             let mut ws = ByHand::accept(server).unwrap();
             while let Some(message) = ws.recv().unwrap() {
-                let mut message = message.to_vec();
-                if message.len() < 4 << 10 {
-                    ws.send(&message).unwrap();
-                } else {
-                    ws.send_in_place(&mut message).unwrap();
-                }
+                let message = message.to_vec();
+                ws.send_unmasked(&message).unwrap();
             }
         });
         let (mut ws, _) = tungstenite::client("ws://localhost/", client).unwrap();
@@ -249,11 +245,9 @@ mod tests {
         let client = thread::spawn(move || {
             let mut ws = ByHand::client(client);
             ws.send(b"a copy").unwrap();
-            ws.send_in_place(&mut b"in place".to_vec()).unwrap();
         });
         let mut ws = tungstenite::WebSocket::from_raw_socket(server, Role::Server, None);
         assert_eq!(ws.read().unwrap(), Message::binary("a copy"));
-        assert_eq!(ws.read().unwrap(), Message::binary("in place"));
         client.join().unwrap();
     }
 }

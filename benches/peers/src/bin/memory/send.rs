@@ -19,7 +19,7 @@ pub fn candidates(client: bool, size: usize) -> Candidates {
     if client {
         all.core(core_client(memory.clone(), payload.clone()));
     } else {
-        all.core(core_server(memory.clone(), &payload));
+        all.core(core_server(memory.clone(), payload.clone()));
     }
     all.adapter("sansocket, blocking", blocking(memory.clone(), client, payload.clone()));
     all.adapter("sansocket, tokio", tokio(memory.clone(), client, payload.clone()));
@@ -50,17 +50,11 @@ fn core_client(memory: Memory, payload: Bytes) -> impl FnMut(u64) {
     }
 }
 
-/// What is small is copied behind its header; what is not, written from where it is.
-fn core_server(memory: Memory, payload: &[u8]) -> impl FnMut(u64) + use<> {
+fn core_server(memory: Memory, payload: Bytes) -> impl FnMut(u64) {
     let mut ws = ByHand::server(memory);
-    let mut payload = payload.to_vec();
     move |count| {
         for _ in 0..count {
-            if payload.len() < 4 << 10 {
-                ws.send(&payload).expect("open");
-            } else {
-                ws.send_in_place(&mut payload).expect("open");
-            }
+            ws.send_unmasked(&payload).expect("open");
         }
     }
 }
