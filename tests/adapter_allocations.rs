@@ -1,6 +1,6 @@
 //! The adapters in steady state: an echo allocates nothing, and an idle connection is small.
 #![cfg(all(feature = "tokio", feature = "blocking"))]
-#![allow(clippy::unwrap_used, reason = "in helpers, as in tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in helpers, as in tests")]
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -277,4 +277,34 @@ async fn an_idle_connection_is_small() {
     let blocking = size_of::<blocking::WebSocket<std::net::TcpStream>>();
     println!("blocking: {blocking} bytes");
     assert!(blocking <= 384, "{blocking} bytes");
+}
+
+/// A task that waits is as large as its largest future: none holds more than its arguments, and what opens a
+/// connection is elsewhere.
+#[tokio::test]
+async fn futures_are_small() {
+    use sansocket::tokio::{WebSocket, accept_with, connect_over};
+    use sansocket::{CloseCode, MessageKind, Server};
+
+    let stream = || Given(Arc::default());
+    let mut ws = WebSocket::from_upgraded(stream(), Role::Server, b"", &Config::default());
+    at_most(8, "recv", ws.recv());
+    at_most(8, "recv_incoming", ws.recv_incoming());
+    at_most(8, "recv_part", ws.recv_part());
+    at_most(48, "send", ws.send("a message"));
+    at_most(48, "feed", ws.feed("a message"));
+    at_most(48, "feed_part", ws.feed_part(MessageKind::Text, "a part", true));
+    at_most(8, "flush", ws.flush());
+    at_most(24, "ping", ws.ping(b"a ping"));
+    at_most(24, "pong", ws.pong(b"a pong"));
+    at_most(48, "close", ws.close(CloseCode::NORMAL, ""));
+    at_most(8, "accept_with", accept_with(stream(), &Server::default()));
+    at_most(8, "connect_over", connect_over("ws://localhost/", stream()));
+}
+
+#[track_caller]
+fn at_most<F: Future>(most: usize, name: &str, _: F) {
+    let size = size_of::<F>();
+    println!("{name}: {size} bytes");
+    assert!(size <= most, "{name}: {size} bytes");
 }

@@ -18,8 +18,14 @@ use crate::role::Role;
 use crate::server::{PendingRequest, Server, refuse};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
-pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(io: S) -> Result<Pending<S>, Error> {
-    accept_with(io, &Server::default()).await
+pub fn accept<S>(io: S) -> impl Future<Output = Result<Pending<S>, Error>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    Box::pin(async {
+        let server = Server::default();
+        accept_until(|| deadline(server.handshake_timeout), io, &server).await
+    })
 }
 
 /// Reads a client's request from a stream. It is then for the caller to look at the request, and to
@@ -36,7 +42,7 @@ pub fn accept_with<S>(io: S, server: &Server) -> impl Future<Output = Result<Pen
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    accept_until(|| deadline(server.handshake_timeout), io, server)
+    Box::pin(accept_until(|| deadline(server.handshake_timeout), io, server))
 }
 
 /// Like [`accept_with`], over TLS: "if the TLS handshake fails, close the connection; otherwise, all
@@ -44,21 +50,23 @@ where
 /// encrypted tunnel" (RFC 6455 section 4.2.2). Both handshakes together have
 /// [`Server::handshake_timeout`].
 #[cfg(feature = "rustls")]
-pub async fn accept_tls<S>(
+pub fn accept_tls<S>(
     io: S,
     tls: alloc::sync::Arc<rustls::ServerConfig>,
     server: &Server,
-) -> Result<Pending<tokio_rustls::server::TlsStream<S>>, Error>
+) -> impl Future<Output = Result<Pending<tokio_rustls::server::TlsStream<S>>, Error>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let deadline = deadline(server.handshake_timeout);
-    let tls = async { tokio_rustls::TlsAcceptor::from(tls).accept(io).await.map_err(Error::Connect) };
-    let stream = within(|| deadline, pin!(tls)).await?;
-    accept_until(|| deadline, stream, server).await
+    Box::pin(async {
+        let deadline = deadline(server.handshake_timeout);
+        let tls = async { tokio_rustls::TlsAcceptor::from(tls).accept(io).await.map_err(Error::Connect) };
+        let stream = within(|| deadline, pin!(tls)).await?;
+        accept_until(|| deadline, stream, server).await
+    })
 }
 
-async fn accept_until<S>(
+pub(super) async fn accept_until<S>(
     deadline: impl FnOnce() -> Instant,
     mut io: S,
     server: &Server,
@@ -85,8 +93,8 @@ where
 
 /// A request that was read and is not yet answered, and its stream. Dropping it closes the transport.
 ///
-/// It is boxed, like the futures that use it: the task of a connection that is open need not have room for
-/// its opening handshake.
+/// It is boxed, like the futures that make and use it: the task of a connection that is open need not have room
+/// for its opening handshake.
 #[derive(Debug)]
 pub struct Pending<S>(Box<Opening<S>>);
 

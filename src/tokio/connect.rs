@@ -26,31 +26,37 @@ use crate::uri::Uri;
 /// Fails with what kept the connection from being opened; a server's refusal holds its response.
 ///
 /// Dropped before it returns, the transport is closed.
-pub async fn connect<C>(client: C) -> Result<WebSocket<ClientStream>, Error>
+///
+/// The future is boxed: the task of a connection that is open need not have room for its opening handshake.
+pub fn connect<C>(client: C) -> impl Future<Output = Result<WebSocket<ClientStream>, Error>>
 where
     C: TryInto<Client>,
     Error: From<C::Error>,
 {
-    let client = client.try_into()?;
-    let deadline = deadline(client.connect_timeout);
-    let opening = async {
-        let tcp = connect_tcp(client.uri(), deadline).await.map_err(Error::Connect)?;
-        secure(tcp, &client).await.map_err(Error::Connect)
-    };
-    let stream = within(|| deadline, pin!(opening)).await?;
-    open(&client, stream, deadline).await
+    Box::pin(async {
+        let client = client.try_into()?;
+        let deadline = deadline(client.connect_timeout);
+        let opening = async {
+            let tcp = connect_tcp(client.uri(), deadline).await.map_err(Error::Connect)?;
+            secure(tcp, &client).await.map_err(Error::Connect)
+        };
+        let stream = within(|| deadline, pin!(opening)).await?;
+        open(&client, stream, deadline).await
+    })
 }
 
 /// Opens a connection over a stream that leads to the server already: a Unix socket, a proxy's tunnel,
 /// or TLS of another make. See [`connect`].
-pub async fn connect_over<C, S>(client: C, io: S) -> Result<WebSocket<S>, Error>
+pub fn connect_over<C, S>(client: C, io: S) -> impl Future<Output = Result<WebSocket<S>, Error>>
 where
     C: TryInto<Client>,
     Error: From<C::Error>,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let client = client.try_into()?;
-    open(&client, io, deadline(client.connect_timeout)).await
+    Box::pin(async {
+        let client = client.try_into()?;
+        open(&client, io, deadline(client.connect_timeout)).await
+    })
 }
 
 /// The stream of a client's connection: TCP, or TLS over it.

@@ -21,7 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::accept::{Pending, accept_with};
+use super::accept::{Pending, accept_until};
+use super::connect::deadline;
 use super::drive::{Timer, now};
 use super::group::{Aborting, Group, Member, Task};
 use crate::serve::BackOff;
@@ -163,7 +164,8 @@ impl<F> Service<F> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut accepting = pin!(accept_with(io, &self.server));
+        let accepting = accept_until(|| deadline(self.server.handshake_timeout), io, &self.server);
+        let mut accepting = pin!(accepting);
         let accepted = poll_fn(|cx| {
             if member.poll_stop(cx) {
                 return Poll::Ready(None);
