@@ -38,7 +38,7 @@ where
 }
 
 /// Opens a connection over a stream that leads to the server already: a Unix socket, a proxy's tunnel,
-/// or TLS that was set up elsewhere. See [`connect`].
+/// or a `TlsStream` over either. See [`connect`].
 pub fn connect_over<C, S>(client: C, io: S) -> Result<WebSocket<S>, Error>
 where
     C: TryInto<Client>,

@@ -16,11 +16,12 @@ use rustls::{ConnectionCommon, ServerConnection};
 use super::transport::{Transport, TryClone};
 use crate::adapter::ReadBuffer;
 
-/// TLS over a stream: what [`accept_tls`](super::accept_tls) reads from and writes to. Of a client, with
-/// [`rustls::ClientConnection`] for `C`, it is what [`connect_over`](super::connect_over) may be given.
+/// TLS over a stream, whose two directions two threads can use if those of the stream below can be.
 ///
-/// Unlike [`rustls::StreamOwned`] it can be cloned, for two threads, if the stream below can; and its writes
-/// never wait for something to read.
+/// [`accept_tls`](super::accept_tls) makes those of servers. Of a [`rustls::ClientConnection`] and a stream,
+/// [`new`](Self::new) makes one for [`connect_over`](super::connect_over). It takes what a
+/// [`rustls::StreamOwned`] consists of, too: that is no [`Transport`], since its writes may wait for something
+/// to read.
 #[derive(Debug)]
 pub struct TlsStream<S, C = ServerConnection> {
     io: S,
@@ -64,6 +65,7 @@ impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> TlsStream<S, C>
         Ok(Self { io, shared: Arc::new(shared) })
     }
 
+    /// See [`Shared::send`].
     fn send<T>(&mut self, f: impl FnOnce(&mut C) -> io::Result<T>) -> io::Result<T> {
         self.shared.send(&mut self.io, &mut lock(&self.shared.outgoing), f)
     }
