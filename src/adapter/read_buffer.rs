@@ -40,17 +40,11 @@ impl ReadBuffer {
         &mut self.bytes
     }
 
-    /// Drops the first `len` bytes, which are done with.
-    #[inline]
-    pub(crate) fn consume(&mut self, len: usize) {
-        self.bytes.advance(len.min(self.bytes.len()));
-    }
-
     /// Hands out the bytes in `payload` without a copy, and consumes them and those before.
     #[inline]
     pub(crate) fn take(&mut self, payload: Range<usize>) -> Bytes {
         if payload.is_empty() {
-            self.consume(payload.end);
+            self.bytes.advance(payload.end.min(self.bytes.len()));
             return Bytes::new();
         }
         self.remember(payload.end);

@@ -4,9 +4,10 @@
 //! while bytes are moved, so that a thread that reads never waits behind one whose write is blocked.
 
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;
-use core::ops::{Deref, DerefMut};
+use core::ops::{Deref, DerefMut, Range};
 use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustls::{ConnectionCommon, ServerConnection};
 
 use super::transport::{Transport, TryClone};
-use crate::adapter::ReadBuffer;
 
 /// TLS over a stream, whose two directions two threads can use if those of the stream below can be.
 ///
@@ -31,11 +31,18 @@ pub struct TlsStream<S, C = ServerConnection> {
 /// Locked in this order, if more than one of them is.
 #[derive(Debug)]
 struct Shared<C> {
-    /// Bytes that were read, and that rustls has not yet taken.
-    incoming: Mutex<ReadBuffer>,
+    incoming: Mutex<Incoming>,
     /// Records not yet written; locked while they are.
     outgoing: Mutex<Vec<u8>>,
     tls: Mutex<C>,
+}
+
+/// Bytes that were read, and that rustls has not yet taken: `bytes[unread]`.
+#[derive(Debug, Default)]
+struct Incoming {
+    /// All that the next read may fill. A connection's reads use the same memory, so it is initialised once.
+    bytes: Vec<u8>,
+    unread: Range<usize>,
 }
 
 impl<S, C> TlsStream<S, C> {
@@ -60,8 +67,7 @@ impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> TlsStream<S, C>
         if tls.is_handshaking() {
             tls.complete_io(&mut io)?;
         }
-        let incoming = Mutex::new(ReadBuffer::new(&[]));
-        let shared = Shared { incoming, outgoing: Mutex::default(), tls: Mutex::new(tls) };
+        let shared = Shared { incoming: Mutex::default(), outgoing: Mutex::default(), tls: Mutex::new(tls) };
         Ok(Self { io, shared: Arc::new(shared) })
     }
 
@@ -104,11 +110,48 @@ impl<C: DerefMut<Target = ConnectionCommon<D>>, D> Shared<C> {
     }
 }
 
+impl Incoming {
+    /// Takes apart what was read, until there is something for `buf`. `None`: more has to be read.
+    fn take<D>(&mut self, tls: &mut ConnectionCommon<D>, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match tls.reader().read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result.map(Some),
+            }
+            let Some(mut unread) = self.bytes.get(self.unread.clone()).filter(|unread| !unread.is_empty())
+            else {
+                return Ok(None);
+            };
+            self.unread.start += tls.read_tls(&mut unread)?;
+            tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        }
+    }
+
+    /// Reads once. The buffer grows with what comes, and shrinks when nothing came in time.
+    fn fill(&mut self, io: &mut impl Read) -> io::Result<usize> {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; MIN_READ];
+        }
+        let read = io.read(&mut self.bytes);
+        match read {
+            Ok(len) => {
+                self.unread = 0..len;
+                if len == self.bytes.len() && len < MAX_READ {
+                    self.bytes.resize(2 * len, 0);
+                }
+            }
+            Err(_) if self.bytes.len() > MIN_READ => self.bytes = Vec::new(),
+            Err(_) => {}
+        }
+        read
+    }
+}
+
 impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Read for TlsStream<S, C> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut incoming = lock(&self.shared.incoming);
         loop {
-            let taken = take(&mut incoming, &mut lock(&self.shared.tls), buf);
+            let taken = incoming.take(&mut lock(&self.shared.tls), buf);
             match taken {
                 Ok(None) => {}
                 Ok(Some(len)) => return Ok(len),
@@ -117,7 +160,7 @@ impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Read for TlsStr
                     return Err(error);
                 }
             }
-            if incoming.fill(&mut self.io, 0, None)? == 0 {
+            if incoming.fill(&mut self.io)? == 0 {
                 // Whether the peer meant to end here is for rustls to say.
                 lock(&self.shared.tls).read_tls(&mut io::empty())?;
             }
@@ -170,26 +213,6 @@ impl<S: TryClone, C: DerefMut<Target = ConnectionCommon<D>>, D> TryClone for Tls
     }
 }
 
-/// Takes apart what was read, until there is something for `buf`. `None`: more has to be read.
-fn take<D>(
-    incoming: &mut ReadBuffer,
-    tls: &mut ConnectionCommon<D>,
-    buf: &mut [u8],
-) -> io::Result<Option<usize>> {
-    loop {
-        match tls.reader().read(buf) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result.map(Some),
-        }
-        if incoming.is_empty() {
-            return Ok(None);
-        }
-        let taken = tls.read_tls(&mut incoming.unread())?;
-        incoming.consume(taken);
-        tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    }
-}
-
 /// Writes records, and drops those that were written; gives the memory back when all were.
 fn write_all(io: &mut impl Write, records: &mut Vec<u8>) -> io::Result<()> {
     let mut written = 0;
@@ -224,5 +247,9 @@ std::thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Room for the messages of a quiet connection.
+const MIN_READ: usize = 4 << 10;
+/// Beyond this, a read's system call costs little beside the decryption.
+const MAX_READ: usize = 32 << 10;
 /// What rustls makes of the most that it takes at once fits.
 const MAX_SPARE: usize = 128 << 10;
