@@ -127,7 +127,7 @@ impl Incoming {
         }
     }
 
-    /// Reads once. The buffer grows with what comes, and shrinks when nothing came in time.
+    /// Reads once. The buffer grows with what comes; when nothing comes in time, a large one is given back.
     fn fill(&mut self, io: &mut impl Read) -> io::Result<usize> {
         if self.bytes.is_empty() {
             self.bytes = vec![0; MIN_READ];
