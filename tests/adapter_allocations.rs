@@ -207,6 +207,63 @@ impl io::Write for Trickle {
     }
 }
 
+/// A blocking connection that has received much, and then waits, keeps no more than a quiet one needs.
+#[test]
+fn a_blocking_connection_that_waits_is_small() {
+    // Binary messages of 100 bytes, masked with the key 0.
+    let frame = [&b"\x82\xe4\0\0\0\0"[..], &[7; 100]].concat();
+    let bursts = Bursts { bursts: vec![frame.repeat(5000).into(), frame.into()], at: 0 };
+    let mut ws = blocking::WebSocket::from_upgraded(bursts, Role::Server, b"", &Config::default()).unwrap();
+    let mut kept = |messages| {
+        let receive = || (0..messages).for_each(|_| drop(ws.recv().unwrap().unwrap()));
+        allocation_counter::measure(receive).bytes_current
+    };
+    let before = kept(5000);
+    let waited = before + kept(1);
+    println!("blocking: {before} bytes kept, {waited} when it has waited");
+    assert!(waited <= 5 << 10, "{waited} bytes");
+}
+
+/// A stream that brings bytes in bursts, between which a read times out.
+struct Bursts {
+    bursts: Vec<VecDeque<u8>>,
+    at: usize,
+}
+
+impl io::Read for Bursts {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.bursts[self.at].is_empty() {
+            self.at += 1;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.bursts[self.at].read(buf)
+    }
+}
+
+impl io::Write for Bursts {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl blocking::Transport for Bursts {
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A stream that reads what it is given, and takes all that is written.
 struct Given(Arc<Mutex<VecDeque<u8>>>);
 

@@ -119,6 +119,7 @@ impl ReadBuffer {
         missing: u64,
         text: Option<&mut TextInProgress>,
     ) -> std::io::Result<usize> {
+        let continues = text.is_some();
         self.make_room(missing, text);
         let start = self.bytes.len();
         // `Read` takes initialised bytes only: no more of them than recent reads have filled, lest a peer that
@@ -126,10 +127,22 @@ impl ReadBuffer {
         self.bytes.resize(self.bytes.capacity().min(start + self.room), 0);
         let result = io.read(&mut self.bytes[start..]);
         self.bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
-        if let Ok(len) = result {
-            self.on_read(len);
+        match result {
+            Ok(len) => self.on_read(len),
+            Err(_) if start == 0 && !continues => self.shrink(),
+            Err(_) => {}
         }
         result
+    }
+
+    /// Nothing came in all the time that a read had: what it took when more came is given back.
+    #[cfg(feature = "blocking")]
+    fn shrink(&mut self) {
+        if self.bytes.capacity() > MIN_ROOM {
+            self.bytes = BytesMut::new();
+            self.held = 0;
+            self.room = MIN_ROOM;
+        }
     }
 
     /// Tells how many bytes a read has appended to [`room`](Self::room).

@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use super::connect::Deadline;
 use super::serve::Member;
+#[cfg(feature = "rustls")]
+use super::tls::TlsStream;
 use super::transport::Transport;
 use super::web_socket::{WebSocket, keep_write_timeout};
 use crate::error::Error;
@@ -38,17 +40,31 @@ pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, E
 /// further communication for the connection, including the server's handshake, MUST run through the
 /// encrypted tunnel" (RFC 6455 section 4.2.2). Both handshakes together have
 /// [`Server::handshake_timeout`].
+///
+/// What TLS knows of the client can be looked at before the request is answered:
+///
+/// ```no_run
+/// # fn run(tcp: std::net::TcpStream, tls: std::sync::Arc<rustls::ServerConfig>) -> Result<(), sansocket::Error> {
+/// let pending = sansocket::blocking::accept_tls(tcp, tls, &sansocket::Server::default())?;
+/// if pending.get_ref().tls().peer_certificates().is_none() {
+///     return pending.reject(403, "who are you?");
+/// }
+/// let ws = pending.accept()?;
+/// # Ok(())
+/// # }
+/// ```
 #[cfg(feature = "rustls")]
 pub fn accept_tls<S: Transport>(
     mut io: S,
     tls: Arc<rustls::ServerConfig>,
     server: &Server,
-) -> Result<Pending<rustls::StreamOwned<rustls::ServerConnection, S>>, Error> {
+) -> Result<Pending<TlsStream<S>>, Error> {
     let deadline = Deadline::after(Instant::now(), server.handshake_timeout);
     let connection = rustls::ServerConnection::new(tls);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io)?;
-    accept_until(deadline, rustls::StreamOwned::new(connection, io), server, Instant::now())
+    let io = TlsStream::new(connection, io).map_err(Error::Connect)?;
+    accept_until(deadline, io, server, Instant::now())
 }
 
 fn accept_until<S: Transport>(

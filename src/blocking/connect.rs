@@ -1,5 +1,7 @@
 //! Opening connections: name resolution, TCP, TLS, and the client's opening handshake.
 
+#[cfg(feature = "rustls")]
+use core::ops::Deref;
 use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -7,6 +9,8 @@ use std::time::Instant;
 use std::vec::Vec;
 
 use super::drive::{is_timeout, non_zero};
+#[cfg(feature = "rustls")]
+use super::tls::TlsStream;
 use super::transport::{Transport, TryClone};
 use super::web_socket::{WebSocket, keep_write_timeout};
 use crate::adapter::random;
@@ -34,7 +38,7 @@ where
 }
 
 /// Opens a connection over a stream that leads to the server already: a Unix socket, a proxy's tunnel,
-/// or TLS of another make. See [`connect`].
+/// or a `TlsStream` over either. See [`connect`].
 pub fn connect_over<C, S>(client: C, io: S) -> Result<WebSocket<S>, Error>
 where
     C: TryInto<Client>,
@@ -53,7 +57,7 @@ pub struct ClientStream(Inner);
 enum Inner {
     Tcp(TcpStream),
     #[cfg(feature = "rustls")]
-    Tls(super::tls::TlsStream),
+    Tls(TlsStream<TcpStream, rustls::ClientConnection>),
 }
 
 impl ClientStream {
@@ -62,7 +66,17 @@ impl ClientStream {
         match &self.0 {
             Inner::Tcp(tcp) => tcp,
             #[cfg(feature = "rustls")]
-            Inner::Tls(tls) => tls.tcp(),
+            Inner::Tls(tls) => tls.get_ref(),
+        }
+    }
+
+    /// The TLS connection, if there is one. It is locked while the guard is held: a thread that reads or
+    /// writes then waits for it.
+    #[cfg(feature = "rustls")]
+    pub fn tls(&self) -> Option<impl Deref<Target = rustls::ClientConnection>> {
+        match &self.0 {
+            Inner::Tcp(_) => None,
+            Inner::Tls(tls) => Some(tls.tls()),
         }
     }
 }
@@ -165,7 +179,7 @@ fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<Cli
     let mut tls = rustls::ClientConnection::new(config, name)
         .map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut tls, &mut tcp)?;
-    Ok(ClientStream(Inner::Tls(super::tls::TlsStream::new(tls, tcp))))
+    Ok(ClientStream(Inner::Tls(TlsStream::new(tls, tcp).map_err(Error::Connect)?)))
 }
 
 /// The client's opening handshake.

@@ -50,7 +50,7 @@
 //!   while other threads run, may lose what was left queued. Whoever must know that a message was handed over
 //!   calls [`WebSocket::flush`].
 //! - Streams whose writes may take longer than their timeout leave nothing queued, since that thread must not
-//!   wait for one of them: [`NoDeadlines`], and those of `accept_tls`. See [`Transport::times_out`].
+//!   wait for one of them: those in [`NoDeadlines`]. See [`Transport::times_out`].
 //!
 //! The halves of a connection promise the same. A sending half may take what another thread is just about to
 //! receive for still waiting; then that thread writes, before it waits, or the one that writes what was left.
@@ -86,6 +86,8 @@ pub use accept::{Pending, accept, accept_with};
 pub use connect::{ClientStream, connect, connect_over};
 pub use serve::{ServerStream, Stop, serve};
 pub use split::{WebSocketReceiver, WebSocketSender};
+#[cfg(feature = "rustls")]
+pub use tls::TlsStream;
 pub use transport::{NoDeadlines, Transport, TryClone};
 pub use web_socket::WebSocket;
 pub use writer::MessageWriter;

@@ -1,102 +1,166 @@
-//! TLS over TCP, whose two directions two threads can use.
+//! TLS over a stream, whose two directions two threads can use.
 //!
 //! rustls has one state for both. It is locked only while records are taken apart or made, and never
 //! while bytes are moved, so that a thread that reads never waits behind one whose write is blocked.
 
 use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::ops::{Deref, DerefMut, Range};
 use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::vec::Vec;
 
-use rustls::ClientConnection;
+use rustls::{ConnectionCommon, ServerConnection};
 
 use super::transport::{Transport, TryClone};
 
-/// A handle of a TLS connection after the TLS handshake.
+/// TLS over a stream, whose two directions two threads can use if those of the stream below can be.
+///
+/// [`accept_tls`](super::accept_tls) makes those of servers. Of a [`rustls::ClientConnection`] and a stream,
+/// [`new`](Self::new) makes one for [`connect_over`](super::connect_over). It takes what a
+/// [`rustls::StreamOwned`] consists of, too: that is no [`Transport`], since its writes may wait for something
+/// to read.
 #[derive(Debug)]
-pub(super) struct TlsStream {
-    tcp: TcpStream,
-    shared: Arc<Shared>,
+pub struct TlsStream<S, C = ServerConnection> {
+    io: S,
+    shared: Arc<Shared<C>>,
 }
 
 /// Locked in this order, if more than one of them is.
 #[derive(Debug)]
-struct Shared {
+struct Shared<C> {
     incoming: Mutex<Incoming>,
     /// Records not yet written; locked while they are.
     outgoing: Mutex<Vec<u8>>,
-    tls: Mutex<ClientConnection>,
+    tls: Mutex<C>,
 }
 
-/// Bytes that were read, and that rustls has not yet taken: `bytes[taken..]`.
+/// Bytes that were read, and that rustls has not yet taken: `bytes[unread]`.
 #[derive(Debug, Default)]
 struct Incoming {
+    /// All that the next read may fill. A connection's reads use the same memory, so it is initialised once.
     bytes: Vec<u8>,
-    taken: usize,
+    unread: Range<usize>,
 }
 
-impl TlsStream {
-    pub(super) fn new(tls: ClientConnection, tcp: TcpStream) -> Self {
+impl<S, C> TlsStream<S, C> {
+    /// The stream below. Reading from it or writing to it would corrupt the connection.
+    pub fn get_ref(&self) -> &S {
+        &self.io
+    }
+
+    /// The TLS connection: it knows the peer's certificates, the protocol that was negotiated, and on a server
+    /// the name that the client asked for.
+    ///
+    /// It is locked while the guard is held: a thread that reads or writes then waits for it.
+    pub fn tls(&self) -> impl Deref<Target = C> {
+        lock(&self.shared.tls)
+    }
+}
+
+impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> TlsStream<S, C> {
+    /// TLS over `io`, by a connection of rustls. Completes the TLS handshake, if that is not over, without a
+    /// deadline but for the timeouts that `io` has; fails with what kept it from being completed.
+    pub fn new(mut tls: C, mut io: S) -> io::Result<Self> {
+        if tls.is_handshaking() {
+            tls.complete_io(&mut io)?;
+        }
         let shared = Shared { incoming: Mutex::default(), outgoing: Mutex::default(), tls: Mutex::new(tls) };
-        Self { tcp, shared: Arc::new(shared) }
+        Ok(Self { io, shared: Arc::new(shared) })
     }
 
-    pub(super) fn tcp(&self) -> &TcpStream {
-        &self.tcp
+    /// See [`Shared::send`].
+    fn send<T>(&mut self, f: impl FnOnce(&mut C) -> io::Result<T>) -> io::Result<T> {
+        self.shared.send(&mut self.io, &mut lock(&self.shared.outgoing), f)
     }
+}
 
+impl<C: DerefMut<Target = ConnectionCommon<D>>, D> Shared<C> {
     /// Makes records of what `f` does, and writes them as far as the stream's timeout allows.
-    fn send<T>(&mut self, f: impl FnOnce(&mut ClientConnection) -> io::Result<T>) -> io::Result<T> {
-        let mut outgoing = lock(&self.shared.outgoing);
-        write_all(&mut self.tcp, &mut outgoing)?;
-        let mut tls = lock(&self.shared.tls);
+    fn send<T>(
+        &self,
+        io: &mut impl Write,
+        outgoing: &mut Vec<u8>,
+        f: impl FnOnce(&mut C) -> io::Result<T>,
+    ) -> io::Result<T> {
+        write_all(io, outgoing)?;
+        let mut tls = lock(&self.tls);
         let result = f(&mut tls)?;
+        *outgoing = SPARE.take();
         while tls.wants_write() {
-            tls.write_tls(&mut *outgoing)?;
+            tls.write_tls(outgoing)?;
         }
         drop(tls);
         // It was taken, so it counts as written. What keeps the records from being so will keep the next
         // write, or `flush`, too.
-        let _ = write_all(&mut self.tcp, &mut outgoing);
+        let _ = write_all(io, outgoing);
         Ok(result)
+    }
+
+    /// Tells the peer, by an alert, what is wrong with what it sent; not if other writes had to be waited for.
+    fn alert(&self, io: &mut impl Write) {
+        if let Ok(mut outgoing) = self.outgoing.try_lock()
+            && outgoing.is_empty()
+        {
+            // What counts is the error.
+            let _ = self.send(io, &mut outgoing, |_| Ok(()));
+        }
     }
 }
 
 impl Incoming {
     /// Takes apart what was read, until there is something for `buf`. `None`: more has to be read.
-    fn take(&mut self, tls: &mut ClientConnection, buf: &mut [u8]) -> Option<io::Result<usize>> {
+    fn take<D>(&mut self, tls: &mut ConnectionCommon<D>, buf: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match tls.reader().read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Some(result),
+                result => return result.map(Some),
             }
-            let mut left = self.bytes.get(self.taken..).filter(|left| !left.is_empty())?;
-            let before = left.len();
-            if let Err(error) = tls.read_tls(&mut left) {
-                return Some(Err(error));
-            }
-            self.taken += before - left.len();
-            if let Err(error) = tls.process_new_packets() {
-                return Some(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
-            }
+            let Some(mut unread) = self.bytes.get(self.unread.clone()).filter(|unread| !unread.is_empty())
+            else {
+                return Ok(None);
+            };
+            self.unread.start += tls.read_tls(&mut unread)?;
+            tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
+    }
+
+    /// Reads once. The buffer grows with what comes; when nothing comes in time, a large one is given back.
+    fn fill(&mut self, io: &mut impl Read) -> io::Result<usize> {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; MIN_READ];
+        }
+        let read = io.read(&mut self.bytes);
+        match read {
+            Ok(len) => {
+                self.unread = 0..len;
+                if len == self.bytes.len() && len < MAX_READ {
+                    self.bytes.resize(2 * len, 0);
+                }
+            }
+            Err(_) if self.bytes.len() > MIN_READ => self.bytes = Vec::new(),
+            Err(_) => {}
+        }
+        read
     }
 }
 
-impl Read for TlsStream {
+impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Read for TlsStream<S, C> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut incoming = lock(&self.shared.incoming);
         loop {
-            if let Some(result) = incoming.take(&mut lock(&self.shared.tls), buf) {
-                return result;
+            let taken = incoming.take(&mut lock(&self.shared.tls), buf);
+            match taken {
+                Ok(None) => {}
+                Ok(Some(len)) => return Ok(len),
+                Err(error) => {
+                    self.shared.alert(&mut self.io);
+                    return Err(error);
+                }
             }
-            incoming.taken = 0;
-            incoming.bytes.resize(READ_SIZE, 0);
-            let read = self.tcp.read(&mut incoming.bytes);
-            incoming.bytes.truncate(read.as_ref().map_or(0, |len| *len));
-            if read? == 0 {
+            if incoming.fill(&mut self.io)? == 0 {
                 // Whether the peer meant to end here is for rustls to say.
                 lock(&self.shared.tls).read_tls(&mut io::empty())?;
             }
@@ -104,7 +168,7 @@ impl Read for TlsStream {
     }
 }
 
-impl Write for TlsStream {
+impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Write for TlsStream<S, C> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.send(|tls| tls.writer().write(buf))
     }
@@ -114,18 +178,19 @@ impl Write for TlsStream {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        write_all(&mut self.tcp, &mut lock(&self.shared.outgoing))?;
-        self.tcp.flush()
+        write_all(&mut self.io, &mut lock(&self.shared.outgoing))?;
+        self.io.flush()
     }
 }
 
-impl Transport for TlsStream {
+/// The timeouts are those of the stream below.
+impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Transport for TlsStream<S, C> {
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        Transport::set_read_timeout(&mut self.tcp, timeout)
+        self.io.set_read_timeout(timeout)
     }
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        Transport::set_write_timeout(&mut self.tcp, timeout)
+        self.io.set_write_timeout(timeout)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -134,23 +199,27 @@ impl Transport for TlsStream {
             Ok(())
         })?;
         self.flush()?;
-        self.tcp.shutdown_write()
+        self.io.shutdown_write()
+    }
+
+    fn times_out(&self) -> bool {
+        self.io.times_out()
     }
 }
 
-impl TryClone for TlsStream {
+impl<S: TryClone, C: DerefMut<Target = ConnectionCommon<D>>, D> TryClone for TlsStream<S, C> {
     fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { tcp: self.tcp.try_clone()?, shared: self.shared.clone() })
+        Ok(Self { io: self.io.try_clone()?, shared: self.shared.clone() })
     }
 }
 
-/// Writes records, and drops those that were written.
-fn write_all(tcp: &mut TcpStream, records: &mut Vec<u8>) -> io::Result<()> {
+/// Writes records, and drops those that were written; gives the memory back when all were.
+fn write_all(io: &mut impl Write, records: &mut Vec<u8>) -> io::Result<()> {
     let mut written = 0;
     let result = loop {
         match records.get(written..) {
             None | Some([]) => break Ok(()),
-            Some(left) => match tcp.write(left) {
+            Some(left) => match io.write(left) {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
                 Ok(len) => written += len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -158,7 +227,13 @@ fn write_all(tcp: &mut TcpStream, records: &mut Vec<u8>) -> io::Result<()> {
             },
         }
     };
-    records.drain(..written);
+    records.drain(..written.min(records.len()));
+    if records.is_empty() {
+        let records = core::mem::take(records);
+        if (1..=MAX_SPARE).contains(&records.capacity()) {
+            SPARE.set(records);
+        }
+    }
     result
 }
 
@@ -167,5 +242,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The longest record and its header.
-const READ_SIZE: usize = 5 + (16 << 10) + 256;
+std::thread_local! {
+    /// For the records of whichever connection writes next: one that waits holds no memory for them.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Room for the messages of a quiet connection.
+const MIN_READ: usize = 4 << 10;
+/// Beyond this, a read's system call costs little beside the decryption.
+const MAX_READ: usize = 32 << 10;
+/// What rustls makes of the most that it takes at once fits.
+const MAX_SPARE: usize = 128 << 10;

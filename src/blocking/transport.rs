@@ -74,34 +74,6 @@ impl TryClone for std::os::unix::net::UnixStream {
     }
 }
 
-/// TLS over a stream: the timeouts are those of the stream below.
-#[cfg(feature = "rustls")]
-impl<C, D, T> Transport for rustls::StreamOwned<C, T>
-where
-    C: core::ops::DerefMut<Target = rustls::ConnectionCommon<D>>,
-    D: rustls::SideData,
-    T: Transport,
-{
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.sock.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.sock.set_write_timeout(timeout)
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.conn.send_close_notify();
-        self.flush()?;
-        self.sock.shutdown_write()
-    }
-
-    /// When a write is blocked, rustls looks for something to read: it may take the read timeout, too.
-    fn times_out(&self) -> bool {
-        false
-    }
-}
-
 /// A stream without timeouts: a connection over it has no keepalive and no deadlines, and a peer that
 /// vanishes leaves its calls waiting for as long as the stream does. A server is to drop it when the
 /// connection has ended: that is what its client waits for.

@@ -1,34 +1,153 @@
 //! TLS.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::ops::DerefMut;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use sansocket::blocking::{Incoming, accept_tls, connect};
-use sansocket::{Client, CloseCode, Error, Message, Server};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{
+    ClientConfig, ClientConnection, Connection, ConnectionCommon, RootCertStore, ServerConfig,
+    ServerConnection,
+};
+use sansocket::blocking::{
+    ClientStream, Incoming, NoDeadlines, TlsStream, Transport, TryClone, WebSocket, accept, accept_tls,
+    connect, connect_over,
+};
+use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server};
 
-/// A server's configuration with a certificate for `localhost` of its own making, and that of a client
-/// that trusts it.
-fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+use crate::common::{CLOSE, TEXT, close_frame, close_payload, frame, sent};
+use crate::script::{Read, Script};
+use crate::together::{answers, together};
+
+/// A certificate for `localhost` of its own making, its key, and a store that trusts it.
+fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>, Arc<RootCertStore>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    (made.cert.der().clone(), key, Arc::new(roots))
+}
+
+/// A server's configuration, and that of a client that trusts it.
+fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let (certificate, key, roots) = certificate();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let server = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![certificate], key)
         .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
     let client = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     (Arc::new(server), Arc::new(client))
+}
+
+/// The two ends of a TLS connection before its handshake.
+fn connections() -> (ClientConnection, ServerConnection) {
+    let (server, client) = configs();
+    let name = "localhost".try_into().unwrap();
+    (ClientConnection::new(client, name).unwrap(), ServerConnection::new(server).unwrap())
+}
+
+/// A client's WebSocket and its server's, over loopback.
+fn opened() -> (WebSocket<ClientStream>, WebSocket<TlsStream<TcpStream>>) {
+    let (server, client) = configs();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = thread::spawn(move || {
+        let tcp = listener.accept().unwrap().0;
+        accept_tls(tcp, server, &Server::default()).unwrap().accept().unwrap()
+    });
+    let client = Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client);
+    (connect(client).unwrap(), serving.join().unwrap())
+}
+
+/// The far end of a TLS connection, by hand.
+struct Far(Connection);
+
+impl Far {
+    /// Two ends whose handshake is over. The near one is to be given to a [`TlsStream`].
+    fn client_of() -> (Self, ServerConnection) {
+        let (client, server) = established();
+        (Self(client.into()), server)
+    }
+
+    fn server_of() -> (Self, ClientConnection) {
+        let (client, server) = established();
+        (Self(server.into()), client)
+    }
+
+    /// The records of what is sent.
+    fn seal(&mut self, plain: &[u8]) -> Vec<u8> {
+        self.0.writer().write_all(plain).unwrap();
+        self.records()
+    }
+
+    fn close_notify(&mut self) -> Vec<u8> {
+        self.0.send_close_notify();
+        self.records()
+    }
+
+    fn records(&mut self) -> Vec<u8> {
+        let mut records = Vec::new();
+        while self.0.wants_write() {
+            self.0.write_tls(&mut records).unwrap();
+        }
+        records
+    }
+
+    /// What is in records that came, and whether they end with a `close_notify`.
+    fn open(&mut self, mut records: &[u8]) -> Result<(Vec<u8>, bool), rustls::Error> {
+        let (mut plain, mut ends) = (Vec::new(), false);
+        while !records.is_empty() && !ends {
+            self.0.read_tls(&mut records).unwrap();
+            ends = self.0.process_new_packets()?.peer_has_closed();
+            // It fails, with what it has read, where more may come.
+            let end = self.0.reader().read_to_end(&mut plain);
+            assert_eq!(end.is_ok(), ends);
+        }
+        Ok((plain, ends))
+    }
+}
+
+/// The two ends of a TLS connection after its handshake.
+fn established() -> (ClientConnection, ServerConnection) {
+    let (mut client, mut server) = connections();
+    while client.wants_write() || server.wants_write() {
+        pass(&mut client, &mut server);
+        pass(&mut server, &mut client);
+    }
+    assert!(!client.is_handshaking() && !server.is_handshaking());
+    (client, server)
+}
+
+fn pass<C, D>(from: &mut ConnectionCommon<C>, to: &mut ConnectionCommon<D>) {
+    let mut records = Vec::new();
+    while from.wants_write() {
+        from.write_tls(&mut records).unwrap();
+    }
+    let mut records = &records[..];
+    while !records.is_empty() {
+        to.read_tls(&mut records).unwrap();
+        to.process_new_packets().unwrap();
+    }
+}
+
+/// A WebSocket over TLS over a script.
+fn over<C, D>(tls: C, script: &Script, role: Role) -> WebSocket<TlsStream<Script, C>>
+where
+    C: DerefMut<Target = ConnectionCommon<D>>,
+{
+    let stream = TlsStream::new(tls, script.clone()).unwrap();
+    WebSocket::from_upgraded(stream, role, b"", &Config::default()).unwrap()
 }
 
 /// 6455-4.1-14, 6455-4.1-16, 6455-4.1-17, 6455-4.2.2-02, 6455-4.2.2-03, 6455-10.6-01: a client and a
@@ -41,13 +160,14 @@ fn everything_passes_inside() {
     let serving = thread::spawn(move || {
         let tcp = listener.accept().unwrap().0;
         let mut ws = accept_tls(tcp, server, &Server::default()).unwrap().accept().unwrap();
-        assert_eq!(ws.get_ref().conn.server_name(), Some("localhost"));
+        assert_eq!(ws.get_ref().tls().server_name(), Some("localhost"));
         while let Some(message) = ws.recv().unwrap() {
             ws.send(message).unwrap();
         }
         assert!(ws.closed().unwrap().clean);
     });
     let mut ws = connect(Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client)).unwrap();
+    assert!(ws.get_ref().tls().unwrap().peer_certificates().is_some());
     for message in ["text", "b", &"c".repeat(1_000_000)] {
         ws.send(message).unwrap();
         assert_eq!(ws.recv().unwrap(), Some(Message::text(message)));
@@ -57,35 +177,40 @@ fn everything_passes_inside() {
     serving.join().unwrap();
 }
 
-/// What a client left queued is written while it does something else: more than the sockets take at once, so
+/// What was left queued is written while its thread does something else: more than the sockets take at once, so
 /// that TLS has records that it could not pass on.
 #[test]
 fn what_was_left_passes_inside() {
-    let large = "x".repeat(16 << 20);
-    for split in [false, true] {
-        let (server, client) = configs();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+    fn leave<S, T>(mut ws: WebSocket<S>, mut peer: WebSocket<T>, split: bool)
+    where
+        S: TryClone + Send + 'static,
+        T: Transport + Send + 'static,
+    {
+        let large = "x".repeat(16 << 20);
         let (expected, (done, something_else)) = (Message::text(large.clone()), mpsc::channel::<()>());
-        let serving = thread::spawn(move || {
-            let tcp = listener.accept().unwrap().0;
-            let mut ws = accept_tls(tcp, server, &Server::default()).unwrap().accept().unwrap();
-            ws.feed("one").unwrap();
-            ws.send("two").unwrap();
-            assert!(ws.recv().unwrap() == Some(expected), "not what was sent");
+        let receiving = thread::spawn(move || {
+            peer.feed("one").unwrap();
+            peer.send("two").unwrap();
+            assert!(peer.recv().unwrap() == Some(expected), "not what was sent");
             drop(done);
         });
-        let mut ws = connect(Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client)).unwrap();
         ws.recv().unwrap();
         if split {
             let (mut sender, _receiver) = ws.split().unwrap();
-            sender.send(large.as_str()).unwrap();
+            sender.send(large).unwrap();
             something_else.recv().unwrap_err();
         } else {
-            ws.send(large.as_str()).unwrap();
+            ws.send(large).unwrap();
             something_else.recv().unwrap_err();
         }
-        serving.join().unwrap();
+        receiving.join().unwrap();
+    }
+
+    for split in [false, true] {
+        let (client, server) = opened();
+        leave(client, server, split);
+        let (client, server) = opened();
+        leave(server, client, split);
     }
 }
 
@@ -105,25 +230,248 @@ fn untrusted_certificates() {
     assert!(serving.join().unwrap());
 }
 
-/// A thread that receives does not wait for one whose write is blocked, though TLS has one state for
-/// both: more is under way than all buffers hold, and the server reads no more while nobody reads its
-/// answers.
+/// What TLS knows of a client is there before its request is answered, and after.
 #[test]
-fn both_halves_at_once() {
-    const MESSAGES: usize = 200;
-
-    let (server, client) = configs();
+fn the_clients_certificate() {
+    let (server_certificate, server_key, server_roots) = certificate();
+    let (client_certificate, client_key, client_roots) = certificate();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(client_roots, provider.clone());
+    let server = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![server_certificate], server_key)
+        .unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(server_roots)
+        .with_client_auth_cert(vec![client_certificate.clone()], client_key)
+        .unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let serving = thread::spawn(move || {
-        let tcp = listener.accept().unwrap().0;
-        let mut ws = accept_tls(tcp, server, &Server::default()).unwrap().accept().unwrap();
-        while let Some(message) = ws.recv().unwrap() {
-            ws.send(message).unwrap();
-        }
-        assert!(ws.closed().unwrap().clean);
+        let (tcp, address) = listener.accept().unwrap();
+        let expected = Some(&[client_certificate][..]);
+        let pending = accept_tls(tcp, Arc::new(server), &Server::default()).unwrap();
+        assert_eq!(pending.get_ref().get_ref().peer_addr().unwrap(), address);
+        assert_eq!(pending.get_ref().tls().peer_certificates(), expected);
+        let mut ws = pending.accept().unwrap();
+        assert_eq!(ws.get_ref().tls().peer_certificates(), expected);
+        assert_eq!(ws.recv().unwrap(), None);
     });
-    let ws = connect(Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client)).unwrap();
+    let client = Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(Arc::new(client));
+    connect(client).unwrap().close(CloseCode::NORMAL, "").unwrap();
+    serving.join().unwrap();
+}
+
+/// A TLS connection that was made elsewhere, over another stream than TCP; its handshake need not be over.
+#[test]
+fn over_any_stream() {
+    let (client, server) = connections();
+    let (near, far) = UnixStream::pair().unwrap();
+    let serving = thread::spawn(move || {
+        let ws = accept(TlsStream::new(server, far).unwrap()).unwrap().accept().unwrap();
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        while let Some(message) = receiver.recv().unwrap() {
+            sender.send(message).unwrap();
+        }
+        assert!(receiver.closed().unwrap().clean);
+    });
+    let stream = TlsStream::new(client, near).unwrap();
+    let mut ws = connect_over("ws://localhost/", stream).unwrap();
+    ws.send("text").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some(Message::text("text")));
+    ws.close(CloseCode::NORMAL, "").unwrap();
+    serving.join().unwrap();
+
+    // The peer does not speak TLS.
+    let (near, mut far) = UnixStream::pair().unwrap();
+    far.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let error = TlsStream::new(connections().1, near).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+}
+
+/// However many messages come at once, their answers take one write of the stream below. There is room for the
+/// writes of the thread that sees to what a slow machine has kept waiting.
+#[test]
+fn one_write_for_all() {
+    const BATCHES: usize = 100;
+
+    fn echo<C, D>((mut far, tls): (Far, C), role: Role, split: bool)
+    where
+        C: DerefMut<Target = ConnectionCommon<D>> + Send + 'static,
+    {
+        let batches: Vec<_> = (0..BATCHES).map(|_| Read::Bytes(far.seal(&together(role, 16)))).collect();
+        let script = Script::new(batches.into_iter().chain([Read::End]), []);
+        let mut ws = over(tls, &script, role);
+        if split {
+            let (mut sender, mut receiver) = ws.split().unwrap();
+            while let Ok(Some(message)) = receiver.recv() {
+                sender.send(message).unwrap();
+            }
+        } else {
+            while let Ok(Some(message)) = ws.recv() {
+                ws.send(message).unwrap();
+            }
+        }
+        let record = script.record();
+        assert_eq!(sent(role, &far.open(&record.written).unwrap().0), vec![answers(16); BATCHES].concat());
+        assert_eq!(record.flushed, record.written.len());
+        assert!(record.writes <= 3 * BATCHES, "{role:?}, split {split}: {}", record.writes);
+    }
+
+    for split in [false, true] {
+        echo(Far::server_of(), Role::Client, split);
+        echo(Far::client_of(), Role::Server, split);
+    }
+}
+
+/// Where writes to the stream below may take longer than their timeout, nothing is left for later.
+#[test]
+fn without_timeouts() {
+    let (mut far, tls) = Far::client_of();
+    let script = Script::new([Read::Bytes(far.seal(&together(Role::Server, 3)))], []);
+    let stream = TlsStream::new(tls, NoDeadlines(script.clone())).unwrap();
+    let mut ws = WebSocket::from_upgraded(stream, Role::Server, b"", &Config::default()).unwrap();
+    for writes in 1..=3 {
+        let message = ws.recv().unwrap().unwrap();
+        ws.send(message).unwrap();
+        assert_eq!(script.record().writes, writes);
+    }
+}
+
+/// The transport is closed after a `close_notify`, and the peer's is a clean end.
+#[test]
+fn close_notify() {
+    fn close<C, D>((mut far, tls): (Far, C), role: Role, split: bool)
+    where
+        C: DerefMut<Target = ConnectionCommon<D>> + Send + 'static,
+    {
+        let script = Script::new(
+            [Read::Bytes(far.seal(&close_frame(role, 1000, ""))), Read::Bytes(far.close_notify()), Read::End],
+            [],
+        );
+        let mut ws = over(tls, &script, role);
+        if split {
+            let (mut sender, mut receiver) = ws.split().unwrap();
+            sender.close(CloseCode::NORMAL, "").unwrap();
+            assert_eq!(receiver.recv().unwrap(), None);
+            assert!(receiver.closed().unwrap().clean);
+        } else {
+            ws.close(CloseCode::NORMAL, "").unwrap();
+            assert!(ws.closed().unwrap().clean);
+        }
+        let record = script.record();
+        assert!(record.shut_down);
+        let (plain, ends) = far.open(&record.written).unwrap();
+        assert_eq!(sent(role, &plain), [(CLOSE, close_payload(1000, ""))]);
+        assert!(ends);
+    }
+
+    for split in [false, true] {
+        close(Far::server_of(), Role::Client, split);
+        close(Far::client_of(), Role::Server, split);
+    }
+}
+
+/// A transport that ends without a `close_notify` may have been cut off by anybody.
+#[test]
+fn cut_off() {
+    fn cut<C: DerefMut<Target = ConnectionCommon<D>>, D>((mut far, tls): (Far, C), role: Role) {
+        let text = far.seal(&frame(role, TEXT, b"text"));
+        let mut ws = over(tls, &Script::new([Read::Bytes(text), Read::End], []), role);
+        assert_eq!(ws.recv().unwrap(), Some(Message::text("text")));
+        let error = ws.recv().unwrap_err();
+        assert!(
+            matches!(&error, Error::ConnectionLost(error) if error.kind() == io::ErrorKind::UnexpectedEof),
+            "{error:?}"
+        );
+    }
+
+    cut(Far::server_of(), Role::Client);
+    cut(Far::client_of(), Role::Server);
+}
+
+/// What was tampered with ends the connection, and the peer is told.
+#[test]
+fn tampered_with() {
+    fn tamper<C: DerefMut<Target = ConnectionCommon<D>>, D>((mut far, tls): (Far, C), role: Role) {
+        let mut text = far.seal(&frame(role, TEXT, b"text"));
+        *text.last_mut().unwrap() ^= 1;
+        let script = Script::new([Read::Bytes(text)], []);
+        let error = over(tls, &script, role).recv().unwrap_err();
+        assert!(
+            matches!(&error, Error::ConnectionLost(error) if error.kind() == io::ErrorKind::InvalidData),
+            "{error:?}"
+        );
+        let told = far.open(&script.record().written).unwrap_err();
+        assert_eq!(told, rustls::Error::AlertReceived(rustls::AlertDescription::BadRecordMac));
+    }
+
+    tamper(Far::server_of(), Role::Client);
+    tamper(Far::client_of(), Role::Server);
+}
+
+/// A connection that has received much, and then waits, keeps no more than one that has received little.
+#[test]
+fn a_connection_that_waits_is_small() {
+    fn kept<C, D>(ends: fn() -> (Far, C), role: Role, messages: usize) -> i64
+    where
+        C: DerefMut<Target = ConnectionCommon<D>>,
+    {
+        let mut waiting = None;
+        let taken = allocation_counter::measure(|| {
+            let (mut far, tls) = ends();
+            let text = frame(role, TEXT, &[b'x'; 100]);
+            let many = (0..messages / 100).flat_map(|_| far.seal(&text.repeat(100))).collect();
+            let reads =
+                [Read::Bytes(many), Read::Error(io::ErrorKind::WouldBlock), Read::Bytes(far.seal(&text))];
+            let ws = waiting.insert(over(tls, &Script::new(reads, []), role));
+            for _ in 0..=messages {
+                ws.recv().unwrap().unwrap();
+            }
+        });
+        taken.bytes_current
+    }
+
+    for (role, kept) in [
+        (Role::Client, (|messages| kept(Far::server_of, Role::Client, messages)) as fn(usize) -> i64),
+        (Role::Server, |messages| kept(Far::client_of, Role::Server, messages)),
+    ] {
+        // The first brings what all share.
+        kept(100);
+        let (little, much) = (kept(100), kept(10_000));
+        println!("{role:?}: {little} bytes, {much} after many messages");
+        assert!(much <= little + 1024, "{role:?}: {little} bytes, {much} after many messages");
+    }
+}
+
+/// A thread that receives does not wait for one whose write is blocked, though TLS has one state for
+/// both: more is under way than all buffers hold, and the peer reads no more while nobody reads its
+/// answers.
+#[test]
+fn both_halves_at_once() {
+    let (client, server) = opened();
+    halves_at_once(client, server);
+    let (client, server) = opened();
+    halves_at_once(server, client);
+}
+
+fn halves_at_once<S, T>(ws: WebSocket<S>, mut peer: WebSocket<T>)
+where
+    S: TryClone + Send + 'static,
+    T: Transport + Send + 'static,
+{
+    const MESSAGES: usize = 200;
+
+    let echo = thread::spawn(move || {
+        while let Some(message) = peer.recv().unwrap() {
+            peer.send(message).unwrap();
+        }
+        assert!(peer.closed().unwrap().clean);
+    });
     let (mut sender, mut receiver) = ws.split().unwrap();
     let payload = |i: usize| vec![u8::try_from(i).unwrap(); 100_000];
     let sending = thread::spawn(move || {
@@ -138,31 +486,37 @@ fn both_halves_at_once() {
     assert_eq!(receiver.recv().unwrap(), None);
     assert!(receiver.closed().unwrap().clean);
     sending.join().unwrap();
-    serving.join().unwrap();
+    echo.join().unwrap();
 }
 
-/// Pings arrive while the writer is blocked, since the server reads nothing: the receiving half takes them
-/// all, and the latest is answered once the server reads again.
+/// Pings arrive while the writer is blocked, since the peer reads nothing: the receiving half takes them
+/// all, and the latest is answered once the peer reads again.
 #[test]
 fn pings_beside_a_blocked_writer() {
+    let (client, server) = opened();
+    pings_beside(client, server);
+    let (client, server) = opened();
+    pings_beside(server, client);
+}
+
+fn pings_beside<S, T>(ws: WebSocket<S>, mut peer: WebSocket<T>)
+where
+    S: TryClone + Send + 'static,
+    T: Transport + Send + 'static,
+{
     const PINGS: u32 = 20_000;
 
-    let (server, client) = configs();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
     let large = vec![7; 16 << 20];
     let expected = large.clone();
-    let serving = thread::spawn(move || {
-        let tcp = listener.accept().unwrap().0;
-        let mut ws = accept_tls(tcp, server, &Server::default()).unwrap().accept().unwrap();
+    let pinging = thread::spawn(move || {
         // With data around each, more than all buffers hold.
         for i in 0..PINGS {
-            ws.ping(&i.to_be_bytes()).unwrap();
-            ws.send(vec![0; 500]).unwrap();
+            peer.ping(&i.to_be_bytes()).unwrap();
+            peer.send(vec![0; 500]).unwrap();
         }
         let (mut messages, mut last) = (0, None);
         while messages == 0 || last != Some(PINGS - 1) {
-            match ws.recv_incoming().unwrap().unwrap() {
+            match peer.recv_incoming().unwrap().unwrap() {
                 Incoming::Message(message) => {
                     assert!(message.payload() == expected, "not what was sent");
                     messages += 1;
@@ -176,9 +530,8 @@ fn pings_beside_a_blocked_writer() {
             }
         }
         assert_eq!(messages, 1);
-        ws.close(CloseCode::NORMAL, "").unwrap();
+        peer.close(CloseCode::NORMAL, "").unwrap();
     });
-    let ws = connect(Client::new(&format!("wss://localhost:{port}/")).unwrap().tls(client)).unwrap();
     let (mut sender, mut receiver) = ws.split().unwrap();
     let sending = thread::spawn(move || sender.send(large).unwrap());
     for _ in 0..PINGS {
@@ -187,5 +540,5 @@ fn pings_beside_a_blocked_writer() {
     assert_eq!(receiver.recv().unwrap(), None);
     assert!(receiver.closed().unwrap().clean);
     sending.join().unwrap();
-    serving.join().unwrap();
+    pinging.join().unwrap();
 }

@@ -20,11 +20,12 @@ use crate::script::{Read, Script, Write};
 const BATCHES: usize = 100;
 
 /// So many text messages in one piece.
-fn together(to: Role, count: usize) -> Vec<u8> {
+pub fn together(to: Role, count: usize) -> Vec<u8> {
     (0..count).flat_map(|i| frame(to, TEXT, i.to_string().as_bytes())).collect()
 }
 
-fn answers(count: usize) -> Vec<Sent> {
+/// The same messages, as they are sent back.
+pub fn answers(count: usize) -> Vec<Sent> {
     (0..count).map(|i| (TEXT, i.to_string().into_bytes())).collect()
 }
 
