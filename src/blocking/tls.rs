@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustls::{ConnectionCommon, ServerConnection};
 
 use super::transport::{Transport, TryClone};
+use crate::spare;
 
 /// TLS over a stream, whose two directions two threads can use if those of the stream below can be.
 ///
@@ -88,7 +89,7 @@ impl<C: DerefMut<Target = ConnectionCommon<D>>, D> Shared<C> {
         write_all(io, outgoing)?;
         let mut tls = lock(&self.tls);
         let result = f(&mut tls)?;
-        *outgoing = SPARE.take();
+        *outgoing = spare::take(&SPARE);
         while tls.wants_write() {
             tls.write_tls(outgoing)?;
         }
@@ -231,7 +232,7 @@ fn write_all(io: &mut impl Write, records: &mut Vec<u8>) -> io::Result<()> {
     if records.is_empty() {
         let records = core::mem::take(records);
         if (1..=MAX_SPARE).contains(&records.capacity()) {
-            SPARE.set(records);
+            spare::keep(&SPARE, records);
         }
     }
     result
