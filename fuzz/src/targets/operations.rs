@@ -554,7 +554,11 @@ impl End {
                 if self.close_sent {
                     self.appended(before, &[]);
                 } else {
-                    let code = close.as_ref().map(|close| close.0);
+                    // "typically echos the status code it received"; but 1010 is not for a server to send.
+                    let code = close.as_ref().map(|close| match CloseCode::new(close.0) {
+                        CloseCode::MANDATORY_EXTENSION if self.role == Role::Server => 1000,
+                        _ => close.0,
+                    });
                     let payload = code.map(|code| code.to_be_bytes().to_vec());
                     self.appended(before, &[(0x88, &payload.unwrap_or_default())]);
                     self.said(Seen::Close(code.map(|code| (code, String::new()))));
