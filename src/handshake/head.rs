@@ -123,10 +123,11 @@ impl Headers {
     pub(super) fn connection_upgrades(&self) -> Result<bool, HandshakeError> {
         let mut found = false;
         for option in self.all(Name::Connection).flat_map(elements) {
-            if !is_token(option) {
+            if option.eq_ignore_ascii_case(b"upgrade") {
+                found = true;
+            } else if !is_token(option) {
                 return Err(HandshakeError::InvalidConnection);
             }
-            found |= option.eq_ignore_ascii_case(b"upgrade");
         }
         Ok(found)
     }

@@ -366,11 +366,11 @@ impl HttpRequest {
         let mut found = false;
         for protocol in self.headers().all(Name::Upgrade).flat_map(elements) {
             // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
-            let mut parts = protocol.splitn(2, |&byte| byte == b'/');
-            if !parts.all(is_token) {
+            if protocol.eq_ignore_ascii_case(b"websocket") {
+                found = true;
+            } else if !protocol.splitn(2, |&byte| byte == b'/').all(is_token) {
                 return Err(HandshakeError::InvalidUpgrade);
             }
-            found |= protocol.eq_ignore_ascii_case(b"websocket");
         }
         Ok(found)
     }
@@ -532,12 +532,14 @@ impl Key {
     /// 22 characters and "==". The last four bits of the 22nd belong to no byte; they may be set, as they are in the
     /// example of RFC 6455 section 4.1.
     fn new(value: &[u8]) -> Option<Self> {
-        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-        let characters = value.strip_suffix(b"==")?;
-        if !characters.iter().all(is_base64) {
+        let key: [u8; 24] = value.try_into().ok()?;
+        let [characters @ .., b'=', b'='] = &key else {
             return None;
-        }
-        value.try_into().map(Self).ok()
+        };
+        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        // Without a way out between the characters, the compiler looks at all of them at once.
+        let all_base64 = characters.iter().fold(true, |all, byte| all & is_base64(byte));
+        all_base64.then_some(Self(key))
     }
 }
 
