@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 use core::ops::Range;
-use core::slice;
 use core::str;
 
 use httparse::Status;
@@ -103,8 +102,9 @@ impl Headers {
     }
 
     /// The values of all headers of a name that the handshake knows.
-    pub(super) fn all(&self, name: Name) -> Values<'_> {
-        Values { headers: self, fields: self.fields.iter(), name }
+    pub(super) fn all(&self, name: Name) -> impl Iterator<Item = &[u8]> {
+        let has_name = move |field: &&Field| field.known == Some(name);
+        self.fields.iter().filter(has_name).map(|field| self.bytes(&field.value))
     }
 
     /// Whether there is a header of a name that the handshake knows.
@@ -164,23 +164,6 @@ struct Field {
     name: Range<usize>,
     /// Without the whitespace around it.
     value: Range<usize>,
-}
-
-/// The values of the headers of one name. Not made of closures, which are not inlined: a request is asked for a dozen.
-pub(super) struct Values<'a> {
-    headers: &'a Headers,
-    fields: slice::Iter<'a, Field>,
-    name: Name,
-}
-
-impl<'a> Iterator for Values<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let field = self.fields.find(|field| field.known == Some(self.name))?;
-        Some(self.headers.bytes(&field.value))
-    }
 }
 
 /// Where in `head` a part of it is.

@@ -20,7 +20,7 @@ impl Name {
     /// RFC 6455 section 4.1: "all header field names in both HTTP requests and HTTP responses are case-insensitive."
     #[inline]
     pub(super) fn of(name: &[u8]) -> Option<Self> {
-        // Hardly two have the same length: there is one left to compare with.
+        // Only two have the same length: there is one left to compare with.
         let (known, written): (_, &[u8]) = match (name.len(), name) {
             (4, _) => (Self::Host, b"Host"),
             (6, _) => (Self::Origin, b"Origin"),
