@@ -160,6 +160,7 @@ impl fmt::Debug for Headers {
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Field {
+    /// What the handshakes look up instead of the name, a dozen times a head.
     known: Option<Name>,
     name: Range<usize>,
     /// Without the whitespace around it.
