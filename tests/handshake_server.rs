@@ -221,6 +221,33 @@ fn case_is_ascii_case() {
     }
 }
 
+/// 6455-4.1-47: each header that the handshake looks at is found in any case, and is not taken for one of a name as long.
+#[test]
+fn headers_are_told_apart() {
+    use HandshakeError as E;
+    for (name, value, error) in [
+        ("Host", "example.com", E::RepeatedHost),
+        ("Origin", "http://example.com", E::InvalidOrigin),
+        ("Upgrade", "@", E::InvalidUpgrade),
+        ("Connection", "@", E::InvalidConnection),
+        ("Content-Length", "1", E::UnexpectedBody),
+        ("Transfer-Encoding", "chunked", E::UnexpectedBody),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", E::RepeatedKey),
+        ("Sec-WebSocket-Version", "13", E::RepeatedVersion),
+        ("Sec-WebSocket-Protocol", "@", E::InvalidSubprotocols),
+        ("Sec-WebSocket-Extensions", "@", E::InvalidExtensions),
+    ] {
+        for name in [name, &name.to_ascii_lowercase(), &name.to_ascii_uppercase()] {
+            assert_refused(with_lines(&format!("{name}: {value}\r\n")), &error, error.status());
+        }
+        for at in 0..name.len() {
+            let mut other = name.to_owned();
+            other.replace_range(at..=at, "_");
+            websocket(with_lines(&format!("{other}: {value}\r\n")));
+        }
+    }
+}
+
 /// 6455-4.2.1-02: GET, HTTP/1.1 or higher, and a target that is a resource name or an absolute URI.
 #[test]
 fn request_line() {

@@ -11,6 +11,7 @@ use core::str;
 use super::error::{BuildError, HandshakeError};
 use super::head::{Head, HeadReader, Headers, StartLine, minor_version};
 use super::header::{Extension, ExtraHeaders, as_token, elements, is_token, write_line, write_list};
+use super::name::Name;
 use super::{Limits, accept_key, base64};
 use crate::uri::Uri;
 
@@ -288,14 +289,14 @@ impl ClientHandshake {
 
         // "4. If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value
         // other than the base64-encoded SHA-1 of [..]". 11.3.3: it "MUST NOT appear more than once in an HTTP response."
-        let accept = headers.only("Sec-WebSocket-Accept").map_err(|_| HandshakeError::RepeatedAccept)?;
+        let accept = headers.only(Name::SecWebSocketAccept).map_err(|_| HandshakeError::RepeatedAccept)?;
         if accept.ok_or(HandshakeError::MissingAccept)? != self.accept {
             return Err(HandshakeError::WrongAccept);
         }
 
         // "5. If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use
         // of an extension that was not present in the client's handshake".
-        let extensions = Extension::parse_list(headers.get_all("Sec-WebSocket-Extensions"))
+        let extensions = Extension::parse_list(headers.all(Name::SecWebSocketExtensions))
             .map_err(|_| HandshakeError::InvalidExtensions)?;
         for (i, extension) in extensions.iter().enumerate() {
             let name = extension.name();
@@ -312,7 +313,7 @@ impl ClientHandshake {
         // a subprotocol that was not present in the client's handshake". 11.3.4: it "MUST NOT appear more than once in an
         // HTTP response."
         let subprotocol =
-            headers.only("Sec-WebSocket-Protocol").map_err(|_| HandshakeError::SeveralSubprotocols)?;
+            headers.only(Name::SecWebSocketProtocol).map_err(|_| HandshakeError::SeveralSubprotocols)?;
         let subprotocol = match subprotocol {
             Some(value) => {
                 let name = as_token(value).ok_or(HandshakeError::InvalidSubprotocols)?;
@@ -398,7 +399,7 @@ impl Response {
 
     /// The versions of the WebSocket protocol that the server says it speaks (RFC 6455 section 4.4).
     pub fn websocket_versions(&self) -> impl Iterator<Item = u8> {
-        self.headers.get_all("Sec-WebSocket-Version").flat_map(elements).filter_map(parse_version)
+        self.headers.all(Name::SecWebSocketVersion).flat_map(elements).filter_map(parse_version)
     }
 
     fn new(head: Head<StatusLine>) -> Self {
@@ -465,7 +466,7 @@ impl Body {
         if matches!(response.status(), 204 | 304) {
             return true;
         }
-        let is_chunked = response.headers.contains("Transfer-Encoding");
+        let is_chunked = response.headers.has(Name::TransferEncoding);
         // RFC 9112 section 6.3: "If a message is received with both a Transfer-Encoding and a Content-Length header
         // field, the Transfer-Encoding overrides the Content-Length." A malformed length is no length.
         let length = if is_chunked { None } else { response.headers.get("Content-Length") };
@@ -532,7 +533,7 @@ impl Chunk {
 
 /// Whether `Upgrade` lists `websocket` and nothing else.
 fn upgrades_to_websocket_only(headers: &Headers) -> bool {
-    let mut protocols = headers.get_all("Upgrade").flat_map(elements);
+    let mut protocols = headers.all(Name::Upgrade).flat_map(elements);
     protocols.next().is_some_and(|name| name.eq_ignore_ascii_case(b"websocket")) && protocols.next().is_none()
 }
 

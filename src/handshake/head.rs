@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 use core::ops::Range;
-use core::slice;
 use core::str;
 
 use httparse::Status;
@@ -17,6 +16,7 @@ use httparse::Status;
 use super::Limits;
 use super::error::HandshakeError;
 use super::header::{InvalidList, debug_lines, elements, is_token, is_value_byte, tokens};
+use super::name::Name;
 
 /// The headers of a request or response, in the order of their lines. Names are ASCII case-insensitive.
 ///
@@ -47,6 +47,7 @@ impl Headers {
         let fields = parsed
             .iter()
             .map(|header| Field {
+                known: Name::of(header.name.as_bytes()),
                 name: range_in(input, header.name.as_bytes()),
                 value: range_in(input, header.value),
             })
@@ -66,7 +67,8 @@ impl Headers {
 
     /// The values of all headers of this name.
     pub fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        Values { headers: self, fields: self.fields.iter(), name: name.as_bytes() }
+        let has_name = move |field: &&Field| self.bytes(&field.name).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(has_name).map(|field| self.bytes(&field.value))
     }
 
     /// The elements of a comma-separated list of tokens, over all headers of this name.
@@ -99,9 +101,20 @@ impl Headers {
         self.head.len()
     }
 
+    /// The values of all headers of a name that the handshake knows.
+    pub(super) fn all(&self, name: Name) -> impl Iterator<Item = &[u8]> {
+        let has_name = move |field: &&Field| field.known == Some(name);
+        self.fields.iter().filter(has_name).map(|field| self.bytes(&field.value))
+    }
+
+    /// Whether there is a header of a name that the handshake knows.
+    pub(super) fn has(&self, name: Name) -> bool {
+        self.all(name).next().is_some()
+    }
+
     /// The value of a header that must not be repeated.
-    pub(super) fn only(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
-        let mut values = self.get_all(name);
+    pub(super) fn only(&self, name: Name) -> Result<Option<&[u8]>, Repeated> {
+        let mut values = self.all(name);
         let value = values.next();
         if values.next().is_some() { Err(Repeated) } else { Ok(value) }
     }
@@ -109,11 +122,12 @@ impl Headers {
     /// Whether `Connection` says `Upgrade`, "treated as an ASCII case-insensitive value" (RFC 6455 section 4.2.1).
     pub(super) fn connection_upgrades(&self) -> Result<bool, HandshakeError> {
         let mut found = false;
-        for option in self.get_all("Connection").flat_map(elements) {
-            if !is_token(option) {
+        for option in self.all(Name::Connection).flat_map(elements) {
+            if option.eq_ignore_ascii_case(b"upgrade") {
+                found = true;
+            } else if !is_token(option) {
                 return Err(HandshakeError::InvalidConnection);
             }
-            found |= option.eq_ignore_ascii_case(b"upgrade");
         }
         Ok(found)
     }
@@ -146,37 +160,11 @@ impl fmt::Debug for Headers {
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Field {
+    /// What the handshakes look up instead of the name, a dozen times a head.
+    known: Option<Name>,
     name: Range<usize>,
     /// Without the whitespace around it.
     value: Range<usize>,
-}
-
-/// The values of the headers of one name. Not made of closures, which are not inlined: a request is asked for a dozen.
-struct Values<'a, 'n> {
-    headers: &'a Headers,
-    fields: slice::Iter<'a, Field>,
-    name: &'n [u8],
-}
-
-impl<'a> Iterator for Values<'a, '_> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        for field in self.fields.by_ref() {
-            let Range { start, end } = field.name;
-            if end - start != self.name.len() {
-                continue;
-            }
-            // RFC 6455 section 4.1: "all header field names in both HTTP requests and HTTP responses are
-            // case-insensitive." Nearly always it is as it is written in the RFC, which is compared at once.
-            let name = self.headers.bytes(&field.name);
-            if name == self.name || name.eq_ignore_ascii_case(self.name) {
-                return Some(self.headers.bytes(&field.value));
-            }
-        }
-        None
-    }
 }
 
 /// Where in `head` a part of it is.

@@ -45,6 +45,7 @@ mod client;
 mod error;
 mod head;
 mod header;
+mod name;
 mod reply;
 mod server;
 

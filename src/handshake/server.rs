@@ -10,7 +10,10 @@ use core::str;
 
 use super::error::{BuildError, HandshakeError};
 use super::head::{Head, HeadReader, Headers, StartLine, minor_version};
-use super::header::{Extension, ExtraHeaders, elements, is_token, is_token_byte, write_line, write_list};
+use super::header::{
+    Extension, ExtraHeaders, elements, is_token, is_token_byte, tokens, write_line, write_list,
+};
+use super::name::Name;
 use super::reply::Reply;
 use super::{Limits, accept_key};
 use crate::uri::split_authority;
@@ -70,8 +73,8 @@ impl ServerHandshake {
         // A client that sends these means to open a WebSocket connection, be it in a wrong way.
         let upgrades = request.upgrades_to_websocket()?;
         if upgrades
-            || request.headers().contains("Sec-WebSocket-Key")
-            || request.headers().contains("Sec-WebSocket-Version")
+            || request.headers().has(Name::SecWebSocketKey)
+            || request.headers().has(Name::SecWebSocketVersion)
         {
             Request::new(request, upgrades).map(Received::WebSocket).map(Some)
         } else {
@@ -117,7 +120,7 @@ pub struct Request {
 impl Request {
     /// The subprotocols the client offers, most preferred first.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
-        self.headers().tokens("Sec-WebSocket-Protocol").filter_map(Result::ok)
+        tokens(self.headers().all(Name::SecWebSocketProtocol)).filter_map(Result::ok)
     }
 
     /// The first subprotocol the client offers that is among those the server supports: the client's order decides.
@@ -127,7 +130,7 @@ impl Request {
 
     /// The extensions the client offers, most preferred first.
     pub fn extensions(&self) -> Vec<Extension> {
-        Extension::parse_list(self.headers().get_all("Sec-WebSocket-Extensions")).unwrap_or_default()
+        Extension::parse_list(self.headers().all(Name::SecWebSocketExtensions)).unwrap_or_default()
     }
 
     /// Appends the response that opens the connection: frames may follow it at once.
@@ -206,13 +209,13 @@ impl Request {
 
         // "5. A |Sec-WebSocket-Key| header field with a base64-encoded [..] value that, when decoded, is 16 bytes in
         // length." 11.3.1: it "MUST NOT appear more than once in an HTTP request."
-        let key = headers.only("Sec-WebSocket-Key").map_err(|_| HandshakeError::RepeatedKey)?;
+        let key = headers.only(Name::SecWebSocketKey).map_err(|_| HandshakeError::RepeatedKey)?;
         let key = key.ok_or(HandshakeError::MissingKey)?;
         let key = Key::new(key).ok_or(HandshakeError::InvalidKey)?;
 
         // "6. A |Sec-WebSocket-Version| header field, with a value of 13." 11.3.5: it "MUST NOT appear more than once in
         // an HTTP request."
-        let version = headers.only("Sec-WebSocket-Version").map_err(|_| HandshakeError::RepeatedVersion)?;
+        let version = headers.only(Name::SecWebSocketVersion).map_err(|_| HandshakeError::RepeatedVersion)?;
         let version = version.ok_or(HandshakeError::MissingVersion)?;
         if version != b"13" {
             return Err(HandshakeError::UnsupportedVersion);
@@ -220,8 +223,8 @@ impl Request {
 
         // "8. Optionally, a |Sec-WebSocket-Protocol| header field, with a list of values". 4.1: "The elements that
         // comprise this value MUST be non-empty strings [..] and MUST all be unique strings."
-        if headers.contains("Sec-WebSocket-Protocol") {
-            let subprotocols: Result<Vec<_>, _> = headers.tokens("Sec-WebSocket-Protocol").collect();
+        if headers.has(Name::SecWebSocketProtocol) {
+            let subprotocols: Result<Vec<_>, _> = tokens(headers.all(Name::SecWebSocketProtocol)).collect();
             let mut subprotocols = subprotocols.map_err(|_| HandshakeError::InvalidSubprotocols)?;
             if subprotocols.is_empty() {
                 return Err(HandshakeError::InvalidSubprotocols);
@@ -233,12 +236,12 @@ impl Request {
         }
 
         // "9. Optionally, a |Sec-WebSocket-Extensions| header field [..] discussed in Section 9.1."
-        Extension::check_list(headers.get_all("Sec-WebSocket-Extensions"))
+        Extension::check_list(headers.all(Name::SecWebSocketExtensions))
             .map_err(|_| HandshakeError::InvalidExtensions)?;
 
         // A body would be read as frames here, or as another request by a proxy in front.
-        let is_bodyless = !headers.contains("Transfer-Encoding")
-            && headers.get_all("Content-Length").all(|length| length == b"0");
+        let is_bodyless = !headers.has(Name::TransferEncoding)
+            && headers.all(Name::ContentLength).all(|length| length == b"0");
         if !is_bodyless {
             return Err(HandshakeError::UnexpectedBody);
         }
@@ -339,7 +342,7 @@ impl HttpRequest {
         // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
         // message that lacks a Host header field and to any request message that contains more than one Host header
         // field line or a Host header field with an invalid field value."
-        match headers.only("Host").map_err(|_| HandshakeError::RepeatedHost)? {
+        match headers.only(Name::Host).map_err(|_| HandshakeError::RepeatedHost)? {
             Some(host) => {
                 let host = str::from_utf8(host).map_err(|_| HandshakeError::InvalidHost)?;
                 split_authority(host).map_err(|_| HandshakeError::InvalidHost)?;
@@ -349,7 +352,7 @@ impl HttpRequest {
         }
 
         // What is compared with an allow-list has one meaning: RFC 6454 section 7.3 has one origin, in ASCII.
-        if let Some(origin) = headers.only("Origin").map_err(|_| HandshakeError::InvalidOrigin)?
+        if let Some(origin) = headers.only(Name::Origin).map_err(|_| HandshakeError::InvalidOrigin)?
             && (origin.is_empty() || !origin.iter().all(|byte| matches!(byte, b' '..=b'~')))
         {
             return Err(HandshakeError::InvalidOrigin);
@@ -361,13 +364,13 @@ impl HttpRequest {
     /// Whether `Upgrade` lists `websocket`.
     fn upgrades_to_websocket(&self) -> Result<bool, HandshakeError> {
         let mut found = false;
-        for protocol in self.headers().get_all("Upgrade").flat_map(elements) {
+        for protocol in self.headers().all(Name::Upgrade).flat_map(elements) {
             // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
-            let mut parts = protocol.splitn(2, |&byte| byte == b'/');
-            if !parts.all(is_token) {
+            if protocol.eq_ignore_ascii_case(b"websocket") {
+                found = true;
+            } else if !protocol.splitn(2, |&byte| byte == b'/').all(is_token) {
                 return Err(HandshakeError::InvalidUpgrade);
             }
-            found |= protocol.eq_ignore_ascii_case(b"websocket");
         }
         Ok(found)
     }
@@ -529,12 +532,14 @@ impl Key {
     /// 22 characters and "==". The last four bits of the 22nd belong to no byte; they may be set, as they are in the
     /// example of RFC 6455 section 4.1.
     fn new(value: &[u8]) -> Option<Self> {
-        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-        let characters = value.strip_suffix(b"==")?;
-        if !characters.iter().all(is_base64) {
+        let key: [u8; 24] = value.try_into().ok()?;
+        let [characters @ .., b'=', b'='] = &key else {
             return None;
-        }
-        value.try_into().map(Self).ok()
+        };
+        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        // Without a way out between the characters, the compiler looks at all of them at once.
+        let all_base64 = characters.iter().fold(true, |all, byte| all & is_base64(byte));
+        all_base64.then_some(Self(key))
     }
 }
 
