@@ -185,12 +185,29 @@ impl Outbound {
     }
 }
 
-/// What queues something to be sent.
+/// What is to be sent, once there is room for it.
 #[cfg(feature = "tokio")]
-pub(crate) trait ToSend: FnOnce(&mut Outbound) -> Result<(), SendError> {}
+pub(crate) trait ToSend {
+    /// Queues it.
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError>;
+}
 
 #[cfg(feature = "tokio")]
-impl<F: FnOnce(&mut Outbound) -> Result<(), SendError>> ToSend for F {}
+impl<F: FnOnce(&mut Outbound) -> Result<(), SendError>> ToSend for F {
+    #[inline]
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        self(outbound)
+    }
+}
+
+/// Not in a closure, since each message would be moved once more.
+#[cfg(feature = "tokio")]
+impl ToSend for Message {
+    #[inline]
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        outbound.send(self)
+    }
+}
 
 /// Masks without a copy, if nobody else holds the bytes.
 fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {

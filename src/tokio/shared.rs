@@ -226,7 +226,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Both<S> {
         if shared.outbound.is_full() {
             return None;
         }
-        if let Err(error) = shared.outbound.queue(message.take()?) {
+        let message = message.take()?;
+        if let Err(error) = shared.outbound.queue(|outbound| message.queue(outbound)) {
             return Some(Err(error));
         }
         if matches!(shared.later, LaterState::Due) {
@@ -382,7 +383,7 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
             ready!(self.poll_room(cx, timer))?;
         }
         if let Some(message) = message.take() {
-            self.outbound.queue(message)?;
+            self.outbound.queue(|outbound| message.queue(outbound))?;
         }
         Poll::Ready(Ok(()))
     }

@@ -151,8 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     where
         S: Send + 'static,
     {
-        let message = message.into();
-        let mut message = Some(move |outbound: &mut Outbound| outbound.send(message));
+        let mut message = Some(message.into());
         poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
     }
 
@@ -171,8 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was not queued.
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
-        let message = message.into();
-        let mut message = Some(move |outbound: &mut Outbound| outbound.send(message));
+        let mut message = Some(message.into());
         poll_fn(move |cx| self.both.poll_feed(cx, &mut self.timer, &mut message))
     }
 
