@@ -240,6 +240,10 @@ impl Inbound {
     /// Looks at what was read until there is something to hand out. Pongs and Close frames that are
     /// due are in the outbound queue then.
     pub(crate) fn advance(&mut self, want: Want, now: Instant, link: &mut impl Link) -> Step {
+        // Before each wait: all that was read has been handed out, and was no part of a message.
+        if self.input.is_empty() && self.assembly.is_none() {
+            return Step::NeedInput;
+        }
         loop {
             let step = self.try_advance(want, now, link).unwrap_or_else(|error| self.fail(error, now, link));
             if !self.stopped || matches!(step, Step::NeedInput | Step::End(_)) {
