@@ -182,14 +182,17 @@ fn refused_frames_use_no_key_twice() {
     assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 100);
 }
 
+fn sender(role: Role) -> Sender {
+    match role {
+        Role::Client => Sender::client(&Config::default(), common::random),
+        Role::Server => Sender::server(&Config::default()),
+    }
+}
+
 /// A payload that is masked in place goes out as one that is copied: 6455-5.3-05, 6455-6.1-04.
 #[test]
 fn in_place_is_the_same_on_the_wire() {
     for role in common::ROLES {
-        let sender = |role| match role {
-            Role::Client => Sender::client(&Config::default(), common::random),
-            Role::Server => Sender::server(&Config::default()),
-        };
         let (mut copying, mut in_place) = (sender(role), sender(role));
         for len in (0..10).chain([125, 126, 70_000]) {
             for last in [false, true] {
@@ -208,10 +211,6 @@ fn in_place_is_the_same_on_the_wire() {
 #[test]
 fn a_header_alone_is_the_same_on_the_wire() {
     for role in common::ROLES {
-        let sender = |role| match role {
-            Role::Client => Sender::client(&Config::default(), common::random),
-            Role::Server => Sender::server(&Config::default()),
-        };
         let (mut copying, mut by_hand) = (sender(role), sender(role));
         for len in (0..10).chain([125, 126, 70_000]) {
             let text = "é".repeat(len / 2);

@@ -21,7 +21,7 @@ use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server};
 
 use crate::common::{CLOSE, TEXT, close_frame, close_payload, frame, sent};
 use crate::script::{Read, Script};
-use crate::together::{answers, together};
+use crate::together::{answers, echo, together};
 
 /// A certificate for `localhost` of its own making, its key, and a store that trusts it.
 fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>, Arc<RootCertStore>) {
@@ -299,23 +299,13 @@ fn over_any_stream() {
 fn one_write_for_all() {
     const BATCHES: usize = 100;
 
-    fn echo<C, D>((mut far, tls): (Far, C), role: Role, split: bool)
+    fn answer<C, D>((mut far, tls): (Far, C), role: Role, split: bool)
     where
         C: DerefMut<Target = ConnectionCommon<D>> + Send + 'static,
     {
         let batches: Vec<_> = (0..BATCHES).map(|_| Read::Bytes(far.seal(&together(role, 16)))).collect();
         let script = Script::new(batches.into_iter().chain([Read::End]), []);
-        let mut ws = over(tls, &script, role);
-        if split {
-            let (mut sender, mut receiver) = ws.split().unwrap();
-            while let Ok(Some(message)) = receiver.recv() {
-                sender.send(message).unwrap();
-            }
-        } else {
-            while let Ok(Some(message)) = ws.recv() {
-                ws.send(message).unwrap();
-            }
-        }
+        echo(over(tls, &script, role), split);
         let record = script.record();
         assert_eq!(sent(role, &far.open(&record.written).unwrap().0), vec![answers(16); BATCHES].concat());
         assert_eq!(record.flushed, record.written.len());
@@ -323,8 +313,8 @@ fn one_write_for_all() {
     }
 
     for split in [false, true] {
-        echo(Far::server_of(), Role::Client, split);
-        echo(Far::client_of(), Role::Server, split);
+        answer(Far::server_of(), Role::Client, split);
+        answer(Far::client_of(), Role::Server, split);
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sansocket::blocking::{NoDeadlines, WebSocket};
+use sansocket::blocking::{NoDeadlines, TryClone, WebSocket};
 use sansocket::{CloseCode, Config, Error, FramedMessage, Role};
 
 use crate::common::{CLOSE, ROLES, Sent, TEXT, close_frame, close_payload, frame, secs, sent};
@@ -27,6 +27,20 @@ pub fn together(to: Role, count: usize) -> Vec<u8> {
 /// The same messages, as they are sent back.
 pub fn answers(count: usize) -> Vec<Sent> {
     (0..count).map(|i| (TEXT, i.to_string().into_bytes())).collect()
+}
+
+/// The loop that users write, by the whole WebSocket or its halves.
+pub fn echo<S: TryClone + Send + 'static>(mut ws: WebSocket<S>, split: bool) {
+    if split {
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        while let Ok(Some(message)) = receiver.recv() {
+            sender.send(message).unwrap();
+        }
+    } else {
+        while let Ok(Some(message)) = ws.recv() {
+            ws.send(message).unwrap();
+        }
+    }
 }
 
 fn over(script: &Script, role: Role, config: &Config) -> WebSocket<Script> {
@@ -59,17 +73,8 @@ fn one_write_for_all() {
         for (count, split) in [(1, false), (2, false), (16, false), (16, true)] {
             let batches = (0..BATCHES).map(|_| Read::Bytes(together(role, count)));
             let script = Script::new(batches.chain([Read::End]), []);
-            let mut ws = over(&script, role, &Config::default());
-            if split {
-                let (mut sender, mut receiver) = ws.split().unwrap();
-                while let Ok(Some(message)) = receiver.recv() {
-                    sender.send(message).unwrap();
-                }
-            } else {
-                while let Ok(Some(message)) = ws.recv() {
-                    ws.send(message).unwrap();
-                }
-            }
+            let ws = over(&script, role, &Config::default());
+            echo(ws, split);
             let record = script.record();
             assert_eq!(sent(role, &record.written), vec![answers(count); BATCHES].concat());
             assert_eq!(record.flushed, record.written.len());
