@@ -426,10 +426,7 @@ impl Sender {
             header.rsv1 = opcode != Opcode::Continuation;
             append(&header, &compressed, out);
         }
-        if compressed.capacity() <= MAX_SCRATCH {
-            compressed.clear();
-            spare::keep(&SCRATCH, compressed);
-        }
+        spare::keep_buffer(&SCRATCH, compressed);
     }
 
     #[cfg(not(feature = "deflate"))]
@@ -558,7 +555,3 @@ std::thread_local! {
     /// Where a frame is compressed to: its header, which goes before it, tells its length.
     static SCRATCH: core::cell::Cell<Vec<u8>> = const { core::cell::Cell::new(Vec::new()) };
 }
-
-/// A larger buffer is freed rather than kept.
-#[cfg(feature = "deflate")]
-const MAX_SCRATCH: usize = 128 << 10;

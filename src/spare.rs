@@ -4,6 +4,7 @@
 //! A connection may be dropped while its thread ends, after what the thread kept: then there is nothing to
 //! take, and what is given is dropped.
 
+use alloc::vec::Vec;
 use core::cell::Cell;
 use std::thread::LocalKey;
 
@@ -19,3 +20,15 @@ pub(crate) fn keep<T>(spare: &'static LocalKey<Cell<T>>, value: T) {
     // It fails when the thread ends.
     let _ = spare.try_with(|spare| spare.set(value));
 }
+
+/// Keeps the memory of `buffer`, unless it has none, or more than is worth keeping.
+#[inline]
+pub(crate) fn keep_buffer(spare: &'static LocalKey<Cell<Vec<u8>>>, mut buffer: Vec<u8>) {
+    if (1..=MAX_BUFFER).contains(&buffer.capacity()) {
+        buffer.clear();
+        keep(spare, buffer);
+    }
+}
+
+/// A larger buffer is freed rather than kept.
+const MAX_BUFFER: usize = 128 << 10;

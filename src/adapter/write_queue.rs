@@ -149,11 +149,7 @@ impl WriteQueue {
             spare::keep(&SPARE_PAYLOADS, Some(payloads));
         }
         self.written = 0;
-        let mut bytes = core::mem::take(&mut self.bytes);
-        if (1..=MAX_SPARE).contains(&bytes.capacity()) {
-            bytes.clear();
-            spare::keep(&SPARE, bytes);
-        }
+        spare::keep_buffer(&SPARE, core::mem::take(&mut self.bytes));
     }
 
     /// Moves what is not written to the front, so that the buffer does not grow while it is never
@@ -181,5 +177,3 @@ std::thread_local! {
 
 /// How many slices one vectored write takes at most.
 pub(crate) const MAX_SLICES: usize = 16;
-/// A larger buffer is freed rather than kept.
-const MAX_SPARE: usize = 128 << 10;

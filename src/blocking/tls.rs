@@ -230,10 +230,7 @@ fn write_all(io: &mut impl Write, records: &mut Vec<u8>) -> io::Result<()> {
     };
     records.drain(..written.min(records.len()));
     if records.is_empty() {
-        let records = core::mem::take(records);
-        if (1..=MAX_SPARE).contains(&records.capacity()) {
-            spare::keep(&SPARE, records);
-        }
+        spare::keep_buffer(&SPARE, core::mem::take(records));
     }
     result
 }
@@ -252,5 +249,3 @@ std::thread_local! {
 const MIN_READ: usize = 4 << 10;
 /// Beyond this, a read's system call costs little beside the decryption.
 const MAX_READ: usize = 32 << 10;
-/// What rustls makes of the most that it takes at once fits.
-const MAX_SPARE: usize = 128 << 10;
