@@ -27,7 +27,7 @@ fn mask(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]).apply(black_box(&mut payload), 1));
         });
-        // Too short for the `unsafe` in `src/frame/wide.rs`: what masking takes without it.
+        // Too short for the `unsafe` in `src/frame/mask/avx2.rs`: what masking takes without it.
         group.bench_function(format!("{name}/safe_twin"), |b| {
             b.iter(|| {
                 for piece in black_box(&mut payload).chunks_mut(252) {
@@ -55,7 +55,7 @@ fn utf8(c: &mut Criterion) {
 }
 
 /// Making text of bytes and looking at it once, and its safe twin: what every further look would take
-/// without the `unsafe` in `src/text.rs`.
+/// without the `unsafe` in `src/utf8/text.rs`.
 fn text(c: &mut Criterion) {
     let mut group = c.benchmark_group("text");
     for (name, unit) in [("ascii", "The quick brown fox. "), ("mixed", "Straße, ещё, 色は, 🦀. ")] {

@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use crate::frame::FrameHeader;
 use crate::message::{Message, MessageKind};
-use crate::sender;
 
 /// A message with the header of its frame before it: made once, and sent on any number of connections. Cheap
 /// to clone: it shares its bytes.
@@ -50,7 +49,7 @@ impl FramedMessage {
             payload_len: payload.len() as u64,
         };
         let mut frame = Vec::new();
-        sender::append(&header, payload, &mut frame);
+        header.append_frame(payload, &mut frame);
         Self { kind, header_len: frame.len() - payload.len(), frame: frame.into() }
     }
 

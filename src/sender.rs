@@ -3,13 +3,12 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
 
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError};
 #[cfg(feature = "deflate")]
 use crate::extension::{AgreedDeflate, Deflate, Deflater};
-use crate::frame::{CloseCode, CloseFrame, ControlPayload, EncodedHeader, FrameHeader, MaskingKey, Opcode};
+use crate::frame::{CloseCode, CloseFrame, ControlPayload, EncodedHeader, FrameHeader, MaskingKeys, Opcode};
 use crate::framed::FramedMessage;
 use crate::message::{Event, MessageKind};
 #[cfg(feature = "std")]
@@ -158,7 +157,7 @@ impl Sender {
         self.message = (!last).then_some(message);
         if !compressed {
             let header = self.header(opcode, payload.len(), last);
-            append(&header, payload, out);
+            header.append_frame(payload, out);
             return Ok(());
         }
         self.append_compressed(opcode, payload, last, out);
@@ -360,7 +359,7 @@ impl Sender {
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         match self.message_header(kind, payload.len())? {
-            Some(header) => append(&header, payload, out),
+            Some(header) => header.append_frame(payload, out),
             None => self.append_compressed(kind.opcode(), payload, true, out),
         }
         Ok(())
@@ -420,11 +419,11 @@ impl Sender {
         if whole && deflater.no_context_takeover && compressed.len() >= payload.len() {
             // Nothing was gained; and the peer's window does not depend on it.
             let header = self.header(opcode, payload.len(), true);
-            append(&header, payload, out);
+            header.append_frame(payload, out);
         } else {
             let mut header = self.header(opcode, compressed.len(), last);
             header.rsv1 = opcode != Opcode::Continuation;
-            append(&header, &compressed, out);
+            header.append_frame(&compressed, out);
         }
         spare::keep_buffer(&SCRATCH, compressed);
     }
@@ -479,7 +478,7 @@ impl Sender {
     /// `payload` is at most 125 bytes long: the callers have checked it, or received it.
     fn append_control(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
         let header = self.header(opcode, payload.len(), true);
-        append(&header, payload, out);
+        header.append_frame(payload, out);
     }
 
     #[inline]
@@ -504,50 +503,6 @@ struct MessageInProgress {
     compressed: bool,
     /// Of a text message: what was sent so far.
     utf8: Utf8Validator,
-}
-
-/// "The masking key is a 32-bit value chosen at random by the client. When preparing a masked frame,
-/// the client MUST pick a fresh masking key from the set of allowed 32-bit values." (section 5.3)
-struct MaskingKeys {
-    random: fn(&mut [u8]),
-    /// Drawn ahead, since a strong source is costly to ask for four bytes.
-    pool: [[u8; 4]; 64],
-    /// How many keys of the pool were used: each is used once.
-    used: usize,
-}
-
-impl MaskingKeys {
-    fn new(random: fn(&mut [u8])) -> Self {
-        Self { random, pool: [[0; 4]; 64], used: 64 }
-    }
-
-    fn next(&mut self) -> MaskingKey {
-        if self.used >= self.pool.len() {
-            (self.random)(self.pool.as_flattened_mut());
-            self.used = 0;
-        }
-        let key = self.pool[self.used];
-        self.used += 1;
-        MaskingKey::new(key)
-    }
-}
-
-impl fmt::Debug for MaskingKeys {
-    /// Keeps the keys to come out of logs.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MaskingKeys").finish_non_exhaustive()
-    }
-}
-
-/// Appends a frame.
-#[inline]
-pub(crate) fn append(header: &FrameHeader, payload: &[u8], out: &mut Vec<u8>) {
-    out.reserve(FrameHeader::MAX_LEN + payload.len());
-    header.encode_to(out);
-    match header.masking_key {
-        None => out.extend_from_slice(payload),
-        Some(key) => key.append(payload, out),
-    }
 }
 
 #[cfg(feature = "deflate")]

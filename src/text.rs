@@ -1,6 +1,6 @@
 //! Text that is cheap to clone: bytes that are shared, and known to be UTF-8.
 //!
-//! This module has `unsafe`, as one other has, `frame::wide`. In safe code, text inside [`Bytes`] is validated again whenever
+//! This module has `unsafe`, as one other has, `frame::mask::avx2`. In safe code, text inside [`Bytes`] is validated again whenever
 //! it is looked at, or once by a crate that has its own `unsafe`, with the standard library, which takes
 //! several times as long beyond ASCII: `cargo bench text` shows both. The safe twin of
 //! [`Utf8Bytes::as_str`] is [`core::str::from_utf8`]; `tests/text.rs` and the fuzz target `text` compare

@@ -13,7 +13,7 @@ use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
 use crate::framed::FramedMessage;
 use crate::message::{Event, Message, MessageKind};
 use crate::role::Role;
-use crate::sender::{self, SendState, Sender};
+use crate::sender::{SendState, Sender};
 
 /// The sending half with its queue.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ impl Outbound {
     #[inline]
     fn queue_frame(&mut self, header: &FrameHeader, payload: Bytes) {
         if payload.len() < COPY_BELOW {
-            sender::append(header, &payload, self.queue.buffer());
+            header.append_frame(&payload, self.queue.buffer());
         } else {
             self.queue_large(header, payload);
         }
@@ -177,7 +177,7 @@ impl Outbound {
             Some(key) => match masked_in_place(key, payload) {
                 Ok(masked) => masked,
                 // Somebody else holds the bytes: mask a copy.
-                Err(payload) => return sender::append(header, &payload, self.queue.buffer()),
+                Err(payload) => return header.append_frame(&payload, self.queue.buffer()),
             },
         };
         self.queue.buffer().extend_from_slice(&header.encode());

@@ -146,6 +146,17 @@ impl FrameHeader {
         out.extend_from_slice(&header.bytes);
         out.truncate(end);
     }
+
+    /// Appends the whole frame: the header, and `payload`, masked with its key if it has one.
+    #[inline]
+    pub(crate) fn append_frame(&self, payload: &[u8], out: &mut Vec<u8>) {
+        out.reserve(Self::MAX_LEN + payload.len());
+        self.encode_to(out);
+        match self.masking_key {
+            None => out.extend_from_slice(payload),
+            Some(key) => key.append(payload, out),
+        }
+    }
 }
 
 /// A header's bytes on the stack, to be written before the payload where it lies.

@@ -6,11 +6,11 @@
 mod close;
 mod header;
 mod mask;
-mod wide;
 
 pub use close::{CloseCode, CloseFrame};
 pub use header::{EncodedHeader, FrameHeader};
 pub use mask::MaskingKey;
+pub(crate) use mask::keys::MaskingKeys;
 
 use crate::error::ProtocolError;
 

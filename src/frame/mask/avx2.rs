@@ -1,13 +1,13 @@
 //! Masking long payloads with the widest vectors that the processor has.
 //!
-//! This module has `unsafe`, as one other has, `text`: to call what is compiled for more than every
+//! This module has `unsafe`, as one other has, `utf8::text`: to call what is compiled for more than every
 //! processor of its kind has. What is called is safe code, the same that runs where there is no more: it
 //! is its own safe twin. `cargo bench mask` shows what is won; `tests/masking.rs` and the fuzz target
 //! `mask` compare both with the loop of the RFC.
 
 use alloc::vec::Vec;
 
-use super::mask::{append_blocks, apply_blocks, apply_short, rotate};
+use super::blocks::{append_blocks, apply_blocks, apply_short, rotate};
 
 /// A payload, or part of one, this long is masked here: below, it is over before it is decided how.
 pub(super) const MIN_LEN: usize = 256;
