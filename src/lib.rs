@@ -202,7 +202,6 @@ mod server;
 mod spare;
 #[cfg(feature = "tokio")]
 mod sync;
-mod text;
 #[cfg(all(feature = "rustls", any(feature = "blocking", feature = "tokio")))]
 mod tls;
 #[cfg(feature = "tokio")]
@@ -231,9 +230,9 @@ pub use role::Role;
 pub use sender::{SendState, Sender};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use server::{PendingRequest, Server};
-pub use text::Utf8Bytes;
 #[cfg(feature = "handshake")]
 pub use uri::{Uri, UriError};
+pub use utf8::Utf8Bytes;
 
 /// The examples of the README, compiled and run.
 #[cfg(all(doctest, feature = "blocking", feature = "tokio"))]

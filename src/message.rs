@@ -19,8 +19,7 @@ use crate::extension::{AgreedDeflate, Inflater};
 use crate::frame::{CloseFrame, Opcode};
 #[cfg(feature = "deflate")]
 use crate::role::Role;
-use crate::text::{TextInProgress, Utf8Bytes};
-use crate::utf8::{InvalidUtf8, Utf8Validator};
+use crate::utf8::{InvalidUtf8, TextInProgress, Utf8Bytes, Utf8Validator};
 
 /// Whether a message is text or binary: its first frame's opcode says so (RFC 6455 section 5.6).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

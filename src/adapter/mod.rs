@@ -27,7 +27,7 @@ use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::role::Role;
 use crate::sender::SendState;
 use crate::serve::STOPPING;
-use crate::text::TextInProgress;
+use crate::utf8::TextInProgress;
 
 /// A message, or a control frame that carries application data.
 #[derive(Clone, Debug, Eq, PartialEq)]

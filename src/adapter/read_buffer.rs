@@ -7,7 +7,7 @@ use core::ops::Range;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::spare;
-use crate::text::TextInProgress;
+use crate::utf8::TextInProgress;
 
 /// Bytes that were read and not yet consumed. It grows with what arrives, never with what a header
 /// announces, and is given back while a connection waits.

@@ -5,8 +5,13 @@
 //! section 8.1). The validator fails at the first byte that no continuation could put right, also
 //! inside a frame that is still incomplete.
 
+mod text;
+
 use core::fmt;
 use core::str;
+
+pub(crate) use self::text::TextInProgress;
+pub use self::text::Utf8Bytes;
 
 /// Validates text piece by piece; a piece may end inside a code point.
 ///

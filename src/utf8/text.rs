@@ -12,7 +12,7 @@ use core::ops::Deref;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::utf8::{InvalidUtf8, Utf8Validator};
+use super::{InvalidUtf8, Utf8Validator};
 
 /// Text that is cheap to clone: [`Bytes`] known to be UTF-8. It dereferences to [`str`].
 #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
