@@ -183,7 +183,6 @@ mod error;
 #[cfg(feature = "deflate")]
 mod extension;
 pub mod frame;
-mod framed;
 #[cfg(feature = "handshake")]
 pub mod handshake;
 #[cfg(feature = "http")]
@@ -223,8 +222,7 @@ pub use error::{ProtocolError, SendError};
 #[cfg(feature = "deflate")]
 pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
-pub use framed::FramedMessage;
-pub use message::{Assembler, Event, Fragment, Message, MessageKind};
+pub use message::{Assembler, Event, Fragment, Message, MessageKind, PreparedMessage};
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
 pub use sender::{SendState, Sender};

@@ -9,8 +9,7 @@ use crate::error::{ProtocolError, SendError};
 #[cfg(feature = "deflate")]
 use crate::extension::{AgreedDeflate, Deflate, Deflater};
 use crate::frame::{CloseCode, CloseFrame, ControlPayload, EncodedHeader, FrameHeader, MaskingKeys, Opcode};
-use crate::framed::FramedMessage;
-use crate::message::{Event, MessageKind};
+use crate::message::{Event, MessageKind, PreparedMessage};
 #[cfg(feature = "std")]
 use crate::role::Role;
 #[cfg(feature = "deflate")]
@@ -133,8 +132,8 @@ impl Sender {
         self.plain_header(MessageKind::Binary, payload.len())
     }
 
-    /// Sends a message that was framed before, once for many connections; see [`FramedMessage`].
-    pub fn framed(&mut self, message: &FramedMessage, out: &mut Vec<u8>) -> Result<(), SendError> {
+    /// Sends a message that was framed before, once for many connections; see [`PreparedMessage`].
+    pub fn prepared(&mut self, message: &PreparedMessage, out: &mut Vec<u8>) -> Result<(), SendError> {
         if self.takes_frame(message)? {
             out.extend_from_slice(message.frame());
             return Ok(());
@@ -323,7 +322,7 @@ impl Sender {
     }
 
     /// Whether a message that was framed for many connections may be sent, and its frame as it is.
-    pub(crate) fn takes_frame(&self, message: &FramedMessage) -> Result<bool, SendError> {
+    pub(crate) fn takes_frame(&self, message: &PreparedMessage) -> Result<bool, SendError> {
         self.check_between_messages()?;
         Ok(self.masking.is_none() && !self.compresses(message.payload().len()))
     }

@@ -8,7 +8,7 @@ use common::{
     announced, binary, every_way, fragment, frame, give, pseudo_random, sent, text,
 };
 use sansocket::{
-    Config, Connection, Event, FramedMessage, MessageKind, ReadyState, ReceiveState, Receiver, Role,
+    Config, Connection, Event, MessageKind, PreparedMessage, ReadyState, ReceiveState, Receiver, Role,
     SendError,
 };
 
@@ -78,14 +78,14 @@ fn framed_once() {
     for role in ROLES {
         for len in [0, 1, 125, 126, 65535, 65536, 100_000] {
             let words = "ñ".repeat(len / 2);
-            let framed = [FramedMessage::new(pseudo_random(22, len)), FramedMessage::new(words.as_str())];
+            let framed = [PreparedMessage::new(pseudo_random(22, len)), PreparedMessage::new(words.as_str())];
             assert_eq!(framed[0].payload(), pseudo_random(22, len));
             assert_eq!((framed[1].kind(), framed[1].payload()), (MessageKind::Text, words.as_bytes()));
             for _ in 0..2 {
                 let (mut connection, _) = common::open(role);
                 let mut out = Vec::new();
                 for message in &framed {
-                    connection.sender().framed(message, &mut out).unwrap();
+                    connection.sender().prepared(message, &mut out).unwrap();
                 }
                 let (mut peer, now) = common::open(other(role));
                 let events = give(&mut peer, &out, now, &mut Vec::new());
@@ -93,16 +93,16 @@ fn framed_once() {
             }
         }
 
-        let framed = FramedMessage::new("text");
+        let framed = PreparedMessage::new("text");
         let (mut connection, now) = common::open(role);
         let mut out = Vec::new();
         connection.sender().fragment(MessageKind::Text, b"begun", false, &mut out).unwrap();
         let before = out.len();
-        assert_eq!(connection.sender().framed(&framed, &mut out), Err(SendError::MessageInProgress));
+        assert_eq!(connection.sender().prepared(&framed, &mut out), Err(SendError::MessageInProgress));
         assert_eq!(out.len(), before);
         connection.close(None, now, &mut out).unwrap();
         let before = out.len();
-        assert_eq!(connection.sender().framed(&framed, &mut out), Err(SendError::Closing));
+        assert_eq!(connection.sender().prepared(&framed, &mut out), Err(SendError::Closing));
         assert_eq!(out.len(), before);
     }
 }

@@ -10,8 +10,7 @@ use crate::config::Config;
 use crate::connection::Sending;
 use crate::error::{Error, ProtocolError, SendError};
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
-use crate::framed::FramedMessage;
-use crate::message::{Event, Message, MessageKind};
+use crate::message::{Event, Message, MessageKind, PreparedMessage};
 use crate::role::Role;
 use crate::sender::{SendState, Sender};
 
@@ -95,7 +94,7 @@ impl Outbound {
         self.send_payload(message.kind(), message.into_payload())
     }
 
-    pub(crate) fn send_framed(&mut self, message: &FramedMessage) -> Result<(), SendError> {
+    pub(crate) fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
         if !self.sending.sender().takes_frame(message)? {
             return self.send_payload(message.kind(), message.shared_payload());
         }

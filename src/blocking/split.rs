@@ -14,8 +14,7 @@ use crate::adapter::{Incoming, Outbound, Part, Step, Want};
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::framed::FramedMessage;
-use crate::message::{Message, MessageKind};
+use crate::message::{Message, MessageKind, PreparedMessage};
 
 pub(super) fn split<S: TryClone>(
     reading: Reading,
@@ -97,10 +96,10 @@ impl<S: Transport + Send + 'static> WebSocketSender<S> {
         self.both.send(self.both.is_unread(), |outbound| outbound.send(message.into()))
     }
 
-    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
+    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
     /// [`send`](Self::send) promises, this does.
-    pub fn send_framed(&mut self, message: &FramedMessage) -> Result<(), Error> {
-        self.both.send(self.both.is_unread(), |outbound| outbound.send_framed(message))
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.both.send(self.both.is_unread(), |outbound| outbound.send_prepared(message))
     }
 }
 

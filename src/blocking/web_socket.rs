@@ -18,9 +18,8 @@ use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::Error;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::framed::FramedMessage;
 use crate::handshake::Response;
-use crate::message::{Message, MessageKind};
+use crate::message::{Message, MessageKind, PreparedMessage};
 use crate::role::Role;
 
 /// A WebSocket connection over a stream.
@@ -221,11 +220,11 @@ impl<S: Transport + Send + 'static> WebSocket<S> {
         self.sender.both.send(unread, |outbound| outbound.send(message.into()))
     }
 
-    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
+    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
     /// [`send`](Self::send) promises, this does.
-    pub fn send_framed(&mut self, message: &FramedMessage) -> Result<(), Error> {
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
         let unread = self.is_unread();
-        self.sender.both.send(unread, |outbound| outbound.send_framed(message))
+        self.sender.both.send(unread, |outbound| outbound.send_prepared(message))
     }
 
     /// Whether some of what was read is still to be received.

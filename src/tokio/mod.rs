@@ -52,15 +52,15 @@
 //! What goes to many connections is framed once: each sends the same bytes.
 //!
 //! ```
-//! use sansocket::FramedMessage;
+//! use sansocket::PreparedMessage;
 //! use sansocket::tokio::WebSocketSender;
 //! use tokio::net::TcpStream;
 //!
 //! async fn broadcast(subscribers: &mut Vec<WebSocketSender<TcpStream>>, news: &str) {
-//!     let news = FramedMessage::new(news);
+//!     let news = PreparedMessage::new(news);
 //!     for subscriber in subscribers {
 //!         // One that has gone is noticed by whoever receives from it.
-//!         let _ = subscriber.send_framed(&news).await;
+//!         let _ = subscriber.send_prepared(&news).await;
 //!     }
 //! }
 //! ```

@@ -17,8 +17,7 @@ use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::{Error, SendError};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::framed::FramedMessage;
-use crate::message::{Message, MessageKind};
+use crate::message::{Message, MessageKind, PreparedMessage};
 use crate::role::Role;
 
 /// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
@@ -155,13 +154,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
     }
 
-    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
+    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
     /// [`send`](Self::send) promises, this does.
-    pub fn send_framed(&mut self, message: &FramedMessage) -> impl Future<Output = Result<(), Error>>
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
-        let mut message = Some(move |outbound: &mut Outbound| outbound.send_framed(message));
+        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
         poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
     }
 

@@ -14,9 +14,8 @@ use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::Error;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::framed::FramedMessage;
 use crate::handshake::Response;
-use crate::message::{Message, MessageKind};
+use crate::message::{Message, MessageKind, PreparedMessage};
 use crate::role::Role;
 
 /// A WebSocket connection over a stream.
@@ -143,13 +142,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.sender.send(message)
     }
 
-    /// Sends a message that was framed once for many connections; see [`FramedMessage`]. What
+    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
     /// [`send`](Self::send) promises, this does.
-    pub fn send_framed(&mut self, message: &FramedMessage) -> impl Future<Output = Result<(), Error>>
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
-        self.sender.send_framed(message)
+        self.sender.send_prepared(message)
     }
 
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it

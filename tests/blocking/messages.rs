@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write as _};
 use std::thread;
 
 use sansocket::blocking::{Incoming, Part, WebSocket};
-use sansocket::{CloseCode, Config, Error, FramedMessage, Message, MessageKind, Role, SendError};
+use sansocket::{CloseCode, Config, Error, Message, MessageKind, PreparedMessage, Role, SendError};
 
 use crate::common::{
     BINARY, CONTINUATION, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, announced, frame, sent,
@@ -40,15 +40,15 @@ fn messages_pass_in_order() {
 fn framed_once() {
     for role in ROLES {
         for len in [0, 125, 126, 4000, 5000, 70_000] {
-            let framed = FramedMessage::new(vec![7; len]);
+            let framed = PreparedMessage::new(vec![7; len]);
             for split in [false, true] {
                 let (mut ws, mut peer) = with_peer(role, &Config::default());
                 if split {
-                    ws.split().unwrap().0.send_framed(&framed).unwrap();
+                    ws.split().unwrap().0.send_prepared(&framed).unwrap();
                 } else {
-                    ws.send_framed(&framed).unwrap();
+                    ws.send_prepared(&framed).unwrap();
                     ws.start_close(None).unwrap();
-                    assert!(matches!(ws.send_framed(&framed), Err(Error::Send(SendError::Closing))));
+                    assert!(matches!(ws.send_prepared(&framed), Err(Error::Send(SendError::Closing))));
                     drop(ws);
                 }
                 assert_eq!(peer.frame(), Some((BINARY, vec![7; len])));

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sansocket::blocking::{NoDeadlines, TryClone, WebSocket};
-use sansocket::{CloseCode, Config, Error, FramedMessage, Role};
+use sansocket::{CloseCode, Config, Error, PreparedMessage, Role};
 
 use crate::common::{CLOSE, ROLES, Sent, TEXT, close_frame, close_payload, frame, secs, sent};
 use crate::peer::{Peer, with_peer};
@@ -102,7 +102,7 @@ fn the_thread_receives_nothing_more() {
                 } else {
                     for _ in 0..answered {
                         let message = ws.recv().unwrap().unwrap();
-                        ws.send_framed(&FramedMessage::new(message)).unwrap();
+                        ws.send_prepared(&PreparedMessage::new(message)).unwrap();
                     }
                     something_else.recv().unwrap_err();
                 }

@@ -6,7 +6,7 @@ use crate::common::{
 use crate::endpoint::{Endpoint, Foreign, RSV1, agreed, always, other, plain};
 use crate::naive::Naive;
 use sansocket::frame::Opcode;
-use sansocket::{Config, Deflate, FramedMessage, Message, MessageKind, Role, SendError};
+use sansocket::{Config, Deflate, Message, MessageKind, PreparedMessage, Role, SendError};
 
 fn endpoint(role: Role, deflate: &Deflate) -> Endpoint {
     Endpoint::new(role, &Config::default(), deflate, plain())
@@ -51,13 +51,13 @@ fn small_messages_are_not_compressed() {
 #[test]
 fn framed_once() {
     for role in ROLES {
-        let message = FramedMessage::new("the same words, the same words".repeat(20));
+        let message = PreparedMessage::new("the same words, the same words".repeat(20));
         let mut endpoint = endpoint(role, &Deflate::default());
         let mut naive = Naive::new(15);
         for compress in [true, true, false, true] {
             let (sender, out) = endpoint.sender();
             sender.compress(compress);
-            sender.framed(&message, out).unwrap();
+            sender.prepared(&message, out).unwrap();
             let [(first, payload)] = &endpoint.sent()[..] else { panic!("one frame") };
             if compress {
                 assert_eq!(*first, TEXT | RSV1);

@@ -1,7 +1,7 @@
 //! Messages and Pings, whole WebSockets.
 
 use sansocket::tokio::{Incoming, WebSocket};
-use sansocket::{CloseCode, Config, Error, FramedMessage, Message, ProtocolError, Role, SendError};
+use sansocket::{CloseCode, Config, Error, Message, PreparedMessage, ProtocolError, Role, SendError};
 use tokio::io::duplex;
 
 use crate::common::{BINARY, CLOSE, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, frame, texts};
@@ -110,15 +110,15 @@ async fn bad_text_arrives_in_pieces() {
 async fn framed_once() {
     for role in ROLES {
         for message in messages(200_000) {
-            let framed = FramedMessage::new(message.clone());
+            let framed = PreparedMessage::new(message.clone());
             for split in [false, true] {
                 let (mut ws, mut peer) = with_peer(role, 1 << 20, &Config::default());
                 if split {
-                    at_once(ws.split().0.send_framed(&framed)).await.unwrap();
+                    at_once(ws.split().0.send_prepared(&framed)).await.unwrap();
                 } else {
-                    at_once(ws.send_framed(&framed)).await.unwrap();
+                    at_once(ws.send_prepared(&framed)).await.unwrap();
                     ws.start_close(None).unwrap();
-                    assert!(matches!(ws.send_framed(&framed).await, Err(Error::Send(SendError::Closing))));
+                    assert!(matches!(ws.send_prepared(&framed).await, Err(Error::Send(SendError::Closing))));
                     drop(ws);
                 }
                 let first = if message.as_text().is_some() { TEXT } else { BINARY };
@@ -131,11 +131,11 @@ async fn framed_once() {
 /// It waits for room like any other message.
 #[tokio::test(start_paused = true)]
 async fn framed_once_waits_for_room() {
-    let framed = FramedMessage::new(vec![7; 5000]);
+    let framed = PreparedMessage::new(vec![7; 5000]);
     let (mut ws, mut peer) = with_peer(Role::Server, 64, &Config::default().write_buffer_size(1000));
     let sends = async {
         for _ in 0..10 {
-            ws.send_framed(&framed).await.unwrap();
+            ws.send_prepared(&framed).await.unwrap();
         }
         drop(ws);
     };

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use sansocket::connection::{Receiving, Sending};
 use sansocket::frame::MAX_CONTROL_PAYLOAD;
 use sansocket::{
-    CloseCode, CloseFrame, Closed, Config, Connection, Event, FramedMessage, Initiator, Message, MessageKind,
-    ProtocolError, ReadyState, Received, Role, SendError, Sender, TimedOut,
+    CloseCode, CloseFrame, Closed, Config, Connection, Event, Initiator, Message, MessageKind,
+    PreparedMessage, ProtocolError, ReadyState, Received, Role, SendError, Sender, TimedOut,
 };
 
 use super::seen::{Seen, is_start_of, join};
@@ -399,7 +399,7 @@ impl End {
             MessageKind::Binary => (Message::from(payload.as_bytes()), 0x82),
         };
         let result = match kind {
-            _ if framed => sender.framed(&FramedMessage::new(message), out),
+            _ if framed => sender.prepared(&PreparedMessage::new(message), out),
             MessageKind::Text => sender.text(payload, out),
             MessageKind::Binary => sender.binary(payload.as_bytes(), out),
         };

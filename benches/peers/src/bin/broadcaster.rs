@@ -72,7 +72,7 @@ trait Member {
 }
 
 impl Member for sansocket::tokio::WebSocket<TcpStream> {
-    type Shared = Framed;
+    type Shared = Prepared;
 
     async fn receive(&mut self) -> Option<Bytes> {
         match self.recv().await.ok()?? {
@@ -81,17 +81,17 @@ impl Member for sansocket::tokio::WebSocket<TcpStream> {
         }
     }
 
-    async fn send(&mut self, message: Framed) -> Option<()> {
-        self.send_framed(&message.0).await.ok()
+    async fn send(&mut self, message: Prepared) -> Option<()> {
+        self.send_prepared(&message.0).await.ok()
     }
 }
 
 #[derive(Clone)]
-struct Framed(sansocket::FramedMessage);
+struct Prepared(sansocket::PreparedMessage);
 
-impl From<Bytes> for Framed {
+impl From<Bytes> for Prepared {
     fn from(message: Bytes) -> Self {
-        Self(sansocket::FramedMessage::new(message))
+        Self(sansocket::PreparedMessage::new(message))
     }
 }
 

@@ -5,8 +5,8 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use super::{Message, MessageKind};
 use crate::frame::FrameHeader;
-use crate::message::{Message, MessageKind};
 
 /// A message with the header of its frame before it: made once, and sent on any number of connections. Cheap
 /// to clone: it shares its bytes.
@@ -16,19 +16,19 @@ use crate::message::{Message, MessageKind};
 /// for themselves.
 ///
 /// ```
-/// use sansocket::{Config, FramedMessage, Sender};
+/// use sansocket::{Config, PreparedMessage, Sender};
 ///
-/// let news = FramedMessage::new("Hello");
+/// let news = PreparedMessage::new("Hello");
 /// for _subscriber in 0..3 {
 ///     let mut sender = Sender::server(&Config::default());
 ///     let mut out = Vec::new();
-///     sender.framed(&news, &mut out)?;
+///     sender.prepared(&news, &mut out)?;
 ///     assert_eq!(out, b"\x81\x05Hello");
 /// }
 /// # Ok::<(), sansocket::SendError>(())
 /// ```
 #[derive(Clone)]
-pub struct FramedMessage {
+pub struct PreparedMessage {
     kind: MessageKind,
     /// A whole message in one frame, unmasked.
     frame: Bytes,
@@ -36,7 +36,7 @@ pub struct FramedMessage {
     header_len: usize,
 }
 
-impl FramedMessage {
+impl PreparedMessage {
     /// Frames a message. Its payload is copied behind the header.
     pub fn new(message: impl Into<Message>) -> Self {
         let message = message.into();
@@ -75,10 +75,10 @@ impl FramedMessage {
     }
 }
 
-impl fmt::Debug for FramedMessage {
+impl fmt::Debug for PreparedMessage {
     /// Keeps messages out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len = self.payload().len();
-        f.debug_struct("FramedMessage").field("kind", &self.kind).field("len", &len).finish_non_exhaustive()
+        f.debug_struct("PreparedMessage").field("kind", &self.kind).field("len", &len).finish_non_exhaustive()
     }
 }

@@ -1,9 +1,7 @@
-//! Messages, and what is received of them: events that borrow the caller's buffer, and whole
-//! messages that own, or share, their bytes.
+//! Messages out of fragments (RFC 6455 section 5.4), inflated if they are compressed.
 
 #[cfg(feature = "deflate")]
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -11,192 +9,15 @@ use core::fmt;
 use bytes::Buf;
 use bytes::{Bytes, BytesMut};
 
+use super::{Fragment, Message, MessageKind};
 #[cfg(feature = "deflate")]
 use crate::config::Config;
 use crate::error::ProtocolError;
 #[cfg(feature = "deflate")]
 use crate::extension::{AgreedDeflate, Inflater};
-use crate::frame::{CloseFrame, Opcode};
 #[cfg(feature = "deflate")]
 use crate::role::Role;
-use crate::utf8::{InvalidUtf8, TextInProgress, Utf8Bytes, Utf8Validator};
-
-/// Whether a message is text or binary: its first frame's opcode says so (RFC 6455 section 5.6).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum MessageKind {
-    /// UTF-8 text.
-    Text,
-    /// Arbitrary bytes.
-    Binary,
-}
-
-impl MessageKind {
-    /// The opcode of the message's first frame.
-    pub const fn opcode(self) -> Opcode {
-        match self {
-            Self::Text => Opcode::Text,
-            Self::Binary => Opcode::Binary,
-        }
-    }
-}
-
-/// What was received, as a view of the caller's buffer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Event<'b> {
-    /// A fragment of a message; an unfragmented message is one fragment, first and last.
-    Data(Fragment<'b>),
-    /// A Ping's application data. The Pong is sent by [`Connection`](crate::Connection), or by
-    /// [`Sender::answer`](crate::Sender::answer).
-    Ping(&'b [u8]),
-    /// A Pong's application data.
-    Pong(&'b [u8]),
-    /// A Close frame. Nothing is received after it.
-    Close(Option<CloseFrame<'b>>),
-}
-
-/// A data frame's payload, or, from [`Receiver::receive_part`](crate::Receiver::receive_part), part of it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Fragment<'b> {
-    /// Whether the message is text or binary.
-    pub kind: MessageKind,
-    /// The payload is compressed: an [`Assembler`] inflates it. Never, unless permessage-deflate was
-    /// negotiated.
-    pub compressed: bool,
-    /// The message begins with this fragment.
-    pub first: bool,
-    /// The message ends with this fragment.
-    pub last: bool,
-    /// Unmasked. A fragment of a text message may begin or end inside a code point, but the text up
-    /// to here has been validated, unless it is compressed.
-    pub payload: &'b [u8],
-}
-
-/// A whole message. Cheap to clone: it shares its bytes.
-///
-/// A received message is a slice of the buffer it was read into, and keeps that buffer alive: copy
-/// what you keep for long.
-#[derive(Clone, Eq, PartialEq)]
-pub enum Message {
-    /// UTF-8 text.
-    Text(Utf8Bytes),
-    /// Arbitrary bytes.
-    Binary(Bytes),
-}
-
-impl Message {
-    /// A text message.
-    pub fn text(text: impl Into<Utf8Bytes>) -> Self {
-        Self::Text(text.into())
-    }
-
-    /// A binary message.
-    pub fn binary(payload: impl Into<Bytes>) -> Self {
-        Self::Binary(payload.into())
-    }
-
-    /// Whether the message is text or binary.
-    #[inline]
-    pub const fn kind(&self) -> MessageKind {
-        match self {
-            Self::Text(_) => MessageKind::Text,
-            Self::Binary(_) => MessageKind::Binary,
-        }
-    }
-
-    /// The payload, text or not.
-    pub fn payload(&self) -> &[u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Binary(payload) => payload,
-        }
-    }
-
-    /// The payload, text or not, without a copy.
-    #[inline]
-    pub fn into_payload(self) -> Bytes {
-        match self {
-            Self::Text(text) => text.into(),
-            Self::Binary(payload) => payload,
-        }
-    }
-
-    /// The text of a text message.
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Binary(_) => None,
-        }
-    }
-
-    /// The length of the payload in bytes.
-    pub fn len(&self) -> usize {
-        self.payload().len()
-    }
-
-    /// Whether the payload is empty.
-    pub fn is_empty(&self) -> bool {
-        self.payload().is_empty()
-    }
-
-    #[inline]
-    pub(crate) fn new(kind: MessageKind, payload: Bytes) -> Result<Self, InvalidUtf8> {
-        Ok(match kind {
-            MessageKind::Text => Self::Text(payload.try_into()?),
-            MessageKind::Binary => Self::Binary(payload),
-        })
-    }
-}
-
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.debug_tuple("Text").field(text).finish(),
-            Self::Binary(payload) => f.debug_tuple("Binary").field(payload).finish(),
-        }
-    }
-}
-
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Self::text(text)
-    }
-}
-
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Self::text(text)
-    }
-}
-
-impl From<Utf8Bytes> for Message {
-    fn from(text: Utf8Bytes) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<Bytes> for Message {
-    fn from(payload: Bytes) -> Self {
-        Self::Binary(payload)
-    }
-}
-
-impl From<Vec<u8>> for Message {
-    fn from(payload: Vec<u8>) -> Self {
-        Self::binary(payload)
-    }
-}
-
-impl From<&[u8]> for Message {
-    fn from(payload: &[u8]) -> Self {
-        Self::Binary(Bytes::copy_from_slice(payload))
-    }
-}
-
-impl<const N: usize> From<&[u8; N]> for Message {
-    fn from(payload: &[u8; N]) -> Self {
-        Self::from(payload.as_slice())
-    }
-}
+use crate::utf8::{TextInProgress, Utf8Validator};
 
 /// Joins the fragments of a message, and inflates it if it is compressed.
 ///
@@ -206,7 +27,7 @@ impl<const N: usize> From<&[u8; N]> for Message {
 #[derive(Default)]
 pub struct Assembler {
     /// The message in progress, without the fragment now arriving.
-    joined: Joined,
+    unfinished: Unfinished,
     #[cfg(feature = "deflate")]
     inflater: Option<Box<Inflater>>,
 }
@@ -239,14 +60,14 @@ impl Assembler {
         payload: BytesMut,
     ) -> Result<Option<Message>, ProtocolError> {
         if kind == MessageKind::Text && !compressed {
-            let text = self.joined.take_text().push(payload)?;
+            let text = self.unfinished.take_text().push(payload)?;
             if last {
                 return Ok(Some(Message::Text(text.finish()?)));
             }
-            self.joined = Joined::Text(text);
+            self.unfinished = Unfinished::Text(text);
             return Ok(None);
         }
-        let mut bytes = self.joined.take_bytes();
+        let mut bytes = self.unfinished.take_bytes();
         if compressed {
             self.inflate(kind, &payload, last, &mut bytes)?;
         } else if last && bytes.is_empty() {
@@ -257,7 +78,7 @@ impl Assembler {
         if last {
             return Ok(Some(Message::new(kind, bytes.into())?));
         }
-        self.joined = Joined::Bytes(bytes);
+        self.unfinished = Unfinished::Bytes(bytes);
         Ok(None)
     }
 
@@ -269,18 +90,18 @@ impl Assembler {
     /// Takes what has been joined of an incomplete message; and, if it is text that was validated here, the
     /// validator for what follows.
     pub(crate) fn take_unfinished(&mut self) -> (Bytes, Utf8Validator) {
-        match core::mem::take(&mut self.joined) {
-            Joined::Bytes(bytes) => (bytes.into(), Utf8Validator::default()),
-            Joined::Text(text) => text.into_parts(),
+        match core::mem::take(&mut self.unfinished) {
+            Unfinished::Bytes(bytes) => (bytes.into(), Utf8Validator::default()),
+            Unfinished::Text(text) => text.into_parts(),
         }
     }
 
     /// The text that has been joined of an incomplete message.
     #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn text(&mut self) -> Option<&mut TextInProgress> {
-        match &mut self.joined {
-            Joined::Text(text) => Some(text),
-            Joined::Bytes(_) => None,
+        match &mut self.unfinished {
+            Unfinished::Text(text) => Some(text),
+            Unfinished::Bytes(_) => None,
         }
     }
 
@@ -326,27 +147,27 @@ impl fmt::Debug for Assembler {
     /// Keeps messages out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Assembler");
-        debug.field("len", &self.joined.len());
+        debug.field("len", &self.unfinished.len());
         #[cfg(feature = "deflate")]
         debug.field("inflater", &self.inflater);
         debug.finish()
     }
 }
 
-/// What has been joined of a message.
-enum Joined {
+/// What has been joined of a message that is not complete.
+enum Unfinished {
     /// Of a binary message, or inflated.
     Bytes(Vec<u8>),
     Text(TextInProgress),
 }
 
-impl Default for Joined {
+impl Default for Unfinished {
     fn default() -> Self {
         Self::Bytes(Vec::new())
     }
 }
 
-impl Joined {
+impl Unfinished {
     fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
