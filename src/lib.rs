@@ -187,8 +187,6 @@ pub mod frame;
 pub mod handshake;
 #[cfg(feature = "http")]
 pub mod http;
-#[cfg(feature = "std")]
-mod keepalive;
 mod message;
 mod receiver;
 mod role;

@@ -21,7 +21,7 @@ pub(crate) use self::outbound::ToSend;
 pub(crate) use self::read_buffer::ReadBuffer;
 pub(crate) use self::write_queue::{MAX_SLICES, WriteQueue};
 use crate::config::Config;
-use crate::connection::{Closed, Receiving};
+use crate::connection::{Closed, ReceiveHalf};
 use crate::error::{Error, ProtocolError, TimedOut};
 use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::role::Role;
@@ -156,7 +156,7 @@ pub(crate) fn random(bytes: &mut [u8]) {
 /// The receiving half with its buffers.
 #[derive(Debug)]
 pub(crate) struct Inbound {
-    pub(crate) receiving: Receiving,
+    pub(crate) receiving: ReceiveHalf,
     pub(crate) input: ReadBuffer,
     /// Boxed, since there is none until a message comes that is more than one frame, read whole.
     assembly: Option<Box<Assembly>>,
@@ -185,7 +185,7 @@ impl Inbound {
     #[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "nothing else is agreed on"))]
     pub(crate) fn new(role: Role, config: &Config, agreed: Agreed, read_ahead: &[u8], now: Instant) -> Self {
         let mut inbound = Self {
-            receiving: Receiving::new(role, config, now),
+            receiving: ReceiveHalf::new(role, config, now),
             input: ReadBuffer::new(read_ahead),
             assembly: None,
             parts_taken: false,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Agreed, WriteQueue, random};
 use crate::config::Config;
-use crate::connection::Sending;
+use crate::connection::SendHalf;
 use crate::error::{Error, ProtocolError, SendError};
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
 use crate::message::{Event, Message, MessageKind, PreparedMessage};
@@ -17,7 +17,7 @@ use crate::sender::{SendState, Sender};
 /// The sending half with its queue.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    pub(crate) sending: Sending,
+    pub(crate) sending: SendHalf,
     pub(crate) queue: WriteQueue,
     /// The transport takes nothing more, or the connection has ended.
     dead: bool,
@@ -40,7 +40,7 @@ impl Outbound {
             Role::Server => Sender::server(config),
         };
         let mut outbound = Self {
-            sending: Sending::new(sender),
+            sending: SendHalf::new(sender),
             queue: WriteQueue::default(),
             dead: false,
             lost: false,

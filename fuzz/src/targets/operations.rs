@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use sansocket::connection::{Receiving, Sending};
+use sansocket::connection::{ReceiveHalf, SendHalf};
 use sansocket::frame::MAX_CONTROL_PAYLOAD;
 use sansocket::{
     CloseCode, CloseFrame, Closed, Config, Connection, Event, Initiator, Message, MessageKind,
@@ -696,7 +696,7 @@ impl End {
 /// A connection, whole or in halves that a driver couples.
 enum Side {
     Whole(Box<Connection>),
-    Halves(Box<(Receiving, Sending)>),
+    Halves(Box<(ReceiveHalf, SendHalf)>),
 }
 
 impl Side {

@@ -1,0 +1,49 @@
+//! How far a connection has closed (RFC 6455 section 7.1), and how it did.
+
+use alloc::string::String;
+use std::time::Instant;
+
+use crate::frame::CloseCode;
+
+/// The state of a connection that was opened (RFC 6455 sections 4.1, 7.1.3 and 7.1.4).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum ReadyState {
+    /// Messages may be sent.
+    Open,
+    /// A Close frame was sent or received.
+    Closing,
+    /// The transport has ended.
+    Closed,
+}
+
+/// How a connection closed (RFC 6455 sections 7.1.4 to 7.1.6).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Closed {
+    /// The code of the first Close frame received; 1005 if it had none, 1006 if none was received.
+    pub code: CloseCode,
+    /// The reason in that Close frame. Not meant for the eyes of end users (section 5.5.1).
+    pub reason: String,
+    /// Who ended the connection.
+    pub initiator: Initiator,
+    /// Both Close frames had passed when the transport ended.
+    pub clean: bool,
+}
+
+/// Who was the first to end a connection.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Initiator {
+    /// This endpoint sent the first Close frame.
+    Local,
+    /// The peer sent the first Close frame.
+    Remote,
+    /// Neither did: the transport was lost.
+    Transport,
+}
+
+/// The closing handshake.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) initiator: Initiator,
+    /// `None` when it is beyond what an `Instant` can tell.
+    pub(super) deadline: Option<Instant>,
+}

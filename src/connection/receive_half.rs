@@ -1,0 +1,224 @@
+//! The receiving half of a connection: events, the peer's silence, and its Close frame.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::time::Instant;
+
+use super::closing::{Closed, ReadyState};
+use super::keepalive::{Due, Keepalive, Times};
+use super::send_half::SendHalf;
+use crate::config::Config;
+use crate::error::{ProtocolError, TimedOut};
+use crate::frame::CloseCode;
+use crate::message::Event;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use crate::message::MessageKind;
+use crate::receiver::{ReceiveState, Received, Receiver};
+use crate::role::Role;
+use crate::sender::SendState;
+
+/// The receiving half of a connection: a [`Receiver`], the keepalive, and the peer's Close frame.
+#[derive(Debug)]
+pub struct ReceiveHalf {
+    receiver: Receiver,
+    /// `None` without [`Config::keepalive`], and once it has done its part.
+    keepalive: Option<Keepalive>,
+    /// How much of the input had arrived when it was last found to be incomplete.
+    seen: usize,
+    /// What the first Close frame said (sections 7.1.5 and 7.1.6); boxed, since most of a connection's
+    /// life there is none.
+    close: Option<Box<(CloseCode, String)>>,
+    /// The transport has ended.
+    eof: bool,
+}
+
+impl ReceiveHalf {
+    #[inline]
+    pub(crate) fn new(role: Role, config: &Config, now: Instant) -> Self {
+        Self {
+            receiver: Receiver::new(role, config),
+            keepalive: config.settings.keepalive.map(|_| Keepalive::new(now)),
+            seen: 0,
+            close: None,
+            eof: false,
+        }
+    }
+
+    /// Takes compressed messages; see [`Connection::use_deflate`](super::Connection::use_deflate).
+    #[cfg(feature = "deflate")]
+    pub(crate) fn use_deflate(&mut self) {
+        self.receiver.use_deflate();
+    }
+
+    /// Advances by at most one frame; the contract is [`Receiver`]'s. The caller passes every control
+    /// frame's event to [`SendHalf::answer`], and an error to [`SendHalf::fail`].
+    #[inline]
+    pub fn receive(&mut self, input: &mut [u8], now: Instant) -> Result<Option<Received>, ProtocolError> {
+        let received = self.receiver.receive(input)?;
+        self.note(received.as_ref(), input, now);
+        Ok(received)
+    }
+
+    /// Like [`receive`](Self::receive), but hands out data frames as far as they have arrived.
+    #[inline]
+    pub fn receive_part(
+        &mut self,
+        input: &mut [u8],
+        now: Instant,
+    ) -> Result<Option<Received>, ProtocolError> {
+        let received = self.receiver.receive_part(input)?;
+        self.note(received.as_ref(), input, now);
+        Ok(received)
+    }
+
+    /// The transport ended: tells how the connection closed.
+    ///
+    /// "If the TCP connection is closed after the WebSocket closing handshake was completed, the
+    /// WebSocket connection is said to have been closed _cleanly_." (section 7.1.4)
+    pub fn receive_eof(&mut self, sending: &SendHalf) -> Closed {
+        self.eof = true;
+        let initiator = sending.initiator();
+        match &self.close {
+            Some(close) => {
+                let clean = sending.state() == SendState::CloseSent;
+                Closed { code: close.0, reason: close.1.clone(), initiator, clean }
+            }
+            // "If _The WebSocket Connection is Closed_ and no Close control frame was received by the
+            // endpoint [...], _The WebSocket Connection Close Code_ is considered to be 1006."
+            None => {
+                Closed { code: CloseCode::ABNORMAL_CLOSURE, reason: String::new(), initiator, clean: false }
+            }
+        }
+    }
+
+    /// See [`Receiver::receive_whole`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[inline]
+    pub(crate) fn receive_whole(
+        &mut self,
+        input: &mut [u8],
+        now: Instant,
+    ) -> Option<(MessageKind, core::ops::Range<usize>)> {
+        let received = self.receiver.receive_whole(input)?;
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.on_bytes(now);
+        }
+        self.seen = 0;
+        Some(received)
+    }
+
+    /// See [`Receiver::leave_text`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn leave_text(&mut self) {
+        self.receiver.leave_text();
+    }
+
+    /// See [`Receiver::resume_text`].
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn resume_text(&mut self, utf8: crate::utf8::Utf8Validator) {
+        self.receiver.resume_text(utf8);
+    }
+
+    /// Receives nothing more, because of an error in what was received.
+    pub fn fail(&mut self) {
+        self.receiver.fail();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.receiver.state() {
+            ReceiveState::Open => self.keepalive.as_ref()?.poll_timeout(self.keepalive_times()?),
+            ReceiveState::CloseReceived | ReceiveState::Failed => None,
+        }
+    }
+
+    /// Does what is due at `now`: a keepalive Ping, or giving up on the peer.
+    pub fn handle_timeout(
+        &mut self,
+        now: Instant,
+        sending: &mut SendHalf,
+        out: &mut Vec<u8>,
+    ) -> Result<(), TimedOut> {
+        let (Some(times), Some(_)) = (self.keepalive_times(), self.poll_timeout()) else {
+            return Ok(());
+        };
+        if sending.state() == SendState::CloseSent {
+            // After our Close frame it is the closing handshake's deadline that counts.
+            self.keepalive = None;
+        }
+        match self.keepalive.as_mut().and_then(|keepalive| keepalive.handle_timeout(times, now)) {
+            Some(Due::Ping) => {
+                // It can be sent: no Close frame was.
+                let _ = sending.sender().ping(b"", out);
+                Ok(())
+            }
+            Some(Due::GiveUp) => Err(TimedOut::Keepalive),
+            None => Ok(()),
+        }
+    }
+
+    /// How many more bytes complete the frame in progress; see [`Receiver::missing`].
+    pub fn missing(&self) -> u64 {
+        self.receiver.missing()
+    }
+
+    /// What this half still takes.
+    pub fn state(&self) -> ReceiveState {
+        self.receiver.state()
+    }
+
+    /// The state of the connection in the RFC's terms.
+    pub fn ready_state(&self, sending: &SendHalf) -> ReadyState {
+        match (self.eof, self.receiver.state(), sending.state()) {
+            (true, ..) => ReadyState::Closed,
+            (false, ReceiveState::Open, SendState::Open) => ReadyState::Open,
+            // "Upon either sending or receiving a Close control frame, it is said that _The WebSocket
+            // Closing Handshake is Started_ and that the WebSocket connection is in the CLOSING state."
+            (false, ..) => ReadyState::Closing,
+        }
+    }
+
+    /// Whether to close the transport as soon as `out` is written.
+    ///
+    /// "If an endpoint is a server, it MUST close the TCP connection immediately" once both Close
+    /// frames have passed; "the client SHOULD wait for the server to close the connection" (section
+    /// 5.5.1). The same when the connection was failed: a server closes, a client waits, until
+    /// [`TimedOut::ClosingHandshake`].
+    pub fn should_close_transport(&self, sending: &SendHalf) -> bool {
+        self.receiver.role() == Role::Server
+            && self.receiver.state() != ReceiveState::Open
+            && sending.state() == SendState::CloseSent
+    }
+
+    fn keepalive_times(&self) -> Option<Times> {
+        self.receiver.config().settings.keepalive
+    }
+
+    #[inline]
+    fn note(&mut self, received: Option<&Received>, input: &[u8], now: Instant) {
+        let seen = if received.is_some() { 0 } else { input.len() };
+        if let Some(keepalive) = &mut self.keepalive
+            && (received.is_some() || seen > self.seen)
+        {
+            keepalive.on_bytes(now);
+        }
+        self.seen = seen;
+        if self.receiver.state() == ReceiveState::CloseReceived && self.close.is_none() {
+            self.note_close(received, input);
+        }
+    }
+
+    #[cold]
+    fn note_close(&mut self, received: Option<&Received>, input: &[u8]) {
+        if let Some(Event::Close(close)) = received.and_then(|received| received.event(input)) {
+            // "If this Close control frame contains no status code, _The WebSocket Connection Close
+            // Code_ is considered to be 1005."
+            self.close = Some(Box::new(match close {
+                Some(close) => (close.code, close.reason.into()),
+                None => (CloseCode::NO_STATUS_RECEIVED, String::new()),
+            }));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The sending half of a connection: its frames, and the deadlines of what was sent.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::time::Instant;
+
+use super::closing::{Closing, Initiator};
+use crate::error::{ProtocolError, SendError, TimedOut};
+use crate::frame::CloseFrame;
+use crate::message::Event;
+use crate::role::Role;
+use crate::sender::{SendState, Sender};
+
+/// The sending half of a connection: a [`Sender`], and the deadlines of what was sent.
+#[derive(Debug)]
+pub struct SendHalf {
+    sender: Sender,
+    /// Set by the first Close frame sent; boxed, since most of a connection's life there is none.
+    closing: Option<Box<Closing>>,
+    /// Set while the transport takes no bytes.
+    write_deadline: Option<Instant>,
+}
+
+impl SendHalf {
+    #[inline]
+    pub(crate) fn new(sender: Sender) -> Self {
+        Self { sender, closing: None, write_deadline: None }
+    }
+
+    /// This endpoint's role.
+    pub fn role(&self) -> Role {
+        self.sender.role()
+    }
+
+    /// The sender, for data, Pings and Pongs. To close, use [`close`](Self::close), which arms the
+    /// deadline of the closing handshake.
+    pub fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
+    }
+
+    /// Starts the closing handshake, and arms its deadline.
+    pub fn close(
+        &mut self,
+        close: Option<CloseFrame<'_>>,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.sender.close(close, out)?;
+        self.close_sent(Initiator::Local, now);
+        Ok(())
+    }
+
+    /// Sends what a received event demands: a Pong for a Ping, a Close frame for a Close frame.
+    /// Returns whether it appended anything.
+    #[inline]
+    pub fn answer(&mut self, event: &Event<'_>, now: Instant, out: &mut Vec<u8>) -> bool {
+        match event {
+            Event::Data(_) | Event::Pong(_) => false,
+            Event::Ping(_) => self.sender.answer(event, out),
+            Event::Close(_) => {
+                let answered = self.sender.answer(event, out);
+                self.close_sent(Initiator::Remote, now);
+                answered
+            }
+        }
+    }
+
+    /// Sends the Pong that was held back while `out` was full; see [`Sender::answer_held`].
+    pub fn answer_held(&mut self, out: &mut Vec<u8>) -> bool {
+        self.sender.answer_held(out)
+    }
+
+    /// Whether a Pong is held back.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn holds_pong(&self) -> bool {
+        self.sender.holds_pong()
+    }
+
+    /// Fails the connection; see [`Sender::fail`].
+    pub fn fail(&mut self, error: ProtocolError, now: Instant, out: &mut Vec<u8>) {
+        self.sender.fail(error, out);
+        self.close_sent(Initiator::Local, now);
+    }
+
+    /// The transport takes no more bytes for now: it must take some within [`Config::write_timeout`](crate::Config::write_timeout).
+    pub fn on_write_blocked(&mut self, now: Instant) {
+        if self.write_deadline.is_none() {
+            self.write_deadline = now.checked_add(self.write_timeout());
+        }
+    }
+
+    /// The transport took bytes.
+    pub fn on_written(&mut self) {
+        self.write_deadline = None;
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.close_deadline(), self.write_deadline].into_iter().flatten().min()
+    }
+
+    /// Tells which deadline has passed at `now`, if any.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), TimedOut> {
+        let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if passed(self.close_deadline()) {
+            return Err(TimedOut::ClosingHandshake);
+        }
+        if passed(self.write_deadline) {
+            return Err(TimedOut::Write);
+        }
+        Ok(())
+    }
+
+    /// What this half may still send.
+    pub fn state(&self) -> SendState {
+        self.sender.state()
+    }
+
+    /// How long the closing handshake may take, from [`Config::close_timeout`](crate::Config::close_timeout).
+    pub fn close_timeout(&self) -> Duration {
+        self.sender.config().settings.close_timeout
+    }
+
+    /// How much may be queued, from [`Config::write_buffer_size`](crate::Config::write_buffer_size).
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn write_buffer_size(&self) -> usize {
+        self.sender.config().settings.write_buffer_size
+    }
+
+    /// How long the transport may take no bytes, from [`Config::write_timeout`](crate::Config::write_timeout).
+    pub fn write_timeout(&self) -> Duration {
+        self.sender.config().settings.write_timeout
+    }
+
+    /// A Close frame was sent: who was the first to send one stands.
+    fn close_sent(&mut self, initiator: Initiator, now: Instant) {
+        if self.closing.is_none() {
+            let deadline = now.checked_add(self.close_timeout());
+            self.closing = Some(Box::new(Closing { initiator, deadline }));
+        }
+    }
+
+    /// Who was the first to send a Close frame, as far as this half knows.
+    pub(super) fn initiator(&self) -> Initiator {
+        self.closing.as_ref().map_or(Initiator::Transport, |closing| closing.initiator)
+    }
+
+    fn close_deadline(&self) -> Option<Instant> {
+        self.closing.as_ref()?.deadline
+    }
+}
