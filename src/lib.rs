@@ -195,10 +195,10 @@ mod sender;
 mod serve;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod server;
-#[cfg(any(feature = "blocking", feature = "tokio", feature = "deflate"))]
-mod spare;
 #[cfg(feature = "tokio")]
 mod sync;
+#[cfg(any(feature = "blocking", feature = "tokio", feature = "deflate"))]
+mod thread_cache;
 #[cfg(all(feature = "rustls", any(feature = "blocking", feature = "tokio")))]
 mod tls;
 #[cfg(feature = "tokio")]

@@ -204,8 +204,8 @@ impl Receiver {
         } else if let Some(key) = key {
             key.apply(part, 0);
         }
-        let what = What::Data { kind, compressed: false, first: true, last: true };
-        Ok(Received { what, consumed: payload.end, payload })
+        let frame_kind = FrameKind::Data { kind, compressed: false, first: true, last: true };
+        Ok(Received { frame_kind, consumed: payload.end, payload })
     }
 
     /// Any input: the rest of a frame, a frame of any kind, or what is not one.
@@ -216,7 +216,11 @@ impl Receiver {
             // frame) from the remote endpoint after being instructed to _Fail the WebSocket
             // Connection_." (section 7.1.7) And after a Close frame it "discards" (section 1.4).
             let consumed = input.len();
-            return Ok((consumed > 0).then_some(Received { what: What::Nothing, payload: 0..0, consumed }));
+            return Ok((consumed > 0).then_some(Received {
+                frame_kind: FrameKind::Nothing,
+                payload: 0..0,
+                consumed,
+            }));
         }
         let mut frame = match self.frame.take() {
             Some(frame) => frame,
@@ -251,9 +255,9 @@ impl Receiver {
         } else {
             let handed_out = (parts && data || compressed || left) && available > 0;
             let received = handed_out.then(|| {
-                let what = self.what_of(&frame, false);
+                let frame_kind = self.frame_kind(&frame, false);
                 frame.hand_out(available);
-                Received { what, consumed: payload.end, payload }
+                Received { frame_kind, consumed: payload.end, payload }
             });
             self.frame = Some(frame);
             Ok(received)
@@ -386,30 +390,30 @@ impl Receiver {
         bytes: &[u8],
         payload: Range<usize>,
     ) -> Result<Option<Received>, ProtocolError> {
-        let what = self.what_of(frame, true);
-        match what {
-            What::Data { kind, compressed, last: true, .. } => {
+        let frame_kind = self.frame_kind(frame, true);
+        match frame_kind {
+            FrameKind::Data { kind, compressed, last: true, .. } => {
                 if kind == MessageKind::Text && !compressed {
                     self.utf8.finish()?;
                 }
                 self.message = None;
             }
-            What::Close => {
+            FrameKind::Close => {
                 CloseFrame::parse(bytes)?;
                 self.state = ReceiveState::CloseReceived;
             }
             _ => {}
         }
-        Ok(Some(Received { what, consumed: payload.end, payload }))
+        Ok(Some(Received { frame_kind, consumed: payload.end, payload }))
     }
 
     #[inline]
-    fn what_of(&self, frame: &FrameInProgress, complete: bool) -> What {
+    fn frame_kind(&self, frame: &FrameInProgress, complete: bool) -> FrameKind {
         match frame.header.opcode {
-            Opcode::Ping => What::Ping,
-            Opcode::Pong => What::Pong,
-            Opcode::Close => What::Close,
-            opcode => What::Data {
+            Opcode::Ping => FrameKind::Ping,
+            Opcode::Pong => FrameKind::Pong,
+            Opcode::Close => FrameKind::Close,
+            opcode => FrameKind::Data {
                 kind: self.message.as_ref().map_or(MessageKind::Binary, |message| message.kind),
                 compressed: self.message.as_ref().is_some_and(|message| message.compressed),
                 first: opcode != Opcode::Continuation && frame.position() == 0,
@@ -435,7 +439,7 @@ pub enum ReceiveState {
 #[must_use = "its `consumed()` bytes are to be dropped from the input"]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Received {
-    what: What,
+    frame_kind: FrameKind,
     payload: Range<usize>,
     consumed: usize,
 }
@@ -456,21 +460,21 @@ impl Received {
     #[inline]
     pub fn event<'b>(&self, input: &'b [u8]) -> Option<Event<'b>> {
         let payload = input.get(self.payload.clone())?;
-        Some(match self.what {
-            What::Data { kind, compressed, first, last } => {
+        Some(match self.frame_kind {
+            FrameKind::Data { kind, compressed, first, last } => {
                 Event::Data(Fragment { kind, compressed, first, last, payload })
             }
-            What::Ping => Event::Ping(payload),
-            What::Pong => Event::Pong(payload),
+            FrameKind::Ping => Event::Ping(payload),
+            FrameKind::Pong => Event::Pong(payload),
             // It was parsed when it was received: this cannot fail.
-            What::Close => Event::Close(CloseFrame::parse(payload).ok()?),
-            What::Nothing => return None,
+            FrameKind::Close => Event::Close(CloseFrame::parse(payload).ok()?),
+            FrameKind::Nothing => return None,
         })
     }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum What {
+enum FrameKind {
     Data { kind: MessageKind, compressed: bool, first: bool, last: bool },
     Ping,
     Pong,

@@ -13,7 +13,7 @@ use crate::message::{Event, MessageKind, PreparedMessage};
 #[cfg(feature = "std")]
 use crate::role::Role;
 #[cfg(feature = "deflate")]
-use crate::spare;
+use crate::thread_cache;
 use crate::utf8::Utf8Validator;
 
 /// The sending direction of a connection. What it sends is appended to `out`, always in whole frames;
@@ -412,7 +412,7 @@ impl Sender {
         let Some(deflater) = &mut self.deflater else {
             return;
         };
-        let mut compressed = spare::take(&SCRATCH);
+        let mut compressed = thread_cache::take(&SCRATCH);
         deflater.deflate(payload, last, &mut compressed);
         let whole = last && opcode != Opcode::Continuation;
         if whole && deflater.no_context_takeover && compressed.len() >= payload.len() {
@@ -424,7 +424,7 @@ impl Sender {
             header.rsv1 = opcode != Opcode::Continuation;
             header.append_frame(&compressed, out);
         }
-        spare::keep_buffer(&SCRATCH, compressed);
+        thread_cache::keep_buffer(&SCRATCH, compressed);
     }
 
     #[cfg(not(feature = "deflate"))]

@@ -144,7 +144,7 @@ pub(crate) trait Link {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Agreed {
     #[cfg(feature = "deflate")]
-    pub(crate) deflate: Option<crate::AgreedDeflate>,
+    pub(crate) deflate: Option<crate::extension::AgreedDeflate>,
 }
 
 /// Fills `bytes` from a CSPRNG that the operating system seeds.

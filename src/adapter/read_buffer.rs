@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::spare;
+use crate::thread_cache;
 use crate::utf8::TextInProgress;
 
 /// Bytes that were read and not yet consumed. It grows with what arrives, never with what a header
@@ -85,7 +85,7 @@ impl ReadBuffer {
     /// Makes room for the next read: behind `text`, if that is what it continues.
     fn make_room(&mut self, missing: u64, text: Option<&mut TextInProgress>) {
         if self.held == 0 && text.is_none() {
-            self.bytes = spare::take(&SPARE);
+            self.bytes = thread_cache::take(&SPARE);
         }
         let len = self.bytes.len();
         let before = text.as_ref().map_or(0, |text| text.len());
@@ -168,7 +168,7 @@ impl ReadBuffer {
             }
             let bytes = core::mem::take(&mut self.bytes);
             if self.held <= saturated(2 * MAX_ROOM) {
-                spare::keep(&SPARE, bytes);
+                thread_cache::keep(&SPARE, bytes);
             }
             self.held = 0;
         }

@@ -9,7 +9,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use crate::spare;
+use crate::thread_cache;
 
 /// A queue of bytes.
 ///
@@ -52,14 +52,15 @@ impl WriteQueue {
     #[inline]
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
-            self.bytes = spare::take(&SPARE);
+            self.bytes = thread_cache::take(&SPARE);
         }
         &mut self.bytes
     }
 
     /// Appends a payload without a copy. Its header is at the end of [`buffer`](Self::buffer).
     pub(crate) fn push_payload(&mut self, payload: Bytes) {
-        let payloads = self.payloads.get_or_insert_with(|| spare::take(&SPARE_PAYLOADS).unwrap_or_default());
+        let payloads =
+            self.payloads.get_or_insert_with(|| thread_cache::take(&SPARE_PAYLOADS).unwrap_or_default());
         payloads.len += payload.len();
         payloads.queue.push_back((self.bytes.len(), payload));
     }
@@ -146,10 +147,10 @@ impl WriteQueue {
         {
             payloads.queue.clear();
             payloads.len = 0;
-            spare::keep(&SPARE_PAYLOADS, Some(payloads));
+            thread_cache::keep(&SPARE_PAYLOADS, Some(payloads));
         }
         self.written = 0;
-        spare::keep_buffer(&SPARE, core::mem::take(&mut self.bytes));
+        thread_cache::keep_buffer(&SPARE, core::mem::take(&mut self.bytes));
     }
 
     /// Moves what is not written to the front, so that the buffer does not grow while it is never

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustls::{ConnectionCommon, ServerConnection};
 
 use super::transport::{Transport, TryClone};
-use crate::spare;
+use crate::thread_cache;
 
 /// TLS over a stream, whose two directions two threads can use if those of the stream below can be.
 ///
@@ -89,7 +89,7 @@ impl<C: DerefMut<Target = ConnectionCommon<D>>, D> Shared<C> {
         write_all(io, outgoing)?;
         let mut tls = lock(&self.tls);
         let result = f(&mut tls)?;
-        *outgoing = spare::take(&SPARE);
+        *outgoing = thread_cache::take(&SPARE);
         while tls.wants_write() {
             tls.write_tls(outgoing)?;
         }
@@ -230,7 +230,7 @@ fn write_all(io: &mut impl Write, records: &mut Vec<u8>) -> io::Result<()> {
     };
     records.drain(..written.min(records.len()));
     if records.is_empty() {
-        spare::keep_buffer(&SPARE, core::mem::take(records));
+        thread_cache::keep_buffer(&SPARE, core::mem::take(records));
     }
     result
 }

@@ -53,7 +53,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// The parameters of permessage-deflate, if it was negotiated.
     #[cfg(feature = "deflate")]
-    pub fn deflate(&self) -> Option<crate::AgreedDeflate> {
+    pub fn deflate(&self) -> Option<crate::extension::AgreedDeflate> {
         self.agreed.deflate
     }
 

@@ -8,7 +8,7 @@ use flate2::{Compress, Compression, FlushCompress};
 
 use super::{AgreedDeflate, Deflate, TAIL};
 use crate::role::Role;
-use crate::spare;
+use crate::thread_cache;
 
 /// Compresses the messages of one connection.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ struct CompressorKind {
 impl CompressorKind {
     /// A compressor with an empty window: the thread's spare one, if it is of this kind.
     fn take(self) -> Box<Compress> {
-        match spare::take(&SPARE) {
+        match thread_cache::take(&SPARE) {
             Some((kind, mut spare)) if kind == self => {
                 spare.reset();
                 spare
@@ -97,7 +97,7 @@ impl CompressorKind {
 
     /// Keeps the compressor for the next message of any connection that needs one of this kind.
     fn give_back(self, compressor: Box<Compress>) {
-        spare::keep(&SPARE, Some((self, compressor)));
+        thread_cache::keep(&SPARE, Some((self, compressor)));
     }
 }
 

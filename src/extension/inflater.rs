@@ -11,7 +11,7 @@ use super::{AgreedDeflate, TAIL};
 use crate::error::ProtocolError;
 use crate::message::MessageKind;
 use crate::role::Role;
-use crate::spare;
+use crate::thread_cache;
 use crate::utf8::Utf8Validator;
 
 /// Inflates the messages of one connection.
@@ -21,7 +21,7 @@ pub(crate) struct Inflater {
     no_context_takeover: bool,
     /// With context takeover, its window is that of all compressed messages so far. `None` while there is
     /// no window to keep.
-    stream: Option<Box<Stream>>,
+    window: Option<Box<Window>>,
     /// How many bytes the message in progress has come to: at most `max_message_size`.
     len: u64,
     /// The tail is due: a byte of the message came, and the last one was not the last of a final block.
@@ -50,7 +50,7 @@ impl Inflater {
         Self {
             max_message_size,
             no_context_takeover: agreed.no_context_takeover(peer),
-            stream: None,
+            window: None,
             len: 0,
             needs_tail: false,
             tail: 0,
@@ -101,8 +101,8 @@ impl Inflater {
             let most = usize::try_from(self.max_message_size - self.len)
                 .map_or(usize::MAX, |left| left.saturating_add(1))
                 .min(end - out.len());
-            let stream = self.stream.get_or_insert_with(Stream::fresh);
-            let Step { taken, made, room_left, status } = stream.step(rest, most);
+            let window = self.window.get_or_insert_with(Window::fresh);
+            let Inflation { taken, made, room_left, status } = window.inflate(rest, most);
             // What was made comes before what could not be.
             if kind == MessageKind::Text {
                 self.utf8.feed(made)?;
@@ -115,7 +115,7 @@ impl Inflater {
             self.needs_tail |= taken > 0;
             match status {
                 Ok(Status::StreamEnd) => {
-                    stream.begin_again()?;
+                    window.begin_again()?;
                     self.needs_tail = false;
                 }
                 Ok(_) if taken > 0 || !made.is_empty() || rest.is_empty() => {}
@@ -135,9 +135,9 @@ impl Inflater {
         self.tail = 0;
         self.needs_tail = false;
         if self.no_context_takeover
-            && let Some(stream) = self.stream.take()
+            && let Some(window) = self.window.take()
         {
-            spare::keep(&SPARE, Some(stream));
+            thread_cache::keep(&SPARE, Some(window));
         }
         match kind {
             MessageKind::Text => Ok(self.utf8.finish()?),
@@ -161,22 +161,22 @@ fn append(out: &mut Vec<u8>, made: &[u8], most: usize) {
 /// protocol does not ("The next DEFLATE block follows", section 7.2.1).
 ///
 /// ```text
-/// window: [ 4 4 4 4 | 1 1 1 2 2 3 3 3 3 4 4 ]       the numbers of the steps
-///                   ^ next
+/// bytes: [ 4 4 4 4 | 1 1 1 2 2 3 3 3 3 4 4 ]       the numbers of the turns
+///                  ^ next
 /// ```
-struct Stream {
+struct Window {
     decompressor: Decompress,
     /// Of `WINDOW` bytes.
-    window: Vec<u8>,
-    /// Where in `window` to inflate to: below `WINDOW`.
+    bytes: Vec<u8>,
+    /// Where in `bytes` to inflate to: below `WINDOW`.
     next: usize,
-    /// How much of `window` was inflated to; what lies behind is not looked at, and may be an earlier
+    /// How much of `bytes` was inflated to; what lies behind is not looked at, and may be an earlier
     /// connection's.
     filled: usize,
 }
 
 /// What one call of the decompressor came to.
-struct Step<'s> {
+struct Inflation<'s> {
     /// How many bytes it took.
     taken: usize,
     made: &'s [u8],
@@ -185,10 +185,10 @@ struct Step<'s> {
     status: Result<Status, flate2::DecompressError>,
 }
 
-impl Stream {
+impl Window {
     /// With an empty window.
     fn fresh() -> Box<Self> {
-        match spare::take(&SPARE) {
+        match thread_cache::take(&SPARE) {
             Some(mut spare) => {
                 spare.decompressor.reset(false);
                 (spare.next, spare.filled) = (0, 0);
@@ -196,7 +196,7 @@ impl Stream {
             }
             None => Box::new(Self {
                 decompressor: Decompress::new(false),
-                window: alloc::vec![0; WINDOW],
+                bytes: alloc::vec![0; WINDOW],
                 next: 0,
                 filled: 0,
             }),
@@ -204,18 +204,18 @@ impl Stream {
     }
 
     /// Inflates to at most `most` bytes, and to no more than fit at the end of the window.
-    fn step(&mut self, input: &[u8], most: usize) -> Step<'_> {
+    fn inflate(&mut self, input: &[u8], most: usize) -> Inflation<'_> {
         let start = self.next;
         let room = most.min(WINDOW - start);
         let (total_in, total_out) = (self.decompressor.total_in(), self.decompressor.total_out());
-        let to = &mut self.window[start..start + room];
+        let to = &mut self.bytes[start..start + room];
         let status = self.decompressor.decompress(input, to, FlushDecompress::Sync);
         // Both are bounded by the slices.
         let taken = usize::try_from(self.decompressor.total_in() - total_in).unwrap_or(input.len());
         let made = usize::try_from(self.decompressor.total_out() - total_out).unwrap_or(room);
         self.next = (start + made) % WINDOW;
         self.filled = self.filled.max(start + made);
-        Step { taken, made: &self.window[start..start + made], room_left: made < room, status }
+        Inflation { taken, made: &self.bytes[start..start + made], room_left: made < room, status }
     }
 
     /// After a final block, with the window as it is.
@@ -223,17 +223,17 @@ impl Stream {
         self.decompressor.reset(false);
         // The oldest byte first; there is none older than the first, as long as the window is not full.
         let (newer, older) =
-            self.window[..self.filled].split_at(if self.filled < WINDOW { 0 } else { self.next });
+            self.bytes[..self.filled].split_at(if self.filled < WINDOW { 0 } else { self.next });
         let mut set = |bytes| self.decompressor.set_dictionary(bytes);
         set(older).and(set(newer)).map_err(|_| ProtocolError::InvalidCompressedData)?;
         Ok(())
     }
 }
 
-impl fmt::Debug for Stream {
+impl fmt::Debug for Window {
     /// Keeps messages out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream")
+        f.debug_struct("Window")
             .field("next", &self.next)
             .field("filled", &self.filled)
             .finish_non_exhaustive()
@@ -242,7 +242,7 @@ impl fmt::Debug for Stream {
 
 std::thread_local! {
     /// Making a decompressor costs far more than resetting one.
-    static SPARE: Cell<Option<Box<Stream>>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Box<Window>>> = const { Cell::new(None) };
 }
 
 /// The largest LZ77 window.

@@ -64,7 +64,7 @@ impl<S> WebSocket<S> {
 
     /// The parameters of permessage-deflate, if it was negotiated.
     #[cfg(feature = "deflate")]
-    pub fn deflate(&self) -> Option<crate::AgreedDeflate> {
+    pub fn deflate(&self) -> Option<crate::extension::AgreedDeflate> {
         self.agreed.deflate
     }
 
