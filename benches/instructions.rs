@@ -178,7 +178,7 @@ fn inflate_nothing(size: usize, bytes: usize, at_once: usize) {
     }
 
     let mut receiver = Receiver::new(Role::Client, &config);
-    receiver.use_deflate();
+    receiver.use_deflate(agreed);
     let mut assembler = Assembler::default();
     assembler.use_deflate(Role::Client, &config, agreed);
     let mut unread = &mut frames[..];

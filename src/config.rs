@@ -6,6 +6,8 @@ use core::time::Duration;
 #[cfg(feature = "std")]
 use std::sync::LazyLock;
 
+use crate::extension::Deflate;
+
 /// How much of everything a connection takes, and how long it waits.
 ///
 /// | what | default | beyond it |
@@ -40,8 +42,7 @@ pub(crate) struct Settings {
     pub(crate) max_frame_size: u64,
     pub(crate) max_fragments: u32,
     pub(crate) write_buffer_size: usize,
-    #[cfg(feature = "deflate")]
-    pub(crate) deflate: Option<crate::extension::Deflate>,
+    pub(crate) deflate: Option<Deflate>,
     #[cfg(feature = "std")]
     pub(crate) keepalive: Option<(Duration, Duration)>,
     #[cfg(feature = "std")]
@@ -75,7 +76,6 @@ impl Default for Settings {
             // As much as a socket's send buffer takes at once.
             write_buffer_size: 64 << 10,
             // Compression is the application's choice: it costs memory, and can reveal secrets.
-            #[cfg(feature = "deflate")]
             deflate: None,
             // Below the 30 to 60 seconds after which proxies and NATs forget an idle connection.
             #[cfg(feature = "std")]
@@ -124,10 +124,9 @@ impl Config {
     }
 }
 
-#[cfg(feature = "deflate")]
 impl Config {
     /// Offers, or accepts, permessage-deflate. The message limit then holds for the inflated size too.
-    pub fn deflate(mut self, deflate: crate::extension::Deflate) -> Self {
+    pub fn deflate(mut self, deflate: Deflate) -> Self {
         self.settings_mut().deflate = Some(deflate);
         self
     }

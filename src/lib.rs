@@ -180,7 +180,6 @@ mod config;
 #[cfg(feature = "std")]
 pub mod connection;
 mod error;
-#[cfg(feature = "deflate")]
 mod extension;
 pub mod frame;
 #[cfg(feature = "handshake")]

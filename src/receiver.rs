@@ -8,6 +8,7 @@ use core::ops::Range;
 
 use crate::config::Config;
 use crate::error::ProtocolError;
+use crate::extension::AgreedDeflate;
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey, Opcode};
 use crate::message::{Event, Fragment, MessageKind};
 use crate::role::Role;
@@ -95,11 +96,10 @@ impl Receiver {
         self.advance(input, true)
     }
 
-    /// Takes RSV1 for the mark of a compressed message, from the next message on: permessage-deflate was
-    /// negotiated. Compressed messages are handed out as they are, and in parts as they arrive also by
+    /// Takes RSV1 for the mark of a compressed message, from the next message on: the two have `agreed` on
+    /// permessage-deflate. Compressed messages are handed out as they are, and in parts as they arrive also by
     /// [`receive`](Self::receive); an [`Assembler`](crate::Assembler) inflates them.
-    #[cfg(feature = "deflate")]
-    pub fn use_deflate(&mut self) {
+    pub fn use_deflate(&mut self, _agreed: AgreedDeflate) {
         self.deflate = true;
     }
 

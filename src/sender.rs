@@ -4,16 +4,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError};
-#[cfg(feature = "deflate")]
 use crate::extension::{AgreedDeflate, Deflate, Deflater};
-use crate::frame::{CloseCode, CloseFrame, ControlPayload, EncodedHeader, FrameHeader, MaskingKeys, Opcode};
+use crate::frame::{CloseCode, CloseFrame, ControlPayload, FrameHeader, MaskingKeys, Opcode};
 use crate::message::{Event, MessageKind, PreparedMessage};
-#[cfg(feature = "std")]
 use crate::role::Role;
-#[cfg(feature = "deflate")]
-use crate::thread_cache;
 use crate::utf8::Utf8Validator;
 
 /// The sending direction of a connection. What it sends is appended to `out`, always in whole frames;
@@ -39,10 +37,8 @@ pub struct Sender {
     config: Config,
     state: SendState,
     /// Compresses messages, if permessage-deflate was negotiated.
-    #[cfg(feature = "deflate")]
     deflater: Option<Box<Deflater>>,
     /// Whether the caller wants messages compressed.
-    #[cfg(feature = "deflate")]
     compress: bool,
     /// The fragmented message that was begun and has not ended.
     message: Option<MessageInProgress>,
@@ -70,9 +66,7 @@ impl Sender {
             masking,
             config: config.clone(),
             state: SendState::Open,
-            #[cfg(feature = "deflate")]
             deflater: None,
-            #[cfg(feature = "deflate")]
             compress: true,
             message: None,
             held_pong: None,
@@ -80,7 +74,6 @@ impl Sender {
     }
 
     /// Compresses messages as `deflate` says, with the `agreed` parameters, from the next message on.
-    #[cfg(feature = "deflate")]
     pub fn use_deflate(&mut self, deflate: &Deflate, agreed: AgreedDeflate) {
         self.deflater = Some(Box::new(Deflater::new(deflate, agreed, self.role())));
     }
@@ -104,15 +97,13 @@ impl Sender {
     }
 
     /// Like [`text`](Self::text), without a copy: returns the header to be written before `text`, which is a
-    /// client's to mask first, with the header's [`masking_key`](FrameHeader::masking_key). The message is not
-    /// compressed.
+    /// client's to mask first, with [`FrameHeader::mask`]. The message is not compressed.
     pub fn text_header(&mut self, text: &str) -> Result<FrameHeader, SendError> {
-        self.plain_header(MessageKind::Text, text.len())
+        self.message_header(MessageKind::Text, text.len())
     }
 
     /// Like [`binary`](Self::binary), without a copy: returns the header to be written before `payload`, which
-    /// is a client's to mask first, with the header's [`masking_key`](FrameHeader::masking_key). The message is
-    /// not compressed.
+    /// is a client's to mask first, with [`FrameHeader::mask`]. The message is not compressed.
     ///
     /// ```
     /// use std::io::{IoSlice, Write};
@@ -129,16 +120,16 @@ impl Sender {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn binary_header(&mut self, payload: &[u8]) -> Result<FrameHeader, SendError> {
-        self.plain_header(MessageKind::Binary, payload.len())
+        self.message_header(MessageKind::Binary, payload.len())
     }
 
     /// Sends a message that was framed before, once for many connections; see [`PreparedMessage`].
     pub fn prepared(&mut self, message: &PreparedMessage, out: &mut Vec<u8>) -> Result<(), SendError> {
-        if self.takes_frame(message)? {
-            out.extend_from_slice(message.frame());
-            return Ok(());
+        match self.prepared_frame(message)? {
+            Some(frame) => out.extend_from_slice(frame),
+            None => self.message(message.kind(), message.payload(), out)?,
         }
-        self.message(message.kind(), message.payload(), out)
+        Ok(())
     }
 
     /// Sends a fragment of a message: the first one begins the message, `last` ends it, and all are of
@@ -151,33 +142,27 @@ impl Sender {
         last: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let message = self.next_fragment(kind, payload, last, self.compresses(payload.len()))?;
-        let (opcode, compressed) = (self.fragment_opcode(kind), message.compressed);
-        self.message = (!last).then_some(message);
-        if !compressed {
-            let header = self.header(opcode, payload.len(), last);
-            header.append_frame(payload, out);
-            return Ok(());
+        let compressed = self.compresses(payload.len());
+        let opcode = self.next_fragment(kind, payload, last, compressed)?;
+        if compressed {
+            self.append_compressed(opcode, payload, last, out);
+        } else {
+            self.header(opcode, payload.len(), last).append_frame(payload, out);
         }
-        self.append_compressed(opcode, payload, last, out);
         Ok(())
     }
 
-    /// Like [`fragment`](Self::fragment), without a copy: masks `payload` where it lies, if this is a
-    /// client, and returns the header to be written before it. The message is not compressed; a message
-    /// that was begun compressed cannot be gone on with in place.
-    pub fn fragment_in_place(
+    /// Like [`fragment`](Self::fragment), without a copy: returns the header to be written before `payload`,
+    /// which is a client's to mask first, with [`FrameHeader::mask`]. The message is not compressed; one that
+    /// was begun compressed cannot be gone on with in this way.
+    pub fn fragment_header(
         &mut self,
         kind: MessageKind,
-        payload: &mut [u8],
+        payload: &[u8],
         last: bool,
-    ) -> Result<EncodedHeader, SendError> {
-        let message = self.next_fragment(kind, payload, last, false)?;
-        let header = self.plain_fragment(message, payload.len(), last).ok_or(SendError::MessageInProgress)?;
-        if let Some(key) = header.masking_key {
-            key.apply(payload, 0);
-        }
-        Ok(header.encode())
+    ) -> Result<FrameHeader, SendError> {
+        let opcode = self.next_fragment(kind, payload, last, false)?;
+        Ok(self.header(opcode, payload.len(), last))
     }
 
     /// Sends a Ping with at most 125 bytes of application data, which the peer's Pong repeats.
@@ -286,7 +271,6 @@ impl Sender {
     }
 
     /// This endpoint's role.
-    #[cfg(feature = "std")]
     pub(crate) fn role(&self) -> Role {
         if self.masking.is_some() { Role::Client } else { Role::Server }
     }
@@ -297,57 +281,31 @@ impl Sender {
         &self.config
     }
 
-    /// The header of a whole message, to be sent as it is: the caller masks the payload with the
-    /// header's key, and writes both. `None` when the message is to be compressed: see
-    /// [`message`](Self::message).
+    /// Whether the next frame of data is compressed if it has `len` bytes: the message in progress is, or one that
+    /// begins with it would be. The headers of such frames are not known before.
     #[inline]
-    pub(crate) fn message_header(
-        &mut self,
-        kind: MessageKind,
-        len: usize,
-    ) -> Result<Option<FrameHeader>, SendError> {
-        self.check_open()?;
-        match self.message {
-            Some(_) => Err(SendError::MessageInProgress),
-            None if self.compresses(len) => Ok(None),
-            None => Ok(Some(self.header(kind.opcode(), len, true))),
+    pub(crate) fn compresses(&self, len: usize) -> bool {
+        match &self.message {
+            Some(message) => message.compressed,
+            None => self.compress && self.deflater.as_ref().is_some_and(|deflater| deflater.takes(len)),
         }
     }
 
     /// The header of a whole message that is not compressed.
     #[inline]
-    fn plain_header(&mut self, kind: MessageKind, len: usize) -> Result<FrameHeader, SendError> {
+    pub(crate) fn message_header(&mut self, kind: MessageKind, len: usize) -> Result<FrameHeader, SendError> {
         self.check_between_messages()?;
         Ok(self.header(kind.opcode(), len, true))
     }
 
-    /// Whether a message that was framed for many connections may be sent, and its frame as it is.
-    pub(crate) fn takes_frame(&self, message: &PreparedMessage) -> Result<bool, SendError> {
+    /// The frame of a message that was made for many connections, if this one sends it as it is.
+    pub(crate) fn prepared_frame<'m>(
+        &self,
+        message: &'m PreparedMessage,
+    ) -> Result<Option<&'m Bytes>, SendError> {
         self.check_between_messages()?;
-        Ok(self.masking.is_none() && !self.compresses(message.payload().len()))
-    }
-
-    /// The header of a fragment with this `payload`, to be sent as it is. `None` when it is to be
-    /// compressed: see [`fragment`](Self::fragment).
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
-    pub(crate) fn fragment_header(
-        &mut self,
-        kind: MessageKind,
-        payload: &[u8],
-        last: bool,
-    ) -> Result<Option<FrameHeader>, SendError> {
-        let message = self.next_fragment(kind, payload, last, self.compresses(payload.len()))?;
-        Ok(self.plain_fragment(message, payload.len(), last))
-    }
-
-    /// The header of the fragment that makes `message` what it is, unless that is compressed.
-    fn plain_fragment(&mut self, message: MessageInProgress, len: usize, last: bool) -> Option<FrameHeader> {
-        if message.compressed {
-            return None;
-        }
-        let opcode = self.fragment_opcode(message.kind);
-        self.message = (!last).then_some(message);
-        Some(self.header(opcode, len, last))
+        let as_it_is = self.masking.is_none() && !self.compresses(message.payload().len());
+        Ok(as_it_is.then(|| message.frame()))
     }
 
     /// Sends a whole message in one frame.
@@ -357,25 +315,30 @@ impl Sender {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        match self.message_header(kind, payload.len())? {
-            Some(header) => header.append_frame(payload, out),
-            None => self.append_compressed(kind.opcode(), payload, true, out),
+        if self.compresses(payload.len()) {
+            self.check_between_messages()?;
+            self.append_compressed(kind.opcode(), payload, true, out);
+        } else {
+            self.message_header(kind, payload.len())?.append_frame(payload, out);
         }
         Ok(())
     }
 
-    /// The message in progress once this fragment was sent; begins one if there is none, `compressed` or not.
+    /// Counts a fragment as part of the message in progress, or begins one with it, `compressed` or not; returns
+    /// its opcode.
     fn next_fragment(
-        &self,
+        &mut self,
         kind: MessageKind,
         payload: &[u8],
         last: bool,
         compressed: bool,
-    ) -> Result<MessageInProgress, SendError> {
+    ) -> Result<Opcode, SendError> {
         self.check_open()?;
-        let mut message = match &self.message {
-            None => MessageInProgress { kind, compressed, utf8: Utf8Validator::default() },
-            Some(message) if message.kind == kind => message.clone(),
+        let (opcode, mut message) = match &self.message {
+            None => (kind.opcode(), MessageInProgress { kind, compressed, utf8: Utf8Validator::default() }),
+            Some(message) if (message.kind, message.compressed) == (kind, compressed) => {
+                (Opcode::Continuation, message.clone())
+            }
             Some(_) => return Err(SendError::MessageInProgress),
         };
         if kind == MessageKind::Text {
@@ -384,52 +347,22 @@ impl Sender {
                 message.utf8.finish().map_err(|_| SendError::InvalidUtf8)?;
             }
         }
-        Ok(message)
-    }
-
-    fn fragment_opcode(&self, kind: MessageKind) -> Opcode {
-        if self.message.is_some() { Opcode::Continuation } else { kind.opcode() }
-    }
-
-    /// Whether a message whose first, or only, fragment has `len` bytes is compressed.
-    #[cfg(feature = "deflate")]
-    #[inline]
-    fn compresses(&self, len: usize) -> bool {
-        self.compress && self.deflater.as_ref().is_some_and(|deflater| len >= deflater.min_size)
-    }
-
-    #[cfg(not(feature = "deflate"))]
-    #[expect(clippy::unused_self, reason = "the feature `deflate` looks at what was negotiated")]
-    #[inline]
-    fn compresses(&self, _len: usize) -> bool {
-        false
+        self.message = (!last).then_some(message);
+        Ok(opcode)
     }
 
     /// "Framing: [...] set the "Per-Message Compressed" bit of the first frame" (RFC 7692 section 6.1), and
     /// of no other.
-    #[cfg(feature = "deflate")]
     fn append_compressed(&mut self, opcode: Opcode, payload: &[u8], last: bool, out: &mut Vec<u8>) {
-        let Some(deflater) = &mut self.deflater else {
-            return;
-        };
-        let mut compressed = thread_cache::take(&SCRATCH);
-        deflater.deflate(payload, last, &mut compressed);
-        let whole = last && opcode != Opcode::Continuation;
-        if whole && deflater.no_context_takeover && compressed.len() >= payload.len() {
-            // Nothing was gained; and the peer's window does not depend on it.
-            let header = self.header(opcode, payload.len(), true);
-            header.append_frame(payload, out);
-        } else {
-            let mut header = self.header(opcode, compressed.len(), last);
-            header.rsv1 = opcode != Opcode::Continuation;
-            header.append_frame(&compressed, out);
+        let first = opcode != Opcode::Continuation;
+        let compressed = self.deflater.as_mut().and_then(|deflater| deflater.deflate(payload, first, last));
+        let mut header = self.header(opcode, compressed.as_deref().unwrap_or(payload).len(), last);
+        header.rsv1 = first && compressed.is_some();
+        header.append_frame(compressed.as_deref().unwrap_or(payload), out);
+        if let Some(compressed) = compressed {
+            Deflater::give_back(compressed);
         }
-        thread_cache::keep_buffer(&SCRATCH, compressed);
     }
-
-    #[cfg(not(feature = "deflate"))]
-    #[expect(clippy::unused_self, reason = "never called: `compresses` is always false")]
-    fn append_compressed(&mut self, _: Opcode, _: &[u8], _: bool, _: &mut Vec<u8>) {}
 
     /// The code that answers a received one: the same, but that 1010 is not for servers to send.
     fn answered_code(&self, code: CloseCode) -> CloseCode {
@@ -476,8 +409,7 @@ impl Sender {
 
     /// `payload` is at most 125 bytes long: the callers have checked it, or received it.
     fn append_control(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
-        let header = self.header(opcode, payload.len(), true);
-        header.append_frame(payload, out);
+        self.header(opcode, payload.len(), true).append_frame(payload, out);
     }
 
     #[inline]
@@ -502,10 +434,4 @@ struct MessageInProgress {
     compressed: bool,
     /// Of a text message: what was sent so far.
     utf8: Utf8Validator,
-}
-
-#[cfg(feature = "deflate")]
-std::thread_local! {
-    /// Where a frame is compressed to: its header, which goes before it, tells its length.
-    static SCRATCH: core::cell::Cell<Vec<u8>> = const { core::cell::Cell::new(Vec::new()) };
 }

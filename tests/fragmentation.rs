@@ -260,7 +260,7 @@ fn interleaved_messages_are_not_sent() {
             for last in [false, true] {
                 let refused = sender.fragment(other, b"two", last, &mut out);
                 assert_eq!(refused, Err(SendError::MessageInProgress));
-                let refused = sender.fragment_in_place(other, &mut [0; 3], last).map(|_| ());
+                let refused = sender.fragment_header(other, &[0; 3], last);
                 assert_eq!(refused, Err(SendError::MessageInProgress));
             }
             assert_eq!(sender.text("text", &mut out), Err(SendError::MessageInProgress));

@@ -153,8 +153,9 @@ fn a_fresh_key_for_every_frame() {
         sender.pong(b"", &mut out).unwrap();
         sender.answer(&Event::Ping(b"asked"), &mut out);
         let mut payload = *b"in place";
-        let header = sender.fragment_in_place(MessageKind::Binary, &mut payload, true).unwrap();
-        out.extend_from_slice(&header);
+        let header = sender.fragment_header(MessageKind::Binary, &payload, true).unwrap();
+        header.mask(&mut payload);
+        out.extend_from_slice(&header.encode());
         out.extend_from_slice(&payload);
         frames += 8;
     }
@@ -200,8 +201,9 @@ fn in_place_is_the_same_on_the_wire() {
                 let mut copied = Vec::new();
                 copying.fragment(MessageKind::Binary, &payload, last, &mut copied).unwrap();
                 let mut masked = payload.clone();
-                let header = in_place.fragment_in_place(MessageKind::Binary, &mut masked, last).unwrap();
-                assert_eq!([&header[..], &masked].concat(), copied);
+                let header = in_place.fragment_header(MessageKind::Binary, &payload, last).unwrap();
+                header.mask(&mut masked);
+                assert_eq!([&header.encode()[..], &masked].concat(), copied);
             }
         }
     }
@@ -228,9 +230,7 @@ fn a_header_alone_is_the_same_on_the_wire() {
                 };
                 assert_eq!(header.masking_key.is_some(), role == Role::Client);
                 let mut masked = text.clone().into_bytes();
-                if let Some(key) = header.masking_key {
-                    key.apply(&mut masked, 0);
-                }
+                header.mask(&mut masked);
                 assert_eq!([&header.encode()[..], &masked].concat(), copied);
             }
         }

@@ -66,8 +66,9 @@ fn everything_sent(role: Role) -> Vec<u8> {
     sender.fragment(MessageKind::Text, b"", false, &mut out).unwrap();
     sender.fragment(MessageKind::Text, b"ment", true, &mut out).unwrap();
     let mut payload = *b"in place";
-    let header = sender.fragment_in_place(MessageKind::Binary, &mut payload, true).unwrap();
-    out.extend_from_slice(&header);
+    let header = sender.fragment_header(MessageKind::Binary, &payload, true).unwrap();
+    header.mask(&mut payload);
+    out.extend_from_slice(&header.encode());
     out.extend_from_slice(&payload);
     sender.ping(b"ping", &mut out).unwrap();
     sender.pong(b"pong", &mut out).unwrap();

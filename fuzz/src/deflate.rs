@@ -138,7 +138,7 @@ impl Endpoint {
         let (mut receiver, mut assembler) = (Receiver::new(role, config), Assembler::default());
         let agreed = agreed(deflate);
         sender.use_deflate(deflate, agreed);
-        receiver.use_deflate();
+        receiver.use_deflate(agreed);
         assembler.use_deflate(role, config, agreed);
         Self { sender, receiver, assembler, input: Vec::new(), out: Vec::new() }
     }

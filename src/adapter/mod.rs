@@ -195,7 +195,7 @@ impl Inbound {
         inbound.receiving.leave_text();
         #[cfg(feature = "deflate")]
         if let Some(agreed) = agreed.deflate {
-            inbound.receiving.use_deflate();
+            inbound.receiving.use_deflate(agreed);
             inbound.assembly.get_or_insert_default().assembler.use_deflate(role, config, agreed);
         }
         inbound

@@ -95,10 +95,9 @@ impl Outbound {
     }
 
     pub(crate) fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
-        if !self.sending.sender().takes_frame(message)? {
+        let Some(frame) = self.sending.sender().prepared_frame(message)? else {
             return self.send_payload(message.kind(), message.shared_payload());
-        }
-        let frame = message.frame();
+        };
         if frame.len() < COPY_BELOW {
             self.queue.buffer().extend_from_slice(frame);
         } else {
@@ -110,10 +109,11 @@ impl Outbound {
     #[inline]
     fn send_payload(&mut self, kind: MessageKind, payload: Bytes) -> Result<(), SendError> {
         let sender = self.sending.sender();
-        match sender.message_header(kind, payload.len())? {
-            Some(header) => self.queue_frame(&header, payload),
-            None => sender.message(kind, &payload, self.queue.buffer())?,
+        if sender.compresses(payload.len()) {
+            return sender.message(kind, &payload, self.queue.buffer());
         }
+        let header = sender.message_header(kind, payload.len())?;
+        self.queue_frame(&header, payload);
         Ok(())
     }
 
@@ -124,10 +124,11 @@ impl Outbound {
         last: bool,
     ) -> Result<(), SendError> {
         let sender = self.sending.sender();
-        match sender.fragment_header(kind, &payload, last)? {
-            Some(header) => self.queue_frame(&header, payload),
-            None => sender.fragment(kind, &payload, last, self.queue.buffer())?,
+        if sender.compresses(payload.len()) {
+            return sender.fragment(kind, &payload, last, self.queue.buffer());
         }
+        let header = sender.fragment_header(kind, &payload, last)?;
+        self.queue_frame(&header, payload);
         Ok(())
     }
 

@@ -19,7 +19,6 @@ pub use self::receive_half::ReceiveHalf;
 pub use self::send_half::SendHalf;
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError, TimedOut};
-#[cfg(feature = "deflate")]
 use crate::extension::{AgreedDeflate, Deflate};
 use crate::frame::CloseFrame;
 use crate::receiver::Received;
@@ -103,9 +102,8 @@ impl Connection {
 
     /// Compresses messages, and receives compressed ones, with the `agreed` parameters. What is received
     /// is inflated by an [`Assembler`](crate::Assembler) that was told the same.
-    #[cfg(feature = "deflate")]
     pub fn use_deflate(&mut self, deflate: &Deflate, agreed: AgreedDeflate) {
-        self.receiving.use_deflate();
+        self.receiving.use_deflate(agreed);
         self.sending.sender().use_deflate(deflate, agreed);
     }
 

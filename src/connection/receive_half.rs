@@ -10,6 +10,7 @@ use super::keepalive::{Due, Keepalive, Times};
 use super::send_half::SendHalf;
 use crate::config::Config;
 use crate::error::{ProtocolError, TimedOut};
+use crate::extension::AgreedDeflate;
 use crate::frame::CloseCode;
 use crate::message::Event;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
@@ -46,9 +47,8 @@ impl ReceiveHalf {
     }
 
     /// Takes compressed messages; see [`Connection::use_deflate`](super::Connection::use_deflate).
-    #[cfg(feature = "deflate")]
-    pub(crate) fn use_deflate(&mut self) {
-        self.receiver.use_deflate();
+    pub(crate) fn use_deflate(&mut self, agreed: AgreedDeflate) {
+        self.receiver.use_deflate(agreed);
     }
 
     /// Advances by at most one frame; the contract is [`Receiver`]'s. The caller passes every control

@@ -271,3 +271,6 @@ fn below_max(bits: u8) -> Option<u8> {
 const NAME: &str = "permessage-deflate";
 const MIN_WINDOW_BITS: u8 = 8;
 const MAX_WINDOW_BITS: u8 = 15;
+/// "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end" of a compressed message (RFC 7692
+/// section 7.2.1); "append 4 octets of 0x00 0x00 0xff 0xff to the tail end" to inflate it (7.2.2).
+pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

@@ -6,7 +6,7 @@ use core::cell::Cell;
 
 use flate2::{Compress, Compression, FlushCompress};
 
-use super::{AgreedDeflate, Deflate, TAIL};
+use super::deflate::{AgreedDeflate, Deflate, TAIL};
 use crate::role::Role;
 use crate::thread_cache;
 
@@ -14,8 +14,8 @@ use crate::thread_cache;
 #[derive(Debug)]
 pub(crate) struct Deflater {
     kind: CompressorKind,
-    pub(crate) no_context_takeover: bool,
-    pub(crate) min_size: usize,
+    no_context_takeover: bool,
+    min_size: usize,
     /// With context takeover, its window is that of all compressed messages so far. `None` while there is
     /// no window to keep.
     compressor: Option<Box<Compress>>,
@@ -37,9 +37,31 @@ impl Deflater {
         }
     }
 
-    /// Appends the compressed form of the next part of a message to `out`. What was appended can be
-    /// inflated as it arrives.
-    pub(crate) fn deflate(&mut self, mut part: &[u8], last: bool, out: &mut Vec<u8>) {
+    /// Whether a message whose first, or only, part has `len` bytes is to be compressed.
+    #[inline]
+    pub(crate) fn takes(&self, len: usize) -> bool {
+        len >= self.min_size
+    }
+
+    /// The compressed form of the next part of a message, in a buffer of the thread's; it can be inflated as it
+    /// arrives. `None` when a message in one part, the first and `last`, gains nothing, and the peer's window
+    /// does not depend on it.
+    pub(crate) fn deflate(&mut self, part: &[u8], first: bool, last: bool) -> Option<Vec<u8>> {
+        let mut compressed = thread_cache::take(&SCRATCH);
+        self.append_deflated(part, last, &mut compressed);
+        if first && last && self.no_context_takeover && compressed.len() >= part.len() {
+            Self::give_back(compressed);
+            return None;
+        }
+        Some(compressed)
+    }
+
+    /// Gives back what [`deflate`](Self::deflate) lent.
+    pub(crate) fn give_back(compressed: Vec<u8>) {
+        thread_cache::keep_buffer(&SCRATCH, compressed);
+    }
+
+    fn append_deflated(&mut self, mut part: &[u8], last: bool, out: &mut Vec<u8>) {
         let start = out.len();
         let compressor = self.compressor.get_or_insert_with(|| self.kind.take());
         loop {
@@ -102,6 +124,8 @@ impl CompressorKind {
 }
 
 std::thread_local! {
+    /// Where a frame is compressed to: its header, which goes before it, tells its length.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     /// Making a compressor costs far more than resetting one.
     static SPARE: Cell<Option<(CompressorKind, Box<Compress>)>> = const { Cell::new(None) };
 }

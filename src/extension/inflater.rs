@@ -7,7 +7,8 @@ use core::fmt;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{AgreedDeflate, TAIL};
+use super::Inflated;
+use super::deflate::{AgreedDeflate, TAIL};
 use crate::error::ProtocolError;
 use crate::message::MessageKind;
 use crate::role::Role;
@@ -30,15 +31,6 @@ pub(crate) struct Inflater {
     tail: usize,
     /// The text message in progress, as far as it was inflated.
     utf8: Utf8Validator,
-}
-
-/// How far [`Inflater::inflate`] came.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Inflated {
-    /// How many bytes of the part were inflated.
-    pub(crate) consumed: usize,
-    /// All of the part was, and all it inflates to was appended.
-    pub(crate) done: bool,
 }
 
 impl Inflater {

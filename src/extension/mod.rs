@@ -1,16 +1,29 @@
 //! Extensions (RFC 6455 section 9). The one there is: permessage-deflate (RFC 7692), which compresses
 //! messages and marks those it compressed with RSV1.
 //!
-//! Nothing is offered or accepted unless [`Config::deflate`](crate::Config::deflate) says so.
+//! Nothing is offered or accepted unless [`Config::deflate`](crate::Config::deflate) says so; without the feature `deflate`, nothing can.
 
+#[cfg(not(feature = "deflate"))]
+mod absent;
+#[cfg(feature = "deflate")]
 mod deflate;
+#[cfg(feature = "deflate")]
 mod deflater;
+#[cfg(feature = "deflate")]
 mod inflater;
 
-pub use deflate::{AgreedDeflate, Deflate};
-pub(crate) use deflater::Deflater;
-pub(crate) use inflater::Inflater;
+#[cfg(not(feature = "deflate"))]
+pub(crate) use self::absent::{AgreedDeflate, Deflate, Deflater, Inflater};
+#[cfg(feature = "deflate")]
+pub use self::deflate::{AgreedDeflate, Deflate};
+#[cfg(feature = "deflate")]
+pub(crate) use self::{deflater::Deflater, inflater::Inflater};
 
-/// "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end" of a compressed message (RFC 7692
-/// section 7.2.1); "append 4 octets of 0x00 0x00 0xff 0xff to the tail end" to inflate it (7.2.2).
-const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+/// How far an [`Inflater`] came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Inflated {
+    /// How many bytes of the part were inflated.
+    pub(crate) consumed: usize,
+    /// All of the part was, and all it inflates to was appended.
+    pub(crate) done: bool,
+}

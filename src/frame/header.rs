@@ -147,6 +147,14 @@ impl FrameHeader {
         out.truncate(end);
     }
 
+    /// Masks, or unmasks, the whole `payload`, if the header has a key.
+    #[inline]
+    pub fn mask(&self, payload: &mut [u8]) {
+        if let Some(key) = self.masking_key {
+            key.apply(payload, 0);
+        }
+    }
+
     /// Appends the whole frame: the header, and `payload`, masked with its key if it has one.
     #[inline]
     pub(crate) fn append_frame(&self, payload: &[u8], out: &mut Vec<u8>) {

@@ -1,6 +1,5 @@
 //! Messages out of fragments (RFC 6455 section 5.4), inflated if they are compressed.
 
-#[cfg(feature = "deflate")]
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,12 +9,9 @@ use bytes::Buf;
 use bytes::{Bytes, BytesMut};
 
 use super::{Fragment, Message, MessageKind};
-#[cfg(feature = "deflate")]
 use crate::config::Config;
 use crate::error::ProtocolError;
-#[cfg(feature = "deflate")]
 use crate::extension::{AgreedDeflate, Inflater};
-#[cfg(feature = "deflate")]
 use crate::role::Role;
 use crate::utf8::{TextInProgress, Utf8Validator};
 
@@ -28,14 +24,12 @@ use crate::utf8::{TextInProgress, Utf8Validator};
 pub struct Assembler {
     /// The message in progress, without the fragment now arriving.
     unfinished: Unfinished,
-    #[cfg(feature = "deflate")]
     inflater: Option<Box<Inflater>>,
 }
 
 impl Assembler {
     /// Inflates compressed messages with the `agreed` parameters, to no more than
     /// [`Config::max_message_size`](crate::Config::max_message_size).
-    #[cfg(feature = "deflate")]
     pub fn use_deflate(&mut self, role: Role, config: &Config, agreed: AgreedDeflate) {
         self.inflater = Some(Box::new(Inflater::new(agreed, role, config.settings.max_message_size)));
     }
@@ -106,7 +100,6 @@ impl Assembler {
     }
 
     /// Inflates all of a fragment's payload to the end of `out`.
-    #[cfg(feature = "deflate")]
     fn inflate(
         &mut self,
         kind: MessageKind,
@@ -117,12 +110,6 @@ impl Assembler {
         let inflater = self.inflater.as_mut().ok_or(ProtocolError::InvalidCompressedData)?;
         inflater.inflate(kind, payload, last, usize::MAX, out)?;
         Ok(())
-    }
-
-    #[cfg(not(feature = "deflate"))]
-    #[expect(clippy::unused_self, reason = "the feature `deflate` has a buffer to inflate to")]
-    fn inflate(&mut self, _: MessageKind, _: &[u8], _: bool, _: &mut Vec<u8>) -> Result<(), ProtocolError> {
-        Err(ProtocolError::InvalidCompressedData)
     }
 
     /// Inflates some of a fragment's payload: at most `room` bytes, which are returned. Drops from
@@ -146,11 +133,10 @@ impl Assembler {
 impl fmt::Debug for Assembler {
     /// Keeps messages out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Assembler");
-        debug.field("len", &self.unfinished.len());
-        #[cfg(feature = "deflate")]
-        debug.field("inflater", &self.inflater);
-        debug.finish()
+        f.debug_struct("Assembler")
+            .field("len", &self.unfinished.len())
+            .field("inflater", &self.inflater)
+            .finish()
     }
 }
 

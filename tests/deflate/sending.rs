@@ -215,23 +215,24 @@ fn headers_are_of_plain_messages() {
     }
 }
 
-/// Fragments in place are not compressed, whatever was negotiated; only a message that was begun compressed cannot
-/// be gone on with in place.
+/// Nor are fragments whose payload their caller writes, whatever was negotiated; only a message that was begun
+/// compressed cannot be gone on with so.
 #[test]
-fn fragments_in_place_are_not_compressed() {
+fn headers_are_of_plain_fragments() {
     for role in ROLES {
         let mut endpoint = endpoint(role, &always());
         for last in [false, true] {
             let mut payload = vec![7; 1000];
             let (sender, out) = endpoint.sender();
-            let header = sender.fragment_in_place(MessageKind::Binary, &mut payload, last).unwrap();
-            out.extend_from_slice(&header);
+            let header = sender.fragment_header(MessageKind::Binary, &payload, last).unwrap();
+            header.mask(&mut payload);
+            out.extend_from_slice(&header.encode());
             out.extend_from_slice(&payload);
         }
         assert_eq!(endpoint.sent(), [(FIRST_BINARY, vec![7; 1000]), (LAST_CONTINUATION, vec![7; 1000])]);
         let (sender, out) = endpoint.sender();
         sender.fragment(MessageKind::Binary, b"compressed", false, out).unwrap();
-        let refused = sender.fragment_in_place(MessageKind::Binary, &mut [1], true);
+        let refused = sender.fragment_header(MessageKind::Binary, &[1], true);
         assert_eq!(refused.err(), Some(SendError::MessageInProgress));
         sender.fragment(MessageKind::Binary, b", to the end", true, out).unwrap();
         let payload = endpoint.sent().into_iter().flat_map(|(_, payload)| payload).collect::<Vec<_>>();

@@ -431,9 +431,10 @@ impl End {
         };
         let before = self.out.len();
         let result = if in_place {
-            let mut payload = payload.to_vec();
-            self.side.sender().fragment_in_place(kind, &mut payload, last).map(|header| {
-                self.out.extend_from_slice(&header);
+            self.side.sender().fragment_header(kind, payload, last).map(|header| {
+                let mut payload = payload.to_vec();
+                header.mask(&mut payload);
+                self.out.extend_from_slice(&header.encode());
                 self.out.extend_from_slice(&payload);
             })
         } else {

@@ -1,0 +1,80 @@
+//! permessage-deflate without the feature `deflate`: types that have no values, so that those who use them
+//! need not ask for the feature, and are compiled to nothing.
+
+use alloc::vec::Vec;
+
+use super::Inflated;
+use crate::error::ProtocolError;
+#[cfg(feature = "handshake")]
+use crate::handshake::{Extension, HandshakeError};
+use crate::message::MessageKind;
+use crate::role::Role;
+
+/// Whether and how to compress messages.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deflate(Never);
+
+#[cfg(feature = "handshake")]
+impl Deflate {
+    /// The client's offer.
+    pub fn offer(&self) -> Extension {
+        match self.0 {}
+    }
+
+    /// What the server's response agrees on.
+    pub fn agree_as_client(&self, _: &[Extension]) -> Result<Option<AgreedDeflate>, HandshakeError> {
+        match self.0 {}
+    }
+
+    /// What is agreed on by the client's offers, and the extension to answer.
+    pub fn agree_as_server(&self, _: &[Extension]) -> Option<(AgreedDeflate, Extension)> {
+        match self.0 {}
+    }
+}
+
+/// The parameters that both sides agreed on in the opening handshake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AgreedDeflate(Never);
+
+#[derive(Debug)]
+pub(crate) struct Deflater(Never);
+
+impl Deflater {
+    pub(crate) fn new(_: &Deflate, agreed: AgreedDeflate, _: Role) -> Self {
+        match agreed.0 {}
+    }
+
+    pub(crate) fn takes(&self, _: usize) -> bool {
+        match self.0 {}
+    }
+
+    pub(crate) fn deflate(&mut self, _: &[u8], _: bool, _: bool) -> Option<Vec<u8>> {
+        match self.0 {}
+    }
+
+    pub(crate) fn give_back(_: Vec<u8>) {}
+}
+
+#[derive(Debug)]
+pub(crate) struct Inflater(Never);
+
+impl Inflater {
+    pub(crate) fn new(agreed: AgreedDeflate, _: Role, _: u64) -> Self {
+        match agreed.0 {}
+    }
+
+    pub(crate) fn inflate(
+        &mut self,
+        _: MessageKind,
+        _: &[u8],
+        _: bool,
+        _: usize,
+        _: &mut Vec<u8>,
+    ) -> Result<Inflated, ProtocolError> {
+        match self.0 {}
+    }
+}
+
+/// Inside structs, so that only this module sees that what needs one is never reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Never {}
