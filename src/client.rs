@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::adapter::Agreed;
 use crate::config::Config;
 use crate::error::Error;
+use crate::handshake::uri::Uri;
 use crate::handshake::{ClientRequest, HandshakeError, Limits, Opened};
-use crate::uri::Uri;
 
 /// What a client connects to, and how. The adapters' `connect` takes it, or just a URI.
 ///

@@ -190,7 +190,7 @@ impl core::error::Error for TimedOut {}
 #[derive(Debug)]
 pub enum Error {
     /// The URI is not a WebSocket URI.
-    Uri(crate::UriError),
+    Uri(crate::handshake::uri::UriError),
     /// The transport could not be opened: name resolution, TCP, or TLS.
     Connect(std::io::Error),
     /// The opening handshake failed, or was refused.
@@ -261,8 +261,8 @@ impl From<TimedOut> for Error {
 }
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-impl From<crate::UriError> for Error {
-    fn from(error: crate::UriError) -> Self {
+impl From<crate::handshake::uri::UriError> for Error {
+    fn from(error: crate::handshake::uri::UriError) -> Self {
         Self::Uri(error)
     }
 }

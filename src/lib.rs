@@ -207,8 +207,6 @@ mod text;
 mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
-#[cfg(feature = "handshake")]
-mod uri;
 pub mod utf8;
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
@@ -225,6 +223,8 @@ pub use error::{ProtocolError, SendError};
 pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
 pub use framed::FramedMessage;
+#[cfg(feature = "handshake")]
+pub use handshake::uri::{Uri, UriError};
 pub use message::{Assembler, Event, Fragment, Message, MessageKind};
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
@@ -232,8 +232,6 @@ pub use sender::{SendState, Sender};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use server::{PendingRequest, Server};
 pub use text::Utf8Bytes;
-#[cfg(feature = "handshake")]
-pub use uri::{Uri, UriError};
 
 /// The examples of the README, compiled and run.
 #[cfg(all(doctest, feature = "blocking", feature = "tokio"))]

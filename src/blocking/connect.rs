@@ -16,9 +16,9 @@ use super::web_socket::{WebSocket, keep_write_timeout};
 use crate::adapter::random;
 use crate::client::Client;
 use crate::error::{Error, TimedOut};
+use crate::handshake::uri::Uri;
 use crate::handshake::{ClientHandshake, HandshakeError};
 use crate::role::Role;
-use crate::uri::Uri;
 
 /// Opens a connection to a `ws://` URI (with the feature `rustls` also `wss://`), or as a [`Client`]
 /// says. Every address of the host is tried, within [`Client::connect_timeout`]; the system's name

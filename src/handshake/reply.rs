@@ -4,8 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::error::{BuildError, HandshakeError};
-use super::header::{ExtraHeaders, write_line};
+use super::build_error::BuildError;
+use super::error::HandshakeError;
+use super::extra_headers::{ExtraHeaders, write_line};
 
 /// A complete HTTP response, after which the connection is to be closed: a refusal, or the answer to a request that does
 /// not ask for a WebSocket.
