@@ -5,17 +5,17 @@
 //! the stream that the library hands over then:
 //!
 //! ```
-//! use sansocket::handshake::{Accept, HandshakeError, Received, Reply};
+//! use sansocket::handshake::{Accept, HandshakeError, ReceivedRequest, Reply};
 //! use sansocket::http::{accept, receive, refuse};
 //!
 //! fn respond(request: &http::Request<()>) -> Result<http::Response<Vec<u8>>, Box<dyn std::error::Error>> {
 //!     match receive(request) {
-//!         Ok(Received::WebSocket(request)) => {
+//!         Ok(ReceivedRequest::WebSocket(request)) => {
 //!             let (response, _accepted) = accept(&request, &Accept::new())?;
 //!             // Once the response is sent: `WebSocket::from_upgraded(stream, Role::Server, &[], &config)`.
 //!             Ok(response.map(|()| Vec::new()))
 //!         }
-//!         Ok(Received::Http(_)) => Ok(http::Response::new(b"an ordinary page".to_vec())),
+//!         Ok(ReceivedRequest::Http(_)) => Ok(http::Response::new(b"an ordinary page".to_vec())),
 //!         Err(error) => Ok(refuse(&Reply::from(&error))),
 //!     }
 //! }
@@ -40,12 +40,12 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Request as HttpRequest, Response, StatusCode, Version};
 
 use crate::handshake::{
-    Accept, Accepted, BuildError, HandshakeError, Limits, Received, Reply, Request, ServerHandshake,
+    Accept, Accepted, BuildError, HandshakeError, Limits, ReceivedRequest, Reply, Request, ServerHandshake,
 };
 
 /// Judges a request that an HTTP library has parsed: see [`ServerHandshake::receive`]. The library has set
 /// its own limits on the request's size.
-pub fn receive<B>(request: &HttpRequest<B>) -> Result<Received, HandshakeError> {
+pub fn receive<B>(request: &HttpRequest<B>) -> Result<ReceivedRequest, HandshakeError> {
     let head = head_of(request)?;
     let limits = Limits::default()
         .head_bytes(head.len())

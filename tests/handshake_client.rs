@@ -9,7 +9,7 @@
 
 use sansocket::Uri;
 use sansocket::handshake::{
-    BuildError, ClientHandshake, ClientRequest, Extension, HandshakeError, Limits, Opened, Received,
+    BuildError, ClientHandshake, ClientRequest, Extension, HandshakeError, Limits, Opened, ReceivedRequest,
     Response, ServerHandshake,
 };
 
@@ -199,7 +199,7 @@ fn the_request_is_valid_http() {
         }
         let text = encoded(&request, NONCE);
         let received = ServerHandshake::new(Limits::default()).receive(text.as_bytes());
-        assert!(matches!(received, Ok(Some(Received::WebSocket(_)))), "{received:?}");
+        assert!(matches!(received, Ok(Some(ReceivedRequest::WebSocket(_)))), "{received:?}");
     }
 }
 

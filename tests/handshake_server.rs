@@ -8,7 +8,7 @@
 )]
 
 use sansocket::handshake::{
-    Accept, BuildError, Extension, HandshakeError, HttpRequest, Limits, Received, Reply, Request,
+    Accept, BuildError, Extension, HandshakeError, HttpRequest, Limits, ReceivedRequest, Reply, Request,
     ServerHandshake, accept_key,
 };
 
@@ -21,7 +21,7 @@ const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
     Origin: http://example.com\r\n\
     Sec-WebSocket-Version: 13\r\n";
 
-type Outcome = Result<Received, HandshakeError>;
+type Outcome = Result<ReceivedRequest, HandshakeError>;
 
 /// Receives the request in every way it can arrive, which must make no difference: whole, byte by byte, in two parts
 /// cut anywhere, and with bytes behind it.
@@ -63,17 +63,17 @@ fn receive_with(limits: &Limits, request: &[u8]) -> Outcome {
     whole
 }
 
-fn consumed(received: &Received) -> usize {
+fn consumed(received: &ReceivedRequest) -> usize {
     match received {
-        Received::WebSocket(request) => request.consumed(),
-        Received::Http(request) => request.consumed(),
+        ReceivedRequest::WebSocket(request) => request.consumed(),
+        ReceivedRequest::Http(request) => request.consumed(),
     }
 }
 
 #[track_caller]
 fn websocket(request: impl AsRef<[u8]>) -> Request {
     match receive(request.as_ref()) {
-        Ok(Received::WebSocket(request)) => request,
+        Ok(ReceivedRequest::WebSocket(request)) => request,
         other => panic!("{}: {other:?}", request.as_ref().escape_ascii()),
     }
 }
@@ -81,7 +81,7 @@ fn websocket(request: impl AsRef<[u8]>) -> Request {
 #[track_caller]
 fn http(request: impl AsRef<[u8]>) -> HttpRequest {
     match receive(request.as_ref()) {
-        Ok(Received::Http(request)) => request,
+        Ok(ReceivedRequest::Http(request)) => request,
         other => panic!("{}: {other:?}", request.as_ref().escape_ascii()),
     }
 }
@@ -666,7 +666,8 @@ fn headers_of_the_response() {
 #[test]
 fn frames_follow_at_once() {
     let input = [with(&[]).as_bytes(), b"\x81\x80\0\0\0\0"].concat();
-    let Ok(Some(Received::WebSocket(request))) = ServerHandshake::new(Limits::default()).receive(&input)
+    let Ok(Some(ReceivedRequest::WebSocket(request))) =
+        ServerHandshake::new(Limits::default()).receive(&input)
     else {
         panic!()
     };
@@ -927,7 +928,7 @@ fn limits() {
         .head_bytes(request.len())
         .headers(7)
         .start_line_bytes("GET /chat HTTP/1.1\r\n".len());
-    assert!(matches!(receive_with(&exact, request.as_bytes()), Ok(Received::WebSocket(_))));
+    assert!(matches!(receive_with(&exact, request.as_bytes()), Ok(ReceivedRequest::WebSocket(_))));
     for (limits, error) in [
         (exact.clone().head_bytes(request.len() - 1), HandshakeError::HeadTooLarge),
         (exact.clone().headers(6), HandshakeError::TooManyHeaders),
@@ -973,7 +974,7 @@ fn bytes_are_searched_once() {
             arriving[len - 1] = 0;
         }
     }
-    let Ok(Some(Received::WebSocket(request))) = handshake.receive(&head) else { panic!() };
+    let Ok(Some(ReceivedRequest::WebSocket(request))) = handshake.receive(&head) else { panic!() };
     assert_eq!(request.consumed(), 16 * 1024);
 }
 
@@ -990,12 +991,12 @@ fn heads_are_what_httparse_takes_and_stricter() {
             let mut theirs = httparse::Request::new(&mut headers);
             let theirs_len = theirs.parse(&mutated);
             let (line, headers, consumed) = match ServerHandshake::new(Limits::default()).receive(&mutated) {
-                Ok(Some(Received::WebSocket(request))) => (
+                Ok(Some(ReceivedRequest::WebSocket(request))) => (
                     [request.method().to_owned(), request.target().to_owned()],
                     request.headers().clone(),
                     request.consumed(),
                 ),
-                Ok(Some(Received::Http(request))) => (
+                Ok(Some(ReceivedRequest::Http(request))) => (
                     [request.method().to_owned(), request.target().to_owned()],
                     request.headers().clone(),
                     request.consumed(),

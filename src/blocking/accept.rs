@@ -14,7 +14,7 @@ use super::tls::TlsStream;
 use super::transport::Transport;
 use super::web_socket::{WebSocket, keep_write_timeout};
 use crate::error::Error;
-use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
+use crate::handshake::{HandshakeError, Limits, ReceivedRequest, Reply, ServerHandshake};
 use crate::role::Role;
 use crate::server::{PendingRequest, Server, refuse};
 
@@ -164,7 +164,7 @@ fn receive(
     limits: &Limits,
     deadline: Deadline,
     mut now: Instant,
-) -> Result<Received, Error> {
+) -> Result<ReceivedRequest, Error> {
     let mut handshake = ServerHandshake::new(limits.clone());
     loop {
         if deadline.read(io, input, now)? == 0 {

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use sansocket::Uri;
-//! use sansocket::handshake::{Accept, ClientHandshake, ClientRequest, Limits, Received, ServerHandshake};
+//! use sansocket::handshake::{Accept, ClientHandshake, ClientRequest, Limits, ReceivedRequest, ServerHandshake};
 //!
 //! // The client: append a request, send it.
 //! let request = ClientRequest::new(&Uri::parse("ws://example.com/chat")?).subprotocol("superchat")?;
@@ -18,7 +18,7 @@
 //! let mut server = ServerHandshake::new(Limits::default());
 //! let mut to_client = Vec::new();
 //! match server.receive(&to_server)? {
-//!     Some(Received::WebSocket(request)) => {
+//!     Some(ReceivedRequest::WebSocket(request)) => {
 //!         assert_eq!(request.path(), "/chat");
 //!         let mut accept = Accept::new();
 //!         if let Some(subprotocol) = request.choose_subprotocol(&["superchat", "chat"]) {
@@ -26,7 +26,7 @@
 //!         }
 //!         request.accept(&accept, &mut to_client)?;
 //!     }
-//!     Some(Received::Http(request)) => { /* not a WebSocket request: answer it with a `Reply` */ }
+//!     Some(ReceivedRequest::Http(request)) => { /* not a WebSocket request: answer it with a `Reply` */ }
 //!     None => { /* read more */ }
 //! }
 //!
@@ -70,4 +70,4 @@ pub use key::accept_key;
 pub use limits::Limits;
 pub use reply::Reply;
 pub use response::Response;
-pub use server::{Accept, Accepted, Received, Request, ServerHandshake};
+pub use server::{Accept, Accepted, ReceivedRequest, Request, ServerHandshake};

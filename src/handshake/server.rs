@@ -20,7 +20,7 @@ use super::rules;
 /// Reads a client's request.
 ///
 /// ```
-/// use sansocket::handshake::{Accept, Limits, Received, Reply, ServerHandshake};
+/// use sansocket::handshake::{Accept, Limits, ReceivedRequest, Reply, ServerHandshake};
 ///
 /// # let mut network = vec![b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n".to_vec()];
 /// # let mut read = || network.pop().unwrap();
@@ -37,11 +37,11 @@ use super::rules;
 ///     }
 /// };
 /// match received {
-///     Some(Received::WebSocket(request)) => {
+///     Some(ReceivedRequest::WebSocket(request)) => {
 ///         request.accept(&Accept::new(), &mut out)?;
 ///         input.drain(..request.consumed()); // What is left are frames.
 ///     }
-///     Some(Received::Http(request)) => request.reply(&Reply::new(200)?.text("Nothing to see.\n"), &mut out),
+///     Some(ReceivedRequest::Http(request)) => request.reply(&Reply::new(200)?.text("Nothing to see.\n"), &mut out),
 ///     None => {} // Write `out`, then close.
 /// }
 /// # assert!(out.starts_with(b"HTTP/1.1 200 OK\r\n"));
@@ -64,21 +64,21 @@ impl ServerHandshake {
     /// `None`: the request is not complete. The work is linear in the input, however it is cut. What cannot become an
     /// HTTP request fails early: at its first byte, at a control character or a wrong line end, at the end of the
     /// request line. An error should be answered with `Reply::from(&error)`, and then the connection closed.
-    pub fn receive(&mut self, input: &[u8]) -> Result<Option<Received>, HandshakeError> {
+    pub fn receive(&mut self, input: &[u8]) -> Result<Option<ReceivedRequest>, HandshakeError> {
         let Some(head) = self.head.read(input, &self.limits)? else {
             return Ok(None);
         };
         let request = HttpRequest::new(head.line, head.headers)?;
         Ok(Some(match rules::check_request(&request)? {
-            Some(key) => Received::WebSocket(Request { http: request, key }),
-            None => Received::Http(request),
+            Some(key) => ReceivedRequest::WebSocket(Request { http: request, key }),
+            None => ReceivedRequest::Http(request),
         }))
     }
 }
 
 /// What a client asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Received {
+pub enum ReceivedRequest {
     /// A WebSocket connection. Everything RFC 6455 section 4.2.1 requires of the request holds.
     WebSocket(Request),
     /// Something else: the request is well-formed HTTP, and for the caller to answer.

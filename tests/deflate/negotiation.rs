@@ -2,7 +2,7 @@
 
 use crate::endpoint::list;
 use sansocket::handshake::{
-    Accept, ClientHandshake, ClientRequest, HandshakeError, Limits, Opened, Received, ServerHandshake,
+    Accept, ClientHandshake, ClientRequest, HandshakeError, Limits, Opened, ReceivedRequest, ServerHandshake,
 };
 use sansocket::{AgreedDeflate, Deflate, Role, Uri};
 
@@ -390,7 +390,7 @@ fn the_response_names_what_was_accepted() {
              Sec-WebSocket-Extensions: {offers}\r\n\r\n"
         );
         let received = ServerHandshake::new(Limits::default()).receive(request.as_bytes()).unwrap();
-        let Some(Received::WebSocket(request)) = received else { panic!("a WebSocket's request") };
+        let Some(ReceivedRequest::WebSocket(request)) = received else { panic!("a WebSocket's request") };
         let mut accept = Accept::new();
         if let Some((_, answer)) = deflate().agree_as_server(&request.extensions()) {
             accept = accept.extension(answer);

@@ -1,7 +1,7 @@
 use sansocket::Uri;
 use sansocket::handshake::{
-    Accept, ClientHandshake, ClientRequest, HandshakeError, HttpRequest, Limits, Received, Reply, Request,
-    ServerHandshake, accept_key,
+    Accept, ClientHandshake, ClientRequest, HandshakeError, HttpRequest, Limits, ReceivedRequest, Reply,
+    Request, ServerHandshake, accept_key,
 };
 
 use super::handshake::{Head, is_token, received_in_every_way};
@@ -19,8 +19,8 @@ pub fn handshake_server(input: &[u8]) {
         match result {
             None => assert!(input.len() < head_bytes),
             Some((_, Err(error))) => check_refusal(&error),
-            Some((len, Ok(Received::Http(request)))) => check_head(&input[..len], &request),
-            Some((len, Ok(Received::WebSocket(request)))) => check_request(&input[..len], &request),
+            Some((len, Ok(ReceivedRequest::Http(request)))) => check_head(&input[..len], &request),
+            Some((len, Ok(ReceivedRequest::WebSocket(request)))) => check_request(&input[..len], &request),
         }
     }
 }
