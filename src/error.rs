@@ -275,6 +275,20 @@ impl From<crate::handshake::HandshakeError> for Error {
 }
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<crate::handshake::RequestError> for Error {
+    fn from(error: crate::handshake::RequestError) -> Self {
+        Self::Handshake(error.into())
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<crate::handshake::ResponseError> for Error {
+    fn from(error: crate::handshake::ResponseError) -> Self {
+        Self::Handshake(error.into())
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 impl From<crate::handshake::BuildError> for Error {
     fn from(error: crate::handshake::BuildError) -> Self {
         Self::Build(error)

@@ -9,7 +9,7 @@ use crate::adapter::Agreed;
 use crate::config::Config;
 use crate::error::{Error, TimedOut};
 use crate::handshake::{
-    Accept, Accepted, HandshakeError, HttpRequest, Limits, ReceivedRequest, Reply, Request,
+    Accept, Accepted, HandshakeError, HttpRequest, Limits, ReceivedRequest, Reply, Request, RequestError,
 };
 
 /// How a server treats the connections it accepts. The adapters' `accept` and `serve` take it.
@@ -167,7 +167,7 @@ impl PendingRequest {
                 Ok((request.accept(&self.accept, out)?, agreed))
             }
             ReceivedRequest::Http(_) => {
-                let error = HandshakeError::MissingUpgrade;
+                let error = RequestError::MissingUpgrade;
                 Reply::from(&error).encode(out);
                 Err(error.into())
             }
@@ -196,8 +196,8 @@ fn agree(request: &Request, config: &Config, accept: &mut Accept) -> Agreed {
 /// Appends the answer to a request that could not be read, if there is one to give.
 pub(crate) fn refuse(error: &Error, out: &mut Vec<u8>) {
     match error {
-        Error::Handshake(error) => Reply::from(error).encode(out),
-        Error::TimedOut(TimedOut::OpeningHandshake) => Reply::from(&HandshakeError::TimedOut).encode(out),
+        Error::Handshake(HandshakeError::Request(error)) => Reply::from(error).encode(out),
+        Error::TimedOut(TimedOut::OpeningHandshake) => Reply::request_timeout().encode(out),
         _ => {}
     }
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::build_error::BuildError;
-use super::error::HandshakeError;
+use super::error::{HeadError, ResponseError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, write_line, write_list};
 use super::grammar::is_token;
@@ -137,7 +137,7 @@ impl ClientRequest {
 ///
 /// ```
 /// use sansocket::Uri;
-/// use sansocket::handshake::{ClientHandshake, ClientRequest, HandshakeError, Limits};
+/// use sansocket::handshake::{ClientHandshake, ClientRequest, Limits, ResponseError};
 ///
 /// # let nonce = *b"the sample nonce";
 /// # let mut network = vec![
@@ -156,7 +156,7 @@ impl ClientRequest {
 ///             Some(bytes) => input.extend(bytes),
 ///             None => return Err(handshake.receive_eof(&input).into()),
 ///         },
-///         Err(HandshakeError::Refused(response)) => panic!("{}", response.status()),
+///         Err(ResponseError::Refused(response)) => panic!("{}", response.status()),
 ///         Err(error) => return Err(error.into()),
 ///     }
 /// };
@@ -197,7 +197,7 @@ impl ClientHandshake {
     ///
     /// `None`: the response is not complete. The work is linear in the input, however it is cut. After an error the
     /// connection is to be closed.
-    pub fn receive(&mut self, input: &[u8]) -> Result<Option<Opened>, HandshakeError> {
+    pub fn receive(&mut self, input: &[u8]) -> Result<Option<Opened>, ResponseError> {
         loop {
             let response = input.get(self.start..).unwrap_or_default();
             match &mut self.progress {
@@ -216,7 +216,7 @@ impl ClientHandshake {
                         // prior to a final response, even if the client does not expect one."
                         100..200 => {
                             if self.interim_responses >= self.limits.interim_responses {
-                                return Err(HandshakeError::TooManyInterimResponses);
+                                return Err(ResponseError::TooManyInterimResponses);
                             }
                             self.interim_responses += 1;
                             self.start += head.headers.text_len();
@@ -234,32 +234,28 @@ impl ClientHandshake {
                 }
                 Progress::Body(refusal, body) => {
                     let is_complete = body.read(response, &mut refusal.body);
-                    return if is_complete {
-                        Err(HandshakeError::Refused(refusal.clone()))
-                    } else {
-                        Ok(None)
-                    };
+                    return if is_complete { Err(ResponseError::Refused(refusal.clone())) } else { Ok(None) };
                 }
             }
         }
     }
 
     /// Nothing more comes, and [`receive`](Self::receive) had no result: the server closed the connection, or the caller
-    /// waits no longer. A refusal with as much of its body as came, or [`HandshakeError::Incomplete`].
+    /// waits no longer. A refusal with as much of its body as came, or [`HeadError::Incomplete`].
     ///
     /// Call it when a deadline passes, too. A refusal whose head came in time but whose body did not is better reported
-    /// as what it is, a refusal; report [`HandshakeError::TimedOut`] where this gives `Incomplete`.
-    pub fn receive_eof(&mut self, input: &[u8]) -> HandshakeError {
+    /// as what it is, a refusal; report the deadline where this gives `Incomplete`.
+    pub fn receive_eof(&mut self, input: &[u8]) -> ResponseError {
         match self.receive(input) {
             Err(error) => error,
             Ok(_) => match mem::take(&mut self.progress) {
-                Progress::Body(refusal, _) => HandshakeError::Refused(refusal),
-                Progress::Head(_) => HandshakeError::Incomplete,
+                Progress::Body(refusal, _) => ResponseError::Refused(refusal),
+                Progress::Head(_) => HeadError::Incomplete.into(),
             },
         }
     }
 
-    fn open(&self, head: Head<StatusLine>) -> Result<Opened, HandshakeError> {
+    fn open(&self, head: Head<StatusLine>) -> Result<Opened, ResponseError> {
         let consumed = self.start + head.headers.text_len();
         let response = Response::new(head.line, head.headers);
         let (subprotocol, extensions) = rules::check_response(&self.offer, &response)?;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::str;
 
-use super::error::HandshakeError;
+use super::error::RequestError;
 use super::headers::Headers;
 use super::known_name::KnownName;
 use super::reply::Reply;
@@ -88,26 +88,26 @@ impl HttpRequest {
 
     /// Checks what holds for every HTTP request.
     #[inline]
-    pub(super) fn new(line: RequestLine, headers: Headers) -> Result<Self, HandshakeError> {
+    pub(super) fn new(line: RequestLine, headers: Headers) -> Result<Self, RequestError> {
         let target = Target::parse(&headers, line.target.clone())?;
 
         // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
         // message that lacks a Host header field and to any request message that contains more than one Host header
         // field line or a Host header field with an invalid field value."
-        match headers.only(KnownName::Host).map_err(|_| HandshakeError::RepeatedHost)? {
+        match headers.only(KnownName::Host).map_err(|_| RequestError::RepeatedHost)? {
             Some(host) => {
-                let host = str::from_utf8(host).map_err(|_| HandshakeError::InvalidHost)?;
-                split_authority(host).map_err(|_| HandshakeError::InvalidHost)?;
+                let host = str::from_utf8(host).map_err(|_| RequestError::InvalidHost)?;
+                split_authority(host).map_err(|_| RequestError::InvalidHost)?;
             }
             None if line.minor_version == 0 => {}
-            None => return Err(HandshakeError::MissingHost),
+            None => return Err(RequestError::MissingHost),
         }
 
         // What is compared with an allow-list has one meaning: RFC 6454 section 7.3 has one origin, in ASCII.
-        if let Some(origin) = headers.only(KnownName::Origin).map_err(|_| HandshakeError::InvalidOrigin)?
+        if let Some(origin) = headers.only(KnownName::Origin).map_err(|_| RequestError::InvalidOrigin)?
             && (origin.is_empty() || !origin.iter().all(|byte| matches!(byte, b' '..=b'~')))
         {
-            return Err(HandshakeError::InvalidOrigin);
+            return Err(RequestError::InvalidOrigin);
         }
 
         Ok(Self(Box::new(Parts { line, target, headers })))
@@ -143,10 +143,10 @@ struct Target {
 impl Target {
     /// The characters were checked with the request line. Those that a URI excludes (`|`, `{`, ..) are let through,
     /// since browsers send some of them; only a fragment is refused.
-    fn parse(headers: &Headers, target: Range<usize>) -> Result<Self, HandshakeError> {
+    fn parse(headers: &Headers, target: Range<usize>) -> Result<Self, RequestError> {
         let bytes = headers.bytes(&target);
         if bytes.contains(&b'#') {
-            return Err(HandshakeError::InvalidTarget);
+            return Err(RequestError::InvalidTarget);
         }
 
         // Nearly always a path, in which there is nothing to search for.
@@ -157,7 +157,7 @@ impl Target {
                 let start = rest.start + scheme.len() + "://".len();
                 let len = text.find(['/', '?']).unwrap_or(text.len());
                 let (authority, _) = text.split_at(len);
-                split_authority(authority).map_err(|_| HandshakeError::InvalidTarget)?;
+                split_authority(authority).map_err(|_| RequestError::InvalidTarget)?;
                 rest.start = start + len;
                 Some(start..rest.start)
             }

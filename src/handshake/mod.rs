@@ -61,7 +61,7 @@ pub(crate) mod uri;
 
 pub use build_error::BuildError;
 pub use client::{ClientHandshake, ClientRequest, Opened};
-pub use error::HandshakeError;
+pub use error::{HandshakeError, HeadError, RequestError, ResponseError};
 pub use extension::Extension;
 pub use grammar::InvalidList;
 pub use headers::Headers;

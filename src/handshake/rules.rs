@@ -5,7 +5,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::error::HandshakeError;
+use super::error::{HeadError, RequestError, ResponseError};
 use super::extension::Extension;
 use super::grammar::{InvalidList, as_token, elements, is_token, tokens};
 use super::headers::Headers;
@@ -20,7 +20,7 @@ use super::response::Response;
 ///
 /// `None`: the request does not ask for a WebSocket.
 #[inline]
-pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, HandshakeError> {
+pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, RequestError> {
     let headers = request.headers();
     let upgrades = upgrades_to_websocket(headers)?;
     // A client that sends these means to open a WebSocket connection, be it in a wrong way.
@@ -31,65 +31,64 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, Handsh
     // "1. An HTTP/1.1 or higher GET request, including a "Request-URI" [..] that should be interpreted as a
     // /resource name/ defined in Section 3 (or an absolute HTTP/HTTPS URI containing the /resource name/)."
     if request.minor_version() == 0 {
-        return Err(HandshakeError::UnsupportedHttpVersion);
+        return Err(HeadError::UnsupportedHttpVersion.into());
     }
     if !request.has_method(b"GET") {
-        return Err(HandshakeError::MethodNotGet);
+        return Err(RequestError::MethodNotGet);
     }
     if !request.names_resource() {
-        return Err(HandshakeError::InvalidTarget);
+        return Err(RequestError::InvalidTarget);
     }
 
     // "2. A |Host| header field": checked for every HTTP/1.1 request.
 
     // "3. An |Upgrade| header field containing the value "websocket", treated as an ASCII case-insensitive value."
     if !upgrades {
-        return Err(HandshakeError::MissingUpgrade);
+        return Err(RequestError::MissingUpgrade);
     }
 
     // "4. A |Connection| header field that includes the token "Upgrade", treated as an ASCII case-insensitive
     // value."
-    if !connection_upgrades(headers).map_err(|_| HandshakeError::InvalidConnection)? {
-        return Err(HandshakeError::MissingConnectionUpgrade);
+    if !connection_upgrades(headers).map_err(|_| RequestError::InvalidConnection)? {
+        return Err(RequestError::MissingConnectionUpgrade);
     }
 
     // "5. A |Sec-WebSocket-Key| header field with a base64-encoded [..] value that, when decoded, is 16 bytes in
     // length." 11.3.1: it "MUST NOT appear more than once in an HTTP request."
-    let key = headers.only(KnownName::SecWebSocketKey).map_err(|_| HandshakeError::RepeatedKey)?;
-    let key = key.ok_or(HandshakeError::MissingKey)?;
-    let key = Key::parse(key).ok_or(HandshakeError::InvalidKey)?;
+    let key = headers.only(KnownName::SecWebSocketKey).map_err(|_| RequestError::RepeatedKey)?;
+    let key = key.ok_or(RequestError::MissingKey)?;
+    let key = Key::parse(key).ok_or(RequestError::InvalidKey)?;
 
     // "6. A |Sec-WebSocket-Version| header field, with a value of 13." 11.3.5: it "MUST NOT appear more than once in
     // an HTTP request."
-    let version =
-        headers.only(KnownName::SecWebSocketVersion).map_err(|_| HandshakeError::RepeatedVersion)?;
-    let version = version.ok_or(HandshakeError::MissingVersion)?;
+    let version = headers.only(KnownName::SecWebSocketVersion).map_err(|_| RequestError::RepeatedVersion)?;
+    let version = version.ok_or(RequestError::MissingVersion)?;
     if version != b"13" {
-        return Err(HandshakeError::UnsupportedVersion);
+        return Err(RequestError::UnsupportedVersion);
     }
 
     // "8. Optionally, a |Sec-WebSocket-Protocol| header field, with a list of values". 4.1: "The elements that
     // comprise this value MUST be non-empty strings [..] and MUST all be unique strings."
     if headers.has(KnownName::SecWebSocketProtocol) {
         let subprotocols: Result<Vec<_>, _> = tokens(headers.all(KnownName::SecWebSocketProtocol)).collect();
-        let mut subprotocols = subprotocols.map_err(|_| HandshakeError::InvalidSubprotocols)?;
+        let mut subprotocols = subprotocols.map_err(|_| RequestError::InvalidSubprotocols)?;
         if subprotocols.is_empty() {
-            return Err(HandshakeError::InvalidSubprotocols);
+            return Err(RequestError::InvalidSubprotocols);
         }
         subprotocols.sort_unstable();
         if subprotocols.windows(2).any(|pair| pair.first() == pair.last()) {
-            return Err(HandshakeError::RepeatedSubprotocol);
+            return Err(RequestError::RepeatedSubprotocol);
         }
     }
 
     // "9. Optionally, a |Sec-WebSocket-Extensions| header field [..] discussed in Section 9.1."
     Extension::check_list(headers.all(KnownName::SecWebSocketExtensions))
-        .map_err(|_| HandshakeError::InvalidExtensions)?;
+        .map_err(|_| RequestError::InvalidExtensions)?;
 
     // A body would be read as frames here, or as another request by a proxy in front.
     let is_bodyless = !headers.has(KnownName::TransferEncoding)
         && headers.all(KnownName::ContentLength).all(|length| length == b"0");
-    if is_bodyless { Ok(Some(key)) } else { Err(HandshakeError::UnexpectedBody) }
+    if is_bodyless { Ok(Some(key)) } else { Err(RequestError::UnexpectedBody) }
 }
 
 /// What a client's request said, and the response is held to.
@@ -113,43 +112,43 @@ pub(super) struct Offer {
 pub(super) fn check_response(
     offer: &Offer,
     response: &Response,
-) -> Result<(Option<String>, Vec<Extension>), HandshakeError> {
+) -> Result<(Option<String>, Vec<Extension>), ResponseError> {
     let headers = response.headers();
     if response.minor_version() == 0 {
-        return Err(HandshakeError::UnsupportedHttpVersion);
+        return Err(HeadError::UnsupportedHttpVersion.into());
     }
 
     // "2. If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value that is not
     // an ASCII case-insensitive match for the value "websocket"".
     if !upgrades_to_websocket_only(headers) {
-        return Err(HandshakeError::MissingUpgrade);
+        return Err(ResponseError::MissingUpgrade);
     }
 
     // "3. If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a token
     // that is an ASCII case-insensitive match for the value "Upgrade"".
-    if !connection_upgrades(headers).map_err(|_| HandshakeError::InvalidConnection)? {
-        return Err(HandshakeError::MissingConnectionUpgrade);
+    if !connection_upgrades(headers).map_err(|_| ResponseError::InvalidConnection)? {
+        return Err(ResponseError::MissingConnectionUpgrade);
     }
 
     // "4. If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value
     // other than the base64-encoded SHA-1 of [..]". 11.3.3: it "MUST NOT appear more than once in an HTTP response."
-    let accept = headers.only(KnownName::SecWebSocketAccept).map_err(|_| HandshakeError::RepeatedAccept)?;
-    if accept.ok_or(HandshakeError::MissingAccept)? != offer.accept {
-        return Err(HandshakeError::WrongAccept);
+    let accept = headers.only(KnownName::SecWebSocketAccept).map_err(|_| ResponseError::RepeatedAccept)?;
+    if accept.ok_or(ResponseError::MissingAccept)? != offer.accept {
+        return Err(ResponseError::WrongAccept);
     }
 
     // "5. If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use
     // of an extension that was not present in the client's handshake".
     let extensions = Extension::parse_list(headers.all(KnownName::SecWebSocketExtensions))
-        .map_err(|_| HandshakeError::InvalidExtensions)?;
+        .map_err(|_| ResponseError::InvalidExtensions)?;
     for (i, extension) in extensions.iter().enumerate() {
         let name = extension.name();
         if !offer.extensions.iter().any(|offered| offered == name) {
-            return Err(HandshakeError::UnofferedExtension(name.to_owned()));
+            return Err(ResponseError::UnofferedExtension(name.to_owned()));
         }
         // Fails at the latest when `i` is the number of offers: the search is never long.
         if extensions.iter().take(i).any(|other| other.name() == name) {
-            return Err(HandshakeError::RepeatedExtension(name.to_owned()));
+            return Err(ResponseError::RepeatedExtension(name.to_owned()));
         }
     }
 
@@ -157,16 +156,16 @@ pub(super) fn check_response(
     // a subprotocol that was not present in the client's handshake". 11.3.4: it "MUST NOT appear more than once in an
     // HTTP response."
     let subprotocol =
-        headers.only(KnownName::SecWebSocketProtocol).map_err(|_| HandshakeError::SeveralSubprotocols)?;
+        headers.only(KnownName::SecWebSocketProtocol).map_err(|_| ResponseError::SeveralSubprotocols)?;
     let subprotocol = match subprotocol {
         Some(value) => {
-            let name = as_token(value).ok_or(HandshakeError::InvalidSubprotocols)?;
+            let name = as_token(value).ok_or(ResponseError::InvalidSubprotocols)?;
             if !offer.subprotocols.iter().any(|offered| offered == name) {
-                return Err(HandshakeError::UnofferedSubprotocol(name.to_owned()));
+                return Err(ResponseError::UnofferedSubprotocol(name.to_owned()));
             }
             Some(name.to_owned())
         }
-        None if offer.require_subprotocol => return Err(HandshakeError::MissingSubprotocol),
+        None if offer.require_subprotocol => return Err(ResponseError::MissingSubprotocol),
         None => None,
     };
 
@@ -174,14 +173,14 @@ pub(super) fn check_response(
 }
 
 /// Whether `Upgrade` of a request lists `websocket`.
-fn upgrades_to_websocket(headers: &Headers) -> Result<bool, HandshakeError> {
+fn upgrades_to_websocket(headers: &Headers) -> Result<bool, RequestError> {
     let mut found = false;
     for protocol in headers.all(KnownName::Upgrade).flat_map(elements) {
         // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
         if protocol.eq_ignore_ascii_case(b"websocket") {
             found = true;
         } else if !protocol.splitn(2, |&byte| byte == b'/').all(is_token) {
-            return Err(HandshakeError::InvalidUpgrade);
+            return Err(RequestError::InvalidUpgrade);
         }
     }
     Ok(found)

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Deref;
 
 use super::build_error::BuildError;
-use super::error::HandshakeError;
+use super::error::RequestError;
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, write_line, write_list};
 use super::grammar::tokens;
@@ -29,7 +29,7 @@ use super::rules;
 /// let received = loop {
 ///     match handshake.receive(&input) {
 ///         Ok(Some(received)) => break Some(received),
-///         Ok(None) => input.extend(read()), // At the end of the connection: `HandshakeError::Incomplete`.
+///         Ok(None) => input.extend(read()), // At the end of the connection: `HeadError::Incomplete`.
 ///         Err(error) => {
 ///             Reply::from(&error).encode(&mut out);
 ///             break None;
@@ -64,7 +64,7 @@ impl ServerHandshake {
     /// `None`: the request is not complete. The work is linear in the input, however it is cut. What cannot become an
     /// HTTP request fails early: at its first byte, at a control character or a wrong line end, at the end of the
     /// request line. An error should be answered with `Reply::from(&error)`, and then the connection closed.
-    pub fn receive(&mut self, input: &[u8]) -> Result<Option<ReceivedRequest>, HandshakeError> {
+    pub fn receive(&mut self, input: &[u8]) -> Result<Option<ReceivedRequest>, RequestError> {
         let Some(head) = self.head.read(input, &self.limits)? else {
             return Ok(None);
         };

@@ -17,7 +17,7 @@ use crate::adapter::random;
 use crate::client::Client;
 use crate::error::Error;
 use crate::handshake::uri::Uri;
-use crate::handshake::{ClientHandshake, HandshakeError};
+use crate::handshake::{ClientHandshake, ResponseError};
 use crate::role::Role;
 
 /// Opens a connection to a `ws://` URI (with the feature `rustls` also `wss://`), or as a [`Client`]
@@ -192,7 +192,7 @@ where
             Ok(0) => return Err(handshake.receive_eof(&input).into()),
             // A refusal is told all the same, with as much of its body as came.
             Err(error) => match handshake.receive_eof(&input) {
-                refused @ HandshakeError::Refused(_) => return Err(refused.into()),
+                refused @ ResponseError::Refused(_) => return Err(refused.into()),
                 _ => return Err(error),
             },
         }

@@ -12,7 +12,7 @@ use core::ops::Range;
 use httparse::Status;
 
 use super::start_line::StartLine;
-use crate::handshake::error::HandshakeError;
+use crate::handshake::error::HeadError;
 use crate::handshake::grammar::is_value_byte;
 use crate::handshake::headers::{Field, Headers};
 use crate::handshake::limits::Limits;
@@ -41,7 +41,7 @@ impl<L: StartLine> HeadReader<L> {
     /// Reads on in `input`, which starts where it started in the last call and has only grown.
     ///
     /// `None`: the head is not complete. After a head or an error the next call gives the same again.
-    pub(crate) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Head<L>>, HandshakeError> {
+    pub(crate) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Head<L>>, HeadError> {
         if self.position == 0
             && let Some(head) = Self::read_whole(input, limits)
         {
@@ -62,7 +62,7 @@ impl<L: StartLine> HeadReader<L> {
                     let head = input.get(..next).unwrap_or_default();
                     // The line ends, their number and the characters of values have been checked.
                     let headers = parse_headers(head, self.headers_start, self.headers)
-                        .ok_or(HandshakeError::InvalidHeaderName)?;
+                        .ok_or(HeadError::InvalidHeaderName)?;
                     let done = mem::take(self);
                     return Ok(done.start_line.map(|line| Head { line, headers }));
                 }
@@ -91,7 +91,7 @@ impl<L: StartLine> HeadReader<L> {
     }
 
     /// Finds the end of the line in progress: the line is without its CR LF.
-    fn find_line(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Range<usize>>, HandshakeError> {
+    fn find_line(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Range<usize>>, HeadError> {
         let limit = match self.start_line {
             None => limits.head_bytes.min(self.line_start.saturating_add(limits.start_line_bytes)),
             Some(_) => limits.head_bytes,
@@ -108,30 +108,30 @@ impl<L: StartLine> HeadReader<L> {
             [b'\r', b'\n', ..] => Ok(Some(self.line_start..self.position)),
             [] | [b'\r'] if visible.len() < limit => Ok(None),
             [] | [b'\r'] if self.start_line.is_none() && self.position > self.line_start => {
-                Err(HandshakeError::StartLineTooLong)
+                Err(HeadError::StartLineTooLong)
             }
-            [] | [b'\r'] => Err(HandshakeError::HeadTooLarge),
-            [b'\r' | b'\n', ..] => Err(HandshakeError::InvalidLineEnd),
-            _ if self.start_line.is_none() => Err(HandshakeError::InvalidStartLine),
+            [] | [b'\r'] => Err(HeadError::HeadTooLarge),
+            [b'\r' | b'\n', ..] => Err(HeadError::InvalidLineEnd),
+            _ if self.start_line.is_none() => Err(HeadError::InvalidStartLine),
             _ if visible.get(self.line_start..self.position).unwrap_or_default().contains(&b':') => {
-                Err(HandshakeError::InvalidHeaderValue)
+                Err(HeadError::InvalidHeaderValue)
             }
-            _ => Err(HandshakeError::InvalidHeaderName),
+            _ => Err(HeadError::InvalidHeaderName),
         }
     }
 
     /// Checks the first byte of a line, which may be that of its end.
-    fn check_first(&self, first: u8, limits: &Limits) -> Result<(), HandshakeError> {
+    fn check_first(&self, first: u8, limits: &Limits) -> Result<(), HeadError> {
         match (&self.start_line, first) {
             (_, b'\n') | (Some(_), b'\r') => Ok(()),
             (None, b'\r') if L::AFTER_EMPTY_LINES => Ok(()),
             (None, _) if L::may_start_with(first) => Ok(()),
-            (None, _) => Err(HandshakeError::InvalidStartLine),
+            (None, _) => Err(HeadError::InvalidStartLine),
             // RFC 9112 section 5.2: "A server that receives an obs-fold in a request message [..] MUST either reject
             // the message by sending a 400 (Bad Request) [..] or replace each received obs-fold".
-            (Some(_), b' ' | b'\t') => Err(HandshakeError::FoldedHeader),
+            (Some(_), b' ' | b'\t') => Err(HeadError::FoldedHeader),
             (Some(_), _) if self.headers < limits.headers => Ok(()),
-            (Some(_), _) => Err(HandshakeError::TooManyHeaders),
+            (Some(_), _) => Err(HeadError::TooManyHeaders),
         }
     }
 }
