@@ -6,8 +6,8 @@ use core::time::Duration;
 use crate::adapter::Agreed;
 use crate::config::Config;
 use crate::error::Error;
-use crate::handshake::{ClientRequest, HandshakeError, Limits, Opened};
-use crate::uri::Uri;
+use crate::handshake::uri::Uri;
+use crate::handshake::{ClientRequest, Limits, Opened, ResponseError};
 
 /// What a client connects to, and how. The adapters' `connect` takes it, or just a URI.
 ///
@@ -112,7 +112,7 @@ impl Client {
             reason = "no extension is offered"
         )
     )]
-    pub(crate) fn agreed(&self, opened: &Opened) -> Result<Agreed, HandshakeError> {
+    pub(crate) fn agreed(&self, opened: &Opened) -> Result<Agreed, ResponseError> {
         Ok(Agreed {
             #[cfg(feature = "deflate")]
             deflate: match &self.config.settings.deflate {

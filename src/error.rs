@@ -190,7 +190,7 @@ impl core::error::Error for TimedOut {}
 #[derive(Debug)]
 pub enum Error {
     /// The URI is not a WebSocket URI.
-    Uri(crate::uri::UriError),
+    Uri(crate::handshake::uri::UriError),
     /// The transport could not be opened: name resolution, TCP, or TLS.
     Connect(std::io::Error),
     /// The opening handshake failed, or was refused.
@@ -261,8 +261,8 @@ impl From<TimedOut> for Error {
 }
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-impl From<crate::uri::UriError> for Error {
-    fn from(error: crate::uri::UriError) -> Self {
+impl From<crate::handshake::uri::UriError> for Error {
+    fn from(error: crate::handshake::uri::UriError) -> Self {
         Self::Uri(error)
     }
 }
@@ -271,6 +271,20 @@ impl From<crate::uri::UriError> for Error {
 impl From<crate::handshake::HandshakeError> for Error {
     fn from(error: crate::handshake::HandshakeError) -> Self {
         Self::Handshake(error)
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<crate::handshake::RequestError> for Error {
+    fn from(error: crate::handshake::RequestError) -> Self {
+        Self::Handshake(error.into())
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl From<crate::handshake::ResponseError> for Error {
+    fn from(error: crate::handshake::ResponseError) -> Self {
+        Self::Handshake(error.into())
     }
 }
 

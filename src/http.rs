@@ -5,17 +5,17 @@
 //! the stream that the library hands over then:
 //!
 //! ```
-//! use sansocket::handshake::{Accept, HandshakeError, Received, Reply};
+//! use sansocket::handshake::{Accept, ReceivedRequest, Reply};
 //! use sansocket::http::{accept, receive, refuse};
 //!
 //! fn respond(request: &http::Request<()>) -> Result<http::Response<Vec<u8>>, Box<dyn std::error::Error>> {
 //!     match receive(request) {
-//!         Ok(Received::WebSocket(request)) => {
+//!         Ok(ReceivedRequest::WebSocket(request)) => {
 //!             let (response, _accepted) = accept(&request, &Accept::new())?;
 //!             // Once the response is sent: `WebSocket::from_upgraded(stream, Role::Server, &[], &config)`.
 //!             Ok(response.map(|()| Vec::new()))
 //!         }
-//!         Ok(Received::Http(_)) => Ok(http::Response::new(b"an ordinary page".to_vec())),
+//!         Ok(ReceivedRequest::Http(_)) => Ok(http::Response::new(b"an ordinary page".to_vec())),
 //!         Err(error) => Ok(refuse(&Reply::from(&error))),
 //!     }
 //! }
@@ -40,19 +40,20 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Request as HttpRequest, Response, StatusCode, Version};
 
 use crate::handshake::{
-    Accept, Accepted, BuildError, HandshakeError, Limits, Received, Reply, Request, ServerHandshake,
+    Accept, Accepted, BuildError, HeadError, Limits, ReceivedRequest, Reply, Request, RequestError,
+    ServerHandshake,
 };
 
 /// Judges a request that an HTTP library has parsed: see [`ServerHandshake::receive`]. The library has set
 /// its own limits on the request's size.
-pub fn receive<B>(request: &HttpRequest<B>) -> Result<Received, HandshakeError> {
+pub fn receive<B>(request: &HttpRequest<B>) -> Result<ReceivedRequest, RequestError> {
     let head = head_of(request)?;
     let limits = Limits::default()
         .head_bytes(head.len())
         .start_line_bytes(head.len())
         .headers(request.headers().len());
     // The head is whole: there is no "more is needed".
-    ServerHandshake::new(limits).receive(&head)?.ok_or(HandshakeError::Incomplete)
+    ServerHandshake::new(limits).receive(&head)?.ok_or(HeadError::Incomplete.into())
 }
 
 /// The response that opens the connection, and what was agreed on: see [`Request::accept`].
@@ -70,11 +71,11 @@ pub fn refuse(reply: &Reply) -> Response<Vec<u8>> {
 }
 
 /// The request's head as it may have been on the wire.
-fn head_of<B>(request: &HttpRequest<B>) -> Result<Vec<u8>, HandshakeError> {
+fn head_of<B>(request: &HttpRequest<B>) -> Result<Vec<u8>, RequestError> {
     let version: &[u8] = match request.version() {
         Version::HTTP_11 => b" HTTP/1.1\r\n",
         Version::HTTP_10 => b" HTTP/1.0\r\n",
-        _ => return Err(HandshakeError::UnsupportedHttpVersion),
+        _ => return Err(HeadError::UnsupportedHttpVersion.into()),
     };
     let mut head = Vec::new();
     head.extend_from_slice(request.method().as_str().as_bytes());

@@ -202,8 +202,6 @@ mod thread_cache;
 mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
-#[cfg(feature = "handshake")]
-mod uri;
 pub mod utf8;
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
@@ -219,14 +217,14 @@ pub use error::{ProtocolError, SendError};
 #[cfg(feature = "deflate")]
 pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
+#[cfg(feature = "handshake")]
+pub use handshake::uri::{Uri, UriError};
 pub use message::{Assembler, Event, Fragment, Message, MessageKind, PreparedMessage};
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
 pub use sender::{SendState, Sender};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use server::{PendingRequest, Server};
-#[cfg(feature = "handshake")]
-pub use uri::{Uri, UriError};
 pub use utf8::Utf8Bytes;
 
 /// The examples of the README, compiled and run.

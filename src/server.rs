@@ -8,7 +8,9 @@ use core::time::Duration;
 use crate::adapter::Agreed;
 use crate::config::Config;
 use crate::error::{Error, TimedOut};
-use crate::handshake::{Accept, Accepted, HandshakeError, HttpRequest, Limits, Received, Reply, Request};
+use crate::handshake::{
+    Accept, Accepted, HandshakeError, HttpRequest, Limits, ReceivedRequest, Reply, Request, RequestError,
+};
 
 /// How a server treats the connections it accepts. The adapters' `accept` and `serve` take it.
 ///
@@ -96,7 +98,7 @@ impl Server {
 /// and to prepare.
 #[derive(Debug)]
 pub struct PendingRequest {
-    received: Received,
+    received: ReceivedRequest,
     /// What was read: the request's head, and the first frames of a client that did not wait.
     input: Vec<u8>,
     accept: Accept,
@@ -106,7 +108,7 @@ pub struct PendingRequest {
 }
 
 impl PendingRequest {
-    pub(crate) fn new(received: Received, input: Vec<u8>, server: &Server) -> Self {
+    pub(crate) fn new(received: ReceivedRequest, input: Vec<u8>, server: &Server) -> Self {
         Self {
             received,
             input,
@@ -124,16 +126,16 @@ impl PendingRequest {
     /// The request's head: target, host, origin, headers.
     pub fn request(&self) -> &HttpRequest {
         match &self.received {
-            Received::WebSocket(request) => request,
-            Received::Http(request) => request,
+            ReceivedRequest::WebSocket(request) => request,
+            ReceivedRequest::Http(request) => request,
         }
     }
 
     /// The request, if it asks for a WebSocket: it tells the offered subprotocols too.
     pub fn websocket_request(&self) -> Option<&Request> {
         match &self.received {
-            Received::WebSocket(request) => Some(request),
-            Received::Http(_) => None,
+            ReceivedRequest::WebSocket(request) => Some(request),
+            ReceivedRequest::Http(_) => None,
         }
     }
 
@@ -160,12 +162,12 @@ impl PendingRequest {
     /// accepted.
     pub(crate) fn accept(&mut self, out: &mut Vec<u8>) -> Result<(Accepted, Agreed), Error> {
         match &self.received {
-            Received::WebSocket(request) => {
+            ReceivedRequest::WebSocket(request) => {
                 let agreed = agree(request, &self.config, &mut self.accept);
                 Ok((request.accept(&self.accept, out)?, agreed))
             }
-            Received::Http(_) => {
-                let error = HandshakeError::MissingUpgrade;
+            ReceivedRequest::Http(_) => {
+                let error = RequestError::MissingUpgrade;
                 Reply::from(&error).encode(out);
                 Err(error.into())
             }
@@ -194,8 +196,8 @@ fn agree(request: &Request, config: &Config, accept: &mut Accept) -> Agreed {
 /// Appends the answer to a request that could not be read, if there is one to give.
 pub(crate) fn refuse(error: &Error, out: &mut Vec<u8>) {
     match error {
-        Error::Handshake(error) => Reply::from(error).encode(out),
-        Error::TimedOut(TimedOut::OpeningHandshake) => Reply::from(&HandshakeError::TimedOut).encode(out),
+        Error::Handshake(HandshakeError::Request(error)) => Reply::from(error).encode(out),
+        Error::TimedOut(TimedOut::OpeningHandshake) => Reply::request_timeout().encode(out),
         _ => {}
     }
 }

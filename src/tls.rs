@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::client::Client;
-use crate::uri::Uri;
+use crate::handshake::uri::Uri;
 
 /// The configuration that the client was given, or the default one, which is made once.
 pub(crate) fn client_config(client: &Client) -> io::Result<Arc<ClientConfig>> {

@@ -92,15 +92,24 @@ fn timeouts_are_sentences() {
 #[cfg(feature = "handshake")]
 #[test]
 fn handshake_errors_are_sentences() {
-    use sansocket::handshake::{BuildError, HandshakeError, InvalidList};
+    use sansocket::handshake::{
+        BuildError, HandshakeError, HeadError, InvalidList, RequestError, ResponseError,
+    };
     are_sentences([InvalidList]);
     are_sentences([
-        HandshakeError::UnofferedExtension("a".into()),
-        HandshakeError::RepeatedExtension("a".into()),
-        HandshakeError::UnofferedSubprotocol("a".into()),
-        #[cfg(feature = "deflate")]
-        HandshakeError::InvalidDeflateResponse,
+        ResponseError::UnofferedExtension("a".into()),
+        ResponseError::RepeatedExtension("a".into()),
+        ResponseError::UnofferedSubprotocol("a".into()),
+        ResponseError::InvalidDeflateResponse,
+        ResponseError::MissingUpgrade,
+        HeadError::Incomplete.into(),
     ]);
+    are_sentences([RequestError::MissingUpgrade, HeadError::Incomplete.into()]);
+    are_sentences::<HandshakeError>([
+        RequestError::MissingUpgrade.into(),
+        ResponseError::MissingAccept.into(),
+    ]);
+    are_sentences([HeadError::Incomplete, HeadError::HeadTooLarge]);
     are_sentences([BuildError::InvalidStatus(99), BuildError::InvalidHeaderName("b c".into())]);
 }
 
@@ -110,13 +119,13 @@ fn handshake_errors_are_sentences() {
 fn errors_of_adapters() {
     use std::error::Error as _;
 
-    use sansocket::handshake::{BuildError, HandshakeError};
+    use sansocket::handshake::{BuildError, RequestError};
     use sansocket::{Error, TimedOut, UriError};
 
     let io = || std::io::Error::other("no route");
     for (error, below, text) in [
         (Error::from(UriError::Fragment), UriError::Fragment.to_string(), ""),
-        (Error::from(HandshakeError::MissingKey), HandshakeError::MissingKey.to_string(), ""),
+        (Error::from(RequestError::MissingKey), RequestError::MissingKey.to_string(), ""),
         (Error::from(BuildError::InvalidStatus(99)), BuildError::InvalidStatus(99).to_string(), ""),
         (Error::from(ProtocolError::InvalidUtf8), ProtocolError::InvalidUtf8.to_string(), ""),
         (Error::from(SendError::Closing), SendError::Closing.to_string(), ""),

@@ -9,7 +9,7 @@
 
 use sansocket::Uri;
 use sansocket::handshake::{
-    Accept, BuildError, ClientRequest, Extension, Headers, HttpRequest, InvalidList, Limits, Received,
+    Accept, BuildError, ClientRequest, Extension, Headers, HttpRequest, InvalidList, Limits, ReceivedRequest,
     ServerHandshake,
 };
 
@@ -17,7 +17,7 @@ use sansocket::handshake::{
 fn headers(lines: &str) -> Headers {
     let request = format!("GET / HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
     match ServerHandshake::new(Limits::default()).receive(request.as_bytes()) {
-        Ok(Some(Received::Http(request))) => request.headers().clone(),
+        Ok(Some(ReceivedRequest::Http(request))) => request.headers().clone(),
         other => panic!("{lines:?}: {other:?}"),
     }
 }
@@ -72,7 +72,7 @@ fn headers_keep_their_lines() {
 fn values_may_be_any_bytes_but_controls() {
     let mut request = b"GET / HTTP/1.1\r\nHost: h\r\nX: \xFF\x80\r\nY: \xC3\xA9\r\n\r\n".to_vec();
     let received = ServerHandshake::new(Limits::default()).receive(&request).unwrap();
-    let Some(Received::Http(received)) = received else { panic!() };
+    let Some(ReceivedRequest::Http(received)) = received else { panic!() };
     assert_eq!(received.headers().get("X"), None);
     assert_eq!(received.headers().get_bytes("X"), Some(b"\xFF\x80".as_slice()));
     assert_eq!(received.headers().get("Y"), Some("\u{e9}"));
@@ -107,7 +107,7 @@ fn debug_shows_no_secrets() {
          Sec-WebSocket-Version: 13\r\n{lines}\r\n"
     );
     let received = ServerHandshake::new(Limits::default()).receive(head.as_bytes()).unwrap();
-    let Some(Received::WebSocket(received)) = received else { panic!() };
+    let Some(ReceivedRequest::WebSocket(received)) = received else { panic!() };
     let http: &HttpRequest = &received;
     for (text, hidden) in [
         (format!("{request:?}"), 4),

@@ -8,8 +8,8 @@
 )]
 
 use sansocket::handshake::{
-    Accept, BuildError, Extension, HandshakeError, HttpRequest, Limits, Received, Reply, Request,
-    ServerHandshake, accept_key,
+    Accept, BuildError, Extension, HeadError, HttpRequest, Limits, ReceivedRequest, Reply, Request,
+    RequestError, ServerHandshake, accept_key,
 };
 
 /// The request of RFC 6455 section 1.2, without `Sec-WebSocket-Protocol`, without the empty line.
@@ -21,7 +21,7 @@ const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
     Origin: http://example.com\r\n\
     Sec-WebSocket-Version: 13\r\n";
 
-type Outcome = Result<Received, HandshakeError>;
+type Outcome = Result<ReceivedRequest, RequestError>;
 
 /// Receives the request in every way it can arrive, which must make no difference: whole, byte by byte, in two parts
 /// cut anywhere, and with bytes behind it.
@@ -63,17 +63,17 @@ fn receive_with(limits: &Limits, request: &[u8]) -> Outcome {
     whole
 }
 
-fn consumed(received: &Received) -> usize {
+fn consumed(received: &ReceivedRequest) -> usize {
     match received {
-        Received::WebSocket(request) => request.consumed(),
-        Received::Http(request) => request.consumed(),
+        ReceivedRequest::WebSocket(request) => request.consumed(),
+        ReceivedRequest::Http(request) => request.consumed(),
     }
 }
 
 #[track_caller]
 fn websocket(request: impl AsRef<[u8]>) -> Request {
     match receive(request.as_ref()) {
-        Ok(Received::WebSocket(request)) => request,
+        Ok(ReceivedRequest::WebSocket(request)) => request,
         other => panic!("{}: {other:?}", request.as_ref().escape_ascii()),
     }
 }
@@ -81,14 +81,14 @@ fn websocket(request: impl AsRef<[u8]>) -> Request {
 #[track_caller]
 fn http(request: impl AsRef<[u8]>) -> HttpRequest {
     match receive(request.as_ref()) {
-        Ok(Received::Http(request)) => request,
+        Ok(ReceivedRequest::Http(request)) => request,
         other => panic!("{}: {other:?}", request.as_ref().escape_ascii()),
     }
 }
 
 /// The request is refused with this error, and the answer to that is a complete HTTP response with this status.
 #[track_caller]
-fn assert_refused(request: impl AsRef<[u8]>, error: &HandshakeError, status: u16) {
+fn assert_refused(request: impl AsRef<[u8]>, error: &RequestError, status: u16) {
     assert_eq!(receive(request.as_ref()).as_ref(), Err(error), "{}", request.as_ref().escape_ascii());
     assert_eq!(error.status(), status);
     let mut out = Vec::new();
@@ -142,7 +142,7 @@ impl Answer {
     }
 }
 
-fn reply(error: &HandshakeError) -> Answer {
+fn reply(error: &RequestError) -> Answer {
     let mut out = Vec::new();
     Reply::from(error).encode(&mut out);
     Answer::parse(&out)
@@ -217,14 +217,14 @@ fn case_is_ascii_case() {
     // U+017F and U+212A fold to "s" and "k" in Unicode.
     for value in ["web\u{17f}ocket", "webSoc\u{212a}et"] {
         let request = with(&[("Upgrade: websocket", &format!("Upgrade: {value}"))]);
-        assert_refused(request, &HandshakeError::InvalidUpgrade, 400);
+        assert_refused(request, &RequestError::InvalidUpgrade, 400);
     }
 }
 
 /// 6455-4.1-47: each header that the handshake looks at is found in any case, and is not taken for one of a name as long.
 #[test]
 fn headers_are_told_apart() {
-    use HandshakeError as E;
+    use RequestError as E;
     for (name, value, error) in [
         ("Host", "example.com", E::RepeatedHost),
         ("Origin", "http://example.com", E::InvalidOrigin),
@@ -252,13 +252,13 @@ fn headers_are_told_apart() {
 #[test]
 fn request_line() {
     for method in ["POST", "HEAD", "get", "Get", "OPTIONS", "CONNECT", "GETS"] {
-        assert_refused(with(&[("GET", method)]), &HandshakeError::MethodNotGet, 405);
+        assert_refused(with(&[("GET", method)]), &RequestError::MethodNotGet, 405);
     }
-    assert_eq!(reply(&HandshakeError::MethodNotGet).all("Allow"), ["GET"]);
+    assert_eq!(reply(&RequestError::MethodNotGet).all("Allow"), ["GET"]);
 
     websocket(with(&[("HTTP/1.1", "HTTP/1.2")]));
     for version in ["HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/3.0"] {
-        assert_refused(with(&[("HTTP/1.1", version)]), &HandshakeError::UnsupportedHttpVersion, 505);
+        assert_refused(with(&[("HTTP/1.1", version)]), &HeadError::UnsupportedHttpVersion.into(), 505);
     }
     for version in [
         "HTTP/1",
@@ -271,7 +271,7 @@ fn request_line() {
         "HTTP/a.b",
         "HTTPS/1.1",
     ] {
-        assert_refused(with(&[("HTTP/1.1", version)]), &HandshakeError::InvalidStartLine, 400);
+        assert_refused(with(&[("HTTP/1.1", version)]), &HeadError::InvalidStartLine.into(), 400);
     }
     for line in [
         "GET /chat",
@@ -284,7 +284,7 @@ fn request_line() {
         "G(T /chat HTTP/1.1",
         "/chat",
     ] {
-        assert_refused(with(&[("GET /chat HTTP/1.1", line)]), &HandshakeError::InvalidStartLine, 400);
+        assert_refused(with(&[("GET /chat HTTP/1.1", line)]), &HeadError::InvalidStartLine.into(), 400);
     }
     for target in [
         "*",
@@ -302,7 +302,7 @@ fn request_line() {
         "http://a%20b/",
         "?a",
     ] {
-        assert_refused(with(&[("/chat", target)]), &HandshakeError::InvalidTarget, 400);
+        assert_refused(with(&[("/chat", target)]), &RequestError::InvalidTarget, 400);
     }
 }
 
@@ -334,14 +334,14 @@ fn targets_are_taken_apart() {
 #[test]
 fn host() {
     const LINE: &str = "Host: server.example.com\r\n";
-    assert_refused(with(&[(LINE, "")]), &HandshakeError::MissingHost, 400);
-    assert_refused(with_lines(LINE), &HandshakeError::RepeatedHost, 400);
+    assert_refused(with(&[(LINE, "")]), &RequestError::MissingHost, 400);
+    assert_refused(with_lines(LINE), &RequestError::RepeatedHost, 400);
     for host in [
         "", "a b", "h:", "h:x", "h:0", "h:65536", "u@h", "[::1", "::1", "http://h", "h/", "\u{e9}", ":80",
         "h, h",
     ] {
         let request = with(&[(LINE, &format!("Host: {host}\r\n"))]);
-        assert_refused(request, &HandshakeError::InvalidHost, 400);
+        assert_refused(request, &RequestError::InvalidHost, 400);
     }
     for host in ["h", "h:1", "127.0.0.1:65535", "[::1]", "[2001:db8::1]:8080", "EXAMPLE.com"] {
         assert_eq!(websocket(with(&[(LINE, &format!("host:{host}\r\n"))])).host(), Some(host));
@@ -368,7 +368,7 @@ fn upgrade() {
         "Upgrade: websocket/13\r\n",
         "Upgrade: web-socket\r\n",
     ] {
-        assert_refused(with(&[(LINE, line)]), &HandshakeError::MissingUpgrade, 426);
+        assert_refused(with(&[(LINE, line)]), &RequestError::MissingUpgrade, 426);
     }
     for line in [
         "Upgrade: web socket\r\n",
@@ -377,9 +377,9 @@ fn upgrade() {
         "Upgrade: a/b/c\r\n",
         "Upgrade: websocket, \"\"\r\n",
     ] {
-        assert_refused(with(&[(LINE, line)]), &HandshakeError::InvalidUpgrade, 400);
+        assert_refused(with(&[(LINE, line)]), &RequestError::InvalidUpgrade, 400);
     }
-    assert_eq!(reply(&HandshakeError::MissingUpgrade).all("Upgrade"), ["websocket"]);
+    assert_eq!(reply(&RequestError::MissingUpgrade).all("Upgrade"), ["websocket"]);
 }
 
 /// 6455-4.2.1-05: `Connection` lists `Upgrade`, over all its lines; no substring does.
@@ -403,14 +403,14 @@ fn connection() {
         "Connection: keep-alive\r\n",
         "Connection: Up-grade\r\n",
     ] {
-        assert_refused(with(&[(LINE, line)]), &HandshakeError::MissingConnectionUpgrade, 426);
+        assert_refused(with(&[(LINE, line)]), &RequestError::MissingConnectionUpgrade, 426);
     }
     for line in
         ["Connection: keep-alive Upgrade\r\n", "Connection: Upgrade; a\r\n", "Connection: \"Upgrade\"\r\n"]
     {
-        assert_refused(with(&[(LINE, line)]), &HandshakeError::InvalidConnection, 400);
+        assert_refused(with(&[(LINE, line)]), &RequestError::InvalidConnection, 400);
     }
-    assert_eq!(reply(&HandshakeError::MissingConnectionUpgrade).all("Upgrade"), ["websocket"]);
+    assert_eq!(reply(&RequestError::MissingConnectionUpgrade).all("Upgrade"), ["websocket"]);
 }
 
 /// 6455-4.2.1-06, 6455-4.3-01: the key is 16 bytes in base64: 22 characters of the alphabet and two `=`.
@@ -445,9 +445,9 @@ fn key() {
         "\"dGhlIHNhbXBsZSBub25jZQ==\"",
     ] {
         let request = with(&[(LINE, &format!("Sec-WebSocket-Key: {key}\r\n"))]);
-        assert_refused(request, &HandshakeError::InvalidKey, 400);
+        assert_refused(request, &RequestError::InvalidKey, 400);
     }
-    assert_refused(with(&[(LINE, "")]), &HandshakeError::MissingKey, 400);
+    assert_refused(with(&[(LINE, "")]), &RequestError::MissingKey, 400);
 }
 
 /// 6455-11.3.1-01, 6455-11.3.5-02: key and version may not be repeated, not even with the same value.
@@ -455,11 +455,11 @@ fn key() {
 fn repeated_headers() {
     assert_refused(
         with_lines("sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"),
-        &HandshakeError::RepeatedKey,
+        &RequestError::RepeatedKey,
         400,
     );
-    assert_refused(with_lines("sec-websocket-version: 13\r\n"), &HandshakeError::RepeatedVersion, 400);
-    assert_refused(with_lines("sec-websocket-version: 8\r\n"), &HandshakeError::RepeatedVersion, 400);
+    assert_refused(with_lines("sec-websocket-version: 13\r\n"), &RequestError::RepeatedVersion, 400);
+    assert_refused(with_lines("sec-websocket-version: 8\r\n"), &RequestError::RepeatedVersion, 400);
 }
 
 /// 6455-4.2.1-07, 6455-4.2.2-09, 6455-4.4-01, 6455-4.3-01: the version is 13 and written so; what is refused for it
@@ -472,15 +472,15 @@ fn version() {
         "-13", "269",
     ] {
         let request = with(&[(LINE, &format!("Sec-WebSocket-Version: {version}\r\n"))]);
-        assert_refused(request, &HandshakeError::UnsupportedVersion, 426);
+        assert_refused(request, &RequestError::UnsupportedVersion, 426);
     }
-    assert_refused(with(&[(LINE, "")]), &HandshakeError::MissingVersion, 400);
+    assert_refused(with(&[(LINE, "")]), &RequestError::MissingVersion, 400);
     for error in
-        [HandshakeError::UnsupportedVersion, HandshakeError::MissingVersion, HandshakeError::RepeatedVersion]
+        [RequestError::UnsupportedVersion, RequestError::MissingVersion, RequestError::RepeatedVersion]
     {
         assert_eq!(reply(&error).all("Sec-WebSocket-Version"), ["13"]);
     }
-    assert_eq!(reply(&HandshakeError::UnsupportedVersion).all("Upgrade"), ["websocket"]);
+    assert_eq!(reply(&RequestError::UnsupportedVersion).all("Upgrade"), ["websocket"]);
     websocket(with(&[(LINE, "Sec-WebSocket-Version:13\r\n")]));
 }
 
@@ -494,7 +494,7 @@ fn origin() {
     assert_eq!(websocket(with(&[(LINE, "")])).origin(), None);
     for line in ["Origin:\r\n", "Origin: http://\u{e9}\r\n", "Origin: a\tb\r\n", "Origin: a\r\nOrigin: a\r\n"]
     {
-        assert_refused(with(&[(LINE, line)]), &HandshakeError::InvalidOrigin, 400);
+        assert_refused(with(&[(LINE, line)]), &RequestError::InvalidOrigin, 400);
     }
 }
 
@@ -517,14 +517,14 @@ fn subprotocols() {
     assert_eq!(websocket(with(&[])).subprotocols().count(), 0);
     for value in ["", ",", "a b", "a;b", "a, \"b\"", "a/b", "\u{e9}", "(a)"] {
         let request = with_lines(&format!("Sec-WebSocket-Protocol: {value}\r\n"));
-        assert_refused(request, &HandshakeError::InvalidSubprotocols, 400);
+        assert_refused(request, &RequestError::InvalidSubprotocols, 400);
     }
     for lines in [
         "Sec-WebSocket-Protocol: a, a\r\n",
         "Sec-WebSocket-Protocol: a, b, c, a\r\n",
         "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, a\r\n",
     ] {
-        assert_refused(with_lines(lines), &HandshakeError::RepeatedSubprotocol, 400);
+        assert_refused(with_lines(lines), &RequestError::RepeatedSubprotocol, 400);
     }
     // Subprotocols are compared exactly.
     assert_eq!(websocket(with_lines("Sec-WebSocket-Protocol: a, A\r\n")).subprotocols().count(), 2);
@@ -583,10 +583,10 @@ fn malformed_extensions() {
         "a, b;;c",
     ] {
         let request = with_lines(&format!("Sec-WebSocket-Extensions: {value}\r\n"));
-        assert_refused(request, &HandshakeError::InvalidExtensions, 400);
+        assert_refused(request, &RequestError::InvalidExtensions, 400);
     }
     let request = with_lines("Sec-WebSocket-Extensions: a\r\nSec-WebSocket-Extensions: b c\r\n");
-    assert_refused(request, &HandshakeError::InvalidExtensions, 400);
+    assert_refused(request, &RequestError::InvalidExtensions, 400);
 }
 
 /// 6455-4.2.2-14, 6455-4.2.2-15, 6455-4.2.2-22, 6455-5.8-01, 6455-9-02, 6455-9-03, 6455-9-04, 6455-11.3.2-02: chosen
@@ -666,7 +666,8 @@ fn headers_of_the_response() {
 #[test]
 fn frames_follow_at_once() {
     let input = [with(&[]).as_bytes(), b"\x81\x80\0\0\0\0"].concat();
-    let Ok(Some(Received::WebSocket(request))) = ServerHandshake::new(Limits::default()).receive(&input)
+    let Ok(Some(ReceivedRequest::WebSocket(request))) =
+        ServerHandshake::new(Limits::default()).receive(&input)
     else {
         panic!()
     };
@@ -737,19 +738,18 @@ fn replies_have_no_body_where_http_has_none() {
 /// `Connection: close`.
 #[test]
 fn every_error_has_an_answer() {
-    use HandshakeError as E;
+    use RequestError as E;
     for (error, status) in [
-        (E::InvalidStartLine, 400),
-        (E::InvalidLineEnd, 400),
-        (E::FoldedHeader, 400),
-        (E::InvalidHeaderName, 400),
-        (E::InvalidHeaderValue, 400),
-        (E::StartLineTooLong, 414),
-        (E::HeadTooLarge, 431),
-        (E::TooManyHeaders, 431),
-        (E::UnsupportedHttpVersion, 505),
-        (E::Incomplete, 400),
-        (E::TimedOut, 408),
+        (E::Head(HeadError::InvalidStartLine), 400),
+        (E::Head(HeadError::InvalidLineEnd), 400),
+        (E::Head(HeadError::FoldedHeader), 400),
+        (E::Head(HeadError::InvalidHeaderName), 400),
+        (E::Head(HeadError::InvalidHeaderValue), 400),
+        (E::Head(HeadError::StartLineTooLong), 414),
+        (E::Head(HeadError::HeadTooLarge), 431),
+        (E::Head(HeadError::TooManyHeaders), 431),
+        (E::Head(HeadError::UnsupportedHttpVersion), 505),
+        (E::Head(HeadError::Incomplete), 400),
         (E::InvalidUpgrade, 400),
         (E::MissingUpgrade, 426),
         (E::InvalidConnection, 400),
@@ -785,6 +785,14 @@ fn every_error_has_an_answer() {
         assert_eq!(answer.all("Allow").len(), usize::from(status == 405));
         assert_eq!(answer.all("Sec-WebSocket-Accept").len(), 0);
     }
+
+    // So has a request that does not come in time.
+    let mut out = Vec::new();
+    Reply::request_timeout().encode(&mut out);
+    let answer = Answer::parse(&out);
+    assert_eq!((answer.status, answer.all("Connection")), (408, vec!["close"]));
+    assert_eq!(answer.all("Content-Length"), [answer.body.len().to_string()]);
+    assert_eq!(answer.body, b"Not a WebSocket connection: the opening handshake took too long.\n");
 }
 
 /// A request that is not about WebSockets is given to the caller, whatever it is.
@@ -806,8 +814,8 @@ fn plain_http_requests() {
         assert_eq!(request.host(), host);
         assert_eq!(request.origin(), None);
     }
-    assert_refused("GET / HTTP/1.1\r\n\r\n", &HandshakeError::MissingHost, 400);
-    assert_refused("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", &HandshakeError::RepeatedHost, 400);
+    assert_refused("GET / HTTP/1.1\r\n\r\n", &RequestError::MissingHost, 400);
+    assert_refused("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", &RequestError::RepeatedHost, 400);
 }
 
 /// A request that announces a body is refused: its body could be taken for frames, or for another request.
@@ -826,14 +834,14 @@ fn no_body() {
         "transfer-encoding: identity\r\n",
         "Content-Length: -1\r\n",
     ] {
-        assert_refused(with_lines(lines), &HandshakeError::UnexpectedBody, 400);
+        assert_refused(with_lines(lines), &RequestError::UnexpectedBody, 400);
     }
 }
 
 /// 6455-10.7-01: what is not strictly HTTP fails: without waiting for the rest of the head, except for header names.
 #[test]
 fn malformed_heads() {
-    use HandshakeError as E;
+    use HeadError as E;
     for (head, error) in [
         ("\x16", E::InvalidStartLine), // A TLS ClientHello.
         ("\0", E::InvalidStartLine),
@@ -878,6 +886,7 @@ fn malformed_heads() {
         ("GET / HTTP/1.1\r\nHost: a:\0", E::InvalidHeaderValue),
         ("GET / HTTP/1.1\r\nHost: a\r\nB\0", E::InvalidHeaderName),
     ] {
+        let error = error.into();
         assert_refused(head, &error, error.status());
     }
     // Once failed, it stays so.
@@ -887,6 +896,7 @@ fn malformed_heads() {
         ("GET / HTTP/1.1\r\nA \r\n\r\n", "GET / HTTP/1.1\r\n", E::InvalidHeaderName),
     ] {
         let mut handshake = ServerHandshake::new(Limits::default());
+        let error = RequestError::from(error);
         assert_eq!(handshake.receive(head.as_bytes()), Err(error.clone()));
         assert_eq!(handshake.receive(head.as_bytes()), Err(error.clone()));
         assert_eq!(handshake.receive((head.to_owned() + more).as_bytes()), Err(error));
@@ -916,7 +926,7 @@ fn empty_lines_before_the_request() {
     }
     let limits = Limits::default().head_bytes(64);
     let outcome = receive_with(&limits, "\r\n".repeat(100).as_bytes());
-    assert_eq!(outcome, Err(HandshakeError::HeadTooLarge));
+    assert_eq!(outcome, Err(RequestError::Head(HeadError::HeadTooLarge)));
 }
 
 /// 6455-10.7-01: the limits hold to the byte, however the request arrives.
@@ -927,16 +937,16 @@ fn limits() {
         .head_bytes(request.len())
         .headers(7)
         .start_line_bytes("GET /chat HTTP/1.1\r\n".len());
-    assert!(matches!(receive_with(&exact, request.as_bytes()), Ok(Received::WebSocket(_))));
+    assert!(matches!(receive_with(&exact, request.as_bytes()), Ok(ReceivedRequest::WebSocket(_))));
     for (limits, error) in [
-        (exact.clone().head_bytes(request.len() - 1), HandshakeError::HeadTooLarge),
-        (exact.clone().headers(6), HandshakeError::TooManyHeaders),
-        (exact.clone().start_line_bytes(19), HandshakeError::StartLineTooLong),
-        (exact.clone().head_bytes(19), HandshakeError::StartLineTooLong),
-        (exact.clone().head_bytes(0), HandshakeError::HeadTooLarge),
-        (exact.clone().headers(0), HandshakeError::TooManyHeaders),
+        (exact.clone().head_bytes(request.len() - 1), HeadError::HeadTooLarge),
+        (exact.clone().headers(6), HeadError::TooManyHeaders),
+        (exact.clone().start_line_bytes(19), HeadError::StartLineTooLong),
+        (exact.clone().head_bytes(19), HeadError::StartLineTooLong),
+        (exact.clone().head_bytes(0), HeadError::HeadTooLarge),
+        (exact.clone().headers(0), HeadError::TooManyHeaders),
     ] {
-        assert_eq!(receive_with(&limits, request.as_bytes()), Err(error), "{limits:?}");
+        assert_eq!(receive_with(&limits, request.as_bytes()), Err(error.into()), "{limits:?}");
     }
     // Empty lines are no part of the request line.
     let request = format!("\r\n{request}");
@@ -947,12 +957,12 @@ fn limits() {
         let request = start.to_owned() + &unit.repeat(20_000 / unit.len());
         ServerHandshake::new(Limits::default()).receive(request.as_bytes()).unwrap_err()
     };
-    assert_eq!(endless("GET /", "a"), HandshakeError::StartLineTooLong);
-    assert_eq!(endless("A", "A"), HandshakeError::StartLineTooLong);
-    assert_eq!(endless("", "\r\n"), HandshakeError::HeadTooLarge);
-    assert_eq!(endless("GET / HTTP/1.1\r\nA: ", "a"), HandshakeError::HeadTooLarge);
-    assert_eq!(endless("GET / HTTP/1.1\r\n", "a"), HandshakeError::HeadTooLarge);
-    assert_eq!(endless("GET / HTTP/1.1\r\n", "a:\r\n"), HandshakeError::TooManyHeaders);
+    assert_eq!(endless("GET /", "a"), HeadError::StartLineTooLong.into());
+    assert_eq!(endless("A", "A"), HeadError::StartLineTooLong.into());
+    assert_eq!(endless("", "\r\n"), HeadError::HeadTooLarge.into());
+    assert_eq!(endless("GET / HTTP/1.1\r\nA: ", "a"), HeadError::HeadTooLarge.into());
+    assert_eq!(endless("GET / HTTP/1.1\r\n", "a"), HeadError::HeadTooLarge.into());
+    assert_eq!(endless("GET / HTTP/1.1\r\n", "a:\r\n"), HeadError::TooManyHeaders.into());
 }
 
 /// A byte is searched once, however the head arrives: what was searched is overwritten here with bytes that no header may
@@ -973,7 +983,7 @@ fn bytes_are_searched_once() {
             arriving[len - 1] = 0;
         }
     }
-    let Ok(Some(Received::WebSocket(request))) = handshake.receive(&head) else { panic!() };
+    let Ok(Some(ReceivedRequest::WebSocket(request))) = handshake.receive(&head) else { panic!() };
     assert_eq!(request.consumed(), 16 * 1024);
 }
 
@@ -990,12 +1000,12 @@ fn heads_are_what_httparse_takes_and_stricter() {
             let mut theirs = httparse::Request::new(&mut headers);
             let theirs_len = theirs.parse(&mutated);
             let (line, headers, consumed) = match ServerHandshake::new(Limits::default()).receive(&mutated) {
-                Ok(Some(Received::WebSocket(request))) => (
+                Ok(Some(ReceivedRequest::WebSocket(request))) => (
                     [request.method().to_owned(), request.target().to_owned()],
                     request.headers().clone(),
                     request.consumed(),
                 ),
-                Ok(Some(Received::Http(request))) => (
+                Ok(Some(ReceivedRequest::Http(request))) => (
                     [request.method().to_owned(), request.target().to_owned()],
                     request.headers().clone(),
                     request.consumed(),

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
 use http::{Method, Request, StatusCode, Version};
-use sansocket::handshake::{Accept, HandshakeError, Received, Reply};
+use sansocket::handshake::{Accept, HeadError, ReceivedRequest, Reply, RequestError};
 use sansocket::http::{accept, receive, refuse};
 
 /// What an HTTP library has made of a client's opening handshake.
@@ -19,7 +19,7 @@ fn upgrade() -> http::request::Builder {
 #[track_caller]
 fn websocket(request: &Request<()>) -> sansocket::handshake::Request {
     match receive(request) {
-        Ok(Received::WebSocket(request)) => request,
+        Ok(ReceivedRequest::WebSocket(request)) => request,
         other => panic!("{other:?}"),
     }
 }
@@ -54,14 +54,14 @@ fn upgrades() {
 #[test]
 fn refusals() {
     let plain = Request::get("/").header("Host", "example.com").body(()).unwrap();
-    assert!(matches!(receive(&plain), Ok(Received::Http(request)) if request.path() == "/"));
+    assert!(matches!(receive(&plain), Ok(ReceivedRequest::Http(request)) if request.path() == "/"));
 
     for (request, error, status) in [
-        (upgrade().method(Method::POST), HandshakeError::MethodNotGet, 405),
-        (upgrade().version(Version::HTTP_10), HandshakeError::UnsupportedHttpVersion, 505),
-        (upgrade().version(Version::HTTP_2), HandshakeError::UnsupportedHttpVersion, 505),
-        (upgrade().header("Sec-WebSocket-Key", "again"), HandshakeError::RepeatedKey, 400),
-        (upgrade().header("Sec-WebSocket-Version", "8"), HandshakeError::RepeatedVersion, 400),
+        (upgrade().method(Method::POST), RequestError::MethodNotGet, 405),
+        (upgrade().version(Version::HTTP_10), HeadError::UnsupportedHttpVersion.into(), 505),
+        (upgrade().version(Version::HTTP_2), HeadError::UnsupportedHttpVersion.into(), 505),
+        (upgrade().header("Sec-WebSocket-Key", "again"), RequestError::RepeatedKey, 400),
+        (upgrade().header("Sec-WebSocket-Version", "8"), RequestError::RepeatedVersion, 400),
     ] {
         let found = receive(&request.body(()).unwrap()).unwrap_err();
         assert_eq!(found, error);

@@ -14,7 +14,7 @@ use super::tls::TlsStream;
 use super::transport::Transport;
 use super::web_socket::{WebSocket, keep_write_timeout};
 use crate::error::Error;
-use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
+use crate::handshake::{HeadError, Limits, ReceivedRequest, Reply, RequestError, ServerHandshake};
 use crate::role::Role;
 use crate::server::{PendingRequest, Server, refuse};
 
@@ -164,11 +164,11 @@ fn receive(
     limits: &Limits,
     deadline: Deadline,
     mut now: Instant,
-) -> Result<Received, Error> {
+) -> Result<ReceivedRequest, Error> {
     let mut handshake = ServerHandshake::new(limits.clone());
     loop {
         if deadline.read(io, input, now)? == 0 {
-            return Err(HandshakeError::Incomplete.into());
+            return Err(RequestError::from(HeadError::Incomplete).into());
         }
         if let Some(received) = handshake.receive(input)? {
             return Ok(received);

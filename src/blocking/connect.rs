@@ -16,9 +16,9 @@ use super::web_socket::{WebSocket, keep_write_timeout};
 use crate::adapter::random;
 use crate::client::Client;
 use crate::error::{Error, TimedOut};
-use crate::handshake::{ClientHandshake, HandshakeError};
+use crate::handshake::uri::Uri;
+use crate::handshake::{ClientHandshake, ResponseError};
 use crate::role::Role;
-use crate::uri::Uri;
 
 /// Opens a connection to a `ws://` URI (with the feature `rustls` also `wss://`), or as a [`Client`]
 /// says. Every address of the host is tried, within [`Client::connect_timeout`]; the system's name
@@ -197,7 +197,7 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
             Ok(0) => return Err(handshake.receive_eof(&input).into()),
             // A refusal is told all the same, with as much of its body as came.
             Err(error) => match handshake.receive_eof(&input) {
-                refused @ HandshakeError::Refused(_) => return Err(refused.into()),
+                refused @ ResponseError::Refused(_) => return Err(refused.into()),
                 _ => return Err(error),
             },
         }

@@ -3,9 +3,11 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
-use super::error::{BuildError, HandshakeError};
-use super::header::{ExtraHeaders, write_line};
+use super::build_error::BuildError;
+use super::error::RequestError;
+use super::extra_headers::{ExtraHeaders, write_line};
 
 /// A complete HTTP response, after which the connection is to be closed: a refusal, or the answer to a request that does
 /// not ask for a WebSocket.
@@ -37,6 +39,11 @@ impl Reply {
         } else {
             Err(BuildError::InvalidStatus(status))
         }
+    }
+
+    /// The refusal of a client that did not send its request in time, 408.
+    pub fn request_timeout() -> Self {
+        Self::refusal(408, ExtraHeaders::default(), "the opening handshake took too long")
     }
 
     /// Adds a header. `Connection`, `Content-Length` and `Transfer-Encoding` are not to be set.
@@ -92,6 +99,10 @@ impl Reply {
         out.extend_from_slice(b"\r\n");
     }
 
+    fn refusal(status: u16, headers: ExtraHeaders, why: impl fmt::Display) -> Self {
+        Self { status, headers, body: Vec::new() }.text(format!("Not a WebSocket connection: {why}.\n"))
+    }
+
     /// RFC 9110 sections 15.3.5 and 15.4.5.
     fn may_have_body(&self) -> bool {
         !matches!(self.status, 204 | 304)
@@ -99,11 +110,10 @@ impl Reply {
 }
 
 /// The refusal that goes with an error of the client's: status, the headers that must go with it, and a sentence.
-impl From<&HandshakeError> for Reply {
-    fn from(error: &HandshakeError) -> Self {
-        let status = error.status();
+impl From<&RequestError> for Reply {
+    fn from(error: &RequestError) -> Self {
         let mut headers = ExtraHeaders::default();
-        match status {
+        match error.status() {
             // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
             405 => headers.push("Allow", "GET"),
             // RFC 9110 section 15.5.22: "The server MUST send an Upgrade header field in a 426 response".
@@ -112,11 +122,11 @@ impl From<&HandshakeError> for Reply {
         }
         // 4.4: "If the server doesn't support the requested version, it MUST respond with a |Sec-WebSocket-Version|
         // header field [..] containing all versions it is willing to use."
-        if status == 426 || matches!(error, HandshakeError::MissingVersion | HandshakeError::RepeatedVersion)
-        {
+        let about_version = matches!(error, RequestError::MissingVersion | RequestError::RepeatedVersion);
+        if error.status() == 426 || about_version {
             headers.push("Sec-WebSocket-Version", "13");
         }
-        Self { status, headers, body: Vec::new() }.text(format!("Not a WebSocket connection: {error}.\n"))
+        Self::refusal(error.status(), headers, error)
     }
 }
 

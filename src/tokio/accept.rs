@@ -13,7 +13,7 @@ use super::connect::{USUAL_HEAD_BYTES, deadline, within, write};
 use super::group::Member;
 use super::web_socket::WebSocket;
 use crate::error::Error;
-use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
+use crate::handshake::{HeadError, Limits, ReceivedRequest, Reply, RequestError, ServerHandshake};
 use crate::role::Role;
 use crate::server::{PendingRequest, Server, refuse};
 
@@ -186,11 +186,11 @@ async fn receive<S: AsyncRead + Unpin>(
     io: &mut S,
     input: &mut Vec<u8>,
     limits: &Limits,
-) -> Result<Received, Error> {
+) -> Result<ReceivedRequest, Error> {
     let mut handshake = ServerHandshake::new(limits.clone());
     loop {
         if io.read_buf(input).await.map_err(Error::ConnectionLost)? == 0 {
-            return Err(HandshakeError::Incomplete.into());
+            return Err(RequestError::from(HeadError::Incomplete).into());
         }
         if let Some(received) = handshake.receive(input)? {
             return Ok(received);

@@ -1,14 +1,13 @@
-//! The grammar of header values: tokens, lists (`1#token`), and the extension list of RFC 6455 section 9.1.
-//!
-//! Every parser here looks at each byte once; none goes back.
+//! The extension list of RFC 6455 section 9.1.
 
 use alloc::borrow::{Cow, ToOwned};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::str;
 
-use super::error::BuildError;
+use super::build_error::BuildError;
+use super::grammar::{InvalidList, as_token, is_token, is_token_byte};
 
 /// An element of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a name and its parameters, in order.
 ///
@@ -105,156 +104,6 @@ impl fmt::Display for Extension {
         }
         Ok(())
     }
-}
-
-/// A header value is not a list of what it should be a list of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct InvalidList;
-
-impl fmt::Display for InvalidList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the header value breaks the grammar of a list")
-    }
-}
-
-impl core::error::Error for InvalidList {}
-
-/// The elements of a line that is a list. Empty elements are skipped, as RFC 9110 section 5.6.1.2 asks.
-///
-/// The elements themselves contain no comma, not even quoted: tokens, protocols, versions.
-pub(super) fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
-}
-
-/// The elements of `#token` over all its lines.
-pub(super) fn tokens<'a>(
-    lines: impl Iterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = Result<&'a str, InvalidList>> {
-    lines.flat_map(elements).map(|element| as_token(element).ok_or(InvalidList))
-}
-
-/// The element as text if it is a token.
-pub(super) fn as_token(element: &[u8]) -> Option<&str> {
-    if is_token(element) { str::from_utf8(element).ok() } else { None }
-}
-
-/// RFC 9110 section 5.6.2: one or more visible ASCII characters that are not separators.
-#[inline]
-pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
-}
-
-#[inline]
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
-}
-
-/// RFC 9110 section 5.5: visible characters, space, tab, and the bytes from 0x80 on (`obs-text`).
-#[inline]
-#[expect(clippy::needless_bitwise_bool, reason = "without branches, many bytes are looked at at once")]
-pub(super) fn is_value_byte(byte: u8) -> bool {
-    (byte >= b' ') & (byte != 0x7f) | (byte == b'\t')
-}
-
-/// Without the optional whitespace (`OWS`) around it.
-pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = bytes {
-        bytes = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
-
-/// Appends `name: value CR LF`. Name and value were checked by the caller.
-pub(super) fn write_line(out: &mut Vec<u8>, name: &str, value: &str) {
-    for part in [name, ": ", value, "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
-}
-
-/// Appends one line with all values, if there are any.
-pub(super) fn write_list(out: &mut Vec<u8>, name: &str, values: impl Iterator<Item = impl ToString>) {
-    let values: Vec<String> = values.map(|value| value.to_string()).collect();
-    if !values.is_empty() {
-        write_line(out, name, &values.join(", "));
-    }
-}
-
-/// Header lines that the application adds to a head, checked so that none can end its line or repeat what the handshake
-/// writes.
-#[derive(Clone, Default, Eq, PartialEq)]
-pub(super) struct ExtraHeaders(Vec<(String, String)>);
-
-impl ExtraHeaders {
-    /// Adds a line unless `is_reserved` knows its name, which is given to it in lower case.
-    pub(super) fn add(
-        &mut self,
-        name: &str,
-        value: &str,
-        is_reserved: impl FnOnce(&str) -> bool,
-    ) -> Result<(), BuildError> {
-        if !is_token(name.as_bytes()) {
-            return Err(BuildError::InvalidHeaderName(name.to_owned()));
-        }
-        if is_reserved(&name.to_ascii_lowercase()) {
-            return Err(BuildError::ReservedHeader(name.to_owned()));
-        }
-        if !is_sendable(value) {
-            return Err(BuildError::InvalidHeaderValue(name.to_owned()));
-        }
-        self.0.push((name.to_owned(), value.to_owned()));
-        Ok(())
-    }
-
-    pub(super) fn remove(&mut self, name: &str) {
-        self.0.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
-    }
-
-    /// Adds a line that is known to be valid.
-    pub(super) fn push(&mut self, name: &'static str, value: &'static str) {
-        self.0.push((name.to_owned(), value.to_owned()));
-    }
-
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        for (name, value) in &self.0 {
-            write_line(out, name, value);
-        }
-    }
-
-    pub(super) fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
-    }
-}
-
-/// Without the values that are secrets.
-impl fmt::Debug for ExtraHeaders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_lines(self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes())), f)
-    }
-}
-
-/// Header lines for `Debug`, which ends up in logs: credentials do not.
-pub(super) fn debug_lines<'a>(
-    lines: impl Iterator<Item = (&'a str, &'a [u8])>,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    const SECRETS: [&str; 5] =
-        ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Sec-WebSocket-Key"];
-    let mut map = f.debug_map();
-    for (name, value) in lines {
-        let is_secret = SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
-        let value = if is_secret { b"***" } else { value };
-        map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
-    }
-    map.finish()
-}
-
-/// Whether a header value may be sent: bytes from 0x80 on are taken from a peer, but not sent to one.
-pub(super) fn is_sendable(value: &str) -> bool {
-    value.bytes().all(|byte| byte.is_ascii() && is_value_byte(byte))
 }
 
 fn checked_token(token: &str) -> Result<String, BuildError> {

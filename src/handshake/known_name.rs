@@ -2,7 +2,7 @@
 
 /// A header that means something to a handshake.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Name {
+pub(super) enum KnownName {
     Connection,
     ContentLength,
     Host,
@@ -16,11 +16,11 @@ pub(super) enum Name {
     Upgrade,
 }
 
-impl Name {
+impl KnownName {
     /// RFC 6455 section 4.1: "all header field names in both HTTP requests and HTTP responses are case-insensitive."
     #[inline]
     pub(super) fn of(name: &[u8]) -> Option<Self> {
-        // Only two have the same length: there is one left to compare with.
+        // Only two names are equally long, so that one comparison decides.
         let (known, written): (_, &[u8]) = match (name.len(), name) {
             (4, _) => (Self::Host, b"Host"),
             (6, _) => (Self::Origin, b"Origin"),
