@@ -3,7 +3,7 @@
 //! This module has `unsafe`, as one other has, `frame::mask::avx2`. In safe code, text inside [`Bytes`] is validated again whenever
 //! it is looked at, or once by a crate that has its own `unsafe`, with the standard library, which takes
 //! several times as long beyond ASCII: `cargo bench text` shows both. The safe twin of
-//! [`Utf8Bytes::as_str`] is [`core::str::from_utf8`]; `tests/text.rs` and the fuzz target `text` compare
+//! [`Utf8Bytes::as_str`] is [`core::str::from_utf8`]; `tests/core/text.rs` and the fuzz target `text` compare
 //! the two.
 
 use alloc::string::String;
