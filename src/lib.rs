@@ -170,15 +170,13 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod adapter;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod client;
 mod config;
 #[cfg(feature = "std")]
 pub mod connection;
+#[cfg(all(feature = "std", feature = "handshake"))]
+mod endpoint;
 mod error;
 mod extension;
 pub mod frame;
@@ -190,27 +188,17 @@ mod message;
 mod receiver;
 mod role;
 mod sender;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod serve;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod server;
-#[cfg(feature = "tokio")]
-mod sync;
-#[cfg(any(feature = "blocking", feature = "tokio", feature = "deflate"))]
+#[cfg(feature = "std")]
 mod thread_cache;
-#[cfg(all(feature = "rustls", any(feature = "blocking", feature = "tokio")))]
-mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 pub mod utf8;
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use client::Client;
 pub use config::Config;
 #[cfg(feature = "std")]
 pub use connection::{Closed, Connection, Initiator, ReadyState};
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use error::Error;
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub use endpoint::{Client, Error, Negotiated, PendingRequest, Server};
 #[cfg(feature = "std")]
 pub use error::TimedOut;
 pub use error::{ProtocolError, SendError};
@@ -223,8 +211,6 @@ pub use message::{Assembler, Event, Fragment, Message, MessageKind, PreparedMess
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
 pub use sender::{SendState, Sender};
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use server::{PendingRequest, Server};
 pub use utf8::Utf8Bytes;
 
 /// The examples of the README, compiled and run.

@@ -1,5 +1,5 @@
 //! The sending half's state, and the transport that it writes to. The halves of a WebSocket share them. A
-//! whole WebSocket has them, too, and shares them with the thread of `later`, if with anybody.
+//! whole WebSocket has them, too, and shares them with the thread of `flusher`, if with anybody.
 //!
 //! A thread that receives never waits for a write of another thread: both peers could otherwise wait for
 //! each other to read. So there are two locks: `writer` is held while bytes are written; `outbound` is held to
@@ -14,42 +14,42 @@
 //! waits to be received, `send` leaves its message in the queue: the answers to what came together go
 //! together. The receiving half writes what is queued before it waits for input. But its thread may do
 //! something else next, or may have waited already when a sending half in another thread still took its
-//! `unread` for true: [`later`] writes what is left then.
+//! `unread` for true: [`flusher`] writes what is left then.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
-use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::io::{self, IoSlice, Write};
+use std::sync::TryLockError;
 use std::time::Instant;
 
-use super::drive::{self, Port, non_zero};
-use super::later::{self, Late, Left};
-use super::split::Receiving;
-use super::transport::{Transport, TryClone};
-use crate::adapter::{Outbound, WriteQueue};
-use crate::error::{Error, SendError, TimedOut};
+use super::flusher::{self, Flush, Unwritten};
+use super::tracker::Token;
+use super::transport::{ReadTimeout, Transport, TryClone, non_zero, write_error};
+use crate::endpoint::sync::{AtomicBool, Mutex, MutexGuard, lock};
+use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound, WriteQueue};
+use crate::error::{SendError, TimedOut};
 
 /// The sending half's state, and the way to it.
 #[derive(Debug)]
-pub(super) struct Both<S> {
+pub(super) struct Shared<S> {
     outbound: Mutex<Outbound>,
-    writer: Mutex<Writer<S>>,
+    pub(super) writer: Mutex<Writer<S>>,
     /// A write can be tried briefly, so that messages may be left queued.
     times_out: bool,
     /// The stream took bytes that it has not passed on, as TLS may; set by whoever has `writer`.
-    unflushed: AtomicBool,
+    pub(super) unflushed: AtomicBool,
     /// Some of what was read is still to be received. A hint for the sending half.
     unread: AtomicBool,
     /// Whether `send` left something queued; changed while `outbound` is locked.
-    left: Left,
+    unwritten: Unwritten,
     /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
-    pub(super) orphan: Mutex<Option<Box<Receiving<S>>>>,
+    pub(super) orphan: Mutex<Option<Box<SplitReader<S>>>>,
 }
 
-impl<S> Both<S> {
+impl<S> Shared<S> {
     /// Tells whether some of what was read is still to be received.
     pub(super) fn set_unread(&self, unread: bool) {
         self.unread.store(unread, Ordering::Relaxed);
@@ -70,7 +70,7 @@ impl<S> Both<S> {
     }
 }
 
-impl<S: Transport> Both<S> {
+impl<S: Transport> Shared<S> {
     /// The stream has the write timeout.
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
         let timeout = non_zero(outbound.sending.write_timeout());
@@ -80,7 +80,7 @@ impl<S: Transport> Both<S> {
             writer: Mutex::new(Writer { io, timeout, set: timeout, whole: true }),
             unflushed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
-            left: Left::default(),
+            unwritten: Unwritten::default(),
             orphan: Mutex::new(None),
         }
     }
@@ -109,7 +109,7 @@ impl<S: Transport> Both<S> {
 
     /// Writes what is queued, unless another thread is writing: that one will see it. False if so, or if
     /// the transport did not take all in a little time.
-    fn flush_if_idle(&self) -> Result<bool, Error> {
+    pub(super) fn flush_if_idle(&self) -> Result<bool, Error> {
         match self.try_writer() {
             Some(writer) => self.write(writer, self.outbound(), true),
             None => Ok(false),
@@ -118,7 +118,7 @@ impl<S: Transport> Both<S> {
 
     /// Writes what `send` left queued, before the sending half is dropped. Not with a stream that panicked.
     pub(super) fn flush_left(&self) {
-        if self.left.is_any() && !self.writer.is_poisoned() {
+        if self.unwritten.is_any() && !self.writer.is_poisoned() {
             // Nobody is there to be told.
             let _ = self.flush();
         }
@@ -134,7 +134,7 @@ impl<S: Transport> Both<S> {
 
     /// Writes what is queued, or tries `briefly`: false when the transport did not take all, and is to be given
     /// more time.
-    fn write<'a>(
+    pub(super) fn write<'a>(
         &'a self,
         mut writer: MutexGuard<'a, Writer<S>>,
         mut outbound: MutexGuard<'a, Outbound>,
@@ -143,11 +143,11 @@ impl<S: Transport> Both<S> {
         loop {
             if let Some(ended) = outbound.ended() {
                 outbound.queue.clear();
-                self.left.set_none();
+                self.unwritten.set_none();
                 return ended.map(|()| true).map_err(Error::ConnectionLost);
             }
             if outbound.queue.is_empty() && !self.unflushed.load(Ordering::Relaxed) {
-                self.left.set_none();
+                self.unwritten.set_none();
                 // Before `outbound` is: see the top of this file.
                 drop(writer);
                 return Ok(true);
@@ -186,7 +186,7 @@ impl<S: Transport> Both<S> {
     }
 }
 
-impl<S: Transport + Send + 'static> Both<S> {
+impl<S: Transport + Send + 'static> Shared<S> {
     /// Queues a message, and writes it; or leaves that to a later write, if some of what was read is
     /// `unread`.
     pub(super) fn send(
@@ -197,9 +197,9 @@ impl<S: Transport + Send + 'static> Both<S> {
         let mut outbound = self.room()?;
         outbound.queue(message)?;
         if unread && self.times_out {
-            let listed = self.left.set_any();
+            let watched = self.unwritten.set_any();
             drop(outbound);
-            if listed || later::list(self) { Ok(()) } else { self.flush() }
+            if watched || flusher::watch(self) { Ok(()) } else { self.flush() }
         } else if let Some(writer) = self.try_writer() {
             self.write(writer, outbound, false).map(drop)
         } else {
@@ -209,9 +209,9 @@ impl<S: Transport + Send + 'static> Both<S> {
     }
 }
 
-impl<S: Transport + Send> Late for Both<S> {
-    fn left(&self) -> &Left {
-        &self.left
+impl<S: Transport + Send> Flush for Shared<S> {
+    fn unwritten(&self) -> &Unwritten {
+        &self.unwritten
     }
 
     fn write_briefly(&self) -> bool {
@@ -229,7 +229,7 @@ impl<S: Transport + Send> Late for Both<S> {
     }
 }
 
-impl<S: TryClone> Both<S> {
+impl<S: TryClone> Shared<S> {
     /// Another handle of the stream, for a receiving half in another thread.
     pub(super) fn part(&self) -> io::Result<S> {
         let mut writer = lock(&self.writer);
@@ -250,8 +250,8 @@ impl<S> Deref for Stream<'_, S> {
 }
 
 #[derive(Debug)]
-struct Writer<S> {
-    io: S,
+pub(super) struct Writer<S> {
+    pub(super) io: S,
     /// How long a write may take that is not tried briefly.
     timeout: Duration,
     /// The timeout that is set.
@@ -269,7 +269,7 @@ impl<S: Transport> Writer<S> {
         if self.set != timeout {
             self.keep(timeout)?;
         }
-        match drive::write_all(&mut self.io, queue, until) {
+        match write_all(&mut self.io, queue, until) {
             Ok(()) => Ok(()),
             Err(error) => Err(Failed { error, took_some: queue.len() < before }),
         }
@@ -310,84 +310,52 @@ fn write_failed(
     Err(error)
 }
 
-/// A receiving half's way to the rest.
-pub(super) struct Shared<'a, S> {
-    /// Its own handle of the stream.
-    pub(super) io: &'a mut S,
-    pub(super) both: &'a Both<S>,
+/// The receiving half's state: whoever receives has it alone.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) inbound: Inbound,
+    /// The read timeout that the stream has.
+    pub(super) timeout: ReadTimeout,
+    /// Of a connection that `serve` accepted.
+    pub(super) token: Option<Arc<Token>>,
 }
 
-impl<S: Transport> Port for Shared<'_, S> {
-    type Stream = S;
-
-    fn stream(&mut self) -> &mut S {
-        self.io
-    }
-
-    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
-        f(&mut self.both.outbound())
-    }
-
-    fn flush(&mut self) -> Result<bool, Error> {
-        self.both.flush_if_idle()
-    }
-
-    /// The other thread may close the connection while this one waits for input: its deadline is then
-    /// noticed at most this much later.
-    fn longest_wait(&mut self) -> Option<Duration> {
-        let outbound = self.both.outbound();
-        let written = outbound.queue.is_empty() && !self.both.unflushed.load(Ordering::Relaxed);
-        Some(if written { outbound.sending.close_timeout() } else { AGAIN })
-    }
+/// What the receiving half has to itself.
+#[derive(Debug)]
+pub(super) struct SplitReader<S> {
+    pub(super) reading: Reading,
+    /// For reading, and for closing the transport.
+    pub(super) io: S,
 }
 
-/// A whole WebSocket's way to the rest. It reads from the stream that it writes to, which is locked from
-/// the first look at it to the next write: a thread that waits for input has left nothing queued.
-pub(super) struct Whole<'a, S> {
-    both: &'a Both<S>,
-    writer: Option<MutexGuard<'a, Writer<S>>>,
-}
-
-impl<'a, S> Whole<'a, S> {
-    pub(super) fn new(both: &'a Both<S>) -> Self {
-        Self { both, writer: None }
+/// Writes the whole queue; but no longer than `until`, however slowly the transport takes it.
+fn write_all(io: &mut impl Write, queue: &mut WriteQueue, until: Option<Instant>) -> Result<(), Error> {
+    while !queue.is_empty() {
+        let written = match queue.one_slice() {
+            Some(slice) => io.write(slice),
+            None => io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])),
+        };
+        match written {
+            Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
+            Ok(len) => {
+                queue.advance(len);
+                if !queue.is_empty() && until.is_some_and(|until| until <= Instant::now()) {
+                    return Err(TimedOut::Write.into());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(write_error(error)),
+        }
     }
-
-    fn writer(&mut self) -> MutexGuard<'a, Writer<S>> {
-        self.writer.take().unwrap_or_else(|| lock(&self.both.writer))
-    }
-}
-
-impl<S: Transport> Port for Whole<'_, S> {
-    type Stream = S;
-
-    fn stream(&mut self) -> &mut S {
-        let writer = self.writer();
-        &mut self.writer.insert(writer).io
-    }
-
-    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
-        f(&mut self.both.outbound())
-    }
-
-    fn flush(&mut self) -> Result<bool, Error> {
-        let writer = self.writer();
-        self.both.write(writer, self.both.outbound(), false)
-    }
-
-    fn longest_wait(&mut self) -> Option<Duration> {
-        None
+    loop {
+        match io.flush() {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(write_error(error)),
+        }
     }
 }
 
 /// How long a thread tries to write that has something else to do: what a socket with room takes, it takes
 /// at once.
 const BRIEF: Duration = Duration::from_millis(1);
-
-/// How long the receiving half waits for input before it tries again to write.
-const AGAIN: Duration = Duration::from_millis(10);
-
-/// A panic in the other half's thread leaves the state as whole as it was between two calls.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

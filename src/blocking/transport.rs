@@ -1,8 +1,13 @@
-//! What a blocking stream must be able to do, so that a connection over it can keep its deadlines.
+//! What a blocking stream must be able to do, so that a connection over it can keep its deadlines; and what
+//! timeouts are to it.
 
 use core::time::Duration;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, TcpStream};
+
+use crate::config::Config;
+use crate::endpoint::Error;
+use crate::error::TimedOut;
 
 /// A stream whose reads and writes can time out.
 ///
@@ -120,4 +125,46 @@ impl<S: Read + Write> Transport for NoDeadlines<S> {
     fn times_out(&self) -> bool {
         false
     }
+}
+
+/// Whether a read or write gave up because of a timeout: which of the two kinds is the platform's choice.
+pub(super) fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// The read timeout that the stream has: `None` when that is not known.
+#[derive(Debug, Default)]
+#[expect(clippy::option_option, reason = "not known, none, and some are three different things")]
+pub(super) struct ReadTimeout(Option<Option<Duration>>);
+
+impl ReadTimeout {
+    /// Makes reads wait about this long. Setting a timeout is a system call, so a timeout that is set
+    /// already will do if it is not much longer, or shorter by half: waking early does no harm.
+    pub(super) fn set(&mut self, io: &mut impl Transport, wait: Option<Duration>) -> io::Result<()> {
+        let near_enough = match (self.0, wait) {
+            (Some(Some(set)), Some(wait)) => set >= wait / 2 && set <= wait.saturating_add(wait / 8),
+            (Some(set), wait) => set == wait,
+            (None, _) => false,
+        };
+        if !near_enough {
+            io.set_read_timeout(wait.map(non_zero))?;
+            self.0 = Some(wait);
+        }
+        Ok(())
+    }
+}
+
+/// A timeout that streams accept: zero is an error to them.
+pub(super) fn non_zero(timeout: Duration) -> Duration {
+    timeout.max(Duration::from_millis(1))
+}
+
+/// How a write that failed is reported.
+pub(super) fn write_error(error: io::Error) -> Error {
+    if is_timeout(&error) { TimedOut::Write.into() } else { Error::ConnectionLost(error) }
+}
+
+/// Sets the timeout of an open connection's writes.
+pub(super) fn keep_write_timeout(io: &mut impl Transport, config: &Config) -> io::Result<()> {
+    io.set_write_timeout(Some(non_zero(config.settings.write_timeout)))
 }

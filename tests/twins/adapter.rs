@@ -16,7 +16,7 @@ use futures_util::stream::FuturesOrdered;
 use sansocket::blocking::{Incoming, Part};
 use sansocket::handshake::Reply;
 use sansocket::{
-    CloseCode, CloseFrame, Closed, Config, Error, FramedMessage, Message, MessageKind, Role, Server,
+    CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PreparedMessage, Role, Server,
 };
 use sansocket::{blocking, tokio as asynchronous};
 
@@ -34,7 +34,7 @@ pub trait Receives {
 
 pub trait Sends {
     async fn send(&mut self, message: Message) -> Result<(), Error>;
-    async fn send_framed(&mut self, message: &FramedMessage) -> Result<(), Error>;
+    async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error>;
     async fn feed(&mut self, message: Message) -> Result<(), Error>;
     async fn feed_part(&mut self, kind: MessageKind, payload: Bytes, last: bool) -> Result<(), Error>;
     async fn flush(&mut self) -> Result<(), Error>;
@@ -119,8 +119,8 @@ macro_rules! sends {
             async fn send(&mut self, message: Message) -> Result<(), Error> {
                 <$type>::send(self, message)$(.$wait)?
             }
-            async fn send_framed(&mut self, message: &FramedMessage) -> Result<(), Error> {
-                <$type>::send_framed(self, message)$(.$wait)?
+            async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+                <$type>::send_prepared(self, message)$(.$wait)?
             }
             async fn feed(&mut self, message: Message) -> Result<(), Error> {
                 <$type>::feed(self, message)$(.$wait)?

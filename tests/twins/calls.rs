@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sansocket::handshake::Reply;
-use sansocket::{CloseCode, CloseFrame, FramedMessage, Message, MessageKind, Server};
+use sansocket::{CloseCode, CloseFrame, Message, MessageKind, PreparedMessage, Server};
 
 use crate::adapter::{Receives, Sends};
 use crate::lines;
@@ -49,7 +49,7 @@ impl Call {
     pub fn name(&self) -> String {
         match self {
             Self::Send(message) => format!("send {}", lines::message(message)),
-            Self::SendFramed(message) => format!("send_framed {}", lines::message(message)),
+            Self::SendFramed(message) => format!("send_prepared {}", lines::message(message)),
             Self::Feed(message) => format!("feed {}", lines::message(message)),
             Self::FeedPart(_, payload, _) => format!("feed_part {}", lines::payload(payload)),
             Self::Respond(_) => "respond".into(),
@@ -93,7 +93,7 @@ pub fn send(message: impl Into<Message>) -> Call {
     Call::Send(message.into())
 }
 
-pub fn send_framed(message: impl Into<Message>) -> Call {
+pub fn send_prepared(message: impl Into<Message>) -> Call {
     Call::SendFramed(message.into())
 }
 
@@ -185,7 +185,7 @@ pub async fn receive(half: &mut impl Receives, call: &Call) -> Option<String> {
 pub async fn transmit(half: &mut impl Sends, call: &Call) -> Option<String> {
     let result = match call {
         Call::Send(message) => half.send(message.clone()).await,
-        Call::SendFramed(message) => half.send_framed(&FramedMessage::new(message.clone())).await,
+        Call::SendFramed(message) => half.send_prepared(&PreparedMessage::new(message.clone())).await,
         Call::Feed(message) => half.feed(message.clone()).await,
         Call::FeedPart(kind, payload, last) => half.feed_part(*kind, payload.clone(), *last).await,
         Call::Flush => half.flush().await,

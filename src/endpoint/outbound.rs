@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Agreed, WriteQueue, random};
+use super::error::Error;
+use super::negotiated::Negotiated;
+use super::write_queue::WriteQueue;
 use crate::config::Config;
 use crate::connection::SendHalf;
-use crate::error::{Error, ProtocolError, SendError};
+use crate::error::{ProtocolError, SendError};
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
 use crate::message::{Event, Message, MessageKind, PreparedMessage};
 use crate::role::Role;
@@ -19,35 +21,32 @@ use crate::sender::{SendState, Sender};
 pub(crate) struct Outbound {
     pub(crate) sending: SendHalf,
     pub(crate) queue: WriteQueue,
-    /// The transport takes nothing more, or the connection has ended.
-    dead: bool,
+    writing: Writing,
+}
+
+/// Whether the transport still takes what is queued.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Writing {
+    Open,
+    /// The connection has ended, and all that was queued was written.
+    Complete,
     /// Some of what was queued could not be written.
-    pub(super) lost: bool,
+    Lost,
     /// It was not taken in time.
-    pub(super) timed_out: bool,
+    TimedOut,
 }
 
 impl Outbound {
-    /// The sending half of a new connection.
+    /// The sending half of a new connection; see [`Sender::client`] for `random`.
     #[inline]
-    #[cfg_attr(
-        not(feature = "deflate"),
-        expect(unused_variables, unused_mut, reason = "nothing else is agreed on")
-    )]
-    pub(crate) fn new(role: Role, config: &Config, agreed: Agreed) -> Self {
-        let sender = match role {
+    pub(crate) fn new(negotiated: &Negotiated, config: &Config, random: fn(&mut [u8])) -> Self {
+        let sender = match negotiated.role() {
             Role::Client => Sender::client(config, random),
             Role::Server => Sender::server(config),
         };
-        let mut outbound = Self {
-            sending: SendHalf::new(sender),
-            queue: WriteQueue::default(),
-            dead: false,
-            lost: false,
-            timed_out: false,
-        };
-        #[cfg(feature = "deflate")]
-        if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, agreed.deflate) {
+        let mut outbound =
+            Self { sending: SendHalf::new(sender), queue: WriteQueue::default(), writing: Writing::Open };
+        if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, negotiated.deflate()) {
             outbound.sending.sender().use_deflate(deflate, agreed);
         }
         outbound
@@ -56,7 +55,7 @@ impl Outbound {
     /// Queues something to be sent, unless the connection has ended.
     #[inline]
     pub(crate) fn queue(&mut self, f: impl FnOnce(&mut Self) -> Result<(), SendError>) -> Result<(), Error> {
-        if self.dead && self.sending.state() == SendState::Open {
+        if self.writing != Writing::Open && self.sending.state() == SendState::Open {
             return Err(Error::ConnectionLost(ended()));
         }
         Ok(f(self)?)
@@ -64,23 +63,36 @@ impl Outbound {
 
     /// The connection has ended: nothing more will be written.
     pub(crate) fn end(&mut self) {
-        self.lost |= !self.queue.is_empty();
-        self.dead = true;
+        if self.writing == Writing::Open {
+            self.writing = if self.queue.is_empty() { Writing::Complete } else { Writing::Lost };
+        }
         self.queue.clear();
     }
 
     /// A write failed, by an error or by taking too long: nothing more will be written.
     pub(crate) fn fail_writes(&mut self, timed_out: bool) {
-        self.lost = true;
-        self.timed_out = timed_out;
-        self.end();
+        self.writing = if timed_out { Writing::TimedOut } else { Writing::Lost };
+        self.queue.clear();
+    }
+
+    /// Some of what was queued could not be written.
+    pub(super) fn has_lost(&self) -> bool {
+        matches!(self.writing, Writing::Lost | Writing::TimedOut)
+    }
+
+    /// The transport did not take in time what was queued.
+    pub(super) fn has_timed_out(&self) -> bool {
+        self.writing == Writing::TimedOut
     }
 
     /// Whether nothing more will be written, and if so, whether all that had to be was.
     #[inline]
     pub(crate) fn ended(&self) -> Option<io::Result<()>> {
-        let complete = !self.lost && self.sending.state() == SendState::CloseSent;
-        self.dead.then(|| if complete { Ok(()) } else { Err(ended()) })
+        if self.writing == Writing::Open {
+            return None;
+        }
+        let complete = self.writing == Writing::Complete && self.sending.state() == SendState::CloseSent;
+        Some(if complete { Ok(()) } else { Err(ended()) })
     }
 
     /// Whether so much is queued that a sender has to wait.

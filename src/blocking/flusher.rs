@@ -3,49 +3,51 @@
 //!
 //! Nearly always the owner of a connection that left a message writes it itself, a moment later, with others.
 //! So the thread looks at a connection a millisecond after that, and writes only what nobody has written
-//! meanwhile. A connection that left something is listed, once, until a look finds that nothing is left; one
-//! whose owner waits for input has nothing. While none is listed, the thread sleeps until one is.
+//! meanwhile. A connection that left something is watched, once, until a look finds that nothing is left; one
+//! whose owner waits for input has nothing. While none is watched, the thread sleeps until one is.
 //!
-//! The list does not keep a connection alive: one that was dropped has written what it left.
+//! Being watched does not keep a connection alive: one that was dropped has written what it left.
 
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use crate::endpoint::sync::{AtomicBool, AtomicU32};
+
 /// A connection, as far as the thread knows it.
-pub(super) trait Late: Send + Sync {
+pub(super) trait Flush: Send + Sync {
     /// Whether something is left queued.
-    fn left(&self) -> &Left;
+    fn unwritten(&self) -> &Unwritten;
 
     /// Writes what is queued, if the transport takes it at once. False if it does not. An error is kept for
     /// the next call of the connection's owner.
     fn write_briefly(&self) -> bool;
 }
 
-/// Whether a connection left something queued, and whether it is listed for that.
+/// Whether a connection left something queued, and whether it is watched for that.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub(super) struct Unwritten {
     /// Odd while something is left. Another number each time that something is, and each time that it was written.
     number: AtomicU32,
-    listed: AtomicBool,
+    watched: AtomicBool,
 }
 
-impl Left {
-    /// Something is left. False if it is to be [listed](list). Not called by two threads at once.
+impl Unwritten {
+    /// Something is left. False if it is to be [watched](watch). Not called by two threads at once.
     pub(super) fn set_any(&self) -> bool {
         if self.is_any() {
             return true;
         }
         self.step();
-        // The thread first takes the connection from its list, and then looks at the number (`relist`). So
-        // either it sees the new number, or this sees that the connection is not listed.
-        self.listed.load(Ordering::SeqCst) || self.listed.swap(true, Ordering::SeqCst)
+        // The thread first takes the connection from what it watches, and then looks at the number (`rewatch`). So
+        // either it sees the new number, or this sees that the connection is not watched.
+        self.watched.load(Ordering::SeqCst) || self.watched.swap(true, Ordering::SeqCst)
     }
 
     /// All was written. Not called by two threads at once.
@@ -65,15 +67,15 @@ impl Left {
         self.number.store(number.wrapping_add(1), Ordering::SeqCst);
     }
 
-    /// Takes the connection from the list: what is left from now on is listed anew.
-    fn unlist(&self) {
-        self.listed.store(false, Ordering::SeqCst);
+    /// Takes the connection from what is watched: what is left from now on is watched anew.
+    fn unwatch(&self) {
+        self.watched.store(false, Ordering::SeqCst);
     }
 
-    /// Whether the connection is to be listed again, because something is left, and whoever left it did
-    /// not list it.
-    fn relist(&self) -> bool {
-        is_any(self.number.load(Ordering::SeqCst)) && !self.listed.swap(true, Ordering::SeqCst)
+    /// Whether the connection is to be watched again, because something is left, and whoever left it did
+    /// not have it watched.
+    fn rewatch(&self) -> bool {
+        is_any(self.number.load(Ordering::SeqCst)) && !self.watched.swap(true, Ordering::SeqCst)
     }
 }
 
@@ -82,18 +84,18 @@ fn is_any(number: u32) -> bool {
 }
 
 /// Has the thread look at a connection that left something. False if there can be no thread.
-pub(super) fn list<L: Late + 'static>(late: &Arc<L>) -> bool {
+pub(super) fn watch<F: Flush + 'static>(flush: &Arc<F>) -> bool {
     let mut register = register();
     if !register.running {
-        if thread::Builder::new().name("sansocket-later".into()).spawn(run).is_err() {
-            late.left().unlist();
+        if thread::Builder::new().name("sansocket-flush".into()).spawn(run).is_err() {
+            flush.unwritten().unwatch();
             return false;
         }
         register.running = true;
     }
-    let number = late.left().number.load(Ordering::Relaxed);
-    let late: Weak<L> = Arc::downgrade(late);
-    register.listed.push(Listed { late, number });
+    let number = flush.unwritten().number.load(Ordering::Relaxed);
+    let flush: Weak<F> = Arc::downgrade(flush);
+    register.watched.push(Watched { flush, number });
     if core::mem::take(&mut register.sleeps) {
         WAKE.notify_one();
     }
@@ -102,15 +104,16 @@ pub(super) fn list<L: Late + 'static>(late: &Arc<L>) -> bool {
 
 /// What the thread is told.
 struct Register {
-    /// What was listed, and the thread has not taken over.
-    listed: Vec<Listed>,
+    /// What was given to watch, and the thread has not taken over.
+    watched: Vec<Watched>,
     /// There is a thread.
     running: bool,
     /// It is to be woken.
     sleeps: bool,
 }
 
-static REGISTER: Mutex<Register> = Mutex::new(Register { listed: Vec::new(), running: false, sleeps: false });
+static REGISTER: Mutex<Register> =
+    Mutex::new(Register { watched: Vec::new(), running: false, sleeps: false });
 static WAKE: Condvar = Condvar::new();
 
 fn register() -> MutexGuard<'static, Register> {
@@ -121,7 +124,7 @@ fn register() -> MutexGuard<'static, Register> {
 fn run() {
     let mut list = List::default();
     while list.take_over() {
-        thread::sleep(LOOK);
+        thread::sleep(FLUSH_AFTER);
         list.look();
     }
 }
@@ -129,38 +132,38 @@ fn run() {
 /// What the thread has to look at.
 #[derive(Default)]
 struct List {
-    soon: VecDeque<Listed>,
+    soon: VecDeque<Watched>,
     /// Transports that did not take all, and when to try each again. Only one a look: others are not to wait
     /// for all of them.
-    blocked: VecDeque<(Instant, Listed)>,
+    blocked: VecDeque<(Instant, Watched)>,
 }
 
 impl List {
-    /// Takes over what was listed; waits until something is, if there is nothing else to do. False when that
+    /// Takes over what was given to watch; waits until something is, if there is nothing else to do. False when that
     /// takes long, and the thread is to end.
     fn take_over(&mut self) -> bool {
         let mut register = register();
         if self.soon.is_empty() && self.blocked.is_empty() {
             register.sleeps = true;
-            let woken = WAKE.wait_timeout_while(register, IDLE, |register| register.listed.is_empty());
+            let woken = WAKE.wait_timeout_while(register, IDLE, |register| register.watched.is_empty());
             register = woken.unwrap_or_else(PoisonError::into_inner).0;
             register.sleeps = false;
-            register.running = !register.listed.is_empty();
+            register.running = !register.watched.is_empty();
         }
-        self.soon.extend(register.listed.drain(..));
+        self.soon.extend(register.watched.drain(..));
         register.running
     }
 
     fn look(&mut self) {
         self.unblock();
         if self.blocked.front().is_some_and(|(again, _)| *again <= Instant::now())
-            && let Some((_, listed)) = self.blocked.pop_front()
+            && let Some((_, watched)) = self.blocked.pop_front()
         {
-            self.look_at(listed);
+            self.look_at(watched);
         }
         for _ in 0..self.soon.len() {
-            if let Some(listed) = self.soon.pop_front() {
-                self.look_at(listed);
+            if let Some(watched) = self.soon.pop_front() {
+                self.look_at(watched);
             }
         }
     }
@@ -169,72 +172,72 @@ impl List {
     fn unblock(&mut self) {
         for _ in 0..self.blocked.len() {
             match self.blocked.pop_front() {
-                Some((_, listed)) if listed.has_changed() => self.soon.push_back(listed),
+                Some((_, watched)) if watched.has_changed() => self.soon.push_back(watched),
                 blocked => self.blocked.extend(blocked),
             }
         }
     }
 
-    fn look_at(&mut self, listed: Listed) {
-        // A transport that panics is left to its owner, who will see for himself.
-        match catch_unwind(AssertUnwindSafe(|| listed.look())).unwrap_or(Look::Over) {
-            Look::Soon(listed) => self.soon.push_back(listed),
-            Look::Blocked(listed) => self.blocked.push_back((Instant::now() + AGAIN, listed)),
-            Look::Over => {}
+    fn look_at(&mut self, watched: Watched) {
+        // A transport that panics is left to its owner, whose next call finds out.
+        match catch_unwind(AssertUnwindSafe(|| watched.look())).unwrap_or(Verdict::Over) {
+            Verdict::Soon(watched) => self.soon.push_back(watched),
+            Verdict::Blocked(watched) => self.blocked.push_back((Instant::now() + RETRY_AFTER, watched)),
+            Verdict::Over => {}
         }
     }
 }
 
-/// A connection that is listed.
-struct Listed {
-    late: Weak<dyn Late>,
-    /// What [`Left`] said when it was last looked at.
+/// A connection that is watched.
+struct Watched {
+    flush: Weak<dyn Flush>,
+    /// What [`Unwritten`] said when it was last looked at.
     number: u32,
 }
 
 /// What a look came to.
-enum Look {
+enum Verdict {
     /// Something is left: look again.
-    Soon(Listed),
+    Soon(Watched),
     /// The transport did not take it.
-    Blocked(Listed),
+    Blocked(Watched),
     /// Nothing is left.
     Over,
 }
 
-impl Listed {
+impl Watched {
     /// Something was written, or left, since the last look; or the connection was dropped.
     fn has_changed(&self) -> bool {
-        let number = |late: Arc<dyn Late>| late.left().number.load(Ordering::Relaxed);
+        let number = |flush: Arc<dyn Flush>| flush.unwritten().number.load(Ordering::Relaxed);
         // What a transport does when it is dropped is not to end the thread.
-        catch_unwind(AssertUnwindSafe(|| self.late.upgrade().map(number) != Some(self.number)))
+        catch_unwind(AssertUnwindSafe(|| self.flush.upgrade().map(number) != Some(self.number)))
             .unwrap_or(true)
     }
 
-    fn look(mut self) -> Look {
-        let Some(late) = self.late.upgrade() else {
-            return Look::Over;
+    fn look(mut self) -> Verdict {
+        let Some(flush) = self.flush.upgrade() else {
+            return Verdict::Over;
         };
-        let left = late.left();
-        let before = core::mem::replace(&mut self.number, left.number.load(Ordering::Relaxed));
+        let unwritten = flush.unwritten();
+        let before = core::mem::replace(&mut self.number, unwritten.number.load(Ordering::Relaxed));
         if is_any(self.number) && self.number != before {
-            return Look::Soon(self);
+            return Verdict::Soon(self);
         }
-        left.unlist();
-        let written = !is_any(self.number) || late.write_briefly();
-        match (left.relist(), written) {
-            (true, true) => Look::Soon(self),
-            (true, false) => Look::Blocked(self),
-            (false, _) => Look::Over,
+        unwritten.unwatch();
+        let written = !is_any(self.number) || flush.write_briefly();
+        match (unwritten.rewatch(), written) {
+            (true, true) => Verdict::Soon(self),
+            (true, false) => Verdict::Blocked(self),
+            (false, _) => Verdict::Over,
         }
     }
 }
 
 /// How often the thread looks at what was left.
-const LOOK: Duration = Duration::from_millis(1);
+const FLUSH_AFTER: Duration = Duration::from_millis(1);
 
 /// When it tries again a transport that did not take all.
-const AGAIN: Duration = Duration::from_millis(10);
+const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 /// How long it waits for something to do before it ends.
 const IDLE: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::client::Client;
+use super::client::Client;
 use crate::handshake::uri::Uri;
 
 /// The configuration that the client was given, or the default one, which is made once.

@@ -1,28 +1,26 @@
-//! `Stream` and `Sink` for a WebSocket and its halves, and a writer that sends one message.
+//! `Stream` and `Sink` for a WebSocket and its halves.
 
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::io;
 
-use bytes::Bytes;
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::shared::Half;
-use super::split::{WebSocketReceiver, WebSocketSender};
+use super::halves::{WebSocketReceiver, WebSocketSender};
+use super::wakers::Half;
 use super::web_socket::WebSocket;
-use crate::error::Error;
+use crate::endpoint::{Error, Messages};
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::{Message, MessageKind};
+use crate::message::Message;
 
 /// The messages received; ends after the closing handshake, or after the first error.
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.receiver.poll_recv(Half::Receiving, cx).map(Result::transpose)
+        self.receiver.poll_next_item::<Messages>(Half::Receiving, cx).map(Result::transpose)
     }
 }
 
@@ -37,7 +35,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocketReceiver<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_recv(Half::Receiving, cx).map(Result::transpose)
+        self.poll_next_item::<Messages>(Half::Receiving, cx).map(Result::transpose)
     }
 }
 
@@ -65,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.start_close(Some(NORMAL))?;
-        while ready!(self.receiver.poll_recv(Half::Sending, cx))?.is_some() {}
+        while ready!(self.receiver.poll_next_item::<Messages>(Half::Sending, cx))?.is_some() {}
         Poll::Ready(Ok(()))
     }
 }
@@ -89,67 +87,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocketSender<S> {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.start_close(Some(NORMAL))?;
         WebSocketSender::poll_close(&mut self, cx)
-    }
-}
-
-/// Sends what is written to it as one message, a fragment for each write, in constant memory. Made by
-/// [`WebSocket::message_writer`].
-///
-/// Shutting it down ends the message: writing to it then fails. If it is dropped before, the message stays unfinished: it can be
-/// gone on with by [`WebSocket::feed_part`], and no other can be sent.
-///
-/// ```no_run
-/// # async fn run(ws: &mut sansocket::tokio::WebSocket<tokio::net::TcpStream>) -> std::io::Result<()> {
-/// use sansocket::MessageKind;
-/// use tokio::io::AsyncWriteExt;
-///
-/// let mut file = tokio::io::repeat(0).take(10 << 30);
-/// # use tokio::io::AsyncReadExt;
-/// let mut writer = ws.message_writer(MessageKind::Binary);
-/// tokio::io::copy(&mut file, &mut writer).await?;
-/// writer.shutdown().await
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct MessageWriter<'a, S> {
-    sender: &'a mut WebSocketSender<S>,
-    kind: MessageKind,
-    /// The last fragment was queued.
-    ended: bool,
-}
-
-impl<'a, S> MessageWriter<'a, S> {
-    pub(super) fn new(sender: &'a mut WebSocketSender<S>, kind: MessageKind) -> Self {
-        Self { sender, kind, ended: false }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { sender, kind, ended } = &mut *self;
-        if *ended {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        ready!(sender.poll_room(cx)).map_err(io::Error::other)?;
-        sender
-            .queue(|outbound| outbound.send_part(*kind, Bytes::copy_from_slice(buf), false))
-            .map_err(io::Error::other)?;
-        Poll::Ready(Ok(buf.len()))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.sender.poll_flush(cx).map_err(io::Error::other)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.ended {
-            let kind = self.kind;
-            self.sender
-                .queue(|outbound| outbound.send_part(kind, Bytes::new(), true))
-                .map_err(io::Error::other)?;
-            self.ended = true;
-        }
-        self.poll_flush(cx)
     }
 }
 

@@ -4,35 +4,37 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::poll_fn;
 use core::ops::Deref;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::drive::{Reading, Timer, now};
-use super::group::Member;
-use super::shared::{Both, Half};
-use crate::adapter::{Agreed, Inbound, Incoming, Outbound, Part, Step, Want};
+use super::shared::{Reading, Shared};
+use super::timer::{Timer, now};
+use super::tracker::Token;
+use super::wakers::Half;
+use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::error::{Error, SendError};
+use crate::endpoint::{
+    Error, Inbound, Incoming, Messages, MessagesAndPings, Negotiated, Outbound, Part, Parts, Want, random,
+};
+use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind, PreparedMessage};
-use crate::role::Role;
 
 /// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
 pub(super) fn halves<S>(
     io: S,
-    role: Role,
-    agreed: Agreed,
+    negotiated: &Negotiated,
     read_ahead: &[u8],
     config: &Config,
 ) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
-    let now = now();
-    let reading = Box::new(Reading::new(Inbound::new(role, config, agreed, read_ahead, now), now));
-    let both = Arc::new(Both::new(io, Outbound::new(role, config, agreed)));
-    let receiver = WebSocketReceiver { reading: Some(reading), both: both.clone() };
-    (WebSocketSender { timer: Timer::default(), both }, receiver)
+    let inbound = Inbound::new(negotiated, config, read_ahead, now());
+    let reading = Box::new(Reading { inbound, timer: Timer::default(), token: None });
+    let shared = Arc::new(Shared::new(io, Outbound::new(negotiated, config, random)));
+    let receiver = WebSocketReceiver { reading: Some(reading), shared: shared.clone() };
+    (WebSocketSender { timer: Timer::default(), shared }, receiver)
 }
 
 /// The receiving half of a [`WebSocket`](super::WebSocket).
@@ -43,27 +45,27 @@ pub(super) fn halves<S>(
 pub struct WebSocketReceiver<S> {
     /// `None` only while it is being dropped.
     reading: Option<Box<Reading>>,
-    both: Arc<Both<S>>,
+    shared: Arc<Shared<S>>,
 }
 
 /// The sending half of a [`WebSocket`](super::WebSocket).
 #[derive(Debug)]
 pub struct WebSocketSender<S> {
     timer: Timer,
-    both: Arc<Both<S>>,
+    shared: Arc<Shared<S>>,
 }
 
 impl<S> WebSocketReceiver<S> {
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
-        self.reading.as_ref()?.closed()
+        self.reading.as_ref()?.inbound.closed()
     }
 
     /// The opening handshake of a connection of `serve` is over.
-    pub(super) fn join(&mut self, member: Member) {
+    pub(super) fn join(&mut self, token: Token) {
         if let Some(reading) = &mut self.reading {
-            reading.join(member, &self.both);
+            reading.join(token, &self.shared);
         }
     }
 }
@@ -73,71 +75,70 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
-        poll_fn(|cx| self.poll_recv(Half::Receiving, cx))
+        self.next::<Messages>()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     ///
     /// Cancel safe: nothing received is lost.
     pub fn recv_incoming(&mut self) -> impl Future<Output = Result<Option<Incoming>, Error>> {
-        poll_fn(|cx| {
-            let step = self.poll_step(Half::Receiving, cx, Want::MessagesAndPings);
-            step.map_ok(|step| step.and_then(Step::into_incoming))
-        })
+        self.next::<MessagesAndPings>()
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     ///
     /// Cancel safe: nothing received is lost.
     pub fn recv_part(&mut self) -> impl Future<Output = Result<Option<Part>, Error>> {
-        poll_fn(|cx| {
-            let step = self.poll_step(Half::Receiving, cx, Want::Parts);
-            step.map_ok(|step| step.and_then(Step::into_part))
-        })
+        self.next::<Parts>()
     }
 
-    /// The next message, for a task that polls as `half`.
-    pub(super) fn poll_recv(&mut self, half: Half, cx: &Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        if let Some(reading) = &mut self.reading
-            && let Some(message) = reading.whole_message(&self.both)
-        {
-            return Poll::Ready(Ok(Some(message)));
+    fn next<W: Want>(&mut self) -> impl Future<Output = Result<Option<W::Item>, Error>> {
+        poll_fn(|cx| self.poll_next_item::<W>(Half::Receiving, cx))
+    }
+
+    /// The next thing that `W` asks for, for a task that polls as `half`.
+    #[inline]
+    pub(super) fn poll_next_item<W: Want>(
+        &mut self,
+        half: Half,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Option<W::Item>, Error>> {
+        match &mut self.reading {
+            Some(reading) => reading.poll_next::<S, W>(cx, &self.shared, half),
+            None => Poll::Ready(Ok(None)),
         }
-        self.poll_step(half, cx, Want::Messages).map_ok(|step| step.and_then(Step::into_message))
-    }
-
-    fn poll_step(&mut self, half: Half, cx: &Context<'_>, want: Want) -> Poll<Result<Option<Step>, Error>> {
-        let Some(reading) = &mut self.reading else {
-            return Poll::Ready(Ok(None));
-        };
-        reading.poll_next(cx, &self.both, half, want).map(Option::transpose)
     }
 }
 
 impl<S> Drop for WebSocketReceiver<S> {
     /// Leaves the state to the sending half, which can then complete the closing handshake by itself.
     fn drop(&mut self) {
-        self.both.leave(self.reading.take());
+        self.shared.leave(self.reading.take());
     }
 }
 
 impl<S> Drop for WebSocketSender<S> {
     fn drop(&mut self) {
-        self.both.leave(None);
+        self.shared.leave(None);
     }
 }
 
 impl<S> WebSocketSender<S> {
+    /// A writer that sends what is written to it as one message, in fragments.
+    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
+        MessageWriter::new(self, kind)
+    }
+
     /// Whether messages that are sent from now on are compressed; see
     /// [`Sender::compress`](crate::Sender::compress).
     #[cfg(feature = "deflate")]
     pub fn compress(&mut self, compress: bool) {
-        self.both.lock().outbound.sending.sender().compress(compress);
+        self.shared.lock().outbound.sending.sender().compress(compress);
     }
 
     /// The stream, locked.
     pub(super) fn stream(&self) -> impl Deref<Target = S> {
-        self.both.stream()
+        self.shared.stream()
     }
 }
 
@@ -151,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         S: Send + 'static,
     {
         let mut message = Some(message.into());
-        poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
+        poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
     }
 
     /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
@@ -161,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         S: Send + 'static,
     {
         let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
-        poll_fn(move |cx| self.both.poll_send(cx, &mut self.timer, &mut message))
+        poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
     }
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
@@ -170,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     /// Dropped before it returns, the message was not queued.
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |cx| self.both.poll_feed(cx, &mut self.timer, &mut message))
+        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
     }
 
     /// Queues part of a message; see [`WebSocket::feed_part`](super::WebSocket::feed_part).
@@ -184,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ) -> impl Future<Output = Result<(), Error>> {
         let payload = payload.into();
         let mut part = Some(move |outbound: &mut Outbound| outbound.send_part(kind, payload, last));
-        poll_fn(move |cx| self.both.poll_feed(cx, &mut self.timer, &mut part))
+        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut part))
     }
 
     /// Writes everything that was queued.
@@ -197,13 +198,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     /// Sends a Ping; see [`WebSocket::ping`](super::WebSocket::ping).
     pub fn ping(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), Error>> {
         let mut ping = Some(move |outbound: &mut Outbound| outbound.ping(payload));
-        poll_fn(move |cx| self.both.poll_write(cx, &mut self.timer, &mut ping))
+        poll_fn(move |cx| self.shared.poll_write(cx, &mut self.timer, &mut ping))
     }
 
     /// Sends a Pong that no Ping asked for; see [`WebSocket::pong`](super::WebSocket::pong).
     pub fn pong(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), Error>> {
         let mut pong = Some(move |outbound: &mut Outbound| outbound.pong(payload));
-        poll_fn(move |cx| self.both.poll_write(cx, &mut self.timer, &mut pong))
+        poll_fn(move |cx| self.shared.poll_write(cx, &mut self.timer, &mut pong))
     }
 
     /// Sends a Close frame. No message can be sent after it. Does nothing if one was sent before.
@@ -220,37 +221,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
 
     /// Queues a Close frame, and returns at once; [`flush`](Self::flush) or the receiving half sends it.
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
-        self.both.start_close(close)
+        self.shared.start_close(close)
     }
 
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.both.poll_sending(Half::Sending, cx, |shared, cx| shared.poll_room(cx, &mut self.timer))
+        self.shared.poll_sending(Half::Sending, cx, |locked, cx| locked.poll_room(cx, &mut self.timer))
     }
 
     pub(super) fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.both.poll_sending(Half::Sending, cx, |shared, cx| shared.poll_flush_in_time(cx, &mut self.timer))
+        self.shared
+            .poll_sending(Half::Sending, cx, |locked, cx| locked.poll_flush_in_time(cx, &mut self.timer))
     }
 
     pub(super) fn poll_close(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        let Some(mut reading) = self.both.with(|shared| shared.orphan.take()) else {
+        let Some(mut reading) = self.shared.with(|locked| locked.orphan.take()) else {
             return self.poll_flush(cx);
         };
-        let result = loop {
-            match reading.poll_next(cx, &self.both, Half::Sending, Want::Parts) {
-                Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(error))) => break Poll::Ready(Err(error)),
-                Poll::Ready(None) => break Poll::Ready(Ok(())),
-                Poll::Pending => break Poll::Pending,
+        let closed = loop {
+            match reading.poll_next::<S, Parts>(cx, &self.shared, Half::Sending) {
+                Poll::Ready(Ok(Some(_))) => {}
+                poll => break poll.map_ok(drop),
             }
         };
-        self.both.with(|shared| shared.orphan = Some(reading));
-        Poll::Ready(ready!(result))
+        self.shared.with(|locked| locked.orphan = Some(reading));
+        closed
     }
 
     pub(super) fn queue(
         &mut self,
         f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        self.both.queue(f)
+        self.shared.queue(f)
     }
 }

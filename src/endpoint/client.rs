@@ -3,11 +3,12 @@
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::adapter::Agreed;
+use super::error::Error;
+use super::negotiated::Negotiated;
 use crate::config::Config;
-use crate::error::Error;
 use crate::handshake::uri::Uri;
 use crate::handshake::{ClientRequest, Limits, Opened, ResponseError};
+use crate::role::Role;
 
 /// What a client connects to, and how. The adapters' `connect` takes it, or just a URI.
 ///
@@ -93,9 +94,8 @@ impl Client {
     }
 
     /// The request to send: what the configuration offers is added to what the caller asked for.
-    pub(crate) fn full_request(&self) -> ClientRequest {
+    pub(super) fn full_request(&self) -> ClientRequest {
         let request = self.request.clone();
-        #[cfg(feature = "deflate")]
         if let Some(deflate) = &self.config.settings.deflate {
             return request.extension(deflate.offer());
         }
@@ -103,23 +103,18 @@ impl Client {
     }
 
     /// What the server's response agrees on.
-    #[cfg_attr(
-        not(feature = "deflate"),
-        expect(
-            clippy::unused_self,
-            unused_variables,
-            clippy::unnecessary_wraps,
-            reason = "no extension is offered"
-        )
-    )]
-    pub(crate) fn agreed(&self, opened: &Opened) -> Result<Agreed, ResponseError> {
-        Ok(Agreed {
-            #[cfg(feature = "deflate")]
-            deflate: match &self.config.settings.deflate {
-                Some(deflate) => deflate.agree_as_client(opened.extensions())?,
-                None => None,
-            },
-        })
+    pub(super) fn negotiated(&self, opened: Opened) -> Result<Negotiated, ResponseError> {
+        let mut negotiated = Negotiated::new(Role::Client);
+        if let Some(deflate) = &self.config.settings.deflate
+            && let Some(agreed) = deflate.agree_as_client(opened.extensions())?
+        {
+            negotiated = negotiated.with_deflate(agreed);
+        }
+        let (subprotocol, response) = opened.into_parts();
+        if let Some(subprotocol) = subprotocol {
+            negotiated = negotiated.with_subprotocol(subprotocol);
+        }
+        Ok(negotiated.with_response(response))
     }
 
     /// The URI.
@@ -149,12 +144,6 @@ impl TryFrom<String> for Client {
 
     fn try_from(uri: String) -> Result<Self, Error> {
         Self::new(&uri)
-    }
-}
-
-impl From<core::convert::Infallible> for Error {
-    fn from(never: core::convert::Infallible) -> Self {
-        match never {}
     }
 }
 

@@ -112,7 +112,6 @@ impl ReadBuffer {
     }
 
     /// Reads once from a blocking stream.
-    #[cfg(feature = "blocking")]
     pub(crate) fn fill(
         &mut self,
         io: &mut impl std::io::Read,
@@ -127,16 +126,13 @@ impl ReadBuffer {
         self.bytes.resize(self.bytes.capacity().min(start + self.room), 0);
         let result = io.read(&mut self.bytes[start..]);
         self.bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
-        match result {
-            Ok(len) => self.on_read(len),
-            Err(_) if start == 0 && !continues => self.shrink(),
-            Err(_) => {}
+        if result.is_err() && start == 0 && !continues {
+            self.shrink();
         }
         result
     }
 
     /// Nothing came in all the time that a read had: what it took when more came is given back.
-    #[cfg(feature = "blocking")]
     fn shrink(&mut self) {
         if self.bytes.capacity() > MIN_ROOM {
             self.bytes = BytesMut::new();
@@ -145,7 +141,7 @@ impl ReadBuffer {
         }
     }
 
-    /// Tells how many bytes a read has appended to [`room`](Self::room).
+    /// Tells how many bytes a read has appended.
     pub(crate) fn on_read(&mut self, len: usize) {
         if len >= self.room {
             self.room = (self.room * 2).min(MAX_ROOM);

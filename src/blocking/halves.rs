@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::drive::Reading;
-use super::shared::{Both, Shared, lock};
+use super::ports::HalfPort;
+use super::shared::{Reading, Shared, SplitReader};
 use super::transport::{Transport, TryClone};
-use crate::adapter::{Incoming, Outbound, Part, Step, Want};
+use super::writer::MessageWriter;
 use crate::connection::Closed;
-use crate::error::{Error, SendError};
+use crate::endpoint::sync::lock;
+use crate::endpoint::{Error, Incoming, Messages, MessagesAndPings, Outbound, Part, Parts, Want};
+use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind, PreparedMessage};
 
@@ -20,10 +22,10 @@ pub(super) fn split<S: TryClone>(
     reading: Reading,
     sender: WebSocketSender<S>,
 ) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
-    let both = sender.both.clone();
-    let receiving = Receiving { reading, io: both.part()? };
-    receiving.tell_unread(&both);
-    Ok((sender, WebSocketReceiver { receiving: Some(Box::new(receiving)), both }))
+    let shared = sender.shared.clone();
+    let reader = SplitReader { reading, io: shared.part()? };
+    shared.set_unread(reader.reading.inbound.is_unread());
+    Ok((sender, WebSocketReceiver { reader: Some(Box::new(reader)), shared }))
 }
 
 /// The receiving half of a [`WebSocket`](super::WebSocket).
@@ -33,59 +35,51 @@ pub(super) fn split<S: TryClone>(
 #[derive(Debug)]
 pub struct WebSocketReceiver<S> {
     /// `None` only while it is being dropped.
-    receiving: Option<Box<Receiving<S>>>,
-    both: Arc<Both<S>>,
+    reader: Option<Box<SplitReader<S>>>,
+    shared: Arc<Shared<S>>,
 }
 
 /// The sending half of a [`WebSocket`](super::WebSocket). When it is dropped, what [`send`](Self::send) left
 /// queued is written, which may take [`Config::write_timeout`](crate::Config::write_timeout).
 #[derive(Debug)]
 pub struct WebSocketSender<S: Transport> {
-    pub(super) both: Arc<Both<S>>,
+    pub(super) shared: Arc<Shared<S>>,
 }
 
 impl<S> WebSocketReceiver<S> {
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
-        self.receiving.as_ref()?.reading.closed()
+        self.reader.as_ref()?.reading.inbound.closed()
     }
 }
 
 impl<S: Transport> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        if let Some(receiving) = &mut self.receiving
-            && let Some(message) = receiving.whole_message(&self.both)
-        {
-            return Ok(Some(message));
-        }
-        self.step(Want::Messages).map(|step| step.and_then(Step::into_message))
+        self.next::<Messages>()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.step(Want::MessagesAndPings).map(|step| step.and_then(Step::into_incoming))
+        self.next::<MessagesAndPings>()
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.step(Want::Parts).map(|step| step.and_then(Step::into_part))
+        self.next::<Parts>()
     }
 
-    fn step(&mut self, want: Want) -> Result<Option<Step>, Error> {
-        match &mut self.receiving {
-            Some(receiving) => receiving.step(&self.both, want),
-            None => Ok(None),
-        }
+    fn next<W: Want>(&mut self) -> Result<Option<W::Item>, Error> {
+        self.reader.as_mut().map_or(Ok(None), |reader| next::<S, W>(reader, &self.shared))
     }
 }
 
 impl<S> Drop for WebSocketReceiver<S> {
     /// Leaves the state to the sending half, which can then complete the closing handshake by itself.
     fn drop(&mut self) {
-        self.both.set_unread(false);
-        *lock(&self.both.orphan) = self.receiving.take();
+        self.shared.set_unread(false);
+        *lock(&self.shared.orphan) = self.reader.take();
     }
 }
 
@@ -93,26 +87,26 @@ impl<S: Transport + Send + 'static> WebSocketSender<S> {
     /// Sends a message. What [`WebSocket::send`](super::WebSocket::send) promises, this does: if the
     /// receiving half has more to receive, the message may be left queued.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.both.send(self.both.is_unread(), |outbound| outbound.send(message.into()))
+        self.shared.send(self.shared.is_unread(), |outbound| outbound.send(message.into()))
     }
 
     /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
     /// [`send`](Self::send) promises, this does.
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.both.send(self.both.is_unread(), |outbound| outbound.send_prepared(message))
+        self.shared.send(self.shared.is_unread(), |outbound| outbound.send_prepared(message))
     }
 }
 
 impl<S: Transport> WebSocketSender<S> {
     /// The stream has the write timeout.
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
-        Self { both: Arc::new(Both::new(io, outbound)) }
+        Self { shared: Arc::new(Shared::new(io, outbound)) }
     }
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.both.feed(|outbound| outbound.send(message.into()))
+        self.shared.feed(|outbound| outbound.send(message.into()))
     }
 
     /// Queues part of a message; see [`WebSocket::feed_part`](super::WebSocket::feed_part).
@@ -122,19 +116,24 @@ impl<S: Transport> WebSocketSender<S> {
         payload: impl Into<Bytes>,
         last: bool,
     ) -> Result<(), Error> {
-        self.both.feed(|outbound| outbound.send_part(kind, payload.into(), last))
+        self.shared.feed(|outbound| outbound.send_part(kind, payload.into(), last))
+    }
+
+    /// A writer that sends what is written to it as one message, in fragments.
+    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
+        MessageWriter::new(self, kind)
     }
 
     /// Whether messages that are sent from now on are compressed; see
     /// [`Sender::compress`](crate::Sender::compress).
     #[cfg(feature = "deflate")]
     pub fn compress(&mut self, compress: bool) {
-        self.both.outbound().sending.sender().compress(compress);
+        self.shared.outbound().sending.sender().compress(compress);
     }
 
     /// Writes everything that was queued.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.both.flush()
+        self.shared.flush()
     }
 
     /// Sends a Ping; see [`WebSocket::ping`](super::WebSocket::ping).
@@ -156,12 +155,12 @@ impl<S: Transport> WebSocketSender<S> {
     /// call completes it, within [`Config::close_timeout`](crate::Config::close_timeout).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.start_close(Some(CloseFrame { code, reason }))?;
-        match &mut *lock(&self.both.orphan) {
-            Some(receiving) => {
-                while receiving.step(&self.both, Want::Parts)?.is_some() {}
+        match &mut *lock(&self.shared.orphan) {
+            Some(reader) => {
+                while next::<S, Parts>(reader, &self.shared)?.is_some() {}
                 Ok(())
             }
-            None => self.both.flush(),
+            None => self.shared.flush(),
         }
     }
 
@@ -172,40 +171,22 @@ impl<S: Transport> WebSocketSender<S> {
     }
 
     fn queue(&mut self, f: impl FnOnce(&mut Outbound) -> Result<(), SendError>) -> Result<(), Error> {
-        self.both.outbound().queue(f)
+        self.shared.outbound().queue(f)
     }
 }
 
 impl<S: Transport> Drop for WebSocketSender<S> {
     fn drop(&mut self) {
-        self.both.flush_left();
+        self.shared.flush_left();
     }
 }
 
-/// What the receiving half has to itself.
-#[derive(Debug)]
-pub(super) struct Receiving<S> {
-    reading: Reading,
-    /// For reading, and for closing the transport.
-    io: S,
-}
-
-impl<S: Transport> Receiving<S> {
-    fn whole_message(&mut self, both: &Both<S>) -> Option<Message> {
-        let message = self.reading.whole_message(Shared { io: &mut self.io, both })?;
-        self.tell_unread(both);
-        Some(message)
-    }
-
-    fn step(&mut self, both: &Both<S>, want: Want) -> Result<Option<Step>, Error> {
-        // It may have to wait: what is sent meanwhile is not to wait for that.
-        both.set_unread(false);
-        let step = self.reading.next(Shared { io: &mut self.io, both }, want);
-        self.tell_unread(both);
-        step
-    }
-
-    fn tell_unread(&self, both: &Both<S>) {
-        both.set_unread(!self.reading.inbound.input.is_empty());
-    }
+fn next<S: Transport, W: Want>(
+    reader: &mut SplitReader<S>,
+    shared: &Shared<S>,
+) -> Result<Option<W::Item>, Error> {
+    let SplitReader { reading, io } = reader;
+    let item = reading.next::<W>(HalfPort { io, shared });
+    shared.set_unread(reading.inbound.is_unread());
+    item
 }

@@ -1,0 +1,96 @@
+//! How a connection ends, whatever moves its bytes: the one table of what follows what.
+
+use std::io;
+
+use super::error::Error;
+use crate::connection::Closed;
+
+/// A connection that is ending, or has ended: nothing more will be received.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// To be returned once.
+    pub(super) error: Option<Error>,
+    pub(super) ending: Ending,
+    /// How it closed, once that is over.
+    pub(super) closed: Option<Closed>,
+}
+
+impl End {
+    /// A connection that ends with `error`, if any.
+    pub(super) fn new(error: Option<Error>, ending: Ending) -> Self {
+        Self { error, ending, closed: None }
+    }
+}
+
+/// How far a connection has ended. "An endpoint SHOULD use a method that cleanly closes the TCP connection,
+/// [..] discarding any trailing bytes that may have been received" (6455-7.1.1-01).
+///
+/// ```text
+///          written, close first           done                    end
+///   Flush ----------------------> Shutdown ----> Drain ---------------------> Over
+///     |                             |    ^         ^ |                          ^
+///     |                             |    +---------|-+ end, not close first     |
+///     | written, not close first    +--------------|----------------------------+
+///     +--------------------------------------------+   done, not close first
+/// ```
+///
+/// From each of them, a failure or a deadline that passes leads to `Over`. Who closes first is a server, once
+/// both Close frames have passed or the connection was failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ending {
+    /// Our Close frame is to be written. What the peer sends meanwhile is to be discarded, since it may read
+    /// only when it has written; until it has ended its direction.
+    Flush { discard: bool },
+    /// The transport is to be closed for writing: by a server first, by a client last.
+    Shutdown,
+    /// The peer is to close the transport; what it sends before is discarded.
+    Drain,
+    /// Nothing is left to do.
+    Over,
+}
+
+/// What came of what the driver asked for.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// So many bytes were read, more than none.
+    Read(usize),
+    /// The peer has ended its direction.
+    Eof,
+    /// All that was queued was written.
+    Written,
+    /// The transport was closed for writing.
+    Done,
+    /// Nothing was, but it is worth another try: a wait ended early, or something is due.
+    Again,
+    /// The deadline has passed.
+    Late,
+    /// The transport failed.
+    Failed(Error),
+}
+
+impl Ending {
+    /// What follows after `outcome`.
+    pub(super) fn after(self, outcome: &Outcome, close_first: bool) -> Self {
+        match (self, outcome) {
+            (_, Outcome::Late | Outcome::Failed(_)) | (Self::Over, _) => Self::Over,
+            (Self::Flush { .. }, Outcome::Written) if close_first => Self::Shutdown,
+            (Self::Flush { .. }, Outcome::Written) => Self::Drain,
+            // What is queued can be written all the same.
+            (Self::Flush { .. }, Outcome::Eof) => Self::Flush { discard: false },
+            (Self::Shutdown, Outcome::Done) if close_first => Self::Drain,
+            (Self::Shutdown, Outcome::Done) => Self::Over,
+            (Self::Drain, Outcome::Eof) if close_first => Self::Over,
+            (Self::Drain, Outcome::Eof) => Self::Shutdown,
+            (
+                unchanged,
+                Outcome::Read(_) | Outcome::Again | Outcome::Written | Outcome::Done | Outcome::Eof,
+            ) => unchanged,
+        }
+    }
+}
+
+/// How a transport that ended too early is reported.
+pub(super) fn unexpected_eof() -> Error {
+    let why = "the peer ended it without a closing handshake";
+    Error::ConnectionLost(io::Error::new(io::ErrorKind::UnexpectedEof, why))
+}
