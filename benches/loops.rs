@@ -1,4 +1,4 @@
-//! Fixed loops for `benches/instructions`, which counts what a message takes: `LOOP SIZE MESSAGES`.
+//! Fixed loops for `benches/count`, which counts what a message takes: `LOOP SIZE MESSAGES`.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a benchmark that cannot run says so")]
 
