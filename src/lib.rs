@@ -198,7 +198,7 @@ pub use config::Config;
 #[cfg(feature = "std")]
 pub use connection::{Closed, Connection, Initiator, ReadyState};
 #[cfg(all(feature = "std", feature = "handshake"))]
-pub use endpoint::{Client, Error, Negotiated, PendingRequest, Server};
+pub use endpoint::{Client, Error, Negotiated, PendingRequest, Queued, Server};
 #[cfg(feature = "std")]
 pub use error::TimedOut;
 pub use error::{ProtocolError, SendError};

@@ -13,7 +13,7 @@ use super::transport::{Transport, TryClone};
 use super::writer::MessageWriter;
 use crate::connection::Closed;
 use crate::endpoint::sync::lock;
-use crate::endpoint::{Error, Incoming, Messages, MessagesAndPings, Outbound, Part, Parts, Want};
+use crate::endpoint::{Error, Incoming, Messages, MessagesAndPings, Outbound, Part, Parts, Queued, Want};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind, PreparedMessage};
@@ -107,6 +107,26 @@ impl<S: Transport> WebSocketSender<S> {
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.shared.feed(|outbound| outbound.send(message.into()))
+    }
+
+    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.shared.feed(|outbound| outbound.send_prepared(message))
+    }
+
+    /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+        self.shared.outbound().try_queue(|outbound| outbound.send(message.into()))
+    }
+
+    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
+    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
+        self.shared.outbound().try_queue(|outbound| outbound.send_prepared(message))
+    }
+
+    /// How much is queued and not yet written.
+    pub fn queued(&self) -> Queued {
+        self.shared.outbound().queued()
     }
 
     /// Queues part of a message; see [`WebSocket::feed_part`](super::WebSocket::feed_part).

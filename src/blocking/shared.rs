@@ -174,14 +174,11 @@ impl<S: Transport> Shared<S> {
         mut outbound: MutexGuard<'a, Outbound>,
         briefly: bool,
     ) -> (Result<(), Failed>, MutexGuard<'a, Outbound>) {
-        let mut queue = core::mem::take(&mut outbound.queue);
+        let mut queue = outbound.take_queue();
         drop(outbound);
         let written = writer.write_all(&mut queue, briefly);
         outbound = self.outbound();
-        if !queue.is_empty() {
-            queue.append(core::mem::take(&mut outbound.queue));
-            outbound.queue = queue;
-        }
+        outbound.put_back(queue);
         (written, outbound)
     }
 }

@@ -16,7 +16,8 @@ use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::endpoint::{
-    Error, Inbound, Incoming, Messages, MessagesAndPings, Negotiated, Outbound, Part, Parts, Want, random,
+    Error, Inbound, Incoming, Messages, MessagesAndPings, Negotiated, Outbound, Part, Parts, Queued, Want,
+    random,
 };
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
@@ -131,6 +132,29 @@ impl<S: Transport> WebSocket<S> {
     /// waits. Writes what is queued when that is [`Config::write_buffer_size`] bytes.
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.sender.feed(message)
+    }
+
+    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.sender.feed_prepared(message)
+    }
+
+    /// Queues a message, if there is room for it: false if [`Config::write_buffer_size`] bytes wait to be written
+    /// already, and the message was not queued. It never waits, and writes nothing: [`flush`](Self::flush) does, and
+    /// [`recv`](Self::recv) before it waits. With [`queued`](Self::queued) it is what a program needs that will not
+    /// wait for a slow client, but leave messages out, or close the connection.
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+        self.sender.try_feed(message)
+    }
+
+    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
+    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
+        self.sender.try_feed_prepared(message)
+    }
+
+    /// How much is queued and not yet written.
+    pub fn queued(&self) -> Queued {
+        self.sender.queued()
     }
 
     /// Queues part of a message: the first part begins it, `last` ends it. Writes like

@@ -33,6 +33,7 @@ pub(crate) use self::inbound::{Act, Inbound, Next, SendSide};
 pub use self::negotiated::Negotiated;
 pub(crate) use self::opening::{ClientOpening, Opening, ServerOpening, timed_out};
 pub(crate) use self::outbound::Outbound;
+pub use self::outbound::Queued;
 #[cfg(feature = "tokio")]
 pub(crate) use self::outbound::ToSend;
 pub use self::pending::PendingRequest;

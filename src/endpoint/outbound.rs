@@ -21,7 +21,19 @@ use crate::sender::{SendState, Sender};
 pub(crate) struct Outbound {
     pub(crate) sending: SendHalf,
     pub(crate) queue: WriteQueue,
+    /// What another thread has taken off the queue, and is writing.
+    apart: Queued,
     writing: Writing,
+}
+
+/// How much is queued and not yet written, as far as the transport below is concerned.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Queued {
+    /// The bytes of all frames.
+    pub bytes: usize,
+    /// The messages that end in them, the one included that is just being written.
+    pub messages: usize,
 }
 
 /// Whether the transport still takes what is queued.
@@ -44,8 +56,12 @@ impl Outbound {
             Role::Client => Sender::client(config, random),
             Role::Server => Sender::server(config),
         };
-        let mut outbound =
-            Self { sending: SendHalf::new(sender), queue: WriteQueue::default(), writing: Writing::Open };
+        let mut outbound = Self {
+            sending: SendHalf::new(sender),
+            queue: WriteQueue::default(),
+            apart: Queued::default(),
+            writing: Writing::Open,
+        };
         if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, negotiated.deflate()) {
             outbound.sending.sender().use_deflate(deflate, agreed);
         }
@@ -93,6 +109,41 @@ impl Outbound {
         }
         let complete = self.writing == Writing::Complete && self.sending.state() == SendState::CloseSent;
         Some(if complete { Ok(()) } else { Err(ended()) })
+    }
+
+    /// Queues something to be sent, unless the connection has ended, or a sender would have to wait: false then.
+    pub(crate) fn try_queue(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<(), SendError>,
+    ) -> Result<bool, Error> {
+        let has_room = !self.is_full();
+        if has_room {
+            self.queue(f)?;
+        }
+        Ok(has_room)
+    }
+
+    /// How much is queued.
+    pub(crate) fn queued(&self) -> Queued {
+        let Queued { bytes, messages } = self.apart;
+        Queued { bytes: bytes + self.queue.len(), messages: messages + self.queue.messages() }
+    }
+
+    /// Takes what is queued, for a thread that writes it while more may be queued.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn take_queue(&mut self) -> WriteQueue {
+        self.apart = self.queued();
+        core::mem::take(&mut self.queue)
+    }
+
+    /// Gives back what could not be written of it.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn put_back(&mut self, mut queue: WriteQueue) {
+        self.apart = Queued::default();
+        if !queue.is_empty() {
+            queue.append(core::mem::take(&mut self.queue));
+            self.queue = queue;
+        }
     }
 
     /// Whether so much is queued that a sender has to wait.

@@ -9,13 +9,14 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
+use crate::frame::FrameHeader;
 use crate::thread_cache;
 
 /// A queue of bytes.
 ///
 /// ```text
 /// bytes:     h p h p h | h p h | h p        h: header, p: small payload
-///                  ^written    ^
+///            ^front ^written   ^
 /// payloads:            P0      P1           written when `bytes` is written up to their position
 /// ```
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub(crate) struct WriteQueue {
     bytes: Vec<u8>,
     /// How many of `bytes` were written.
     written: usize,
+    /// Where a frame begins before which all were written: at most `written`.
+    front: usize,
     /// Large payloads, if there are any.
     payloads: Option<Box<Payloads>>,
 }
@@ -57,12 +60,36 @@ impl WriteQueue {
         &mut self.bytes
     }
 
-    /// Appends a payload without a copy. Its header is at the end of [`buffer`](Self::buffer).
+    /// Appends a payload without a copy. Its header is at the end of [`buffer`](Self::buffer), or part of it.
     pub(crate) fn push_payload(&mut self, payload: Bytes) {
         let payloads =
             self.payloads.get_or_insert_with(|| thread_cache::take(&SPARE_PAYLOADS).unwrap_or_default());
         payloads.len += payload.len();
         payloads.queue.push_back((self.bytes.len(), payload));
+    }
+
+    /// How many messages end in what is to be written: a look at each of its frames.
+    pub(crate) fn messages(&self) -> usize {
+        let mut payloads = self.payloads.iter().flat_map(|payloads| &payloads.queue).peekable();
+        let (mut at, mut messages) = (self.front, 0);
+        loop {
+            if payloads.next_if(|(position, _)| *position == at).is_some() {
+                // A prepared message, with its header.
+                messages += 1;
+                continue;
+            }
+            let Some((header, mut end)) = self.frame_at(at) else {
+                return messages;
+            };
+            let start = end - usize::try_from(header.payload_len).unwrap_or_default();
+            let apart = start < end && payloads.next_if(|(position, _)| *position == start).is_some();
+            if apart {
+                end = start;
+            }
+            let unwritten = apart || end > self.written;
+            messages += usize::from(unwritten && header.fin && !header.opcode.is_control());
+            at = end;
+        }
     }
 
     /// Appends what was queued later, and nothing of it written.
@@ -131,6 +158,7 @@ impl WriteQueue {
             if !payload.is_empty() {
                 break;
             }
+            self.front = *end;
             payloads.queue.pop_front();
         }
         self.written += len.min(self.bytes.len() - self.written);
@@ -149,18 +177,35 @@ impl WriteQueue {
             payloads.len = 0;
             thread_cache::keep(&SPARE_PAYLOADS, Some(payloads));
         }
-        self.written = 0;
+        (self.written, self.front) = (0, 0);
         thread_cache::keep_buffer(&SPARE, core::mem::take(&mut self.bytes));
     }
 
-    /// Moves what is not written to the front, so that the buffer does not grow while it is never
+    /// Moves the frames that are not written to the front, so that the buffer does not grow while it is never
     /// quite drained. At most as many bytes as were written since the last time.
     fn compact(&mut self) {
-        self.bytes.drain(..self.written);
-        for (at, _) in self.payloads.iter_mut().flat_map(|payloads| &mut payloads.queue) {
-            *at -= self.written;
+        let next = self.payloads.as_ref().and_then(|payloads| payloads.queue.front()).map(|(at, _)| *at);
+        while let Some((_, end)) = self.frame_at(self.front)
+            && end <= self.written
+            && next.is_none_or(|next| end <= next)
+        {
+            self.front = end;
         }
-        self.written = 0;
+        if self.front > self.bytes.len() / 2 {
+            self.bytes.drain(..self.front);
+            for (at, _) in self.payloads.iter_mut().flat_map(|payloads| &mut payloads.queue) {
+                *at -= self.front;
+            }
+            self.written -= self.front;
+            self.front = 0;
+        }
+    }
+
+    /// The header of the frame that begins at `at`, and where the frame ends if its payload lies behind it.
+    fn frame_at(&self, at: usize) -> Option<(FrameHeader, usize)> {
+        let (header, len) = FrameHeader::parse(self.bytes.get(at..)?).ok()??;
+        let end = usize::try_from(header.payload_len).ok()?.checked_add(at + len)?;
+        Some((header, end))
     }
 }
 

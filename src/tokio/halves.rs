@@ -17,7 +17,8 @@ use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::endpoint::{
-    Error, Inbound, Incoming, Messages, MessagesAndPings, Negotiated, Outbound, Part, Parts, Want, random,
+    Error, Inbound, Incoming, Messages, MessagesAndPings, Negotiated, Outbound, Part, Parts, Queued, Want,
+    random,
 };
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
@@ -172,6 +173,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
         poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
+    }
+
+    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
+    ///
+    /// Dropped before it returns, the message was not queued.
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
+        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
+    }
+
+    /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+        self.shared.lock().outbound.try_queue(|outbound| outbound.send(message.into()))
+    }
+
+    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
+    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
+        self.shared.lock().outbound.try_queue(|outbound| outbound.send_prepared(message))
+    }
+
+    /// How much is queued and not yet written.
+    pub fn queued(&self) -> Queued {
+        self.shared.lock().outbound.queued()
     }
 
     /// Queues part of a message; see [`WebSocket::feed_part`](super::WebSocket::feed_part).
