@@ -315,11 +315,11 @@ impl Sender {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
+        self.check_between_messages()?;
         if self.compresses(payload.len()) {
-            self.check_between_messages()?;
             self.append_compressed(kind.opcode(), payload, true, out);
         } else {
-            self.message_header(kind, payload.len())?.append_frame(payload, out);
+            self.header(kind.opcode(), payload.len(), true).append_frame(payload, out);
         }
         Ok(())
     }
