@@ -233,7 +233,7 @@ impl Sender {
     }
 
     /// Sends the Pong that [`answer`](Self::answer) held back, if `out` has room now: to be called
-    /// once `out` has been written. Returns whether it appended anything.
+    /// after each write. Returns whether it appended anything.
     pub fn answer_held(&mut self, out: &mut Vec<u8>) -> bool {
         if out.len() > self.config.settings.write_buffer_size {
             return false;
