@@ -31,60 +31,101 @@
 //!
 //! ## The one rule of use
 //!
-//! **Call [`receive`](Connection::receive) until it returns `None`; before reading more, write `out`; append
-//! to the input, never change it; drop [`consumed()`](Received::consumed) bytes when done with the event.**
+//! **Between two waits, go once round:**
 //!
-//! The loop that obeys it:
+//! 1. append what arrived to `input`, and change nothing else in it;
+//! 2. call [`receive`](Connection::receive) until it returns `None`, and drop
+//!    [`consumed()`](Received::consumed) bytes when done with each event;
+//! 3. write `out`, and call [`on_written`](Connection::on_written) after each write, and
+//!    [`on_write_blocked`](Connection::on_write_blocked) when one waits;
+//! 4. close the transport, if [`should_close_transport`](Connection::should_close_transport) says so;
+//! 5. wait no longer than until [`poll_timeout`](Connection::poll_timeout), and call
+//!    [`handle_timeout`](Connection::handle_timeout) then.
+//!
+//! The loop that does:
 //!
 #![cfg_attr(feature = "std", doc = "```")]
 #![cfg_attr(not(feature = "std"), doc = "```ignore")]
-//! use std::io::{Read, Write};
-//! use std::time::Instant;
+//! use std::io::{self, ErrorKind, Read, Write};
+//! use std::net::TcpStream;
+//! use std::time::{Duration, Instant};
 //!
-//! use sansocket::{Config, Connection, Event};
+//! use sansocket::{Closed, Config, Connection, Event};
 //!
-//! /// Sends every message back, until the client closes the connection or vanishes.
-//! fn echo(mut reader: impl Read, mut writer: impl Write) -> Result<(), Box<dyn std::error::Error>> {
+//! /// Sends every message back, until the connection ends; tells how it did.
+//! fn echo(mut stream: TcpStream) -> Result<Closed, Box<dyn std::error::Error>> {
 //!     let mut connection = Connection::server(&Config::default(), Instant::now());
-//!     let (mut input, mut out) = (Vec::new(), Vec::new());
+//!     let (mut input, mut out, mut error) = (Vec::new(), Vec::new(), None);
+//!     // 4. A server closes the transport first, a client last.
 //!     while !connection.should_close_transport() {
-//!         // Append to the input.
+//!         // 5. Wait: `None` is without end.
+//!         stream.set_read_timeout(connection.poll_timeout().map(left))?;
 //!         let mut bytes = [0; 4096];
-//!         match reader.read(&mut bytes)? {
-//!             0 => break,
-//!             len => input.extend_from_slice(&bytes[..len]),
+//!         match in_time(stream.read(&mut bytes))? {
+//!             Some(0) => break,
+//!             // 1. Append.
+//!             Some(len) => input.extend_from_slice(&bytes[..len]),
+//!             None => connection.handle_timeout(Instant::now(), &mut out)?,
 //!         }
-//!         // Call `receive` until it returns `None`. After an error too, `out` has something to say.
-//!         let now = Instant::now();
-//!         while let Ok(Some(received)) = connection.receive(&mut input, now, &mut out) {
-//!             if let Some(Event::Data(part)) = received.event(&input) {
-//!                 connection.sender().fragment(part.kind, part.payload, part.last, &mut out)?;
+//!         // 2. Receive. After an error, `out` has what is to be said about it.
+//!         loop {
+//!             match connection.receive(&mut input, Instant::now(), &mut out) {
+//!                 Ok(Some(received)) => {
+//!                     if let Some(Event::Data(part)) = received.event(&input) {
+//!                         connection.sender().fragment(part.kind, part.payload, part.last, &mut out)?;
+//!                     }
+//!                     input.drain(..received.consumed());
+//!                 }
+//!                 Ok(None) => break,
+//!                 Err(broken) => error = Some(broken),
 //!             }
-//!             // Drop what was consumed.
-//!             input.drain(..received.consumed());
 //!         }
-//!         // Before reading more, write.
+//!         // 3. Write. This stream waits by itself, from the start.
 //!         while !out.is_empty() {
-//!             writer.write_all(&out)?;
-//!             out.clear();
-//!             connection.answer_held(&mut out);
+//!             connection.on_write_blocked(Instant::now());
+//!             stream.set_write_timeout(connection.poll_timeout().map(left))?;
+//!             if let Some(len) = in_time(stream.write(&out))? {
+//!                 out.drain(..len);
+//!                 connection.on_written(&mut out);
+//!             }
+//!             connection.handle_timeout(Instant::now(), &mut out)?;
 //!         }
 //!     }
-//!     println!("{:?}", connection.receive_eof());
-//!     Ok(())
+//!     error.map_or_else(|| Ok(connection.receive_eof()), |broken| Err(broken.into()))
 //! }
 //!
+//! /// How long until then; a stream's timeout is never zero.
+//! fn left(then: Instant) -> Duration {
+//!     then.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+//! }
+//!
+//! /// `None`: the time is over.
+//! fn in_time(result: io::Result<usize>) -> io::Result<Option<usize>> {
+//!     match result {
+//!         Err(late) if matches!(late.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
+//!         result => result.map(Some),
+//!     }
+//! }
+//!
+//! # fn reply_to(client: &[u8]) -> (Vec<u8>, Result<Closed, String>) {
+//! #     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+//! #     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+//! #     let server = std::thread::spawn(move || echo(listener.accept().unwrap().0).map_err(|error| error.to_string()));
+//! #     let mut replies = Vec::new();
+//! #     peer.write_all(client).unwrap();
+//! #     peer.read_to_end(&mut replies).unwrap();
+//! #     (replies, server.join().unwrap())
+//! # }
 //! // "Hello" and a Close frame with the code 1000, masked with the key 0.
-//! let client = b"\x81\x85\0\0\0\0Hello\x88\x82\0\0\0\0\x03\xe8";
-//! let mut replies = Vec::new();
-//! echo(&client[..], &mut replies)?;
+//! let (replies, closed) = reply_to(b"\x81\x85\0\0\0\0Hello\x88\x82\0\0\0\0\x03\xe8");
 //! assert_eq!(replies, b"\x81\x05Hello\x88\x02\x03\xe8");
+//! assert!(closed?.clean);
+//! // A reserved opcode: failed with 1002, and reported.
+//! let (replies, closed) = reply_to(b"\x83\x80\0\0\0\0");
+//! assert_eq!(replies[..4], [0x88, replies.len() as u8 - 2, 0x03, 0xea]);
+//! assert!(closed.unwrap_err().ends_with("opcode is not defined: 0x3"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! What it leaves out, and an adapter does: it reads no longer than until
-//! [`poll_timeout`](Connection::poll_timeout), and then calls
-//! [`handle_timeout`](Connection::handle_timeout), so that a client that vanished is noticed.
 //!
 //! # Limits and timeouts
 //!

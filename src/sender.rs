@@ -233,7 +233,7 @@ impl Sender {
     }
 
     /// Sends the Pong that [`answer`](Self::answer) held back, if `out` has room now: to be called
-    /// once `out` has been written. Returns whether it appended anything.
+    /// after each write. Returns whether it appended anything.
     pub fn answer_held(&mut self, out: &mut Vec<u8>) -> bool {
         if out.len() > self.config.settings.write_buffer_size {
             return false;
@@ -315,11 +315,11 @@ impl Sender {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
+        self.check_between_messages()?;
         if self.compresses(payload.len()) {
-            self.check_between_messages()?;
             self.append_compressed(kind.opcode(), payload, true, out);
         } else {
-            self.message_header(kind, payload.len())?.append_frame(payload, out);
+            self.header(kind.opcode(), payload.len(), true).append_frame(payload, out);
         }
         Ok(())
     }

@@ -162,8 +162,7 @@ impl<S: Transport> Shared<S> {
             if let Err(failed) = written {
                 return write_failed(&mut outbound, failed, briefly);
             }
-            outbound.sending.on_written();
-            outbound.answer_held();
+            outbound.on_written();
         }
     }
 
@@ -297,7 +296,7 @@ fn write_failed(
 ) -> Result<bool, Error> {
     let timed_out = matches!(error, Error::TimedOut(_));
     if took_some {
-        outbound.sending.on_written();
+        outbound.on_written();
     }
     if timed_out && briefly {
         outbound.sending.on_write_blocked(Instant::now());

@@ -29,9 +29,10 @@ use crate::sender::Sender;
 ///
 /// Its methods are of three kinds: getters; what the network and the clock did
 /// ([`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
+/// [`on_written`](Self::on_written), [`on_write_blocked`](Self::on_write_blocked),
 /// [`handle_timeout`](Self::handle_timeout)); and what the application wants ([`sender`](Self::sender),
-/// [`close`](Self::close)). All output is appended to the caller's `out`, in whole frames; after any
-/// call, write `out`, and sleep no longer than [`poll_timeout`](Self::poll_timeout).
+/// [`close`](Self::close)). All output is appended to the caller's `out`, in whole frames. The [crate](crate) has the rule that
+/// joins them.
 ///
 /// ```
 /// use std::time::Instant;
@@ -137,20 +138,14 @@ impl Connection {
         self.sending.close(close, now, out)
     }
 
-    /// Sends the Pong that was held back while `out` was full: to be called once `out` was written.
-    pub fn answer_held(&mut self, out: &mut Vec<u8>) {
-        self.sending.answer_held(out);
+    /// The transport took bytes, which are no longer in `out`; see [`SendHalf::on_written`].
+    pub fn on_written(&mut self, out: &mut Vec<u8>) {
+        self.sending.on_written(out);
     }
 
-    /// Tells that the transport takes no more bytes for now, or that it took some: see
-    /// [`SendHalf::on_write_blocked`].
+    /// The transport takes no more bytes for now; see [`SendHalf::on_write_blocked`].
     pub fn on_write_blocked(&mut self, now: Instant) {
         self.sending.on_write_blocked(now);
-    }
-
-    /// See [`SendHalf::on_written`].
-    pub fn on_written(&mut self) {
-        self.sending.on_written();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing else happens before.

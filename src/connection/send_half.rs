@@ -66,11 +66,6 @@ impl SendHalf {
         }
     }
 
-    /// Sends the Pong that was held back while `out` was full; see [`Sender::answer_held`].
-    pub fn answer_held(&mut self, out: &mut Vec<u8>) -> bool {
-        self.sender.answer_held(out)
-    }
-
     /// Whether a Pong is held back.
     #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn holds_pong(&self) -> bool {
@@ -83,16 +78,20 @@ impl SendHalf {
         self.close_sent(Initiator::Local, now);
     }
 
-    /// The transport takes no more bytes for now: it must take some within [`Config::write_timeout`](crate::Config::write_timeout).
+    /// The transport took bytes, which are no longer in `out`: sends the Pong that was held back while there was
+    /// no room, if there is now. To be called after each write, also when `out` is empty then.
+    pub fn on_written(&mut self, out: &mut Vec<u8>) {
+        self.write_deadline = None;
+        self.sender.answer_held(out);
+    }
+
+    /// The transport takes no more bytes for now: it must take some within
+    /// [`Config::write_timeout`](crate::Config::write_timeout). To be called when a write would wait, or before one
+    /// that may.
     pub fn on_write_blocked(&mut self, now: Instant) {
         if self.write_deadline.is_none() {
             self.write_deadline = now.checked_add(self.write_timeout());
         }
-    }
-
-    /// The transport took bytes.
-    pub fn on_written(&mut self) {
-        self.write_deadline = None;
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.

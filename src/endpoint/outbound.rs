@@ -1,5 +1,6 @@
 //! Messages into bytes to be written: the sending half of a connection, with its queue.
 
+use alloc::vec::Vec;
 use std::io;
 use std::time::Instant;
 
@@ -211,9 +212,12 @@ impl Outbound {
         }
     }
 
-    /// Queues the Pong that was held back while the queue was full, if there is one.
-    pub(crate) fn answer_held(&mut self) -> bool {
-        self.sending.holds_pong() && self.sending.answer_held(self.queue.buffer())
+    /// The transport took bytes, which are no longer in the queue.
+    #[inline]
+    pub(crate) fn on_written(&mut self) {
+        // A queue that was drained is given a buffer only if it needs one.
+        let out = if self.sending.holds_pong() { self.queue.buffer() } else { &mut Vec::new() };
+        self.sending.on_written(out);
     }
 
     pub(super) fn answer(&mut self, event: &Event<'_>, now: Instant) {

@@ -226,33 +226,28 @@ impl<S: AsyncWrite + Unpin> Locked<S> {
     }
 
     fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            while !self.outbound.queue.is_empty() {
-                let io = Pin::new(&mut self.io);
-                let written = if let Some(slice) = self.outbound.queue.one_slice() {
-                    io.poll_write(cx, slice)
-                } else {
-                    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                    io.poll_write_vectored(cx, self.outbound.queue.slices(&mut slices))
-                };
-                match written {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Poll::Ready(Ok(len)) => {
-                        self.outbound.queue.advance(len);
-                        self.outbound.sending.on_written();
-                        self.unflushed = true;
-                    }
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => {
-                        let before = self.outbound.sending.poll_timeout();
-                        self.outbound.sending.on_write_blocked(now());
-                        self.sooner |= self.outbound.sending.poll_timeout() != before;
-                        return Poll::Pending;
-                    }
+        while !self.outbound.queue.is_empty() {
+            let io = Pin::new(&mut self.io);
+            let written = if let Some(slice) = self.outbound.queue.one_slice() {
+                io.poll_write(cx, slice)
+            } else {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                io.poll_write_vectored(cx, self.outbound.queue.slices(&mut slices))
+            };
+            match written {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(len)) => {
+                    self.outbound.queue.advance(len);
+                    self.outbound.on_written();
+                    self.unflushed = true;
                 }
-            }
-            if !self.outbound.answer_held() {
-                break;
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    let before = self.outbound.sending.poll_timeout();
+                    self.outbound.sending.on_write_blocked(now());
+                    self.sooner |= self.outbound.sending.poll_timeout() != before;
+                    return Poll::Pending;
+                }
             }
         }
         if self.unflushed {

@@ -97,11 +97,10 @@ impl World {
                 end.close((code != [0, 0]).then_some(close), now);
             }
             // What the network does.
-            5 => self.write(i, choices.number(), true),
-            6 => self.write(i, choices.number(), false),
+            5 | 6 => self.write(i, choices.number()),
             7 | 8 => self.deliver(i, choices.number(), choice & 0x20 != 0),
             9 => {
-                self.write(i, usize::MAX, true);
+                self.write(i, usize::MAX);
                 self.deliver(1 - i, usize::MAX, choice & 0x20 != 0);
             }
             10 => self.drop_transport(i),
@@ -118,9 +117,9 @@ impl World {
         }
     }
 
-    /// The transport takes up to `most` bytes of what end `i` has to write, which may then send the Pong
-    /// that it held back, or do so another time.
-    fn write(&mut self, i: usize, most: usize, answer_held: bool) {
+    /// The transport takes up to `most` bytes of what end `i` has to write, which then sends the Pong that it
+    /// held back, if there is room.
+    fn write(&mut self, i: usize, most: usize) {
         let (end, pipe) = (&mut self.ends[i], &mut self.pipes[i]);
         if end.over.is_some() || end.out.is_empty() {
             return;
@@ -142,9 +141,6 @@ impl World {
         }
         self.moved += taken;
         end.on_written();
-        if answer_held {
-            end.answer_held();
-        }
         if end.out.is_empty() && end.side.should_close_transport() {
             self.close_transport(i);
         }
@@ -250,7 +246,7 @@ impl World {
             }
             let before = self.moved;
             for i in [0, 1] {
-                self.write(i, usize::MAX, true);
+                self.write(i, usize::MAX);
             }
             for i in [0, 1] {
                 if !is_dead {
@@ -602,13 +598,9 @@ impl End {
     }
 
     fn on_written(&mut self) {
-        self.side.on_written();
         self.write_deadline = None;
-    }
-
-    fn answer_held(&mut self) {
         let before = self.out.len();
-        self.side.answer_held(&mut self.out);
+        self.side.on_written(&mut self.out);
         match self.held_pong.take_if(|_| before <= self.setup.write_buffer_size) {
             Some(payload) => {
                 self.appended(before, &[(0x8a, &payload)]);
@@ -759,13 +751,6 @@ impl Side {
         }
     }
 
-    fn answer_held(&mut self, out: &mut Vec<u8>) {
-        match self {
-            Self::Whole(connection) => connection.answer_held(out),
-            Self::Halves(halves) => drop(halves.1.answer_held(out)),
-        }
-    }
-
     fn on_write_blocked(&mut self, now: Instant) {
         match self {
             Self::Whole(connection) => connection.on_write_blocked(now),
@@ -773,10 +758,10 @@ impl Side {
         }
     }
 
-    fn on_written(&mut self) {
+    fn on_written(&mut self, out: &mut Vec<u8>) {
         match self {
-            Self::Whole(connection) => connection.on_written(),
-            Self::Halves(halves) => halves.1.on_written(),
+            Self::Whole(connection) => connection.on_written(out),
+            Self::Halves(halves) => halves.1.on_written(out),
         }
     }
 

@@ -107,7 +107,7 @@ impl Outcome {
             }
         }
         let mut held = Vec::new();
-        connection.answer_held(&mut held);
+        connection.on_written(&mut held);
         out.extend_from_slice(&held);
         Self {
             events,

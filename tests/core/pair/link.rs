@@ -148,7 +148,6 @@ impl Pair {
         }
         let mut progress = !endpoint.out.is_empty();
         if progress {
-            endpoint.connection.on_written();
             let longest = self.longest.min(endpoint.out.len());
             for piece in common::cut_at_random(&mut self.noise, &endpoint.out, longest) {
                 if !self.cut {
@@ -156,7 +155,7 @@ impl Pair {
                 }
             }
             endpoint.out.clear();
-            endpoint.connection.answer_held(&mut endpoint.out);
+            endpoint.connection.on_written(&mut endpoint.out);
         }
         if pipe.end.is_none() && (endpoint.connection.should_close_transport() || endpoint.is_done()) {
             endpoint.end();

@@ -242,7 +242,7 @@ fn progress_puts_off_the_write_timeout() {
         connection.on_write_blocked(start);
         connection.on_write_blocked(start + secs(10));
         assert_eq!(connection.poll_timeout(), Some(start + secs(30)), "since it was blocked first");
-        connection.on_written();
+        connection.on_written(&mut out);
         assert_eq!(connection.poll_timeout(), None);
         connection.on_write_blocked(start + secs(29));
         assert_eq!(connection.handle_timeout(start + secs(30), &mut out), Ok(()));
