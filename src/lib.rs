@@ -217,6 +217,10 @@ mod config;
 #[cfg(feature = "std")]
 pub mod connection;
 #[cfg(all(feature = "std", feature = "handshake"))]
+#[cfg_attr(
+    not(all(feature = "blocking", feature = "tokio")),
+    expect(dead_code, reason = "an adapter that is not there calls what another one does not")
+)]
 mod endpoint;
 mod error;
 mod extension;
@@ -229,7 +233,7 @@ mod message;
 mod receiver;
 mod role;
 mod sender;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", feature = "handshake"))]
 mod thread_cache;
 #[cfg(feature = "tokio")]
 pub mod tokio;
@@ -239,7 +243,9 @@ pub use config::Config;
 #[cfg(feature = "std")]
 pub use connection::{Closed, Connection, Initiator, ReadyState};
 #[cfg(all(feature = "std", feature = "handshake"))]
-pub use endpoint::{Client, Error, Negotiated, PendingRequest, Queued, Server};
+pub use endpoint::{
+    Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Server,
+};
 #[cfg(feature = "std")]
 pub use error::TimedOut;
 pub use error::{ProtocolError, SendError};

@@ -92,10 +92,8 @@ fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<Cli
 
 /// The client's opening handshake.
 fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<WebSocket<S>, Error> {
-    let mut nonce = [0; 16];
-    random(&mut nonce);
     let (mut out, mut input) = (Vec::new(), Vec::new());
-    let opening = ClientOpening::start(client, nonce, &mut out);
+    let opening = ClientOpening::start(client, random, &mut out);
     let (negotiated, consumed) = complete(&mut io, opening, &mut out, &mut input, deadline)?;
     keep_write_timeout(&mut io, &client.config).map_err(Error::ConnectionLost)?;
     Ok(WebSocket::new(io, negotiated, &input[consumed..], &client.config))

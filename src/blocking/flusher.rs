@@ -11,14 +11,13 @@
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use crate::endpoint::sync::{AtomicBool, AtomicU32};
+use crate::endpoint::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A connection, as far as the thread knows it.
 pub(super) trait Flush: Send + Sync {

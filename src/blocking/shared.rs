@@ -19,7 +19,6 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Deref;
-use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::io::{self, IoSlice, Write};
 use std::sync::TryLockError;
@@ -28,8 +27,10 @@ use std::time::Instant;
 use super::flusher::{self, Flush, Unwritten};
 use super::tracker::Token;
 use super::transport::{ReadTimeout, Transport, TryClone, non_zero, write_error};
-use crate::endpoint::sync::{AtomicBool, Mutex, MutexGuard, lock};
-use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound, WriteQueue};
+use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
+use crate::endpoint::sync::{Mutex, MutexGuard, lock};
+use crate::endpoint::write_queue::WriteQueue;
+use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound};
 use crate::error::{SendError, TimedOut};
 
 /// The sending half's state, and the way to it.

@@ -3,11 +3,11 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::net::TcpStream;
 
-use crate::endpoint::sync::{AtomicBool, Mutex, lock};
+use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
+use crate::endpoint::sync::{Mutex, lock};
 
 /// Stops [`serve`](super::serve()), from another thread. A clone stops the same servers.
 #[derive(Clone, Debug, Default)]

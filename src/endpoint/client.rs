@@ -4,11 +4,9 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::error::Error;
-use super::negotiated::Negotiated;
 use crate::config::Config;
 use crate::handshake::uri::Uri;
-use crate::handshake::{ClientRequest, Limits, Opened, ResponseError};
-use crate::role::Role;
+use crate::handshake::{ClientRequest, Limits};
 
 /// What a client connects to, and how. The adapters' `connect` takes it, or just a URI.
 ///
@@ -100,21 +98,6 @@ impl Client {
             return request.extension(deflate.offer());
         }
         request
-    }
-
-    /// What the server's response agrees on.
-    pub(super) fn negotiated(&self, opened: Opened) -> Result<Negotiated, ResponseError> {
-        let mut negotiated = Negotiated::new(Role::Client);
-        if let Some(deflate) = &self.config.settings.deflate
-            && let Some(agreed) = deflate.agree_as_client(opened.extensions())?
-        {
-            negotiated = negotiated.with_deflate(agreed);
-        }
-        let (subprotocol, response) = opened.into_parts();
-        if let Some(subprotocol) = subprotocol {
-            negotiated = negotiated.with_subprotocol(subprotocol);
-        }
-        Ok(negotiated.with_response(response))
     }
 
     /// The URI.

@@ -49,7 +49,21 @@ pub(crate) enum Ending {
     Over,
 }
 
-/// What came of what the driver asked for.
+/// What is to be done with the transport.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Act {
+    /// Write what is queued, as far as it goes; [do what is due](super::inbound::Inbound::handle_timeout); then read, no longer
+    /// than until the next deadline.
+    Fill,
+    /// Write what is queued, and if not all of it goes, `discard` what there is to read.
+    Flush { discard: bool },
+    /// Close the transport for writing.
+    Shutdown,
+    /// Read, and discard.
+    Discard,
+}
+
+/// What came of it.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// So many bytes were read, more than none.
@@ -69,6 +83,16 @@ pub(crate) enum Outcome {
 }
 
 impl Ending {
+    /// What is to be done with the transport.
+    pub(super) fn act(self) -> Option<Act> {
+        match self {
+            Self::Flush { discard } => Some(Act::Flush { discard }),
+            Self::Shutdown => Some(Act::Shutdown),
+            Self::Drain => Some(Act::Discard),
+            Self::Over => None,
+        }
+    }
+
     /// What follows after `outcome`.
     pub(super) fn after(self, outcome: &Outcome, close_first: bool) -> Self {
         match (self, outcome) {

@@ -21,7 +21,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::admission::STOPPING;
-use super::closing::{End, Ending, Outcome, unexpected_eof};
+use super::closing::{Act, End, Ending, Outcome, unexpected_eof};
 use super::error::Error;
 use super::events::{Found, Part, Want};
 use super::negotiated::Negotiated;
@@ -78,6 +78,12 @@ pub(crate) trait SendSide {
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
 }
 
+impl SendSide for Outbound {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        f(self)
+    }
+}
+
 /// What comes next.
 #[derive(Debug)]
 pub(crate) enum Next<T> {
@@ -88,20 +94,6 @@ pub(crate) enum Next<T> {
     Do(Act),
     /// The connection has ended: with this error, if it was not returned before.
     Over(Option<Error>),
-}
-
-/// What is to be done with the transport.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Act {
-    /// Write what is queued, as far as it goes; [do what is due](Inbound::handle_timeout); then read, no longer
-    /// than until the next deadline.
-    Fill,
-    /// Write what is queued, and if not all of it goes, `discard` what there is to read.
-    Flush { discard: bool },
-    /// Close the transport for writing.
-    Shutdown,
-    /// Read, and discard.
-    Discard,
 }
 
 /// What a look at what was read came to.
@@ -160,18 +152,14 @@ impl Inbound {
         let Some(end) = &mut self.end else {
             return Next::Do(Act::Fill);
         };
-        match end.ending {
-            Ending::Flush { discard } => Next::Do(Act::Flush { discard }),
-            Ending::Shutdown => Next::Do(Act::Shutdown),
-            Ending::Drain => Next::Do(Act::Discard),
-            Ending::Over => {
-                let error = end.error.take();
-                if end.closed.is_none() {
-                    self.record_end(link);
-                }
-                Next::Over(error)
-            }
+        if let Some(act) = end.ending.act() {
+            return Next::Do(act);
         }
+        let error = end.error.take();
+        if end.closed.is_none() {
+            self.record_end(link);
+        }
+        Next::Over(error)
     }
 
     /// Tells what came of what [`next`](Self::next) asked for, and when.
@@ -207,6 +195,11 @@ impl Inbound {
         self.end.as_ref()?.closed.as_ref()
     }
 
+    /// Whether nothing more will be received.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Whether some of what was read is still to be received.
     #[inline]
     pub(crate) fn is_unread(&self) -> bool {
@@ -214,7 +207,6 @@ impl Inbound {
     }
 
     /// Where to append what is read next; [`did`](Self::did) is to be told how much that is.
-    #[cfg(feature = "tokio")]
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let missing = self.missing();
         self.input.room(missing, text(&mut self.assembly))
@@ -227,7 +219,6 @@ impl Inbound {
     }
 
     /// Gives back what memory it can, since nothing arrives for now.
-    #[cfg(feature = "tokio")]
     pub(crate) fn release(&mut self) {
         self.input.release(text(&mut self.assembly));
     }

@@ -1,18 +1,18 @@
 //! What a client or a server is, whatever moves its bytes: settings, the opening handshake, the two halves of a
 //! connection with their buffers, and what is to be done next. No I/O.
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) mod admission;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) mod census;
 mod client;
 mod closing;
+#[expect(clippy::module_inception, reason = "the noun that the folder is about")]
+mod endpoint;
 mod error;
 mod events;
 mod inbound;
 mod negotiated;
 mod opening;
-mod outbound;
+pub(crate) mod outbound;
 mod pending;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
@@ -22,23 +22,25 @@ mod server;
 pub(crate) mod sync;
 #[cfg(feature = "rustls")]
 pub(crate) mod tls;
-mod write_queue;
+pub(crate) mod write_queue;
 
 pub use self::client::Client;
-pub(crate) use self::closing::Outcome;
+pub use self::endpoint::{Endpoint, EndpointEvent};
 pub use self::error::Error;
 pub use self::events::{Incoming, Part};
-pub(crate) use self::events::{Messages, MessagesAndPings, Parts, Want};
-pub(crate) use self::inbound::{Act, Inbound, Next, SendSide};
 pub use self::negotiated::Negotiated;
-pub(crate) use self::opening::{ClientOpening, Opening, ServerOpening, timed_out};
-pub(crate) use self::outbound::Outbound;
 pub use self::outbound::Queued;
-#[cfg(feature = "tokio")]
-pub(crate) use self::outbound::ToSend;
 pub use self::pending::PendingRequest;
-pub(crate) use self::pending::refuse;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-pub(crate) use self::random::random;
 pub use self::server::Server;
-pub(crate) use self::write_queue::{MAX_SLICES, WriteQueue};
+/// For the adapters.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) use self::{
+    closing::{Act, Outcome},
+    events::{Messages, MessagesAndPings, Parts, Want},
+    inbound::{Inbound, Next, SendSide},
+    opening::{ClientOpening, Opening, ServerOpening, timed_out},
+    outbound::Outbound,
+    pending::refuse,
+    random::random,
+    write_queue::MAX_SLICES,
+};

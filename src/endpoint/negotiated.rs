@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
+use crate::config::Config;
 use crate::extension::AgreedDeflate;
-use crate::handshake::Response;
+use crate::handshake::{Opened, Response, ResponseError};
 use crate::role::Role;
 
 /// What the two ends agreed on in an opening handshake: all that a WebSocket has to know of it.
@@ -51,9 +52,15 @@ impl Negotiated {
         self
     }
 
-    pub(super) fn with_response(mut self, response: Response) -> Self {
-        self.details.get_or_insert_default().response = Some(response);
-        self
+    /// What the server's response to a client with this configuration agrees on.
+    pub(super) fn by_response(config: &Config, opened: Opened) -> Result<Self, ResponseError> {
+        let mut negotiated = Self::new(Role::Client);
+        if let Some(deflate) = &config.settings.deflate {
+            negotiated.deflate = deflate.agree_as_client(opened.extensions())?;
+        }
+        let (subprotocol, response) = opened.into_parts();
+        negotiated.details = Some(Box::new(Details { subprotocol, response: Some(response) }));
+        Ok(negotiated)
     }
 
     /// Which end this endpoint is.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::client::Client;
 use super::error::Error;
 use super::negotiated::Negotiated;
+use crate::config::Config;
 use crate::error::TimedOut;
 use crate::handshake::{
     ClientHandshake, HeadError, Limits, ReceivedRequest, RequestError, ResponseError, ServerHandshake,
@@ -24,20 +25,23 @@ pub(crate) trait Opening {
 }
 
 /// The client's opening handshake.
-pub(crate) struct ClientOpening<'a> {
-    client: &'a Client,
+#[derive(Debug)]
+pub(crate) struct ClientOpening {
+    config: Config,
     handshake: ClientHandshake,
 }
 
-impl<'a> ClientOpening<'a> {
-    /// Appends the request to `out`. The nonce is random.
-    pub(crate) fn start(client: &'a Client, nonce: [u8; 16], out: &mut Vec<u8>) -> Self {
+impl ClientOpening {
+    /// Appends the request to `out`; see [`Sender::client`](crate::Sender::client) for `random`.
+    pub(crate) fn start(client: &Client, random: fn(&mut [u8]), out: &mut Vec<u8>) -> Self {
+        let mut nonce = [0; 16];
+        random(&mut nonce);
         let handshake = ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, out);
-        Self { client, handshake }
+        Self { config: client.config.clone(), handshake }
     }
 }
 
-impl Opening for ClientOpening<'_> {
+impl Opening for ClientOpening {
     /// What was agreed on, and how many bytes the response took: what follows them are frames.
     type Done = (Negotiated, usize);
 
@@ -46,7 +50,7 @@ impl Opening for ClientOpening<'_> {
             return Ok(None);
         };
         let consumed = opened.consumed();
-        Ok(Some((self.client.negotiated(opened)?, consumed)))
+        Ok(Some((Negotiated::by_response(&self.config, opened)?, consumed)))
     }
 
     fn ended(&mut self, error: Option<Error>, input: &[u8]) -> Error {
@@ -60,6 +64,7 @@ impl Opening for ClientOpening<'_> {
 }
 
 /// The server's opening handshake, up to the request.
+#[derive(Debug)]
 pub(crate) struct ServerOpening(ServerHandshake);
 
 impl ServerOpening {

@@ -131,14 +131,12 @@ impl Outbound {
     }
 
     /// Takes what is queued, for a thread that writes it while more may be queued.
-    #[cfg(feature = "blocking")]
     pub(crate) fn take_queue(&mut self) -> WriteQueue {
         self.apart = self.queued();
         core::mem::take(&mut self.queue)
     }
 
     /// Gives back what could not be written of it.
-    #[cfg(feature = "blocking")]
     pub(crate) fn put_back(&mut self, mut queue: WriteQueue) {
         self.apart = Queued::default();
         if !queue.is_empty() {
@@ -253,13 +251,11 @@ impl Outbound {
 }
 
 /// What is to be sent, once there is room for it.
-#[cfg(feature = "tokio")]
 pub(crate) trait ToSend {
     /// Queues it.
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError>;
 }
 
-#[cfg(feature = "tokio")]
 impl<F: FnOnce(&mut Outbound) -> Result<(), SendError>> ToSend for F {
     #[inline]
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
@@ -268,7 +264,6 @@ impl<F: FnOnce(&mut Outbound) -> Result<(), SendError>> ToSend for F {
 }
 
 /// Not in a closure, since each message would be moved once more.
-#[cfg(feature = "tokio")]
 impl ToSend for Message {
     #[inline]
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {

@@ -76,7 +76,6 @@ impl ReadBuffer {
 
     /// Where to append what is read next; `missing` bytes complete the frame at the front, or the last one
     /// of `text`.
-    #[cfg(feature = "tokio")]
     pub(crate) fn room(&mut self, missing: u64, text: Option<&mut TextInProgress>) -> &mut BytesMut {
         self.make_room(missing, text);
         &mut self.bytes
@@ -153,7 +152,6 @@ impl ReadBuffer {
     /// Gives the memory back while there is nothing in it, so that a connection that waits holds none:
     /// the thread keeps one buffer for whichever connection reads next. A `text` that has begun keeps it, unless
     /// it is small.
-    #[cfg(feature = "tokio")]
     pub(crate) fn release(&mut self, text: Option<&mut TextInProgress>) {
         if self.bytes.is_empty() && self.held > 0 {
             if let Some(text) = text {

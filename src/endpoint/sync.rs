@@ -4,15 +4,9 @@
 use std::sync::PoisonError;
 
 #[cfg(sansocket_loom)]
-pub(crate) use loom::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32},
-};
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 #[cfg(not(sansocket_loom))]
-pub(crate) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32},
-};
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
 /// Locks a mutex, poisoned or not: a panic in another task or thread leaves the state behind each of ours as
 /// whole as it was between two calls.

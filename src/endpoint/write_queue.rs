@@ -93,7 +93,6 @@ impl WriteQueue {
     }
 
     /// Appends what was queued later, and nothing of it written.
-    #[cfg(feature = "blocking")]
     pub(crate) fn append(&mut self, mut later: Self) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&later.bytes);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Inflated;
 use crate::error::ProtocolError;
 #[cfg(feature = "handshake")]
-use crate::handshake::{Extension, HandshakeError};
+use crate::handshake::{Extension, ResponseError};
 use crate::message::MessageKind;
 use crate::role::Role;
 
@@ -22,7 +22,7 @@ impl Deflate {
     }
 
     /// What the server's response agrees on.
-    pub fn agree_as_client(&self, _: &[Extension]) -> Result<Option<AgreedDeflate>, HandshakeError> {
+    pub fn agree_as_client(&self, _: &[Extension]) -> Result<Option<AgreedDeflate>, ResponseError> {
         match self.0 {}
     }
 

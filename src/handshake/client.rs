@@ -295,7 +295,7 @@ impl Opened {
     }
 
     /// The subprotocol and the response.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn into_parts(self) -> (Option<String>, Response) {
         (self.subprotocol, self.response)
     }

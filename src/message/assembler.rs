@@ -91,7 +91,7 @@ impl Assembler {
     }
 
     /// The text that has been joined of an incomplete message.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn text(&mut self) -> Option<&mut TextInProgress> {
         match &mut self.unfinished {
             Unfinished::Text(text) => Some(text),

@@ -106,10 +106,8 @@ async fn open<S>(client: &Client, mut io: S, deadline: Instant) -> Result<WebSoc
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut nonce = [0; 16];
-    random(&mut nonce);
     let (mut out, mut input) = (Vec::new(), Vec::new());
-    let opening = ClientOpening::start(client, nonce, &mut out);
+    let opening = ClientOpening::start(client, random, &mut out);
     let (negotiated, consumed) = complete(&mut io, opening, &mut out, &mut input, || deadline).await?;
     Ok(WebSocket::new(io, negotiated, &input[consumed..], &client.config))
 }

@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 use super::shared::{FlusherState, Shared};
 use super::timer::Timer;
 use super::wakers::Half;
-use crate::endpoint::{Error, ToSend};
+use crate::endpoint::Error;
+use crate::endpoint::outbound::ToSend;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shared<S> {
     /// Queues `message`, once there is room, and then writes it; or has it written later, if that is worth

@@ -8,14 +8,14 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, Waker};
 
 use tokio::task::JoinHandle;
 
 use crate::endpoint::Server;
 use crate::endpoint::census::Census;
-use crate::endpoint::sync::{AtomicBool, Mutex, MutexGuard, lock};
+use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
+use crate::endpoint::sync::{Mutex, MutexGuard, lock};
 
 #[derive(Debug, Default)]
 pub(super) struct Tracker {

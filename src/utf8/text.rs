@@ -57,14 +57,14 @@ impl TextInProgress {
     }
 
     /// Room for `room` bytes right behind the text, for the next piece to be read into.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn room(&mut self, room: usize) -> BytesMut {
         self.bytes.reserve(room);
         self.bytes.split_off(self.bytes.len())
     }
 
     /// Moves the text to memory of its own, and no more than it needs.
-    #[cfg(feature = "tokio")]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn detach(&mut self) {
         self.bytes = BytesMut::from(&*self.bytes);
     }
