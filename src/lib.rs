@@ -184,7 +184,7 @@
 //!
 //! | feature | default | dependencies | gives |
 //! | --- | --- | --- | --- |
-//! | `std` | yes | none | [`Connection`] with its deadlines; without it: `no_std` and `alloc` |
+//! | `std` | yes | none | [`std::time::Instant`] as a clock; without it: `no_std` and `alloc`, and a clock of one's own |
 //! | `handshake` | yes | httparse, sha1, base64 | [`handshake`], [`Uri`] |
 //! | `blocking` | yes | rand | [`blocking`]: WebSockets over `std::io` streams |
 //! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
@@ -218,7 +218,6 @@ pub mod blocking;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod client;
 mod config;
-#[cfg(feature = "std")]
 pub mod connection;
 mod error;
 mod extension;
@@ -250,13 +249,10 @@ pub mod utf8;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::Client;
 pub use config::Config;
-#[cfg(feature = "std")]
 pub use connection::{Closed, Connection, Initiator, ReadyState};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use error::Error;
-#[cfg(feature = "std")]
-pub use error::TimedOut;
-pub use error::{ProtocolError, SendError};
+pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]
 pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};

@@ -276,7 +276,6 @@ impl Sender {
     }
 
     /// What it was given.
-    #[cfg(feature = "std")]
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }

@@ -156,7 +156,7 @@ pub(crate) fn random(bytes: &mut [u8]) {
 /// The receiving half with its buffers.
 #[derive(Debug)]
 pub(crate) struct Inbound {
-    pub(crate) receiving: ReceiveHalf,
+    pub(crate) receiving: ReceiveHalf<Instant>,
     pub(crate) input: ReadBuffer,
     /// Boxed, since there is none until a message comes that is more than one frame, read whole.
     assembly: Option<Box<Assembly>>,

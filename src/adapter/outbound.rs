@@ -18,7 +18,7 @@ use crate::sender::{SendState, Sender};
 /// The sending half with its queue.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    pub(crate) sending: SendHalf,
+    pub(crate) sending: SendHalf<Instant>,
     pub(crate) queue: WriteQueue,
     /// The transport takes nothing more, or the connection has ended.
     dead: bool,
