@@ -80,6 +80,7 @@ impl<I: Instant> SendHalf<I> {
 
     /// The transport took bytes, which are no longer in `out`: sends the Pong that was held back while there was
     /// no room, if there is now. To be called after each write, also when `out` is empty then.
+    #[inline]
     pub fn on_written(&mut self, out: &mut Vec<u8>) {
         self.write_deadline = None;
         self.sender.answer_held(out);
