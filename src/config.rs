@@ -1,7 +1,6 @@
 //! The limits and timeouts of a connection. Every one has a finite default.
 
 use alloc::sync::Arc;
-#[cfg(feature = "std")]
 use core::time::Duration;
 #[cfg(feature = "std")]
 use std::sync::LazyLock;
@@ -43,11 +42,8 @@ pub(crate) struct Settings {
     pub(crate) max_fragments: u32,
     pub(crate) write_buffer_size: usize,
     pub(crate) deflate: Option<Deflate>,
-    #[cfg(feature = "std")]
     pub(crate) keepalive: Option<(Duration, Duration)>,
-    #[cfg(feature = "std")]
     pub(crate) close_timeout: Duration,
-    #[cfg(feature = "std")]
     pub(crate) write_timeout: Duration,
 }
 
@@ -78,13 +74,10 @@ impl Default for Settings {
             // Compression is the application's choice: it costs memory, and can reveal secrets.
             deflate: None,
             // Below the 30 to 60 seconds after which proxies and NATs forget an idle connection.
-            #[cfg(feature = "std")]
             keepalive: Some((Duration::from_secs(20), Duration::from_secs(20))),
             // A peer that is alive answers within a round trip and what it has still to send.
-            #[cfg(feature = "std")]
             close_timeout: Duration::from_secs(10),
             // Measured from the last byte that the transport took.
-            #[cfg(feature = "std")]
             write_timeout: Duration::from_secs(30),
         }
     }
@@ -119,21 +112,12 @@ impl Config {
         self
     }
 
-    fn settings_mut(&mut self) -> &mut Settings {
-        Arc::make_mut(&mut self.settings)
-    }
-}
-
-impl Config {
     /// Offers, or accepts, permessage-deflate. The message limit then holds for the inflated size too.
     pub fn deflate(mut self, deflate: Deflate) -> Self {
         self.settings_mut().deflate = Some(deflate);
         self
     }
-}
 
-#[cfg(feature = "std")]
-impl Config {
     /// After `interval` without a byte from the peer, sends a Ping; after `timeout` more, gives up.
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings_mut().keepalive = Some((interval, timeout));
@@ -156,5 +140,8 @@ impl Config {
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.settings_mut().write_timeout = timeout;
         self
+    }
+    fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
     }
 }

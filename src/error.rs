@@ -1,5 +1,5 @@
 //! What can go wrong, and whose fault it is: the peer's ([`ProtocolError`]), the caller's
-//! ([`SendError`]), or time's (`TimedOut`, with `std`).
+//! ([`SendError`]), or time's ([`TimedOut`]).
 //!
 //! What an error means on the wire is a function of the error: [`ProtocolError::close_code`].
 
@@ -152,7 +152,6 @@ impl fmt::Display for SendError {
 impl core::error::Error for SendError {}
 
 /// A deadline passed: the connection is over, without the peer's consent.
-#[cfg(feature = "std")]
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum TimedOut {
@@ -169,7 +168,6 @@ pub enum TimedOut {
     Write,
 }
 
-#[cfg(feature = "std")]
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -181,5 +179,4 @@ impl fmt::Display for TimedOut {
     }
 }
 
-#[cfg(feature = "std")]
 impl core::error::Error for TimedOut {}

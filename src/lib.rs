@@ -184,7 +184,7 @@
 //!
 //! | feature | default | dependencies | gives |
 //! | --- | --- | --- | --- |
-//! | `std` | yes | none | [`Connection`] with its deadlines; without it: `no_std` and `alloc` |
+//! | `std` | yes | none | [`std::time::Instant`] as a clock; without it: `no_std` and `alloc`, and a clock of one's own |
 //! | `handshake` | yes | httparse, sha1, base64 | [`handshake`], [`Uri`] |
 //! | `blocking` | yes | rand | [`blocking`]: WebSockets over `std::io` streams |
 //! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
@@ -214,7 +214,6 @@ extern crate std;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod config;
-#[cfg(feature = "std")]
 pub mod connection;
 #[cfg(all(feature = "std", feature = "handshake"))]
 #[cfg_attr(
@@ -240,15 +239,12 @@ pub mod tokio;
 pub mod utf8;
 
 pub use config::Config;
-#[cfg(feature = "std")]
 pub use connection::{Closed, Connection, Initiator, ReadyState};
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
     Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Server,
 };
-#[cfg(feature = "std")]
-pub use error::TimedOut;
-pub use error::{ProtocolError, SendError};
+pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]
 pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};

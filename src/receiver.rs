@@ -141,13 +141,11 @@ impl Receiver {
     }
 
     /// This endpoint's role.
-    #[cfg(feature = "std")]
     pub(crate) fn role(&self) -> Role {
         self.role
     }
 
     /// What it was given.
-    #[cfg(feature = "std")]
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }

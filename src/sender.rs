@@ -234,17 +234,14 @@ impl Sender {
 
     /// Sends the Pong that [`answer`](Self::answer) held back, if `out` has room now: to be called
     /// after each write. Returns whether it appended anything.
+    #[inline]
     pub fn answer_held(&mut self, out: &mut Vec<u8>) -> bool {
-        if out.len() > self.config.settings.write_buffer_size {
+        let most = self.config.settings.write_buffer_size;
+        let Some(pong) = self.held_pong.take_if(|_| out.len() <= most) else {
             return false;
-        }
-        match self.held_pong.take() {
-            Some(pong) => {
-                self.append_control(Opcode::Pong, pong.as_bytes(), out);
-                true
-            }
-            None => false,
-        }
+        };
+        self.append_control(Opcode::Pong, pong.as_bytes(), out);
+        true
     }
 
     /// Whether a Pong is held back.
@@ -276,7 +273,6 @@ impl Sender {
     }
 
     /// What it was given.
-    #[cfg(feature = "std")]
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }

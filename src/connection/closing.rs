@@ -1,7 +1,6 @@
 //! How far a connection has closed (RFC 6455 section 7.1), and how it did.
 
 use alloc::string::String;
-use std::time::Instant;
 
 use crate::frame::CloseCode;
 
@@ -42,8 +41,8 @@ pub enum Initiator {
 
 /// The closing handshake.
 #[derive(Debug)]
-pub(super) struct Closing {
+pub(super) struct Closing<I> {
     pub(super) initiator: Initiator,
-    /// `None` when it is beyond what an `Instant` can tell.
-    pub(super) deadline: Option<Instant>,
+    /// `None` when it is beyond what `I` can tell.
+    pub(super) deadline: Option<I>,
 }

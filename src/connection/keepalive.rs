@@ -4,43 +4,42 @@
 //! the remote endpoint is still responsive."
 
 use core::time::Duration;
-use std::time::Instant;
+
+use super::clock::Instant;
 
 /// Watches the peer's silence. Every byte from the peer, not only a Pong, shows that it is alive.
 #[derive(Debug)]
-pub(crate) struct Keepalive {
+pub(super) struct Keepalive<I> {
     /// When bytes last arrived, or the Ping was sent after them.
-    since: Instant,
+    since: I,
     /// A Ping was sent, and nothing arrived after it.
     pinged: bool,
 }
 
-/// How long a peer may be silent before a Ping, and after it.
-pub(crate) type Times = (Duration, Duration);
-
-/// What is due.
+/// What is to be done about a peer that was silent for too long.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Due {
+pub(super) enum Due {
     Ping,
     GiveUp,
 }
 
-impl Keepalive {
-    pub(crate) fn new(now: Instant) -> Self {
+impl<I: Instant> Keepalive<I> {
+    pub(super) fn new(now: I) -> Self {
         Self { since: now, pinged: false }
     }
 
     #[inline]
-    pub(crate) fn on_bytes(&mut self, now: Instant) {
+    pub(super) fn on_bytes(&mut self, now: I) {
         *self = Self::new(now);
     }
 
-    /// `None` when the deadline is beyond what an `Instant` can tell.
-    pub(crate) fn poll_timeout(&self, (interval, timeout): Times) -> Option<Instant> {
+    /// `interval` is how long the peer may be silent before a Ping, `timeout` how long after it. `None` when the
+    /// deadline is beyond what `I` can tell.
+    pub(super) fn poll_timeout(&self, (interval, timeout): (Duration, Duration)) -> Option<I> {
         self.since.checked_add(if self.pinged { timeout } else { interval })
     }
 
-    pub(crate) fn handle_timeout(&mut self, times: Times, now: Instant) -> Option<Due> {
+    pub(super) fn handle_timeout(&mut self, times: (Duration, Duration), now: I) -> Option<Due> {
         if self.poll_timeout(times).is_none_or(|deadline| now < deadline) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! A connection: both directions, what couples them, and their deadlines. No I/O, no clock, no buffer.
+//! A connection: both directions, what couples them, and their deadlines, by any clock. No I/O, no buffer.
 //!
 //! [`Connection`] is two halves that can be parted: [`ReceiveHalf`] (the receiver and the keepalive,
 //! which sees the peer's silence) and [`SendHalf`] (the sender, and the deadlines of what was sent).
@@ -6,14 +6,15 @@
 //! Ping. Adapters that give each half to a task or thread make these calls themselves, and lock
 //! nothing for a data frame.
 
+mod clock;
 mod closing;
 mod keepalive;
 mod receive_half;
 mod send_half;
 
 use alloc::vec::Vec;
-use std::time::Instant;
 
+pub use self::clock::Instant;
 pub use self::closing::{Closed, Initiator, ReadyState};
 pub use self::receive_half::ReceiveHalf;
 pub use self::send_half::SendHalf;
@@ -53,14 +54,14 @@ use crate::sender::Sender;
 /// # Ok::<(), sansocket::ProtocolError>(())
 /// ```
 #[derive(Debug)]
-pub struct Connection {
-    receiving: ReceiveHalf,
-    sending: SendHalf,
+pub struct Connection<I> {
+    receiving: ReceiveHalf<I>,
+    sending: SendHalf<I>,
 }
 
-impl Connection {
+impl<I: Instant> Connection<I> {
     /// A client's connection; see [`Sender::client`] for `random`.
-    pub fn client(config: &Config, random: fn(&mut [u8]), now: Instant) -> Self {
+    pub fn client(config: &Config, random: fn(&mut [u8]), now: I) -> Self {
         Self {
             receiving: ReceiveHalf::new(Role::Client, config, now),
             sending: SendHalf::new(Sender::client(config, random)),
@@ -68,7 +69,7 @@ impl Connection {
     }
 
     /// A server's connection.
-    pub fn server(config: &Config, now: Instant) -> Self {
+    pub fn server(config: &Config, now: I) -> Self {
         Self {
             receiving: ReceiveHalf::new(Role::Server, config, now),
             sending: SendHalf::new(Sender::server(config)),
@@ -82,7 +83,7 @@ impl Connection {
     pub fn receive(
         &mut self,
         input: &mut [u8],
-        now: Instant,
+        now: I,
         out: &mut Vec<u8>,
     ) -> Result<Option<Received>, ProtocolError> {
         let result = self.receiving.receive(input, now);
@@ -94,7 +95,7 @@ impl Connection {
     pub fn receive_part(
         &mut self,
         input: &mut [u8],
-        now: Instant,
+        now: I,
         out: &mut Vec<u8>,
     ) -> Result<Option<Received>, ProtocolError> {
         let result = self.receiving.receive_part(input, now);
@@ -111,7 +112,7 @@ impl Connection {
     /// Fails the connection because of an error in what was received, one that an
     /// [`Assembler`](crate::Assembler) found: those that [`receive`](Self::receive) returns have failed it
     /// already.
-    pub fn fail(&mut self, error: ProtocolError, now: Instant, out: &mut Vec<u8>) {
+    pub fn fail(&mut self, error: ProtocolError, now: I, out: &mut Vec<u8>) {
         self.receiving.fail();
         self.sending.fail(error, now, out);
     }
@@ -132,7 +133,7 @@ impl Connection {
     pub fn close(
         &mut self,
         close: Option<CloseFrame<'_>>,
-        now: Instant,
+        now: I,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         self.sending.close(close, now, out)
@@ -144,13 +145,13 @@ impl Connection {
     }
 
     /// The transport takes no more bytes for now; see [`SendHalf::on_write_blocked`].
-    pub fn on_write_blocked(&mut self, now: Instant) {
+    pub fn on_write_blocked(&mut self, now: I) {
         self.sending.on_write_blocked(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing else happens before.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<I> {
         if self.ready_state() == ReadyState::Closed {
             return None;
         }
@@ -159,7 +160,7 @@ impl Connection {
 
     /// Does what is due at `now`: sends a keepalive Ping, or tells that the peer has taken too long,
     /// after which the transport is to be dropped. Calls before anything is due do nothing.
-    pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), TimedOut> {
+    pub fn handle_timeout(&mut self, now: I, out: &mut Vec<u8>) -> Result<(), TimedOut> {
         self.sending.handle_timeout(now)?;
         self.receiving.handle_timeout(now, &mut self.sending, out)
     }
@@ -176,7 +177,7 @@ impl Connection {
     }
 
     /// Parts the two directions, so that each can have a task or a thread of its own.
-    pub fn into_parts(self) -> (ReceiveHalf, SendHalf) {
+    pub fn into_parts(self) -> (ReceiveHalf<I>, SendHalf<I>) {
         (self.receiving, self.sending)
     }
 
@@ -184,7 +185,7 @@ impl Connection {
         &mut self,
         input: &[u8],
         result: Result<Option<Received>, ProtocolError>,
-        now: Instant,
+        now: I,
         out: &mut Vec<u8>,
     ) -> Result<Option<Received>, ProtocolError> {
         match &result {

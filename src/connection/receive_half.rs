@@ -3,10 +3,11 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use std::time::Instant;
+use core::time::Duration;
 
+use super::clock::Instant;
 use super::closing::{Closed, ReadyState};
-use super::keepalive::{Due, Keepalive, Times};
+use super::keepalive::{Due, Keepalive};
 use super::send_half::SendHalf;
 use crate::config::Config;
 use crate::error::{ProtocolError, TimedOut};
@@ -21,10 +22,10 @@ use crate::sender::SendState;
 
 /// The receiving half of a connection: a [`Receiver`], the keepalive, and the peer's Close frame.
 #[derive(Debug)]
-pub struct ReceiveHalf {
+pub struct ReceiveHalf<I> {
     receiver: Receiver,
     /// `None` without [`Config::keepalive`], and once it has done its part.
-    keepalive: Option<Keepalive>,
+    keepalive: Option<Keepalive<I>>,
     /// How much of the input had arrived when it was last found to be incomplete.
     seen: usize,
     /// What the first Close frame said (sections 7.1.5 and 7.1.6); boxed, since most of a connection's
@@ -34,9 +35,9 @@ pub struct ReceiveHalf {
     eof: bool,
 }
 
-impl ReceiveHalf {
+impl<I: Instant> ReceiveHalf<I> {
     #[inline]
-    pub(crate) fn new(role: Role, config: &Config, now: Instant) -> Self {
+    pub(crate) fn new(role: Role, config: &Config, now: I) -> Self {
         Self {
             receiver: Receiver::new(role, config),
             keepalive: config.settings.keepalive.map(|_| Keepalive::new(now)),
@@ -54,7 +55,7 @@ impl ReceiveHalf {
     /// Advances by at most one frame; the contract is [`Receiver`]'s. The caller passes every control
     /// frame's event to [`SendHalf::answer`], and an error to [`SendHalf::fail`].
     #[inline]
-    pub fn receive(&mut self, input: &mut [u8], now: Instant) -> Result<Option<Received>, ProtocolError> {
+    pub fn receive(&mut self, input: &mut [u8], now: I) -> Result<Option<Received>, ProtocolError> {
         let received = self.receiver.receive(input)?;
         self.note(received.as_ref(), input, now);
         Ok(received)
@@ -62,11 +63,7 @@ impl ReceiveHalf {
 
     /// Like [`receive`](Self::receive), but hands out data frames as far as they have arrived.
     #[inline]
-    pub fn receive_part(
-        &mut self,
-        input: &mut [u8],
-        now: Instant,
-    ) -> Result<Option<Received>, ProtocolError> {
+    pub fn receive_part(&mut self, input: &mut [u8], now: I) -> Result<Option<Received>, ProtocolError> {
         let received = self.receiver.receive_part(input)?;
         self.note(received.as_ref(), input, now);
         Ok(received)
@@ -76,7 +73,7 @@ impl ReceiveHalf {
     ///
     /// "If the TCP connection is closed after the WebSocket closing handshake was completed, the
     /// WebSocket connection is said to have been closed _cleanly_." (section 7.1.4)
-    pub fn receive_eof(&mut self, sending: &SendHalf) -> Closed {
+    pub fn receive_eof(&mut self, sending: &SendHalf<I>) -> Closed {
         self.eof = true;
         let initiator = sending.initiator();
         match &self.close {
@@ -98,7 +95,7 @@ impl ReceiveHalf {
     pub(crate) fn receive_whole(
         &mut self,
         input: &mut [u8],
-        now: Instant,
+        now: I,
     ) -> Option<(MessageKind, core::ops::Range<usize>)> {
         let received = self.receiver.receive_whole(input)?;
         if let Some(keepalive) = &mut self.keepalive {
@@ -127,7 +124,7 @@ impl ReceiveHalf {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<I> {
         match self.receiver.state() {
             ReceiveState::Open => self.keepalive.as_ref()?.poll_timeout(self.keepalive_times()?),
             ReceiveState::CloseReceived | ReceiveState::Failed => None,
@@ -137,8 +134,8 @@ impl ReceiveHalf {
     /// Does what is due at `now`: a keepalive Ping, or giving up on the peer.
     pub fn handle_timeout(
         &mut self,
-        now: Instant,
-        sending: &mut SendHalf,
+        now: I,
+        sending: &mut SendHalf<I>,
         out: &mut Vec<u8>,
     ) -> Result<(), TimedOut> {
         let (Some(times), Some(_)) = (self.keepalive_times(), self.poll_timeout()) else {
@@ -170,7 +167,7 @@ impl ReceiveHalf {
     }
 
     /// The state of the connection in the RFC's terms.
-    pub fn ready_state(&self, sending: &SendHalf) -> ReadyState {
+    pub fn ready_state(&self, sending: &SendHalf<I>) -> ReadyState {
         match (self.eof, self.receiver.state(), sending.state()) {
             (true, ..) => ReadyState::Closed,
             (false, ReceiveState::Open, SendState::Open) => ReadyState::Open,
@@ -186,18 +183,18 @@ impl ReceiveHalf {
     /// frames have passed; "the client SHOULD wait for the server to close the connection" (section
     /// 5.5.1). The same when the connection was failed: a server closes, a client waits, until
     /// [`TimedOut::ClosingHandshake`].
-    pub fn should_close_transport(&self, sending: &SendHalf) -> bool {
+    pub fn should_close_transport(&self, sending: &SendHalf<I>) -> bool {
         self.receiver.role() == Role::Server
             && self.receiver.state() != ReceiveState::Open
             && sending.state() == SendState::CloseSent
     }
 
-    fn keepalive_times(&self) -> Option<Times> {
+    fn keepalive_times(&self) -> Option<(Duration, Duration)> {
         self.receiver.config().settings.keepalive
     }
 
     #[inline]
-    fn note(&mut self, received: Option<&Received>, input: &[u8], now: Instant) {
+    fn note(&mut self, received: Option<&Received>, input: &[u8], now: I) {
         let seen = if received.is_some() { 0 } else { input.len() };
         if let Some(keepalive) = &mut self.keepalive
             && (received.is_some() || seen > self.seen)

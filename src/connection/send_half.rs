@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
-use std::time::Instant;
 
+use super::clock::Instant;
 use super::closing::{Closing, Initiator};
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::frame::CloseFrame;
@@ -14,15 +14,15 @@ use crate::sender::{SendState, Sender};
 
 /// The sending half of a connection: a [`Sender`], and the deadlines of what was sent.
 #[derive(Debug)]
-pub struct SendHalf {
+pub struct SendHalf<I> {
     sender: Sender,
     /// Set by the first Close frame sent; boxed, since most of a connection's life there is none.
-    closing: Option<Box<Closing>>,
+    closing: Option<Box<Closing<I>>>,
     /// Set while the transport takes no bytes.
-    write_deadline: Option<Instant>,
+    write_deadline: Option<I>,
 }
 
-impl SendHalf {
+impl<I: Instant> SendHalf<I> {
     #[inline]
     pub(crate) fn new(sender: Sender) -> Self {
         Self { sender, closing: None, write_deadline: None }
@@ -43,7 +43,7 @@ impl SendHalf {
     pub fn close(
         &mut self,
         close: Option<CloseFrame<'_>>,
-        now: Instant,
+        now: I,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         self.sender.close(close, out)?;
@@ -54,7 +54,7 @@ impl SendHalf {
     /// Sends what a received event demands: a Pong for a Ping, a Close frame for a Close frame.
     /// Returns whether it appended anything.
     #[inline]
-    pub fn answer(&mut self, event: &Event<'_>, now: Instant, out: &mut Vec<u8>) -> bool {
+    pub fn answer(&mut self, event: &Event<'_>, now: I, out: &mut Vec<u8>) -> bool {
         match event {
             Event::Data(_) | Event::Pong(_) => false,
             Event::Ping(_) => self.sender.answer(event, out),
@@ -73,13 +73,14 @@ impl SendHalf {
     }
 
     /// Fails the connection; see [`Sender::fail`].
-    pub fn fail(&mut self, error: ProtocolError, now: Instant, out: &mut Vec<u8>) {
+    pub fn fail(&mut self, error: ProtocolError, now: I, out: &mut Vec<u8>) {
         self.sender.fail(error, out);
         self.close_sent(Initiator::Local, now);
     }
 
     /// The transport took bytes, which are no longer in `out`: sends the Pong that was held back while there was
     /// no room, if there is now. To be called after each write, also when `out` is empty then.
+    #[inline]
     pub fn on_written(&mut self, out: &mut Vec<u8>) {
         self.write_deadline = None;
         self.sender.answer_held(out);
@@ -88,7 +89,7 @@ impl SendHalf {
     /// The transport takes no more bytes for now: it must take some within
     /// [`Config::write_timeout`](crate::Config::write_timeout). To be called when a write would wait, or before one
     /// that may.
-    pub fn on_write_blocked(&mut self, now: Instant) {
+    pub fn on_write_blocked(&mut self, now: I) {
         if self.write_deadline.is_none() {
             self.write_deadline = now.checked_add(self.write_timeout());
         }
@@ -96,13 +97,13 @@ impl SendHalf {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<I> {
         [self.close_deadline(), self.write_deadline].into_iter().flatten().min()
     }
 
     /// Tells which deadline has passed at `now`, if any.
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), TimedOut> {
-        let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+    pub fn handle_timeout(&mut self, now: I) -> Result<(), TimedOut> {
+        let passed = |deadline: Option<I>| deadline.is_some_and(|deadline| deadline <= now);
         if passed(self.close_deadline()) {
             return Err(TimedOut::ClosingHandshake);
         }
@@ -134,7 +135,7 @@ impl SendHalf {
     }
 
     /// A Close frame was sent: who was the first to send one stands.
-    fn close_sent(&mut self, initiator: Initiator, now: Instant) {
+    fn close_sent(&mut self, initiator: Initiator, now: I) {
         if self.closing.is_none() {
             let deadline = now.checked_add(self.close_timeout());
             self.closing = Some(Box::new(Closing { initiator, deadline }));
@@ -146,7 +147,7 @@ impl SendHalf {
         self.closing.as_ref().map_or(Initiator::Transport, |closing| closing.initiator)
     }
 
-    fn close_deadline(&self) -> Option<Instant> {
+    fn close_deadline(&self) -> Option<I> {
         self.closing.as_ref()?.deadline
     }
 }

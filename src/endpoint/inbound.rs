@@ -37,7 +37,7 @@ use crate::utf8::TextInProgress;
 /// The receiving half with its buffers.
 #[derive(Debug)]
 pub(crate) struct Inbound {
-    receiving: ReceiveHalf,
+    receiving: ReceiveHalf<Instant>,
     input: ReadBuffer,
     /// Boxed, since there is none until a message comes that is more than one frame, read whole.
     assembly: Option<Box<Assembly>>,

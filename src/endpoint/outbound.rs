@@ -20,7 +20,7 @@ use crate::sender::{SendState, Sender};
 /// The sending half with its queue.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    pub(crate) sending: SendHalf,
+    pub(crate) sending: SendHalf<Instant>,
     pub(crate) queue: WriteQueue,
     /// What another thread has taken off the queue, and is writing.
     apart: Queued,

@@ -9,13 +9,13 @@ use crate::common::{self, pseudo_random, random};
 
 /// An endpoint with buffers that are kept, as an adapter keeps them.
 struct Endpoint {
-    connection: Connection,
+    connection: Connection<Instant>,
     input: Vec<u8>,
     out: Vec<u8>,
 }
 
 impl Endpoint {
-    fn new(connection: Connection) -> Self {
+    fn new(connection: Connection<Instant>) -> Self {
         Self { connection, input: Vec::new(), out: Vec::new() }
     }
 
@@ -25,7 +25,7 @@ impl Endpoint {
         from: &mut Vec<u8>,
         longest: usize,
         now: Instant,
-        mut handle: impl FnMut(Event<'_>, &mut Vec<u8>, &mut Connection),
+        mut handle: impl FnMut(Event<'_>, &mut Vec<u8>, &mut Connection<Instant>),
     ) {
         for piece in from.chunks(longest) {
             self.input.extend_from_slice(piece);
@@ -42,7 +42,7 @@ impl Endpoint {
 }
 
 /// How many allocations `messages` echoes of a payload take, after warming up.
-fn allocations(longest: usize, mut send: impl FnMut(&mut Connection, &[u8], &mut Vec<u8>)) -> u64 {
+fn allocations(longest: usize, mut send: impl FnMut(&mut Connection<Instant>, &[u8], &mut Vec<u8>)) -> u64 {
     let now = common::start();
     let config = Config::default();
     let mut client = Endpoint::new(Connection::client(&config, random, now));

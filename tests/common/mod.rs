@@ -111,7 +111,7 @@ pub fn start() -> Instant {
     Instant::now()
 }
 
-pub fn connection(role: Role, config: &Config, now: Instant) -> Connection {
+pub fn connection(role: Role, config: &Config, now: Instant) -> Connection<Instant> {
     match role {
         Role::Client => Connection::client(config, random, now),
         Role::Server => Connection::server(config, now),
@@ -119,7 +119,7 @@ pub fn connection(role: Role, config: &Config, now: Instant) -> Connection {
 }
 
 /// A connection with the default configuration, and the moment it began.
-pub fn open(role: Role) -> (Connection, Instant) {
+pub fn open(role: Role) -> (Connection<Instant>, Instant) {
     let now = start();
     (connection(role, &Config::default(), now), now)
 }
@@ -265,7 +265,7 @@ impl Outcome {
 
 /// [`Connection::receive`], or [`Connection::receive_part`].
 pub type Receive =
-    fn(&mut Connection, &mut [u8], Instant, &mut Vec<u8>) -> Result<Option<Received>, ProtocolError>;
+    fn(&mut Connection<Instant>, &mut [u8], Instant, &mut Vec<u8>) -> Result<Option<Received>, ProtocolError>;
 
 /// Gives `pieces` to a new connection, as the contract of the core demands.
 #[track_caller]
@@ -410,7 +410,12 @@ pub fn fails(role: Role, config: &Config, bytes: &[u8], error: ProtocolError) ->
 
 /// Gives `bytes` whole to a connection that is in the middle of something; returns the events.
 #[track_caller]
-pub fn give(connection: &mut Connection, bytes: &[u8], now: Instant, out: &mut Vec<u8>) -> Vec<Seen> {
+pub fn give(
+    connection: &mut Connection<Instant>,
+    bytes: &[u8],
+    now: Instant,
+    out: &mut Vec<u8>,
+) -> Vec<Seen> {
     let mut input = bytes.to_vec();
     let mut events = Vec::new();
     while let Some(received) = connection.receive(&mut input, now, out).expect("valid frames") {
@@ -422,7 +427,7 @@ pub fn give(connection: &mut Connection, bytes: &[u8], now: Instant, out: &mut V
 }
 
 /// Whether a Close frame was sent.
-pub fn has_sent_close(connection: &mut Connection) -> bool {
+pub fn has_sent_close(connection: &mut Connection<Instant>) -> bool {
     connection.sender().state() == SendState::CloseSent
 }
 

@@ -160,7 +160,7 @@ fn ping_flood() {
 }
 
 /// A connection whose `out` was full when the Ping "held" came.
-fn with_a_pong_held(role: Role) -> (Connection, std::time::Instant) {
+fn with_a_pong_held(role: Role) -> (Connection<std::time::Instant>, std::time::Instant) {
     let now = common::start();
     let config = Config::default().write_buffer_size(10);
     let mut connection = common::connection(role, &config, now);

@@ -53,7 +53,7 @@ fn a_client_refuses_masked_frames() {
 
 /// What an endpoint sends over a life in which it sends every kind of frame, by each call that sends.
 fn everything_sent(role: Role) -> Vec<u8> {
-    type Close = fn(&mut Connection, Role, Instant, &mut Vec<u8>);
+    type Close = fn(&mut Connection<Instant>, Role, Instant, &mut Vec<u8>);
     let (mut connection, now) = common::open(role);
     let mut out = Vec::new();
     let sender = connection.sender();

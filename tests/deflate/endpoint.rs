@@ -45,7 +45,7 @@ pub fn other(role: Role) -> Role {
 #[derive(Debug)]
 pub struct Endpoint {
     role: Role,
-    connection: Connection,
+    connection: Connection<Instant>,
     assembler: Assembler,
     /// What arrived and was not consumed.
     input: Vec<u8>,

@@ -688,12 +688,12 @@ impl End {
 
 /// A connection, whole or in halves that a driver couples.
 enum Side {
-    Whole(Box<Connection>),
-    Halves(Box<(ReceiveHalf, SendHalf)>),
+    Whole(Box<Connection<Instant>>),
+    Halves(Box<(ReceiveHalf<Instant>, SendHalf<Instant>)>),
 }
 
 impl Side {
-    fn halves(connection: Connection) -> Self {
+    fn halves(connection: Connection<Instant>) -> Self {
         Self::Halves(Box::new(connection.into_parts()))
     }
 

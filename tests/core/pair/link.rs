@@ -9,7 +9,7 @@ use crate::common::{self, Noise, Seen};
 
 /// A connection, with the buffers that an adapter would give it.
 pub struct Endpoint {
-    pub connection: Connection,
+    pub connection: Connection<Instant>,
     pub input: Vec<u8>,
     pub out: Vec<u8>,
     pub events: Vec<Seen>,
