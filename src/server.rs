@@ -154,8 +154,7 @@ impl PendingRequest {
 
     /// Adds a header to the response that accepts the connection.
     pub fn header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        self.accept = self.accept.clone().header(name, value)?;
-        Ok(())
+        Ok(self.accept.add_header(name, value)?)
     }
 
     /// Appends the response that accepts the connection, or the refusal of a request that cannot be
@@ -164,7 +163,9 @@ impl PendingRequest {
         match &self.received {
             ReceivedRequest::WebSocket(request) => {
                 let agreed = agree(request, &self.config, &mut self.accept);
-                Ok((request.accept(&self.accept, out)?, agreed))
+                let accepted = request.accept(core::mem::take(&mut self.accept))?;
+                accepted.encode(out);
+                Ok((accepted, agreed))
             }
             ReceivedRequest::Http(_) => {
                 let error = RequestError::MissingUpgrade;

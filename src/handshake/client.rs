@@ -9,7 +9,7 @@ use core::mem;
 use super::build_error::BuildError;
 use super::error::{HeadError, ResponseError};
 use super::extension::Extension;
-use super::extra_headers::{ExtraHeaders, write_line, write_list};
+use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::is_token;
 use super::http1::body::Body;
 use super::http1::head::{Head, HeadReader};
@@ -121,14 +121,18 @@ impl ClientRequest {
         // 4.1: "a |Host| header field whose value contains /host/ plus optionally ":" followed by /port/ (when not using
         // the default port)", "an |Upgrade| header field whose value MUST include the "websocket" keyword", "a
         // |Connection| header field whose value MUST include the "Upgrade" token."
-        write_line(out, "Host", self.uri.authority());
+        write_line(out, "Host", self.uri.authority().as_bytes());
         out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
         out.extend_from_slice(key);
         // 4.1: "a header field with the name |Sec-WebSocket-Version|. The value of this header field MUST be 13."
         out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
-        write_list(out, "Sec-WebSocket-Protocol", self.subprotocols.iter());
-        write_list(out, "Sec-WebSocket-Extensions", self.extensions.iter());
-        self.headers.write(out);
+        if let Some(list) = list_of(&self.subprotocols) {
+            write_line(out, "Sec-WebSocket-Protocol", list.as_bytes());
+        }
+        if let Some(list) = list_of(&self.extensions) {
+            write_line(out, "Sec-WebSocket-Extensions", list.as_bytes());
+        }
+        self.headers.iter().for_each(|(name, value)| write_line(out, name, value));
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -219,12 +223,12 @@ impl ClientHandshake {
                                 return Err(ResponseError::TooManyInterimResponses);
                             }
                             self.interim_responses += 1;
-                            self.start += head.headers.text_len();
+                            self.start += head.len;
                         }
                         // 4.1: "If the status code received from the server is not 101, the client handles the response
                         // per HTTP [RFC2616] procedures."
                         _ => {
-                            self.start += head.headers.text_len();
+                            self.start += head.len;
                             let refusal = Response::new(head.line, head.headers);
                             let limit = self.limits.refusal_body_bytes;
                             let body = Body::new(refusal.status(), refusal.headers(), limit);
@@ -256,7 +260,7 @@ impl ClientHandshake {
     }
 
     fn open(&self, head: Head<StatusLine>) -> Result<Opened, ResponseError> {
-        let consumed = self.start + head.headers.text_len();
+        let consumed = self.start + head.len;
         let response = Response::new(head.line, head.headers);
         let (subprotocol, extensions) = rules::check_response(&self.offer, &response)?;
         Ok(Opened { consumed, subprotocol, extensions, response })

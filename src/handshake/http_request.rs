@@ -21,6 +21,8 @@ struct Parts {
     line: RequestLine,
     target: Target,
     headers: Headers,
+    /// How many bytes of the input it took.
+    consumed: usize,
 }
 
 impl HttpRequest {
@@ -74,10 +76,10 @@ impl HttpRequest {
         &self.0.headers
     }
 
-    /// How many bytes of the input the head took. What follows are the client's first frames, or the body of a plain
-    /// HTTP request, which is not read here.
+    /// How many bytes of the input the head took, none if it was parsed elsewhere. What follows are the client's first
+    /// frames, or the body of a plain HTTP request, which is not read here.
     pub fn consumed(&self) -> usize {
-        self.headers().text_len()
+        self.0.consumed
     }
 
     /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
@@ -88,7 +90,7 @@ impl HttpRequest {
 
     /// Checks what holds for every HTTP request.
     #[inline]
-    pub(super) fn new(line: RequestLine, headers: Headers) -> Result<Self, RequestError> {
+    pub(super) fn new(line: RequestLine, headers: Headers, consumed: usize) -> Result<Self, RequestError> {
         let target = Target::parse(&headers, line.target.clone())?;
 
         // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
@@ -110,7 +112,7 @@ impl HttpRequest {
             return Err(RequestError::InvalidOrigin);
         }
 
-        Ok(Self(Box::new(Parts { line, target, headers })))
+        Ok(Self(Box::new(Parts { line, target, headers, consumed })))
     }
 
     /// Whether the target is a resource name, or an absolute URI that contains one.
@@ -118,6 +120,7 @@ impl HttpRequest {
         self.0.target.authority.is_some() || self.headers().bytes(&self.0.line.target).starts_with(b"/")
     }
 
+    #[inline]
     pub(super) fn has_method(&self, method: &[u8]) -> bool {
         self.headers().bytes(&self.0.line.method) == method
     }

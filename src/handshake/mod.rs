@@ -24,7 +24,7 @@
 //!         if let Some(subprotocol) = request.choose_subprotocol(&["superchat", "chat"]) {
 //!             accept = accept.subprotocol(subprotocol);
 //!         }
-//!         request.accept(&accept, &mut to_client)?;
+//!         request.accept(accept)?.encode(&mut to_client);
 //!     }
 //!     Some(ReceivedRequest::Http(request)) => { /* not a WebSocket request: answer it with a `Reply` */ }
 //!     None => { /* read more */ }
@@ -53,6 +53,8 @@ mod http_request;
 mod key;
 mod known_name;
 mod limits;
+#[cfg(feature = "http")]
+mod parsed_request;
 mod reply;
 mod response;
 mod rules;

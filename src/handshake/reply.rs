@@ -1,7 +1,7 @@
 //! The HTTP response a server sends when it does not open a WebSocket connection.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -89,14 +89,19 @@ impl Reply {
     pub(super) fn encode_head(&self, out: &mut Vec<u8>) {
         let status = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         out.extend_from_slice(status.as_bytes());
-        // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
-        let connection = if self.headers.contains("Upgrade") { "close, Upgrade" } else { "close" };
-        write_line(out, "Connection", connection);
-        if self.may_have_body() {
-            write_line(out, "Content-Length", &format!("{}", self.body.len()));
-        }
-        self.headers.write(out);
+        self.for_each_header(|name, value| write_line(out, name, value));
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// The headers in their order, name and value.
+    pub(crate) fn for_each_header(&self, mut header: impl FnMut(&str, &[u8])) {
+        // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        let connection: &[u8] = if self.headers.contains("Upgrade") { b"close, Upgrade" } else { b"close" };
+        header("Connection", connection);
+        if self.may_have_body() {
+            header("Content-Length", self.body.len().to_string().as_bytes());
+        }
+        self.headers.iter().for_each(|(name, value)| header(name, value));
     }
 
     fn refusal(status: u16, headers: ExtraHeaders, why: impl fmt::Display) -> Self {

@@ -22,6 +22,8 @@ use crate::handshake::limits::Limits;
 pub(crate) struct Head<L> {
     pub(crate) line: L,
     pub(crate) headers: Headers,
+    /// With the empty lines before it, and the one behind it.
+    pub(crate) len: usize,
 }
 
 /// Reads a head that arrives in pieces.
@@ -64,7 +66,7 @@ impl<L: StartLine> HeadReader<L> {
                     let headers = parse_headers(head, self.headers_start, self.headers)
                         .ok_or(HeadError::InvalidHeaderName)?;
                     let done = mem::take(self);
-                    return Ok(done.start_line.map(|line| Head { line, headers }));
+                    return Ok(done.start_line.map(|line| Head { line, headers, len: next }));
                 }
             }
             self.line_start = next;
@@ -87,7 +89,7 @@ impl<L: StartLine> HeadReader<L> {
             return None;
         }
         let headers = parse_headers(visible, headers_start, limits.headers.min(FEW))?;
-        Some(Head { line, headers })
+        Some(Head { line, len: headers.text_len(), headers })
     }
 
     /// Finds the end of the line in progress: the line is without its CR LF.
