@@ -7,6 +7,7 @@ use core::str;
 
 /// A header value is not a list of what it should be a list of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "who asked for the list knows which it was")]
 pub struct InvalidList;
 
 impl fmt::Display for InvalidList {

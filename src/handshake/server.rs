@@ -74,6 +74,7 @@ impl ServerHandshake {
 
 /// What a client asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a request asks for a WebSocket, or it does not")]
 pub enum ReceivedRequest {
     /// A WebSocket connection. Everything RFC 6455 section 4.2.1 requires of the request holds.
     WebSocket(Request),
