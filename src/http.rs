@@ -1,8 +1,8 @@
 //! Upgrades inside HTTP servers that speak in the types of the `http` crate: hyper, axum and others.
 //!
-//! The HTTP library parses the request and writes the response; what stands in them is judged and made
-//! by the same code as everywhere else. A service answers an upgrade like this, and makes a WebSocket of
-//! the stream that the library hands over then:
+//! The HTTP library parses the request and writes the response; what stands in them is judged and made by the same code
+//! as everywhere else. A service answers an upgrade like this, and makes a WebSocket of the stream that the library
+//! hands over then:
 //!
 //! ```
 //! use http::Response;
@@ -42,8 +42,8 @@ use http::{Request, Response, Version};
 
 use crate::handshake::{Accepted, HeadError, HttpRequest, ReceivedRequest, Reply, RequestError};
 
-/// Judges a request that an HTTP library has parsed: see [`ServerHandshake::receive`]. The library has set
-/// its own limits on the request's size.
+/// Judges a request that an HTTP library has parsed: see [`ServerHandshake::receive`]. The library has set its own
+/// limits on the request's size.
 ///
 /// [`ServerHandshake::receive`]: crate::handshake::ServerHandshake::receive
 pub fn receive<B>(request: &Request<B>) -> Result<ReceivedRequest, RequestError> {
@@ -57,8 +57,8 @@ pub fn receive<B>(request: &Request<B>) -> Result<ReceivedRequest, RequestError>
     ReceivedRequest::new(HttpRequest::from_parts(method, &target, minor_version, lines)?)
 }
 
-/// The response that opens the connection. Fails if it has more headers than, or a name longer than, the
-/// `http` crate takes.
+/// The response that opens the connection. Fails if it has more headers than, or a name longer than, the `http` crate
+/// takes.
 impl TryFrom<&Accepted> for Response<()> {
     type Error = http::Error;
 
@@ -69,8 +69,8 @@ impl TryFrom<&Accepted> for Response<()> {
     }
 }
 
-/// The response that refuses a request, or answers one that does not ask for a WebSocket. Fails if it has more
-/// headers than, or a name longer than, the `http` crate takes.
+/// The response that refuses a request, or answers one that does not ask for a WebSocket. Fails if it has more headers
+/// than, or a name longer than, the `http` crate takes.
 impl TryFrom<&Reply> for Response<Vec<u8>> {
     type Error = http::Error;
 

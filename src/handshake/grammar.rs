@@ -67,8 +67,8 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// 4.3: `version = DIGIT | (NZDIGIT DIGIT) | ("1" DIGIT DIGIT) | ("2" DIGIT DIGIT)`, "Limited to 0-255 range, with no
-/// leading zeros".
+/// `version = DIGIT | (NZDIGIT DIGIT) | ("1" DIGIT DIGIT) | ("2" DIGIT DIGIT)`, "Limited to 0-255 range, with no
+/// leading zeros" (RFC 6455 section 4.3).
 pub(super) fn parse_version(version: &[u8]) -> Option<u8> {
     match version {
         [b'0', _, ..] => None,

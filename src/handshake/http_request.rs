@@ -59,8 +59,8 @@ impl HttpRequest {
     /// It is what the client says: compare it with the server's names before relying on it.
     pub fn host(&self) -> Option<&str> {
         match &self.0.target.authority {
-            // RFC 9112 section 3.2.2: "When an origin server receives a request with an absolute-form of
-            // request-target, the origin server MUST ignore the received Host header field".
+            // "When an origin server receives a request with an absolute-form of request-target, the origin server MUST
+            // ignore the received Host header field" (RFC 9112 section 3.2.2).
             Some(authority) => Some(self.headers().text(authority)),
             None => self.headers().get("Host"),
         }
@@ -84,7 +84,7 @@ impl HttpRequest {
 
     /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
     pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) {
-        // RFC 9110 section 9.3.2: "the server MUST NOT send content in the response" to a HEAD request.
+        // "the server MUST NOT send content in the response" (RFC 9110 section 9.3.2) to a HEAD request.
         if self.has_method(b"HEAD") { reply.encode_head(out) } else { reply.encode(out) }
     }
 
@@ -93,9 +93,9 @@ impl HttpRequest {
     pub(super) fn new(line: RequestLine, headers: Headers, consumed: usize) -> Result<Self, RequestError> {
         let target = Target::parse(&headers, line.target.clone())?;
 
-        // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
-        // message that lacks a Host header field and to any request message that contains more than one Host header
-        // field line or a Host header field with an invalid field value."
+        // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
+        // header field and to any request message that contains more than one Host header field line or a Host header
+        // field with an invalid field value." (RFC 9112 section 3.2)
         match headers.only(KnownName::Host).map_err(|_| RequestError::RepeatedHost)? {
             Some(host) => {
                 let host = str::from_utf8(host).map_err(|_| RequestError::InvalidHost)?;

@@ -8,8 +8,8 @@ use super::headers::{Field, Headers};
 use super::http_request::{HttpRequest, RequestLine};
 
 impl HttpRequest {
-    /// `method` is a token, and no value has a byte that HTTP forbids: the library takes no others. It takes some targets
-    /// and names that HTTP/1.1 does not have.
+    /// `method` is a token, and no value has a byte that HTTP forbids: the library takes no others. It takes some
+    /// targets and names that HTTP/1.1 does not have.
     pub(crate) fn from_parts<'a>(
         method: &str,
         target: &str,

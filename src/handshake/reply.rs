@@ -9,8 +9,8 @@ use super::build_error::BuildError;
 use super::error::RequestError;
 use super::extra_headers::{ExtraHeaders, write_line};
 
-/// A complete HTTP response, after which the connection is to be closed: a refusal, or the answer to a request that does
-/// not ask for a WebSocket.
+/// A complete HTTP response, after which the connection is to be closed: a refusal, or the answer to a request that
+/// does not ask for a WebSocket.
 ///
 /// It always says `Connection: close` and has a `Content-Length`, so that no proxy in between takes what follows for a
 /// tunnel or for another response.
@@ -95,7 +95,7 @@ impl Reply {
 
     /// The headers in their order, name and value.
     pub(crate) fn for_each_header(&self, mut header: impl FnMut(&str, &[u8])) {
-        // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
+        // "A sender of Upgrade MUST also send an "Upgrade" connection option" (RFC 9110 section 7.8).
         let connection: &[u8] = if self.headers.contains("Upgrade") { b"close, Upgrade" } else { b"close" };
         header("Connection", connection);
         if self.may_have_body() {
@@ -119,14 +119,14 @@ impl From<&RequestError> for Reply {
     fn from(error: &RequestError) -> Self {
         let mut headers = ExtraHeaders::default();
         match error.status() {
-            // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+            // "The origin server MUST generate an Allow header field in a 405 response" (RFC 9110 section 15.5.6).
             405 => headers.push("Allow", "GET"),
-            // RFC 9110 section 15.5.22: "The server MUST send an Upgrade header field in a 426 response".
+            // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 section 15.5.22).
             426 => headers.push("Upgrade", "websocket"),
             _ => {}
         }
-        // 4.4: "If the server doesn't support the requested version, it MUST respond with a |Sec-WebSocket-Version|
-        // header field [..] containing all versions it is willing to use."
+        // "If the server doesn't support the requested version, it MUST respond with a |Sec-WebSocket-Version| header
+        // field [..] containing all versions it is willing to use." (6455-4.4-01)
         let about_version = matches!(error, RequestError::MissingVersion | RequestError::RepeatedVersion);
         if error.status() == 426 || about_version {
             headers.push("Sec-WebSocket-Version", "13");
@@ -163,7 +163,7 @@ fn reason_phrase(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
-        // RFC 9112 section 4: the phrase may be empty, and "A client SHOULD ignore the reason-phrase content".
+        // The phrase may be empty, and "A client SHOULD ignore the reason-phrase content" (RFC 9112 section 4).
         _ => "",
     }
 }

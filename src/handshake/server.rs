@@ -138,14 +138,14 @@ impl Request {
     ///
     /// Fails if `accept` names a subprotocol or an extension that the client did not offer.
     pub fn accept(&self, accept: Accept) -> Result<Accepted, BuildError> {
-        // 4.2.2: "The value chosen MUST be derived from the client's handshake, specifically by selecting one of the
-        // values from the |Sec-WebSocket-Protocol| field".
+        // "The value chosen MUST be derived from the client's handshake, specifically by selecting one of the values
+        // from the |Sec-WebSocket-Protocol| field" (6455-4.2.2-12).
         if let Some(chosen) = &accept.subprotocol
             && !self.subprotocols().any(|offered| offered == chosen)
         {
             return Err(BuildError::UnofferedSubprotocol(chosen.clone()));
         }
-        // 4.2.2: "Extensions not listed by the client MUST NOT be listed."
+        // "Extensions not listed by the client MUST NOT be listed." (6455-4.2.2-15)
         let offers = if accept.extensions.is_empty() { Vec::new() } else { self.extensions() };
         for (i, extension) in accept.extensions.iter().enumerate() {
             let has_same_name = |other: &Extension| other.name() == extension.name();
@@ -240,7 +240,7 @@ impl Accepted {
     /// Appends the response: frames may follow it at once.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(USUAL_RESPONSE_BYTES);
-        // 4.2.2: "A Status-Line with a 101 response code".
+        // "A Status-Line with a 101 response code" (6455-4.2.2-17).
         out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         self.for_each_header(|name, value| write_line(out, name, value));
         out.extend_from_slice(b"\r\n");
@@ -248,13 +248,13 @@ impl Accepted {
 
     /// The headers in their order, name and value.
     pub(crate) fn for_each_header(&self, mut header: impl FnMut(&str, &[u8])) {
-        // 4.2.2: "An |Upgrade| header field with value "websocket"", "A |Connection| header field with value "Upgrade"",
-        // "A |Sec-WebSocket-Accept| header field."
+        // "An |Upgrade| header field with value "websocket"" (6455-4.2.2-18), "A |Connection| header field with value
+        // "Upgrade"" (6455-4.2.2-19), "A |Sec-WebSocket-Accept| header field." (6455-4.2.2-20)
         header("Upgrade", b"websocket");
         header("Connection", b"Upgrade");
         header("Sec-WebSocket-Accept", &self.key);
-        // 4.2.2: "if the server does not wish to agree to one of the suggested subprotocols, it MUST NOT send back a
-        // |Sec-WebSocket-Protocol| header field in its response".
+        // "if the server does not wish to agree to one of the suggested subprotocols, it MUST NOT send back a
+        // |Sec-WebSocket-Protocol| header field in its response" (6455-4.2.2-13).
         if let Some(subprotocol) = self.subprotocol() {
             header("Sec-WebSocket-Protocol", subprotocol.as_bytes());
         }
