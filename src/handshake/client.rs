@@ -4,7 +4,6 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::mem;
 
 use super::build_error::BuildError;
 use super::error::{HeadError, ResponseError};
@@ -196,7 +195,13 @@ impl ClientHandshake {
             require_subprotocol: request.require_subprotocol,
             extensions: request.extensions.iter().map(|extension| extension.name().to_owned()).collect(),
         };
-        Self { limits, offer, start: 0, interim_responses: 0, progress: Progress::default() }
+        Self {
+            limits,
+            offer,
+            start: 0,
+            interim_responses: 0,
+            progress: Progress::Head(HeadReader::default()),
+        }
     }
 
     /// Takes all bytes received so far; the caller only appends to them between calls.
@@ -254,8 +259,8 @@ impl ClientHandshake {
     pub fn receive_eof(&mut self, input: &[u8]) -> ResponseError {
         match self.receive(input) {
             Err(error) => error,
-            Ok(_) => match mem::take(&mut self.progress) {
-                Progress::Body(refusal, _) => ResponseError::Refused(refusal),
+            Ok(_) => match &self.progress {
+                Progress::Body(refusal, _) => ResponseError::Refused(refusal.clone()),
                 Progress::Head(_) => HeadError::Incomplete.into(),
             },
         }
@@ -313,10 +318,4 @@ enum Progress {
     Head(HeadReader<StatusLine>),
     /// The body of a refusal.
     Body(Box<Response>, Body),
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self::Head(HeadReader::default())
-    }
 }

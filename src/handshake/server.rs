@@ -156,7 +156,7 @@ impl Request {
                 return Err(BuildError::RepeatedExtension(extension.name().to_owned()));
             }
         }
-        Ok(Accepted { accept, key: self.key.accept() })
+        Ok(Accepted { accept, accept_key: self.key.accept() })
     }
 }
 
@@ -217,13 +217,15 @@ impl Accept {
     }
 }
 
-/// The response that opens the connection, and what server and client agree on by it.
+/// The response that opens the connection, and what server and client agree on by it. It becomes HTTP/1.1, or with the
+/// feature `http` a response of that crate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use = "the client waits for the response"]
 pub struct Accepted {
+    /// Checked against the client's offers.
     accept: Accept,
     /// The value of `Sec-WebSocket-Accept`.
-    key: [u8; 28],
+    accept_key: [u8; 28],
 }
 
 impl Accepted {
@@ -237,7 +239,7 @@ impl Accepted {
         &self.accept.extensions
     }
 
-    /// Appends the response: frames may follow it at once.
+    /// Appends the response as HTTP/1.1: frames may follow it at once.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(USUAL_RESPONSE_BYTES);
         // "A Status-Line with a 101 response code" (6455-4.2.2-17).
@@ -252,7 +254,7 @@ impl Accepted {
         // "Upgrade"" (6455-4.2.2-19), "A |Sec-WebSocket-Accept| header field." (6455-4.2.2-20)
         header("Upgrade", b"websocket");
         header("Connection", b"Upgrade");
-        header("Sec-WebSocket-Accept", &self.key);
+        header("Sec-WebSocket-Accept", &self.accept_key);
         // "if the server does not wish to agree to one of the suggested subprotocols, it MUST NOT send back a
         // |Sec-WebSocket-Protocol| header field in its response" (6455-4.2.2-13).
         if let Some(subprotocol) = self.subprotocol() {
