@@ -67,7 +67,8 @@ fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) ->
     let (mut out, mut input) = (Vec::new(), Vec::new());
     match complete(&mut io, ServerOpening::new(&server.limits), &mut out, &mut input, deadline) {
         Ok(received) => {
-            Ok(Pending { io, request: PendingRequest::new(received, input, server), token: None })
+            let request = PendingRequest::new(received, server);
+            Ok(Pending { io, request, read_ahead: input, token: None })
         }
         Err(error) => {
             refuse(&error, &mut out);
@@ -83,6 +84,8 @@ fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) ->
 pub struct Pending<S> {
     io: S,
     request: PendingRequest,
+    /// The first frames of a client that did not wait.
+    read_ahead: Vec<u8>,
     /// Of a connection that `serve` accepted.
     pub(super) token: Option<Arc<Token>>,
 }
@@ -112,19 +115,20 @@ impl<S: Transport> Pending<S> {
     /// Accepts the connection: sends the response that completes the opening handshake.
     ///
     /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.
-    pub fn accept(mut self) -> Result<WebSocket<S>, Error> {
+    pub fn accept(self) -> Result<WebSocket<S>, Error> {
+        let Self { mut io, request, read_ahead, token } = self;
+        let (config, deadline) = (request.config.clone(), Deadline::after(request.timeout));
         let mut out = Vec::new();
-        let negotiated = match self.request.accept(&mut out) {
+        let negotiated = match request.accept(&mut out) {
             Ok(negotiated) => negotiated,
             Err(error) => {
-                let _ = answer(self.io, &out);
+                let _ = answer(io, &out);
                 return Err(error);
             }
         };
-        Deadline::after(self.request.timeout).write_all(&mut self.io, &out)?;
-        keep_write_timeout(&mut self.io, &self.request.config).map_err(Error::ConnectionLost)?;
-        let Self { io, request, token } = self;
-        let mut ws = WebSocket::new(io, negotiated, request.read_ahead(), &request.config);
+        deadline.write_all(&mut io, &out)?;
+        keep_write_timeout(&mut io, &config).map_err(Error::ConnectionLost)?;
+        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &config);
         if let Some(token) = token {
             ws.join(token);
         }

@@ -94,7 +94,7 @@ fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<Cli
 fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<WebSocket<S>, Error> {
     let (mut out, mut input) = (Vec::new(), Vec::new());
     let opening = ClientOpening::start(client, random, &mut out);
-    let (negotiated, consumed) = complete(&mut io, opening, &mut out, &mut input, deadline)?;
+    let negotiated = complete(&mut io, opening, &mut out, &mut input, deadline)?;
     keep_write_timeout(&mut io, &client.config).map_err(Error::ConnectionLost)?;
-    Ok(WebSocket::new(io, negotiated, &input[consumed..], &client.config))
+    Ok(WebSocket::new(io, negotiated, &input, &client.config))
 }

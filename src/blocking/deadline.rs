@@ -9,7 +9,7 @@ use super::transport::{Transport, is_timeout, non_zero};
 use crate::endpoint::{Error, Opening, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
-/// complete.
+/// complete. What is in `input` then was read behind it.
 pub(super) fn complete<O: Opening>(
     io: &mut impl Transport,
     mut opening: O,
@@ -25,7 +25,8 @@ pub(super) fn complete<O: Opening>(
             Ok(0) => return Err(opening.ended(None, input)),
             Err(error) => return Err(opening.ended(Some(error), input)),
         }
-        if let Some(done) = opening.receive(input, out)? {
+        if let Some((done, consumed)) = opening.receive(input, out)? {
+            input.drain(..consumed);
             return Ok(done);
         }
     }

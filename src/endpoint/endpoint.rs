@@ -245,20 +245,17 @@ impl Endpoint {
     /// Accepts the request. One that does not ask for a WebSocket is answered with 426, and returned as an error.
     /// Does nothing if there is none.
     pub fn accept(&mut self) -> Result<(), Error> {
-        let State::Pending(request) = &mut self.state else {
+        if self.request().is_none() {
+            return Ok(());
+        }
+        let ending = State::Ending(Ending::Flush { discard: true });
+        let State::Pending(request) = core::mem::replace(&mut self.state, ending) else {
             return Ok(());
         };
-        match request.accept(&mut self.out) {
-            Ok(negotiated) => {
-                self.input.drain(..request.request().consumed());
-                self.open(negotiated);
-                Ok(())
-            }
-            Err(error) => {
-                self.end(Ending::Flush { discard: true });
-                Err(error)
-            }
-        }
+        self.deadline = self.now.checked_add(self.timeout);
+        let negotiated = request.accept(&mut self.out)?;
+        self.open(negotiated);
+        Ok(())
     }
 
     /// Answers the request with an HTTP response that does not open a WebSocket, and closes the stream. Does nothing
@@ -328,24 +325,22 @@ impl Endpoint {
         match &mut self.state {
             State::Open(open) => open.did(outcome, self.now),
             State::Ending(ending) => *ending = ending.after(&outcome, true),
-            State::Connecting(opening) => match exchange(&mut **opening, outcome, &self.input, &mut self.out)
-            {
-                Ok(None) => {}
-                Ok(Some((negotiated, consumed))) => {
-                    self.input.drain(..consumed);
-                    self.open(negotiated);
+            State::Connecting(opening) => {
+                match exchange(&mut **opening, outcome, &mut self.input, &mut self.out) {
+                    Ok(None) => {}
+                    Ok(Some(negotiated)) => self.open(negotiated),
+                    Err(error) => {
+                        self.told = Some(Err(error));
+                        self.end(Ending::Over);
+                    }
                 }
-                Err(error) => {
-                    self.told = Some(Err(error));
-                    self.end(Ending::Over);
-                }
-            },
+            }
             State::Accepting(accepting) => {
                 let (opening, server) = &mut **accepting;
-                match exchange(opening, outcome, &self.input, &mut self.out) {
+                match exchange(opening, outcome, &mut self.input, &mut self.out) {
                     Ok(None) => {}
                     Ok(Some(received)) => {
-                        let request = PendingRequest::new(received, Vec::new(), server);
+                        let request = PendingRequest::new(received, server);
                         self.state = State::Pending(Box::new(request));
                         self.told = Some(Ok(EndpointEvent::Request));
                         self.deadline = None;
@@ -439,11 +434,14 @@ impl Open {
 fn exchange<O: Opening>(
     opening: &mut O,
     outcome: Outcome,
-    input: &[u8],
+    input: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Result<Option<O::Done>, Error> {
     match outcome {
-        Outcome::Read(_) => opening.receive(input, out),
+        Outcome::Read(_) => Ok(opening.receive(input, out)?.map(|(done, consumed)| {
+            input.drain(..consumed);
+            done
+        })),
         Outcome::Failed(error) => Err(opening.ended(Some(error), input)),
         Outcome::Late => Err(opening.ended(Some(timed_out()), input)),
         Outcome::Eof | Outcome::Written | Outcome::Done | Outcome::Again => Err(opening.ended(None, input)),

@@ -5,14 +5,14 @@ use alloc::string::String;
 
 use crate::config::Config;
 use crate::extension::AgreedDeflate;
-use crate::handshake::{Opened, Response, ResponseError};
+use crate::handshake::{Accepted, Opened, Response, ResponseError};
 use crate::role::Role;
 
 /// What the two ends agreed on in an opening handshake: all that a WebSocket has to know of it.
 ///
-/// The adapters' `connect` and `accept` make one; so does [`http::accept`](crate::http::accept), for the stream
-/// that an HTTP library hands over. Where the handshake was carried out by others still, a [`Role`] is one in
-/// which nothing was agreed on, and the methods add what was.
+/// The adapters' `connect` and `accept` make one. For a stream that an HTTP library hands over, it is made of the
+/// [`Accepted`] that was answered. Where the handshake was carried out by others still, a [`Role`] is one in which
+/// nothing was agreed on, and the methods add what was.
 ///
 /// ```
 /// use sansocket::{Negotiated, Role};
@@ -81,6 +81,18 @@ impl Negotiated {
     /// The server's response, on a client.
     pub fn response(&self) -> Option<&Response> {
         self.details.as_ref()?.response.as_ref()
+    }
+}
+
+/// What a server agrees to by its response.
+impl From<&Accepted> for Negotiated {
+    fn from(accepted: &Accepted) -> Self {
+        let negotiated =
+            Self { deflate: AgreedDeflate::answered(accepted.extensions()), ..Self::new(Role::Server) };
+        match accepted.subprotocol() {
+            Some(subprotocol) => negotiated.with_subprotocol(subprotocol),
+            None => negotiated,
+        }
     }
 }
 

@@ -17,8 +17,9 @@ pub(crate) trait Opening {
     /// What it comes to.
     type Done;
 
-    /// Takes all bytes received so far, and appends to `out` what they demand. `None`: it is not complete.
-    fn receive(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Option<Self::Done>, Error>;
+    /// Takes all bytes received so far, and appends to `out` what they demand. When it is complete, tells too how
+    /// many bytes it took: what follows them belongs to what comes next.
+    fn receive(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Option<(Self::Done, usize)>, Error>;
 
     /// The transport failed with this error, or has ended, before it was complete: tells the caller's error.
     fn ended(&mut self, error: Option<Error>, input: &[u8]) -> Error;
@@ -42,10 +43,9 @@ impl ClientOpening {
 }
 
 impl Opening for ClientOpening {
-    /// What was agreed on, and how many bytes the response took: what follows them are frames.
-    type Done = (Negotiated, usize);
+    type Done = Negotiated;
 
-    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<Self::Done>, Error> {
+    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<(Negotiated, usize)>, Error> {
         let Some(opened) = self.handshake.receive(input)? else {
             return Ok(None);
         };
@@ -76,8 +76,12 @@ impl ServerOpening {
 impl Opening for ServerOpening {
     type Done = ReceivedRequest;
 
-    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<ReceivedRequest>, Error> {
-        Ok(self.0.receive(input)?)
+    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<(ReceivedRequest, usize)>, Error> {
+        let received = self.0.receive(input)?;
+        Ok(received.map(|received| {
+            let consumed = received.head().consumed();
+            (received, consumed)
+        }))
     }
 
     fn ended(&mut self, error: Option<Error>, _: &[u8]) -> Error {

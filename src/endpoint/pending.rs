@@ -9,17 +9,15 @@ use super::negotiated::Negotiated;
 use super::server::Server;
 use crate::config::Config;
 use crate::error::TimedOut;
-use crate::extension::AgreedDeflate;
-use crate::handshake::{Accept, HandshakeError, HttpRequest, ReceivedRequest, Reply, Request, RequestError};
-use crate::role::Role;
+use crate::handshake::{
+    Accept, Accepted, HandshakeError, HttpRequest, ReceivedRequest, Reply, Request, RequestError,
+};
 
-/// A client's request that was read and is not yet answered: what the adapters' `Pending` has to look at
-/// and to prepare.
+/// A client's request that was received and is not yet answered: to be looked at, and the response that accepts it
+/// to be prepared. An adapter's `Pending` is one, with its stream.
 #[derive(Debug)]
 pub struct PendingRequest {
     received: ReceivedRequest,
-    /// What was read: the request's head, and the first frames of a client that did not wait.
-    input: Vec<u8>,
     accept: Accept,
     pub(crate) config: Config,
     /// How long the response may take.
@@ -27,14 +25,10 @@ pub struct PendingRequest {
 }
 
 impl PendingRequest {
-    pub(crate) fn new(received: ReceivedRequest, input: Vec<u8>, server: &Server) -> Self {
-        Self {
-            received,
-            input,
-            accept: Accept::new(),
-            config: server.config.clone(),
-            timeout: server.handshake_timeout,
-        }
+    /// A request that came some other way than through an adapter: see [`http::receive`](mod@crate::http).
+    pub fn new(received: ReceivedRequest, server: &Server) -> Self {
+        let (config, timeout) = (server.config.clone(), server.handshake_timeout);
+        Self { received, accept: Accept::new(), config, timeout }
     }
 
     /// Whether the request asks for a WebSocket. If not, it is the caller's to answer, with `respond`.
@@ -44,10 +38,7 @@ impl PendingRequest {
 
     /// The request's head: target, host, origin, headers.
     pub fn request(&self) -> &HttpRequest {
-        match &self.received {
-            ReceivedRequest::WebSocket(request) => request,
-            ReceivedRequest::Http(request) => request,
-        }
+        self.received.head()
     }
 
     /// The request, if it asks for a WebSocket: it tells the offered subprotocols too.
@@ -73,46 +64,32 @@ impl PendingRequest {
 
     /// Adds a header to the response that accepts the connection.
     pub fn header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        self.accept = self.accept.clone().header(name, value)?;
-        Ok(())
+        Ok(self.accept.add_header(name, value)?)
     }
 
-    /// Appends the response that accepts the connection, or the refusal of a request that cannot be
-    /// accepted.
-    pub(crate) fn accept(&mut self, out: &mut Vec<u8>) -> Result<Negotiated, Error> {
-        match &self.received {
-            ReceivedRequest::WebSocket(request) => {
-                let deflate = agree_on_deflate(request, &self.config, &mut self.accept);
-                let accepted = request.accept(&self.accept, out)?;
-                let mut negotiated = Negotiated::new(Role::Server);
-                if let Some(subprotocol) = accepted.subprotocol() {
-                    negotiated = negotiated.with_subprotocol(subprotocol);
-                }
-                if let Some(deflate) = deflate {
-                    negotiated = negotiated.with_deflate(deflate);
-                }
-                Ok(negotiated)
-            }
-            ReceivedRequest::Http(_) => {
-                let error = RequestError::MissingUpgrade;
-                Reply::from(&error).encode(out);
-                Err(error.into())
-            }
+    /// The response that accepts the connection, with the extensions that the server's configuration asks for. What it
+    /// agrees on is the connection's: `Negotiated::from(&accepted)`.
+    ///
+    /// Fails if the request does not ask for a WebSocket, and if a subprotocol was chosen that was not offered.
+    pub fn into_accepted(self) -> Result<Accepted, Error> {
+        let Self { received, mut accept, config, .. } = self;
+        let ReceivedRequest::WebSocket(request) = received else {
+            return Err(RequestError::MissingUpgrade.into());
+        };
+        if let Some(deflate) = &config.settings.deflate
+            && let Some((_, extension)) = deflate.agree_as_server(&request.extensions())
+        {
+            accept = accept.extension(extension);
         }
+        Ok(request.accept(accept)?)
     }
 
-    /// The bytes behind the request's head.
-    pub(crate) fn read_ahead(&self) -> &[u8] {
-        self.input.get(self.request().consumed()..).unwrap_or_default()
+    /// Appends the response that accepts the connection, or the refusal of a request that cannot be accepted.
+    pub(crate) fn accept(self, out: &mut Vec<u8>) -> Result<Negotiated, Error> {
+        let accepted = self.into_accepted().inspect_err(|error| refuse(error, out))?;
+        accepted.encode(out);
+        Ok(Negotiated::from(&accepted))
     }
-}
-
-/// Accepts permessage-deflate, if the client offers it and it is asked for.
-fn agree_on_deflate(request: &Request, config: &Config, accept: &mut Accept) -> Option<AgreedDeflate> {
-    let deflate = config.settings.deflate.as_ref()?;
-    let (agreed, extension) = deflate.agree_as_server(&request.extensions())?;
-    *accept = core::mem::take(accept).extension(extension);
-    Some(agreed)
 }
 
 /// Appends the answer to a request that could not be read, if there is one to give.

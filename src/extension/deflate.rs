@@ -183,6 +183,17 @@ pub struct AgreedDeflate {
 }
 
 impl AgreedDeflate {
+    /// What a server agrees to by an answer that it has made, if that has permessage-deflate.
+    pub(crate) fn answered(answer: &[Extension]) -> Option<Self> {
+        let answer = Parameters::parse(answer.iter().find(|extension| extension.name() == NAME)?)?;
+        Some(Self {
+            server_no_context_takeover: answer.server_no_context_takeover,
+            client_no_context_takeover: answer.client_no_context_takeover,
+            server_max_window_bits: answer.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS),
+            client_max_window_bits: answer.client_max_window_bits.flatten().unwrap_or(MAX_WINDOW_BITS),
+        })
+    }
+
     /// Whether the compressor of the endpoint with this role starts each message with an empty window.
     pub fn no_context_takeover(&self, role: Role) -> bool {
         match role {

@@ -4,12 +4,11 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::mem;
 
 use super::build_error::BuildError;
 use super::error::{HeadError, ResponseError};
 use super::extension::Extension;
-use super::extra_headers::{ExtraHeaders, write_line, write_list};
+use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::is_token;
 use super::http1::body::Body;
 use super::http1::head::{Head, HeadReader};
@@ -64,7 +63,8 @@ impl ClientRequest {
         Ok(self)
     }
 
-    /// Sets `Origin`, which only browsers have to send; it is for clients that act for one, or whose server asks for it.
+    /// Sets `Origin`, which only browsers have to send; it is for clients that act for one, or whose server asks for
+    /// it.
     pub fn origin(mut self, origin: &str) -> Result<Self, BuildError> {
         self.headers.remove("Origin");
         self.headers.add("Origin", origin, |_| false)?;
@@ -74,8 +74,8 @@ impl ClientRequest {
     /// Offers one more subprotocol, less preferred than those before it.
     pub fn subprotocol(mut self, subprotocol: impl Into<String>) -> Result<Self, BuildError> {
         let subprotocol = subprotocol.into();
-        // 4.1: "The elements that comprise this value MUST be non-empty strings with characters in the range U+0021 to
-        // U+007E not including separator characters [..] and MUST all be unique strings."
+        // "The elements that comprise this value MUST be non-empty strings with characters in the range U+0021 to
+        // U+007E not including separator characters [..] and MUST all be unique strings." (6455-4.1-34, 6455-4.1-35)
         if !is_token(subprotocol.as_bytes()) {
             return Err(BuildError::InvalidSubprotocol(subprotocol));
         }
@@ -113,22 +113,27 @@ impl ClientRequest {
     }
 
     fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
-        // 4.1: "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1. [..] The "Request-URI"
-        // part of the request MUST match the /resource name/".
+        // "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1. [..] The "Request-URI"
+        // part of the request MUST match the /resource name/" (6455-4.1-20, 6455-4.1-21, 6455-4.1-22).
         for part in ["GET ", self.uri.resource_name(), " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
-        // 4.1: "a |Host| header field whose value contains /host/ plus optionally ":" followed by /port/ (when not using
-        // the default port)", "an |Upgrade| header field whose value MUST include the "websocket" keyword", "a
-        // |Connection| header field whose value MUST include the "Upgrade" token."
-        write_line(out, "Host", self.uri.authority());
+        // "a |Host| header field whose value contains /host/ plus optionally ":" followed by /port/ (when not using the
+        // default port)" (6455-4.1-23), "an |Upgrade| header field whose value MUST include the "websocket" keyword"
+        // (6455-4.1-24), "a |Connection| header field whose value MUST include the "Upgrade" token." (6455-4.1-25)
+        write_line(out, "Host", self.uri.authority().as_bytes());
         out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
         out.extend_from_slice(key);
-        // 4.1: "a header field with the name |Sec-WebSocket-Version|. The value of this header field MUST be 13."
+        // "a header field with the name |Sec-WebSocket-Version|. The value of this header field MUST be 13."
+        // (6455-4.1-31, 6455-4.1-32)
         out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
-        write_list(out, "Sec-WebSocket-Protocol", self.subprotocols.iter());
-        write_list(out, "Sec-WebSocket-Extensions", self.extensions.iter());
-        self.headers.write(out);
+        if let Some(list) = list_of(&self.subprotocols) {
+            write_line(out, "Sec-WebSocket-Protocol", list.as_bytes());
+        }
+        if let Some(list) = list_of(&self.extensions) {
+            write_line(out, "Sec-WebSocket-Extensions", list.as_bytes());
+        }
+        self.headers.iter().for_each(|(name, value)| write_line(out, name, value));
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -177,11 +182,11 @@ pub struct ClientHandshake {
 impl ClientHandshake {
     /// Appends the request to `out`.
     ///
-    /// The nonce must be random, and used for this connection only. Send nothing else before
-    /// [`receive`](Self::receive) says that the connection is open.
+    /// The nonce must be random, and used for this connection only. Send nothing else before [`receive`](Self::receive)
+    /// says that the connection is open.
     pub fn start(request: &ClientRequest, limits: Limits, nonce: [u8; 16], out: &mut Vec<u8>) -> Self {
-        // 4.1: "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has
-        // been base64-encoded".
+        // "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been
+        // base64-encoded" (6455-4.1-27).
         let key = Key::of_nonce(nonce);
         request.encode(key.as_bytes(), out);
         let offer = Offer {
@@ -190,7 +195,13 @@ impl ClientHandshake {
             require_subprotocol: request.require_subprotocol,
             extensions: request.extensions.iter().map(|extension| extension.name().to_owned()).collect(),
         };
-        Self { limits, offer, start: 0, interim_responses: 0, progress: Progress::default() }
+        Self {
+            limits,
+            offer,
+            start: 0,
+            interim_responses: 0,
+            progress: Progress::Head(HeadReader::default()),
+        }
     }
 
     /// Takes all bytes received so far; the caller only appends to them between calls.
@@ -212,19 +223,19 @@ impl ClientHandshake {
                     };
                     match head.line.status {
                         101 => return self.open(head).map(Some),
-                        // RFC 9110 section 15.2: "A client MUST be able to parse one or more 1xx responses received
-                        // prior to a final response, even if the client does not expect one."
+                        // "A client MUST be able to parse one or more 1xx responses received prior to a final response,
+                        // even if the client does not expect one." (RFC 9110 section 15.2)
                         100..200 => {
                             if self.interim_responses >= self.limits.interim_responses {
                                 return Err(ResponseError::TooManyInterimResponses);
                             }
                             self.interim_responses += 1;
-                            self.start += head.headers.text_len();
+                            self.start += head.len;
                         }
-                        // 4.1: "If the status code received from the server is not 101, the client handles the response
-                        // per HTTP [RFC2616] procedures."
+                        // "If the status code received from the server is not 101, the client handles the response per
+                        // HTTP [RFC2616] procedures." (6455-4.1-40)
                         _ => {
-                            self.start += head.headers.text_len();
+                            self.start += head.len;
                             let refusal = Response::new(head.line, head.headers);
                             let limit = self.limits.refusal_body_bytes;
                             let body = Body::new(refusal.status(), refusal.headers(), limit);
@@ -240,23 +251,23 @@ impl ClientHandshake {
         }
     }
 
-    /// Nothing more comes, and [`receive`](Self::receive) had no result: the server closed the connection, or the caller
-    /// waits no longer. A refusal with as much of its body as came, or [`HeadError::Incomplete`].
+    /// Nothing more comes, and [`receive`](Self::receive) had no result: the server closed the connection, or the
+    /// caller waits no longer. A refusal with as much of its body as came, or [`HeadError::Incomplete`].
     ///
     /// Call it when a deadline passes, too. A refusal whose head came in time but whose body did not is better reported
     /// as what it is, a refusal; report the deadline where this gives `Incomplete`.
     pub fn receive_eof(&mut self, input: &[u8]) -> ResponseError {
         match self.receive(input) {
             Err(error) => error,
-            Ok(_) => match mem::take(&mut self.progress) {
-                Progress::Body(refusal, _) => ResponseError::Refused(refusal),
+            Ok(_) => match &self.progress {
+                Progress::Body(refusal, _) => ResponseError::Refused(refusal.clone()),
                 Progress::Head(_) => HeadError::Incomplete.into(),
             },
         }
     }
 
     fn open(&self, head: Head<StatusLine>) -> Result<Opened, ResponseError> {
-        let consumed = self.start + head.headers.text_len();
+        let consumed = self.start + head.len;
         let response = Response::new(head.line, head.headers);
         let (subprotocol, extensions) = rules::check_response(&self.offer, &response)?;
         Ok(Opened { consumed, subprotocol, extensions, response })
@@ -307,10 +318,4 @@ enum Progress {
     Head(HeadReader<StatusLine>),
     /// The body of a refusal.
     Body(Box<Response>, Body),
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self::Head(HeadReader::default())
-    }
 }

@@ -159,8 +159,8 @@ impl RequestError {
 
     /// The status, and what is wrong.
     ///
-    /// 4.2.1: "the server MUST stop processing the client's handshake and return an HTTP response with an appropriate
-    /// error code (such as 400 Bad Request)".
+    /// "the server MUST stop processing the client's handshake and return an HTTP response with an appropriate error
+    /// code (such as 400 Bad Request)" (6455-4.2.1-01).
     fn answer(&self) -> (u16, &'static str) {
         match self {
             Self::Head(error) => error.answer(),
@@ -179,8 +179,9 @@ impl RequestError {
             Self::InvalidKey => (400, "the Sec-WebSocket-Key header is not 16 bytes in base64"),
             Self::MissingVersion => (400, "the Sec-WebSocket-Version header is missing"),
             Self::RepeatedVersion => (400, "the Sec-WebSocket-Version header is repeated"),
-            // 4.2.2: "If this version does not match a version understood by the server, the server MUST abort the
-            // WebSocket handshake [..] and instead send an appropriate HTTP error code (such as 426 Upgrade Required)".
+            // "If this version does not match a version understood by the server, the server MUST abort the WebSocket
+            // handshake [..] and instead send an appropriate HTTP error code (such as 426 Upgrade Required)"
+            // (6455-4.2.2-09).
             Self::UnsupportedVersion => (426, "the only supported Sec-WebSocket-Version is 13"),
             Self::InvalidSubprotocols => (400, "the Sec-WebSocket-Protocol header is malformed"),
             Self::RepeatedSubprotocol => (400, "the Sec-WebSocket-Protocol header lists a subprotocol twice"),
@@ -211,9 +212,9 @@ impl core::error::Error for RequestError {}
 pub enum ResponseError {
     /// Its head is not one of HTTP/1.1, or too large.
     Head(HeadError),
-    /// The server answered with a status other than 101; its response is in here, with the start of the body: as much as
-    /// [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) allows, and as came before the connection ended
-    /// or the deadline passed ([`ClientHandshake::receive_eof`](super::ClientHandshake::receive_eof)).
+    /// The server answered with a status other than 101; its response is in here, with the start of the body: as much
+    /// as [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) allows, and as came before the connection
+    /// ended or the deadline passed ([`ClientHandshake::receive_eof`](super::ClientHandshake::receive_eof)).
     Refused(Box<Response>),
     /// More responses with a status 1xx came before the final one than
     /// [`Limits::interim_responses`](super::Limits::interim_responses).

@@ -130,7 +130,8 @@ enum Part<'a> {
 /// ```
 ///
 /// A list over several lines is the lists of its lines: "this header field MAY be split or combined across multiple
-/// lines". A line break inside an extension would put a comma there, which none may have, not even quoted.
+/// lines" (6455-9.1-03). A line break inside an extension would put a comma there, which none may have, not even
+/// quoted.
 fn parse_extensions<L: AsRef<[u8]>>(
     lines: impl IntoIterator<Item = L>,
     mut visit: impl FnMut(Part<'_>),
@@ -202,9 +203,9 @@ impl<'a> Text<'a> {
             return self.token().map(Cow::Borrowed);
         }
 
-        // 9.1: "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to
-        // the 'token' ABNF." So a byte between the quotes belongs to a token, escaped or not, and the first that does
-        // not ends the search.
+        // "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the
+        // 'token' ABNF." (6455-9.1-02) So a byte between the quotes belongs to a token, escaped or not, and the first
+        // that does not ends the search.
         let mut value: Cow<'a, str> = Cow::Borrowed("");
         loop {
             let len = self.0.iter().take_while(|&&byte| is_token_byte(byte)).count();

@@ -44,10 +44,9 @@ impl ExtraHeaders {
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        for (name, value) in &self.0 {
-            write_line(out, name, value);
-        }
+    /// Name and value of each line.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
 
     pub(super) fn contains(&self, name: &str) -> bool {
@@ -58,23 +57,22 @@ impl ExtraHeaders {
 /// Without the values that are secrets.
 impl fmt::Debug for ExtraHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_lines(self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes())), f)
+        debug_lines(self.iter(), f)
     }
 }
 
 /// Appends `name: value CR LF`. Name and value were checked by the caller.
-pub(super) fn write_line(out: &mut Vec<u8>, name: &str, value: &str) {
-    for part in [name, ": ", value, "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
+#[inline]
+pub(super) fn write_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
     }
 }
 
-/// Appends one line with all values, if there are any.
-pub(super) fn write_list(out: &mut Vec<u8>, name: &str, values: impl Iterator<Item = impl ToString>) {
-    let values: Vec<String> = values.map(|value| value.to_string()).collect();
-    if !values.is_empty() {
-        write_line(out, name, &values.join(", "));
-    }
+/// All values as one list, if there are any.
+pub(super) fn list_of<T: ToString>(values: &[T]) -> Option<String> {
+    let (first, rest) = values.split_first()?;
+    Some(rest.iter().fold(first.to_string(), |list, value| list + ", " + &value.to_string()))
 }
 
 /// Whether a header value may be sent: bytes from 0x80 on are taken from a peer, but not sent to one.

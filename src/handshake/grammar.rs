@@ -7,6 +7,7 @@ use core::str;
 
 /// A header value is not a list of what it should be a list of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "who asked for the list knows which it was")]
 pub struct InvalidList;
 
 impl fmt::Display for InvalidList {
@@ -66,8 +67,8 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// 4.3: `version = DIGIT | (NZDIGIT DIGIT) | ("1" DIGIT DIGIT) | ("2" DIGIT DIGIT)`, "Limited to 0-255 range, with no
-/// leading zeros".
+/// `version = DIGIT | (NZDIGIT DIGIT) | ("1" DIGIT DIGIT) | ("2" DIGIT DIGIT)`, "Limited to 0-255 range, with no
+/// leading zeros" (RFC 6455 section 4.3).
 pub(super) fn parse_version(version: &[u8]) -> Option<u8> {
     match version {
         [b'0', _, ..] => None,

@@ -15,7 +15,7 @@ use super::known_name::KnownName;
 /// those that return bytes have them all.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Headers {
-    /// The head as it was received, from the first byte to the empty line.
+    /// The head as it was received, from the first byte to the empty line; or its parts, if it was parsed elsewhere.
     text: Box<[u8]>,
     /// Ranges of `text`.
     fields: Vec<Field>,

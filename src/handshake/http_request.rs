@@ -21,6 +21,8 @@ struct Parts {
     line: RequestLine,
     target: Target,
     headers: Headers,
+    /// How many bytes of the input it took.
+    consumed: usize,
 }
 
 impl HttpRequest {
@@ -57,8 +59,8 @@ impl HttpRequest {
     /// It is what the client says: compare it with the server's names before relying on it.
     pub fn host(&self) -> Option<&str> {
         match &self.0.target.authority {
-            // RFC 9112 section 3.2.2: "When an origin server receives a request with an absolute-form of
-            // request-target, the origin server MUST ignore the received Host header field".
+            // "When an origin server receives a request with an absolute-form of request-target, the origin server MUST
+            // ignore the received Host header field" (RFC 9112 section 3.2.2).
             Some(authority) => Some(self.headers().text(authority)),
             None => self.headers().get("Host"),
         }
@@ -74,26 +76,26 @@ impl HttpRequest {
         &self.0.headers
     }
 
-    /// How many bytes of the input the head took. What follows are the client's first frames, or the body of a plain
-    /// HTTP request, which is not read here.
+    /// How many bytes of the input the head took, none if it was parsed elsewhere. What follows are the client's first
+    /// frames, or the body of a plain HTTP request, which is not read here.
     pub fn consumed(&self) -> usize {
-        self.headers().text_len()
+        self.0.consumed
     }
 
     /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
     pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) {
-        // RFC 9110 section 9.3.2: "the server MUST NOT send content in the response" to a HEAD request.
+        // "the server MUST NOT send content in the response" (RFC 9110 section 9.3.2) to a HEAD request.
         if self.has_method(b"HEAD") { reply.encode_head(out) } else { reply.encode(out) }
     }
 
     /// Checks what holds for every HTTP request.
     #[inline]
-    pub(super) fn new(line: RequestLine, headers: Headers) -> Result<Self, RequestError> {
+    pub(super) fn new(line: RequestLine, headers: Headers, consumed: usize) -> Result<Self, RequestError> {
         let target = Target::parse(&headers, line.target.clone())?;
 
-        // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
-        // message that lacks a Host header field and to any request message that contains more than one Host header
-        // field line or a Host header field with an invalid field value."
+        // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
+        // header field and to any request message that contains more than one Host header field line or a Host header
+        // field with an invalid field value." (RFC 9112 section 3.2)
         match headers.only(KnownName::Host).map_err(|_| RequestError::RepeatedHost)? {
             Some(host) => {
                 let host = str::from_utf8(host).map_err(|_| RequestError::InvalidHost)?;
@@ -110,7 +112,7 @@ impl HttpRequest {
             return Err(RequestError::InvalidOrigin);
         }
 
-        Ok(Self(Box::new(Parts { line, target, headers })))
+        Ok(Self(Box::new(Parts { line, target, headers, consumed })))
     }
 
     /// Whether the target is a resource name, or an absolute URI that contains one.
@@ -118,6 +120,7 @@ impl HttpRequest {
         self.0.target.authority.is_some() || self.headers().bytes(&self.0.line.target).starts_with(b"/")
     }
 
+    #[inline]
     pub(super) fn has_method(&self, method: &[u8]) -> bool {
         self.headers().bytes(&self.0.line.method) == method
     }

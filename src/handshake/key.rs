@@ -8,15 +8,16 @@ use sha1::{Digest, Sha1};
 
 /// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`: ASCII, in base64.
 ///
-/// [`Request::accept`](super::Request::accept) and [`ClientHandshake`](super::ClientHandshake) use it; it is public for servers that leave HTTP to a framework.
+/// [`Request::accept`](super::Request::accept) and [`ClientHandshake`](super::ClientHandshake) use it; it is public for
+/// servers that leave HTTP to a framework.
 ///
 /// ```
 /// let accept = sansocket::handshake::accept_key("dGhlIHNhbXBsZSBub25jZQ==");
 /// assert_eq!(accept, *b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: impl AsRef<[u8]>) -> [u8; 28] {
-    // 4.2.2: "concatenating /key/ [..] with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", taking the SHA-1 hash of
-    // this concatenated value to obtain a 20-byte value and base64-encoding [..] this 20-byte hash."
+    // "concatenating /key/ [..] with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", taking the SHA-1 hash of this
+    // concatenated value to obtain a 20-byte value and base64-encoding [..] this 20-byte hash." (6455-4.2.2-20)
     let mut hash = Sha1::new();
     hash.update(key);
     hash.update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");

@@ -17,7 +17,7 @@ pub(super) enum KnownName {
 }
 
 impl KnownName {
-    /// RFC 6455 section 4.1: "all header field names in both HTTP requests and HTTP responses are case-insensitive."
+    /// "all header field names in both HTTP requests and HTTP responses are case-insensitive." (6455-4.1-47)
     #[inline]
     pub(super) fn of(name: &[u8]) -> Option<Self> {
         // Only two names are equally long, so that one comparison decides.

@@ -39,8 +39,8 @@ impl Limits {
         Self { interim_responses, ..self }
     }
 
-    /// How many bytes after the head of a refusal a client reads for [`Response::body`](super::Response::body). 4 KiB by
-    /// default: enough for a message, and the rest is not worth waiting for.
+    /// How many bytes after the head of a refusal a client reads for [`Response::body`](super::Response::body). 4 KiB
+    /// by default: enough for a message, and the rest is not worth waiting for.
     pub fn refusal_body_bytes(self, refusal_body_bytes: usize) -> Self {
         Self { refusal_body_bytes, ..self }
     }

@@ -24,7 +24,7 @@
 //!         if let Some(subprotocol) = request.choose_subprotocol(&["superchat", "chat"]) {
 //!             accept = accept.subprotocol(subprotocol);
 //!         }
-//!         request.accept(&accept, &mut to_client)?;
+//!         request.accept(accept)?.encode(&mut to_client);
 //!     }
 //!     Some(ReceivedRequest::Http(request)) => { /* not a WebSocket request: answer it with a `Reply` */ }
 //!     None => { /* read more */ }
@@ -40,6 +40,7 @@
 //! What others have been attacked through is closed by construction: heads are bounded in bytes and in lines
 //! ([`Limits`]), reading them takes linear time however they are cut, a line ends in CR LF and in nothing else, and no
 //! name or value that is written can end its line.
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod build_error;
 mod client;
@@ -53,6 +54,8 @@ mod http_request;
 mod key;
 mod known_name;
 mod limits;
+#[cfg(feature = "http")]
+mod parsed_request;
 mod reply;
 mod response;
 mod rules;

@@ -33,8 +33,7 @@ impl Response {
         &self.headers
     }
 
-    /// The start of a refusal's body, as far as [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes)
-    /// goes.
+    /// The start of a refusal's body, as far as [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) goes.
     pub fn body(&self) -> &[u8] {
         &self.body
     }

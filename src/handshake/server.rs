@@ -8,7 +8,7 @@ use core::ops::Deref;
 use super::build_error::BuildError;
 use super::error::RequestError;
 use super::extension::Extension;
-use super::extra_headers::{ExtraHeaders, write_line, write_list};
+use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::tokens;
 use super::http_request::{HttpRequest, RequestLine};
 use super::http1::head::HeadReader;
@@ -38,7 +38,7 @@ use super::rules;
 /// };
 /// match received {
 ///     Some(ReceivedRequest::WebSocket(request)) => {
-///         request.accept(&Accept::new(), &mut out)?;
+///         request.accept(Accept::new())?.encode(&mut out);
 ///         input.drain(..request.consumed()); // What is left are frames.
 ///     }
 ///     Some(ReceivedRequest::Http(request)) => request.reply(&Reply::new(200)?.text("Nothing to see.\n"), &mut out),
@@ -68,21 +68,37 @@ impl ServerHandshake {
         let Some(head) = self.head.read(input, &self.limits)? else {
             return Ok(None);
         };
-        let request = HttpRequest::new(head.line, head.headers)?;
-        Ok(Some(match rules::check_request(&request)? {
-            Some(key) => ReceivedRequest::WebSocket(Request { http: request, key }),
-            None => ReceivedRequest::Http(request),
-        }))
+        ReceivedRequest::new(HttpRequest::new(head.line, head.headers, head.len)?).map(Some)
     }
 }
 
 /// What a client asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a request asks for a WebSocket, or it does not")]
 pub enum ReceivedRequest {
     /// A WebSocket connection. Everything RFC 6455 section 4.2.1 requires of the request holds.
     WebSocket(Request),
     /// Something else: the request is well-formed HTTP, and for the caller to answer.
     Http(HttpRequest),
+}
+
+impl ReceivedRequest {
+    /// The request's head, whatever it asks for.
+    pub fn head(&self) -> &HttpRequest {
+        match self {
+            Self::WebSocket(request) => request,
+            Self::Http(request) => request,
+        }
+    }
+
+    /// Judges a request, wherever it comes from.
+    #[inline]
+    pub(crate) fn new(http: HttpRequest) -> Result<Self, RequestError> {
+        Ok(match rules::check_request(&http)? {
+            Some(key) => Self::WebSocket(Request { http, key }),
+            None => Self::Http(http),
+        })
+    }
 }
 
 /// A valid WebSocket request. It is an [`HttpRequest`] too: see there for path, headers and so on.
@@ -97,7 +113,7 @@ pub enum ReceivedRequest {
 ///     // Without `Origin` the client is not a browser.
 ///     let is_allowed = request.origin().is_none_or(|origin| origin == "https://example.com");
 ///     if is_allowed {
-///         request.accept(&Accept::new(), out)?;
+///         request.accept(Accept::new())?.encode(out);
 ///     } else {
 ///         request.reply(&Reply::new(403)?, out);
 ///     }
@@ -126,18 +142,18 @@ impl Request {
         Extension::parse_list(self.headers().all(KnownName::SecWebSocketExtensions)).unwrap_or_default()
     }
 
-    /// Appends the response that opens the connection: frames may follow it at once.
+    /// The response that opens the connection.
     ///
-    /// Fails, and appends nothing, if `accept` names a subprotocol or an extension that the client did not offer.
-    pub fn accept(&self, accept: &Accept, out: &mut Vec<u8>) -> Result<Accepted, BuildError> {
-        // 4.2.2: "The value chosen MUST be derived from the client's handshake, specifically by selecting one of the
-        // values from the |Sec-WebSocket-Protocol| field".
+    /// Fails if `accept` names a subprotocol or an extension that the client did not offer.
+    pub fn accept(&self, accept: Accept) -> Result<Accepted, BuildError> {
+        // "The value chosen MUST be derived from the client's handshake, specifically by selecting one of the values
+        // from the |Sec-WebSocket-Protocol| field" (6455-4.2.2-12).
         if let Some(chosen) = &accept.subprotocol
             && !self.subprotocols().any(|offered| offered == chosen)
         {
             return Err(BuildError::UnofferedSubprotocol(chosen.clone()));
         }
-        // 4.2.2: "Extensions not listed by the client MUST NOT be listed."
+        // "Extensions not listed by the client MUST NOT be listed." (6455-4.2.2-15)
         let offers = if accept.extensions.is_empty() { Vec::new() } else { self.extensions() };
         for (i, extension) in accept.extensions.iter().enumerate() {
             let has_same_name = |other: &Extension| other.name() == extension.name();
@@ -148,25 +164,7 @@ impl Request {
                 return Err(BuildError::RepeatedExtension(extension.name().to_owned()));
             }
         }
-
-        out.reserve(USUAL_RESPONSE_BYTES);
-        // 4.2.2: "A Status-Line with a 101 response code", "An |Upgrade| header field with value "websocket"", "A
-        // |Connection| header field with value "Upgrade"", "A |Sec-WebSocket-Accept| header field."
-        out.extend_from_slice(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-        );
-        out.extend_from_slice(&self.key.accept());
-        out.extend_from_slice(b"\r\n");
-        // 4.2.2: "if the server does not wish to agree to one of the suggested subprotocols, it MUST NOT send back a
-        // |Sec-WebSocket-Protocol| header field in its response".
-        if let Some(subprotocol) = &accept.subprotocol {
-            write_line(out, "Sec-WebSocket-Protocol", subprotocol);
-        }
-        write_list(out, "Sec-WebSocket-Extensions", accept.extensions.iter());
-        accept.headers.write(out);
-        out.extend_from_slice(b"\r\n");
-
-        Ok(Accepted { subprotocol: accept.subprotocol.clone(), extensions: accept.extensions.clone() })
+        Ok(Accepted { accept, accept_key: self.key.accept() })
     }
 }
 
@@ -215,30 +213,65 @@ impl Accept {
 
     /// Adds a header, such as `Set-Cookie`. Those of the handshake itself are refused.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+        self.add_header(name, value)?;
+        Ok(self)
+    }
+
+    pub(crate) fn add_header(&mut self, name: &str, value: &str) -> Result<(), BuildError> {
         self.headers.add(name, value, |name| {
             matches!(name, "upgrade" | "connection" | "content-length" | "transfer-encoding")
                 || name.starts_with("sec-websocket-")
-        })?;
-        Ok(self)
+        })
     }
 }
 
-/// What server and client agreed on: the connection is open.
+/// The response that opens the connection, and what server and client agree on by it. It becomes HTTP/1.1, or with the
+/// feature `http` a response of that crate.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use = "the client waits for the response"]
 pub struct Accepted {
-    subprotocol: Option<String>,
-    extensions: Vec<Extension>,
+    /// Checked against the client's offers.
+    accept: Accept,
+    /// The value of `Sec-WebSocket-Accept`.
+    accept_key: [u8; 28],
 }
 
 impl Accepted {
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.accept.subprotocol.as_deref()
     }
 
     /// The extensions in use.
     pub fn extensions(&self) -> &[Extension] {
-        &self.extensions
+        &self.accept.extensions
+    }
+
+    /// Appends the response as HTTP/1.1: frames may follow it at once.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(USUAL_RESPONSE_BYTES);
+        // "A Status-Line with a 101 response code" (6455-4.2.2-17).
+        out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        self.for_each_header(|name, value| write_line(out, name, value));
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// The headers in their order, name and value.
+    pub(crate) fn for_each_header(&self, mut header: impl FnMut(&str, &[u8])) {
+        // "An |Upgrade| header field with value "websocket"" (6455-4.2.2-18), "A |Connection| header field with value
+        // "Upgrade"" (6455-4.2.2-19), "A |Sec-WebSocket-Accept| header field." (6455-4.2.2-20)
+        header("Upgrade", b"websocket");
+        header("Connection", b"Upgrade");
+        header("Sec-WebSocket-Accept", &self.accept_key);
+        // "if the server does not wish to agree to one of the suggested subprotocols, it MUST NOT send back a
+        // |Sec-WebSocket-Protocol| header field in its response" (6455-4.2.2-13).
+        if let Some(subprotocol) = self.subprotocol() {
+            header("Sec-WebSocket-Protocol", subprotocol.as_bytes());
+        }
+        if let Some(list) = list_of(self.extensions()) {
+            header("Sec-WebSocket-Extensions", list.as_bytes());
+        }
+        self.accept.headers.iter().for_each(|(name, value)| header(name, value));
     }
 }
 

@@ -45,14 +45,15 @@ impl Uri {
         }
 
         let (scheme, rest) = uri.split_once("://").ok_or(UriError::UnsupportedScheme)?;
-        // 3: "The URI is called "secure" [..] if the scheme component matches "wss" case-insensitively."
+        // "The URI is called "secure" [..] if the scheme component matches "wss" case-insensitively." (6455-3-02)
         let secure = scheme.eq_ignore_ascii_case("wss");
         if !secure && !scheme.eq_ignore_ascii_case("ws") {
             return Err(UriError::UnsupportedScheme);
         }
 
-        // 3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on these
-        // URIs. [..] the character "#", when not indicating the start of a fragment, MUST be escaped as %23."
+        // "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used on these URIs.
+        // [..] the character "#", when not indicating the start of a fragment, MUST be escaped as %23." (6455-3-04,
+        // 6455-3-05)
         if rest.contains('#') {
             return Err(UriError::Fragment);
         }
@@ -61,7 +62,8 @@ impl Uri {
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
 
         let (host, port) = split_authority(authority)?;
-        // 3: "The port component is OPTIONAL; the default for "ws" is port 80, while the default for "wss" is port 443."
+        // "The port component is OPTIONAL; the default for "ws" is port 80, while the default for "wss" is port 443."
+        // (6455-3-01)
         let default_port = if secure { 443 } else { 80 };
         let port = port.unwrap_or(default_port);
         let host = host.to_ascii_lowercase();
@@ -184,8 +186,9 @@ fn split_host(authority: &str) -> Result<(&str, Option<&str>), UriError> {
         port if host.is_empty() && (port.is_some() || rest.is_empty()) => Err(UriError::MissingHost),
         Some(port) => Ok((host, Some(port))),
         None if rest.is_empty() => Ok((host, None)),
-        // 11.1.1: "Characters in the host component that are excluded by the syntax defined above MUST be converted
-        // from Unicode to ASCII as specified in [RFC3987]". The tables this takes are not part of this crate.
+        // "Characters in the host component that are excluded by the syntax defined above MUST be converted from
+        // Unicode to ASCII as specified in [RFC3987]" (6455-11.1.1-01, 6455-11.1.2-01), with tables that are not part
+        // of this crate.
         None if !host.starts_with('[') && rest.split(':').next().is_some_and(|name| !name.is_ascii()) => {
             Err(UriError::NonAsciiHost)
         }
@@ -201,8 +204,8 @@ fn parse_port(port: &str) -> Result<u16, UriError> {
     port.parse().ok().filter(|&port| port != 0).ok_or(UriError::InvalidPort)
 }
 
-/// 3: "The "resource-name" [..] can be constructed by concatenating the following: "/" if the path component is empty,
-/// the path component, "?" if the query component is non-empty, the query component".
+/// "The "resource-name" [..] can be constructed by concatenating the following: [..] "/" if the path component is empty
+/// [..] the path component [..] "?" if the query component is non-empty [..] the query component" (6455-3-03).
 fn resource_name(path: &str, query: &str) -> Result<String, UriError> {
     let mut name = String::with_capacity(path.len() + query.len() + 2);
     if path.is_empty() {
@@ -216,9 +219,9 @@ fn resource_name(path: &str, query: &str) -> Result<String, UriError> {
     Ok(name)
 }
 
-/// 11.1.1: "Characters in other components that are excluded by the syntax defined above MUST be converted from Unicode
-/// to ASCII by first encoding the characters as UTF-8 and then replacing the corresponding bytes using their
-/// percent-encoded form".
+/// "Characters in other components that are excluded by the syntax defined above MUST be converted from Unicode to
+/// ASCII by first encoding the characters as UTF-8 and then replacing the corresponding bytes using their
+/// percent-encoded form" (6455-11.1.1-02, 6455-11.1.2-02).
 fn percent_encode(component: &str, out: &mut String) -> Result<(), UriError> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
 

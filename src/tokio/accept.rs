@@ -74,8 +74,8 @@ where
     let (mut out, mut input) = (Vec::new(), Vec::new());
     match complete(&mut io, ServerOpening::new(&server.limits), &mut out, &mut input, deadline).await {
         Ok(received) => {
-            let request = PendingRequest::new(received, input, server);
-            Ok(Pending(Box::new(Unanswered { io, request, token: None })))
+            let request = PendingRequest::new(received, server);
+            Ok(Pending(Box::new(Unanswered { io, request, read_ahead: input, token: None })))
         }
         Err(error) => {
             refuse(&error, &mut out);
@@ -97,6 +97,8 @@ pub struct Pending<S>(Box<Unanswered<S>>);
 struct Unanswered<S> {
     io: S,
     request: PendingRequest,
+    /// The first frames of a client that did not wait.
+    read_ahead: Vec<u8>,
     /// Of a connection that `serve` accepted.
     token: Option<Token>,
 }
@@ -155,19 +157,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     }
 
     async fn open(self) -> Result<WebSocket<S>, Error> {
-        let mut unanswered = self.0;
+        let Unanswered { mut io, request, read_ahead, token } = *self.0;
+        let (config, timeout) = (request.config.clone(), request.timeout);
         let mut out = Vec::new();
-        let negotiated = match unanswered.request.accept(&mut out) {
+        let negotiated = match request.accept(&mut out) {
             Ok(negotiated) => negotiated,
             Err(error) => {
-                let _ = Box::pin(answer(unanswered.io, out)).await;
+                let _ = Box::pin(answer(io, out)).await;
                 return Err(error);
             }
         };
-        let timeout = unanswered.request.timeout;
-        within(|| deadline(timeout), pin!(write(&mut unanswered.io, &out))).await?;
-        let Unanswered { io, request, token } = *unanswered;
-        let mut ws = WebSocket::new(io, negotiated, request.read_ahead(), &request.config);
+        within(|| deadline(timeout), pin!(write(&mut io, &out))).await?;
+        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &config);
         if let Some(token) = token {
             ws.receiver.join(token);
         }

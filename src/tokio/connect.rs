@@ -108,6 +108,6 @@ where
 {
     let (mut out, mut input) = (Vec::new(), Vec::new());
     let opening = ClientOpening::start(client, random, &mut out);
-    let (negotiated, consumed) = complete(&mut io, opening, &mut out, &mut input, || deadline).await?;
-    Ok(WebSocket::new(io, negotiated, &input[consumed..], &client.config))
+    let negotiated = complete(&mut io, opening, &mut out, &mut input, || deadline).await?;
+    Ok(WebSocket::new(io, negotiated, &input, &client.config))
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::endpoint::{Error, Opening, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
-/// complete.
+/// complete. What is in `input` then was read behind it.
 pub(super) async fn complete<S, O>(
     io: &mut S,
     mut opening: O,
@@ -53,7 +53,8 @@ where
             Ok(0) => return Err(opening.ended(None, input)),
             Err(error) => return Err(opening.ended(Some(Error::ConnectionLost(error)), input)),
         }
-        if let Some(done) = opening.receive(input, out)? {
+        if let Some((done, consumed)) = opening.receive(input, out)? {
+            input.drain(..consumed);
             return Ok(done);
         }
     }

@@ -396,7 +396,7 @@ fn the_response_names_what_was_accepted() {
             accept = accept.extension(answer);
         }
         let mut out = Vec::new();
-        request.accept(&accept, &mut out).unwrap();
+        request.accept(accept).unwrap().encode(&mut out);
         let response = String::from_utf8(out).unwrap();
         let names = response.matches("permessage-deflate").count();
         assert_eq!(names, usize::from(expected.is_some()), "{response}");

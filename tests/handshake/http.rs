@@ -1,9 +1,9 @@
 //! Upgrades inside HTTP servers that speak in the types of the `http` crate.
 #![cfg(feature = "http")]
 
-use http::{Method, Request, StatusCode, Version};
+use http::{HeaderName, Method, Request, Response, StatusCode, Version};
 use sansocket::handshake::{Accept, HeadError, ReceivedRequest, Reply, RequestError};
-use sansocket::http::{accept, receive, refuse};
+use sansocket::http::receive;
 
 /// What an HTTP library has made of a client's opening handshake.
 fn upgrade() -> http::request::Builder {
@@ -30,8 +30,9 @@ fn upgrades() {
     let request = websocket(&request.body(()).unwrap());
     assert_eq!((request.target(), request.headers().get("X-Bytes")), ("/chat?room=1", Some("a\tb")));
     let answer = Accept::new().subprotocol("v1").header("X-Served-By", "one").unwrap();
-    let (response, accepted) = accept(&request, &answer).unwrap();
-    assert_eq!(accepted.subprotocol(), Some("v1"));
+    let accepted = request.accept(answer).unwrap();
+    let response = Response::try_from(&accepted).unwrap();
+    assert_eq!((accepted.subprotocol(), request.consumed()), (Some("v1"), 0));
     assert_eq!((response.status(), response.version()), (StatusCode::SWITCHING_PROTOCOLS, Version::HTTP_11));
     for (name, value) in [
         ("Connection", "Upgrade"),
@@ -45,7 +46,7 @@ fn upgrades() {
     }
     assert_eq!(response.headers().len(), 5);
     // What the client did not offer cannot be accepted.
-    accept(&request, &Accept::new().subprotocol("v3")).unwrap_err();
+    request.accept(Accept::new().subprotocol("v3")).unwrap_err();
 }
 
 /// A request that does not ask for a WebSocket is the service's to answer; what is wrong with one that does is
@@ -65,11 +66,39 @@ fn refusals() {
         let found = receive(&request.body(()).unwrap()).unwrap_err();
         assert_eq!(found, error);
         let reply = Reply::from(&found);
-        let response = refuse(&reply);
+        let response = Response::try_from(&reply).unwrap();
         assert_eq!((response.status().as_u16(), response.body().as_slice()), (status, reply.content()));
         assert_eq!(response.headers()["Content-Length"], reply.content().len().to_string());
         assert_eq!(response.headers().contains_key("Allow"), status == 405);
     }
+}
+
+/// What the library lets through and HTTP/1.1 does not have is refused as on the wire; what HTTP/1.1 has is the same.
+#[test]
+fn what_only_the_library_knows() {
+    let quoted = HeaderName::from_lowercase(b"x\"y").unwrap();
+    for (request, error) in [
+        (upgrade().uri("/\u{e9}"), HeadError::InvalidStartLine),
+        (upgrade().header(quoted, "a"), HeadError::InvalidHeaderName),
+    ] {
+        assert_eq!(receive(&request.body(()).unwrap()), Err(error.into()));
+    }
+    let request = upgrade().uri("http://h:1/a?b").header("X-Padded", "\t a b ").header("X-Bytes", "\u{e9}");
+    let request = websocket(&request.body(()).unwrap());
+    assert_eq!((request.host(), request.path(), request.query()), (Some("h:1"), "/a", Some("b")));
+    assert_eq!((request.method(), request.minor_version()), ("GET", 1));
+    assert_eq!(request.headers().get("x-padded"), Some("a b"));
+    assert_eq!(request.headers().get("X-Bytes"), Some("\u{e9}"));
+}
+
+/// A header that the library does not take is not left out: there is no response.
+#[test]
+fn headers_that_the_library_does_not_take() {
+    let name = "x".repeat(1 << 16);
+    Response::try_from(&Reply::new(200).unwrap().header(&name, "a").unwrap()).unwrap_err();
+    let request = websocket(&upgrade().body(()).unwrap());
+    let accepted = request.accept(Accept::new().header(&name, "a").unwrap()).unwrap();
+    Response::try_from(&accepted).unwrap_err();
 }
 
 /// The library has set its own limits on the request: those of this crate do not count.

@@ -30,3 +30,5 @@ mod script;
 mod wire;
 
 mod drifted;
+#[cfg(all(feature = "deflate", feature = "http"))]
+mod upgraded;

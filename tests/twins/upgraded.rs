@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use http::Request;
-use sansocket::handshake::{Accept, Negotiated, Received};
-use sansocket::{AgreedDeflate, Config, Deflate, Message, Role};
+use http::{Request, Response};
+use sansocket::{AgreedDeflate, Config, Deflate, Message, Negotiated, PendingRequest, Role, Server};
 use sansocket::{blocking, tokio as asynchronous};
 
 use crate::adapter::{Adapter, Blocking, Tokio};
@@ -21,7 +20,7 @@ const RSV1: u8 = 0x40;
 /// What is worth compressing.
 const LONG: &str = "and again, and again, and again, and again, and again";
 
-/// The subprotocol and the extension that `http::accept` agreed on are those of the connection: compressed
+/// The subprotocol and the extension that the response agreed on are those of the connection: compressed
 /// messages are received, and sent.
 #[test]
 fn what_was_agreed_counts() {
@@ -30,7 +29,7 @@ fn what_was_agreed_counts() {
     for agreed in [true, false] {
         let (negotiated, parameters) = negotiate(agreed.then_some(&deflate));
 
-        let (wire, control) = wire(agreed, Blocking::<Wire>::now);
+        let (wire, control) = pipe(agreed, Blocking::<Wire>::now);
         let mut ws = blocking::WebSocket::from_upgraded(wire, negotiated.clone(), b"", &config).unwrap();
         assert_eq!((ws.subprotocol(), ws.deflate()), (Some("v1"), parameters));
         assert_eq!(ws.recv().unwrap(), Some(Message::text("Hello")));
@@ -38,7 +37,7 @@ fn what_was_agreed_counts() {
         assert_eq!(compressed(&control), agreed);
 
         Tokio::<Wire>::run(async {
-            let (wire, control) = wire(agreed, Tokio::<Wire>::now);
+            let (wire, control) = pipe(agreed, Tokio::<Wire>::now);
             let mut ws = asynchronous::WebSocket::from_upgraded(wire, negotiated, b"", &config);
             assert_eq!((ws.subprotocol(), ws.deflate()), (Some("v1"), parameters));
             assert_eq!(ws.recv().await.unwrap(), Some(Message::text("Hello")));
@@ -60,22 +59,22 @@ fn negotiate(deflate: Option<&Deflate>) -> (Negotiated, Option<AgreedDeflate>) {
         .header("Sec-WebSocket-Extensions", "permessage-deflate")
         .body(())
         .unwrap();
-    let Ok(Received::WebSocket(request)) = sansocket::http::receive(&request) else { panic!() };
-    let mut accept = Accept::new().subprotocol("v1");
-    let mut parameters = None;
-    if let Some(deflate) = deflate {
-        let (agreed, extension) = deflate.agree_as_server(&request.extensions()).unwrap();
-        accept = accept.extension(extension);
-        parameters = Some(agreed);
-    }
-    let (response, negotiated) = sansocket::http::accept(&request, &accept).unwrap();
+    let config = deflate.map_or_else(Config::default, |deflate| Config::default().deflate(deflate.clone()));
+    let received = sansocket::http::receive(&request).unwrap();
+    let mut pending = PendingRequest::new(received, &Server::default().config(config));
+    pending.choose_subprotocol(&["v1"]);
+    let accepted = pending.into_accepted().unwrap();
+    let response = Response::try_from(&accepted).unwrap();
+    let negotiated = Negotiated::from(&accepted);
+    let parameters = negotiated.deflate();
+    assert_eq!(parameters.is_some(), deflate.is_some());
     assert_eq!(response.status(), 101);
     assert_eq!(response.headers().contains_key("Sec-WebSocket-Extensions"), parameters.is_some());
     (negotiated, parameters)
 }
 
 /// A pipe to a client that says hello.
-fn wire(compressed: bool, now: fn() -> Instant) -> (Wire, Control) {
+fn pipe(compressed: bool, now: fn() -> Instant) -> (Wire, Control) {
     let hello = if compressed {
         frame(Role::Server, TEXT | RSV1, HELLO)
     } else {

@@ -95,7 +95,8 @@ fn check_request(bytes: &[u8], request: &Request) {
         }
     }
     let mut out = Vec::new();
-    let accepted = request.accept(&accept, &mut out).expect("what was offered");
+    let accepted = request.accept(accept).expect("what was offered");
+    accepted.encode(&mut out);
     let response = Head::read(&out);
     assert_eq!(response.start_line, "HTTP/1.1 101 Switching Protocols");
     assert_eq!(response.all("upgrade"), [b"websocket"]);
@@ -103,7 +104,7 @@ fn check_request(bytes: &[u8], request: &Request) {
     assert_eq!(response.all("sec-websocket-accept"), [accept_key(keys[0])]);
     assert_eq!(accepted.subprotocol().map(str::as_bytes), offered.last().copied());
     assert_eq!(response.list("sec-websocket-protocol"), offered.last().copied().as_slice());
-    assert!(request.accept(&Accept::new().subprotocol("never offered"), &mut out).is_err());
+    assert!(request.accept(Accept::new().subprotocol("never offered")).is_err());
 }
 
 /// The answer is a whole HTTP response, as a client reads it.

@@ -20,8 +20,8 @@ impl Body {
     /// The body of a response with this status and these headers, of which `limit` bytes on the wire are of interest.
     pub(crate) fn new(status: u16, headers: &Headers, limit: usize) -> Self {
         let is_chunked = headers.has(KnownName::TransferEncoding);
-        // RFC 9112 section 6.3: "If a message is received with both a Transfer-Encoding and a Content-Length header
-        // field, the Transfer-Encoding overrides the Content-Length." A malformed length is no length.
+        // "If a message is received with both a Transfer-Encoding and a Content-Length header field, the
+        // Transfer-Encoding overrides the Content-Length." (RFC 9112 section 6.3) A malformed length is no length.
         let length = if is_chunked { None } else { headers.get("Content-Length") };
         // RFC 9110 section 8.6: `Content-Length = 1*DIGIT`; `parse` alone would take a sign.
         let length = length.filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()));

@@ -22,6 +22,8 @@ use crate::handshake::limits::Limits;
 pub(crate) struct Head<L> {
     pub(crate) line: L,
     pub(crate) headers: Headers,
+    /// With the empty lines before it, and the one behind it.
+    pub(crate) len: usize,
 }
 
 /// Reads a head that arrives in pieces.
@@ -50,8 +52,8 @@ impl<L: StartLine> HeadReader<L> {
         while let Some(line) = self.find_line(input, limits)? {
             let next = line.end + "\r\n".len();
             match (&self.start_line, line.is_empty()) {
-                // RFC 9112 section 2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore
-                // at least one empty line (CRLF) received prior to the request-line."
+                // "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line
+                // (CRLF) received prior to the request-line." (RFC 9112 section 2.2)
                 (None, true) => {}
                 (None, false) => {
                     self.start_line = Some(L::parse(input, line)?);
@@ -64,7 +66,7 @@ impl<L: StartLine> HeadReader<L> {
                     let headers = parse_headers(head, self.headers_start, self.headers)
                         .ok_or(HeadError::InvalidHeaderName)?;
                     let done = mem::take(self);
-                    return Ok(done.start_line.map(|line| Head { line, headers }));
+                    return Ok(done.start_line.map(|line| Head { line, headers, len: next }));
                 }
             }
             self.line_start = next;
@@ -87,7 +89,7 @@ impl<L: StartLine> HeadReader<L> {
             return None;
         }
         let headers = parse_headers(visible, headers_start, limits.headers.min(FEW))?;
-        Some(Head { line, headers })
+        Some(Head { line, len: headers.text_len(), headers })
     }
 
     /// Finds the end of the line in progress: the line is without its CR LF.
@@ -127,8 +129,8 @@ impl<L: StartLine> HeadReader<L> {
             (None, b'\r') if L::AFTER_EMPTY_LINES => Ok(()),
             (None, _) if L::may_start_with(first) => Ok(()),
             (None, _) => Err(HeadError::InvalidStartLine),
-            // RFC 9112 section 5.2: "A server that receives an obs-fold in a request message [..] MUST either reject
-            // the message by sending a 400 (Bad Request) [..] or replace each received obs-fold".
+            // "A server that receives an obs-fold in a request message [..] MUST either reject the message by sending a
+            // 400 (Bad Request) [..] or replace each received obs-fold" (RFC 9112 section 5.2).
             (Some(_), b' ' | b'\t') => Err(HeadError::FoldedHeader),
             (Some(_), _) if self.headers < limits.headers => Ok(()),
             (Some(_), _) => Err(HeadError::TooManyHeaders),
@@ -147,8 +149,8 @@ fn value_len(bytes: &[u8]) -> usize {
     len + rest.iter().position(|&byte| !is_value_byte(byte)).unwrap_or(rest.len())
 }
 
-/// Parses a head whose header lines start at `start`, and are no more than `most`. `None`: they are not complete, or not
-/// valid.
+/// Parses a head whose header lines start at `start`, and are no more than `most`. `None`: they are not complete, or
+/// not valid.
 fn parse_headers(input: &[u8], start: usize, most: usize) -> Option<Headers> {
     let mut few = [httparse::EMPTY_HEADER; FEW];
     let mut many = Vec::new();

@@ -73,7 +73,8 @@ impl StartLine for StatusLine {
 
 /// The minor version of `HTTP-version` (RFC 9112 section 2.3), which is that of HTTP/1.
 ///
-/// Not left to `httparse`, to which HTTP/1.2 is an error: RFC 6455 section 4.2.1 has "An HTTP/1.1 or higher GET request".
+/// Not left to `httparse`, to which HTTP/1.2 is an error: "An HTTP/1.1 or higher GET request" (6455-4.2.1-02) may be
+/// one.
 fn minor_version(version: &[u8]) -> Result<u8, HeadError> {
     match version {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => Ok(minor - b'0'),

@@ -48,7 +48,7 @@ impl<S: Read + Write> ByHand<S> {
                 return Err("the request is not for a WebSocket".into());
             }
         };
-        request.accept(&Accept::new(), &mut out)?;
+        request.accept(Accept::new())?.encode(&mut out);
         input.consume(request.consumed());
         let mut connection = Self { input, out, ..Self::server(io) };
         connection.write_out()?;
