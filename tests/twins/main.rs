@@ -29,4 +29,10 @@ mod peer;
 mod script;
 mod wire;
 
+mod closing;
+mod deadlines;
 mod drifted;
+mod failing;
+mod messages;
+mod split;
+mod together;
