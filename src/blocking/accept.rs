@@ -127,7 +127,7 @@ impl<S: Transport> Pending<S> {
             }
         };
         deadline.write_all(&mut io, &out)?;
-        keep_write_timeout(&mut io, &config).map_err(Error::ConnectionLost)?;
+        keep_write_timeout(&mut io).map_err(Error::ConnectionLost)?;
         let mut ws = WebSocket::new(io, negotiated, &read_ahead, &config);
         if let Some(token) = token {
             ws.join(token);

@@ -95,6 +95,6 @@ fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<
     let (mut out, mut input) = (Vec::new(), Vec::new());
     let opening = ClientOpening::start(client, random, &mut out);
     let negotiated = complete(&mut io, opening, &mut out, &mut input, deadline)?;
-    keep_write_timeout(&mut io, &client.config).map_err(Error::ConnectionLost)?;
+    keep_write_timeout(&mut io).map_err(Error::ConnectionLost)?;
     Ok(WebSocket::new(io, negotiated, &input, &client.config))
 }

@@ -64,11 +64,11 @@ impl Reading {
     }
 
     fn fill<P: Port>(&mut self, port: &mut P) -> Outcome {
-        // A transport that takes no more may still have something to read.
-        let _ = port.flush();
         if let Err(timed_out) = port.outbound(|outbound| self.inbound.handle_timeout(outbound)) {
             return Outcome::Failed(timed_out.into());
         }
+        // A transport that takes no more may still have something to read.
+        let _ = port.flush();
         // What has come is handed out before the server's stop: a look that hardly waits.
         let stopping = self.token.as_ref().is_some_and(|token| token.is_to_stop())
             && port.outbound(|outbound| outbound.sending.state() == SendState::Open);

@@ -1,6 +1,5 @@
 //! How a receiving half reaches the sending half and the stream: they are ours alone, or shared with another thread.
 
-use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use super::shared::{Shared, Writer};
@@ -54,8 +53,7 @@ impl<S: Transport> Port for HalfPort<'_, S> {
     /// noticed at most this much later.
     fn longest_wait(&mut self) -> Option<Duration> {
         let outbound = self.shared.outbound();
-        let written = outbound.queue.is_empty() && !self.shared.unflushed.load(Ordering::Relaxed);
-        Some(if written { outbound.sending.close_timeout() } else { RETRY_AFTER })
+        Some(if self.shared.is_written(&outbound) { outbound.sending.close_timeout() } else { RETRY_AFTER })
     }
 }
 
@@ -92,11 +90,11 @@ impl<S: Transport> Port for WholePort<'_, S> {
 
     fn flush(&mut self) -> Result<bool, Error> {
         let writer = self.writer();
-        self.shared.write(writer, self.shared.outbound(), false)
+        self.shared.write(writer, self.shared.outbound(), true)
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {
-        None
+        (!self.shared.is_written(&self.shared.outbound())).then_some(RETRY_AFTER)
     }
 }
 

@@ -20,13 +20,13 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Deref;
 use core::time::Duration;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::sync::TryLockError;
 use std::time::Instant;
 
 use super::flusher::{self, Flush, Unwritten};
 use super::tracker::Token;
-use super::transport::{ReadTimeout, Transport, TryClone, non_zero, write_error};
+use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_zero};
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock};
 use crate::endpoint::write_queue::WriteQueue;
@@ -78,12 +78,17 @@ impl<S: Transport> Shared<S> {
         Self {
             outbound: Mutex::new(outbound),
             times_out: io.times_out(),
-            writer: Mutex::new(Writer { io, timeout, set: timeout, whole: true }),
+            writer: Mutex::new(Writer { io, timeout, set: BRIEF, whole: true }),
             unflushed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             unwritten: Unwritten::default(),
             orphan: Mutex::new(None),
         }
+    }
+
+    /// Whether nothing waits to be written, or to be passed on by the stream.
+    pub(super) fn is_written(&self, outbound: &Outbound) -> bool {
+        outbound.queue.is_empty() && !self.unflushed.load(Ordering::Relaxed)
     }
 
     /// Queues data, once there is room for it.
@@ -145,19 +150,21 @@ impl<S: Transport> Shared<S> {
             if let Some(ended) = outbound.ended() {
                 outbound.queue.clear();
                 self.unwritten.set_none();
-                return ended.map(|()| true).map_err(Error::ConnectionLost);
+                return ended.map(|()| true);
             }
-            if outbound.queue.is_empty() && !self.unflushed.load(Ordering::Relaxed) {
+            if self.is_written(&outbound) {
                 self.unwritten.set_none();
                 // Before `outbound` is: see the top of this file.
                 drop(writer);
                 return Ok(true);
             }
+            // Of the closing handshake, if it has begun.
+            let deadline = if briefly { None } else { outbound.sending.poll_timeout() };
             let written;
             if writer.whole {
-                written = writer.write_all(&mut outbound.queue, briefly);
+                written = writer.write_all(&mut outbound.queue, briefly, deadline);
             } else {
-                (written, outbound) = self.write_apart(&mut writer, outbound, briefly);
+                (written, outbound) = self.write_apart(&mut writer, outbound, briefly, deadline);
             }
             self.unflushed.store(written.is_err(), Ordering::Relaxed);
             if let Err(failed) = written {
@@ -173,10 +180,11 @@ impl<S: Transport> Shared<S> {
         writer: &mut Writer<S>,
         mut outbound: MutexGuard<'a, Outbound>,
         briefly: bool,
+        deadline: Option<Instant>,
     ) -> (Result<(), Failed>, MutexGuard<'a, Outbound>) {
         let mut queue = outbound.take_queue();
         drop(outbound);
-        let written = writer.write_all(&mut queue, briefly);
+        let written = writer.write_all(&mut queue, briefly, deadline);
         outbound = self.outbound();
         outbound.put_back(queue);
         (written, outbound)
@@ -249,35 +257,83 @@ impl<S> Deref for Stream<'_, S> {
 #[derive(Debug)]
 pub(super) struct Writer<S> {
     pub(super) io: S,
-    /// How long a write may take that is not tried briefly.
+    /// How long the transport may take nothing, where a write is not only tried.
     timeout: Duration,
-    /// The timeout that is set.
+    /// The timeout that is set. It is `BRIEF` but after a wait, so that what is written at once sets none.
     set: Duration,
     /// No receiving half in another thread needs the queue while bytes are written.
     whole: bool,
 }
 
 impl<S: Transport> Writer<S> {
+    /// Writes the whole queue, or tries `briefly`. It takes no longer than until `deadline`.
     #[inline]
-    fn write_all(&mut self, queue: &mut WriteQueue, briefly: bool) -> Result<(), Failed> {
+    fn write_all(
+        &mut self,
+        queue: &mut WriteQueue,
+        briefly: bool,
+        deadline: Option<Instant>,
+    ) -> Result<(), Failed> {
         let before = queue.len();
-        let (timeout, until) =
-            if briefly { (BRIEF, Instant::now().checked_add(BRIEF)) } else { (self.timeout, None) };
-        if self.set != timeout {
-            self.keep(timeout)?;
-        }
-        match write_all(&mut self.io, queue, until) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(Failed { error, took_some: queue.len() < before }),
+        self.try_write_all(queue, briefly, deadline)
+            .map_err(|error| Failed { error, took_some: queue.len() < before })
+    }
+
+    fn try_write_all(
+        &mut self,
+        queue: &mut WriteQueue,
+        briefly: bool,
+        deadline: Option<Instant>,
+    ) -> Result<(), Error> {
+        self.wait_for(BRIEF)?;
+        // When a brief try began; or when the transport last took something, once it has been waited for.
+        let mut since = briefly.then(Instant::now);
+        loop {
+            let written = if queue.is_empty() {
+                self.io.flush().map(|()| None)
+            } else if let Some(slice) = queue.one_slice() {
+                self.io.write(slice).map(Some)
+            } else {
+                self.io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])).map(Some)
+            };
+            match written {
+                Ok(None) => return Ok(()),
+                Ok(Some(0)) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
+                Ok(Some(len)) => {
+                    queue.advance(len);
+                    match since {
+                        // However slowly the transport takes it.
+                        Some(began) if briefly && !queue.is_empty() && began.elapsed() >= BRIEF => {
+                            return Err(TimedOut::Write.into());
+                        }
+                        Some(_) if !briefly => since = Some(Instant::now()),
+                        _ => {}
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if !is_timeout(&error) => return Err(Error::ConnectionLost(error)),
+                Err(_) if briefly => return Err(TimedOut::Write.into()),
+                Err(_) => {
+                    let now = Instant::now();
+                    let until = since.get_or_insert(now).checked_add(self.timeout);
+                    let until = [until, deadline].into_iter().flatten().min();
+                    let left = until.map_or(self.timeout, |until| until.saturating_duration_since(now));
+                    if left.is_zero() {
+                        return Err(TimedOut::Write.into());
+                    }
+                    self.wait_for(non_zero(left))?;
+                }
+            }
         }
     }
 
     /// Has writes time out after so long.
-    #[cold]
-    fn keep(&mut self, timeout: Duration) -> Result<(), Failed> {
-        let kept = self.io.set_write_timeout(Some(timeout)).map_err(Error::ConnectionLost);
-        self.set = timeout;
-        kept.map_err(|error| Failed { error, took_some: false })
+    fn wait_for(&mut self, timeout: Duration) -> Result<(), Error> {
+        if self.set != timeout {
+            self.set = timeout;
+            self.io.set_write_timeout(Some(timeout)).map_err(Error::ConnectionLost)?;
+        }
+        Ok(())
     }
 }
 
@@ -304,7 +360,11 @@ fn write_failed(
         return Ok(false);
     }
     outbound.fail_writes(timed_out);
-    Err(error)
+    match outbound.sending.handle_timeout(Instant::now()) {
+        // It was the closing handshake's.
+        Err(passed) if timed_out => Err(passed.into()),
+        _ => Err(error),
+    }
 }
 
 /// The receiving half's state: whoever receives has it alone.
@@ -324,35 +384,3 @@ pub(super) struct SplitReader<S> {
     /// For reading, and for closing the transport.
     pub(super) io: S,
 }
-
-/// Writes the whole queue; but no longer than `until`, however slowly the transport takes it.
-fn write_all(io: &mut impl Write, queue: &mut WriteQueue, until: Option<Instant>) -> Result<(), Error> {
-    while !queue.is_empty() {
-        let written = match queue.one_slice() {
-            Some(slice) => io.write(slice),
-            None => io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])),
-        };
-        match written {
-            Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
-            Ok(len) => {
-                queue.advance(len);
-                if !queue.is_empty() && until.is_some_and(|until| until <= Instant::now()) {
-                    return Err(TimedOut::Write.into());
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(write_error(error)),
-        }
-    }
-    loop {
-        match io.flush() {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(write_error(error)),
-        }
-    }
-}
-
-/// How long a thread tries to write that has something else to do: what a socket with room takes, it takes
-/// at once.
-const BRIEF: Duration = Duration::from_millis(1);

@@ -5,10 +5,6 @@ use core::time::Duration;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use crate::config::Config;
-use crate::endpoint::Error;
-use crate::error::TimedOut;
-
 /// A stream whose reads and writes can time out.
 ///
 /// After a timeout, a read or a write fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
@@ -159,12 +155,10 @@ pub(super) fn non_zero(timeout: Duration) -> Duration {
     timeout.max(Duration::from_millis(1))
 }
 
-/// How a write that failed is reported.
-pub(super) fn write_error(error: io::Error) -> Error {
-    if is_timeout(&error) { TimedOut::Write.into() } else { Error::ConnectionLost(error) }
+/// Has an open connection's writes give up at once where the transport has no room: who wants to wait asks for it.
+pub(super) fn keep_write_timeout(io: &mut impl Transport) -> io::Result<()> {
+    io.set_write_timeout(Some(BRIEF))
 }
 
-/// Sets the timeout of an open connection's writes.
-pub(super) fn keep_write_timeout(io: &mut impl Transport, config: &Config) -> io::Result<()> {
-    io.set_write_timeout(Some(non_zero(config.settings.write_timeout)))
-}
+/// How long a write takes that only tries: what a socket with room takes, it takes at once.
+pub(super) const BRIEF: Duration = Duration::from_millis(1);

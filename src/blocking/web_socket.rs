@@ -86,11 +86,11 @@ impl<S: Transport> WebSocket<S> {
         read_ahead: &[u8],
         config: &Config,
     ) -> io::Result<Self> {
-        keep_write_timeout(&mut io, config)?;
+        keep_write_timeout(&mut io)?;
         Ok(Self::new(io, negotiated.into(), read_ahead, config))
     }
 
-    /// The stream is to keep the write timeout.
+    /// The stream is to have the [write timeout](keep_write_timeout).
     #[inline]
     pub(super) fn new(io: S, negotiated: Negotiated, read_ahead: &[u8], config: &Config) -> Self {
         let inbound = Inbound::new(&negotiated, config, read_ahead, Instant::now());

@@ -52,8 +52,8 @@ pub(crate) enum Ending {
 /// What is to be done with the transport.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Act {
-    /// Write what is queued, as far as it goes; [do what is due](super::inbound::Inbound::handle_timeout); then read, no longer
-    /// than until the next deadline.
+    /// [Do what is due](super::inbound::Inbound::handle_timeout); write what is queued, as far as it goes; then
+    /// read, no longer than until the next deadline.
     Fill,
     /// Write what is queued, and if not all of it goes, `discard` what there is to read.
     Flush { discard: bool },

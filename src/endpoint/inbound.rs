@@ -245,7 +245,12 @@ impl Inbound {
         if outbound.has_timed_out() {
             return Err(TimedOut::Write);
         }
-        outbound.sending.handle_timeout(self.now)?;
+        outbound.sending.handle_timeout(self.now).inspect_err(|timed_out| {
+            if *timed_out == TimedOut::Write {
+                // Whoever waits for the write is told so, too.
+                outbound.write_timed_out();
+            }
+        })?;
         if self.receiving.poll_timeout().is_none_or(|due| self.now < due) {
             // A connection that waits is not to be given a buffer.
             return Ok(());

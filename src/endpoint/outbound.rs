@@ -11,7 +11,7 @@ use super::negotiated::Negotiated;
 use super::write_queue::WriteQueue;
 use crate::config::Config;
 use crate::connection::SendHalf;
-use crate::error::{ProtocolError, SendError};
+use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
 use crate::message::{Event, Message, MessageKind, PreparedMessage};
 use crate::role::Role;
@@ -45,8 +45,10 @@ enum Writing {
     Complete,
     /// Some of what was queued could not be written.
     Lost,
-    /// It was not taken in time.
-    TimedOut,
+    /// It was not taken in time, which a sender that waits for it may still have to be told.
+    TimedOut {
+        told: bool,
+    },
 }
 
 impl Outbound {
@@ -88,28 +90,38 @@ impl Outbound {
 
     /// A write failed, by an error or by taking too long: nothing more will be written.
     pub(crate) fn fail_writes(&mut self, timed_out: bool) {
-        self.writing = if timed_out { Writing::TimedOut } else { Writing::Lost };
+        self.writing = if timed_out { Writing::TimedOut { told: true } } else { Writing::Lost };
+        self.queue.clear();
+    }
+
+    /// The receiving half found that a write takes too long: nothing more will be written.
+    pub(super) fn write_timed_out(&mut self) {
+        self.writing = Writing::TimedOut { told: false };
         self.queue.clear();
     }
 
     /// Some of what was queued could not be written.
     pub(super) fn has_lost(&self) -> bool {
-        matches!(self.writing, Writing::Lost | Writing::TimedOut)
+        matches!(self.writing, Writing::Lost | Writing::TimedOut { .. })
     }
 
     /// The transport did not take in time what was queued.
     pub(super) fn has_timed_out(&self) -> bool {
-        self.writing == Writing::TimedOut
+        matches!(self.writing, Writing::TimedOut { .. })
     }
 
     /// Whether nothing more will be written, and if so, whether all that had to be was.
     #[inline]
-    pub(crate) fn ended(&self) -> Option<io::Result<()>> {
-        if self.writing == Writing::Open {
-            return None;
+    pub(crate) fn ended(&mut self) -> Option<Result<(), Error>> {
+        match self.writing {
+            Writing::Open => None,
+            Writing::Complete if self.sending.state() == SendState::CloseSent => Some(Ok(())),
+            Writing::TimedOut { told: false } => {
+                self.writing = Writing::TimedOut { told: true };
+                Some(Err(TimedOut::Write.into()))
+            }
+            _ => Some(Err(Error::ConnectionLost(ended()))),
         }
-        let complete = self.writing == Writing::Complete && self.sending.state() == SendState::CloseSent;
-        Some(if complete { Ok(()) } else { Err(ended()) })
     }
 
     /// Queues something to be sent, unless the connection has ended, or a sender would have to wait: false then.

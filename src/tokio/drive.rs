@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Locked<S> {
             }
             Act::Flush { discard } => match self.poll_flush(cx) {
                 Poll::Ready(Ok(())) => Poll::Ready(Outcome::Written),
-                Poll::Ready(Err(error)) => Poll::Ready(Outcome::Failed(Error::ConnectionLost(error))),
+                Poll::Ready(Err(error)) => Poll::Ready(Outcome::Failed(error)),
                 Poll::Pending if discard => match ready!(self.poll_discard(cx)) {
                     // What is queued may be written all the same.
                     Outcome::Failed(_) => Poll::Ready(Outcome::Eof),

@@ -215,7 +215,7 @@ pub(super) struct Locked<S> {
 impl<S: AsyncWrite + Unpin> Locked<S> {
     /// Writes all that is queued.
     #[inline]
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if let Some(ended) = self.outbound.ended() {
             return Poll::Ready(ended);
         }
@@ -223,7 +223,7 @@ impl<S: AsyncWrite + Unpin> Locked<S> {
         if result.is_err() {
             self.outbound.fail_writes(false);
         }
-        Poll::Ready(result)
+        Poll::Ready(result.map_err(Error::ConnectionLost))
     }
 
     fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -266,7 +266,7 @@ impl<S: AsyncWrite + Unpin> Locked<S> {
         timer: &mut Timer,
     ) -> Poll<Result<(), Error>> {
         match self.poll_flush(cx) {
-            Poll::Ready(result) => Poll::Ready(result.map_err(Error::ConnectionLost)),
+            Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => self.poll_deadline(cx, timer),
         }
     }

@@ -16,11 +16,11 @@ use futures_util::stream::FuturesOrdered;
 use sansocket::blocking::{Incoming, Part};
 use sansocket::handshake::Reply;
 use sansocket::{
-    CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PreparedMessage, Role, Server,
+    Client, CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PreparedMessage, Role, Server,
 };
 use sansocket::{blocking, tokio as asynchronous};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::script::{Hand, Handler};
 use crate::wire::Control;
@@ -46,8 +46,6 @@ pub trait Sends {
 
 /// An adapter.
 pub trait Adapter: Sized {
-    const NAME: &str;
-
     type Stream;
     type Pending;
     type Whole: Receives + Sends;
@@ -74,8 +72,12 @@ pub trait Adapter: Sized {
     /// Lets what goes on behind the program's back go on.
     async fn pause();
 
+    /// Writes a message by a `MessageWriter`.
+    async fn write(ws: &mut Self::Whole, kind: MessageKind, chunks: &[String]) -> io::Result<()>;
+
     fn upgraded(io: Self::Stream, role: Role, read_ahead: &[u8], config: &Config) -> Self::Whole;
     fn split(whole: Self::Whole) -> (Self::Sender, Self::Receiver);
+    async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error>;
     async fn accept(io: Self::Stream, server: &Server) -> Result<Self::Pending, Error>;
     async fn open(pending: Self::Pending) -> Result<Self::Whole, Error>;
     async fn respond(pending: Self::Pending, reply: &Reply) -> Result<(), Error>;
@@ -163,8 +165,6 @@ pub trait TokioStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TokioStream for S {}
 
 impl<S: BlockingStream> Adapter for Blocking<S> {
-    const NAME: &str = "blocking";
-
     type Stream = S;
     type Pending = blocking::Pending<S>;
     type Whole = blocking::WebSocket<S>;
@@ -206,12 +206,24 @@ impl<S: BlockingStream> Adapter for Blocking<S> {
         thread::yield_now();
     }
 
+    async fn write(ws: &mut Self::Whole, kind: MessageKind, chunks: &[String]) -> io::Result<()> {
+        let mut writer = ws.message_writer(kind);
+        for chunk in chunks {
+            io::Write::write_all(&mut writer, chunk.as_bytes())?;
+        }
+        writer.finish().map_err(io::Error::other)
+    }
+
     fn upgraded(io: Self::Stream, role: Role, read_ahead: &[u8], config: &Config) -> Self::Whole {
         blocking::WebSocket::from_upgraded(io, role, read_ahead, config).unwrap()
     }
 
     fn split(whole: Self::Whole) -> (Self::Sender, Self::Receiver) {
         whole.split().unwrap()
+    }
+
+    async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error> {
+        blocking::connect_over(client, io)
     }
 
     async fn accept(io: Self::Stream, server: &Server) -> Result<Self::Pending, Error> {
@@ -232,8 +244,6 @@ impl<S: BlockingStream> Adapter for Blocking<S> {
 }
 
 impl<S: TokioStream> Adapter for Tokio<S> {
-    const NAME: &str = "tokio";
-
     type Stream = S;
     type Pending = asynchronous::Pending<S>;
     type Whole = asynchronous::WebSocket<S>;
@@ -277,12 +287,24 @@ impl<S: TokioStream> Adapter for Tokio<S> {
         tokio::task::yield_now().await;
     }
 
+    async fn write(ws: &mut Self::Whole, kind: MessageKind, chunks: &[String]) -> io::Result<()> {
+        let mut writer = ws.message_writer(kind);
+        for chunk in chunks {
+            writer.write_all(chunk.as_bytes()).await?;
+        }
+        writer.shutdown().await
+    }
+
     fn upgraded(io: Self::Stream, role: Role, read_ahead: &[u8], config: &Config) -> Self::Whole {
         asynchronous::WebSocket::from_upgraded(io, role, read_ahead, config)
     }
 
     fn split(whole: Self::Whole) -> (Self::Sender, Self::Receiver) {
         whole.split()
+    }
+
+    async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error> {
+        asynchronous::connect_over(client, io).await
     }
 
     async fn accept(io: Self::Stream, server: &Server) -> Result<Self::Pending, Error> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sansocket::handshake::Reply;
-use sansocket::{CloseCode, CloseFrame, Message, MessageKind, PreparedMessage, Server};
+use sansocket::{Client, CloseCode, CloseFrame, Error, Message, MessageKind, PreparedMessage, Server};
 
 use crate::adapter::{Receives, Sends};
 use crate::lines;
@@ -13,10 +13,14 @@ pub enum Call {
     Recv,
     RecvIncoming,
     RecvPart,
+    /// Receives all parts of a message.
+    RecvParts,
     Send(Message),
     SendFramed(Message),
     Feed(Message),
     FeedPart(MessageKind, Bytes, bool),
+    /// By a `MessageWriter`, a write for each.
+    Write(MessageKind, Vec<String>),
     Flush,
     Ping(String),
     Pong(String),
@@ -27,10 +31,13 @@ pub enum Call {
     DropAll,
     /// Looks at what the peer has seen up to now; nothing else runs meanwhile.
     Seen,
+    /// How many writes there were.
+    Writes,
     /// Tells the peer something.
     Tell(&'static str),
     /// Waits until the peer has told something.
     UntilTold(&'static str),
+    Connect(Client),
     Accept(Server),
     Open,
     Respond(Reply),
@@ -52,6 +59,8 @@ impl Call {
             Self::SendFramed(message) => format!("send_prepared {}", lines::message(message)),
             Self::Feed(message) => format!("feed {}", lines::message(message)),
             Self::FeedPart(_, payload, _) => format!("feed_part {}", lines::payload(payload)),
+            Self::Accept(_) => "accept".into(),
+            Self::Connect(_) => "connect".into(),
             Self::Respond(_) => "respond".into(),
             other => format!("{other:?}"),
         }
@@ -72,6 +81,11 @@ impl Call {
         self.gives("none")
     }
 
+    /// What it comes to is a matter of how the program has its WebSocket; the adapters are compared.
+    pub fn gives_any(self) -> Expected {
+        self.gives(ANY)
+    }
+
     pub fn text(self, text: &str) -> Expected {
         self.gives(format!("text {text:?}"))
     }
@@ -89,6 +103,10 @@ pub fn recv_part() -> Call {
     Call::RecvPart
 }
 
+pub fn recv_parts() -> Call {
+    Call::RecvParts
+}
+
 pub fn send(message: impl Into<Message>) -> Call {
     Call::Send(message.into())
 }
@@ -103,6 +121,11 @@ pub fn feed(message: impl Into<Message>) -> Call {
 
 pub fn feed_part(kind: MessageKind, payload: impl Into<Bytes>, last: bool) -> Call {
     Call::FeedPart(kind, payload.into(), last)
+}
+
+/// Of a whole WebSocket: writes a message, chunk by chunk, and finishes it.
+pub fn write<const N: usize>(kind: MessageKind, chunks: [&str; N]) -> Call {
+    Call::Write(kind, chunks.map(String::from).to_vec())
 }
 
 pub fn flush() -> Call {
@@ -147,12 +170,20 @@ pub fn seen<const N: usize>(lines: [&str; N]) -> Expected {
     Call::Seen.gives(lines.join(", "))
 }
 
+pub fn writes(count: usize) -> Expected {
+    Call::Writes.gives(count.to_string())
+}
+
 pub fn tell(what: &'static str) -> Expected {
     Call::Tell(what).ok()
 }
 
 pub fn until_told(what: &'static str) -> Expected {
     Call::UntilTold(what).ok()
+}
+
+pub fn connect(client: &Client) -> Call {
+    Call::Connect(client.clone())
 }
 
 pub fn accept(server: &Server) -> Call {
@@ -177,9 +208,31 @@ pub async fn receive(half: &mut impl Receives, call: &Call) -> Option<String> {
         Call::Recv => lines::received(half.recv().await, lines::message),
         Call::RecvIncoming => lines::received(half.recv_incoming().await, lines::incoming),
         Call::RecvPart => lines::received(half.recv_part().await, lines::part),
+        Call::RecvParts => lines::received(all_parts(half).await, String::clone),
         _ => return None,
     })
 }
+
+/// The parts of a message together, as a message is told; of a large one, only how long it is.
+async fn all_parts(half: &mut impl Receives) -> Result<Option<String>, Error> {
+    let (mut joined, mut len) = (Vec::new(), 0);
+    while let Some(part) = half.recv_part().await? {
+        assert_eq!(part.first, len == 0, "the first part is told to be, and no other");
+        assert!(part.payload.len() <= LARGE_PART, "a part of {} bytes", part.payload.len());
+        len += part.payload.len();
+        if len <= 8 * LARGE_PART {
+            joined.extend_from_slice(&part.payload);
+        }
+        if part.last {
+            let payload = if len == joined.len() { lines::payload(&joined) } else { format!("{len} bytes") };
+            return Ok(Some(format!("{} {payload}", lines::kind(part.kind))));
+        }
+    }
+    Ok(None)
+}
+
+/// No part is larger, whatever the frame is.
+const LARGE_PART: usize = 128 << 10;
 
 /// Makes a call of something that sends; `None` if it is no such call.
 pub async fn transmit(half: &mut impl Sends, call: &Call) -> Option<String> {
@@ -199,3 +252,6 @@ pub async fn transmit(half: &mut impl Sends, call: &Call) -> Option<String> {
     };
     Some(lines::done(result))
 }
+
+/// Any line.
+pub const ANY: &str = "anything";

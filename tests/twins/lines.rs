@@ -99,7 +99,7 @@ pub fn closed(closed: Option<&Closed>) -> String {
     })
 }
 
-fn kind(kind: MessageKind) -> &'static str {
+pub fn kind(kind: MessageKind) -> &'static str {
     match kind {
         MessageKind::Text => "text",
         MessageKind::Binary => "binary",

@@ -29,6 +29,12 @@ mod peer;
 mod script;
 mod wire;
 
+mod closing;
+mod deadlines;
 mod drifted;
+mod failing;
+mod messages;
+mod split;
+mod together;
 #[cfg(all(feature = "deflate", feature = "http"))]
 mod upgraded;

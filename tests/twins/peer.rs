@@ -1,9 +1,11 @@
 //! What a peer does, one act after the other. It reads all the time, unless it is told not to.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sansocket::Role;
+use sansocket::handshake::{Accept, Limits, ReceivedRequest, ServerHandshake};
 
 use crate::common::{self, CLOSE, PING, PONG, TEXT, naive};
 use crate::lines;
@@ -12,12 +14,14 @@ use crate::lines;
 #[derive(Clone, Debug)]
 pub enum Act {
     Frame(u8, Vec<u8>),
+    /// A frame for [`Flood`](Self::Flood).
+    Repeated(u8, Vec<u8>),
     Raw(Vec<u8>),
     /// Reads nothing from now on.
     Hold,
     /// Reads everything from now on.
     Read,
-    /// Waits until it has seen a line that begins with this.
+    /// Waits until it has seen another line that begins with this.
     Until(&'static str),
     /// Waits until the program has nothing more to read, and wants more.
     UntilRead,
@@ -25,9 +29,18 @@ pub enum Act {
     UntilBlocked,
     /// Waits until the program has read the end.
     UntilEndRead,
-    /// Waits until the program has told this.
+    /// Waits until this was told.
     UntilTold(&'static str),
+    Tell(&'static str),
+    /// Takes so many bytes of what was written, though it reads nothing else.
+    Take(usize),
+    /// Answers the client's request: it accepts.
+    Answer(Accept),
     Wait(Duration),
+    /// Sends this again and again from now on: a read always finds some, and takes a millisecond.
+    Flood(Vec<u8>),
+    /// Takes so many bytes more, and then the transport fails whoever writes; without a kind, by taking none.
+    FailWrites(usize, Option<ErrorKind>),
     /// Ends its direction of the transport.
     End,
     /// Ends the transport, both directions of it.
@@ -94,8 +107,39 @@ pub fn until_told(what: &'static str) -> Act {
     Act::UntilTold(what)
 }
 
+pub fn tells(what: &'static str) -> Act {
+    Act::Tell(what)
+}
+
+pub fn takes(bytes: usize) -> Act {
+    Act::Take(bytes)
+}
+
+pub fn answers(accept: Accept) -> Act {
+    Act::Answer(accept)
+}
+
 pub fn waits(time: Duration) -> Act {
     Act::Wait(time)
+}
+
+/// Sends this frame again and again.
+pub fn floods(first: u8, payload: impl AsRef<[u8]>) -> Act {
+    Act::Repeated(first, payload.as_ref().to_vec())
+}
+
+/// Sends these bytes again and again.
+pub fn floods_raw(bytes: impl Into<Vec<u8>>) -> Act {
+    Act::Flood(bytes.into())
+}
+
+pub fn fails_writes(after: usize, kind: ErrorKind) -> Act {
+    Act::FailWrites(after, Some(kind))
+}
+
+/// Takes so many bytes more, and then none.
+pub fn refuses_writes(after: usize) -> Act {
+    Act::FailWrites(after, None)
 }
 
 pub fn ends() -> Act {
@@ -128,7 +172,11 @@ pub struct Peer {
     stage: Stage,
     /// What was read and is not yet a whole head or frame.
     input: Vec<u8>,
+    /// The head that came first.
+    head: Vec<u8>,
     pub seen: Vec<String>,
+    /// How many of those lines were waited for.
+    awaited: usize,
 }
 
 /// What comes next.
@@ -145,9 +193,19 @@ impl Peer {
     pub fn new(to: Role, stage: Stage, acts: impl IntoIterator<Item = Act>) -> Self {
         let acts = acts.into_iter().map(|act| match act {
             Act::Frame(first, payload) => Act::Raw(common::frame(to, first, &payload)),
+            Act::Repeated(first, payload) => Act::Flood(common::frame(to, first, &payload)),
             act => act,
         });
-        Self { to, acts: acts.collect(), reads: true, stage, input: Vec::new(), seen: Vec::new() }
+        Self {
+            to,
+            acts: acts.collect(),
+            reads: true,
+            stage,
+            input: Vec::new(),
+            head: Vec::new(),
+            seen: Vec::new(),
+            awaited: 0,
+        }
     }
 
     /// Takes note of bytes that came.
@@ -156,8 +214,8 @@ impl Peer {
         if self.stage == Stage::Head
             && let Some(len) = self.input.windows(4).position(|end| end == b"\r\n\r\n")
         {
-            let head: Vec<u8> = self.input.drain(..len + 4).collect();
-            let line = String::from_utf8(head).unwrap().lines().next().unwrap().to_owned();
+            self.head = self.input.drain(..len + 4).collect();
+            let line = std::str::from_utf8(&self.head).unwrap().lines().next().unwrap().to_owned();
             let opens = line.starts_with("HTTP/1.1 101 ") || line.starts_with("GET ");
             self.stage = if opens { Stage::Frames } else { Stage::Body };
             self.seen.push(line);
@@ -184,6 +242,25 @@ impl Peer {
             self.input.clear();
         }
         self.seen.push(if self.input.is_empty() { "end".into() } else { "end within something".into() });
+    }
+
+    /// Whether such a line has come since the last that was waited for; then that is the last.
+    pub fn awaits(&mut self, line: &str) -> bool {
+        let new = self.seen[self.awaited..].iter().position(|seen| seen.starts_with(line));
+        self.awaited += new.map_or(0, |new| new + 1);
+        new.is_some()
+    }
+
+    /// The response to the request that came; `None` before it has come.
+    pub fn answer(&self, accept: &Accept) -> Option<Vec<u8>> {
+        let mut response = Vec::new();
+        match ServerHandshake::new(Limits::default()).receive(&self.head).unwrap()? {
+            ReceivedRequest::WebSocket(request) => {
+                request.accept(accept.clone()).unwrap().encode(&mut response)
+            }
+            ReceivedRequest::Http(request) => panic!("{request:?}"),
+        };
+        Some(response)
     }
 
     pub fn has_seen(&self, line: &str) -> bool {

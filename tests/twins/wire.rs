@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -15,6 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::peer::{Act, Peer};
 
 /// The program's end. The peer sees the end of the transport when all clones are dropped.
+///
+/// What is written reaches the peer when it was flushed, or there is no room for more. If the room is odd, and more
+/// than a byte, every other read comes to nothing, as does every other write that is polled: nothing but the
+/// wake-up, or the timeout, that comes at once.
 #[derive(Debug)]
 pub struct Wire {
     pipe: Arc<Pipe>,
@@ -43,8 +47,20 @@ struct State {
     inbound: VecDeque<u8>,
     /// From the program to the peer.
     outbound: Vec<u8>,
+    /// So many of these bytes were flushed, and can be read by the peer.
+    flushed: usize,
+    /// How often the program has written something.
+    writes: usize,
+    /// The last read, or write, came to nothing, only for once: see [`Wire`].
+    hesitates: [bool; 2],
     /// How the peer's direction ended, once `inbound` is read.
     ended: Option<Ended>,
+    /// What is read again and again.
+    flood: Option<Vec<u8>>,
+    /// How many bytes more are taken before a write fails, and how it does.
+    fault: Option<(usize, Option<ErrorKind>)>,
+    /// It has.
+    faulted: bool,
     /// The peer takes nothing any more.
     gone: bool,
     /// The program closed its direction.
@@ -71,11 +87,11 @@ enum Ended {
     Reset,
 }
 
-/// Longer than anything here takes: reaching it is a failure.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+const READ: usize = 0;
+const WRITE: usize = 1;
 
-/// How long a write waits for room that nothing will make any more.
-const STUCK: Duration = Duration::from_millis(5);
+/// Longer than anything here takes: reaching it is a failure.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Wire {
     pub fn new(peer: Peer, room: usize, now: fn() -> Instant) -> (Self, Control) {
@@ -90,7 +106,6 @@ impl Wire {
         &self,
         timeout: Option<Duration>,
         mut step: impl FnMut(&mut State) -> Option<io::Result<T>>,
-        gives_up: impl Fn(&State) -> bool,
     ) -> io::Result<T> {
         let start = Instant::now();
         let mut state = self.pipe.state();
@@ -102,9 +117,7 @@ impl Wire {
                 state.hangs = true;
                 return Err(ErrorKind::ConnectionAborted.into());
             }
-            let most = gives_up(&state).then_some(STUCK);
-            let left = [timeout, most].into_iter().flatten().min();
-            let left = left.map(|timeout| timeout.saturating_sub(start.elapsed()));
+            let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
             if left == Some(Duration::ZERO) {
                 return Err(ErrorKind::WouldBlock.into());
             }
@@ -142,7 +155,13 @@ impl Control {
             room,
             inbound: VecDeque::new(),
             outbound: Vec::new(),
+            flushed: 0,
+            writes: 0,
+            hesitates: [false; 2],
             ended: None,
+            flood: None,
+            fault: None,
+            faulted: false,
             gone: false,
             shut_down: false,
             blocked: false,
@@ -190,6 +209,10 @@ impl Control {
         }
         state.watch(cx.waker());
         Poll::Pending
+    }
+
+    pub fn writes(&self) -> usize {
+        self.0.state().writes
     }
 
     pub fn hangs(&self) -> bool {
@@ -260,6 +283,9 @@ impl State {
             self.moved = true;
             return Some(self.inbound.read(buf));
         }
+        if let Some(flood) = &self.flood {
+            return Some(flood.as_slice().read(buf));
+        }
         self.starved = true;
         self.end_read |= self.ended.is_some();
         self.ended.map(|ended| match ended {
@@ -272,27 +298,49 @@ impl State {
         if self.gone || self.shut_down {
             return Some(Err(ErrorKind::BrokenPipe.into()));
         }
-        let len = buf.len().min(self.room - self.outbound.len());
+        let mut len = buf.len().min(self.room - self.outbound.len());
+        if let Some((left, kind)) = &mut self.fault {
+            if *left == 0 {
+                if std::mem::replace(&mut self.faulted, true) {
+                    self.peer.seen.push("a write after the fault".into());
+                }
+                return Some(kind.map_or(Ok(0), |kind| Err(kind.into())));
+            }
+            len = len.min(*left);
+            *left -= len;
+        }
         self.outbound.extend_from_slice(&buf[..len]);
+        if self.outbound.len() == self.room {
+            self.flushed = self.room;
+        }
+        self.writes += usize::from(len > 0);
         self.blocked |= len == 0;
         self.moved |= len > 0;
         (len > 0 || buf.is_empty()).then_some(Ok(len))
     }
 
+    fn flush(&mut self) {
+        self.moved |= self.flushed < self.outbound.len();
+        self.flushed = self.outbound.len();
+    }
+
     fn shut_down(&mut self) {
+        self.flush();
         self.shut_down = true;
         self.moved = true;
+    }
+
+    /// Whether what is tried comes to nothing for this once; the next time it does not.
+    fn hesitates(&mut self, direction: usize) -> bool {
+        let hesitant = self.room > 1 && self.room % 2 == 1;
+        self.hesitates[direction] = hesitant && !self.hesitates[direction];
+        self.hesitates[direction]
     }
 
     fn watch(&mut self, waker: &Waker) {
         if !self.wakers.iter().any(|known| known.will_wake(waker)) {
             self.wakers.push(waker.clone());
         }
-    }
-
-    /// Nothing will make room for a write any more.
-    fn is_stuck(&self) -> bool {
-        !self.peer.reads && self.peer.acts.is_empty()
     }
 
     /// Lets the peer do what it can do now.
@@ -310,24 +358,35 @@ impl State {
 
     /// The peer reads.
     fn take(&mut self) {
-        if !self.peer.reads {
+        if self.peer.reads {
+            self.take_some(usize::MAX);
+            if self.shut_down && !self.peer.has_seen("end") {
+                self.peer.read_end();
+            }
+        }
+    }
+
+    /// The peer reads so many bytes at most.
+    fn take_some(&mut self, most: usize) {
+        let len = most.min(self.flushed);
+        if len == 0 {
             return;
         }
-        self.moved |= !self.outbound.is_empty();
-        self.blocked &= self.outbound.is_empty();
         if !self.gone {
-            self.peer.read(&self.outbound);
+            self.peer.read(&self.outbound[..len]);
         }
-        self.outbound.clear();
-        if self.shut_down && !self.peer.has_seen("end") {
-            self.peer.read_end();
-        }
+        self.outbound.drain(..len);
+        self.flushed -= len;
+        self.blocked = false;
+        self.moved = true;
     }
 
     /// Does an act; gives it back, or what is left of it, if it cannot be done yet.
     fn try_act(&mut self, act: Act, now: Instant) -> Option<Act> {
         match act {
-            Act::Frame(..) => unreachable!("it was made raw"),
+            Act::Frame(..) | Act::Repeated(..) => unreachable!("it was made bytes"),
+            Act::Flood(bytes) => self.flood = Some(bytes),
+            Act::FailWrites(after, kind) => self.fault = Some((after, kind)),
             Act::Raw(mut bytes) => {
                 let len = bytes.len().min(self.room - self.inbound.len());
                 if len > 0 {
@@ -340,12 +399,18 @@ impl State {
             }
             Act::Hold => self.peer.reads = false,
             Act::Read => self.peer.reads = true,
-            Act::Until(line) if !self.peer.has_seen(line) => return Some(act),
+            Act::Until(line) if !self.peer.awaits(line) => return Some(act),
             Act::UntilRead if !self.starved || !self.inbound.is_empty() => return Some(act),
             Act::UntilBlocked if !self.blocked => return Some(act),
             Act::UntilEndRead if !self.end_read => return Some(act),
             Act::UntilTold(what) if !self.told.contains(&what) => return Some(act),
             Act::Until(_) | Act::UntilRead | Act::UntilBlocked | Act::UntilEndRead | Act::UntilTold(_) => {}
+            Act::Tell(what) => self.told.push(what),
+            Act::Take(bytes) => self.take_some(bytes),
+            Act::Answer(ref accept) => match self.peer.answer(accept) {
+                Some(response) => return self.try_act(Act::Raw(response), now),
+                None => return Some(act),
+            },
             Act::Wait(time) => {
                 self.moved |= self.due.is_none();
                 let due = *self.due.get_or_insert(now + time);
@@ -366,28 +431,32 @@ impl State {
 
 impl io::Read for Wire {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.block(self.timeouts[0], |state| state.read(buf), |_| false)
+        if self.pipe.state().hesitates(READ) {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.block(self.timeouts[READ], |state| state.read(buf))
     }
 }
 
 impl io::Write for Wire {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.block(self.timeouts[1], |state| state.write(buf), State::is_stuck)
+        self.block(self.timeouts[WRITE], |state| state.write(buf))
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.pipe.with(State::flush);
         Ok(())
     }
 }
 
 impl Transport for Wire {
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.timeouts[0] = timeout;
+        self.timeouts[READ] = timeout;
         Ok(())
     }
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.timeouts[1] = timeout;
+        self.timeouts[WRITE] = timeout;
         Ok(())
     }
 
@@ -407,9 +476,14 @@ impl Wire {
     fn poll<T>(
         &self,
         cx: &Context<'_>,
+        direction: usize,
         step: impl FnMut(&mut State) -> Option<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let mut state = self.pipe.state();
+        if state.hesitates(direction) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Some(result) = self.pipe.try_step(&mut state, step) {
             return Poll::Ready(result);
         }
@@ -420,17 +494,22 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.pipe.state().flood.is_some() {
+            // Its first poll moves the clock.
+            let _ = pin!(tokio::time::advance(Duration::from_millis(1))).poll(cx);
+        }
         let mut bytes = vec![0; buf.remaining()];
-        self.poll(cx, |state| state.read(&mut bytes)).map_ok(|len| buf.put_slice(&bytes[..len]))
+        self.poll(cx, READ, |state| state.read(&mut bytes)).map_ok(|len| buf.put_slice(&bytes[..len]))
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll(cx, |state| state.write(buf))
+        self.poll(cx, WRITE, |state| state.write(buf))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pipe.with(State::flush);
         Poll::Ready(Ok(()))
     }
 
