@@ -422,6 +422,7 @@ impl Receiver {
 }
 
 /// What the receiving direction still takes.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReceiveState {
     /// Frames are received.

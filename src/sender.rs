@@ -416,6 +416,7 @@ impl Sender {
 }
 
 /// What the sending direction may still send.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SendState {
     /// Data and control frames.

@@ -5,6 +5,7 @@ use alloc::string::String;
 use crate::frame::CloseCode;
 
 /// The state of a connection that was opened (RFC 6455 sections 4.1, 7.1.3 and 7.1.4).
+#[expect(clippy::exhaustive_enums, reason = "the states that the RFC names, once a connection was opened")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ReadyState {
     /// Messages may be sent.
@@ -16,6 +17,7 @@ pub enum ReadyState {
 }
 
 /// How a connection closed (RFC 6455 sections 7.1.4 to 7.1.6).
+#[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Closed {
     /// The code of the first Close frame received; 1005 if it had none, 1006 if none was received.
@@ -28,7 +30,15 @@ pub struct Closed {
     pub clean: bool,
 }
 
+impl Closed {
+    /// What a connection would tell: for tests of what is done about it.
+    pub fn new(code: CloseCode, reason: impl Into<String>, initiator: Initiator, clean: bool) -> Self {
+        Self { code, reason: reason.into(), initiator, clean }
+    }
+}
+
 /// Who was the first to end a connection.
+#[expect(clippy::exhaustive_enums, reason = "one, the other, or neither")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Initiator {
     /// This endpoint sent the first Close frame.

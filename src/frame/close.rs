@@ -101,6 +101,7 @@ impl fmt::Display for CloseCode {
 
 /// What a Close frame says: "the body MUST contain a 2-byte unsigned integer [...] representing a
 /// status code", then "UTF-8-encoded data with value /reason/" (RFC 6455 section 5.5.1).
+#[expect(clippy::exhaustive_structs, reason = "what the RFC defines")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CloseFrame<'a> {
     /// Why the connection is closed.

@@ -32,6 +32,10 @@ use crate::error::ProtocolError;
 /// assert_eq!(*header.encode(), *b"\x81\x05");
 /// # Ok::<(), sansocket::ProtocolError>(())
 /// ```
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "what the RFC defines, but for the bits that no extension uses"
+)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FrameHeader {
     /// FIN: this is the final fragment of a message.

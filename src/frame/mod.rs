@@ -15,6 +15,7 @@ pub(crate) use mask::keys::MaskingKeys;
 use crate::error::ProtocolError;
 
 /// What a frame is for (RFC 6455 section 5.2, "Opcode").
+#[expect(clippy::exhaustive_enums, reason = "what the RFC defines; others are refused")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum Opcode {

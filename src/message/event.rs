@@ -4,6 +4,7 @@ use super::MessageKind;
 use crate::frame::CloseFrame;
 
 /// What was received, as a view of the caller's buffer.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Event<'b> {
     /// A fragment of a message; an unfragmented message is one fragment, first and last.
@@ -18,6 +19,7 @@ pub enum Event<'b> {
 }
 
 /// A data frame's payload, or, from [`Receiver::receive_part`](crate::Receiver::receive_part), part of it.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fragment<'b> {
     /// Whether the message is text or binary.
@@ -32,4 +34,11 @@ pub struct Fragment<'b> {
     /// Unmasked. A fragment of a text message may begin or end inside a code point, but the text up
     /// to here has been validated, unless it is compressed.
     pub payload: &'b [u8],
+}
+
+impl<'b> Fragment<'b> {
+    /// A fragment that is not compressed, for an [`Assembler`](super::Assembler).
+    pub const fn new(kind: MessageKind, first: bool, last: bool, payload: &'b [u8]) -> Self {
+        Self { kind, compressed: false, first, last, payload }
+    }
 }

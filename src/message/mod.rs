@@ -18,6 +18,7 @@ use crate::frame::Opcode;
 use crate::utf8::{InvalidUtf8, Utf8Bytes};
 
 /// Whether a message is text or binary: its first frame's opcode says so (RFC 6455 section 5.6).
+#[expect(clippy::exhaustive_enums, reason = "what the RFC defines")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MessageKind {
     /// UTF-8 text.
@@ -40,6 +41,7 @@ impl MessageKind {
 ///
 /// A received message is a slice of the buffer it was read into, and keeps that buffer alive: copy
 /// what you keep for long.
+#[expect(clippy::exhaustive_enums, reason = "what the RFC defines")]
 #[derive(Clone, Eq, PartialEq)]
 pub enum Message {
     /// UTF-8 text.

@@ -87,6 +87,7 @@ impl Utf8Validator {
 }
 
 /// The text is not UTF-8, and no continuation could make it so.
+#[expect(clippy::exhaustive_structs, reason = "there is no more to say")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InvalidUtf8;
 

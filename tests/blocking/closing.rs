@@ -13,7 +13,7 @@ use crate::peer::{Peer, pair, with_peer};
 use crate::script::{Read, Script, Write};
 
 fn closed(code: u16, reason: &str, initiator: Initiator, clean: bool) -> Closed {
-    Closed { code: CloseCode::new(code), reason: reason.into(), initiator, clean }
+    Closed::new(CloseCode::new(code), reason, initiator, clean)
 }
 
 /// 6455-5.5.1-12, 6455-5.5.1-13: both sides' calls return when both Close frames have passed and the

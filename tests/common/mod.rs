@@ -151,6 +151,7 @@ impl From<Event<'_>> for Seen {
             Event::Close(close) => {
                 Self::Close(close.map(|close| (close.code.get(), close.reason.to_owned())))
             }
+            _ => panic!("an event of a new kind"),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::common::{
 const NORMAL: CloseFrame<'static> = CloseFrame { code: CloseCode::NORMAL, reason: "done" };
 
 fn closed(code: u16, reason: &str, initiator: Initiator, clean: bool) -> Closed {
-    Closed { code: CloseCode::new(code), reason: reason.into(), initiator, clean }
+    Closed::new(CloseCode::new(code), reason, initiator, clean)
 }
 
 /// 6455-5.5.1-07, 6455-5.5.1-01, 6455-5.5.1-02, 6455-5.5.1-08, 6455-5.5.1-09, 6455-7.4-01: the peer's Close frame is answered, in

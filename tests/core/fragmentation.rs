@@ -82,8 +82,7 @@ fn any_fragmentation_gives_the_same_messages() {
 #[test]
 fn an_incomplete_message_can_be_taken() {
     let mut assembler = Assembler::default();
-    let part =
-        |payload, last| Fragment { kind: MessageKind::Binary, compressed: false, first: true, last, payload };
+    let part = |payload, last| Fragment::new(MessageKind::Binary, true, last, payload);
     assert_eq!(assembler.push(&part(b"one, ", false)), Ok(None));
     assert_eq!(assembler.push(&part(b"two", false)), Ok(None));
     assert_eq!(assembler.take(), "one, two");

@@ -99,8 +99,7 @@ fn text() {
 #[test]
 fn assembler() {
     let mut assembler = Assembler::default();
-    let fragment =
-        |first, last, payload| Fragment { kind: MessageKind::Text, first, last, compressed: false, payload };
+    let fragment = |first, last, payload| Fragment::new(MessageKind::Text, first, last, payload);
     for _ in 0..2 {
         assert_eq!(assembler.push(&fragment(true, false, b"\xc3")), Ok(None));
         assert_eq!(assembler.push(&fragment(false, false, b"")), Ok(None));

@@ -41,13 +41,7 @@ fn compare(bytes: &[u8]) {
 /// Text made of `bytes` in two fragments, the first of them `cut` bytes long.
 fn in_fragments(bytes: &[u8], cut: usize) -> Result<Option<Message>, ProtocolError> {
     let mut assembler = Assembler::default();
-    let fragment = |first, payload| Fragment {
-        kind: MessageKind::Text,
-        compressed: false,
-        first,
-        last: !first,
-        payload,
-    };
+    let fragment = |first, payload| Fragment::new(MessageKind::Text, first, !first, payload);
     let (first, last) = bytes.split_at(cut);
     assert_eq!(assembler.push(&fragment(true, first))?, None);
     assembler.push(&fragment(false, last))

@@ -10,7 +10,7 @@ use crate::peer::{SIZES, after, at_once, pair, with_peer};
 use crate::script::{Read, Script, Write};
 
 fn closed(code: u16, reason: &str, initiator: Initiator, clean: bool) -> Closed {
-    Closed { code: CloseCode::new(code), reason: reason.into(), initiator, clean }
+    Closed::new(CloseCode::new(code), reason, initiator, clean)
 }
 
 /// 6455-5.5.1-12, 6455-5.5.1-13: both sides' calls return, at once, when both Close frames have

@@ -94,7 +94,7 @@ pub fn error(error: &Error) -> String {
 }
 
 pub fn closed(closed: Option<&Closed>) -> String {
-    closed.map_or("not closed".into(), |Closed { code, reason, initiator, clean }| {
+    closed.map_or("not closed".into(), |Closed { code, reason, initiator, clean, .. }| {
         format!("{} {reason:?}, {initiator:?}, {}", code.get(), if *clean { "clean" } else { "not clean" })
     })
 }

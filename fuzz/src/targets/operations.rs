@@ -664,7 +664,7 @@ impl End {
         let closed = self.side.receive_eof();
         let (code, reason) = self.close_received.clone().unwrap_or((1006, String::new()));
         let clean = self.close_sent && self.close_received.is_some();
-        assert_eq!(closed, Closed { code: CloseCode::new(code), reason, initiator: self.initiator, clean });
+        assert_eq!(closed, Closed::new(CloseCode::new(code), reason, self.initiator, clean));
         assert_eq!(self.side.ready_state(), ReadyState::Closed);
         self.over = Some(Over { closed, timed_out });
     }

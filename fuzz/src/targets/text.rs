@@ -36,7 +36,7 @@ fn in_fragments(bytes: &[u8], len: usize) -> Result<Message, ProtocolError> {
     loop {
         let payload = fragments.next().unwrap_or_default();
         let last = payload.is_empty();
-        let fragment = Fragment { kind: MessageKind::Text, compressed: false, first: false, last, payload };
+        let fragment = Fragment::new(MessageKind::Text, false, last, payload);
         if let Some(message) = assembler.push(&fragment)? {
             return Ok(message);
         }

@@ -13,7 +13,7 @@ fn close(endpoint: &mut Endpoint, now: std::time::Instant, code: u16, reason: &s
 }
 
 fn closed(code: u16, reason: &str, initiator: Initiator) -> Closed {
-    Closed { code: CloseCode::new(code), reason: reason.into(), initiator, clean: true }
+    Closed::new(CloseCode::new(code), reason, initiator, true)
 }
 
 /// 6455-5.5.1-12, 6455-5.5.1-13, 6455-7.1.4-01: the client closes: the server answers and closes the
