@@ -9,23 +9,23 @@ use super::ports::{Port, RETRY_AFTER};
 use super::shared::Reading;
 use super::tracker::LOOK;
 use super::transport::{Transport, is_timeout};
-use crate::endpoint::{Act, Error, Inbound, Next, Outcome, Want};
+use crate::endpoint::{Act, Error, Inbound, Item, Next, Outcome};
 use crate::sender::SendState;
 
 impl Reading {
-    /// The next thing that `W` asks for. `None`: the connection has ended, and its error, if it had
+    /// The next thing that `T` asks for. `None`: the connection has ended, and its error, if it had
     /// one, was returned before.
     #[inline]
-    pub(super) fn next<W: Want>(&mut self, mut port: impl Port) -> Result<Option<W::Item>, Error> {
-        if let Some(item) = self.inbound.whole::<W>(&mut port) {
+    pub(super) fn next<T: Item>(&mut self, mut port: impl Port) -> Result<Option<T>, Error> {
+        if let Some(item) = self.inbound.whole::<T>(&mut port) {
             return Ok(Some(item));
         }
-        self.next_after::<W>(port)
+        self.next_after::<T>(port)
     }
 
-    fn next_after<W: Want>(&mut self, mut port: impl Port) -> Result<Option<W::Item>, Error> {
+    fn next_after<T: Item>(&mut self, mut port: impl Port) -> Result<Option<T>, Error> {
         loop {
-            match self.inbound.next::<W>(&mut port) {
+            match self.inbound.next::<T>(&mut port) {
                 Next::Item(item) => {
                     if self.inbound.take_answered() {
                         // Whether it can be written or not, the message comes first.

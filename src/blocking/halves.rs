@@ -13,7 +13,7 @@ use super::transport::{Transport, TryClone};
 use super::writer::MessageWriter;
 use crate::connection::Closed;
 use crate::endpoint::sync::lock;
-use crate::endpoint::{Error, Incoming, Messages, MessagesAndPings, Outbound, Part, Parts, Queued, Want};
+use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind, PreparedMessage};
@@ -57,21 +57,21 @@ impl<S> WebSocketReceiver<S> {
 impl<S: Transport> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.next::<Messages>()
+        self.next::<Message>()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.next::<MessagesAndPings>()
+        self.next::<Incoming>()
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.next::<Parts>()
+        self.next::<Part>()
     }
 
-    fn next<W: Want>(&mut self) -> Result<Option<W::Item>, Error> {
-        self.reader.as_mut().map_or(Ok(None), |reader| next::<S, W>(reader, &self.shared))
+    fn next<T: Item>(&mut self) -> Result<Option<T>, Error> {
+        self.reader.as_mut().map_or(Ok(None), |reader| next::<S, T>(reader, &self.shared))
     }
 }
 
@@ -177,7 +177,7 @@ impl<S: Transport> WebSocketSender<S> {
         self.start_close(Some(CloseFrame { code, reason }))?;
         match &mut *lock(&self.shared.orphan) {
             Some(reader) => {
-                while next::<S, Parts>(reader, &self.shared)?.is_some() {}
+                while next::<S, Part>(reader, &self.shared)?.is_some() {}
                 Ok(())
             }
             None => self.shared.flush(),
@@ -201,12 +201,9 @@ impl<S: Transport> Drop for WebSocketSender<S> {
     }
 }
 
-fn next<S: Transport, W: Want>(
-    reader: &mut SplitReader<S>,
-    shared: &Shared<S>,
-) -> Result<Option<W::Item>, Error> {
+fn next<S: Transport, T: Item>(reader: &mut SplitReader<S>, shared: &Shared<S>) -> Result<Option<T>, Error> {
     let SplitReader { reading, io } = reader;
-    let item = reading.next::<W>(HalfPort { io, shared });
+    let item = reading.next::<T>(HalfPort { io, shared });
     shared.set_unread(reading.inbound.is_unread());
     item
 }

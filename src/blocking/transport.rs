@@ -79,6 +79,7 @@ impl TryClone for std::os::unix::net::UnixStream {
 /// vanishes leaves its calls waiting for as long as the stream does. A server is to drop it when the
 /// connection has ended: that is what its client waits for.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a wrapper of one thing")]
 pub struct NoDeadlines<S>(pub S);
 
 impl<S: Read> Read for NoDeadlines<S> {

@@ -15,10 +15,7 @@ use super::transport::{ReadTimeout, Transport, TryClone, keep_write_timeout};
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{
-    Error, Inbound, Incoming, Messages, MessagesAndPings, Negotiated, Outbound, Part, Parts, Queued, Want,
-    random,
-};
+use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, random};
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
@@ -113,19 +110,19 @@ impl<S: Transport> WebSocket<S> {
     /// Before it waits, everything that was queued is written. An error ends the connection: it is
     /// returned once, after all messages that were received before it, and then `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.next::<Messages>()
+        self.next::<Message>()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.next::<MessagesAndPings>()
+        self.next::<Incoming>()
     }
 
     /// The next part of a message, as it arrives: a message of any size is received in constant memory.
     ///
     /// If [`recv`](Self::recv) is called before the last part of a message, the rest of it is skipped.
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.next::<Parts>()
+        self.next::<Part>()
     }
 
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
@@ -213,8 +210,8 @@ impl<S: Transport> WebSocket<S> {
         self.sender.start_close(close)
     }
 
-    fn next<W: Want>(&mut self) -> Result<Option<W::Item>, Error> {
-        self.reading.next::<W>(WholePort::new(&self.sender.shared))
+    fn next<T: Item>(&mut self) -> Result<Option<T>, Error> {
+        self.reading.next::<T>(WholePort::new(&self.sender.shared))
     }
 }
 

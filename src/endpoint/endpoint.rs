@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::client::Client;
 use super::closing::{Act, Ending, Outcome};
 use super::error::Error;
-use super::events::{Incoming, MessagesAndPings};
+use super::events::Incoming;
 use super::inbound::{Inbound, Next};
 use super::negotiated::Negotiated;
 use super::opening::{ClientOpening, Opening, ServerOpening, timed_out};
@@ -377,7 +377,7 @@ impl Open {
         if self.outbound.is_full() && !self.inbound.has_ended() {
             return Ok(None);
         }
-        match self.inbound.next::<MessagesAndPings>(&mut self.outbound) {
+        match self.inbound.next::<Incoming>(&mut self.outbound) {
             Next::Item(Incoming::Message(message)) => Ok(Some(EndpointEvent::Message(message))),
             Next::Item(Incoming::Ping(payload)) => Ok(Some(EndpointEvent::Ping(payload))),
             Next::Item(Incoming::Pong(payload)) => Ok(Some(EndpointEvent::Pong(payload))),

@@ -36,7 +36,7 @@ pub use self::server::Server;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use self::{
     closing::{Act, Outcome},
-    events::{Messages, MessagesAndPings, Parts, Want},
+    events::Item,
     inbound::{Inbound, Next, SendSide},
     opening::{ClientOpening, Opening, ServerOpening, timed_out},
     outbound::Outbound,

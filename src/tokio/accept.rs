@@ -46,7 +46,7 @@ where
 /// further communication for the connection, including the server's handshake, MUST run through the
 /// encrypted tunnel" (RFC 6455 section 4.2.2). Both handshakes together have
 /// [`Server::handshake_timeout`].
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 pub fn accept_tls<S>(
     io: S,
     tls: alloc::sync::Arc<rustls::ServerConfig>,

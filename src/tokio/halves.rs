@@ -16,10 +16,7 @@ use super::wakers::Half;
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{
-    Error, Inbound, Incoming, Messages, MessagesAndPings, Negotiated, Outbound, Part, Parts, Queued, Want,
-    random,
-};
+use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, random};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind, PreparedMessage};
@@ -76,36 +73,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
-        self.next::<Messages>()
+        self.next::<Message>()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     ///
     /// Cancel safe: nothing received is lost.
     pub fn recv_incoming(&mut self) -> impl Future<Output = Result<Option<Incoming>, Error>> {
-        self.next::<MessagesAndPings>()
+        self.next::<Incoming>()
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     ///
     /// Cancel safe: nothing received is lost.
     pub fn recv_part(&mut self) -> impl Future<Output = Result<Option<Part>, Error>> {
-        self.next::<Parts>()
+        self.next::<Part>()
     }
 
-    fn next<W: Want>(&mut self) -> impl Future<Output = Result<Option<W::Item>, Error>> {
-        poll_fn(|cx| self.poll_next_item::<W>(Half::Receiving, cx))
+    fn next<T: Item>(&mut self) -> impl Future<Output = Result<Option<T>, Error>> {
+        poll_fn(|cx| self.poll_next_item::<T>(Half::Receiving, cx))
     }
 
-    /// The next thing that `W` asks for, for a task that polls as `half`.
+    /// The next thing that `T` asks for, for a task that polls as `half`.
     #[inline]
-    pub(super) fn poll_next_item<W: Want>(
+    pub(super) fn poll_next_item<T: Item>(
         &mut self,
         half: Half,
         cx: &Context<'_>,
-    ) -> Poll<Result<Option<W::Item>, Error>> {
+    ) -> Poll<Result<Option<T>, Error>> {
         match &mut self.reading {
-            Some(reading) => reading.poll_next::<S, W>(cx, &self.shared, half),
+            Some(reading) => reading.poll_next::<S, T>(cx, &self.shared, half),
             None => Poll::Ready(Ok(None)),
         }
     }
@@ -262,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
             return self.poll_flush(cx);
         };
         let closed = loop {
-            match reading.poll_next::<S, Parts>(cx, &self.shared, Half::Sending) {
+            match reading.poll_next::<S, Part>(cx, &self.shared, Half::Sending) {
                 Poll::Ready(Ok(Some(_))) => {}
                 poll => break poll.map_ok(drop),
             }

@@ -93,7 +93,7 @@ mod wakers;
 mod web_socket;
 mod writer;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use client_stream::ClientStream;

@@ -29,11 +29,12 @@ pub fn incoming(incoming: &Incoming) -> String {
         Incoming::Message(received) => message(received),
         Incoming::Ping(bytes) => format!("ping {}", payload(bytes)),
         Incoming::Pong(bytes) => format!("pong {}", payload(bytes)),
+        other => panic!("{other:?}"),
     }
 }
 
 pub fn part(part: &Part) -> String {
-    let Part { kind: of, first, last, payload: bytes } = part;
+    let Part { kind: of, first, last, payload: bytes, .. } = part;
     let place = match (first, last) {
         (true, true) => "all of ",
         (true, false) => "first of ",

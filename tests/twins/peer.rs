@@ -256,10 +256,10 @@ impl Peer {
         let mut response = Vec::new();
         match ServerHandshake::new(Limits::default()).receive(&self.head).unwrap()? {
             ReceivedRequest::WebSocket(request) => {
-                request.accept(accept.clone()).unwrap().encode(&mut response)
+                request.accept(accept.clone()).unwrap().encode(&mut response);
             }
             ReceivedRequest::Http(request) => panic!("{request:?}"),
-        };
+        }
         Some(response)
     }
 
