@@ -102,8 +102,9 @@ fn an_unwritten_close_frame_is_not_clean() {
         for writes in [vec![], vec![Write::Take(1)]] {
             for kind in [ErrorKind::BrokenPipe, ErrorKind::WouldBlock] {
                 let writes = [Write::Error(kind)];
-                let script = Script::new([Read::Bytes(close_frame(role, 1000, "bye"))], writes);
-                let mut ws = WebSocket::from_upgraded(script, role, b"", &Config::default()).unwrap();
+                let script = Script::new([Read::Bytes(close_frame(role, 1000, "bye"))], writes).lasting();
+                let config = Config::default().close_timeout(Duration::from_millis(5));
+                let mut ws = WebSocket::from_upgraded(script, role, b"", &config).unwrap();
                 assert_eq!(ws.recv().unwrap(), None);
                 assert_eq!(ws.closed(), Some(&closed(1000, "bye", Initiator::Remote, false)));
             }

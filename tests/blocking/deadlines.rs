@@ -11,6 +11,8 @@ use crate::peer::with_peer;
 use crate::script::{Read, Script, Write};
 
 const TINY: Duration = Duration::from_millis(5);
+/// How long a write takes that is only tried.
+const BRIEF: Duration = Duration::from_millis(1);
 
 #[track_caller]
 fn timed_out<T: std::fmt::Debug>(result: Result<T, Error>) -> TimedOut {
@@ -34,13 +36,18 @@ fn streams_are_given_timeouts() {
             ws.recv().unwrap().unwrap();
         }
         let record = script.record();
-        assert_eq!(record.write_timeouts, [Some(secs(77))]);
+        // Writes are only tried at first.
+        assert_eq!(record.write_timeouts, [Some(BRIEF)]);
         let [Some(set)] = record.read_timeouts[..] else { panic!("{record:?}") };
         assert!(set <= secs(50) && set > secs(25), "{set:?}");
         ws.start_close(None).unwrap();
         ws.recv().unwrap_err();
         let set = script.record().read_timeouts[1].unwrap();
         assert!(set <= secs(9) && set > secs(4), "{set:?}");
+
+        let script = Script::new([], [Write::Error(ErrorKind::WouldBlock)]);
+        WebSocket::from_upgraded(script.clone(), role, b"", &config).unwrap().send("x").unwrap();
+        assert_eq!(script.record().write_timeouts, [Some(BRIEF), Some(secs(77))]);
 
         // Without deadlines, reads wait as long as they will.
         let script = Script::new([Read::End], []);
@@ -79,12 +86,13 @@ fn the_peer_takes_too_long() {
 /// rather than to wait for a peer that takes nothing, without a keepalive to notice it.
 #[test]
 fn writes_time_out() {
-    let config = Config::default().no_keepalive();
+    let config = Config::default().no_keepalive().write_timeout(TINY);
     for role in ROLES {
         for kind in [ErrorKind::WouldBlock, ErrorKind::TimedOut] {
             for fault in [Write::Error, Write::FlushError] {
                 let open = |reads: Vec<Read>| {
-                    WebSocket::from_upgraded(Script::new(reads, [fault(kind)]), role, b"", &config).unwrap()
+                    let script = Script::new(reads, [fault(kind)]).lasting();
+                    WebSocket::from_upgraded(script, role, b"", &config).unwrap()
                 };
                 let mut ws = open(vec![]);
                 assert_eq!(timed_out(ws.send("x")), TimedOut::Write);
@@ -102,7 +110,7 @@ fn writes_time_out() {
             }
         }
         // Over sockets.
-        let (mut ws, _peer) = with_peer(role, &config.clone().write_timeout(TINY));
+        let (mut ws, _peer) = with_peer(role, &config);
         assert_eq!(timed_out(ws.send(vec![0; 10_000_000])), TimedOut::Write);
     }
 }

@@ -212,8 +212,10 @@ fn timeouts() {
 #[test]
 fn configurations_arrive() {
     let config = Config::default().write_timeout(Duration::from_secs(77));
-    let script = Script::new([Read::Bytes(REQUEST.into())], []);
+    // The response is taken; what is sent then has to wait.
+    let writes = [Write::Take(1000), Write::Error(ErrorKind::WouldBlock)];
+    let script = Script::new([Read::Bytes(REQUEST.into())], writes);
     let server = Server::default().config(config);
-    accept_with(script.clone(), &server).unwrap().accept().unwrap();
+    accept_with(script.clone(), &server).unwrap().accept().unwrap().send("x").unwrap();
     assert_eq!(script.record().write_timeouts.last(), Some(&Some(Duration::from_secs(77))));
 }
