@@ -6,50 +6,6 @@ use core::fmt;
 
 use super::response::Response;
 
-/// The peer's half of the opening handshake breaks a rule, or refuses: there is no WebSocket connection.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum HandshakeError {
-    /// The client's request was wrong.
-    Request(RequestError),
-    /// The server's response was wrong, or a refusal.
-    Response(ResponseError),
-}
-
-impl HandshakeError {
-    /// The server's response, if it refused.
-    pub fn refusal(&self) -> Option<&Response> {
-        match self {
-            Self::Response(ResponseError::Refused(response)) => Some(response),
-            Self::Request(_) | Self::Response(_) => None,
-        }
-    }
-}
-
-impl From<RequestError> for HandshakeError {
-    fn from(error: RequestError) -> Self {
-        Self::Request(error)
-    }
-}
-
-impl From<ResponseError> for HandshakeError {
-    fn from(error: ResponseError) -> Self {
-        Self::Response(error)
-    }
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Request(error) => error.fmt(f),
-            Self::Response(error) => error.fmt(f),
-        }
-    }
-}
-
-/// The error in it is not its source: it says the same.
-impl core::error::Error for HandshakeError {}
-
 /// The head of a request or a response is not one of HTTP/1.1, or goes beyond a limit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]

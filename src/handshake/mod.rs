@@ -64,7 +64,7 @@ pub(crate) mod uri;
 
 pub use build_error::BuildError;
 pub use client::{ClientHandshake, ClientRequest, Opened};
-pub use error::{HandshakeError, HeadError, RequestError, ResponseError};
+pub use error::{HeadError, RequestError, ResponseError};
 pub use extension::Extension;
 pub use grammar::InvalidList;
 pub use headers::Headers;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use sansocket::blocking::{accept, accept_with, connect, connect_over};
-use sansocket::handshake::{HandshakeError, HeadError, Reply, RequestError, Response, ResponseError};
+use sansocket::handshake::{HeadError, Reply, RequestError, Response, ResponseError};
 use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server, TimedOut};
 
 use crate::common::{TEXT, frame};
@@ -17,9 +17,17 @@ const REQUEST: &str = "GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\nUpgrade
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 #[track_caller]
-fn handshake<T: std::fmt::Debug>(result: Result<T, Error>) -> HandshakeError {
+fn request_error<T: std::fmt::Debug>(result: Result<T, Error>) -> RequestError {
     match result {
-        Err(Error::Handshake(error)) => error,
+        Err(Error::Request(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn response_error<T: std::fmt::Debug>(result: Result<T, Error>) -> ResponseError {
+    match result {
+        Err(Error::Response(error)) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -27,7 +35,7 @@ fn handshake<T: std::fmt::Debug>(result: Result<T, Error>) -> HandshakeError {
 /// The response that a client was refused with.
 #[track_caller]
 fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> Response {
-    handshake(result).refusal().unwrap().clone()
+    result.unwrap_err().refusal().unwrap().clone()
 }
 
 fn listen() -> (TcpListener, u16) {
@@ -159,11 +167,11 @@ fn other_requests() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("a page"), "{answer}");
 
     let (near, asking) = ask(PLAIN);
-    assert_eq!(handshake(accept(near).unwrap().accept()), RequestError::MissingUpgrade.into());
+    assert_eq!(request_error(accept(near).unwrap().accept()), RequestError::MissingUpgrade);
     assert!(asking.join().unwrap().starts_with("HTTP/1.1 426 "));
 
     let (near, asking) = ask(b"nonsense\r\n\r\n");
-    assert_eq!(handshake(accept(near)), RequestError::from(HeadError::InvalidStartLine).into());
+    assert_eq!(request_error(accept(near)), HeadError::InvalidStartLine.into());
     assert!(asking.join().unwrap().starts_with("HTTP/1.1 400 "));
 }
 
@@ -174,11 +182,9 @@ fn the_transport_is_lost() {
     assert!(matches!(connect_over("ws://example.com/", reset()), Err(Error::ConnectionLost(_))));
     assert!(matches!(accept(reset()), Err(Error::ConnectionLost(_))));
     let end = || Script::new([Read::End], []);
-    assert_eq!(
-        handshake(connect_over("ws://example.com/", end())),
-        ResponseError::from(HeadError::Incomplete).into()
-    );
-    assert_eq!(handshake(accept(end())), RequestError::from(HeadError::Incomplete).into());
+    let refused = connect_over("ws://example.com/", end());
+    assert_eq!(response_error(refused), HeadError::Incomplete.into());
+    assert_eq!(request_error(accept(end())), HeadError::Incomplete.into());
     let broken = Script::new([], [Write::Take(9), Write::Error(ErrorKind::BrokenPipe)]);
     assert!(matches!(connect_over("ws://example.com/", broken), Err(Error::ConnectionLost(_))));
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 
-use sansocket::handshake::{HandshakeError, HeadError, Limits, Reply, RequestError, Response, ResponseError};
+use sansocket::handshake::{HeadError, Limits, Reply, RequestError, Response, ResponseError};
 use sansocket::tokio::{accept, accept_with, connect, connect_over};
 use sansocket::{Client, CloseCode, Config, Error, Message, Server, TimedOut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, duplex};
@@ -26,9 +26,17 @@ async fn head(io: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 #[track_caller]
-fn handshake<T: std::fmt::Debug>(result: Result<T, Error>) -> HandshakeError {
+fn request_error<T: std::fmt::Debug>(result: Result<T, Error>) -> RequestError {
     match result {
-        Err(Error::Handshake(error)) => error,
+        Err(Error::Request(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn response_error<T: std::fmt::Debug>(result: Result<T, Error>) -> ResponseError {
+    match result {
+        Err(Error::Response(error)) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -36,7 +44,7 @@ fn handshake<T: std::fmt::Debug>(result: Result<T, Error>) -> HandshakeError {
 /// The response that a client was refused with.
 #[track_caller]
 fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> Response {
-    handshake(result).refusal().unwrap().clone()
+    result.unwrap_err().refusal().unwrap().clone()
 }
 
 /// 6455-4.1-02: a client connects over TCP, sends its handshake, and reads the server's; both sides see
@@ -201,7 +209,7 @@ async fn rejected() {
     let rejecting = async { accept(far).await.unwrap().reject(101, "").await };
     let (refused, rejected) = tokio::join!(connect_over("ws://example.com/", near), rejecting);
     assert!(matches!(rejected, Err(Error::Build(_))));
-    assert_eq!(handshake(refused), ResponseError::from(HeadError::Incomplete).into());
+    assert_eq!(response_error(refused), HeadError::Incomplete.into());
 }
 
 /// A refusal is told though its body never comes whole: the server stalls, ends or breaks off.
@@ -217,7 +225,7 @@ async fn a_refusal_whose_body_is_cut_off() {
     // Before the head's end there is nothing to tell.
     let half = || Read::Bytes(b"HTTP/1.1 403 Forb".to_vec());
     let refused = connect_over("ws://example.com/", Script::new([half(), Read::End], [])).await;
-    assert_eq!(handshake(refused), ResponseError::from(HeadError::Incomplete).into());
+    assert_eq!(response_error(refused), HeadError::Incomplete.into());
     let reset = Read::Error(ErrorKind::ConnectionReset);
     let refused = connect_over("ws://example.com/", Script::new([half(), reset], [])).await;
     assert!(matches!(refused, Err(Error::ConnectionLost(_))), "{refused:?}");
@@ -245,7 +253,7 @@ async fn plain_http() {
                 if answer {
                     pending.respond(&Reply::new(200).unwrap().text("a page")).await.unwrap();
                 } else {
-                    assert_eq!(handshake(pending.accept().await), RequestError::MissingUpgrade.into());
+                    assert_eq!(request_error(pending.accept().await), RequestError::MissingUpgrade);
                 }
             };
             let ((head, body), ()) = tokio::join!(asking, answering);
@@ -294,7 +302,7 @@ async fn malformed_requests() {
                 let exchange = async { tokio::join!(reading, asking).0 };
                 let (answer, refused) = tokio::join!(exchange, accept_with(near, &server));
                 assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
-                let HandshakeError::Request(error) = handshake(refused) else { panic!() };
+                let error = request_error(refused);
                 assert_eq!(error.status(), status);
             })
             .await;
@@ -311,7 +319,7 @@ async fn the_transport_is_lost() {
     assert!(matches!(connecting, Err(Error::ConnectionLost(_))), "{connecting:?}");
     let (near, far) = duplex(4096);
     drop(far);
-    assert_eq!(handshake(accept(near).await), RequestError::from(HeadError::Incomplete).into());
+    assert_eq!(request_error(accept(near).await), HeadError::Incomplete.into());
     let reset = || Read::Error(ErrorKind::ConnectionReset);
     let accepting = accept(Script::new([reset()], [])).await;
     assert!(matches!(accepting, Err(Error::ConnectionLost(_))), "{accepting:?}");
@@ -398,7 +406,7 @@ async fn clients() {
         connect_over(uri.clone(), script()).await.unwrap_err(),
         connect_over(Client::new(&uri).unwrap(), script()).await.unwrap_err(),
     ] {
-        assert_eq!(handshake(Err::<(), _>(error)), ResponseError::from(HeadError::Incomplete).into());
+        assert_eq!(response_error(Err::<(), _>(error)), HeadError::Incomplete.into());
     }
     let script = script();
     assert!(matches!(connect_over("http://a", script.clone()).await, Err(Error::Uri(_))));
@@ -407,7 +415,7 @@ async fn clients() {
     let response = "HTTP/1.1 403 Forbidden\r\nA: b\r\nC: d\r\n\r\n";
     let client = Client::new(&uri).unwrap().limits(Limits::default().headers(1));
     let refused = connect_over(client, Script::new([Read::Bytes(response.into()), Read::End], [])).await;
-    assert_eq!(handshake(refused), ResponseError::from(HeadError::TooManyHeaders).into());
+    assert_eq!(response_error(refused), HeadError::TooManyHeaders.into());
 }
 
 /// 6455-5.3-03: a client's masking keys, and its nonces, differ from connection to connection and from
