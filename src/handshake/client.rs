@@ -5,8 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::build_error::BuildError;
-use super::error::{HeadError, ResponseError};
+use super::error::{BuildError, HeadError, ResponseError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::is_token;

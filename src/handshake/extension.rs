@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str;
 
-use super::build_error::BuildError;
+use super::error::BuildError;
 use super::grammar::{InvalidList, as_token, is_token, is_token_byte};
 
 /// An element of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a name and its parameters, in order.

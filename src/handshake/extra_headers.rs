@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::build_error::BuildError;
+use super::error::BuildError;
 use super::grammar::{is_token, is_value_byte};
 use super::headers::debug_lines;
 

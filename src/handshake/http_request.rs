@@ -6,8 +6,7 @@ use core::ops::Range;
 use core::str;
 
 use super::error::RequestError;
-use super::headers::Headers;
-use super::known_name::KnownName;
+use super::headers::{Headers, KnownName};
 use super::reply::Reply;
 use super::uri::split_authority;
 

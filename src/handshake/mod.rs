@@ -42,7 +42,6 @@
 //! name or value that is written can end its line.
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
-mod build_error;
 mod client;
 mod error;
 mod extension;
@@ -52,7 +51,6 @@ mod headers;
 mod http1;
 mod http_request;
 mod key;
-mod known_name;
 mod limits;
 #[cfg(feature = "http")]
 mod parsed_request;
@@ -62,9 +60,8 @@ mod rules;
 mod server;
 pub(crate) mod uri;
 
-pub use build_error::BuildError;
 pub use client::{ClientHandshake, ClientRequest, Opened};
-pub use error::{HeadError, RequestError, ResponseError};
+pub use error::{BuildError, HeadError, RequestError, ResponseError};
 pub use extension::Extension;
 pub use grammar::InvalidList;
 pub use headers::Headers;

@@ -5,8 +5,7 @@ use core::ops::Range;
 use core::str;
 
 use super::grammar::{elements, parse_version};
-use super::headers::Headers;
-use super::known_name::KnownName;
+use super::headers::{Headers, KnownName};
 
 /// A server's HTTP response.
 #[derive(Clone, Debug, Eq, PartialEq)]

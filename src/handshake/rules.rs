@@ -8,10 +8,9 @@ use alloc::vec::Vec;
 use super::error::{HeadError, RequestError, ResponseError};
 use super::extension::Extension;
 use super::grammar::{InvalidList, as_token, elements, is_token, tokens};
-use super::headers::Headers;
+use super::headers::{Headers, KnownName};
 use super::http_request::HttpRequest;
 use super::key::Key;
-use super::known_name::KnownName;
 use super::response::Response;
 
 /// "If the server, while reading the handshake, finds that the client did not send a handshake that matches the

@@ -5,15 +5,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Deref;
 
-use super::build_error::BuildError;
-use super::error::RequestError;
+use super::error::{BuildError, RequestError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::tokens;
+use super::headers::KnownName;
 use super::http_request::{HttpRequest, RequestLine};
 use super::http1::head::HeadReader;
 use super::key::Key;
-use super::known_name::KnownName;
 use super::limits::Limits;
 use super::rules;
 
