@@ -52,8 +52,6 @@ mod http1;
 mod http_request;
 mod key;
 mod limits;
-#[cfg(feature = "http")]
-mod parsed_request;
 mod reply;
 mod response;
 mod rules;
