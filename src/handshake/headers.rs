@@ -68,7 +68,7 @@ impl Headers {
         self.fields.is_empty()
     }
 
-    /// How long the text is that they are parts of.
+    /// How long the head was, with the empty lines before it, and the one behind it.
     pub(super) fn text_len(&self) -> usize {
         self.text.len()
     }

@@ -12,7 +12,7 @@ use super::grammar::tokens;
 use super::headers::KnownName;
 use super::http_request::{HttpRequest, RequestLine};
 use super::http1::head::HeadReader;
-use super::key::Key;
+use super::key::accept_key;
 use super::limits::Limits;
 use super::rules;
 
@@ -64,10 +64,11 @@ impl ServerHandshake {
     /// HTTP request fails early: at its first byte, at a control character or a wrong line end, at the end of the
     /// request line. An error should be answered with `Reply::from(&error)`, and then the connection closed.
     pub fn receive(&mut self, input: &[u8]) -> Result<Option<ReceivedRequest>, RequestError> {
-        let Some(head) = self.head.read(input, &self.limits)? else {
+        let Some((line, headers)) = self.head.read(input, &self.limits)? else {
             return Ok(None);
         };
-        ReceivedRequest::new(HttpRequest::new(head.line, head.headers, head.len)?).map(Some)
+        let len = headers.text_len();
+        ReceivedRequest::new(HttpRequest::new(line, headers, len)?).map(Some)
     }
 }
 
@@ -93,10 +94,8 @@ impl ReceivedRequest {
     /// Judges a request, wherever it comes from.
     #[inline]
     pub(crate) fn new(http: HttpRequest) -> Result<Self, RequestError> {
-        Ok(match rules::check_request(&http)? {
-            Some(key) => Self::WebSocket(Request { http, key }),
-            None => Self::Http(http),
-        })
+        let is_websocket = rules::check_request(&http)?;
+        Ok(if is_websocket { Self::WebSocket(Request(http)) } else { Self::Http(http) })
     }
 }
 
@@ -120,10 +119,7 @@ impl ReceivedRequest {
 /// }
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Request {
-    http: HttpRequest,
-    key: Key,
-}
+pub struct Request(HttpRequest);
 
 impl Request {
     /// The subprotocols the client offers, most preferred first.
@@ -163,7 +159,8 @@ impl Request {
                 return Err(BuildError::RepeatedExtension(extension.name().to_owned()));
             }
         }
-        Ok(Accepted { accept, accept_key: self.key.accept() })
+        let key = self.headers().all(KnownName::SecWebSocketKey).next().unwrap_or_default();
+        Ok(Accepted { accept, accept_key: accept_key(key) })
     }
 }
 
@@ -171,7 +168,7 @@ impl Deref for Request {
     type Target = HttpRequest;
 
     fn deref(&self) -> &HttpRequest {
-        &self.http
+        &self.0
     }
 }
 

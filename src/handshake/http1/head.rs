@@ -12,20 +12,11 @@ use core::ops::Range;
 use httparse::Status;
 
 use crate::handshake::error::HeadError;
-use crate::handshake::grammar::{is_token_byte, is_value_byte};
+use crate::handshake::grammar::{is_token, is_token_byte, is_value_byte};
 use crate::handshake::headers::{Field, Headers};
 use crate::handshake::http_request::RequestLine;
 use crate::handshake::limits::Limits;
 use crate::handshake::response::StatusLine;
-
-/// A head that was read whole.
-#[derive(Debug)]
-pub(crate) struct Head<L> {
-    pub(crate) line: L,
-    pub(crate) headers: Headers,
-    /// With the empty lines before it, and the one behind it.
-    pub(crate) len: usize,
-}
 
 /// Reads a head that arrives in pieces.
 #[derive(Debug, Default)]
@@ -44,7 +35,7 @@ impl<L: StartLine> HeadReader<L> {
     /// Reads on in `input`, which starts where it started in the last call and has only grown.
     ///
     /// `None`: the head is not complete. After a head or an error the next call gives the same again.
-    pub(crate) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Head<L>>, HeadError> {
+    pub(crate) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<(L, Headers)>, HeadError> {
         if self.position == 0
             && let Some(head) = Self::read_whole(input, limits)
         {
@@ -67,7 +58,7 @@ impl<L: StartLine> HeadReader<L> {
                     let headers = parse_headers(head, self.headers_start, self.headers)
                         .ok_or(HeadError::InvalidHeaderName)?;
                     let done = mem::take(self);
-                    return Ok(done.start_line.map(|line| Head { line, headers, len: next }));
+                    return Ok(done.start_line.map(|line| (line, headers)));
                 }
             }
             self.line_start = next;
@@ -78,7 +69,7 @@ impl<L: StartLine> HeadReader<L> {
 
     /// Reads a head that is there from its first byte to its last, as it usually is, and is valid: then nothing but
     /// `httparse` needs to look at its lines. For all else, `None`, there is the way line by line.
-    fn read_whole(input: &[u8], limits: &Limits) -> Option<Head<L>> {
+    fn read_whole(input: &[u8], limits: &Limits) -> Option<(L, Headers)> {
         let visible = input.get(..limits.head_bytes).unwrap_or(input);
         if !L::may_start_with(*visible.first()?) {
             return None;
@@ -90,7 +81,7 @@ impl<L: StartLine> HeadReader<L> {
             return None;
         }
         let headers = parse_headers(visible, headers_start, limits.headers.min(FEW))?;
-        Some(Head { line, len: headers.text_len(), headers })
+        Some((line, headers))
     }
 
     /// Finds the end of the line in progress: the line is without its CR LF.
@@ -201,27 +192,16 @@ impl StartLine for RequestLine {
     }
 
     fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HeadError> {
-        let text = input.get(line.clone()).unwrap_or_default();
-        let mut parsed = httparse::Request::new(&mut []);
-        // Its result says that there are no headers yet, or that the version is wrong: `minor_version` knows better.
-        let _ = parsed.parse(text);
-        let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
+        let mut parts = input.get(line.clone()).unwrap_or_default().splitn(3, |&byte| byte == b' ');
+        let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(HeadError::InvalidStartLine);
         };
-        // `httparse` takes a target in UTF-8.
-        if !target.is_ascii() {
+        if !is_token(method) || target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
             return Err(HeadError::InvalidStartLine);
         }
-        // One space after each, or `httparse` would not take them.
-        let method_end = line.start + method.len();
-        let target_start = method_end + 1;
-        let target_end = target_start + target.len();
-        let version = input.get(target_end + 1..line.end).unwrap_or_default();
-        Ok(Self {
-            method: line.start..method_end,
-            target: target_start..target_end,
-            minor_version: minor_version(version)?,
-        })
+        let method = line.start..line.start + method.len();
+        let target = method.end + 1..method.end + 1 + target.len();
+        Ok(Self { method, target, minor_version: minor_version(version)? })
     }
 }
 
