@@ -78,6 +78,11 @@ impl Extension {
         Ok(extensions)
     }
 
+    /// The names in lines that form a list.
+    pub(super) fn names<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a str> {
+        lines.flat_map(elements).filter_map(|element| parts(element).next().and_then(as_token))
+    }
+
     /// Whether the lines form a list that [`parse_list`](Self::parse_list) takes, without keeping anything: a list
     /// takes many times the memory of its text.
     pub(super) fn check_list<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Result<(), InvalidList> {
@@ -128,7 +133,7 @@ fn parse<L: AsRef<[u8]>>(
         has_lines = true;
         for element in elements(line.as_ref()) {
             has_elements = true;
-            let mut parts = element.split(|&byte| byte == b';').map(trim);
+            let mut parts = parts(element);
             let name = parts.next().and_then(as_token).ok_or(InvalidList)?;
             let mut params = Vec::new();
             for part in parts {
@@ -144,6 +149,11 @@ fn parse<L: AsRef<[u8]>>(
     }
     // `1#extension`: a header that lists nothing is malformed.
     if has_lines && !has_elements { Err(InvalidList) } else { Ok(()) }
+}
+
+/// An extension's name and parameters.
+fn parts(extension: &[u8]) -> impl Iterator<Item = &[u8]> {
+    extension.split(|&byte| byte == b';').map(trim)
 }
 
 /// A parameter's name, and its value without quotes.

@@ -149,14 +149,13 @@ impl Request {
             return Err(BuildError::UnofferedSubprotocol(chosen.clone()));
         }
         // "Extensions not listed by the client MUST NOT be listed." (6455-4.2.2-15)
-        let offers = if accept.extensions.is_empty() { Vec::new() } else { self.extensions() };
-        for (i, extension) in accept.extensions.iter().enumerate() {
-            let has_same_name = |other: &Extension| other.name() == extension.name();
-            if !offers.iter().any(has_same_name) {
-                return Err(BuildError::UnofferedExtension(extension.name().to_owned()));
+        let offers = || self.headers().all(KnownName::SecWebSocketExtensions);
+        for (i, name) in accept.extensions.iter().map(Extension::name).enumerate() {
+            if !Extension::names(offers()).any(|offered| offered == name) {
+                return Err(BuildError::UnofferedExtension(name.to_owned()));
             }
-            if accept.extensions.iter().take(i).any(has_same_name) {
-                return Err(BuildError::RepeatedExtension(extension.name().to_owned()));
+            if accept.extensions.iter().take(i).any(|other| other.name() == name) {
+                return Err(BuildError::RepeatedExtension(name.to_owned()));
             }
         }
         let key = self.headers().all(KnownName::SecWebSocketKey).next().unwrap_or_default();
