@@ -1,10 +1,9 @@
 //! A connection: both directions, what couples them, and their deadlines, by any clock. No I/O, no buffer.
 //!
-//! [`Connection`] is two halves that can be parted: [`ReceiveHalf`] (the receiver and the keepalive,
-//! which sees the peer's silence) and [`SendHalf`] (the sender, and the deadlines of what was sent).
-//! Between them pass three calls only: [`SendHalf::answer`], [`SendHalf::fail`], and the keepalive's
-//! Ping. Adapters that give each half to a task or thread make these calls themselves, and lock
-//! nothing for a data frame.
+//! [`Connection`] is two halves that can be parted: [`ReceiveHalf`] (the receiver and the keepalive, which
+//! sees the peer's silence) and [`SendHalf`] (the sender, and the deadlines of what was sent). Between them
+//! pass three calls only: [`SendHalf::answer`], [`SendHalf::fail`], and the keepalive's Ping. Adapters that
+//! give each half to a task or thread make these calls themselves, and lock nothing for a data frame.
 
 mod clock;
 mod closing;
@@ -28,12 +27,11 @@ use crate::sender::Sender;
 
 /// A connection after the opening handshake.
 ///
-/// Its methods are of three kinds: getters; what the network and the clock did
-/// ([`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
-/// [`on_written`](Self::on_written), [`on_write_blocked`](Self::on_write_blocked),
-/// [`handle_timeout`](Self::handle_timeout)); and what the application wants ([`sender`](Self::sender),
-/// [`close`](Self::close)). All output is appended to the caller's `out`, in whole frames. The [crate](crate) has the rule that
-/// joins them.
+/// Its methods are of three kinds: getters; what the network and the clock did ([`receive`](Self::receive),
+/// [`receive_eof`](Self::receive_eof), [`on_written`](Self::on_written),
+/// [`on_write_blocked`](Self::on_write_blocked), [`handle_timeout`](Self::handle_timeout)); and what the
+/// application wants ([`sender`](Self::sender), [`close`](Self::close)). All output is appended to the
+/// caller's `out`, in whole frames. The [crate] has the rule that joins them.
 ///
 /// ```
 /// use std::time::Instant;
