@@ -31,7 +31,7 @@ use crate::sender::Sender;
 /// [`receive_eof`](Self::receive_eof), [`on_written`](Self::on_written),
 /// [`on_write_blocked`](Self::on_write_blocked), [`handle_timeout`](Self::handle_timeout)); and what the
 /// application wants ([`sender`](Self::sender), [`close`](Self::close)). All output is appended to the
-/// caller's `out`, in whole frames. The [crate] has the rule that joins them.
+/// caller's `out`, in whole frames. The [one rule](crate#the-one-rule-of-use) joins them.
 ///
 /// ```
 /// use std::time::Instant;
