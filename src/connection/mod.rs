@@ -34,10 +34,10 @@ use crate::sender::Sender;
 /// caller's `out`, in whole frames. The [one rule](crate#the-one-rule-of-use) joins them.
 ///
 /// ```
-/// use std::time::Instant;
+/// use core::time::Duration;
 /// use sansocket::{CloseCode, CloseFrame, Config, Connection, Event, ReadyState};
 ///
-/// let now = Instant::now();
+/// let now = Duration::ZERO; // Since some start: here, that of the connection.
 /// let mut server = Connection::server(&Config::default(), now);
 /// let mut out = Vec::new();
 ///
@@ -75,7 +75,7 @@ impl<I: Instant> Connection<I> {
     }
 
     /// Advances by at most one frame, and appends to `out` what it demands. `None`: more input is
-    /// needed. The contract is [`Receiver`]'s.
+    /// needed. The contract is [`Receiver`](crate::Receiver)'s.
     ///
     /// On an error the connection has failed: the Close frame that says so is in `out`.
     pub fn receive(
@@ -89,7 +89,7 @@ impl<I: Instant> Connection<I> {
     }
 
     /// Like [`receive`](Self::receive), but hands out data frames as far as they have arrived; see
-    /// [`Receiver::receive_part`].
+    /// [`Receiver::receive_part`](crate::Receiver::receive_part).
     pub fn receive_part(
         &mut self,
         input: &mut [u8],
