@@ -1,23 +1,28 @@
 //! Upgrades inside HTTP servers that speak in the types of the `http` crate: hyper, axum and others.
 //!
-//! The HTTP library parses the request and writes the response; what stands in them is judged and made
-//! by the same code as everywhere else. A service answers an upgrade like this, and makes a WebSocket of
-//! the stream that the library hands over then:
+//! The HTTP library parses the request and writes the response; what stands in them is judged and made by the same code
+//! as everywhere else. A service answers an upgrade like this, and makes a WebSocket of the stream that the library
+//! hands over then:
 //!
 //! ```
-//! use sansocket::handshake::{Accept, HandshakeError, Received, Reply};
-//! use sansocket::http::{accept, receive, refuse};
+//! use http::Response;
+//! use sansocket::handshake::Reply;
+//! use sansocket::{Negotiated, PendingRequest, Server};
 //!
-//! fn respond(request: &http::Request<()>) -> Result<http::Response<Vec<u8>>, Box<dyn std::error::Error>> {
-//!     match receive(request) {
-//!         Ok(Received::WebSocket(request)) => {
-//!             let (response, _accepted) = accept(&request, &Accept::new())?;
-//!             // Once the response is sent: `WebSocket::from_upgraded(stream, Role::Server, &[], &config)`.
-//!             Ok(response.map(|()| Vec::new()))
-//!         }
-//!         Ok(Received::Http(_)) => Ok(http::Response::new(b"an ordinary page".to_vec())),
-//!         Err(error) => Ok(refuse(&Reply::from(&error))),
+//! fn respond(request: &http::Request<()>, server: &Server) -> Result<Response<Vec<u8>>, Box<dyn std::error::Error>> {
+//!     let mut pending = match sansocket::http::receive(request) {
+//!         Ok(received) => PendingRequest::new(received, server),
+//!         Err(error) => return Ok(Response::try_from(&Reply::from(&error))?),
+//!     };
+//!     if !pending.is_websocket() {
+//!         return Ok(Response::new(b"an ordinary page".to_vec()));
 //!     }
+//!     pending.choose_subprotocol(&["v2.chat", "v1.chat"]);
+//!     let accepted = pending.into_accepted()?;
+//!     // Once the response is sent: `WebSocket::from_upgraded(stream, negotiated, &[], &config)`.
+//!     let negotiated = Negotiated::from(&accepted);
+//!     assert_eq!(negotiated.subprotocol(), Some("v1.chat"));
+//!     Ok(Response::try_from(&accepted)?.map(|()| Vec::new()))
 //! }
 //!
 //! let request = http::Request::get("/chat")
@@ -26,8 +31,9 @@
 //!     .header("Upgrade", "websocket")
 //!     .header("Sec-WebSocket-Version", "13")
 //!     .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+//!     .header("Sec-WebSocket-Protocol", "v1.chat")
 //!     .body(())?;
-//! let response = respond(&request)?;
+//! let response = respond(&request, &Server::default())?;
 //! assert_eq!(response.status(), 101);
 //! assert_eq!(response.headers()["Sec-WebSocket-Accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -35,80 +41,48 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::mem;
 
-use http::header::{HeaderName, HeaderValue};
-use http::{Request as HttpRequest, Response, StatusCode, Version};
+use http::response::Builder;
+use http::{Request, Response, Version};
 
-use crate::handshake::{
-    Accept, Accepted, BuildError, HandshakeError, Limits, Received, Reply, Request, ServerHandshake,
-};
+use crate::handshake::{Accepted, HeadError, HttpRequest, ReceivedRequest, Reply, RequestError};
 
-/// Judges a request that an HTTP library has parsed: see [`ServerHandshake::receive`]. The library has set
-/// its own limits on the request's size.
-pub fn receive<B>(request: &HttpRequest<B>) -> Result<Received, HandshakeError> {
-    let head = head_of(request)?;
-    let limits = Limits::default()
-        .head_bytes(head.len())
-        .start_line_bytes(head.len())
-        .headers(request.headers().len());
-    // The head is whole: there is no "more is needed".
-    ServerHandshake::new(limits).receive(&head)?.ok_or(HandshakeError::Incomplete)
-}
-
-/// The response that opens the connection, and what was agreed on: see [`Request::accept`].
-pub fn accept(request: &Request, accept: &Accept) -> Result<(Response<()>, Accepted), BuildError> {
-    let mut head = Vec::new();
-    let accepted = request.accept(accept, &mut head)?;
-    Ok((response_of(&head, ()), accepted))
-}
-
-/// The response that refuses a request, or answers one that does not ask for a WebSocket.
-pub fn refuse(reply: &Reply) -> Response<Vec<u8>> {
-    let mut head = Vec::new();
-    reply.encode(&mut head);
-    response_of(&head, reply.content().to_vec())
-}
-
-/// The request's head as it may have been on the wire.
-fn head_of<B>(request: &HttpRequest<B>) -> Result<Vec<u8>, HandshakeError> {
-    let version: &[u8] = match request.version() {
-        Version::HTTP_11 => b" HTTP/1.1\r\n",
-        Version::HTTP_10 => b" HTTP/1.0\r\n",
-        _ => return Err(HandshakeError::UnsupportedHttpVersion),
+/// Judges a request that an HTTP library has parsed: see [`ServerHandshake::receive`]. The library has set its own
+/// limits on the request's size.
+///
+/// [`ServerHandshake::receive`]: crate::handshake::ServerHandshake::receive
+pub fn receive<B>(request: &Request<B>) -> Result<ReceivedRequest, RequestError> {
+    let minor_version = match request.version() {
+        Version::HTTP_11 => 1,
+        Version::HTTP_10 => 0,
+        _ => return Err(HeadError::UnsupportedHttpVersion.into()),
     };
-    let mut head = Vec::new();
-    head.extend_from_slice(request.method().as_str().as_bytes());
-    head.push(b' ');
-    head.extend_from_slice(request.uri().to_string().as_bytes());
-    head.extend_from_slice(version);
-    for (name, value) in request.headers() {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            head.extend_from_slice(part);
-        }
-    }
-    head.extend_from_slice(b"\r\n");
-    Ok(head)
+    let (method, target) = (request.method().as_str(), request.uri().to_string());
+    let lines = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    ReceivedRequest::new(HttpRequest::from_parts(method, &target, minor_version, lines)?)
 }
 
-/// The response whose head this crate has written.
-fn response_of<B>(head: &[u8], body: B) -> Response<B> {
-    let lines = head.split(|byte| *byte == b'\n').count();
-    let mut headers = alloc::vec![httparse::EMPTY_HEADER; lines];
-    let mut parsed = httparse::Response::new(&mut headers);
-    let mut response = Response::new(body);
-    // What was written is well-formed, and every header that was added was checked when it was: each of
-    // these conversions succeeds.
-    if parsed.parse(head).is_ok() {
-        if let Some(Ok(status)) = parsed.code.map(StatusCode::from_u16) {
-            *response.status_mut() = status;
-        }
-        for header in parsed.headers.iter() {
-            if let (Ok(name), Ok(value)) =
-                (header.name.parse::<HeaderName>(), HeaderValue::from_bytes(header.value))
-            {
-                response.headers_mut().append(name, value);
-            }
-        }
+/// The response that opens the connection. Fails if it has more headers than, or a name longer than, the `http` crate
+/// takes.
+impl TryFrom<&Accepted> for Response<()> {
+    type Error = http::Error;
+
+    fn try_from(accepted: &Accepted) -> http::Result<Self> {
+        let mut response = Builder::new().status(101);
+        accepted.for_each_header(|name, value| response = mem::take(&mut response).header(name, value));
+        response.body(())
     }
-    response
+}
+
+/// The response that refuses a request, or answers one that does not ask for a WebSocket. Fails if it has more headers
+/// than, or a name longer than, the `http` crate takes.
+impl TryFrom<&Reply> for Response<Vec<u8>> {
+    type Error = http::Error;
+
+    fn try_from(reply: &Reply) -> http::Result<Self> {
+        let mut response = Builder::new().status(reply.status());
+        reply.for_each_header(|name, value| response = mem::take(&mut response).header(name, value));
+        response.body(reply.content().to_vec())
+    }
 }

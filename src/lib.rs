@@ -1,4 +1,4 @@
-//! A WebSocket protocol core: RFC 6455 without I/O, and thin blocking and tokio adapters over it.
+//! A WebSocket protocol core: RFC 6455 without I/O, and blocking and tokio adapters that move its bytes.
 //!
 //! - **Strict.** What the RFC forbids is refused, with the close code or HTTP status that says why.
 //! - **Bounded.** Every limit and every timeout has a finite default: no peer makes memory or time grow
@@ -190,7 +190,8 @@
 //! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
 //! | `deflate` | no | flate2 with zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
 //! | `http` | no | http | [`http`](mod@http): upgrades inside hyper, axum and others |
-//! | `rustls` | no | rustls with ring, tokio-rustls, webpki-roots | `wss://` in `connect`; `accept_tls` |
+//! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`]; `blocking::accept_tls` |
+//! | `tokio-rustls` | no | tokio-rustls | the same for [`tokio`](mod@tokio) |
 //!
 //! # Where the RFC is found
 //!
@@ -211,14 +212,16 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod adapter;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod client;
 mod config;
 pub mod connection;
+#[cfg(all(feature = "std", feature = "handshake"))]
+#[cfg_attr(
+    not(all(feature = "blocking", feature = "tokio")),
+    expect(dead_code, reason = "an adapter that is not there calls what another one does not")
+)]
+mod endpoint;
 mod error;
 mod extension;
 pub mod frame;
@@ -230,40 +233,28 @@ mod message;
 mod receiver;
 mod role;
 mod sender;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod serve;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod server;
-#[cfg(feature = "tokio")]
-mod sync;
-#[cfg(any(feature = "blocking", feature = "tokio", feature = "deflate"))]
+#[cfg(all(feature = "std", feature = "handshake"))]
 mod thread_cache;
-#[cfg(all(feature = "rustls", any(feature = "blocking", feature = "tokio")))]
-mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
-#[cfg(feature = "handshake")]
-mod uri;
 pub mod utf8;
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use client::Client;
 pub use config::Config;
 pub use connection::{Closed, Connection, Initiator, ReadyState};
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use error::Error;
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub use endpoint::{
+    Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Server,
+};
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]
 pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
+#[cfg(feature = "handshake")]
+pub use handshake::uri::{Uri, UriError};
 pub use message::{Assembler, Event, Fragment, Message, MessageKind, PreparedMessage};
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
 pub use sender::{SendState, Sender};
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use server::{PendingRequest, Server};
-#[cfg(feature = "handshake")]
-pub use uri::{Uri, UriError};
 pub use utf8::Utf8Bytes;
 
 /// The examples of the README, compiled and run.

@@ -106,7 +106,7 @@ impl Receiver {
     /// Receives a message that is there whole, in one frame, and not compressed, if nothing speaks against
     /// it: what most calls come to. Everything else is for [`receive`](Self::receive) to judge. Text is for
     /// the caller to validate.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     #[inline]
     pub(crate) fn receive_whole(&mut self, input: &mut [u8]) -> Option<(MessageKind, Range<usize>)> {
         let WholeMessage { kind, key, payload } = self.whole_message(input)?;
@@ -119,13 +119,13 @@ impl Receiver {
     /// Leaves it to the caller to validate the text that [`receive`](Self::receive) hands out, which it then
     /// does in parts as they arrive: making a [`Message`](crate::Message) of them does, and no byte is to be
     /// looked at twice. What [`receive_part`](Self::receive_part) hands out is validated here all the same.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn leave_text(&mut self) {
         self.leave_text = true;
     }
 
     /// What follows of the text in progress is asked for in parts: `utf8` has validated it up to here.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn resume_text(&mut self, utf8: Utf8Validator) {
         self.utf8 = utf8;
     }

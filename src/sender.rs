@@ -245,7 +245,7 @@ impl Sender {
     }
 
     /// Whether a Pong is held back.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn holds_pong(&self) -> bool {
         self.held_pong.is_some()
     }

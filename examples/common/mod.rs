@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use sansocket::handshake::{ClientRequest, HandshakeError};
+use sansocket::handshake::ClientRequest;
 use sansocket::{Client, CloseCode, Closed, Config, Message, TimedOut, Uri};
 
 /// The arguments not yet looked at.
@@ -92,7 +92,7 @@ fn sentence(error: &(dyn Error + Send + Sync + 'static)) -> String {
     let Some(sansocket::Error::Handshake(handshake)) = error.downcast_ref() else {
         return error.to_string();
     };
-    let HandshakeError::Refused(response) = handshake else {
+    let Some(response) = handshake.refusal() else {
         return format!("the opening handshake failed: {handshake}");
     };
     let mut sentence = format!("{handshake} {}", response.reason());

@@ -3,20 +3,17 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
-use core::time::Duration;
+#[cfg(feature = "rustls")]
 use std::io;
-use std::time::Instant;
 
-use super::connect::Deadline;
-use super::serve::Member;
+use super::deadline::{Deadline, answer, complete};
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
-use super::transport::Transport;
-use super::web_socket::{WebSocket, keep_write_timeout};
-use crate::error::Error;
-use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
-use crate::role::Role;
-use crate::server::{PendingRequest, Server, refuse};
+use super::tracker::Token;
+use super::transport::{Transport, keep_write_timeout};
+use super::web_socket::WebSocket;
+use crate::endpoint::{Error, PendingRequest, Server, ServerOpening, refuse};
+use crate::handshake::Reply;
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
 pub fn accept<S: Transport>(io: S) -> Result<Pending<S>, Error> {
@@ -32,8 +29,7 @@ pub fn accept<S: Transport>(io: S) -> Result<Pending<S>, Error> {
 ///
 /// On a `TcpStream`, set `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
 pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, Error> {
-    let now = Instant::now();
-    accept_until(Deadline::after(now, server.handshake_timeout), io, server, now)
+    accept_until(Deadline::after(server.handshake_timeout), io, server)
 }
 
 /// Like [`accept_with`], over TLS: "if the TLS handshake fails, close the connection; otherwise, all
@@ -59,30 +55,25 @@ pub fn accept_tls<S: Transport>(
     tls: Arc<rustls::ServerConfig>,
     server: &Server,
 ) -> Result<Pending<TlsStream<S>>, Error> {
-    let deadline = Deadline::after(Instant::now(), server.handshake_timeout);
+    let deadline = Deadline::after(server.handshake_timeout);
     let connection = rustls::ServerConnection::new(tls);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io)?;
     let io = TlsStream::new(connection, io).map_err(Error::Connect)?;
-    accept_until(deadline, io, server, Instant::now())
+    accept_until(deadline, io, server)
 }
 
-fn accept_until<S: Transport>(
-    deadline: Deadline,
-    mut io: S,
-    server: &Server,
-    now: Instant,
-) -> Result<Pending<S>, Error> {
-    let mut input = Vec::new();
-    match receive(&mut io, &mut input, &server.limits, deadline, now) {
+fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) -> Result<Pending<S>, Error> {
+    let (mut out, mut input) = (Vec::new(), Vec::new());
+    match complete(&mut io, ServerOpening::new(&server.limits), &mut out, &mut input, deadline) {
         Ok(received) => {
-            Ok(Pending { io, request: PendingRequest::new(received, input, server), member: None })
+            let request = PendingRequest::new(received, server);
+            Ok(Pending { io, request, read_ahead: input, token: None })
         }
         Err(error) => {
-            let mut out = Vec::new();
             refuse(&error, &mut out);
             // The client is told if it will listen; what is wrong is the request.
-            let _ = reply(io, &out);
+            let _ = answer(io, &out);
             Err(error)
         }
     }
@@ -93,8 +84,10 @@ fn accept_until<S: Transport>(
 pub struct Pending<S> {
     io: S,
     request: PendingRequest,
+    /// The first frames of a client that did not wait.
+    read_ahead: Vec<u8>,
     /// Of a connection that `serve` accepted.
-    pub(super) member: Option<Arc<Member>>,
+    pub(super) token: Option<Arc<Token>>,
 }
 
 impl<S> Deref for Pending<S> {
@@ -122,24 +115,23 @@ impl<S: Transport> Pending<S> {
     /// Accepts the connection: sends the response that completes the opening handshake.
     ///
     /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.
-    pub fn accept(mut self) -> Result<WebSocket<S>, Error> {
+    pub fn accept(self) -> Result<WebSocket<S>, Error> {
+        let Self { mut io, request, read_ahead, token } = self;
+        let (config, deadline) = (request.config.clone(), Deadline::after(request.timeout));
         let mut out = Vec::new();
-        let (accepted, agreed) = match self.request.accept(&mut out) {
-            Ok(accepted) => accepted,
+        let negotiated = match request.accept(&mut out) {
+            Ok(negotiated) => negotiated,
             Err(error) => {
-                let _ = reply(self.io, &out);
+                let _ = answer(io, &out);
                 return Err(error);
             }
         };
-        let now = Instant::now();
-        Deadline::after(now, self.request.timeout).write_all(&mut self.io, &out, now)?;
-        keep_write_timeout(&mut self.io, &self.request.config).map_err(Error::ConnectionLost)?;
-        let Self { io, request, member } = self;
-        let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.config);
-        if let Some(member) = member {
-            ws.reading.join(member);
+        deadline.write_all(&mut io, &out)?;
+        keep_write_timeout(&mut io).map_err(Error::ConnectionLost)?;
+        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &config);
+        if let Some(token) = token {
+            ws.join(token);
         }
-        ws.opened(accepted.subprotocol().map(Into::into), None);
         Ok(ws)
     }
 
@@ -153,49 +145,6 @@ impl<S: Transport> Pending<S> {
     pub fn respond(self, response: &Reply) -> Result<(), Error> {
         let mut out = Vec::new();
         self.request().reply(response, &mut out);
-        reply(self.io, &out)
+        answer(self.io, &out)
     }
 }
-
-/// Reads until the request's head is complete.
-fn receive(
-    io: &mut impl Transport,
-    input: &mut Vec<u8>,
-    limits: &Limits,
-    deadline: Deadline,
-    mut now: Instant,
-) -> Result<Received, Error> {
-    let mut handshake = ServerHandshake::new(limits.clone());
-    loop {
-        if deadline.read(io, input, now)? == 0 {
-            return Err(HandshakeError::Incomplete.into());
-        }
-        if let Some(received) = handshake.receive(input)? {
-            return Ok(received);
-        }
-        now = Instant::now();
-    }
-}
-
-/// Writes a last response, and closes the transport so that the client gets all of it: closing with
-/// bytes unread would make TCP discard what is on its way.
-fn reply(mut io: impl Transport, out: &[u8]) -> Result<(), Error> {
-    let now = Instant::now();
-    let deadline = Deadline::after(now, LINGER);
-    deadline.write_all(&mut io, out, now)?;
-    match io.shutdown_write() {
-        Ok(()) => {}
-        // Dropping it is all that can be done.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
-        Err(error) => return Err(Error::ConnectionLost(error)),
-    }
-    let mut discarded = Vec::new();
-    // It has time enough to read a page.
-    while let Ok(1..) = deadline.read(&mut io, &mut discarded, Instant::now()) {
-        discarded.clear();
-    }
-    Ok(())
-}
-
-/// How long a client that was answered may take to close.
-const LINGER: Duration = Duration::from_secs(2);

@@ -68,14 +68,20 @@
 //! through [`NoDeadlines`].
 
 mod accept;
+mod client_stream;
 mod connect;
+mod deadline;
 mod drive;
-mod later;
+mod flusher;
+mod halves;
+mod ports;
 mod serve;
+mod server_stream;
 mod shared;
-mod split;
+mod stop;
 #[cfg(feature = "rustls")]
 mod tls;
+mod tracker;
 mod transport;
 mod web_socket;
 mod writer;
@@ -83,13 +89,16 @@ mod writer;
 #[cfg(feature = "rustls")]
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
-pub use connect::{ClientStream, connect, connect_over};
-pub use serve::{ServerStream, Stop, serve};
-pub use split::{WebSocketReceiver, WebSocketSender};
+pub use client_stream::ClientStream;
+pub use connect::{connect, connect_over};
+pub use halves::{WebSocketReceiver, WebSocketSender};
+pub use serve::serve;
+pub use server_stream::ServerStream;
+pub use stop::Stop;
 #[cfg(feature = "rustls")]
 pub use tls::TlsStream;
 pub use transport::{NoDeadlines, Transport, TryClone};
 pub use web_socket::WebSocket;
 pub use writer::MessageWriter;
 
-pub use crate::adapter::{Incoming, Part};
+pub use crate::endpoint::{Incoming, Part};

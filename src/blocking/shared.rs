@@ -1,5 +1,5 @@
 //! The sending half's state, and the transport that it writes to. The halves of a WebSocket share them. A
-//! whole WebSocket has them, too, and shares them with the thread of `later`, if with anybody.
+//! whole WebSocket has them, too, and shares them with the thread of `flusher`, if with anybody.
 //!
 //! A thread that receives never waits for a write of another thread: both peers could otherwise wait for
 //! each other to read. So there are two locks: `writer` is held while bytes are written; `outbound` is held to
@@ -14,42 +14,43 @@
 //! waits to be received, `send` leaves its message in the queue: the answers to what came together go
 //! together. The receiving half writes what is queued before it waits for input. But its thread may do
 //! something else next, or may have waited already when a sending half in another thread still took its
-//! `unread` for true: [`later`] writes what is left then.
+//! `unread` for true: [`flusher`] writes what is left then.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::io::{self, IoSlice};
+use std::sync::TryLockError;
 use std::time::Instant;
 
-use super::drive::{self, Port, non_zero};
-use super::later::{self, Late, Left};
-use super::split::Receiving;
-use super::transport::{Transport, TryClone};
-use crate::adapter::{Outbound, WriteQueue};
-use crate::error::{Error, SendError, TimedOut};
+use super::flusher::{self, Flush, Unwritten};
+use super::tracker::Token;
+use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_zero};
+use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
+use crate::endpoint::sync::{Mutex, MutexGuard, lock};
+use crate::endpoint::write_queue::WriteQueue;
+use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound};
+use crate::error::{SendError, TimedOut};
 
 /// The sending half's state, and the way to it.
 #[derive(Debug)]
-pub(super) struct Both<S> {
+pub(super) struct Shared<S> {
     outbound: Mutex<Outbound>,
-    writer: Mutex<Writer<S>>,
+    pub(super) writer: Mutex<Writer<S>>,
     /// A write can be tried briefly, so that messages may be left queued.
     times_out: bool,
     /// The stream took bytes that it has not passed on, as TLS may; set by whoever has `writer`.
-    unflushed: AtomicBool,
+    pub(super) unflushed: AtomicBool,
     /// Some of what was read is still to be received. A hint for the sending half.
     unread: AtomicBool,
     /// Whether `send` left something queued; changed while `outbound` is locked.
-    left: Left,
+    unwritten: Unwritten,
     /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
-    pub(super) orphan: Mutex<Option<Box<Receiving<S>>>>,
+    pub(super) orphan: Mutex<Option<Box<SplitReader<S>>>>,
 }
 
-impl<S> Both<S> {
+impl<S> Shared<S> {
     /// Tells whether some of what was read is still to be received.
     pub(super) fn set_unread(&self, unread: bool) {
         self.unread.store(unread, Ordering::Relaxed);
@@ -70,19 +71,24 @@ impl<S> Both<S> {
     }
 }
 
-impl<S: Transport> Both<S> {
+impl<S: Transport> Shared<S> {
     /// The stream has the write timeout.
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
         let timeout = non_zero(outbound.sending.write_timeout());
         Self {
             outbound: Mutex::new(outbound),
             times_out: io.times_out(),
-            writer: Mutex::new(Writer { io, timeout, set: timeout, whole: true }),
+            writer: Mutex::new(Writer { io, timeout, set: BRIEF, whole: true }),
             unflushed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
-            left: Left::default(),
+            unwritten: Unwritten::default(),
             orphan: Mutex::new(None),
         }
+    }
+
+    /// Whether nothing waits to be written, or to be passed on by the stream.
+    pub(super) fn is_written(&self, outbound: &Outbound) -> bool {
+        outbound.queue.is_empty() && !self.unflushed.load(Ordering::Relaxed)
     }
 
     /// Queues data, once there is room for it.
@@ -109,7 +115,7 @@ impl<S: Transport> Both<S> {
 
     /// Writes what is queued, unless another thread is writing: that one will see it. False if so, or if
     /// the transport did not take all in a little time.
-    fn flush_if_idle(&self) -> Result<bool, Error> {
+    pub(super) fn flush_if_idle(&self) -> Result<bool, Error> {
         match self.try_writer() {
             Some(writer) => self.write(writer, self.outbound(), true),
             None => Ok(false),
@@ -118,7 +124,7 @@ impl<S: Transport> Both<S> {
 
     /// Writes what `send` left queued, before the sending half is dropped. Not with a stream that panicked.
     pub(super) fn flush_left(&self) {
-        if self.left.is_any() && !self.writer.is_poisoned() {
+        if self.unwritten.is_any() && !self.writer.is_poisoned() {
             // Nobody is there to be told.
             let _ = self.flush();
         }
@@ -134,7 +140,7 @@ impl<S: Transport> Both<S> {
 
     /// Writes what is queued, or tries `briefly`: false when the transport did not take all, and is to be given
     /// more time.
-    fn write<'a>(
+    pub(super) fn write<'a>(
         &'a self,
         mut writer: MutexGuard<'a, Writer<S>>,
         mut outbound: MutexGuard<'a, Outbound>,
@@ -143,20 +149,22 @@ impl<S: Transport> Both<S> {
         loop {
             if let Some(ended) = outbound.ended() {
                 outbound.queue.clear();
-                self.left.set_none();
-                return ended.map(|()| true).map_err(Error::ConnectionLost);
+                self.unwritten.set_none();
+                return ended.map(|()| true);
             }
-            if outbound.queue.is_empty() && !self.unflushed.load(Ordering::Relaxed) {
-                self.left.set_none();
+            if self.is_written(&outbound) {
+                self.unwritten.set_none();
                 // Before `outbound` is: see the top of this file.
                 drop(writer);
                 return Ok(true);
             }
+            // Of the closing handshake, if it has begun.
+            let deadline = if briefly { None } else { outbound.sending.poll_timeout() };
             let written;
             if writer.whole {
-                written = writer.write_all(&mut outbound.queue, briefly);
+                written = writer.write_all(&mut outbound.queue, briefly, deadline);
             } else {
-                (written, outbound) = self.write_apart(&mut writer, outbound, briefly);
+                (written, outbound) = self.write_apart(&mut writer, outbound, briefly, deadline);
             }
             self.unflushed.store(written.is_err(), Ordering::Relaxed);
             if let Err(failed) = written {
@@ -172,20 +180,18 @@ impl<S: Transport> Both<S> {
         writer: &mut Writer<S>,
         mut outbound: MutexGuard<'a, Outbound>,
         briefly: bool,
+        deadline: Option<Instant>,
     ) -> (Result<(), Failed>, MutexGuard<'a, Outbound>) {
-        let mut queue = core::mem::take(&mut outbound.queue);
+        let mut queue = outbound.take_queue();
         drop(outbound);
-        let written = writer.write_all(&mut queue, briefly);
+        let written = writer.write_all(&mut queue, briefly, deadline);
         outbound = self.outbound();
-        if !queue.is_empty() {
-            queue.append(core::mem::take(&mut outbound.queue));
-            outbound.queue = queue;
-        }
+        outbound.put_back(queue);
         (written, outbound)
     }
 }
 
-impl<S: Transport + Send + 'static> Both<S> {
+impl<S: Transport + Send + 'static> Shared<S> {
     /// Queues a message, and writes it; or leaves that to a later write, if some of what was read is
     /// `unread`.
     pub(super) fn send(
@@ -196,9 +202,9 @@ impl<S: Transport + Send + 'static> Both<S> {
         let mut outbound = self.room()?;
         outbound.queue(message)?;
         if unread && self.times_out {
-            let listed = self.left.set_any();
+            let watched = self.unwritten.set_any();
             drop(outbound);
-            if listed || later::list(self) { Ok(()) } else { self.flush() }
+            if watched || flusher::watch(self) { Ok(()) } else { self.flush() }
         } else if let Some(writer) = self.try_writer() {
             self.write(writer, outbound, false).map(drop)
         } else {
@@ -208,9 +214,9 @@ impl<S: Transport + Send + 'static> Both<S> {
     }
 }
 
-impl<S: Transport + Send> Late for Both<S> {
-    fn left(&self) -> &Left {
-        &self.left
+impl<S: Transport + Send> Flush for Shared<S> {
+    fn unwritten(&self) -> &Unwritten {
+        &self.unwritten
     }
 
     fn write_briefly(&self) -> bool {
@@ -228,7 +234,7 @@ impl<S: Transport + Send> Late for Both<S> {
     }
 }
 
-impl<S: TryClone> Both<S> {
+impl<S: TryClone> Shared<S> {
     /// Another handle of the stream, for a receiving half in another thread.
     pub(super) fn part(&self) -> io::Result<S> {
         let mut writer = lock(&self.writer);
@@ -249,37 +255,85 @@ impl<S> Deref for Stream<'_, S> {
 }
 
 #[derive(Debug)]
-struct Writer<S> {
-    io: S,
-    /// How long a write may take that is not tried briefly.
+pub(super) struct Writer<S> {
+    pub(super) io: S,
+    /// How long the transport may take nothing, where a write is not only tried.
     timeout: Duration,
-    /// The timeout that is set.
+    /// The timeout that is set. It is `BRIEF` but after a wait, so that what is written at once sets none.
     set: Duration,
     /// No receiving half in another thread needs the queue while bytes are written.
     whole: bool,
 }
 
 impl<S: Transport> Writer<S> {
+    /// Writes the whole queue, or tries `briefly`. It takes no longer than until `deadline`.
     #[inline]
-    fn write_all(&mut self, queue: &mut WriteQueue, briefly: bool) -> Result<(), Failed> {
+    fn write_all(
+        &mut self,
+        queue: &mut WriteQueue,
+        briefly: bool,
+        deadline: Option<Instant>,
+    ) -> Result<(), Failed> {
         let before = queue.len();
-        let (timeout, until) =
-            if briefly { (BRIEF, Instant::now().checked_add(BRIEF)) } else { (self.timeout, None) };
-        if self.set != timeout {
-            self.keep(timeout)?;
-        }
-        match drive::write_all(&mut self.io, queue, until) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(Failed { error, took_some: queue.len() < before }),
+        self.try_write_all(queue, briefly, deadline)
+            .map_err(|error| Failed { error, took_some: queue.len() < before })
+    }
+
+    fn try_write_all(
+        &mut self,
+        queue: &mut WriteQueue,
+        briefly: bool,
+        deadline: Option<Instant>,
+    ) -> Result<(), Error> {
+        self.wait_for(BRIEF)?;
+        // When a brief try began; or when the transport last took something, once it has been waited for.
+        let mut since = briefly.then(Instant::now);
+        loop {
+            let written = if queue.is_empty() {
+                self.io.flush().map(|()| None)
+            } else if let Some(slice) = queue.one_slice() {
+                self.io.write(slice).map(Some)
+            } else {
+                self.io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])).map(Some)
+            };
+            match written {
+                Ok(None) => return Ok(()),
+                Ok(Some(0)) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
+                Ok(Some(len)) => {
+                    queue.advance(len);
+                    match since {
+                        // However slowly the transport takes it.
+                        Some(began) if briefly && !queue.is_empty() && began.elapsed() >= BRIEF => {
+                            return Err(TimedOut::Write.into());
+                        }
+                        Some(_) if !briefly => since = Some(Instant::now()),
+                        _ => {}
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if !is_timeout(&error) => return Err(Error::ConnectionLost(error)),
+                Err(_) if briefly => return Err(TimedOut::Write.into()),
+                Err(_) => {
+                    let now = Instant::now();
+                    let until = since.get_or_insert(now).checked_add(self.timeout);
+                    let until = [until, deadline].into_iter().flatten().min();
+                    let left = until.map_or(self.timeout, |until| until.saturating_duration_since(now));
+                    if left.is_zero() {
+                        return Err(TimedOut::Write.into());
+                    }
+                    self.wait_for(non_zero(left))?;
+                }
+            }
         }
     }
 
     /// Has writes time out after so long.
-    #[cold]
-    fn keep(&mut self, timeout: Duration) -> Result<(), Failed> {
-        let kept = self.io.set_write_timeout(Some(timeout)).map_err(Error::ConnectionLost);
-        self.set = timeout;
-        kept.map_err(|error| Failed { error, took_some: false })
+    fn wait_for(&mut self, timeout: Duration) -> Result<(), Error> {
+        if self.set != timeout {
+            self.set = timeout;
+            self.io.set_write_timeout(Some(timeout)).map_err(Error::ConnectionLost)?;
+        }
+        Ok(())
     }
 }
 
@@ -306,87 +360,27 @@ fn write_failed(
         return Ok(false);
     }
     outbound.fail_writes(timed_out);
-    Err(error)
-}
-
-/// A receiving half's way to the rest.
-pub(super) struct Shared<'a, S> {
-    /// Its own handle of the stream.
-    pub(super) io: &'a mut S,
-    pub(super) both: &'a Both<S>,
-}
-
-impl<S: Transport> Port for Shared<'_, S> {
-    type Stream = S;
-
-    fn stream(&mut self) -> &mut S {
-        self.io
-    }
-
-    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
-        f(&mut self.both.outbound())
-    }
-
-    fn flush(&mut self) -> Result<bool, Error> {
-        self.both.flush_if_idle()
-    }
-
-    /// The other thread may close the connection while this one waits for input: its deadline is then
-    /// noticed at most this much later.
-    fn longest_wait(&mut self) -> Option<Duration> {
-        let outbound = self.both.outbound();
-        let written = outbound.queue.is_empty() && !self.both.unflushed.load(Ordering::Relaxed);
-        Some(if written { outbound.sending.close_timeout() } else { AGAIN })
+    match outbound.sending.handle_timeout(Instant::now()) {
+        // It was the closing handshake's.
+        Err(passed) if timed_out => Err(passed.into()),
+        _ => Err(error),
     }
 }
 
-/// A whole WebSocket's way to the rest. It reads from the stream that it writes to, which is locked from
-/// the first look at it to the next write: a thread that waits for input has left nothing queued.
-pub(super) struct Whole<'a, S> {
-    both: &'a Both<S>,
-    writer: Option<MutexGuard<'a, Writer<S>>>,
+/// The receiving half's state: whoever receives has it alone.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) inbound: Inbound,
+    /// The read timeout that the stream has.
+    pub(super) timeout: ReadTimeout,
+    /// Of a connection that `serve` accepted.
+    pub(super) token: Option<Arc<Token>>,
 }
 
-impl<'a, S> Whole<'a, S> {
-    pub(super) fn new(both: &'a Both<S>) -> Self {
-        Self { both, writer: None }
-    }
-
-    fn writer(&mut self) -> MutexGuard<'a, Writer<S>> {
-        self.writer.take().unwrap_or_else(|| lock(&self.both.writer))
-    }
-}
-
-impl<S: Transport> Port for Whole<'_, S> {
-    type Stream = S;
-
-    fn stream(&mut self) -> &mut S {
-        let writer = self.writer();
-        &mut self.writer.insert(writer).io
-    }
-
-    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
-        f(&mut self.both.outbound())
-    }
-
-    fn flush(&mut self) -> Result<bool, Error> {
-        let writer = self.writer();
-        self.both.write(writer, self.both.outbound(), false)
-    }
-
-    fn longest_wait(&mut self) -> Option<Duration> {
-        None
-    }
-}
-
-/// How long a thread tries to write that has something else to do: what a socket with room takes, it takes
-/// at once.
-const BRIEF: Duration = Duration::from_millis(1);
-
-/// How long the receiving half waits for input before it tries again to write.
-const AGAIN: Duration = Duration::from_millis(10);
-
-/// A panic in the other half's thread leaves the state as whole as it was between two calls.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// What the receiving half has to itself.
+#[derive(Debug)]
+pub(super) struct SplitReader<S> {
+    pub(super) reading: Reading,
+    /// For reading, and for closing the transport.
+    pub(super) io: S,
 }

@@ -10,11 +10,11 @@ use core::cell::Cell;
 use core::ops::{Deref, DerefMut, Range};
 use core::time::Duration;
 use std::io::{self, IoSlice, Read, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustls::{ConnectionCommon, ServerConnection};
 
 use super::transport::{Transport, TryClone};
+use crate::endpoint::sync::{Mutex, lock};
 use crate::thread_cache;
 
 /// TLS over a stream, whose two directions two threads can use if those of the stream below can be.
@@ -26,13 +26,13 @@ use crate::thread_cache;
 #[derive(Debug)]
 pub struct TlsStream<S, C = ServerConnection> {
     io: S,
-    shared: Arc<Shared<C>>,
+    shared: Arc<TlsShared<C>>,
 }
 
 /// Locked in this order, if more than one of them is.
 #[derive(Debug)]
-struct Shared<C> {
-    incoming: Mutex<Incoming>,
+struct TlsShared<C> {
+    incoming: Mutex<Unread>,
     /// Records not yet written; locked while they are.
     outgoing: Mutex<Vec<u8>>,
     tls: Mutex<C>,
@@ -40,7 +40,7 @@ struct Shared<C> {
 
 /// Bytes that were read, and that rustls has not yet taken: `bytes[unread]`.
 #[derive(Debug, Default)]
-struct Incoming {
+struct Unread {
     /// All that the next read may fill. A connection's reads use the same memory, so it is initialised once.
     bytes: Vec<u8>,
     unread: Range<usize>,
@@ -68,17 +68,18 @@ impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> TlsStream<S, C>
         if tls.is_handshaking() {
             tls.complete_io(&mut io)?;
         }
-        let shared = Shared { incoming: Mutex::default(), outgoing: Mutex::default(), tls: Mutex::new(tls) };
+        let shared =
+            TlsShared { incoming: Mutex::default(), outgoing: Mutex::default(), tls: Mutex::new(tls) };
         Ok(Self { io, shared: Arc::new(shared) })
     }
 
-    /// See [`Shared::send`].
+    /// See [`TlsShared::send`].
     fn send<T>(&mut self, f: impl FnOnce(&mut C) -> io::Result<T>) -> io::Result<T> {
         self.shared.send(&mut self.io, &mut lock(&self.shared.outgoing), f)
     }
 }
 
-impl<C: DerefMut<Target = ConnectionCommon<D>>, D> Shared<C> {
+impl<C: DerefMut<Target = ConnectionCommon<D>>, D> TlsShared<C> {
     /// Makes records of what `f` does, and writes them as far as the stream's timeout allows.
     fn send<T>(
         &self,
@@ -111,7 +112,7 @@ impl<C: DerefMut<Target = ConnectionCommon<D>>, D> Shared<C> {
     }
 }
 
-impl Incoming {
+impl Unread {
     /// Takes apart what was read, until there is something for `buf`. `None`: more has to be read.
     fn take<D>(&mut self, tls: &mut ConnectionCommon<D>, buf: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
@@ -233,11 +234,6 @@ fn write_all(io: &mut impl Write, records: &mut Vec<u8>) -> io::Result<()> {
         thread_cache::keep_buffer(&SPARE, core::mem::take(records));
     }
     result
-}
-
-/// A panic in the other thread leaves the state as whole as it was between two calls.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 std::thread_local! {

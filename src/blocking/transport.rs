@@ -1,4 +1,5 @@
-//! What a blocking stream must be able to do, so that a connection over it can keep its deadlines.
+//! What a blocking stream must be able to do, so that a connection over it can keep its deadlines; and what
+//! timeouts are to it.
 
 use core::time::Duration;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -78,6 +79,7 @@ impl TryClone for std::os::unix::net::UnixStream {
 /// vanishes leaves its calls waiting for as long as the stream does. A server is to drop it when the
 /// connection has ended: that is what its client waits for.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a wrapper of one thing")]
 pub struct NoDeadlines<S>(pub S);
 
 impl<S: Read> Read for NoDeadlines<S> {
@@ -121,3 +123,43 @@ impl<S: Read + Write> Transport for NoDeadlines<S> {
         false
     }
 }
+
+/// Whether a read or write gave up because of a timeout: which of the two kinds is the platform's choice.
+pub(super) fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// The read timeout that the stream has: `None` when that is not known.
+#[derive(Debug, Default)]
+#[expect(clippy::option_option, reason = "not known, none, and some are three different things")]
+pub(super) struct ReadTimeout(Option<Option<Duration>>);
+
+impl ReadTimeout {
+    /// Makes reads wait about this long. Setting a timeout is a system call, so a timeout that is set
+    /// already will do if it is not much longer, or shorter by half: waking early does no harm.
+    pub(super) fn set(&mut self, io: &mut impl Transport, wait: Option<Duration>) -> io::Result<()> {
+        let near_enough = match (self.0, wait) {
+            (Some(Some(set)), Some(wait)) => set >= wait / 2 && set <= wait.saturating_add(wait / 8),
+            (Some(set), wait) => set == wait,
+            (None, _) => false,
+        };
+        if !near_enough {
+            io.set_read_timeout(wait.map(non_zero))?;
+            self.0 = Some(wait);
+        }
+        Ok(())
+    }
+}
+
+/// A timeout that streams accept: zero is an error to them.
+pub(super) fn non_zero(timeout: Duration) -> Duration {
+    timeout.max(Duration::from_millis(1))
+}
+
+/// Has an open connection's writes give up at once where the transport has no room: who wants to wait asks for it.
+pub(super) fn keep_write_timeout(io: &mut impl Transport) -> io::Result<()> {
+    io.set_write_timeout(Some(BRIEF))
+}
+
+/// How long a write takes that only tries: what a socket with room takes, it takes at once.
+pub(super) const BRIEF: Duration = Duration::from_millis(1);

@@ -1,26 +1,26 @@
 //! A whole WebSocket: both directions in one thread.
 
-use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::sync::Arc;
 use core::ops::Deref;
 use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::drive::{Reading, non_zero};
-use super::shared::Whole;
-use super::split::{self, WebSocketReceiver, WebSocketSender};
-use super::transport::{Transport, TryClone};
+use super::halves::{self, WebSocketReceiver, WebSocketSender};
+use super::ports::WholePort;
+use super::shared::Reading;
+use super::tracker::{Progress, Token};
+use super::transport::{ReadTimeout, Transport, TryClone, keep_write_timeout};
 use super::writer::MessageWriter;
-use crate::adapter::{Agreed, Inbound, Incoming, Outbound, Part, Step, Want};
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::error::Error;
+use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, random};
+#[cfg(feature = "deflate")]
+use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::Response;
 use crate::message::{Message, MessageKind, PreparedMessage};
-use crate::role::Role;
 
 /// A WebSocket connection over a stream.
 ///
@@ -30,31 +30,22 @@ use crate::role::Role;
 /// that the peer can tell the end from an accident.
 #[derive(Debug)]
 pub struct WebSocket<S: Transport> {
-    pub(super) reading: Reading,
+    reading: Reading,
     /// The sending half.
     sender: WebSocketSender<S>,
-    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
-    agreed: Agreed,
-    opening: Option<Box<Opening>>,
-}
-
-/// What the opening handshake brought besides; most often nothing.
-#[derive(Debug)]
-struct Opening {
-    subprotocol: Option<String>,
-    response: Option<Response>,
+    negotiated: Negotiated,
 }
 
 impl<S: Transport> WebSocket<S> {
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.opening.as_ref()?.subprotocol.as_deref()
+        self.negotiated.subprotocol()
     }
 
     /// The parameters of permessage-deflate, if it was negotiated.
     #[cfg(feature = "deflate")]
-    pub fn deflate(&self) -> Option<crate::extension::AgreedDeflate> {
-        self.agreed.deflate
+    pub fn deflate(&self) -> Option<AgreedDeflate> {
+        self.negotiated.deflate()
     }
 
     /// Whether messages that are sent from now on are compressed, if permessage-deflate was negotiated;
@@ -66,51 +57,51 @@ impl<S: Transport> WebSocket<S> {
 
     /// The server's response to the opening handshake, on a client.
     pub fn response(&self) -> Option<&Response> {
-        self.opening.as_ref()?.response.as_ref()
+        self.negotiated.response()
     }
 
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
-        self.reading.closed()
+        self.reading.inbound.closed()
     }
 
     /// The stream below. Reading from it or writing to it would corrupt the connection. What
     /// [`send`](Self::send) left queued is not written while the guard is held.
     pub fn get_ref(&self) -> impl Deref<Target = S> {
-        self.sender.both.stream()
+        self.sender.shared.stream()
     }
-
-    pub(super) fn opened(&mut self, subprotocol: Option<String>, response: Option<Response>) {
-        if subprotocol.is_some() || response.is_some() {
-            self.opening = Some(Box::new(Opening { subprotocol, response }));
-        }
-    }
-}
-
-/// Sets the timeout of an open connection's writes.
-pub(super) fn keep_write_timeout(io: &mut impl Transport, config: &Config) -> io::Result<()> {
-    io.set_write_timeout(Some(non_zero(config.settings.write_timeout)))
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// A WebSocket over a stream whose opening handshake was done elsewhere. `read_ahead` holds the
-    /// bytes that were read behind it. Fails when the stream's timeouts cannot be set.
-    pub fn from_upgraded(mut io: S, role: Role, read_ahead: &[u8], config: &Config) -> io::Result<Self> {
-        keep_write_timeout(&mut io, config)?;
-        Ok(Self::new(io, role, Agreed::default(), read_ahead, config))
+    /// A WebSocket over a stream whose opening handshake was carried out elsewhere, and came to `negotiated`: a
+    /// [`Negotiated`], or just a [`Role`](crate::Role), if nothing was agreed on. `read_ahead` holds the bytes that
+    /// were read behind it. Fails when the stream's timeouts cannot be set.
+    pub fn from_upgraded(
+        mut io: S,
+        negotiated: impl Into<Negotiated>,
+        read_ahead: &[u8],
+        config: &Config,
+    ) -> io::Result<Self> {
+        keep_write_timeout(&mut io)?;
+        Ok(Self::new(io, negotiated.into(), read_ahead, config))
     }
 
-    /// The stream is to keep the write timeout.
+    /// The stream is to have the [write timeout](keep_write_timeout).
     #[inline]
-    pub(super) fn new(io: S, role: Role, agreed: Agreed, read_ahead: &[u8], config: &Config) -> Self {
-        let now = Instant::now();
+    pub(super) fn new(io: S, negotiated: Negotiated, read_ahead: &[u8], config: &Config) -> Self {
+        let inbound = Inbound::new(&negotiated, config, read_ahead, Instant::now());
         Self {
-            reading: Reading::new(Inbound::new(role, config, agreed, read_ahead, now), now),
-            sender: WebSocketSender::new(io, Outbound::new(role, config, agreed)),
-            agreed,
-            opening: None,
+            reading: Reading { inbound, timeout: ReadTimeout::default(), token: None },
+            sender: WebSocketSender::new(io, Outbound::new(&negotiated, config, random)),
+            negotiated,
         }
+    }
+
+    /// The opening handshake of a connection of `serve` is over.
+    pub(super) fn join(&mut self, token: Arc<Token>) {
+        token.advance(Progress::Open);
+        self.reading.token = Some(token);
     }
 
     /// The next message. `None`: the connection was closed by the closing handshake; see
@@ -119,28 +110,48 @@ impl<S: Transport> WebSocket<S> {
     /// Before it waits, everything that was queued is written. An error ends the connection: it is
     /// returned once, after all messages that were received before it, and then `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        if let Some(message) = self.reading.whole_message(Whole::new(&self.sender.both)) {
-            return Ok(Some(message));
-        }
-        self.step(Want::Messages).map(|step| step.and_then(Step::into_message))
+        self.next::<Message>()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.step(Want::MessagesAndPings).map(|step| step.and_then(Step::into_incoming))
+        self.next::<Incoming>()
     }
 
     /// The next part of a message, as it arrives: a message of any size is received in constant memory.
     ///
     /// If [`recv`](Self::recv) is called before the last part of a message, the rest of it is skipped.
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.step(Want::Parts).map(|step| step.and_then(Step::into_part))
+        self.next::<Part>()
     }
 
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
     /// waits. Writes what is queued when that is [`Config::write_buffer_size`] bytes.
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.sender.feed(message)
+    }
+
+    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.sender.feed_prepared(message)
+    }
+
+    /// Queues a message, if there is room for it: false if [`Config::write_buffer_size`] bytes wait to be written
+    /// already, and the message was not queued. It never waits, and writes nothing: [`flush`](Self::flush) does, and
+    /// [`recv`](Self::recv) before it waits. With [`queued`](Self::queued) it is what a program needs that will not
+    /// wait for a slow client, but leave messages out, or close the connection.
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+        self.sender.try_feed(message)
+    }
+
+    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
+    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
+        self.sender.try_feed_prepared(message)
+    }
+
+    /// How much is queued and not yet written.
+    pub fn queued(&self) -> Queued {
+        self.sender.queued()
     }
 
     /// Queues part of a message: the first part begins it, `last` ends it. Writes like
@@ -158,7 +169,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// A writer that sends what is written to it as one message, in fragments.
     pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(self, kind)
+        MessageWriter::new(&mut self.sender, kind)
     }
 
     /// Writes everything that was queued.
@@ -199,8 +210,8 @@ impl<S: Transport> WebSocket<S> {
         self.sender.start_close(close)
     }
 
-    fn step(&mut self, want: Want) -> Result<Option<Step>, Error> {
-        self.reading.next(Whole::new(&self.sender.both), want)
+    fn next<T: Item>(&mut self) -> Result<Option<T>, Error> {
+        self.reading.next::<T>(WholePort::new(&self.sender.shared))
     }
 }
 
@@ -216,20 +227,15 @@ impl<S: Transport + Send + 'static> WebSocket<S> {
     /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
     /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        let unread = self.is_unread();
-        self.sender.both.send(unread, |outbound| outbound.send(message.into()))
+        let unread = self.reading.inbound.is_unread();
+        self.sender.shared.send(unread, |outbound| outbound.send(message.into()))
     }
 
     /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
     /// [`send`](Self::send) promises, this does.
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        let unread = self.is_unread();
-        self.sender.both.send(unread, |outbound| outbound.send_prepared(message))
-    }
-
-    /// Whether some of what was read is still to be received.
-    fn is_unread(&self) -> bool {
-        !self.reading.inbound.input.is_empty()
+        let unread = self.reading.inbound.is_unread();
+        self.sender.shared.send(unread, |outbound| outbound.send_prepared(message))
     }
 }
 
@@ -237,6 +243,6 @@ impl<S: TryClone> WebSocket<S> {
     /// Parts the WebSocket in two halves for two threads. The receiving half answers the peer's
     /// Pings and Close frame. Fails when the stream cannot be cloned.
     pub fn split(self) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
-        split::split(self.reading, self.sender)
+        halves::split(self.reading, self.sender)
     }
 }

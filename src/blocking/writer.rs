@@ -4,16 +4,16 @@ use std::io::{self, Write};
 
 use bytes::Bytes;
 
+use super::halves::WebSocketSender;
 use super::transport::Transport;
-use super::web_socket::WebSocket;
-use crate::error::Error;
+use crate::endpoint::Error;
 use crate::message::MessageKind;
 
 /// Sends what is written to it as one message, a fragment for each write, in constant memory. Made by
-/// [`WebSocket::message_writer`].
+/// [`WebSocket::message_writer`](super::WebSocket::message_writer).
 ///
 /// [`finish`](Self::finish) ends the message. If the writer is dropped before, the message stays
-/// unfinished: it can be gone on with by [`WebSocket::feed_part`], and no other can be sent.
+/// unfinished: it can be gone on with by [`WebSocket::feed_part`](super::WebSocket::feed_part), and no other can be sent.
 ///
 /// ```no_run
 /// # fn run(ws: &mut sansocket::blocking::WebSocket<std::net::TcpStream>) -> Result<(), Box<dyn std::error::Error>> {
@@ -28,29 +28,29 @@ use crate::message::MessageKind;
 /// ```
 #[derive(Debug)]
 pub struct MessageWriter<'a, S: Transport> {
-    ws: &'a mut WebSocket<S>,
+    sender: &'a mut WebSocketSender<S>,
     kind: MessageKind,
 }
 
 impl<'a, S: Transport> MessageWriter<'a, S> {
-    pub(super) fn new(ws: &'a mut WebSocket<S>, kind: MessageKind) -> Self {
-        Self { ws, kind }
+    pub(super) fn new(sender: &'a mut WebSocketSender<S>, kind: MessageKind) -> Self {
+        Self { sender, kind }
     }
 
     /// Ends the message, and writes all of it.
     pub fn finish(self) -> Result<(), Error> {
-        self.ws.feed_part(self.kind, Bytes::new(), true)?;
-        self.ws.flush()
+        self.sender.feed_part(self.kind, Bytes::new(), true)?;
+        self.sender.flush()
     }
 }
 
 impl<S: Transport> Write for MessageWriter<'_, S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.ws.feed_part(self.kind, Bytes::copy_from_slice(buf), false).map_err(io::Error::other)?;
+        self.sender.feed_part(self.kind, Bytes::copy_from_slice(buf), false).map_err(io::Error::other)?;
         Ok(buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.ws.flush().map_err(io::Error::other)
+        self.sender.flush().map_err(io::Error::other)
     }
 }

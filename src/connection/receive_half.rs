@@ -14,7 +14,7 @@ use crate::error::{ProtocolError, TimedOut};
 use crate::extension::AgreedDeflate;
 use crate::frame::CloseCode;
 use crate::message::Event;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(all(feature = "std", feature = "handshake"))]
 use crate::message::MessageKind;
 use crate::receiver::{ReceiveState, Received, Receiver};
 use crate::role::Role;
@@ -90,7 +90,7 @@ impl<I: Instant> ReceiveHalf<I> {
     }
 
     /// See [`Receiver::receive_whole`].
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     #[inline]
     pub(crate) fn receive_whole(
         &mut self,
@@ -106,13 +106,13 @@ impl<I: Instant> ReceiveHalf<I> {
     }
 
     /// See [`Receiver::leave_text`].
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn leave_text(&mut self) {
         self.receiver.leave_text();
     }
 
     /// See [`Receiver::resume_text`].
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn resume_text(&mut self, utf8: crate::utf8::Utf8Validator) {
         self.receiver.resume_text(utf8);
     }

@@ -67,7 +67,7 @@ impl<I: Instant> SendHalf<I> {
     }
 
     /// Whether a Pong is held back.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn holds_pong(&self) -> bool {
         self.sender.holds_pong()
     }
@@ -124,7 +124,7 @@ impl<I: Instant> SendHalf<I> {
     }
 
     /// How much may be queued, from [`Config::write_buffer_size`](crate::Config::write_buffer_size).
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn write_buffer_size(&self) -> usize {
         self.sender.config().settings.write_buffer_size
     }

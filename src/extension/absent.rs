@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Inflated;
 use crate::error::ProtocolError;
 #[cfg(feature = "handshake")]
-use crate::handshake::{Extension, HandshakeError};
+use crate::handshake::{Extension, ResponseError};
 use crate::message::MessageKind;
 use crate::role::Role;
 
@@ -22,7 +22,7 @@ impl Deflate {
     }
 
     /// What the server's response agrees on.
-    pub fn agree_as_client(&self, _: &[Extension]) -> Result<Option<AgreedDeflate>, HandshakeError> {
+    pub fn agree_as_client(&self, _: &[Extension]) -> Result<Option<AgreedDeflate>, ResponseError> {
         match self.0 {}
     }
 
@@ -35,6 +35,14 @@ impl Deflate {
 /// The parameters that both sides agreed on in the opening handshake.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AgreedDeflate(Never);
+
+#[cfg(feature = "handshake")]
+impl AgreedDeflate {
+    /// An answer that has permessage-deflate was made by somebody who speaks it himself.
+    pub(crate) fn answered(_: &[Extension]) -> Option<Self> {
+        None
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Deflater(Never);

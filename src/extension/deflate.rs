@@ -2,7 +2,7 @@
 
 use alloc::string::ToString;
 
-use crate::handshake::{Extension, HandshakeError};
+use crate::handshake::{Extension, ResponseError};
 use crate::role::Role;
 
 /// Whether and how to compress messages: what is offered, or accepted, in the opening handshake.
@@ -117,11 +117,11 @@ impl Deflate {
     ///
     /// Fails when the response breaks RFC 7692 section 7, or asks for more than was offered: the client
     /// then fails the connection.
-    pub fn agree_as_client(&self, response: &[Extension]) -> Result<Option<AgreedDeflate>, HandshakeError> {
+    pub fn agree_as_client(&self, response: &[Extension]) -> Result<Option<AgreedDeflate>, ResponseError> {
         let Some(response) = response.iter().find(|extension| extension.name() == NAME) else {
             return Ok(None);
         };
-        let answer = Parameters::parse(response).ok_or(HandshakeError::InvalidDeflateResponse)?;
+        let answer = Parameters::parse(response).ok_or(ResponseError::InvalidDeflateResponse)?;
         let agreed = AgreedDeflate {
             server_no_context_takeover: answer.server_no_context_takeover,
             client_no_context_takeover: answer.client_no_context_takeover || self.client_no_context_takeover,
@@ -129,7 +129,7 @@ impl Deflate {
             client_max_window_bits: match answer.client_max_window_bits {
                 Some(Some(bits)) => bits,
                 // It "in an extension negotiation response has a decimal integer value" (7692-7.1.2.2-05).
-                Some(None) => return Err(HandshakeError::InvalidDeflateResponse),
+                Some(None) => return Err(ResponseError::InvalidDeflateResponse),
                 None => self.client_max_window_bits,
             },
         };
@@ -137,7 +137,7 @@ impl Deflate {
         let honoured = (agreed.server_no_context_takeover || !self.server_no_context_takeover)
             && agreed.server_max_window_bits <= self.server_max_window_bits
             && agreed.client_max_window_bits <= self.client_max_window_bits;
-        if honoured { Ok(Some(agreed)) } else { Err(HandshakeError::InvalidDeflateResponse) }
+        if honoured { Ok(Some(agreed)) } else { Err(ResponseError::InvalidDeflateResponse) }
     }
 
     /// The first of the client's offers that the server can meet, what is agreed on by it, and the
@@ -185,6 +185,17 @@ pub struct AgreedDeflate {
 }
 
 impl AgreedDeflate {
+    /// What a server agrees to by an answer that it has made, if that has permessage-deflate.
+    pub(crate) fn answered(answer: &[Extension]) -> Option<Self> {
+        let answer = Parameters::parse(answer.iter().find(|extension| extension.name() == NAME)?)?;
+        Some(Self {
+            server_no_context_takeover: answer.server_no_context_takeover,
+            client_no_context_takeover: answer.client_no_context_takeover,
+            server_max_window_bits: answer.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS),
+            client_max_window_bits: answer.client_max_window_bits.flatten().unwrap_or(MAX_WINDOW_BITS),
+        })
+    }
+
     /// Whether the compressor of the endpoint with this role starts each message with an empty window.
     pub fn no_context_takeover(&self, role: Role) -> bool {
         match role {

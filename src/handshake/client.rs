@@ -4,16 +4,19 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::mem;
-use core::ops::Range;
-use core::str;
 
-use super::error::{BuildError, HandshakeError};
-use super::head::{Head, HeadReader, Headers, StartLine, minor_version};
-use super::header::{Extension, ExtraHeaders, as_token, elements, is_token, write_line, write_list};
-use super::name::Name;
-use super::{Limits, accept_key, base64};
-use crate::uri::Uri;
+use super::build_error::BuildError;
+use super::error::{HeadError, ResponseError};
+use super::extension::Extension;
+use super::extra_headers::{ExtraHeaders, list_of, write_line};
+use super::grammar::is_token;
+use super::http1::body::Body;
+use super::http1::head::{Head, HeadReader};
+use super::key::Key;
+use super::limits::Limits;
+use super::response::{Response, StatusLine};
+use super::rules::{self, Offer};
+use super::uri::Uri;
 
 /// The request that asks a server for a WebSocket connection.
 ///
@@ -60,7 +63,8 @@ impl ClientRequest {
         Ok(self)
     }
 
-    /// Sets `Origin`, which only browsers have to send; it is for clients that act for one, or whose server asks for it.
+    /// Sets `Origin`, which only browsers have to send; it is for clients that act for one, or whose server asks for
+    /// it.
     pub fn origin(mut self, origin: &str) -> Result<Self, BuildError> {
         self.headers.remove("Origin");
         self.headers.add("Origin", origin, |_| false)?;
@@ -70,8 +74,8 @@ impl ClientRequest {
     /// Offers one more subprotocol, less preferred than those before it.
     pub fn subprotocol(mut self, subprotocol: impl Into<String>) -> Result<Self, BuildError> {
         let subprotocol = subprotocol.into();
-        // 4.1: "The elements that comprise this value MUST be non-empty strings with characters in the range U+0021 to
-        // U+007E not including separator characters [..] and MUST all be unique strings."
+        // "The elements that comprise this value MUST be non-empty strings with characters in the range U+0021 to
+        // U+007E not including separator characters [..] and MUST all be unique strings." (6455-4.1-34, 6455-4.1-35)
         if !is_token(subprotocol.as_bytes()) {
             return Err(BuildError::InvalidSubprotocol(subprotocol));
         }
@@ -109,22 +113,27 @@ impl ClientRequest {
     }
 
     fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
-        // 4.1: "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1. [..] The "Request-URI"
-        // part of the request MUST match the /resource name/".
+        // "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1. [..] The "Request-URI"
+        // part of the request MUST match the /resource name/" (6455-4.1-20, 6455-4.1-21, 6455-4.1-22).
         for part in ["GET ", self.uri.resource_name(), " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
-        // 4.1: "a |Host| header field whose value contains /host/ plus optionally ":" followed by /port/ (when not using
-        // the default port)", "an |Upgrade| header field whose value MUST include the "websocket" keyword", "a
-        // |Connection| header field whose value MUST include the "Upgrade" token."
-        write_line(out, "Host", self.uri.authority());
+        // "a |Host| header field whose value contains /host/ plus optionally ":" followed by /port/ (when not using the
+        // default port)" (6455-4.1-23), "an |Upgrade| header field whose value MUST include the "websocket" keyword"
+        // (6455-4.1-24), "a |Connection| header field whose value MUST include the "Upgrade" token." (6455-4.1-25)
+        write_line(out, "Host", self.uri.authority().as_bytes());
         out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
         out.extend_from_slice(key);
-        // 4.1: "a header field with the name |Sec-WebSocket-Version|. The value of this header field MUST be 13."
+        // "a header field with the name |Sec-WebSocket-Version|. The value of this header field MUST be 13."
+        // (6455-4.1-31, 6455-4.1-32)
         out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
-        write_list(out, "Sec-WebSocket-Protocol", self.subprotocols.iter());
-        write_list(out, "Sec-WebSocket-Extensions", self.extensions.iter());
-        self.headers.write(out);
+        if let Some(list) = list_of(&self.subprotocols) {
+            write_line(out, "Sec-WebSocket-Protocol", list.as_bytes());
+        }
+        if let Some(list) = list_of(&self.extensions) {
+            write_line(out, "Sec-WebSocket-Extensions", list.as_bytes());
+        }
+        self.headers.iter().for_each(|(name, value)| write_line(out, name, value));
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -133,7 +142,7 @@ impl ClientRequest {
 ///
 /// ```
 /// use sansocket::Uri;
-/// use sansocket::handshake::{ClientHandshake, ClientRequest, HandshakeError, Limits};
+/// use sansocket::handshake::{ClientHandshake, ClientRequest, Limits, ResponseError};
 ///
 /// # let nonce = *b"the sample nonce";
 /// # let mut network = vec![
@@ -152,7 +161,7 @@ impl ClientRequest {
 ///             Some(bytes) => input.extend(bytes),
 ///             None => return Err(handshake.receive_eof(&input).into()),
 ///         },
-///         Err(HandshakeError::Refused(response)) => panic!("{}", response.status()),
+///         Err(ResponseError::Refused(response)) => panic!("{}", response.status()),
 ///         Err(error) => return Err(error.into()),
 ///     }
 /// };
@@ -163,12 +172,7 @@ impl ClientRequest {
 #[derive(Debug)]
 pub struct ClientHandshake {
     limits: Limits,
-    /// What `Sec-WebSocket-Accept` must say.
-    accept: [u8; 28],
-    subprotocols: Vec<String>,
-    require_subprotocol: bool,
-    /// The names of the extensions offered.
-    extensions: Vec<String>,
+    offer: Offer,
     /// Where in the input the response in progress starts: after the responses that were skipped.
     start: usize,
     interim_responses: usize,
@@ -178,22 +182,25 @@ pub struct ClientHandshake {
 impl ClientHandshake {
     /// Appends the request to `out`.
     ///
-    /// The nonce must be random, and used for this connection only. Send nothing else before
-    /// [`receive`](Self::receive) says that the connection is open.
+    /// The nonce must be random, and used for this connection only. Send nothing else before [`receive`](Self::receive)
+    /// says that the connection is open.
     pub fn start(request: &ClientRequest, limits: Limits, nonce: [u8; 16], out: &mut Vec<u8>) -> Self {
-        // 4.1: "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has
-        // been base64-encoded".
-        let key: [u8; 24] = base64(nonce);
-        request.encode(&key, out);
-        Self {
-            limits,
-            accept: accept_key(key),
+        // "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been
+        // base64-encoded" (6455-4.1-27).
+        let key = Key::of_nonce(nonce);
+        request.encode(key.as_bytes(), out);
+        let offer = Offer {
+            accept: key.accept(),
             subprotocols: request.subprotocols.clone(),
             require_subprotocol: request.require_subprotocol,
             extensions: request.extensions.iter().map(|extension| extension.name().to_owned()).collect(),
+        };
+        Self {
+            limits,
+            offer,
             start: 0,
             interim_responses: 0,
-            progress: Progress::default(),
+            progress: Progress::Head(HeadReader::default()),
         }
     }
 
@@ -201,7 +208,7 @@ impl ClientHandshake {
     ///
     /// `None`: the response is not complete. The work is linear in the input, however it is cut. After an error the
     /// connection is to be closed.
-    pub fn receive(&mut self, input: &[u8]) -> Result<Option<Opened>, HandshakeError> {
+    pub fn receive(&mut self, input: &[u8]) -> Result<Option<Opened>, ResponseError> {
         loop {
             let response = input.get(self.start..).unwrap_or_default();
             match &mut self.progress {
@@ -216,116 +223,53 @@ impl ClientHandshake {
                     };
                     match head.line.status {
                         101 => return self.open(head).map(Some),
-                        // RFC 9110 section 15.2: "A client MUST be able to parse one or more 1xx responses received
-                        // prior to a final response, even if the client does not expect one."
+                        // "A client MUST be able to parse one or more 1xx responses received prior to a final response,
+                        // even if the client does not expect one." (RFC 9110 section 15.2)
                         100..200 => {
                             if self.interim_responses >= self.limits.interim_responses {
-                                return Err(HandshakeError::TooManyInterimResponses);
+                                return Err(ResponseError::TooManyInterimResponses);
                             }
                             self.interim_responses += 1;
-                            self.start += head.headers.consumed();
+                            self.start += head.len;
                         }
-                        // 4.1: "If the status code received from the server is not 101, the client handles the response
-                        // per HTTP [RFC2616] procedures."
+                        // "If the status code received from the server is not 101, the client handles the response per
+                        // HTTP [RFC2616] procedures." (6455-4.1-40)
                         _ => {
-                            self.start += head.headers.consumed();
-                            self.progress = Progress::Body(Box::new(Response::new(head)), Body::default());
+                            self.start += head.len;
+                            let refusal = Response::new(head.line, head.headers);
+                            let limit = self.limits.refusal_body_bytes;
+                            let body = Body::new(refusal.status(), refusal.headers(), limit);
+                            self.progress = Progress::Body(Box::new(refusal), body);
                         }
                     }
                 }
                 Progress::Body(refusal, body) => {
-                    let is_complete = body.read(response, refusal, self.limits.refusal_body_bytes);
-                    return if is_complete {
-                        Err(HandshakeError::Refused(refusal.clone()))
-                    } else {
-                        Ok(None)
-                    };
+                    let is_complete = body.read(response, &mut refusal.body);
+                    return if is_complete { Err(ResponseError::Refused(refusal.clone())) } else { Ok(None) };
                 }
             }
         }
     }
 
-    /// Nothing more comes, and [`receive`](Self::receive) had no result: the server closed the connection, or the caller
-    /// waits no longer. A refusal with as much of its body as came, or [`HandshakeError::Incomplete`].
+    /// Nothing more comes, and [`receive`](Self::receive) had no result: the server closed the connection, or the
+    /// caller waits no longer. A refusal with as much of its body as came, or [`HeadError::Incomplete`].
     ///
     /// Call it when a deadline passes, too. A refusal whose head came in time but whose body did not is better reported
-    /// as what it is, a refusal; report [`HandshakeError::TimedOut`] where this gives `Incomplete`.
-    pub fn receive_eof(&mut self, input: &[u8]) -> HandshakeError {
+    /// as what it is, a refusal; report the deadline where this gives `Incomplete`.
+    pub fn receive_eof(&mut self, input: &[u8]) -> ResponseError {
         match self.receive(input) {
             Err(error) => error,
-            Ok(_) => match mem::take(&mut self.progress) {
-                Progress::Body(refusal, _) => HandshakeError::Refused(refusal),
-                Progress::Head(_) => HandshakeError::Incomplete,
+            Ok(_) => match &self.progress {
+                Progress::Body(refusal, _) => ResponseError::Refused(refusal.clone()),
+                Progress::Head(_) => HeadError::Incomplete.into(),
             },
         }
     }
 
-    /// Checks a response with status 101 (RFC 6455 section 4.1): "If the server's response does not conform to the
-    /// requirements for the server's handshake as defined in this section and in Section 4.2.2, the client MUST _Fail
-    /// the WebSocket Connection_."
-    ///
-    /// `Content-Length` and `Transfer-Encoding` are ignored, since RFC 9112 section 6.3 says of any 1xx response that it
-    /// ends with its head.
-    fn open(&self, head: Head<StatusLine>) -> Result<Opened, HandshakeError> {
-        let consumed = self.start + head.headers.consumed();
-        let response = Response::new(head);
-        let headers = &response.headers;
-
-        if response.line.minor_version == 0 {
-            return Err(HandshakeError::UnsupportedHttpVersion);
-        }
-
-        // "2. If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value that is not
-        // an ASCII case-insensitive match for the value "websocket"".
-        if !upgrades_to_websocket_only(headers) {
-            return Err(HandshakeError::MissingUpgrade);
-        }
-
-        // "3. If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a token
-        // that is an ASCII case-insensitive match for the value "Upgrade"".
-        if !headers.connection_upgrades()? {
-            return Err(HandshakeError::MissingConnectionUpgrade);
-        }
-
-        // "4. If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value
-        // other than the base64-encoded SHA-1 of [..]". 11.3.3: it "MUST NOT appear more than once in an HTTP response."
-        let accept = headers.only(Name::SecWebSocketAccept).map_err(|_| HandshakeError::RepeatedAccept)?;
-        if accept.ok_or(HandshakeError::MissingAccept)? != self.accept {
-            return Err(HandshakeError::WrongAccept);
-        }
-
-        // "5. If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use
-        // of an extension that was not present in the client's handshake".
-        let extensions = Extension::parse_list(headers.all(Name::SecWebSocketExtensions))
-            .map_err(|_| HandshakeError::InvalidExtensions)?;
-        for (i, extension) in extensions.iter().enumerate() {
-            let name = extension.name();
-            if !self.extensions.iter().any(|offered| offered == name) {
-                return Err(HandshakeError::UnofferedExtension(name.to_owned()));
-            }
-            // Fails at the latest when `i` is the number of offers: the search is never long.
-            if extensions.iter().take(i).any(|other| other.name() == name) {
-                return Err(HandshakeError::RepeatedExtension(name.to_owned()));
-            }
-        }
-
-        // "6. If the response includes a |Sec-WebSocket-Protocol| header field and this header field indicates the use of
-        // a subprotocol that was not present in the client's handshake". 11.3.4: it "MUST NOT appear more than once in an
-        // HTTP response."
-        let subprotocol =
-            headers.only(Name::SecWebSocketProtocol).map_err(|_| HandshakeError::SeveralSubprotocols)?;
-        let subprotocol = match subprotocol {
-            Some(value) => {
-                let name = as_token(value).ok_or(HandshakeError::InvalidSubprotocols)?;
-                if !self.subprotocols.iter().any(|offered| offered == name) {
-                    return Err(HandshakeError::UnofferedSubprotocol(name.to_owned()));
-                }
-                Some(name.to_owned())
-            }
-            None if self.require_subprotocol => return Err(HandshakeError::MissingSubprotocol),
-            None => None,
-        };
-
+    fn open(&self, head: Head<StatusLine>) -> Result<Opened, ResponseError> {
+        let consumed = self.start + head.len;
+        let response = Response::new(head.line, head.headers);
+        let (subprotocol, extensions) = rules::check_response(&self.offer, &response)?;
         Ok(Opened { consumed, subprotocol, extensions, response })
     }
 }
@@ -362,48 +306,9 @@ impl Opened {
     }
 
     /// The subprotocol and the response.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn into_parts(self) -> (Option<String>, Response) {
         (self.subprotocol, self.response)
-    }
-}
-
-/// A server's HTTP response.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Response {
-    line: StatusLine,
-    headers: Headers,
-    body: Vec<u8>,
-}
-
-impl Response {
-    /// The status code.
-    pub fn status(&self) -> u16 {
-        self.line.status
-    }
-
-    /// The text after the status code. It may be empty, and means nothing to a program.
-    pub fn reason(&self) -> &str {
-        str::from_utf8(self.headers.bytes(&self.line.reason)).unwrap_or_default()
-    }
-
-    /// All headers.
-    pub fn headers(&self) -> &Headers {
-        &self.headers
-    }
-
-    /// The start of a refusal's body, as far as [`Limits::refusal_body_bytes`] goes.
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// The versions of the WebSocket protocol that the server says it speaks (RFC 6455 section 4.4).
-    pub fn websocket_versions(&self) -> impl Iterator<Item = u8> {
-        self.headers.all(Name::SecWebSocketVersion).flat_map(elements).filter_map(parse_version)
-    }
-
-    fn new(head: Head<StatusLine>) -> Self {
-        Self { line: head.line, headers: head.headers, body: Vec::new() }
     }
 }
 
@@ -413,136 +318,4 @@ enum Progress {
     Head(HeadReader<StatusLine>),
     /// The body of a refusal.
     Body(Box<Response>, Body),
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self::Head(HeadReader::default())
-    }
-}
-
-/// `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 section 4).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct StatusLine {
-    minor_version: u8,
-    status: u16,
-    /// A range of the head.
-    reason: Range<usize>,
-}
-
-impl StartLine for StatusLine {
-    const AFTER_EMPTY_LINES: bool = false;
-
-    fn may_start_with(byte: u8) -> bool {
-        byte == b'H'
-    }
-
-    fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HandshakeError> {
-        let text = input.get(line.clone()).unwrap_or_default();
-        // Stricter than `httparse`, which knows neither HTTP/1.2 nor that the second space must be there.
-        let (version, rest) = text.split_at_checked(8).ok_or(HandshakeError::InvalidStartLine)?;
-        let minor_version = minor_version(version)?;
-        let [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' ', reason @ ..] = rest
-        else {
-            return Err(HandshakeError::InvalidStartLine);
-        };
-        let status = 100 * u16::from(hundreds - b'0') + 10 * u16::from(tens - b'0') + u16::from(ones - b'0');
-        Ok(Self { minor_version, status, reason: line.end - reason.len()..line.end })
-    }
-}
-
-/// Collects the start of a refusal's body.
-#[derive(Debug, Default)]
-struct Body {
-    /// The bytes of the body on the wire that were looked at.
-    position: usize,
-    chunk: Chunk,
-}
-
-impl Body {
-    /// Reads on in `input`, the body on the wire so far, of which no more than `limit` bytes are of interest. `true`:
-    /// nothing more is to come, or to be read.
-    fn read(&mut self, input: &[u8], response: &mut Response, limit: usize) -> bool {
-        if matches!(response.status(), 204 | 304) {
-            return true;
-        }
-        let is_chunked = response.headers.has(Name::TransferEncoding);
-        // RFC 9112 section 6.3: "If a message is received with both a Transfer-Encoding and a Content-Length header
-        // field, the Transfer-Encoding overrides the Content-Length." A malformed length is no length.
-        let length = if is_chunked { None } else { response.headers.get("Content-Length") };
-        // RFC 9110 section 8.6: `Content-Length = 1*DIGIT`; `parse` alone would take a sign.
-        let length = length.filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()));
-        let end =
-            length.and_then(|length| length.parse().ok()).map_or(limit, |length: usize| length.min(limit));
-
-        let visible = input.get(..end).unwrap_or(input);
-        let new = visible.get(self.position..).unwrap_or_default();
-        self.position = visible.len();
-        let is_last_chunk = if is_chunked {
-            new.iter().any(|&byte| self.chunk.read(byte, &mut response.body))
-        } else {
-            response.body.extend_from_slice(new);
-            false
-        };
-        is_last_chunk || self.position == end
-    }
-}
-
-/// The chunked coding of RFC 9112 section 7.1: `1*HEXDIG [ chunk-ext ] CRLF chunk-data CRLF`, the last one of size 0.
-///
-/// It only serves to show what a server said, so it does not insist: what is no chunk is taken as it is.
-#[derive(Clone, Copy, Debug)]
-enum Chunk {
-    /// In the size; what it is so far.
-    Size(usize),
-    /// Between the size and the end of its line.
-    Extension(usize),
-    /// In the data; how much is left.
-    Data(usize),
-    /// In the line end after the data.
-    End,
-}
-
-impl Default for Chunk {
-    fn default() -> Self {
-        Self::Size(0)
-    }
-}
-
-impl Chunk {
-    /// Reads one byte. `true`: the last chunk was read.
-    fn read(&mut self, byte: u8, body: &mut Vec<u8>) -> bool {
-        *self = match (*self, byte) {
-            (Self::Size(0) | Self::Extension(0), b'\n') => return true,
-            (Self::Size(size) | Self::Extension(size), b'\n') => Self::Data(size),
-            (Self::Size(size), _) => match char::from(byte).to_digit(16) {
-                Some(digit) => Self::Size(size.saturating_mul(16).saturating_add(digit as usize)),
-                None => Self::Extension(size),
-            },
-            (Self::Extension(size), _) => Self::Extension(size),
-            (Self::Data(left), _) => {
-                body.push(byte);
-                if left > 1 { Self::Data(left - 1) } else { Self::End }
-            }
-            (Self::End, b'\n') => Self::Size(0),
-            (Self::End, _) => Self::End,
-        };
-        false
-    }
-}
-
-/// Whether `Upgrade` lists `websocket` and nothing else.
-fn upgrades_to_websocket_only(headers: &Headers) -> bool {
-    let mut protocols = headers.all(Name::Upgrade).flat_map(elements);
-    protocols.next().is_some_and(|name| name.eq_ignore_ascii_case(b"websocket")) && protocols.next().is_none()
-}
-
-/// 4.3: `version = DIGIT | (NZDIGIT DIGIT) | ("1" DIGIT DIGIT) | ("2" DIGIT DIGIT)`, "Limited to 0-255 range, with no
-/// leading zeros".
-fn parse_version(version: &[u8]) -> Option<u8> {
-    match version {
-        [b'0', _, ..] => None,
-        _ if version.iter().all(u8::is_ascii_digit) => str::from_utf8(version).ok()?.parse().ok(),
-        _ => None,
-    }
 }

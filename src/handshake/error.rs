@@ -1,19 +1,59 @@
-//! What can go wrong in an opening handshake: by the peer's fault ([`HandshakeError`]), or by ours ([`BuildError`]).
+//! What the peer can do wrong in an opening handshake: the client in its request, the server in its response.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-use super::client::Response;
+use super::response::Response;
 
 /// The peer's half of the opening handshake breaks a rule, or refuses: there is no WebSocket connection.
-///
-/// One variant per rule. A server answers with [`status`](Self::status); [`Reply`](super::Reply) has a conversion that
-/// adds the headers which must go with it. A client just closes the connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    // The head of a request or a response.
+    /// The client's request was wrong.
+    Request(RequestError),
+    /// The server's response was wrong, or a refusal.
+    Response(ResponseError),
+}
+
+impl HandshakeError {
+    /// The server's response, if it refused.
+    pub fn refusal(&self) -> Option<&Response> {
+        match self {
+            Self::Response(ResponseError::Refused(response)) => Some(response),
+            Self::Request(_) | Self::Response(_) => None,
+        }
+    }
+}
+
+impl From<RequestError> for HandshakeError {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<ResponseError> for HandshakeError {
+    fn from(error: ResponseError) -> Self {
+        Self::Response(error)
+    }
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(error) => error.fmt(f),
+            Self::Response(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The error in it is not its source: it says the same.
+impl core::error::Error for HandshakeError {}
+
+/// The head of a request or a response is not one of HTTP/1.1, or goes beyond a limit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum HeadError {
     /// The first line is not an HTTP/1 request line, or not a status line.
     InvalidStartLine,
     /// A line does not end in CR LF.
@@ -34,24 +74,41 @@ pub enum HandshakeError {
     UnsupportedHttpVersion,
     /// The connection ended before the head did.
     Incomplete,
-    /// The peer did not send its half of the handshake in time. For adapters: nothing here reads a clock.
-    TimedOut,
+}
 
-    // What requests and responses have in common.
-    /// `Upgrade` is not a list of protocols.
-    InvalidUpgrade,
-    /// `Upgrade` is missing or does not say `websocket`; in a response it must say nothing else.
-    MissingUpgrade,
-    /// `Connection` is not a list of tokens.
-    InvalidConnection,
-    /// `Connection` is missing or does not say `Upgrade`.
-    MissingConnectionUpgrade,
-    /// `Sec-WebSocket-Protocol` is not a list of tokens; in a response, not a single token.
-    InvalidSubprotocols,
-    /// `Sec-WebSocket-Extensions` breaks the grammar of RFC 6455 section 9.1.
-    InvalidExtensions,
+impl HeadError {
+    /// The HTTP status with which a server answers such a request, and what is wrong with it.
+    fn answer(&self) -> (u16, &'static str) {
+        match self {
+            Self::InvalidStartLine => (400, "the first line is not an HTTP/1.1 request line or status line"),
+            Self::InvalidLineEnd => (400, "a line of the HTTP head does not end in CR LF"),
+            Self::FoldedHeader => (400, "a header value continues on a second line"),
+            Self::InvalidHeaderName => (400, "a header line does not start with a header name and a colon"),
+            Self::InvalidHeaderValue => (400, "a header value contains a control character"),
+            Self::StartLineTooLong => (414, "the request line or status line is too long"),
+            Self::HeadTooLarge => (431, "the HTTP head is too large"),
+            Self::TooManyHeaders => (431, "the HTTP head has too many header lines"),
+            Self::UnsupportedHttpVersion => (505, "the HTTP version is not 1.1"),
+            Self::Incomplete => (400, "the connection ended during the opening handshake"),
+        }
+    }
+}
 
-    // The client's request.
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.answer().1)
+    }
+}
+
+impl core::error::Error for HeadError {}
+
+/// A client's request breaks a rule: the server answers with [`status`](Self::status). [`Reply`](super::Reply) has a
+/// conversion that adds the headers which must go with it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Its head is not one of HTTP/1.1, or too large.
+    Head(HeadError),
     /// A WebSocket request whose method is not `GET`.
     MethodNotGet,
     /// The request target is neither a path nor an absolute `http`, `https`, `ws` or `wss` URI.
@@ -64,8 +121,14 @@ pub enum HandshakeError {
     InvalidHost,
     /// `Origin` is repeated, empty, or not visible ASCII.
     InvalidOrigin,
-    /// A WebSocket request announces a body.
-    UnexpectedBody,
+    /// `Upgrade` is not a list of protocols.
+    InvalidUpgrade,
+    /// `Upgrade` is missing or does not say `websocket`.
+    MissingUpgrade,
+    /// `Connection` is not a list of tokens.
+    InvalidConnection,
+    /// `Connection` is missing or does not say `Upgrade`.
+    MissingConnectionUpgrade,
     /// There is no `Sec-WebSocket-Key`.
     MissingKey,
     /// There is more than one `Sec-WebSocket-Key`.
@@ -78,30 +141,106 @@ pub enum HandshakeError {
     RepeatedVersion,
     /// `Sec-WebSocket-Version` is not 13.
     UnsupportedVersion,
+    /// `Sec-WebSocket-Protocol` is not a list of tokens.
+    InvalidSubprotocols,
     /// A subprotocol is offered twice.
     RepeatedSubprotocol,
+    /// `Sec-WebSocket-Extensions` breaks the grammar of RFC 6455 section 9.1.
+    InvalidExtensions,
+    /// A WebSocket request announces a body.
+    UnexpectedBody,
+}
 
-    // The server's response.
-    /// The server answered with a status other than 101; its response is in here, with the start of the body: as much as
-    /// [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) allows, and as came before the connection ended
-    /// or the deadline passed ([`ClientHandshake::receive_eof`](super::ClientHandshake::receive_eof)).
+impl RequestError {
+    /// The HTTP status that the server answers with.
+    pub fn status(&self) -> u16 {
+        self.answer().0
+    }
+
+    /// The status, and what is wrong.
+    ///
+    /// "the server MUST stop processing the client's handshake and return an HTTP response with an appropriate error
+    /// code (such as 400 Bad Request)" (6455-4.2.1-01).
+    fn answer(&self) -> (u16, &'static str) {
+        match self {
+            Self::Head(error) => error.answer(),
+            Self::MethodNotGet => (405, "the method of a WebSocket request must be GET"),
+            Self::InvalidTarget => (400, "the request target is neither a path nor an absolute URI"),
+            Self::MissingHost => (400, "the Host header is missing"),
+            Self::RepeatedHost => (400, "the Host header is repeated"),
+            Self::InvalidHost => (400, "the Host header is not a host with an optional port"),
+            Self::InvalidOrigin => (400, "the Origin header is repeated or malformed"),
+            Self::InvalidUpgrade => (400, "the Upgrade header is not a list of protocols"),
+            Self::MissingUpgrade => (426, "the Upgrade header does not say websocket"),
+            Self::InvalidConnection => (400, "the Connection header is not a list of tokens"),
+            Self::MissingConnectionUpgrade => (426, "the Connection header does not say Upgrade"),
+            Self::MissingKey => (400, "the Sec-WebSocket-Key header is missing"),
+            Self::RepeatedKey => (400, "the Sec-WebSocket-Key header is repeated"),
+            Self::InvalidKey => (400, "the Sec-WebSocket-Key header is not 16 bytes in base64"),
+            Self::MissingVersion => (400, "the Sec-WebSocket-Version header is missing"),
+            Self::RepeatedVersion => (400, "the Sec-WebSocket-Version header is repeated"),
+            // "If this version does not match a version understood by the server, the server MUST abort the WebSocket
+            // handshake [..] and instead send an appropriate HTTP error code (such as 426 Upgrade Required)"
+            // (6455-4.2.2-09).
+            Self::UnsupportedVersion => (426, "the only supported Sec-WebSocket-Version is 13"),
+            Self::InvalidSubprotocols => (400, "the Sec-WebSocket-Protocol header is malformed"),
+            Self::RepeatedSubprotocol => (400, "the Sec-WebSocket-Protocol header lists a subprotocol twice"),
+            Self::InvalidExtensions => (400, "the Sec-WebSocket-Extensions header is malformed"),
+            Self::UnexpectedBody => (400, "a WebSocket request must not have a body"),
+        }
+    }
+}
+
+impl From<HeadError> for RequestError {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.answer().1)
+    }
+}
+
+/// A head's error is not its source: it says the same.
+impl core::error::Error for RequestError {}
+
+/// A server's response breaks a rule, or is a refusal: the client closes the connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// Its head is not one of HTTP/1.1, or too large.
+    Head(HeadError),
+    /// The server answered with a status other than 101; its response is in here, with the start of the body: as much
+    /// as [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) allows, and as came before the connection
+    /// ended or the deadline passed ([`ClientHandshake::receive_eof`](super::ClientHandshake::receive_eof)).
     Refused(Box<Response>),
     /// More responses with a status 1xx came before the final one than
     /// [`Limits::interim_responses`](super::Limits::interim_responses).
     TooManyInterimResponses,
+    /// `Upgrade` is missing, or does not say `websocket` and nothing else.
+    MissingUpgrade,
+    /// `Connection` is not a list of tokens.
+    InvalidConnection,
+    /// `Connection` is missing or does not say `Upgrade`.
+    MissingConnectionUpgrade,
     /// There is no `Sec-WebSocket-Accept`.
     MissingAccept,
     /// There is more than one `Sec-WebSocket-Accept`.
     RepeatedAccept,
     /// `Sec-WebSocket-Accept` does not match the key that was sent.
     WrongAccept,
+    /// `Sec-WebSocket-Extensions` breaks the grammar of RFC 6455 section 9.1.
+    InvalidExtensions,
     /// The server uses an extension that was not offered.
     UnofferedExtension(String),
     /// The server uses the same extension twice.
     RepeatedExtension(String),
     /// The server's answer to the offer of permessage-deflate breaks RFC 7692, or asks for what was not offered.
-    #[cfg(feature = "deflate")]
     InvalidDeflateResponse,
+    /// `Sec-WebSocket-Protocol` is not a token.
+    InvalidSubprotocols,
     /// The server chose a subprotocol that was not offered.
     UnofferedSubprotocol(String),
     /// There is more than one `Sec-WebSocket-Protocol`.
@@ -111,82 +250,38 @@ pub enum HandshakeError {
     MissingSubprotocol,
 }
 
-impl HandshakeError {
-    /// The HTTP status a server answers with.
-    ///
-    /// It has no meaning for the variants that speak of a response: those are 400 too, so that this is a total function.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::MethodNotGet => 405,
-            Self::TimedOut => 408,
-            Self::StartLineTooLong => 414,
-            // 4.2.2: "If this version does not match a version understood by the server, the server MUST abort the
-            // WebSocket handshake [..] and instead send an appropriate HTTP error code (such as 426 Upgrade Required)".
-            Self::MissingUpgrade | Self::MissingConnectionUpgrade | Self::UnsupportedVersion => 426,
-            Self::HeadTooLarge | Self::TooManyHeaders => 431,
-            Self::UnsupportedHttpVersion => 505,
-            // 4.2.1: "the server MUST stop processing the client's handshake and return an HTTP response with an
-            // appropriate error code (such as 400 Bad Request)".
-            _ => 400,
-        }
+impl From<HeadError> for ResponseError {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
     }
 }
 
-impl fmt::Display for HandshakeError {
+impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::InvalidStartLine => "the first line is not an HTTP/1.1 request line or status line",
-            Self::InvalidLineEnd => "a line of the HTTP head does not end in CR LF",
-            Self::FoldedHeader => "a header value continues on a second line",
-            Self::InvalidHeaderName => "a header line does not start with a header name and a colon",
-            Self::InvalidHeaderValue => "a header value contains a control character",
-            Self::StartLineTooLong => "the request line or status line is too long",
-            Self::HeadTooLarge => "the HTTP head is too large",
-            Self::TooManyHeaders => "the HTTP head has too many header lines",
-            Self::UnsupportedHttpVersion => "the HTTP version is not 1.1",
-            Self::Incomplete => "the connection ended during the opening handshake",
-            Self::TimedOut => "the opening handshake took too long",
-            Self::InvalidUpgrade => "the Upgrade header is not a list of protocols",
+            Self::Head(error) => return error.fmt(f),
+            Self::Refused(response) => {
+                let status = response.status();
+                return write!(f, "the server refused the WebSocket connection with status {status}");
+            }
+            Self::TooManyInterimResponses => "the server sent too many 1xx responses",
             Self::MissingUpgrade => "the Upgrade header does not say websocket",
             Self::InvalidConnection => "the Connection header is not a list of tokens",
             Self::MissingConnectionUpgrade => "the Connection header does not say Upgrade",
-            Self::InvalidSubprotocols => "the Sec-WebSocket-Protocol header is malformed",
-            Self::InvalidExtensions => "the Sec-WebSocket-Extensions header is malformed",
-            Self::MethodNotGet => "the method of a WebSocket request must be GET",
-            Self::InvalidTarget => "the request target is neither a path nor an absolute URI",
-            Self::MissingHost => "the Host header is missing",
-            Self::RepeatedHost => "the Host header is repeated",
-            Self::InvalidHost => "the Host header is not a host with an optional port",
-            Self::InvalidOrigin => "the Origin header is repeated or malformed",
-            Self::UnexpectedBody => "a WebSocket request must not have a body",
-            Self::MissingKey => "the Sec-WebSocket-Key header is missing",
-            Self::RepeatedKey => "the Sec-WebSocket-Key header is repeated",
-            Self::InvalidKey => "the Sec-WebSocket-Key header is not 16 bytes in base64",
-            Self::MissingVersion => "the Sec-WebSocket-Version header is missing",
-            Self::RepeatedVersion => "the Sec-WebSocket-Version header is repeated",
-            Self::UnsupportedVersion => "the only supported Sec-WebSocket-Version is 13",
-            Self::RepeatedSubprotocol => "the Sec-WebSocket-Protocol header lists a subprotocol twice",
-            Self::Refused(response) => {
-                return write!(
-                    f,
-                    "the server refused the WebSocket connection with status {}",
-                    response.status()
-                );
-            }
-            Self::TooManyInterimResponses => "the server sent too many 1xx responses",
             Self::MissingAccept => "the Sec-WebSocket-Accept header is missing",
             Self::RepeatedAccept => "the Sec-WebSocket-Accept header is repeated",
             Self::WrongAccept => "the Sec-WebSocket-Accept header does not match the key that was sent",
+            Self::InvalidExtensions => "the Sec-WebSocket-Extensions header is malformed",
             Self::UnofferedExtension(name) => {
                 return write!(f, "the server uses the extension {name:?}, which was not offered");
             }
             Self::RepeatedExtension(name) => {
                 return write!(f, "the server uses the extension {name:?} twice");
             }
-            #[cfg(feature = "deflate")]
             Self::InvalidDeflateResponse => {
                 "the server's permessage-deflate parameters are invalid, or not what was offered"
             }
+            Self::InvalidSubprotocols => "the Sec-WebSocket-Protocol header is malformed",
             Self::UnofferedSubprotocol(name) => {
                 return write!(f, "the server chose the subprotocol {name:?}, which was not offered");
             }
@@ -196,57 +291,5 @@ impl fmt::Display for HandshakeError {
     }
 }
 
-impl core::error::Error for HandshakeError {}
-
-/// This endpoint asked for something that must not be sent. Nothing the peer does causes it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Not a header name: a name is a non-empty token.
-    InvalidHeaderName(String),
-    /// The value given for this header has a character other than visible ASCII, space and tab.
-    InvalidHeaderValue(String),
-    /// A header that the handshake itself writes, or that has a method of its own.
-    ReservedHeader(String),
-    /// Not a subprotocol: a subprotocol is a non-empty token.
-    InvalidSubprotocol(String),
-    /// A subprotocol offered twice.
-    RepeatedSubprotocol(String),
-    /// A subprotocol that the client did not offer.
-    UnofferedSubprotocol(String),
-    /// An extension whose name, parameter name or parameter value is not a token.
-    InvalidExtension(String),
-    /// An extension accepted twice.
-    RepeatedExtension(String),
-    /// An extension that the client did not offer.
-    UnofferedExtension(String),
-    /// Not a status that ends a handshake: it is below 200 or above 599.
-    InvalidStatus(u16),
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidHeaderName(name) => write!(f, "{name:?} is not a header name"),
-            Self::InvalidHeaderValue(name) => {
-                write!(f, "the value of the header {name:?} has a character that is not visible ASCII")
-            }
-            Self::ReservedHeader(name) => write!(f, "the header {name:?} is written by the handshake itself"),
-            Self::InvalidSubprotocol(name) => write!(f, "{name:?} is not a subprotocol: it must be a token"),
-            Self::RepeatedSubprotocol(name) => write!(f, "the subprotocol {name:?} is offered twice"),
-            Self::UnofferedSubprotocol(name) => {
-                write!(f, "the client did not offer the subprotocol {name:?}")
-            }
-            Self::InvalidExtension(name) => {
-                write!(f, "{name:?} is not a token: extensions and their parameters must be")
-            }
-            Self::RepeatedExtension(name) => write!(f, "the extension {name:?} is accepted twice"),
-            Self::UnofferedExtension(name) => write!(f, "the client did not offer the extension {name:?}"),
-            Self::InvalidStatus(status) => {
-                write!(f, "{status} is not a status from 200 to 599")
-            }
-        }
-    }
-}
-
-impl core::error::Error for BuildError {}
+/// A head's error is not its source: it says the same.
+impl core::error::Error for ResponseError {}

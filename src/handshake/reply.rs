@@ -1,14 +1,16 @@
 //! The HTTP response a server sends when it does not open a WebSocket connection.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
-use super::error::{BuildError, HandshakeError};
-use super::header::{ExtraHeaders, write_line};
+use super::build_error::BuildError;
+use super::error::RequestError;
+use super::extra_headers::{ExtraHeaders, write_line};
 
-/// A complete HTTP response, after which the connection is to be closed: a refusal, or the answer to a request that does
-/// not ask for a WebSocket.
+/// A complete HTTP response, after which the connection is to be closed: a refusal, or the answer to a request that
+/// does not ask for a WebSocket.
 ///
 /// It always says `Connection: close` and has a `Content-Length`, so that no proxy in between takes what follows for a
 /// tunnel or for another response.
@@ -37,6 +39,11 @@ impl Reply {
         } else {
             Err(BuildError::InvalidStatus(status))
         }
+    }
+
+    /// The refusal of a client that did not send its request in time, 408.
+    pub fn request_timeout() -> Self {
+        Self::refusal(408, ExtraHeaders::default(), "the opening handshake took too long")
     }
 
     /// Adds a header. `Connection`, `Content-Length` and `Transfer-Encoding` are not to be set.
@@ -82,14 +89,23 @@ impl Reply {
     pub(super) fn encode_head(&self, out: &mut Vec<u8>) {
         let status = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         out.extend_from_slice(status.as_bytes());
-        // RFC 9110 section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
-        let connection = if self.headers.contains("Upgrade") { "close, Upgrade" } else { "close" };
-        write_line(out, "Connection", connection);
-        if self.may_have_body() {
-            write_line(out, "Content-Length", &format!("{}", self.body.len()));
-        }
-        self.headers.write(out);
+        self.for_each_header(|name, value| write_line(out, name, value));
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// The headers in their order, name and value.
+    pub(crate) fn for_each_header(&self, mut header: impl FnMut(&str, &[u8])) {
+        // "A sender of Upgrade MUST also send an "Upgrade" connection option" (RFC 9110 section 7.8).
+        let connection: &[u8] = if self.headers.contains("Upgrade") { b"close, Upgrade" } else { b"close" };
+        header("Connection", connection);
+        if self.may_have_body() {
+            header("Content-Length", self.body.len().to_string().as_bytes());
+        }
+        self.headers.iter().for_each(|(name, value)| header(name, value));
+    }
+
+    fn refusal(status: u16, headers: ExtraHeaders, why: impl fmt::Display) -> Self {
+        Self { status, headers, body: Vec::new() }.text(format!("Not a WebSocket connection: {why}.\n"))
     }
 
     /// RFC 9110 sections 15.3.5 and 15.4.5.
@@ -99,24 +115,23 @@ impl Reply {
 }
 
 /// The refusal that goes with an error of the client's: status, the headers that must go with it, and a sentence.
-impl From<&HandshakeError> for Reply {
-    fn from(error: &HandshakeError) -> Self {
-        let status = error.status();
+impl From<&RequestError> for Reply {
+    fn from(error: &RequestError) -> Self {
         let mut headers = ExtraHeaders::default();
-        match status {
-            // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+        match error.status() {
+            // "The origin server MUST generate an Allow header field in a 405 response" (RFC 9110 section 15.5.6).
             405 => headers.push("Allow", "GET"),
-            // RFC 9110 section 15.5.22: "The server MUST send an Upgrade header field in a 426 response".
+            // "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 section 15.5.22).
             426 => headers.push("Upgrade", "websocket"),
             _ => {}
         }
-        // 4.4: "If the server doesn't support the requested version, it MUST respond with a |Sec-WebSocket-Version|
-        // header field [..] containing all versions it is willing to use."
-        if status == 426 || matches!(error, HandshakeError::MissingVersion | HandshakeError::RepeatedVersion)
-        {
+        // "If the server doesn't support the requested version, it MUST respond with a |Sec-WebSocket-Version| header
+        // field [..] containing all versions it is willing to use." (6455-4.4-01)
+        let about_version = matches!(error, RequestError::MissingVersion | RequestError::RepeatedVersion);
+        if error.status() == 426 || about_version {
             headers.push("Sec-WebSocket-Version", "13");
         }
-        Self { status, headers, body: Vec::new() }.text(format!("Not a WebSocket connection: {error}.\n"))
+        Self::refusal(error.status(), headers, error)
     }
 }
 
@@ -148,7 +163,7 @@ fn reason_phrase(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
-        // RFC 9112 section 4: the phrase may be empty, and "A client SHOULD ignore the reason-phrase content".
+        // The phrase may be empty, and "A client SHOULD ignore the reason-phrase content" (RFC 9112 section 4).
         _ => "",
     }
 }

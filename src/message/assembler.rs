@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-#[cfg(all(feature = "deflate", any(feature = "blocking", feature = "tokio")))]
+#[cfg(all(feature = "std", feature = "handshake"))]
 use bytes::Buf;
 use bytes::{Bytes, BytesMut};
 
@@ -91,7 +91,7 @@ impl Assembler {
     }
 
     /// The text that has been joined of an incomplete message.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn text(&mut self) -> Option<&mut TextInProgress> {
         match &mut self.unfinished {
             Unfinished::Text(text) => Some(text),
@@ -114,7 +114,7 @@ impl Assembler {
 
     /// Inflates some of a fragment's payload: at most `room` bytes, which are returned. Drops from
     /// `payload` what was inflated; tells whether all of it was.
-    #[cfg(all(feature = "deflate", any(feature = "blocking", feature = "tokio")))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn inflate_part(
         &mut self,
         kind: MessageKind,

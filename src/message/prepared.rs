@@ -69,7 +69,7 @@ impl PreparedMessage {
     }
 
     /// The payload, without a copy.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn shared_payload(&self) -> Bytes {
         self.frame.slice(self.header_len..)
     }

@@ -4,18 +4,15 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::pin::pin;
-use core::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
-use super::connect::{USUAL_HEAD_BYTES, deadline, within, write};
-use super::group::Member;
+use super::deadline::{answer, complete, deadline, within, write};
+use super::tracker::Token;
 use super::web_socket::WebSocket;
-use crate::error::Error;
-use crate::handshake::{HandshakeError, Limits, Received, Reply, ServerHandshake};
-use crate::role::Role;
-use crate::server::{PendingRequest, Server, refuse};
+use crate::endpoint::{Error, PendingRequest, Server, ServerOpening, refuse};
+use crate::handshake::Reply;
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
 pub fn accept<S>(io: S) -> impl Future<Output = Result<Pending<S>, Error>>
@@ -49,7 +46,7 @@ where
 /// further communication for the connection, including the server's handshake, MUST run through the
 /// encrypted tunnel" (RFC 6455 section 4.2.2). Both handshakes together have
 /// [`Server::handshake_timeout`].
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 pub fn accept_tls<S>(
     io: S,
     tls: alloc::sync::Arc<rustls::ServerConfig>,
@@ -74,18 +71,16 @@ pub(super) async fn accept_until<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut input = Vec::with_capacity(USUAL_HEAD_BYTES);
-    let received = within(deadline, pin!(receive(&mut io, &mut input, &server.limits))).await;
-    match received {
+    let (mut out, mut input) = (Vec::new(), Vec::new());
+    match complete(&mut io, ServerOpening::new(&server.limits), &mut out, &mut input, deadline).await {
         Ok(received) => {
-            let request = PendingRequest::new(received, input, server);
-            Ok(Pending(Box::new(Opening { io, request, member: None })))
+            let request = PendingRequest::new(received, server);
+            Ok(Pending(Box::new(Unanswered { io, request, read_ahead: input, token: None })))
         }
         Err(error) => {
-            let mut out = Vec::new();
             refuse(&error, &mut out);
             // The client is told if it will listen; what is wrong is the request.
-            let _ = Box::pin(reply(io, out)).await;
+            let _ = Box::pin(answer(io, out)).await;
             Err(error)
         }
     }
@@ -96,14 +91,16 @@ where
 /// It is boxed, like the futures that make and use it: the task of a connection that is open need not have room
 /// for its opening handshake.
 #[derive(Debug)]
-pub struct Pending<S>(Box<Opening<S>>);
+pub struct Pending<S>(Box<Unanswered<S>>);
 
 #[derive(Debug)]
-struct Opening<S> {
+struct Unanswered<S> {
     io: S,
     request: PendingRequest,
+    /// The first frames of a client that did not wait.
+    read_ahead: Vec<u8>,
     /// Of a connection that `serve` accepted.
-    member: Option<Member>,
+    token: Option<Token>,
 }
 
 impl<S> Deref for Pending<S> {
@@ -127,8 +124,8 @@ impl<S> Pending<S> {
     }
 
     /// The connection is one of those that `serve` accepted.
-    pub(super) fn join(&mut self, member: Member) {
-        self.0.member = Some(member);
+    pub(super) fn join(&mut self, token: Token) {
+        self.0.token = Some(token);
     }
 }
 
@@ -156,66 +153,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
     pub fn respond(self, response: &Reply) -> impl Future<Output = Result<(), Error>> + use<S> {
         let mut out = Vec::new();
         self.request().reply(response, &mut out);
-        Box::pin(reply(self.0.io, out))
+        Box::pin(answer(self.0.io, out))
     }
 
     async fn open(self) -> Result<WebSocket<S>, Error> {
-        let mut opening = self.0;
+        let Unanswered { mut io, request, read_ahead, token } = *self.0;
+        let (config, timeout) = (request.config.clone(), request.timeout);
         let mut out = Vec::new();
-        let (accepted, agreed) = match opening.request.accept(&mut out) {
-            Ok(accepted) => accepted,
+        let negotiated = match request.accept(&mut out) {
+            Ok(negotiated) => negotiated,
             Err(error) => {
-                let _ = Box::pin(reply(opening.io, out)).await;
+                let _ = Box::pin(answer(io, out)).await;
                 return Err(error);
             }
         };
-        let timeout = opening.request.timeout;
-        within(|| deadline(timeout), pin!(write(&mut opening.io, &out))).await?;
-        let Opening { io, request, member } = *opening;
-        let mut ws = WebSocket::new(io, Role::Server, agreed, request.read_ahead(), &request.config);
-        if let Some(member) = member {
-            ws.receiver.join(member);
+        within(|| deadline(timeout), pin!(write(&mut io, &out))).await?;
+        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &config);
+        if let Some(token) = token {
+            ws.receiver.join(token);
         }
-        ws.opened(accepted.subprotocol().map(Into::into), None);
         Ok(ws)
     }
 }
-
-/// Reads until the request's head is complete.
-async fn receive<S: AsyncRead + Unpin>(
-    io: &mut S,
-    input: &mut Vec<u8>,
-    limits: &Limits,
-) -> Result<Received, Error> {
-    let mut handshake = ServerHandshake::new(limits.clone());
-    loop {
-        if io.read_buf(input).await.map_err(Error::ConnectionLost)? == 0 {
-            return Err(HandshakeError::Incomplete.into());
-        }
-        if let Some(received) = handshake.receive(input)? {
-            return Ok(received);
-        }
-    }
-}
-
-/// Writes a last response, and closes the transport so that the client gets all of it: closing with
-/// bytes unread would make TCP discard what is on its way.
-async fn reply<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: Vec<u8>) -> Result<(), Error> {
-    let replied = timeout(LINGER, async {
-        io.write_all(&out).await?;
-        io.shutdown().await?;
-        let mut discarded = Vec::with_capacity(1024);
-        while io.read_buf(&mut discarded).await? > 0 {
-            discarded.clear();
-        }
-        Ok(())
-    });
-    match replied.await {
-        Ok(result) => result.map_err(Error::ConnectionLost),
-        // It had time enough to read a page.
-        Err(_) => Ok(()),
-    }
-}
-
-/// How long a client that was answered may take to close.
-const LINGER: Duration = Duration::from_secs(2);

@@ -1,254 +1,148 @@
-//! How the receiving half goes on: it moves bytes, sleeps until a deadline, ends.
+//! What a receiving half does for the driver: it moves bytes, and sleeps until a deadline.
 //!
-//! Everything is a `poll` function that keeps its progress in `Reading` and `Shared`, so that a
+//! Everything is a `poll` function that keeps its progress in `Reading` and `Locked`, so that a
 //! dropped future loses nothing.
 
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::io;
 
-use alloc::boxed::Box;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::time::Sleep;
 
-use super::group::Member;
-use super::shared::{Both, Half, Shared};
-use crate::adapter::{End, Inbound, Phase, Step, Want, unexpected_eof};
-use crate::connection::Closed;
-use crate::error::{Error, TimedOut};
-use crate::message::Message;
-
-/// The receiving half's state: whoever receives has it alone.
-#[derive(Debug)]
-pub(super) struct Reading {
-    pub(super) inbound: Inbound,
-    /// The time of the last read: one look at the clock for all the messages it brought.
-    now: Instant,
-    timer: Timer,
-    /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
-    end: Option<Box<End>>,
-    /// Of a connection that `serve` accepted.
-    member: Option<Member>,
-}
+use super::shared::{Locked, Reading, Shared};
+use super::timer::now;
+use super::tracker::Token;
+use super::wakers::Half;
+use crate::endpoint::{Act, Error, Inbound, Item, Next, Outcome};
 
 impl Reading {
-    #[inline]
-    pub(super) fn new(inbound: Inbound, now: Instant) -> Self {
-        Self { inbound, now, timer: Timer::default(), end: None, member: None }
-    }
-
     /// The opening handshake of a connection of `serve` is over.
-    pub(super) fn join<S>(&mut self, member: Member, both: &Both<S>) {
-        member.open(both.waker());
-        self.member = Some(member);
+    pub(super) fn join<S>(&mut self, token: Token, shared: &Shared<S>) {
+        token.open(shared.waker());
+        self.token = Some(token);
     }
 
-    /// How the connection closed, once it has.
-    pub(super) fn closed(&self) -> Option<&Closed> {
-        self.end.as_ref()?.closed.as_ref()
-    }
-
-    /// See [`Inbound::whole_message`].
-    #[inline]
-    pub(super) fn whole_message<S>(&mut self, both: &Both<S>) -> Option<Message> {
-        if self.end.is_some() {
-            return None;
-        }
-        match self.inbound.whole_message(self.now)? {
-            Ok(message) => {
-                both.set_unread(!self.inbound.input.is_empty());
-                Some(message)
-            }
-            Err(error) => {
-                self.inbound.fail(error, self.now, &mut &*both);
-                self.end = Some(Box::new(End::new(Some(Error::Protocol(error)), Phase::Flush)));
-                None
-            }
-        }
-    }
-
-    /// The next thing that `want` asks for. `None`: the connection has ended, and its error, if it had
+    /// The next thing that `T` asks for. `None`: the connection has ended, and its error, if it had
     /// one, was returned before.
-    pub(super) fn poll_next<S: AsyncRead + AsyncWrite + Unpin>(
+    #[inline]
+    pub(super) fn poll_next<S, T>(
         &mut self,
         cx: &Context<'_>,
-        both: &Both<S>,
+        shared: &Shared<S>,
         half: Half,
-        want: Want,
-    ) -> Poll<Option<Result<Step, Error>>> {
-        while self.end.is_none() {
-            match self.inbound.advance(want, self.now, &mut &*both) {
-                Step::NeedInput => {
-                    if let Err(error) = ready!(both.poll(half, cx, |cx| self.poll_input(cx, both))) {
-                        self.end = Some(Box::new(End::new(Some(error), Phase::Over)));
-                    }
-                }
-                Step::End(error) => {
-                    self.end = Some(Box::new(End::new(error.map(Error::Protocol), Phase::Flush)));
-                }
-                step => {
-                    if core::mem::take(&mut self.inbound.answered) {
-                        // Whether it could be written or not, the message comes first.
-                        let _ = both.poll(half, cx, |cx| both.with(|shared| shared.poll_flush(cx)));
-                    }
-                    both.set_unread(!self.inbound.input.is_empty());
-                    return Poll::Ready(Some(Ok(step)));
-                }
-            }
+    ) -> Poll<Result<Option<T>, Error>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        T: Item,
+    {
+        if let Some(item) = self.inbound.whole::<T>(&mut &*shared) {
+            shared.set_unread(self.inbound.is_unread());
+            return Poll::Ready(Ok(Some(item)));
         }
-        ready!(both.poll(half, cx, |cx| self.poll_end(cx, both)));
-        Poll::Ready(self.end.as_mut().and_then(|end| end.error.take()).map(Err))
+        self.poll_next_after::<S, T>(cx, shared, half)
     }
 
-    /// Writes what is queued, as far as it goes, and waits until bytes were read. Fails when the
-    /// transport or the peer's patience has ended.
-    fn poll_input<S: AsyncRead + AsyncWrite + Unpin>(
+    fn poll_next_after<S, T>(
         &mut self,
-        cx: &mut Context<'_>,
-        both: &Both<S>,
-    ) -> Poll<Result<(), Error>> {
+        cx: &Context<'_>,
+        shared: &Shared<S>,
+        half: Half,
+    ) -> Poll<Result<Option<T>, Error>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        T: Item,
+    {
         loop {
-            let (read, deadline) = both.with(|shared| {
-                // Before each read, since a peer that never pauses would keep the timer from being polled.
-                self.inbound.handle_timeout(self.now, &mut shared.outbound)?;
-                // A transport that takes no more may still have something to read.
-                let _ = shared.poll_flush(cx);
-                let read = pin!(shared.io.read_buf(self.inbound.room())).poll(cx);
-                shared.sooner = false;
-                Ok::<_, Error>((read, shared.outbound.sending.poll_timeout()))
-            })?;
-            self.inbound.answered = false;
-            match read {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Error::ConnectionLost(unexpected_eof()))),
-                Poll::Ready(Ok(len)) => {
-                    self.inbound.input.on_read(len);
-                    self.now = now();
-                    return Poll::Ready(Ok(()));
+            match self.inbound.next::<T>(&mut &*shared) {
+                Next::Item(item) => {
+                    if self.inbound.take_answered() {
+                        // Whether it can be written or not, the message comes first.
+                        let _ = shared.poll(half, cx, |cx| shared.lock().poll_flush(cx));
+                    }
+                    shared.set_unread(self.inbound.is_unread());
+                    return Poll::Ready(Ok(Some(item)));
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Error::ConnectionLost(error))),
-                Poll::Pending => self.inbound.release(),
+                Next::Over(error) => return Poll::Ready(error.map_or(Ok(None), Err)),
+                Next::Do(act) => ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act))),
             }
-            if self.member.as_ref().is_some_and(Member::is_to_stop) {
-                self.now = now();
-                if both.with(|shared| self.inbound.stop(self.now, &mut shared.outbound)) {
+        }
+    }
+
+    /// Does what the driver asks for, and tells it what came of it.
+    fn poll_act<S>(&mut self, cx: &mut Context<'_>, shared: &Shared<S>, act: Act) -> Poll<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        loop {
+            let mut locked = shared.lock();
+            if let Poll::Ready(outcome) = locked.poll_act(cx, act, &mut self.inbound) {
+                self.inbound.did(outcome, now(), &mut locked.outbound);
+                return Poll::Ready(());
+            }
+            locked.sooner = false;
+            let sending = locked.outbound.sending.poll_timeout();
+            drop(locked);
+            if act == Act::Fill {
+                self.inbound.release();
+                // What is sent meanwhile is not to wait for this half.
+                shared.set_unread(false);
+                let stopping = self.token.as_ref().is_some_and(Token::is_to_stop);
+                if stopping && self.inbound.stop(now(), &mut shared.lock().outbound) {
                     continue;
                 }
             }
-            let deadline = [deadline, self.inbound.receiving.poll_timeout()].into_iter().flatten().min();
+            let deadline = [sending, self.inbound.poll_timeout()].into_iter().flatten().min();
             ready!(self.timer.poll(cx, deadline));
-            self.now = now();
-            both.retire_later();
-        }
-    }
-
-    /// Ends the connection: what is queued is written, a server closes the transport at once, and a
-    /// client when the server has; a server waits for the client to do so. "An endpoint SHOULD use a
-    /// method that cleanly closes the TCP connection, [...] discarding any trailing bytes that may have
-    /// been received" (section 7.1.1).
-    fn poll_end<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        cx: &mut Context<'_>,
-        both: &Both<S>,
-    ) -> Poll<()> {
-        let Some(end) = &mut self.end else {
-            return Poll::Ready(());
-        };
-        while end.phase != Phase::Done {
-            let (progress, deadline) = both.with(|shared| {
-                let close_first = self.inbound.receiving.should_close_transport(&shared.outbound.sending);
-                (end.phase.poll(cx, shared, close_first), shared.outbound.sending.poll_timeout())
-            });
-            match progress {
-                Poll::Ready(Phase::Over) => {
-                    let closed = both.with(|shared| {
-                        shared.outbound.end();
-                        self.inbound.end(&shared.outbound)
-                    });
-                    end.closed = Some(closed);
-                    end.phase = Phase::Done;
-                }
-                // The peer had time enough: both Close frames have passed, or none will be read.
-                Poll::Ready(Phase::Flush | Phase::Drain)
-                    if deadline.is_some_and(|deadline| deadline <= now()) =>
-                {
-                    end.phase = Phase::Over;
-                }
-                Poll::Ready(phase) => end.phase = phase,
-                Poll::Pending => {
-                    ready!(self.timer.poll(cx, deadline));
-                    end.phase = Phase::Over;
-                }
+            self.inbound.did(Outcome::Late, now(), &mut shared.lock().outbound);
+            if act == Act::Fill {
+                shared.retire_flusher();
             }
+            return Poll::Ready(());
         }
-        Poll::Ready(())
     }
 }
 
-impl Phase {
-    /// Completes this phase, and tells the next one.
-    fn poll<S: AsyncRead + AsyncWrite + Unpin>(
-        self,
-        cx: &mut Context<'_>,
-        shared: &mut Shared<S>,
-        close_first: bool,
-    ) -> Poll<Self> {
-        Poll::Ready(match self {
-            Self::Flush => match shared.poll_flush(cx) {
-                Poll::Ready(Ok(())) if close_first => Self::Shutdown,
-                Poll::Ready(Ok(())) => Self::Drain,
-                Poll::Ready(Err(_)) => Self::Over,
-                // The peer may be writing, too, and read only when that is done.
-                Poll::Pending => match ready!(shared.poll_discard(cx)) {
-                    Ok(1..) => Self::Flush,
-                    Ok(0) | Err(_) => return Poll::Pending,
+impl<S: AsyncRead + AsyncWrite + Unpin> Locked<S> {
+    fn poll_act(&mut self, cx: &mut Context<'_>, act: Act, inbound: &mut Inbound) -> Poll<Outcome> {
+        match act {
+            Act::Fill => {
+                // Before each read, since a peer that never pauses would keep the timer from being polled.
+                if let Err(timed_out) = inbound.handle_timeout(&mut self.outbound) {
+                    return Poll::Ready(Outcome::Failed(timed_out.into()));
+                }
+                // A transport that takes no more may still have something to read.
+                let _ = self.poll_flush(cx);
+                pin!(self.io.read_buf(inbound.room())).poll(cx).map(read)
+            }
+            Act::Flush { discard } => match self.poll_flush(cx) {
+                Poll::Ready(Ok(())) => Poll::Ready(Outcome::Written),
+                Poll::Ready(Err(error)) => Poll::Ready(Outcome::Failed(error)),
+                Poll::Pending if discard => match ready!(self.poll_discard(cx)) {
+                    // What is queued may be written all the same.
+                    Outcome::Failed(_) => Poll::Ready(Outcome::Eof),
+                    outcome => Poll::Ready(outcome),
                 },
+                Poll::Pending => Poll::Pending,
             },
-            Self::Shutdown => match ready!(Pin::new(&mut shared.io).poll_shutdown(cx)) {
-                Ok(()) if close_first => Self::Drain,
-                Ok(()) | Err(_) => Self::Over,
-            },
-            Self::Drain => match ready!(shared.poll_discard(cx)) {
-                Ok(1..) => Self::Drain,
-                Ok(0) if !close_first => Self::Shutdown,
-                Ok(0) | Err(_) => Self::Over,
-            },
-            Self::Over | Self::Done => self,
-        })
+            Act::Shutdown => Pin::new(&mut self.io).poll_shutdown(cx).map(|shut| match shut {
+                Ok(()) => Outcome::Done,
+                Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
+            }),
+            Act::Discard => self.poll_discard(cx),
+        }
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        pin!(self.io.read(&mut [0; 1024])).poll(cx).map(read)
     }
 }
 
-/// Wakes at a deadline that may move. Moving it further costs nothing: the timer then fires early
-/// once, and is set anew.
-#[derive(Debug, Default)]
-pub(super) struct Timer(Option<Pin<Box<Sleep>>>);
-
-impl Timer {
-    /// Ready once `deadline` has passed; never, without one.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        let Some(deadline) = deadline.map(tokio::time::Instant::from_std) else {
-            return Poll::Pending;
-        };
-        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        while sleep.deadline() < deadline {
-            ready!(sleep.as_mut().poll(cx));
-            sleep.as_mut().reset(deadline);
-        }
-        ready!(sleep.as_mut().poll(cx));
-        // Spent: the next deadline gets a new one.
-        self.0 = None;
-        Poll::Ready(())
+/// What a read came to.
+fn read(result: io::Result<usize>) -> Outcome {
+    match result {
+        Ok(0) => Outcome::Eof,
+        Ok(len) => Outcome::Read(len),
+        Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
     }
-}
-
-/// The time, which a test may have stopped.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-pub(super) fn timed_out() -> Error {
-    Error::TimedOut(TimedOut::OpeningHandshake)
 }

@@ -78,22 +78,29 @@
 //! `WebSocket`, not in the future. What a dropped call has and has not done is told by its documentation.
 
 mod accept;
+mod client_stream;
 mod connect;
+mod deadline;
 mod drive;
-mod group;
+mod flusher;
+mod futures;
+mod halves;
 mod serve;
 mod shared;
-mod split;
-mod stream;
+mod timer;
+mod tracker;
+mod wakers;
 mod web_socket;
+mod writer;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
-pub use connect::{ClientStream, connect, connect_over};
+pub use client_stream::ClientStream;
+pub use connect::{connect, connect_over};
+pub use halves::{WebSocketReceiver, WebSocketSender};
 pub use serve::{Listener, serve};
-pub use split::{WebSocketReceiver, WebSocketSender};
-pub use stream::MessageWriter;
 pub use web_socket::WebSocket;
+pub use writer::MessageWriter;
 
-pub use crate::adapter::{Incoming, Part};
+pub use crate::endpoint::{Incoming, Part};

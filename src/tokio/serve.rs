@@ -22,11 +22,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::accept::{Pending, accept_until};
-use super::connect::deadline;
-use super::drive::{Timer, now};
-use super::group::{Aborting, Group, Member, Task};
-use crate::serve::BackOff;
-use crate::server::Server;
+use super::deadline::deadline;
+use super::timer::{Timer, now};
+use super::tracker::{AbortOnDrop, TaskToken, Token, Tracker};
+use crate::endpoint::Server;
+use crate::endpoint::admission::BackOff;
 
 /// Serves the clients that `listener` accepts, until `stop` is ready.
 ///
@@ -76,9 +76,9 @@ where
     H: Future + Send + 'static,
 {
     let service = Arc::new(Service { server: server.clone(), handler });
-    let group = Arc::<Group>::default();
-    let _aborting = Aborting(group.clone());
-    let mut accepting = Accepting::new(listener, server.clone(), group.clone());
+    let tracker = Arc::<Tracker>::default();
+    let _abort_on_drop = AbortOnDrop(tracker.clone());
+    let mut accepting = Accepting::new(listener, server.clone(), tracker.clone());
     let mut stop = pin!(stop);
     let result = loop {
         let accepted = poll_fn(|cx| {
@@ -89,7 +89,7 @@ where
         });
         match accepted.await {
             Some(Ok(io)) => {
-                group.spawn(|task, member| service.clone().run(io, task, member));
+                tracker.spawn(|task, token| service.clone().run(io, task, token));
             }
             Some(Err(error)) => break Err(error),
             None => break Ok(()),
@@ -142,14 +142,14 @@ struct Service<F> {
 
 impl<F> Service<F> {
     /// A connection's life.
-    fn run<S, H>(self: Arc<Self>, io: S, task: Task, member: Member) -> impl Future<Output = ()>
+    fn run<S, H>(self: Arc<Self>, io: S, task: TaskToken, token: Token) -> impl Future<Output = ()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
         F: Fn(Pending<S>) -> H,
         H: Future,
     {
         // Boxed, so that the task of a connection that is open need not have room for it.
-        let request = Box::pin(self.clone().request(io, member));
+        let request = Box::pin(self.clone().request(io, token));
         async move {
             if let Some(pending) = request.await {
                 let _ = (self.handler)(pending).await;
@@ -160,20 +160,20 @@ impl<F> Service<F> {
     }
 
     /// Reads the request, unless the server stops before it has come.
-    async fn request<S>(self: Arc<Self>, io: S, member: Member) -> Option<Pending<S>>
+    async fn request<S>(self: Arc<Self>, io: S, token: Token) -> Option<Pending<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let accepting = accept_until(|| deadline(self.server.handshake_timeout), io, &self.server);
         let mut accepting = pin!(accepting);
         let accepted = poll_fn(|cx| {
-            if member.poll_stop(cx) {
+            if token.poll_stop(cx) {
                 return Poll::Ready(None);
             }
             accepting.as_mut().poll(cx).map(Result::ok)
         });
         let mut pending = accepted.await?;
-        pending.join(member);
+        pending.join(token);
         Some(pending)
     }
 }
@@ -182,7 +182,7 @@ impl<F> Service<F> {
 struct Accepting<L> {
     listener: L,
     server: Server,
-    group: Arc<Group>,
+    tracker: Arc<Tracker>,
     back_off: BackOff,
     /// When to try again, after an error, and how many connections there were at the error.
     again: Option<(std::time::Instant, usize)>,
@@ -190,17 +190,17 @@ struct Accepting<L> {
 }
 
 impl<L: Listener> Accepting<L> {
-    fn new(listener: L, server: Server, group: Arc<Group>) -> Self {
-        Self { listener, server, group, back_off: BackOff::default(), again: None, timer: Timer::default() }
+    fn new(listener: L, server: Server, tracker: Arc<Tracker>) -> Self {
+        Self { listener, server, tracker, back_off: BackOff::default(), again: None, timer: Timer::default() }
     }
 
     /// The next connection, when there is room for it.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<L::Stream>> {
         loop {
-            ready!(self.group.poll_fewer(cx, self.server.max_connections, self.server.max_handshakes));
+            ready!(self.tracker.poll_room(cx, &self.server));
             if let Some((again, connections)) = self.again {
                 // One that ends leaves behind what there may have been too little of.
-                if self.group.poll_fewer(cx, connections, usize::MAX).is_pending() {
+                if self.tracker.poll_fewer(cx, connections).is_pending() {
                     ready!(self.timer.poll(cx, Some(again)));
                 }
                 self.again = None;
@@ -212,7 +212,7 @@ impl<L: Listener> Accepting<L> {
                 }
                 Err(error) => {
                     let wait = self.back_off.after(error)?;
-                    self.again = (!wait.is_zero()).then(|| (now() + wait, self.group.connections()));
+                    self.again = (!wait.is_zero()).then(|| (now() + wait, self.tracker.connections()));
                 }
             }
         }
@@ -220,9 +220,9 @@ impl<L: Listener> Accepting<L> {
 
     /// Closes the listener, and then the connections, which may take some time for it.
     async fn stop(self) {
-        let Self { listener, server, group, .. } = self;
+        let Self { listener, server, tracker, .. } = self;
         drop(listener);
-        group.stop();
-        let _ = timeout(server.shutdown_grace, poll_fn(|cx| group.poll_fewer(cx, 1, 1))).await;
+        tracker.stop();
+        let _ = timeout(server.shutdown_grace, poll_fn(|cx| tracker.poll_fewer(cx, 1))).await;
     }
 }

@@ -1,22 +1,20 @@
 //! A whole WebSocket: both halves in one hand.
 
-use alloc::boxed::Box;
-use alloc::string::String;
 use core::ops::Deref;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::split::{self, WebSocketReceiver, WebSocketSender};
-use super::stream::MessageWriter;
-use crate::adapter::{Agreed, Incoming, Part};
+use super::halves::{self, WebSocketReceiver, WebSocketSender};
+use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::error::Error;
+use crate::endpoint::{Error, Incoming, Negotiated, Part, Queued};
+#[cfg(feature = "deflate")]
+use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::Response;
 use crate::message::{Message, MessageKind, PreparedMessage};
-use crate::role::Role;
 
 /// A WebSocket connection over a stream.
 ///
@@ -27,45 +25,36 @@ use crate::role::Role;
 pub struct WebSocket<S> {
     pub(super) sender: WebSocketSender<S>,
     pub(super) receiver: WebSocketReceiver<S>,
-    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
-    agreed: Agreed,
-    opening: Option<Box<Opening>>,
-}
-
-/// What the opening handshake brought besides; most often nothing.
-#[derive(Debug)]
-struct Opening {
-    subprotocol: Option<String>,
-    response: Option<Response>,
+    negotiated: Negotiated,
 }
 
 impl<S> WebSocket<S> {
-    /// A WebSocket over a stream whose opening handshake was done elsewhere, by an HTTP server for one.
+    /// A WebSocket over a stream whose opening handshake was carried out elsewhere, by an HTTP server for one, and
+    /// came to `negotiated`: a [`Negotiated`], or just a [`Role`](crate::Role), if nothing was agreed on.
     /// `read_ahead` holds the bytes that were read behind it.
-    pub fn from_upgraded(io: S, role: Role, read_ahead: &[u8], config: &Config) -> Self {
-        Self::new(io, role, Agreed::default(), read_ahead, config)
+    pub fn from_upgraded(
+        io: S,
+        negotiated: impl Into<Negotiated>,
+        read_ahead: &[u8],
+        config: &Config,
+    ) -> Self {
+        Self::new(io, negotiated.into(), read_ahead, config)
     }
 
-    pub(super) fn new(io: S, role: Role, agreed: Agreed, read_ahead: &[u8], config: &Config) -> Self {
-        let (sender, receiver) = split::halves(io, role, agreed, read_ahead, config);
-        Self { sender, receiver, agreed, opening: None }
-    }
-
-    pub(super) fn opened(&mut self, subprotocol: Option<String>, response: Option<Response>) {
-        if subprotocol.is_some() || response.is_some() {
-            self.opening = Some(Box::new(Opening { subprotocol, response }));
-        }
+    pub(super) fn new(io: S, negotiated: Negotiated, read_ahead: &[u8], config: &Config) -> Self {
+        let (sender, receiver) = halves::halves(io, &negotiated, read_ahead, config);
+        Self { sender, receiver, negotiated }
     }
 
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.opening.as_ref()?.subprotocol.as_deref()
+        self.negotiated.subprotocol()
     }
 
     /// The parameters of permessage-deflate, if it was negotiated.
     #[cfg(feature = "deflate")]
-    pub fn deflate(&self) -> Option<crate::extension::AgreedDeflate> {
-        self.agreed.deflate
+    pub fn deflate(&self) -> Option<AgreedDeflate> {
+        self.negotiated.deflate()
     }
 
     /// Whether messages that are sent from now on are compressed, if permessage-deflate was negotiated;
@@ -77,7 +66,7 @@ impl<S> WebSocket<S> {
 
     /// The server's response to the opening handshake, on a client.
     pub fn response(&self) -> Option<&Response> {
-        self.opening.as_ref()?.response.as_ref()
+        self.negotiated.response()
     }
 
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
@@ -157,6 +146,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Dropped before it returns, the message was not queued.
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         self.sender.feed(message)
+    }
+
+    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
+    ///
+    /// Dropped before it returns, the message was not queued.
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>> {
+        self.sender.feed_prepared(message)
+    }
+
+    /// Queues a message, if there is room for it: false if [`Config::write_buffer_size`] bytes wait to be written
+    /// already, and the message was not queued. It never waits, and writes nothing: [`flush`](Self::flush) does, and
+    /// [`recv`](Self::recv) before it waits. With [`queued`](Self::queued) it is what a program needs that will not
+    /// wait for a slow client, but leave messages out, or close the connection.
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+        self.sender.try_feed(message)
+    }
+
+    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
+    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
+        self.sender.try_feed_prepared(message)
+    }
+
+    /// How much is queued and not yet written.
+    pub fn queued(&self) -> Queued {
+        self.sender.queued()
     }
 
     /// Queues part of a message: the first part begins it, `last` ends it. Waits like

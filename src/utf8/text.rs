@@ -3,8 +3,8 @@
 //! This module has `unsafe`, as one other has, `frame::mask::avx2`. In safe code, text inside [`Bytes`] is
 //! validated again whenever it is looked at, or once by a crate that has its own `unsafe`, with the standard
 //! library, which takes several times as long beyond ASCII: `cargo bench text` shows both. The safe twin of
-//! [`Utf8Bytes::as_str`] is [`core::str::from_utf8`]; `tests/text.rs` and the fuzz target `text` compare the
-//! two.
+//! [`Utf8Bytes::as_str`] is [`core::str::from_utf8`]; `tests/core/text.rs` and the fuzz target `text` compare
+//! the two.
 
 use alloc::string::String;
 use core::fmt;
@@ -57,14 +57,14 @@ impl TextInProgress {
     }
 
     /// Room for `room` bytes right behind the text, for the next piece to be read into.
-    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn room(&mut self, room: usize) -> BytesMut {
         self.bytes.reserve(room);
         self.bytes.split_off(self.bytes.len())
     }
 
     /// Moves the text to memory of its own, and no more than it needs.
-    #[cfg(feature = "tokio")]
+    #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn detach(&mut self) {
         self.bytes = BytesMut::from(&*self.bytes);
     }

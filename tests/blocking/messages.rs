@@ -142,12 +142,7 @@ fn feed_is_flushed() {
 /// The parts of messages, received and skipped.
 #[test]
 fn parts() {
-    let part = |first, last, payload: &[u8]| Part {
-        kind: MessageKind::Text,
-        first,
-        last,
-        payload: payload.to_vec().into(),
-    };
+    let part = |first, last, payload: &[u8]| Part::new(MessageKind::Text, first, last, payload.to_vec());
     for role in ROLES {
         let cut = if role == Role::Server { 8 } else { 4 };
         let (one, two) = (frame(role, FIRST_TEXT, b"one"), frame(role, CONTINUATION, b"two"));

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use sansocket::blocking::{accept, accept_with, connect, connect_over};
-use sansocket::handshake::{HandshakeError, Reply};
+use sansocket::handshake::{HandshakeError, HeadError, Reply, RequestError, Response, ResponseError};
 use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server, TimedOut};
 
 use crate::common::{TEXT, frame};
@@ -22,6 +22,12 @@ fn handshake<T: std::fmt::Debug>(result: Result<T, Error>) -> HandshakeError {
         Err(Error::Handshake(error)) => error,
         other => panic!("{other:?}"),
     }
+}
+
+/// The response that a client was refused with.
+#[track_caller]
+fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> Response {
+    handshake(result).refusal().unwrap().clone()
 }
 
 fn listen() -> (TcpListener, u16) {
@@ -116,7 +122,7 @@ fn rejected() {
     let reply = Reply::new(503).unwrap().header("Retry-After", "7").unwrap().body("busy");
     let serving = thread::spawn(move || accept(far).unwrap().respond(&reply).unwrap());
     let refused = connect_over("ws://example.com/", near);
-    let HandshakeError::Refused(response) = handshake(refused) else { panic!() };
+    let response = refusal(refused);
     assert_eq!((response.status(), response.body()), (503, &b"busy"[..]));
     assert_eq!(response.headers().get("Retry-After"), Some("7"));
     serving.join().unwrap();
@@ -125,7 +131,7 @@ fn rejected() {
     for end in [None, Some(Read::End), Some(Read::Error(ErrorKind::ConnectionReset))] {
         let client = Client::new("ws://example.com/").unwrap().connect_timeout(Duration::from_millis(5));
         let script = Script::new([Read::Bytes(response.to_vec())].into_iter().chain(end), []);
-        let HandshakeError::Refused(response) = handshake(connect_over(client, script)) else { panic!() };
+        let response = refusal(connect_over(client, script));
         assert_eq!((response.status(), response.body()), (403, &b"not"[..]));
     }
 }
@@ -153,11 +159,11 @@ fn other_requests() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("a page"), "{answer}");
 
     let (near, asking) = ask(PLAIN);
-    assert_eq!(handshake(accept(near).unwrap().accept()), HandshakeError::MissingUpgrade);
+    assert_eq!(handshake(accept(near).unwrap().accept()), RequestError::MissingUpgrade.into());
     assert!(asking.join().unwrap().starts_with("HTTP/1.1 426 "));
 
     let (near, asking) = ask(b"nonsense\r\n\r\n");
-    assert_eq!(handshake(accept(near)), HandshakeError::InvalidStartLine);
+    assert_eq!(handshake(accept(near)), RequestError::from(HeadError::InvalidStartLine).into());
     assert!(asking.join().unwrap().starts_with("HTTP/1.1 400 "));
 }
 
@@ -168,8 +174,11 @@ fn the_transport_is_lost() {
     assert!(matches!(connect_over("ws://example.com/", reset()), Err(Error::ConnectionLost(_))));
     assert!(matches!(accept(reset()), Err(Error::ConnectionLost(_))));
     let end = || Script::new([Read::End], []);
-    assert_eq!(handshake(connect_over("ws://example.com/", end())), HandshakeError::Incomplete);
-    assert_eq!(handshake(accept(end())), HandshakeError::Incomplete);
+    assert_eq!(
+        handshake(connect_over("ws://example.com/", end())),
+        ResponseError::from(HeadError::Incomplete).into()
+    );
+    assert_eq!(handshake(accept(end())), RequestError::from(HeadError::Incomplete).into());
     let broken = Script::new([], [Write::Take(9), Write::Error(ErrorKind::BrokenPipe)]);
     assert!(matches!(connect_over("ws://example.com/", broken), Err(Error::ConnectionLost(_))));
 }

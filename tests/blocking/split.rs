@@ -64,6 +64,7 @@ fn two_threads_a_side() {
                 Incoming::Message(message) => messages.push(number(message.payload())),
                 Incoming::Ping(payload) => pings.push(number(payload)),
                 Incoming::Pong(payload) => pongs.push(number(payload)),
+                other => panic!("{other:?}"),
             }
         }
         for numbers in [messages, pings, pongs] {

@@ -359,8 +359,10 @@ fn a_client_fails_at_what_it_did_not_ask_for() {
             let received =
                 sansocket::handshake::ServerHandshake::new(sansocket::handshake::Limits::default())
                     .receive(request.as_bytes());
-            let Ok(Some(sansocket::handshake::Received::WebSocket(request))) = received else { panic!() };
-            request.accept(&sansocket::handshake::Accept::new(), &mut accept).unwrap();
+            let Ok(Some(sansocket::handshake::ReceivedRequest::WebSocket(request))) = received else {
+                panic!()
+            };
+            request.accept(sansocket::handshake::Accept::new()).unwrap().encode(&mut accept);
             let response = String::from_utf8(accept).unwrap();
             let response =
                 response.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Extensions: {extensions}\r\n\r\n"));

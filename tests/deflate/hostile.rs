@@ -131,7 +131,7 @@ fn a_nested_bomb_is_inflated_once() {
     assert_eq!((messages.len(), error), (1, None));
 }
 
-/// Bytes that bring nothing, behind much that was inflated before: `benches/instructions` counts that each costs
+/// Bytes that bring nothing, behind much that was inflated before: `benches/count` counts that each costs
 /// the same, however much that is.
 #[test]
 fn small_fragments_of_a_large_message() {
@@ -146,7 +146,7 @@ fn small_fragments_of_a_large_message() {
     }
 }
 
-/// Blocks of nothing are valid; what they cost, `benches/instructions` counts.
+/// Blocks of nothing are valid; what they cost, `benches/count` counts.
 #[test]
 fn endless_empty_blocks() {
     for block in [&b"\x00\x00\x00\xff\xff"[..], b"\x03\x00"] {

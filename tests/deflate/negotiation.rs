@@ -2,7 +2,7 @@
 
 use crate::endpoint::list;
 use sansocket::handshake::{
-    Accept, ClientHandshake, ClientRequest, HandshakeError, Limits, Opened, Received, ServerHandshake,
+    Accept, ClientHandshake, ClientRequest, Limits, Opened, ReceivedRequest, ResponseError, ServerHandshake,
 };
 use sansocket::{AgreedDeflate, Deflate, Role, Uri};
 
@@ -23,7 +23,7 @@ fn answers(server: &Deflate, offers: &str, expected: &str) {
 
 /// What a client with this configuration makes of a response.
 #[track_caller]
-fn agree(client: &Deflate, response: &str) -> Result<Option<AgreedDeflate>, HandshakeError> {
+fn agree(client: &Deflate, response: &str) -> Result<Option<AgreedDeflate>, ResponseError> {
     client.agree_as_client(&list(response))
 }
 
@@ -45,7 +45,7 @@ fn agrees(client: &Deflate, response: &str, expected: (bool, bool, u8, u8)) {
 
 #[track_caller]
 fn fails(client: &Deflate, response: &str) {
-    assert_eq!(agree(client, response), Err(HandshakeError::InvalidDeflateResponse), "{response}");
+    assert_eq!(agree(client, response), Err(ResponseError::InvalidDeflateResponse), "{response}");
 }
 
 /// Parameters that neither an offer nor a response may have, each after `permessage-deflate`.
@@ -332,7 +332,7 @@ fn request(offers: &[Deflate]) -> (ClientHandshake, Vec<u8>) {
     (handshake, out)
 }
 
-fn respond(handshake: &mut ClientHandshake, extensions: &str) -> Result<Option<Opened>, HandshakeError> {
+fn respond(handshake: &mut ClientHandshake, extensions: &str) -> Result<Option<Opened>, ResponseError> {
     let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n{extensions}\r\n"
@@ -356,11 +356,11 @@ fn the_offers_are_in_the_request() {
 fn a_client_fails_at_extensions_not_offered() {
     let (mut handshake, _) = request(&[]);
     let response = respond(&mut handshake, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
-    assert_eq!(response.unwrap_err(), HandshakeError::UnofferedExtension("permessage-deflate".into()));
+    assert_eq!(response.unwrap_err(), ResponseError::UnofferedExtension("permessage-deflate".into()));
 
     let (mut handshake, _) = request(&[deflate(), deflate()]);
     let response = respond(&mut handshake, "Sec-WebSocket-Extensions: permessage-bzip2\r\n");
-    assert_eq!(response.unwrap_err(), HandshakeError::UnofferedExtension("permessage-bzip2".into()));
+    assert_eq!(response.unwrap_err(), ResponseError::UnofferedExtension("permessage-bzip2".into()));
     for twice in [
         "Sec-WebSocket-Extensions: permessage-deflate, permessage-deflate\r\n",
         "Sec-WebSocket-Extensions: permessage-deflate\r\n\
@@ -368,7 +368,7 @@ fn a_client_fails_at_extensions_not_offered() {
     ] {
         let (mut handshake, _) = request(&[deflate(), deflate()]);
         let response = respond(&mut handshake, twice);
-        assert_eq!(response.unwrap_err(), HandshakeError::RepeatedExtension("permessage-deflate".into()));
+        assert_eq!(response.unwrap_err(), ResponseError::RepeatedExtension("permessage-deflate".into()));
     }
 }
 
@@ -390,13 +390,13 @@ fn the_response_names_what_was_accepted() {
              Sec-WebSocket-Extensions: {offers}\r\n\r\n"
         );
         let received = ServerHandshake::new(Limits::default()).receive(request.as_bytes()).unwrap();
-        let Some(Received::WebSocket(request)) = received else { panic!("a WebSocket's request") };
+        let Some(ReceivedRequest::WebSocket(request)) = received else { panic!("a WebSocket's request") };
         let mut accept = Accept::new();
         if let Some((_, answer)) = deflate().agree_as_server(&request.extensions()) {
             accept = accept.extension(answer);
         }
         let mut out = Vec::new();
-        request.accept(&accept, &mut out).unwrap();
+        request.accept(accept).unwrap().encode(&mut out);
         let response = String::from_utf8(out).unwrap();
         let names = response.matches("permessage-deflate").count();
         assert_eq!(names, usize::from(expected.is_some()), "{response}");

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use sansocket::handshake::HandshakeError;
+use sansocket::handshake::{HandshakeError, ResponseError};
 use sansocket::tokio::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender, accept, connect_over};
 use sansocket::{CloseCode, Config, Error, Message, MessageKind};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -81,6 +81,7 @@ macro_rules! receive {
                         Incoming::Message(message) => Seen::Message(message),
                         Incoming::Ping(payload) => Seen::Ping(payload.to_vec()),
                         Incoming::Pong(payload) => Seen::Pong(payload.to_vec()),
+                        other => panic!("{other:?}"),
                     })
                 }),
             }
@@ -467,7 +468,7 @@ async fn rejecting() {
             let (client, rejected) =
                 at_once(async { tokio::join!(connect_over("ws://example.com/", near), server) }).await;
             match client {
-                Err(Error::Handshake(HandshakeError::Refused(response))) => {
+                Err(Error::Handshake(HandshakeError::Response(ResponseError::Refused(response)))) => {
                     assert_eq!(response.status(), 403);
                 }
                 Err(_) => assert!(rejected.is_none()),

@@ -21,6 +21,6 @@ mod serving;
 mod sinks;
 mod split;
 mod timeouts;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 mod tls;
 mod together;

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 
-use sansocket::handshake::{HandshakeError, Limits, Reply};
+use sansocket::handshake::{HandshakeError, HeadError, Limits, Reply, RequestError, Response, ResponseError};
 use sansocket::tokio::{accept, accept_with, connect, connect_over};
 use sansocket::{Client, CloseCode, Config, Error, Message, Server, TimedOut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, duplex};
@@ -31,6 +31,12 @@ fn handshake<T: std::fmt::Debug>(result: Result<T, Error>) -> HandshakeError {
         Err(Error::Handshake(error)) => error,
         other => panic!("{other:?}"),
     }
+}
+
+/// The response that a client was refused with.
+#[track_caller]
+fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> Response {
+    handshake(result).refusal().unwrap().clone()
 }
 
 /// 6455-4.1-02: a client connects over TCP, sends its handshake, and reads the server's; both sides see
@@ -178,7 +184,7 @@ async fn rejected() {
         let serving = async { accept(far).await.unwrap().reject(403, "not you").await.unwrap() };
         let (refused, ()) =
             at_once(async { tokio::join!(connect_over("ws://example.com/", near), serving) }).await;
-        let HandshakeError::Refused(response) = handshake(refused) else { panic!() };
+        let response = refusal(refused);
         assert_eq!((response.status(), response.body()), (403, &b"not you"[..]));
 
         let (near, far) = duplex(size);
@@ -186,7 +192,7 @@ async fn rejected() {
         let serving = async { accept(far).await.unwrap().respond(&reply).await.unwrap() };
         let (refused, ()) =
             at_once(async { tokio::join!(connect_over("ws://example.com/", near), serving) }).await;
-        let HandshakeError::Refused(response) = handshake(refused) else { panic!() };
+        let response = refusal(refused);
         assert_eq!((response.status(), response.body()), (503, &b"busy"[..]));
         assert_eq!(response.headers().get("Retry-After"), Some("7"));
     }
@@ -195,7 +201,7 @@ async fn rejected() {
     let rejecting = async { accept(far).await.unwrap().reject(101, "").await };
     let (refused, rejected) = tokio::join!(connect_over("ws://example.com/", near), rejecting);
     assert!(matches!(rejected, Err(Error::Build(_))));
-    assert_eq!(handshake(refused), HandshakeError::Incomplete);
+    assert_eq!(handshake(refused), ResponseError::from(HeadError::Incomplete).into());
 }
 
 /// A refusal is told though its body never comes whole: the server stalls, ends or breaks off.
@@ -205,13 +211,13 @@ async fn a_refusal_whose_body_is_cut_off() {
     for end in [None, Some(Read::End), Some(Read::Error(ErrorKind::ConnectionReset))] {
         let script = Script::new([Read::Bytes(response.to_vec())].into_iter().chain(end), []);
         let refused = connect_over("ws://example.com/", script).await;
-        let HandshakeError::Refused(response) = handshake(refused) else { panic!() };
+        let response = refusal(refused);
         assert_eq!((response.status(), response.body()), (403, &b"not"[..]));
     }
     // Before the head's end there is nothing to tell.
     let half = || Read::Bytes(b"HTTP/1.1 403 Forb".to_vec());
     let refused = connect_over("ws://example.com/", Script::new([half(), Read::End], [])).await;
-    assert_eq!(handshake(refused), HandshakeError::Incomplete);
+    assert_eq!(handshake(refused), ResponseError::from(HeadError::Incomplete).into());
     let reset = Read::Error(ErrorKind::ConnectionReset);
     let refused = connect_over("ws://example.com/", Script::new([half(), reset], [])).await;
     assert!(matches!(refused, Err(Error::ConnectionLost(_))), "{refused:?}");
@@ -239,7 +245,7 @@ async fn plain_http() {
                 if answer {
                     pending.respond(&Reply::new(200).unwrap().text("a page")).await.unwrap();
                 } else {
-                    assert_eq!(handshake(pending.accept().await), HandshakeError::MissingUpgrade);
+                    assert_eq!(handshake(pending.accept().await), RequestError::MissingUpgrade.into());
                 }
             };
             let ((head, body), ()) = tokio::join!(asking, answering);
@@ -288,7 +294,8 @@ async fn malformed_requests() {
                 let exchange = async { tokio::join!(reading, asking).0 };
                 let (answer, refused) = tokio::join!(exchange, accept_with(near, &server));
                 assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
-                assert_eq!(handshake(refused).status(), status);
+                let HandshakeError::Request(error) = handshake(refused) else { panic!() };
+                assert_eq!(error.status(), status);
             })
             .await;
         }
@@ -304,7 +311,7 @@ async fn the_transport_is_lost() {
     assert!(matches!(connecting, Err(Error::ConnectionLost(_))), "{connecting:?}");
     let (near, far) = duplex(4096);
     drop(far);
-    assert_eq!(handshake(accept(near).await), HandshakeError::Incomplete);
+    assert_eq!(handshake(accept(near).await), RequestError::from(HeadError::Incomplete).into());
     let reset = || Read::Error(ErrorKind::ConnectionReset);
     let accepting = accept(Script::new([reset()], [])).await;
     assert!(matches!(accepting, Err(Error::ConnectionLost(_))), "{accepting:?}");
@@ -391,7 +398,7 @@ async fn clients() {
         connect_over(uri.clone(), script()).await.unwrap_err(),
         connect_over(Client::new(&uri).unwrap(), script()).await.unwrap_err(),
     ] {
-        assert!(matches!(error, Error::Handshake(HandshakeError::Incomplete)), "{error:?}");
+        assert_eq!(handshake(Err::<(), _>(error)), ResponseError::from(HeadError::Incomplete).into());
     }
     let script = script();
     assert!(matches!(connect_over("http://a", script.clone()).await, Err(Error::Uri(_))));
@@ -400,7 +407,7 @@ async fn clients() {
     let response = "HTTP/1.1 403 Forbidden\r\nA: b\r\nC: d\r\n\r\n";
     let client = Client::new(&uri).unwrap().limits(Limits::default().headers(1));
     let refused = connect_over(client, Script::new([Read::Bytes(response.into()), Read::End], [])).await;
-    assert_eq!(handshake(refused), HandshakeError::TooManyHeaders);
+    assert_eq!(handshake(refused), ResponseError::from(HeadError::TooManyHeaders).into());
 }
 
 /// 6455-5.3-03: a client's masking keys, and its nonces, differ from connection to connection and from

@@ -12,7 +12,7 @@ use crate::peer::{SIZES, at_once, pair, with_peer};
 use crate::script::{Read, Script};
 
 fn part(kind: MessageKind, first: bool, last: bool, payload: &[u8]) -> Part {
-    Part { kind, first, last, payload: payload.to_vec().into() }
+    Part::new(kind, first, last, payload.to_vec())
 }
 
 /// 6455-5.4-06: the parts of a message, joined, are the message, however it is cut and fragmented.

@@ -78,6 +78,7 @@ fn check(seen: Vec<Incoming>) {
             Incoming::Message(message) => messages.push(message),
             Incoming::Ping(payload) => pings.push(payload),
             Incoming::Pong(payload) => pongs.push(payload),
+            other => panic!("{other:?}"),
         }
     }
     let expected: Vec<_> = (0..200u32).map(|i| Message::text(i.to_string())).collect();

@@ -1,6 +1,6 @@
 use sansocket::Uri;
 use sansocket::handshake::{
-    ClientHandshake, ClientRequest, Extension, HandshakeError, Limits, Opened, Response,
+    ClientHandshake, ClientRequest, Extension, HeadError, Limits, Opened, Response, ResponseError,
 };
 
 use super::handshake::{Head, received_in_every_way};
@@ -34,7 +34,7 @@ fn check(input: &[u8], limits: &Limits, head_bytes: usize, require_subprotocol: 
     });
     match result {
         Some((len, Ok(opened))) => check_opened(&input[..len], &opened, require_subprotocol),
-        Some((_, Err(HandshakeError::Refused(response)))) => check_refusal(input, &response),
+        Some((_, Err(ResponseError::Refused(response)))) => check_refusal(input, &response),
         Some((_, Err(_))) => {}
         None => {
             assert!(input.len() < head_bytes.saturating_add(BODY_LIMIT));
@@ -107,8 +107,8 @@ fn check_eof(input: &[u8], start: impl Fn() -> ClientHandshake) {
     }
     assert_eq!(handshake.receive_eof(input), whole);
     match whole {
-        HandshakeError::Refused(response) => check_refusal(input, &response),
-        other => assert_eq!(other, HandshakeError::Incomplete),
+        ResponseError::Refused(response) => check_refusal(input, &response),
+        other => assert_eq!(other, HeadError::Incomplete.into()),
     }
 }
 

@@ -1,7 +1,7 @@
 use sansocket::Uri;
 use sansocket::handshake::{
-    Accept, ClientHandshake, ClientRequest, HandshakeError, HttpRequest, Limits, Received, Reply, Request,
-    ServerHandshake, accept_key,
+    Accept, ClientHandshake, ClientRequest, HttpRequest, Limits, ReceivedRequest, Reply, Request,
+    RequestError, ResponseError, ServerHandshake, accept_key,
 };
 
 use super::handshake::{Head, is_token, received_in_every_way};
@@ -19,8 +19,8 @@ pub fn handshake_server(input: &[u8]) {
         match result {
             None => assert!(input.len() < head_bytes),
             Some((_, Err(error))) => check_refusal(&error),
-            Some((len, Ok(Received::Http(request)))) => check_head(&input[..len], &request),
-            Some((len, Ok(Received::WebSocket(request)))) => check_request(&input[..len], &request),
+            Some((len, Ok(ReceivedRequest::Http(request)))) => check_head(&input[..len], &request),
+            Some((len, Ok(ReceivedRequest::WebSocket(request)))) => check_request(&input[..len], &request),
         }
     }
 }
@@ -95,7 +95,8 @@ fn check_request(bytes: &[u8], request: &Request) {
         }
     }
     let mut out = Vec::new();
-    let accepted = request.accept(&accept, &mut out).expect("what was offered");
+    let accepted = request.accept(accept).expect("what was offered");
+    accepted.encode(&mut out);
     let response = Head::read(&out);
     assert_eq!(response.start_line, "HTTP/1.1 101 Switching Protocols");
     assert_eq!(response.all("upgrade"), [b"websocket"]);
@@ -103,17 +104,17 @@ fn check_request(bytes: &[u8], request: &Request) {
     assert_eq!(response.all("sec-websocket-accept"), [accept_key(keys[0])]);
     assert_eq!(accepted.subprotocol().map(str::as_bytes), offered.last().copied());
     assert_eq!(response.list("sec-websocket-protocol"), offered.last().copied().as_slice());
-    assert!(request.accept(&Accept::new().subprotocol("never offered"), &mut out).is_err());
+    assert!(request.accept(Accept::new().subprotocol("never offered")).is_err());
 }
 
 /// The answer is a whole HTTP response, as a client reads it.
-fn check_refusal(error: &HandshakeError) {
+fn check_refusal(error: &RequestError) {
     let mut answer = Vec::new();
     Reply::from(error).encode(&mut answer);
     let request = ClientRequest::new(&Uri::parse("ws://example.com/").expect("a URI"));
     let mut client = ClientHandshake::start(&request, Limits::default(), [0; 16], &mut Vec::new());
     match client.receive(&answer) {
-        Err(HandshakeError::Refused(response)) => {
+        Err(ResponseError::Refused(response)) => {
             assert_eq!(response.status(), error.status());
             assert!(answer.ends_with(response.body()) && !response.body().is_empty());
             assert!(response.headers().tokens("Connection").any(|option| option == Ok("close")));

@@ -2,7 +2,7 @@
 //!
 //! This module has `unsafe`, as one other has, `utf8::text`: to call what is compiled for more than every
 //! processor of its kind has. What is called is safe code, the same that runs where there is no more: it
-//! is its own safe twin. `cargo bench mask` shows what is won; `tests/masking.rs` and the fuzz target
+//! is its own safe twin. `cargo bench mask` shows what is won; `tests/core/masking.rs` and the fuzz target
 //! `mask` compare both with the loop of the RFC.
 
 use alloc::vec::Vec;

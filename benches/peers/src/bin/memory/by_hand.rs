@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::ops::Range;
 
 use rand::Rng;
-use sansocket::handshake::{Accept, HandshakeError, Limits, Received, Reply, ServerHandshake};
+use sansocket::handshake::{Accept, HeadError, Limits, ReceivedRequest, Reply, ServerHandshake};
 use sansocket::{Config, Event, ReceiveState, Receiver, Role, Sender};
 
 /// A connection.
@@ -31,7 +31,7 @@ impl<S: Read + Write> ByHand<S> {
         let received = loop {
             match handshake.receive(input.unread()) {
                 Ok(Some(received)) => break received,
-                Ok(None) if input.read(&mut io)? == 0 => return Err(HandshakeError::Incomplete.into()),
+                Ok(None) if input.read(&mut io)? == 0 => return Err(HeadError::Incomplete.into()),
                 Ok(None) => {}
                 Err(error) => {
                     Reply::from(&error).encode(&mut out);
@@ -41,14 +41,14 @@ impl<S: Read + Write> ByHand<S> {
             }
         };
         let request = match received {
-            Received::WebSocket(request) => request,
-            Received::Http(request) => {
+            ReceivedRequest::WebSocket(request) => request,
+            ReceivedRequest::Http(request) => {
                 request.reply(&Reply::new(426)?.header("Upgrade", "websocket")?, &mut out);
                 io.write_all(&out)?;
                 return Err("the request is not for a WebSocket".into());
             }
         };
-        request.accept(&Accept::new(), &mut out)?;
+        request.accept(Accept::new())?.encode(&mut out);
         input.consume(request.consumed());
         let mut connection = Self { input, out, ..Self::server(io) };
         connection.write_out()?;

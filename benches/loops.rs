@@ -1,0 +1,300 @@
+//! Fixed loops for `benches/count`, which counts what a message takes: `LOOP SIZE MESSAGES`.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a benchmark that cannot run says so")]
+
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use sansocket::blocking::{self, WebSocket as Blocking};
+use sansocket::tokio::WebSocket as Tokio;
+use sansocket::{Config, Message, Receiver, Role, Sender};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+fn main() {
+    let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    // Without arguments, as `cargo bench` runs it: each loop once, to see that it runs.
+    let Some(which) = args.next() else {
+        for which in LOOPS {
+            run(which, 16, 80);
+        }
+        return;
+    };
+    let mut number =
+        || args.next().and_then(|arg| arg.parse().ok()).unwrap_or_else(|| panic!("{which} SIZE MESSAGES"));
+    run(&which, number(), number());
+}
+
+fn run(which: &str, size: usize, messages: usize) {
+    match which {
+        "receive" => receive(size, messages),
+        "send" => send(size, messages),
+        "echo" => echo(size, messages),
+        "blocking-echo" => blocking_echo(size, messages),
+        "server-send" => server_send(size, messages),
+        "blocking-server-send" => blocking_server_send(size, messages),
+        #[cfg(feature = "deflate")]
+        "inflate-byte" => inflate_nothing(size, messages, 1),
+        #[cfg(feature = "deflate")]
+        "inflate-bytes" => inflate_nothing(size, messages, messages),
+        _ => panic!("there is no loop {which}"),
+    }
+}
+
+const LOOPS: &[&str] = &[
+    "receive",
+    "send",
+    "echo",
+    "blocking-echo",
+    "server-send",
+    "blocking-server-send",
+    #[cfg(feature = "deflate")]
+    "inflate-byte",
+    #[cfg(feature = "deflate")]
+    "inflate-bytes",
+];
+
+/// How many messages come at once.
+const TOGETHER: usize = 16;
+
+/// Not a source for real keys.
+fn keys(bytes: &mut [u8]) {
+    bytes.fill(0x5a);
+}
+
+/// What a client sends: so many binary messages of `size` bytes.
+fn frames(size: usize) -> Vec<u8> {
+    let mut sender = Sender::client(&Config::default(), keys);
+    let mut out = Vec::new();
+    for _ in 0..TOGETHER {
+        sender.binary(&vec![0x20; size], &mut out).unwrap();
+    }
+    out
+}
+
+/// The core of a server receives.
+fn receive(size: usize, messages: usize) {
+    let mut receiver = Receiver::new(Role::Server, &Config::default());
+    let frames = frames(size);
+    let mut input = vec![0; frames.len()];
+    for _ in 0..messages / TOGETHER {
+        input.copy_from_slice(&frames);
+        let mut unread = &mut input[..];
+        while let Some(received) = receiver.receive(unread).unwrap() {
+            black_box(received.event(unread));
+            unread = &mut unread[received.consumed()..];
+        }
+    }
+}
+
+/// The core of a client sends.
+fn send(size: usize, messages: usize) {
+    let mut sender = Sender::client(&Config::default(), keys);
+    let (payload, mut out) = (vec![0x20; size], Vec::new());
+    for _ in 0..messages / TOGETHER {
+        for _ in 0..TOGETHER {
+            sender.binary(black_box(&payload), &mut out).unwrap();
+        }
+        black_box(&out);
+        out.clear();
+    }
+}
+
+/// The loop that users write, on tokio.
+fn echo(size: usize, messages: usize) {
+    let transport = Transport::new(size, messages);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let echoed = runtime.block_on(runtime.spawn(async move {
+        let mut ws = Tokio::from_upgraded(transport, Role::Server, b"", &Config::default());
+        while let Ok(Some(message)) = ws.recv().await {
+            ws.send(message).await.unwrap();
+        }
+        ws
+    }));
+    assert_eq!(echoed.unwrap().get_ref().written, messages / TOGETHER * TOGETHER * (size + header_len(size)));
+}
+
+/// The same, blocking.
+fn blocking_echo(size: usize, messages: usize) {
+    let transport = Transport::new(size, messages);
+    let mut ws = Blocking::from_upgraded(transport, Role::Server, b"", &Config::default()).unwrap();
+    while let Ok(Some(message)) = ws.recv() {
+        ws.send(message).unwrap();
+    }
+    assert_eq!(ws.get_ref().written, messages / TOGETHER * TOGETHER * (size + header_len(size)));
+}
+
+/// A server sends and receives nothing, on tokio: each message is written at once.
+fn server_send(size: usize, messages: usize) {
+    let transport = Transport::new(size, 0);
+    let message = Message::binary(vec![0x20; size]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let mut ws = Tokio::from_upgraded(transport, Role::Server, b"", &Config::default());
+        for _ in 0..messages {
+            ws.send(message.clone()).await.unwrap();
+        }
+    });
+}
+
+/// The same, blocking.
+fn blocking_server_send(size: usize, messages: usize) {
+    let transport = Transport::new(size, 0);
+    let message = Message::binary(vec![0x20; size]);
+    let mut ws = Blocking::from_upgraded(transport, Role::Server, b"", &Config::default()).unwrap();
+    for _ in 0..messages {
+        ws.send(message.clone()).unwrap();
+    }
+}
+
+/// The core of a client receives bytes that inflate to nothing, in fragments of `at_once`, of a message that has come
+/// to `size` bytes: whatever `size` is, they are to cost the same.
+#[cfg(feature = "deflate")]
+fn inflate_nothing(size: usize, bytes: usize, at_once: usize) {
+    use sansocket::frame::{FrameHeader, Opcode};
+    use sansocket::{Assembler, Deflate, Event, MessageKind};
+
+    const EMPTY_BLOCK: [u8; 5] = *b"\x00\x00\x00\xff\xff";
+    let deflate = Deflate::default().min_size(0);
+    let (agreed, _) = deflate.agree_as_server(&[deflate.offer()]).unwrap();
+    let config = Config::default();
+    let mut server = Sender::server(&config);
+    server.use_deflate(&deflate, agreed);
+    let mut frames = Vec::new();
+    server.fragment(MessageKind::Binary, &vec![0x20; size], false, &mut frames).unwrap();
+    let blocks: Vec<u8> = EMPTY_BLOCK.into_iter().cycle().take(bytes).collect();
+    for fragment in blocks.chunks(at_once) {
+        let header = FrameHeader {
+            fin: false,
+            rsv1: false,
+            opcode: Opcode::Continuation,
+            masking_key: None,
+            payload_len: fragment.len() as u64,
+        };
+        frames.extend_from_slice(&header.encode());
+        frames.extend_from_slice(fragment);
+    }
+
+    let mut receiver = Receiver::new(Role::Client, &config);
+    receiver.use_deflate(agreed);
+    let mut assembler = Assembler::default();
+    assembler.use_deflate(Role::Client, &config, agreed);
+    let mut unread = &mut frames[..];
+    while let Some(received) = receiver.receive(unread).unwrap() {
+        let Some(Event::Data(fragment)) = received.event(unread) else { panic!("no fragment") };
+        assert_eq!(assembler.push(&fragment).unwrap(), None);
+        unread = &mut unread[received.consumed()..];
+    }
+    assert_eq!((unread.len(), assembler.take().len()), (0, size));
+}
+
+fn header_len(size: usize) -> usize {
+    match size {
+        0..=125 => 2,
+        126..=0xffff => 4,
+        _ => 10,
+    }
+}
+
+/// Messages that come so many at once, and nothing between; it takes all that is written.
+struct Transport {
+    frames: Vec<u8>,
+    /// How much of `frames` was read.
+    read: usize,
+    /// How often they still come.
+    left: usize,
+    written: usize,
+}
+
+impl Transport {
+    fn new(size: usize, messages: usize) -> Self {
+        let frames = frames(size);
+        Self { read: frames.len(), frames, left: messages / TOGETHER, written: 0 }
+    }
+}
+
+impl Read for Transport {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.read == self.frames.len() && self.left > 0 {
+            self.read = 0;
+            self.left -= 1;
+        }
+        let len = (&self.frames[self.read..]).read(buf)?;
+        self.read += len;
+        Ok(len)
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.written += black_box(buf).len();
+        Ok(buf.len())
+    }
+
+    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        bufs.iter().map(|buf| self.write(buf)).sum()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl blocking::Transport for Transport {
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read == self.frames.len() && self.left > 0 {
+            // Others have their turn, as they do while a socket has nothing to read.
+            self.read = 0;
+            self.left -= 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let unread = &self.frames[self.read..];
+        let len = unread.len().min(buf.remaining());
+        buf.put_slice(&unread[..len]);
+        self.read += len;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.write(buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.write_vectored(bufs))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,148 @@
+//! The deadline of an opening handshake, and what has to be done within it.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::io;
+use std::time::Instant;
+
+use super::transport::{Transport, is_timeout, non_zero};
+use crate::endpoint::{Error, Opening, timed_out};
+
+/// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
+/// complete. What is in `input` then was read behind it.
+pub(super) fn complete<O: Opening>(
+    io: &mut impl Transport,
+    mut opening: O,
+    out: &mut Vec<u8>,
+    input: &mut Vec<u8>,
+    deadline: Deadline,
+) -> Result<O::Done, Error> {
+    loop {
+        deadline.write_all(io, out)?;
+        out.clear();
+        match deadline.read(io, input) {
+            Ok(1..) => {}
+            Ok(0) => return Err(opening.ended(None, input)),
+            Err(error) => return Err(opening.ended(Some(error), input)),
+        }
+        if let Some((done, consumed)) = opening.receive(input, out)? {
+            input.drain(..consumed);
+            return Ok(done);
+        }
+    }
+}
+
+/// Writes a last response, and closes the transport so that the client gets all of it: closing with
+/// bytes unread would make TCP discard what is on its way.
+pub(super) fn answer(mut io: impl Transport, out: &[u8]) -> Result<(), Error> {
+    let deadline = Deadline::after(LINGER);
+    deadline.write_all(&mut io, out)?;
+    match io.shutdown_write() {
+        Ok(()) => {}
+        // Dropping it is all that can be done.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
+        Err(error) => return Err(Error::ConnectionLost(error)),
+    }
+    let mut discarded = Vec::new();
+    // It has time enough to read a page.
+    while let Ok(1..) = deadline.read(&mut io, &mut discarded) {
+        discarded.clear();
+    }
+    Ok(())
+}
+
+/// When an opening handshake has to be done: one deadline for all its reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub(super) fn after(timeout: Duration) -> Self {
+        Self(Instant::now().checked_add(timeout))
+    }
+
+    /// How long there is to go: more than nothing.
+    pub(super) fn left(self) -> Result<Duration, Error> {
+        let Some(deadline) = self.0 else {
+            return Ok(Duration::MAX);
+        };
+        match deadline.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => Ok(left),
+            _ => Err(timed_out()),
+        }
+    }
+
+    /// The timeout that a stream's next read or write is to have.
+    fn timeout(self) -> Result<Option<Duration>, Error> {
+        self.0.map(|_| self.left().map(non_zero)).transpose()
+    }
+
+    /// Completes the TLS handshake; the deadline holds for all its reads and writes together.
+    #[cfg(feature = "rustls")]
+    pub(super) fn handshake<D>(
+        self,
+        tls: &mut rustls::ConnectionCommon<D>,
+        io: &mut impl Transport,
+    ) -> Result<(), Error> {
+        while tls.is_handshaking() || tls.wants_write() {
+            let timeout = self.timeout()?;
+            let moved = if tls.wants_write() {
+                io.set_write_timeout(timeout).and_then(|()| tls.write_tls(io))
+            } else {
+                io.set_read_timeout(timeout).and_then(|()| tls.read_tls(io))
+            };
+            match moved {
+                Ok(0) => return Err(Error::Connect(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) if is_passing(&error) => continue,
+                Err(error) => return Err(Error::Connect(error)),
+            }
+            if let Err(error) = tls.process_new_packets() {
+                // The alert that tells the peer; what counts is the error.
+                let _ = tls.write_tls(io);
+                return Err(Error::Connect(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+        }
+        io.flush().map_err(Error::Connect)
+    }
+
+    /// Appends what the next read brings.
+    fn read(self, io: &mut impl Transport, input: &mut Vec<u8>) -> Result<usize, Error> {
+        let start = input.len();
+        loop {
+            let timeout = self.timeout()?;
+            // `Read` takes initialised bytes only.
+            input.resize(start + READ_BYTES, 0);
+            let read = io.set_read_timeout(timeout).and_then(|()| io.read(&mut input[start..]));
+            input.truncate(start + read.as_ref().map_or(0, |len| *len));
+            match read {
+                Err(error) if is_passing(&error) => {}
+                read => return read.map_err(Error::ConnectionLost),
+            }
+        }
+    }
+
+    /// Writes all of `out`.
+    pub(super) fn write_all(self, io: &mut impl Transport, mut out: &[u8]) -> Result<(), Error> {
+        while !out.is_empty() {
+            let timeout = self.timeout()?;
+            match io.set_write_timeout(timeout).and_then(|()| io.write(out)) {
+                Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
+                Ok(len) => out = out.get(len..).unwrap_or_default(),
+                Err(error) if is_passing(&error) => {}
+                Err(error) => return Err(Error::ConnectionLost(error)),
+            }
+        }
+        io.flush().map_err(Error::ConnectionLost)
+    }
+}
+
+/// Whether it is worth another try, if there is time left.
+fn is_passing(error: &io::Error) -> bool {
+    is_timeout(error) || error.kind() == io::ErrorKind::Interrupted
+}
+
+/// How much to read at once: most heads are not longer.
+const READ_BYTES: usize = 1024;
+
+/// How long a client that was answered may take to close.
+const LINGER: Duration = Duration::from_secs(2);

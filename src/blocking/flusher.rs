@@ -1,0 +1,242 @@
+//! A thread that writes what was left queued: one for the process, which begins when it is first needed,
+//! and ends when it has not been for some seconds.
+//!
+//! Nearly always the owner of a connection that left a message writes it itself, a moment later, with others.
+//! So the thread looks at a connection a millisecond after that, and writes only what nobody has written
+//! meanwhile. A connection that left something is watched, once, until a look finds that nothing is left; one
+//! whose owner waits for input has nothing. While none is watched, the thread sleeps until one is.
+//!
+//! Being watched does not keep a connection alive: one that was dropped has written what it left.
+
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use crate::endpoint::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// A connection, as far as the thread knows it.
+pub(super) trait Flush: Send + Sync {
+    /// Whether something is left queued.
+    fn unwritten(&self) -> &Unwritten;
+
+    /// Writes what is queued, if the transport takes it at once. False if it does not. An error is kept for
+    /// the next call of the connection's owner.
+    fn write_briefly(&self) -> bool;
+}
+
+/// Whether a connection left something queued, and whether it is watched for that.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    /// Odd while something is left. Another number each time that something is, and each time that it was written.
+    number: AtomicU32,
+    watched: AtomicBool,
+}
+
+impl Unwritten {
+    /// Something is left. False if it is to be [watched](watch). Not called by two threads at once.
+    pub(super) fn set_any(&self) -> bool {
+        if self.is_any() {
+            return true;
+        }
+        self.step();
+        // The thread first takes the connection from what it watches, and then looks at the number (`rewatch`). So
+        // either it sees the new number, or this sees that the connection is not watched.
+        self.watched.load(Ordering::SeqCst) || self.watched.swap(true, Ordering::SeqCst)
+    }
+
+    /// All was written. Not called by two threads at once.
+    pub(super) fn set_none(&self) {
+        if self.is_any() {
+            self.step();
+        }
+    }
+
+    /// Whether something is left.
+    pub(super) fn is_any(&self) -> bool {
+        is_any(self.number.load(Ordering::Relaxed))
+    }
+
+    fn step(&self) {
+        let number = self.number.load(Ordering::Relaxed);
+        self.number.store(number.wrapping_add(1), Ordering::SeqCst);
+    }
+
+    /// Takes the connection from what is watched: what is left from now on is watched anew.
+    fn unwatch(&self) {
+        self.watched.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether the connection is to be watched again, because something is left, and whoever left it did
+    /// not have it watched.
+    fn rewatch(&self) -> bool {
+        is_any(self.number.load(Ordering::SeqCst)) && !self.watched.swap(true, Ordering::SeqCst)
+    }
+}
+
+fn is_any(number: u32) -> bool {
+    number % 2 == 1
+}
+
+/// Has the thread look at a connection that left something. False if there can be no thread.
+pub(super) fn watch<F: Flush + 'static>(flush: &Arc<F>) -> bool {
+    let mut register = register();
+    if !register.running {
+        if thread::Builder::new().name("sansocket-flush".into()).spawn(run).is_err() {
+            flush.unwritten().unwatch();
+            return false;
+        }
+        register.running = true;
+    }
+    let number = flush.unwritten().number.load(Ordering::Relaxed);
+    let flush: Weak<F> = Arc::downgrade(flush);
+    register.watched.push(Watched { flush, number });
+    if core::mem::take(&mut register.sleeps) {
+        WAKE.notify_one();
+    }
+    true
+}
+
+/// What the thread is told.
+struct Register {
+    /// What was given to watch, and the thread has not taken over.
+    watched: Vec<Watched>,
+    /// There is a thread.
+    running: bool,
+    /// It is to be woken.
+    sleeps: bool,
+}
+
+static REGISTER: Mutex<Register> =
+    Mutex::new(Register { watched: Vec::new(), running: false, sleeps: false });
+static WAKE: Condvar = Condvar::new();
+
+fn register() -> MutexGuard<'static, Register> {
+    REGISTER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread.
+fn run() {
+    let mut list = List::default();
+    while list.take_over() {
+        thread::sleep(FLUSH_AFTER);
+        list.look();
+    }
+}
+
+/// What the thread has to look at.
+#[derive(Default)]
+struct List {
+    soon: VecDeque<Watched>,
+    /// Transports that did not take all, and when to try each again. Only one a look: others are not to wait
+    /// for all of them.
+    blocked: VecDeque<(Instant, Watched)>,
+}
+
+impl List {
+    /// Takes over what was given to watch; waits until something is, if there is nothing else to do. False when that
+    /// takes long, and the thread is to end.
+    fn take_over(&mut self) -> bool {
+        let mut register = register();
+        if self.soon.is_empty() && self.blocked.is_empty() {
+            register.sleeps = true;
+            let woken = WAKE.wait_timeout_while(register, IDLE, |register| register.watched.is_empty());
+            register = woken.unwrap_or_else(PoisonError::into_inner).0;
+            register.sleeps = false;
+            register.running = !register.watched.is_empty();
+        }
+        self.soon.extend(register.watched.drain(..));
+        register.running
+    }
+
+    fn look(&mut self) {
+        self.unblock();
+        if self.blocked.front().is_some_and(|(again, _)| *again <= Instant::now())
+            && let Some((_, watched)) = self.blocked.pop_front()
+        {
+            self.look_at(watched);
+        }
+        for _ in 0..self.soon.len() {
+            if let Some(watched) = self.soon.pop_front() {
+                self.look_at(watched);
+            }
+        }
+    }
+
+    /// What its owner has written meanwhile is not blocked any more.
+    fn unblock(&mut self) {
+        for _ in 0..self.blocked.len() {
+            match self.blocked.pop_front() {
+                Some((_, watched)) if watched.has_changed() => self.soon.push_back(watched),
+                blocked => self.blocked.extend(blocked),
+            }
+        }
+    }
+
+    fn look_at(&mut self, watched: Watched) {
+        // A transport that panics is left to its owner, whose next call finds out.
+        match catch_unwind(AssertUnwindSafe(|| watched.look())).unwrap_or(Verdict::Over) {
+            Verdict::Soon(watched) => self.soon.push_back(watched),
+            Verdict::Blocked(watched) => self.blocked.push_back((Instant::now() + RETRY_AFTER, watched)),
+            Verdict::Over => {}
+        }
+    }
+}
+
+/// A connection that is watched.
+struct Watched {
+    flush: Weak<dyn Flush>,
+    /// What [`Unwritten`] said when it was last looked at.
+    number: u32,
+}
+
+/// What a look came to.
+enum Verdict {
+    /// Something is left: look again.
+    Soon(Watched),
+    /// The transport did not take it.
+    Blocked(Watched),
+    /// Nothing is left.
+    Over,
+}
+
+impl Watched {
+    /// Something was written, or left, since the last look; or the connection was dropped.
+    fn has_changed(&self) -> bool {
+        let number = |flush: Arc<dyn Flush>| flush.unwritten().number.load(Ordering::Relaxed);
+        // What a transport does when it is dropped is not to end the thread.
+        catch_unwind(AssertUnwindSafe(|| self.flush.upgrade().map(number) != Some(self.number)))
+            .unwrap_or(true)
+    }
+
+    fn look(mut self) -> Verdict {
+        let Some(flush) = self.flush.upgrade() else {
+            return Verdict::Over;
+        };
+        let unwritten = flush.unwritten();
+        let before = core::mem::replace(&mut self.number, unwritten.number.load(Ordering::Relaxed));
+        if is_any(self.number) && self.number != before {
+            return Verdict::Soon(self);
+        }
+        unwritten.unwatch();
+        let written = !is_any(self.number) || flush.write_briefly();
+        match (unwritten.rewatch(), written) {
+            (true, true) => Verdict::Soon(self),
+            (true, false) => Verdict::Blocked(self),
+            (false, _) => Verdict::Over,
+        }
+    }
+}
+
+/// How often the thread looks at what was left.
+const FLUSH_AFTER: Duration = Duration::from_millis(1);
+
+/// When it tries again a transport that did not take all.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// How long it waits for something to do before it ends.
+const IDLE: Duration = Duration::from_secs(5);

@@ -1,0 +1,209 @@
+//! The two halves of a WebSocket, for two threads.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use std::io;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::ports::HalfPort;
+use super::shared::{Reading, Shared, SplitReader};
+use super::transport::{Transport, TryClone};
+use super::writer::MessageWriter;
+use crate::connection::Closed;
+use crate::endpoint::sync::lock;
+use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued};
+use crate::error::SendError;
+use crate::frame::{CloseCode, CloseFrame};
+use crate::message::{Message, MessageKind, PreparedMessage};
+
+pub(super) fn split<S: TryClone>(
+    reading: Reading,
+    sender: WebSocketSender<S>,
+) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
+    let shared = sender.shared.clone();
+    let reader = SplitReader { reading, io: shared.part()? };
+    shared.set_unread(reader.reading.inbound.is_unread());
+    Ok((sender, WebSocketReceiver { reader: Some(Box::new(reader)), shared }))
+}
+
+/// The receiving half of a [`WebSocket`](super::WebSocket).
+///
+/// It answers the peer's Pings and Close frame, and keeps the deadlines, while [`recv`](Self::recv)
+/// runs.
+#[derive(Debug)]
+pub struct WebSocketReceiver<S> {
+    /// `None` only while it is being dropped.
+    reader: Option<Box<SplitReader<S>>>,
+    shared: Arc<Shared<S>>,
+}
+
+/// The sending half of a [`WebSocket`](super::WebSocket). When it is dropped, what [`send`](Self::send) left
+/// queued is written, which may take [`Config::write_timeout`](crate::Config::write_timeout).
+#[derive(Debug)]
+pub struct WebSocketSender<S: Transport> {
+    pub(super) shared: Arc<Shared<S>>,
+}
+
+impl<S> WebSocketReceiver<S> {
+    /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
+    /// the connection.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.reader.as_ref()?.reading.inbound.closed()
+    }
+}
+
+impl<S: Transport> WebSocketReceiver<S> {
+    /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
+    pub fn recv(&mut self) -> Result<Option<Message>, Error> {
+        self.next::<Message>()
+    }
+
+    /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
+    pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
+        self.next::<Incoming>()
+    }
+
+    /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
+    pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
+        self.next::<Part>()
+    }
+
+    fn next<T: Item>(&mut self) -> Result<Option<T>, Error> {
+        self.reader.as_mut().map_or(Ok(None), |reader| next::<S, T>(reader, &self.shared))
+    }
+}
+
+impl<S> Drop for WebSocketReceiver<S> {
+    /// Leaves the state to the sending half, which can then complete the closing handshake by itself.
+    fn drop(&mut self) {
+        self.shared.set_unread(false);
+        *lock(&self.shared.orphan) = self.reader.take();
+    }
+}
+
+impl<S: Transport + Send + 'static> WebSocketSender<S> {
+    /// Sends a message. What [`WebSocket::send`](super::WebSocket::send) promises, this does: if the
+    /// receiving half has more to receive, the message may be left queued.
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.shared.send(self.shared.is_unread(), |outbound| outbound.send(message.into()))
+    }
+
+    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
+    /// [`send`](Self::send) promises, this does.
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.shared.send(self.shared.is_unread(), |outbound| outbound.send_prepared(message))
+    }
+}
+
+impl<S: Transport> WebSocketSender<S> {
+    /// The stream has the write timeout.
+    pub(super) fn new(io: S, outbound: Outbound) -> Self {
+        Self { shared: Arc::new(Shared::new(io, outbound)) }
+    }
+
+    /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
+    /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
+    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.shared.feed(|outbound| outbound.send(message.into()))
+    }
+
+    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.shared.feed(|outbound| outbound.send_prepared(message))
+    }
+
+    /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+        self.shared.outbound().try_queue(|outbound| outbound.send(message.into()))
+    }
+
+    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
+    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
+        self.shared.outbound().try_queue(|outbound| outbound.send_prepared(message))
+    }
+
+    /// How much is queued and not yet written.
+    pub fn queued(&self) -> Queued {
+        self.shared.outbound().queued()
+    }
+
+    /// Queues part of a message; see [`WebSocket::feed_part`](super::WebSocket::feed_part).
+    pub fn feed_part(
+        &mut self,
+        kind: MessageKind,
+        payload: impl Into<Bytes>,
+        last: bool,
+    ) -> Result<(), Error> {
+        self.shared.feed(|outbound| outbound.send_part(kind, payload.into(), last))
+    }
+
+    /// A writer that sends what is written to it as one message, in fragments.
+    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
+        MessageWriter::new(self, kind)
+    }
+
+    /// Whether messages that are sent from now on are compressed; see
+    /// [`Sender::compress`](crate::Sender::compress).
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        self.shared.outbound().sending.sender().compress(compress);
+    }
+
+    /// Writes everything that was queued.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.shared.flush()
+    }
+
+    /// Sends a Ping; see [`WebSocket::ping`](super::WebSocket::ping).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.queue(|outbound| outbound.ping(payload))?;
+        self.flush()
+    }
+
+    /// Sends a Pong that no Ping asked for; see [`WebSocket::pong`](super::WebSocket::pong).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.queue(|outbound| outbound.pong(payload))?;
+        self.flush()
+    }
+
+    /// Sends a Close frame. No message can be sent after it. Does nothing if one was sent before.
+    ///
+    /// The closing handshake is completed by the receiving half's
+    /// [`recv`](WebSocketReceiver::recv), which returns `None` then. If that half was dropped, this
+    /// call completes it, within [`Config::close_timeout`](crate::Config::close_timeout).
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.start_close(Some(CloseFrame { code, reason }))?;
+        match &mut *lock(&self.shared.orphan) {
+            Some(reader) => {
+                while next::<S, Part>(reader, &self.shared)?.is_some() {}
+                Ok(())
+            }
+            None => self.shared.flush(),
+        }
+    }
+
+    /// Queues a Close frame, and returns at once. No message can be sent after it. Does nothing if one was
+    /// sent before. [`flush`](Self::flush) sends it, or the receiving half before it waits the next time.
+    pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
+        self.queue(|outbound| outbound.close(close, Instant::now()))
+    }
+
+    fn queue(&mut self, f: impl FnOnce(&mut Outbound) -> Result<(), SendError>) -> Result<(), Error> {
+        self.shared.outbound().queue(f)
+    }
+}
+
+impl<S: Transport> Drop for WebSocketSender<S> {
+    fn drop(&mut self) {
+        self.shared.flush_left();
+    }
+}
+
+fn next<S: Transport, T: Item>(reader: &mut SplitReader<S>, shared: &Shared<S>) -> Result<Option<T>, Error> {
+    let SplitReader { reading, io } = reader;
+    let item = reading.next::<T>(HalfPort { io, shared });
+    shared.set_unread(reading.inbound.is_unread());
+    item
+}

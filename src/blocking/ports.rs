@@ -1,0 +1,102 @@
+//! How a receiving half reaches the sending half and the stream: they are ours alone, or shared with another thread.
+
+use core::time::Duration;
+
+use super::shared::{Shared, Writer};
+use super::transport::Transport;
+use crate::endpoint::sync::{MutexGuard, lock};
+use crate::endpoint::{Error, Outbound, SendSide};
+
+/// How the receiving half reaches the rest.
+pub(super) trait Port: SendSide {
+    type Stream: Transport;
+
+    /// The stream to read from.
+    fn stream(&mut self) -> &mut Self::Stream;
+
+    /// Writes what is queued. False when not all of it could be, because the transport, or another thread
+    /// that is writing, would have to be waited for: that is not for a thread to do that is to read.
+    fn flush(&mut self) -> Result<bool, Error>;
+
+    /// How long to wait for input before trying again to write, and before looking again at deadlines that
+    /// another thread may have set.
+    fn longest_wait(&mut self) -> Option<Duration>;
+}
+
+/// A receiving half's way to the rest.
+pub(super) struct HalfPort<'a, S> {
+    /// Its own handle of the stream.
+    pub(super) io: &'a mut S,
+    pub(super) shared: &'a Shared<S>,
+}
+
+impl<S: Transport> SendSide for HalfPort<'_, S> {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        f(&mut self.shared.outbound())
+    }
+}
+
+impl<S: Transport> Port for HalfPort<'_, S> {
+    type Stream = S;
+
+    fn stream(&mut self) -> &mut S {
+        self.io
+    }
+
+    fn flush(&mut self) -> Result<bool, Error> {
+        // It may have to wait next: what is sent meanwhile is not to wait for that.
+        self.shared.set_unread(false);
+        self.shared.flush_if_idle()
+    }
+
+    /// The other thread may close the connection while this one waits for input: its deadline is then
+    /// noticed at most this much later.
+    fn longest_wait(&mut self) -> Option<Duration> {
+        let outbound = self.shared.outbound();
+        Some(if self.shared.is_written(&outbound) { outbound.sending.close_timeout() } else { RETRY_AFTER })
+    }
+}
+
+/// A whole WebSocket's way to the rest. It reads from the stream that it writes to, which is locked from
+/// the first look at it to the next write: a thread that waits for input has left nothing queued.
+pub(super) struct WholePort<'a, S> {
+    shared: &'a Shared<S>,
+    writer: Option<MutexGuard<'a, Writer<S>>>,
+}
+
+impl<'a, S> WholePort<'a, S> {
+    pub(super) fn new(shared: &'a Shared<S>) -> Self {
+        Self { shared, writer: None }
+    }
+
+    fn writer(&mut self) -> MutexGuard<'a, Writer<S>> {
+        self.writer.take().unwrap_or_else(|| lock(&self.shared.writer))
+    }
+}
+
+impl<S: Transport> SendSide for WholePort<'_, S> {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        f(&mut self.shared.outbound())
+    }
+}
+
+impl<S: Transport> Port for WholePort<'_, S> {
+    type Stream = S;
+
+    fn stream(&mut self) -> &mut S {
+        let writer = self.writer();
+        &mut self.writer.insert(writer).io
+    }
+
+    fn flush(&mut self) -> Result<bool, Error> {
+        let writer = self.writer();
+        self.shared.write(writer, self.shared.outbound(), true)
+    }
+
+    fn longest_wait(&mut self) -> Option<Duration> {
+        (!self.shared.is_written(&self.shared.outbound())).then_some(RETRY_AFTER)
+    }
+}
+
+/// How long the receiving half waits for input before it tries again to write.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(10);

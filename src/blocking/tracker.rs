@@ -1,0 +1,152 @@
+//! The connections that one `serve` has accepted: how many they are, how they learn that it stops, and how they
+//! are ended if they do not.
+//!
+//! Nothing can wake a thread that waits in a read but the stream itself. So a connection of a server
+//! wakes once in a while ([`LOOK`]) to see whether it is to stop. Its stream is shared by reference, not by
+//! descriptor: the server can cut it off at the end, and halves of a connection need no second one.
+
+use alloc::sync::{Arc, Weak};
+use core::time::Duration;
+use std::collections::HashMap;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::stop::Stop;
+use crate::endpoint::Server;
+use crate::endpoint::census::Census;
+
+/// The connections that one `serve` has accepted.
+#[derive(Debug)]
+pub(super) struct Tracker {
+    stop: Stop,
+    state: Mutex<State>,
+    /// Told when `state` has changed.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    census: Census,
+    connections: HashMap<u64, (Progress, Weak<TcpStream>)>,
+    next_id: u64,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// The request is being read.
+    Request,
+    /// The handler has not yet accepted it.
+    Pending,
+    Open,
+}
+
+impl Tracker {
+    pub(super) fn new(stop: Stop) -> Self {
+        Self { stop, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Gives a connection to a thread.
+    pub(super) fn spawn(
+        self: &Arc<Self>,
+        tcp: Arc<TcpStream>,
+        run: impl FnOnce(Arc<TcpStream>, Token) + Send + 'static,
+    ) -> io::Result<()> {
+        let token = self.join(&tcp);
+        thread::Builder::new().spawn(move || run(tcp, token)).map(drop)
+    }
+
+    fn join(self: &Arc<Self>, tcp: &Arc<TcpStream>) -> Token {
+        let mut state = self.state();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.census.join();
+        state.connections.insert(id, (Progress::Request, Arc::downgrade(tcp)));
+        Token { id, tracker: self.clone() }
+    }
+
+    /// Waits until there may be one more connection, or none any more.
+    pub(super) fn wait_for_room(&self, server: &Server) {
+        let mut state = self.state();
+        while !self.stop.is_asked() && !state.census.has_room(server) {
+            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits so long, or until a connection ends, which leaves behind what there may have been too little of.
+    pub(super) fn wait_for_end(&self, time: Duration) {
+        if !time.is_zero() {
+            let state = self.state();
+            let before = state.census.connections();
+            drop(self.changed.wait_timeout_while(state, time, |state| state.census.connections() >= before));
+        }
+    }
+
+    /// Lets the connections close; those that take too long are cut off.
+    pub(super) fn end(&self, grace: Duration) {
+        let state = self.state();
+        state.cut(|progress| progress == Progress::Request);
+        let waited = self.changed.wait_timeout_while(state, grace, |state| !state.connections.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0.cut(|_| true);
+    }
+
+    /// A panic in a connection's thread leaves the state as whole as it was between two calls.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Makes the reads and writes of some connections end.
+    fn cut(&self, which: impl Fn(Progress) -> bool) {
+        for (_, tcp) in self.connections.values().filter(|(progress, _)| which(*progress)) {
+            if let Some(tcp) = tcp.upgrade() {
+                // It fails only on one that has ended.
+                let _ = tcp.shutdown(Shutdown::Both);
+            }
+        }
+    }
+}
+
+/// A connection's place in a tracker, from being accepted to the end of its WebSocket and of its thread.
+#[derive(Debug)]
+pub(super) struct Token {
+    id: u64,
+    tracker: Arc<Tracker>,
+}
+
+impl Token {
+    /// Whether the connection is to close.
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.tracker.stop.is_asked()
+    }
+
+    pub(super) fn advance(&self, progress: Progress) {
+        let mut state = self.tracker.state();
+        if let Some((before, _)) = state.connections.get_mut(&self.id) {
+            *before = progress;
+        }
+        if progress == Progress::Open {
+            state.census.end_handshake();
+            self.tracker.changed.notify_all();
+        }
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        let mut state = self.tracker.state();
+        if let Some((progress, _)) = state.connections.remove(&self.id) {
+            if progress != Progress::Open {
+                state.census.end_handshake();
+            }
+            state.census.leave();
+        }
+        self.tracker.changed.notify_all();
+    }
+}
+
+/// How long it may take until a thread that waits sees that it is to stop.
+pub(super) const LOOK: Duration = Duration::from_secs(1);

@@ -1,0 +1,134 @@
+//! How a client opens connections: the URI, the request, limits and timeouts. Both adapters take it.
+
+use alloc::string::String;
+use core::time::Duration;
+
+use super::error::Error;
+use crate::config::Config;
+use crate::handshake::uri::Uri;
+use crate::handshake::{ClientRequest, Limits};
+
+/// What a client connects to, and how. The adapters' `connect` takes it, or just a URI.
+///
+/// ```
+/// use core::time::Duration;
+/// use sansocket::{Client, Config};
+///
+/// let client = Client::new("ws://example.com/chat")?
+///     .header("Authorization", "Bearer 1234")?
+///     .subprotocols(["v2.chat", "v1.chat"])?
+///     .config(Config::default().max_message_size(1 << 20))
+///     .connect_timeout(Duration::from_secs(5));
+/// # Ok::<(), sansocket::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) request: ClientRequest,
+    pub(crate) limits: Limits,
+    pub(crate) config: Config,
+    pub(crate) connect_timeout: Duration,
+    #[cfg(feature = "rustls")]
+    pub(crate) tls: Option<alloc::sync::Arc<rustls::ClientConfig>>,
+}
+
+impl Client {
+    /// A client of the server and resource that `uri` names, with default limits and timeouts.
+    pub fn new(uri: &str) -> Result<Self, Error> {
+        Ok(Self::with_request(ClientRequest::new(&Uri::parse(uri)?)))
+    }
+
+    /// A client that sends this request.
+    pub fn with_request(request: ClientRequest) -> Self {
+        Self {
+            request,
+            limits: Limits::default(),
+            config: Config::default(),
+            connect_timeout: CONNECT_TIMEOUT,
+            #[cfg(feature = "rustls")]
+            tls: None,
+        }
+    }
+
+    /// Adds a header to the request; see [`ClientRequest::header`].
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
+        self.request = self.request.header(name, value)?;
+        Ok(self)
+    }
+
+    /// Offers subprotocols, most preferred first; see [`ClientRequest::subprotocols`].
+    pub fn subprotocols<T: Into<String>>(
+        mut self,
+        subprotocols: impl IntoIterator<Item = T>,
+    ) -> Result<Self, Error> {
+        self.request = self.request.subprotocols(subprotocols)?;
+        Ok(self)
+    }
+
+    /// Sets the connection's limits and timeouts.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the limits of the opening handshake.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long the opening handshake may take, from resolving the host's name to the server's answer.
+    /// 30 seconds by default.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how TLS is spoken to a `wss://` server. By default with the `ring` crypto provider, and
+    /// Mozilla's certificate authorities.
+    #[cfg(feature = "rustls")]
+    pub fn tls(mut self, config: alloc::sync::Arc<rustls::ClientConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// The request to send: what the configuration offers is added to what the caller asked for.
+    pub(super) fn full_request(&self) -> ClientRequest {
+        let request = self.request.clone();
+        if let Some(deflate) = &self.config.settings.deflate {
+            return request.extension(deflate.offer());
+        }
+        request
+    }
+
+    /// The URI.
+    pub fn uri(&self) -> &Uri {
+        self.request.uri()
+    }
+}
+
+impl TryFrom<&str> for Client {
+    type Error = Error;
+
+    fn try_from(uri: &str) -> Result<Self, Error> {
+        Self::new(uri)
+    }
+}
+
+impl TryFrom<&String> for Client {
+    type Error = Error;
+
+    fn try_from(uri: &String) -> Result<Self, Error> {
+        Self::new(uri)
+    }
+}
+
+impl TryFrom<String> for Client {
+    type Error = Error;
+
+    fn try_from(uri: String) -> Result<Self, Error> {
+        Self::new(&uri)
+    }
+}
+
+/// Several addresses may each have to time out.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);

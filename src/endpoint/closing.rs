@@ -1,0 +1,132 @@
+//! How a connection ends, whatever moves its bytes: the one table of what follows what.
+
+use std::io;
+
+use super::error::Error;
+use crate::connection::Closed;
+
+/// A connection that is ending, or has ended: nothing more will be received.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// To be returned once.
+    pub(super) error: Option<Error>,
+    pub(super) ending: Ending,
+    /// How it closed, once that is over.
+    pub(super) closed: Option<Closed>,
+}
+
+impl End {
+    /// A connection that ends with `error`, if any.
+    pub(super) fn new(error: Option<Error>, ending: Ending) -> Self {
+        Self { error, ending, closed: None }
+    }
+}
+
+/// How far a connection has ended. "An endpoint SHOULD use a method that cleanly closes the TCP connection,
+/// [..] discarding any trailing bytes that may have been received" (6455-7.1.1-01).
+///
+/// ```text
+///          written, close first           done                    end
+///   Flush ----------------------> Shutdown ----> Drain ---------------------> Over
+///     |                             |    ^         ^ |                          ^
+///     |                             |    +---------|-+ end, not close first     |
+///     | written, not close first    +--------------|----------------------------+
+///     +--------------------------------------------+   done, not close first
+/// ```
+///
+/// From each of them, a failure or a deadline that passes leads to `Over`. Who closes first is a server, once
+/// both Close frames have passed or the connection was failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ending {
+    /// Our Close frame is to be written. What the peer sends meanwhile is to be discarded, since it may read
+    /// only when it has written; until it has ended its direction.
+    Flush { discard: bool },
+    /// The transport is to be closed for writing: by a server first, by a client last.
+    Shutdown,
+    /// The peer is to close the transport; what it sends before is discarded.
+    Drain,
+    /// Nothing is left to do.
+    Over,
+}
+
+/// What is to be done with the transport.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Act {
+    /// [Do what is due](super::inbound::Inbound::handle_timeout); write what is queued, as far as it goes; then
+    /// read, no longer than until the next deadline.
+    Fill,
+    /// Write what is queued, and if not all of it goes, `discard` what there is to read.
+    Flush { discard: bool },
+    /// Close the transport for writing.
+    Shutdown,
+    /// Read, and discard.
+    Discard,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// So many bytes were read, more than none.
+    Read(usize),
+    /// The peer has ended its direction.
+    Eof,
+    /// All that was queued was written.
+    Written,
+    /// The transport was closed for writing.
+    Done,
+    /// Nothing was, but it is worth another try: a wait ended early, or something is due.
+    Again,
+    /// The deadline has passed.
+    Late,
+    /// The transport failed.
+    Failed(Error),
+}
+
+impl Ending {
+    /// What is to be done with the transport.
+    pub(super) fn act(self) -> Option<Act> {
+        match self {
+            Self::Flush { discard } => Some(Act::Flush { discard }),
+            Self::Shutdown => Some(Act::Shutdown),
+            Self::Drain => Some(Act::Discard),
+            Self::Over => None,
+        }
+    }
+
+    /// What follows after `outcome`.
+    pub(super) fn after(self, outcome: &Outcome, close_first: bool) -> Self {
+        match (self, outcome) {
+            (Self::Flush { .. }, Outcome::Written) => {
+                if close_first {
+                    Self::Shutdown
+                } else {
+                    Self::Drain
+                }
+            }
+            // What is queued can be written all the same.
+            (Self::Flush { .. }, Outcome::Eof) => Self::Flush { discard: false },
+            (Self::Shutdown, Outcome::Done) => {
+                if close_first {
+                    Self::Drain
+                } else {
+                    Self::Over
+                }
+            }
+            (Self::Drain, Outcome::Eof) => {
+                if close_first {
+                    Self::Over
+                } else {
+                    Self::Shutdown
+                }
+            }
+            (_, Outcome::Late | Outcome::Failed(_)) => Self::Over,
+            (unchanged, _) => unchanged,
+        }
+    }
+}
+
+/// How a transport that ended too early is reported.
+pub(super) fn unexpected_eof() -> Error {
+    let why = "the peer ended it without a closing handshake";
+    Error::ConnectionLost(io::Error::new(io::ErrorKind::UnexpectedEof, why))
+}

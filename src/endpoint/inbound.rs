@@ -1,0 +1,468 @@
+//! The receiving half of a connection, and what is to be done next: the driver of every adapter.
+//!
+//! ```text
+//!          +------------------------- next() --------------------------+
+//!          v                 |                    |                    v
+//!   Next::Item(..)     Next::Do(act)        (looks at what       Next::Over(..)
+//!   to the caller            |               was read)           to the caller
+//!                     the adapter does it
+//!                            |
+//!                      did(outcome) ---> next()
+//! ```
+//!
+//! An adapter moves bytes, waits and wakes; what is done when, and what follows from what came of it, is decided
+//! here. Nothing here reads, writes, waits, or looks at a clock.
+
+use alloc::boxed::Box;
+use core::ops::Range;
+use std::io;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::admission::STOPPING;
+use super::closing::{Act, End, Ending, Outcome, unexpected_eof};
+use super::error::Error;
+use super::events::{Found, Item, Part};
+use super::negotiated::Negotiated;
+use super::outbound::Outbound;
+use super::read_buffer::ReadBuffer;
+use crate::config::Config;
+use crate::connection::{Closed, ReceiveHalf};
+use crate::error::{ProtocolError, TimedOut};
+use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
+use crate::sender::SendState;
+use crate::utf8::TextInProgress;
+
+/// The receiving half with its buffers.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    receiving: ReceiveHalf<Instant>,
+    input: ReadBuffer,
+    /// Boxed, since there is none until a message comes that is more than one frame, read whole.
+    assembly: Option<Box<Assembly>>,
+    delivery: Delivery,
+    /// An answer was queued since it was last tried to write: it is to be sent "as soon as is practical"
+    /// (6455-5.5.2-03).
+    answered: bool,
+    /// The time of the last read: one look at the clock for all the messages it brought.
+    now: Instant,
+    /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
+    end: Option<Box<End>>,
+}
+
+/// What becomes of the message in progress.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Delivery {
+    /// It will be handed out whole, if there is one.
+    Whole,
+    /// Parts of it were handed out.
+    InParts,
+    /// It is discarded, and so is all that follows: the Close frame was sent for the application.
+    Discarded,
+}
+
+/// A message of which there is only a part.
+#[derive(Debug, Default)]
+struct Assembly {
+    assembler: Assembler,
+    /// The kind of the message that `assembler` holds fragments of.
+    kind: Option<MessageKind>,
+    /// What is still to be inflated of a fragment whose message is handed out in parts.
+    inflating: Option<Inflating>,
+}
+
+/// The way from the receiving to the sending half: a reference, or a lock, taken only when a control
+/// frame or an error makes it necessary.
+pub(crate) trait SendSide {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
+}
+
+impl SendSide for Outbound {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        f(self)
+    }
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Next<T> {
+    /// Something that was asked for. If [`take_answered`](Inbound::take_answered) says so, what is queued is to
+    /// be written, as far as it goes.
+    Item(T),
+    /// Do this, and tell [`did`](Inbound::did) what came of it.
+    Do(Act),
+    /// The connection has ended: with this error, if it was not returned before.
+    Over(Option<Error>),
+}
+
+/// What a look at what was read came to.
+enum Step<T> {
+    Item(T),
+    /// All that was read has been looked at: read more.
+    NeedInput,
+    /// A Close frame was received: nothing more will be.
+    Closed,
+}
+
+impl Inbound {
+    /// The receiving half of a new connection. `read_ahead` holds what was read behind the opening handshake.
+    #[inline]
+    pub(crate) fn new(negotiated: &Negotiated, config: &Config, read_ahead: &[u8], now: Instant) -> Self {
+        let mut inbound = Self {
+            receiving: ReceiveHalf::new(negotiated.role(), config, now),
+            input: ReadBuffer::new(read_ahead),
+            assembly: None,
+            delivery: Delivery::Whole,
+            answered: false,
+            now,
+            end: None,
+        };
+        inbound.receiving.leave_text();
+        if let Some(agreed) = negotiated.deflate() {
+            inbound.receiving.use_deflate(agreed);
+            inbound.assembly.get_or_insert_default().assembler.use_deflate(negotiated.role(), config, agreed);
+        }
+        inbound
+    }
+
+    /// What most calls come to: a message in one frame that was read whole, and nothing before it. All else is
+    /// for [`next`](Self::next).
+    #[inline]
+    pub(crate) fn whole<T: Item>(&mut self, link: &mut impl SendSide) -> Option<T> {
+        if self.end.is_some() {
+            return None;
+        }
+        self.whole_message::<T>().unwrap_or_else(|error| {
+            self.fail(error, link);
+            None
+        })
+    }
+
+    /// What comes next: the first thing that `T` asks for, or what is to be done to get it.
+    pub(crate) fn next<T: Item>(&mut self, link: &mut impl SendSide) -> Next<T> {
+        if self.end.is_none() {
+            match self.advance::<T>(link) {
+                Ok(Step::Item(item)) => return Next::Item(item),
+                Ok(Step::NeedInput) => return Next::Do(Act::Fill),
+                Ok(Step::Closed) => self.end(None, Ending::Flush { discard: true }),
+                Err(error) => self.fail(error, link),
+            }
+        }
+        let Some(end) = &mut self.end else {
+            return Next::Do(Act::Fill);
+        };
+        if let Some(act) = end.ending.act() {
+            return Next::Do(act);
+        }
+        let error = end.error.take();
+        if end.closed.is_none() {
+            self.record_end(link);
+        }
+        Next::Over(error)
+    }
+
+    /// Tells what came of what [`next`](Self::next) asked for, and when.
+    pub(crate) fn did(&mut self, outcome: Outcome, now: Instant, outbound: &mut Outbound) {
+        self.now = now;
+        let Some(end) = &mut self.end else {
+            self.answered = false;
+            match outcome {
+                Outcome::Read(len) => self.input.on_read(len),
+                Outcome::Again | Outcome::Late | Outcome::Written | Outcome::Done => {}
+                Outcome::Eof => self.end(Some(unexpected_eof()), Ending::Over),
+                Outcome::Failed(error) => self.end(Some(error), Ending::Over),
+            }
+            return;
+        };
+        let close_first = self.receiving.should_close_transport(&outbound.sending);
+        end.ending = end.ending.after(&outcome, close_first);
+        let late = outbound.sending.poll_timeout().is_some_and(|deadline| deadline <= now);
+        if late && matches!(end.ending, Ending::Flush { .. } | Ending::Drain) {
+            // The peer had time enough: both Close frames have passed, or none will be read.
+            end.ending = Ending::Over;
+        }
+    }
+
+    /// Whether an answer was queued that is still to be written.
+    #[inline]
+    pub(crate) fn take_answered(&mut self) -> bool {
+        core::mem::take(&mut self.answered)
+    }
+
+    /// How the connection closed, once it has.
+    pub(crate) fn closed(&self) -> Option<&Closed> {
+        self.end.as_ref()?.closed.as_ref()
+    }
+
+    /// Whether nothing more will be received.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Whether some of what was read is still to be received.
+    #[inline]
+    pub(crate) fn is_unread(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Where to append what is read next; [`did`](Self::did) is to be told how much that is.
+    pub(crate) fn room(&mut self) -> &mut BytesMut {
+        let missing = self.missing();
+        self.input.room(missing, text(&mut self.assembly))
+    }
+
+    /// Reads once; [`did`](Self::did) is to be told how much.
+    pub(crate) fn fill(&mut self, io: &mut impl io::Read) -> io::Result<usize> {
+        let missing = self.missing();
+        self.input.fill(io, missing, text(&mut self.assembly))
+    }
+
+    /// Gives back what memory it can, since nothing arrives for now.
+    pub(crate) fn release(&mut self) {
+        self.input.release(text(&mut self.assembly));
+    }
+
+    /// Starts the closing handshake for the application, because its server stops. False if it was started
+    /// before, or nothing can be sent any more.
+    pub(crate) fn stop(&mut self, now: Instant, outbound: &mut Outbound) -> bool {
+        if outbound.sending.state() != SendState::Open {
+            return false;
+        }
+        self.take_unfinished();
+        self.delivery = Delivery::Discarded;
+        outbound.queue(|outbound| outbound.close(Some(STOPPING), now)).is_ok()
+    }
+
+    /// When to wake if nothing is read before: the deadline of the receiving half alone.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.receiving.poll_timeout()
+    }
+
+    /// Does what is due, as of the last read.
+    pub(crate) fn handle_timeout(&mut self, outbound: &mut Outbound) -> Result<(), TimedOut> {
+        // A peer that takes nothing is not waited for, though it may have something to say.
+        if outbound.has_timed_out() {
+            return Err(TimedOut::Write);
+        }
+        outbound.sending.handle_timeout(self.now).inspect_err(|timed_out| {
+            if *timed_out == TimedOut::Write {
+                // Whoever waits for the write is told so, too.
+                outbound.write_timed_out();
+            }
+        })?;
+        if self.receiving.poll_timeout().is_none_or(|due| self.now < due) {
+            // A connection that waits is not to be given a buffer.
+            return Ok(());
+        }
+        let out = outbound.queue.buffer();
+        self.receiving.handle_timeout(self.now, &mut outbound.sending, out)
+    }
+
+    #[inline]
+    fn whole_message<T: Item>(&mut self) -> Result<Option<T>, ProtocolError> {
+        if T::PARTS || self.delivery != Delivery::Whole {
+            return Ok(None);
+        }
+        let Some((kind, payload)) = self.receiving.receive_whole(self.input.unread_mut(), self.now) else {
+            return Ok(None);
+        };
+        let message = Message::new(kind, self.input.take(payload))?;
+        Ok(T::pick(Found::Message(message)))
+    }
+
+    /// Looks at what was read until there is something to hand out. Pongs and Close frames that are
+    /// due are in the outbound queue then.
+    fn advance<T: Item>(&mut self, link: &mut impl SendSide) -> Result<Step<T>, ProtocolError> {
+        // Before each wait: all that was read has been handed out, and was no part of a message.
+        if self.input.is_empty() && self.assembly.is_none() {
+            return Ok(Step::NeedInput);
+        }
+        if let Some(item) = self.whole_message::<T>()? {
+            return Ok(Step::Item(item));
+        }
+        if T::PARTS
+            && let Some(part) = self.take_unfinished()
+            && let Some(item) = T::pick(Found::Part(part))
+        {
+            return Ok(Step::Item(item));
+        }
+        loop {
+            let found = match self.next_inflated()? {
+                Some(part) => Found::Part(part),
+                None => match self.next_frame(T::PARTS, link)? {
+                    Step::Item(Some(found)) => found,
+                    Step::Item(None) => continue,
+                    Step::NeedInput => return Ok(Step::NeedInput),
+                    Step::Closed => return Ok(Step::Closed),
+                },
+            };
+            if self.delivery != Delivery::Discarded
+                && let Some(item) = T::pick(found)
+            {
+                return Ok(Step::Item(item));
+            }
+        }
+    }
+
+    /// What the next frame, or part of one, came to, if anything.
+    fn next_frame(
+        &mut self,
+        parts: bool,
+        link: &mut impl SendSide,
+    ) -> Result<Step<Option<Found>>, ProtocolError> {
+        if self.input.is_empty() {
+            return Ok(Step::NeedInput);
+        }
+        // A message of which parts were handed out is not assembled: what is left of it is skipped.
+        let parts = parts || self.delivery != Delivery::Whole;
+        let input = self.input.unread_mut();
+        let received = if parts {
+            self.receiving.receive_part(input, self.now)?
+        } else {
+            self.receiving.receive(input, self.now)?
+        };
+        let Some(received) = received else {
+            return Ok(Step::NeedInput);
+        };
+        Ok(Step::Item(match received.event(self.input.unread()) {
+            Some(Event::Data(fragment)) => {
+                let Fragment { kind, compressed, last, .. } = fragment;
+                self.data(kind, compressed, last, received.payload(), parts)?
+            }
+            Some(event @ Event::Ping(_)) => {
+                link.outbound(|outbound| outbound.answer(&event, self.now));
+                self.answered = true;
+                Some(Found::Ping(self.input.take(received.payload())))
+            }
+            Some(Event::Pong(_)) => Some(Found::Pong(self.input.take(received.payload()))),
+            Some(event @ Event::Close(_)) => {
+                link.outbound(|outbound| outbound.answer(&event, self.now));
+                self.input.clear();
+                return Ok(Step::Closed);
+            }
+            None => {
+                self.input.clear();
+                None
+            }
+        }))
+    }
+
+    /// A data frame, or part of one, was received.
+    fn data(
+        &mut self,
+        kind: MessageKind,
+        compressed: bool,
+        last: bool,
+        payload: Range<usize>,
+        parts: bool,
+    ) -> Result<Option<Found>, ProtocolError> {
+        let payload = self.input.take_mut(payload);
+        if parts && compressed {
+            self.assembly.get_or_insert_default().inflating =
+                Some(Inflating { kind, payload: payload.freeze(), last });
+            return Ok(None);
+        }
+        if parts {
+            return Ok(Some(Found::Part(self.part(kind, payload.freeze(), last))));
+        }
+        let assembly = self.assembly.get_or_insert_default();
+        let message = assembly.assembler.push_shared(kind, compressed, last, payload)?;
+        assembly.kind = message.is_none().then_some(kind);
+        if let Some(message) = &message
+            && !compressed
+        {
+            self.input.remember(message.len());
+        }
+        Ok(message.map(Found::Message))
+    }
+
+    /// Takes the fragments that were joined before the caller asked for parts.
+    fn take_unfinished(&mut self) -> Option<Part> {
+        let assembly = self.assembly.as_mut()?;
+        let kind = assembly.kind.take()?;
+        let (joined, utf8) = assembly.assembler.take_unfinished();
+        self.receiving.resume_text(utf8);
+        Some(self.part(kind, joined, false))
+    }
+
+    fn part(&mut self, kind: MessageKind, payload: Bytes, last: bool) -> Part {
+        let first = self.delivery == Delivery::Whole;
+        if self.delivery != Delivery::Discarded {
+            self.delivery = if last { Delivery::Whole } else { Delivery::InParts };
+        }
+        Part { kind, first, last, payload }
+    }
+
+    /// How many more bytes to make room for, so that the frame in progress can be handed out whole.
+    fn missing(&self) -> u64 {
+        if self.delivery == Delivery::Whole { self.receiving.missing() } else { 0 }
+    }
+
+    /// An error was found in what was received.
+    #[cold]
+    fn fail(&mut self, error: ProtocolError, link: &mut impl SendSide) {
+        self.receiving.fail();
+        link.outbound(|outbound| outbound.fail(error, self.now));
+        self.end(Some(Error::Protocol(error)), Ending::Flush { discard: true });
+    }
+
+    #[cold]
+    fn end(&mut self, error: Option<Error>, ending: Ending) {
+        self.end = Some(Box::new(End::new(error, ending)));
+    }
+
+    /// The transport has ended.
+    #[cold]
+    fn record_end(&mut self, link: &mut impl SendSide) {
+        self.input.clear();
+        self.assembly = None;
+        let receiving = &mut self.receiving;
+        let closed = link.outbound(|outbound| {
+            outbound.end();
+            let mut closed = receiving.receive_eof(&outbound.sending);
+            closed.clean &= !outbound.has_lost();
+            closed
+        });
+        if let Some(end) = &mut self.end {
+            end.closed = Some(closed);
+        }
+    }
+
+    /// The next part of the fragment that is being inflated, if one is: a small payload can inflate to
+    /// more than is to be held at once.
+    fn next_inflated(&mut self) -> Result<Option<Part>, ProtocolError> {
+        let Some(Assembly { assembler, inflating, .. }) = self.assembly.as_deref_mut() else {
+            return Ok(None);
+        };
+        let Some(Inflating { kind, mut payload, last }) = inflating.take() else {
+            return Ok(None);
+        };
+        let (bytes, done) = assembler.inflate_part(kind, &mut payload, last, MAX_PART)?;
+        if !done {
+            *inflating = Some(Inflating { kind, payload, last });
+        }
+        Ok(Some(self.part(kind, bytes, last && done)))
+    }
+}
+
+struct Inflating {
+    kind: MessageKind,
+    payload: Bytes,
+    last: bool,
+}
+
+impl core::fmt::Debug for Inflating {
+    /// Keeps messages out of logs.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Inflating").field("len", &self.payload.len()).finish_non_exhaustive()
+    }
+}
+
+/// The text that has begun and not ended.
+fn text(assembly: &mut Option<Box<Assembly>>) -> Option<&mut TextInProgress> {
+    assembly.as_mut()?.assembler.text()
+}
+
+/// The largest part to inflate at once.
+const MAX_PART: usize = 64 << 10;

@@ -1,0 +1,46 @@
+//! What a client or a server is, whatever moves its bytes: settings, the opening handshake, the two halves of a
+//! connection with their buffers, and what is to be done next. No I/O.
+
+pub(crate) mod admission;
+pub(crate) mod census;
+mod client;
+mod closing;
+#[expect(clippy::module_inception, reason = "the noun that the folder is about")]
+mod endpoint;
+mod error;
+mod events;
+mod inbound;
+mod negotiated;
+mod opening;
+pub(crate) mod outbound;
+mod pending;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod random;
+mod read_buffer;
+mod server;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) mod sync;
+#[cfg(feature = "rustls")]
+pub(crate) mod tls;
+pub(crate) mod write_queue;
+
+pub use self::client::Client;
+pub use self::endpoint::{Endpoint, EndpointEvent};
+pub use self::error::Error;
+pub use self::events::{Incoming, Part};
+pub use self::negotiated::Negotiated;
+pub use self::outbound::Queued;
+pub use self::pending::PendingRequest;
+pub use self::server::Server;
+/// For the adapters.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) use self::{
+    closing::{Act, Outcome},
+    events::Item,
+    inbound::{Inbound, Next, SendSide},
+    opening::{ClientOpening, Opening, ServerOpening, timed_out},
+    outbound::Outbound,
+    pending::refuse,
+    random::random,
+    write_queue::MAX_SLICES,
+};

@@ -1,0 +1,95 @@
+//! Openings: exchanges of bytes that are completed before there is a connection. No I/O.
+
+use alloc::vec::Vec;
+
+use super::client::Client;
+use super::error::Error;
+use super::negotiated::Negotiated;
+use crate::config::Config;
+use crate::error::TimedOut;
+use crate::handshake::{
+    ClientHandshake, HeadError, Limits, ReceivedRequest, RequestError, ResponseError, ServerHandshake,
+};
+
+/// An exchange of bytes before a connection: what it begins with is written, and then, as long as it is not
+/// complete, more is read, and what it answers is written.
+pub(crate) trait Opening {
+    /// What it comes to.
+    type Done;
+
+    /// Takes all bytes received so far, and appends to `out` what they demand. When it is complete, tells too how
+    /// many bytes it took: what follows them belongs to what comes next.
+    fn receive(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Option<(Self::Done, usize)>, Error>;
+
+    /// The transport failed with this error, or has ended, before it was complete: tells the caller's error.
+    fn ended(&mut self, error: Option<Error>, input: &[u8]) -> Error;
+}
+
+/// The client's opening handshake.
+#[derive(Debug)]
+pub(crate) struct ClientOpening {
+    config: Config,
+    handshake: ClientHandshake,
+}
+
+impl ClientOpening {
+    /// Appends the request to `out`; see [`Sender::client`](crate::Sender::client) for `random`.
+    pub(crate) fn start(client: &Client, random: fn(&mut [u8]), out: &mut Vec<u8>) -> Self {
+        let mut nonce = [0; 16];
+        random(&mut nonce);
+        let handshake = ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, out);
+        Self { config: client.config.clone(), handshake }
+    }
+}
+
+impl Opening for ClientOpening {
+    type Done = Negotiated;
+
+    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<(Negotiated, usize)>, Error> {
+        let Some(opened) = self.handshake.receive(input)? else {
+            return Ok(None);
+        };
+        let consumed = opened.consumed();
+        Ok(Some((Negotiated::by_response(&self.config, opened)?, consumed)))
+    }
+
+    fn ended(&mut self, error: Option<Error>, input: &[u8]) -> Error {
+        match (self.handshake.receive_eof(input), error) {
+            // It is told all the same, with as much of its body as came.
+            (refused @ ResponseError::Refused(_), _) => refused.into(),
+            (_, Some(error)) => error,
+            (incomplete, None) => incomplete.into(),
+        }
+    }
+}
+
+/// The server's opening handshake, up to the request.
+#[derive(Debug)]
+pub(crate) struct ServerOpening(ServerHandshake);
+
+impl ServerOpening {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self(ServerHandshake::new(limits.clone()))
+    }
+}
+
+impl Opening for ServerOpening {
+    type Done = ReceivedRequest;
+
+    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<(ReceivedRequest, usize)>, Error> {
+        let received = self.0.receive(input)?;
+        Ok(received.map(|received| {
+            let consumed = received.head().consumed();
+            (received, consumed)
+        }))
+    }
+
+    fn ended(&mut self, error: Option<Error>, _: &[u8]) -> Error {
+        error.unwrap_or_else(|| RequestError::Head(HeadError::Incomplete).into())
+    }
+}
+
+/// How an opening ends whose deadline has passed.
+pub(crate) fn timed_out() -> Error {
+    Error::TimedOut(TimedOut::OpeningHandshake)
+}

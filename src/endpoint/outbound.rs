@@ -1,0 +1,299 @@
+//! Messages into bytes to be written: the sending half of a connection, with its queue.
+
+use alloc::vec::Vec;
+use std::io;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::error::Error;
+use super::negotiated::Negotiated;
+use super::write_queue::WriteQueue;
+use crate::config::Config;
+use crate::connection::SendHalf;
+use crate::error::{ProtocolError, SendError, TimedOut};
+use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
+use crate::message::{Event, Message, MessageKind, PreparedMessage};
+use crate::role::Role;
+use crate::sender::{SendState, Sender};
+
+/// The sending half with its queue.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    pub(crate) sending: SendHalf<Instant>,
+    pub(crate) queue: WriteQueue,
+    /// What another thread has taken off the queue, and is writing.
+    apart: Queued,
+    writing: Writing,
+}
+
+/// How much is queued and not yet written, as far as the transport below is concerned.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Queued {
+    /// The bytes of all frames.
+    pub bytes: usize,
+    /// The messages that end in them, the one included that is just being written.
+    pub messages: usize,
+}
+
+/// Whether the transport still takes what is queued.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Writing {
+    Open,
+    /// The connection has ended, and all that was queued was written.
+    Complete,
+    /// Some of what was queued could not be written.
+    Lost,
+    /// It was not taken in time, which a sender that waits for it may still have to be told.
+    TimedOut {
+        told: bool,
+    },
+}
+
+impl Outbound {
+    /// The sending half of a new connection; see [`Sender::client`] for `random`.
+    #[inline]
+    pub(crate) fn new(negotiated: &Negotiated, config: &Config, random: fn(&mut [u8])) -> Self {
+        let sender = match negotiated.role() {
+            Role::Client => Sender::client(config, random),
+            Role::Server => Sender::server(config),
+        };
+        let mut outbound = Self {
+            sending: SendHalf::new(sender),
+            queue: WriteQueue::default(),
+            apart: Queued::default(),
+            writing: Writing::Open,
+        };
+        if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, negotiated.deflate()) {
+            outbound.sending.sender().use_deflate(deflate, agreed);
+        }
+        outbound
+    }
+
+    /// Queues something to be sent, unless the connection has ended.
+    #[inline]
+    pub(crate) fn queue(&mut self, f: impl FnOnce(&mut Self) -> Result<(), SendError>) -> Result<(), Error> {
+        if self.writing != Writing::Open && self.sending.state() == SendState::Open {
+            return Err(Error::ConnectionLost(ended()));
+        }
+        Ok(f(self)?)
+    }
+
+    /// The connection has ended: nothing more will be written.
+    pub(crate) fn end(&mut self) {
+        if self.writing == Writing::Open {
+            self.writing = if self.queue.is_empty() { Writing::Complete } else { Writing::Lost };
+        }
+        self.queue.clear();
+    }
+
+    /// A write failed, by an error or by taking too long: nothing more will be written.
+    pub(crate) fn fail_writes(&mut self, timed_out: bool) {
+        self.writing = if timed_out { Writing::TimedOut { told: true } } else { Writing::Lost };
+        self.queue.clear();
+    }
+
+    /// The receiving half found that a write takes too long: nothing more will be written.
+    pub(super) fn write_timed_out(&mut self) {
+        self.writing = Writing::TimedOut { told: false };
+        self.queue.clear();
+    }
+
+    /// Some of what was queued could not be written.
+    pub(super) fn has_lost(&self) -> bool {
+        matches!(self.writing, Writing::Lost | Writing::TimedOut { .. })
+    }
+
+    /// The transport did not take in time what was queued.
+    pub(super) fn has_timed_out(&self) -> bool {
+        matches!(self.writing, Writing::TimedOut { .. })
+    }
+
+    /// Whether nothing more will be written, and if so, whether all that had to be was.
+    #[inline]
+    pub(crate) fn ended(&mut self) -> Option<Result<(), Error>> {
+        match self.writing {
+            Writing::Open => None,
+            Writing::Complete if self.sending.state() == SendState::CloseSent => Some(Ok(())),
+            Writing::TimedOut { told: false } => {
+                self.writing = Writing::TimedOut { told: true };
+                Some(Err(TimedOut::Write.into()))
+            }
+            _ => Some(Err(Error::ConnectionLost(ended()))),
+        }
+    }
+
+    /// Queues something to be sent, unless the connection has ended, or a sender would have to wait: false then.
+    pub(crate) fn try_queue(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<(), SendError>,
+    ) -> Result<bool, Error> {
+        let has_room = !self.is_full();
+        if has_room {
+            self.queue(f)?;
+        }
+        Ok(has_room)
+    }
+
+    /// How much is queued.
+    pub(crate) fn queued(&self) -> Queued {
+        let Queued { bytes, messages } = self.apart;
+        Queued { bytes: bytes + self.queue.len(), messages: messages + self.queue.messages() }
+    }
+
+    /// Takes what is queued, for a thread that writes it while more may be queued.
+    pub(crate) fn take_queue(&mut self) -> WriteQueue {
+        self.apart = self.queued();
+        core::mem::take(&mut self.queue)
+    }
+
+    /// Gives back what could not be written of it.
+    pub(crate) fn put_back(&mut self, mut queue: WriteQueue) {
+        self.apart = Queued::default();
+        if !queue.is_empty() {
+            queue.append(core::mem::take(&mut self.queue));
+            self.queue = queue;
+        }
+    }
+
+    /// Whether so much is queued that a sender has to wait.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= self.sending.write_buffer_size()
+    }
+
+    #[inline]
+    pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {
+        self.send_payload(message.kind(), message.into_payload())
+    }
+
+    pub(crate) fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+        let Some(frame) = self.sending.sender().prepared_frame(message)? else {
+            return self.send_payload(message.kind(), message.shared_payload());
+        };
+        if frame.len() < COPY_BELOW {
+            self.queue.buffer().extend_from_slice(frame);
+        } else {
+            self.queue.push_payload(frame.clone());
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn send_payload(&mut self, kind: MessageKind, payload: Bytes) -> Result<(), SendError> {
+        let sender = self.sending.sender();
+        if sender.compresses(payload.len()) {
+            return sender.message(kind, &payload, self.queue.buffer());
+        }
+        let header = sender.message_header(kind, payload.len())?;
+        self.queue_frame(&header, payload);
+        Ok(())
+    }
+
+    pub(crate) fn send_part(
+        &mut self,
+        kind: MessageKind,
+        payload: Bytes,
+        last: bool,
+    ) -> Result<(), SendError> {
+        let sender = self.sending.sender();
+        if sender.compresses(payload.len()) {
+            return sender.fragment(kind, &payload, last, self.queue.buffer());
+        }
+        let header = sender.fragment_header(kind, &payload, last)?;
+        self.queue_frame(&header, payload);
+        Ok(())
+    }
+
+    pub(crate) fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.sending.sender().ping(payload, self.queue.buffer())
+    }
+
+    pub(crate) fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.sending.sender().pong(payload, self.queue.buffer())
+    }
+
+    /// Starts the closing handshake; nothing if a Close frame was sent already.
+    pub(crate) fn close(&mut self, close: Option<CloseFrame<'_>>, now: Instant) -> Result<(), SendError> {
+        match self.sending.close(close, now, self.queue.buffer()) {
+            Err(SendError::Closing) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// The transport took bytes, which are no longer in the queue.
+    #[inline]
+    pub(crate) fn on_written(&mut self) {
+        // A queue that was drained is given a buffer only if it needs one.
+        let out = if self.sending.holds_pong() { self.queue.buffer() } else { &mut Vec::new() };
+        self.sending.on_written(out);
+    }
+
+    pub(super) fn answer(&mut self, event: &Event<'_>, now: Instant) {
+        self.sending.answer(event, now, self.queue.buffer());
+    }
+
+    pub(super) fn fail(&mut self, error: ProtocolError, now: Instant) {
+        self.sending.fail(error, now, self.queue.buffer());
+    }
+
+    /// Copies a small payload behind its header; queues a large one where it lies.
+    #[inline]
+    fn queue_frame(&mut self, header: &FrameHeader, payload: Bytes) {
+        if payload.len() < COPY_BELOW {
+            header.append_frame(&payload, self.queue.buffer());
+        } else {
+            self.queue_large(header, payload);
+        }
+    }
+
+    fn queue_large(&mut self, header: &FrameHeader, payload: Bytes) {
+        let payload = match header.masking_key {
+            None => payload,
+            Some(key) => match masked_in_place(key, payload) {
+                Ok(masked) => masked,
+                // Somebody else holds the bytes: mask a copy.
+                Err(payload) => return header.append_frame(&payload, self.queue.buffer()),
+            },
+        };
+        self.queue.buffer().extend_from_slice(&header.encode());
+        self.queue.push_payload(payload);
+    }
+}
+
+/// What is to be sent, once there is room for it.
+pub(crate) trait ToSend {
+    /// Queues it.
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError>;
+}
+
+impl<F: FnOnce(&mut Outbound) -> Result<(), SendError>> ToSend for F {
+    #[inline]
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        self(outbound)
+    }
+}
+
+/// Not in a closure, since each message would be moved once more.
+impl ToSend for Message {
+    #[inline]
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        outbound.send(self)
+    }
+}
+
+/// Masks without a copy, if nobody else holds the bytes.
+fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {
+    let mut payload = payload.try_into_mut()?;
+    key.apply(&mut payload, 0);
+    Ok(payload.freeze())
+}
+
+/// A payload this long is written from where it lies: copying costs more than another slice to write.
+const COPY_BELOW: usize = 4096;
+
+/// How a connection that has ended is reported to those who ask later.
+fn ended() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended")
+}

@@ -1,0 +1,196 @@
+//! The buffer that bytes are read into, parsed in, and handed out of.
+
+use core::cell::Cell;
+use core::fmt;
+use core::ops::Range;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::thread_cache;
+use crate::utf8::TextInProgress;
+
+/// Bytes that were read and not yet consumed. It grows with what arrives, never with what a header
+/// announces, and is given back while a connection waits.
+pub(crate) struct ReadBuffer {
+    /// Starts at the first byte not consumed. Shares its memory with the payloads handed out.
+    bytes: BytesMut,
+    /// How much room to offer the next read: what recent reads have filled.
+    room: usize,
+    /// The size of the last frame that was larger than `room` can be: so much arrived before, and may again.
+    large: u32,
+    /// The most memory that `bytes` had since it was last given back; 0 when it has none.
+    held: u32,
+}
+
+impl ReadBuffer {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self { bytes: BytesMut::from(bytes), room: MIN_ROOM, large: 0, held: saturated(bytes.len()) }
+    }
+
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// Hands out the bytes in `payload` without a copy, and consumes them and those before.
+    #[inline]
+    pub(crate) fn take(&mut self, payload: Range<usize>) -> Bytes {
+        if payload.is_empty() {
+            self.bytes.advance(payload.end.min(self.bytes.len()));
+            return Bytes::new();
+        }
+        self.remember(payload.end);
+        let mut taken = self.bytes.split_to(payload.end.min(self.bytes.len())).freeze();
+        taken.advance(payload.start.min(taken.len()));
+        taken
+    }
+
+    /// Like [`take`](Self::take), for what something may be joined to.
+    pub(crate) fn take_mut(&mut self, payload: Range<usize>) -> BytesMut {
+        self.remember(payload.end);
+        let mut taken = self.bytes.split_to(payload.end.min(self.bytes.len()));
+        taken.advance(payload.start.min(taken.len()));
+        taken
+    }
+
+    /// So much came at once, and may again.
+    #[inline]
+    pub(crate) fn remember(&mut self, len: usize) {
+        if len > MAX_ROOM {
+            self.large = saturated(len);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Where to append what is read next; `missing` bytes complete the frame at the front, or the last one
+    /// of `text`.
+    pub(crate) fn room(&mut self, missing: u64, text: Option<&mut TextInProgress>) -> &mut BytesMut {
+        self.make_room(missing, text);
+        &mut self.bytes
+    }
+
+    /// Makes room for the next read: behind `text`, if that is what it continues.
+    fn make_room(&mut self, missing: u64, text: Option<&mut TextInProgress>) {
+        if self.held == 0 && text.is_none() {
+            self.bytes = thread_cache::take(&SPARE);
+        }
+        let len = self.bytes.len();
+        let before = text.as_ref().map_or(0, |text| text.len());
+        if len + before == 0 {
+            // Begin again at the front, if what was handed out is done with: that memory is in the caches.
+            let _ = self.bytes.try_reclaim(self.bytes.capacity() + 1);
+        }
+        // No more for a large frame than has arrived, of it or of one before: it doubles, and ends exactly.
+        let most = (before + len).max(self.large as usize).max(MAX_ROOM);
+        // What there is of a small frame may be moved to make room for more than its rest.
+        let least = if before + len < self.room { self.room } else { 1 };
+        let room = usize::try_from(missing).map_or(most, |missing| missing.min(most)).max(least);
+        if self.bytes.capacity() - len < room {
+            match text {
+                Some(text) if len == 0 => {
+                    // Their memory may be one: it grows only when it is the text's alone.
+                    self.bytes = BytesMut::new();
+                    self.bytes = text.room(room);
+                }
+                _ => self.bytes.reserve(room),
+            }
+        }
+        self.held = self.held.max(saturated(before + self.bytes.capacity()));
+    }
+
+    /// Reads once from a blocking stream.
+    pub(crate) fn fill(
+        &mut self,
+        io: &mut impl std::io::Read,
+        missing: u64,
+        text: Option<&mut TextInProgress>,
+    ) -> std::io::Result<usize> {
+        let continues = text.is_some();
+        self.make_room(missing, text);
+        let start = self.bytes.len();
+        // `Read` takes initialised bytes only: no more of them than recent reads have filled, lest a peer that
+        // sends little at a time has much initialised for it.
+        self.bytes.resize(self.bytes.capacity().min(start + self.room), 0);
+        let result = io.read(&mut self.bytes[start..]);
+        self.bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
+        if result.is_err() && start == 0 && !continues {
+            self.shrink();
+        }
+        result
+    }
+
+    /// Nothing came in all the time that a read had: what it took when more came is given back.
+    fn shrink(&mut self) {
+        if self.bytes.capacity() > MIN_ROOM {
+            self.bytes = BytesMut::new();
+            self.held = 0;
+            self.room = MIN_ROOM;
+        }
+    }
+
+    /// Tells how many bytes a read has appended.
+    pub(crate) fn on_read(&mut self, len: usize) {
+        if len >= self.room {
+            self.room = (self.room * 2).min(MAX_ROOM);
+        } else if len < self.room / 4 {
+            self.room = (self.room / 2).max(MIN_ROOM);
+        }
+    }
+
+    /// Gives the memory back while there is nothing in it, so that a connection that waits holds none:
+    /// the thread keeps one buffer for whichever connection reads next. A `text` that has begun keeps it, unless
+    /// it is small.
+    pub(crate) fn release(&mut self, text: Option<&mut TextInProgress>) {
+        if self.bytes.is_empty() && self.held > 0 {
+            if let Some(text) = text {
+                if text.len() >= MIN_ROOM {
+                    return;
+                }
+                text.detach();
+            }
+            let bytes = core::mem::take(&mut self.bytes);
+            if self.held <= saturated(2 * MAX_ROOM) {
+                thread_cache::keep(&SPARE, bytes);
+            }
+            self.held = 0;
+        }
+    }
+}
+
+impl fmt::Debug for ReadBuffer {
+    /// Keeps messages out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadBuffer")
+            .field("len", &self.bytes.len())
+            .field("room", &self.room)
+            .field("large", &self.large)
+            .field("held", &self.held)
+            .finish()
+    }
+}
+
+/// A size as it is kept: idle connections are many, and the buffer of none is this large.
+fn saturated(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+std::thread_local! {
+    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
+}
+
+/// Room for the messages of a quiet connection.
+const MIN_ROOM: usize = 4 << 10;
+/// Beyond this, a read's system call costs little per byte. A frame of 64 KiB fits, with its header.
+const MAX_ROOM: usize = (64 << 10) + 64;

@@ -1,0 +1,147 @@
+//! The headers of a head that was received.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+use core::str;
+
+use super::grammar::{InvalidList, tokens};
+use super::known_name::KnownName;
+
+/// The headers of a request or response, in the order of their lines. Names are ASCII case-insensitive.
+///
+/// HTTP does not say which encoding a value is in. The methods that return text leave out a value that is not UTF-8;
+/// those that return bytes have them all.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Headers {
+    /// The head as it was received, from the first byte to the empty line; or its parts, if it was parsed elsewhere.
+    text: Box<[u8]>,
+    /// Ranges of `text`.
+    fields: Vec<Field>,
+}
+
+impl Headers {
+    /// Headers whose names and values are parts of `text`.
+    #[inline]
+    pub(super) fn new(text: Box<[u8]>, fields: Vec<Field>) -> Self {
+        Self { text, fields }
+    }
+
+    /// The value of the first header of this name, if it is UTF-8.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.get_bytes(name).and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// The value of the first header of this name.
+    pub fn get_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.get_all(name).next()
+    }
+
+    /// The values of all headers of this name.
+    pub fn get_all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let has_name = move |field: &&Field| self.bytes(&field.name).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(has_name).map(|field| self.bytes(&field.value))
+    }
+
+    /// The elements of a comma-separated list of tokens, over all headers of this name.
+    pub fn tokens<'a>(&'a self, name: &str) -> impl Iterator<Item = Result<&'a str, InvalidList>> {
+        tokens(self.get_all(name))
+    }
+
+    /// Whether there is a header of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get_bytes(name).is_some()
+    }
+
+    /// All headers, name and value.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
+        self.fields.iter().map(|field| (self.text(&field.name), self.bytes(&field.value)))
+    }
+
+    /// The number of header lines.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there are no headers.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// How long the text is that they are parts of.
+    pub(super) fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The values of all headers of a name that the handshake knows.
+    pub(super) fn all(&self, name: KnownName) -> impl Iterator<Item = &[u8]> {
+        let has_name = move |field: &&Field| field.known == Some(name);
+        self.fields.iter().filter(has_name).map(|field| self.bytes(&field.value))
+    }
+
+    /// Whether there is a header of a name that the handshake knows.
+    pub(super) fn has(&self, name: KnownName) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// The value of a header that must not be repeated.
+    pub(super) fn only(&self, name: KnownName) -> Result<Option<&[u8]>, Repeated> {
+        let mut values = self.all(name);
+        let value = values.next();
+        if values.next().is_some() { Err(Repeated) } else { Ok(value) }
+    }
+
+    /// A part of the text that is known to be ASCII.
+    pub(super) fn text(&self, range: &Range<usize>) -> &str {
+        str::from_utf8(self.bytes(range)).unwrap_or_default()
+    }
+
+    pub(super) fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        self.text.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// There are several headers of a name.
+pub(super) struct Repeated;
+
+/// Without the values that are secrets.
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_lines(self.iter(), f)
+    }
+}
+
+/// A header line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Field {
+    /// What the handshakes look up instead of the name, a dozen times a head.
+    known: Option<KnownName>,
+    pub(super) name: Range<usize>,
+    /// Without the whitespace around it.
+    value: Range<usize>,
+}
+
+impl Field {
+    /// A line with this name, and where name and value are in the text.
+    #[inline]
+    pub(super) fn new(written: &[u8], name: Range<usize>, value: Range<usize>) -> Self {
+        Self { known: KnownName::of(written), name, value }
+    }
+}
+
+/// Header lines for `Debug`, which ends up in logs: credentials do not.
+pub(super) fn debug_lines<'a>(
+    lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    const SECRETS: [&str; 5] =
+        ["Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Sec-WebSocket-Key"];
+    let mut map = f.debug_map();
+    for (name, value) in lines {
+        let is_secret = SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+        let value = if is_secret { b"***" } else { value };
+        map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
+    }
+    map.finish()
+}

@@ -1,0 +1,185 @@
+//! Reading the head of an HTTP/1.1 request or response: start line, header lines, empty line.
+//!
+//! `httparse` does the parsing. What it leaves to its caller is here: to find the end of the head in input that arrives
+//! in pieces, without starting again for each, and to refuse what is too long or not strictly HTTP (bare CR or LF,
+//! folding) as soon as it is seen.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::mem;
+use core::ops::Range;
+
+use httparse::Status;
+
+use super::start_line::StartLine;
+use crate::handshake::error::HeadError;
+use crate::handshake::grammar::is_value_byte;
+use crate::handshake::headers::{Field, Headers};
+use crate::handshake::limits::Limits;
+
+/// A head that was read whole.
+#[derive(Debug)]
+pub(crate) struct Head<L> {
+    pub(crate) line: L,
+    pub(crate) headers: Headers,
+    /// With the empty lines before it, and the one behind it.
+    pub(crate) len: usize,
+}
+
+/// Reads a head that arrives in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct HeadReader<L> {
+    /// Where the line in progress starts.
+    line_start: usize,
+    /// How far that line was searched for its end: the bytes before are not looked at again until the line is complete.
+    position: usize,
+    start_line: Option<L>,
+    /// Where the header lines start, and how many are complete.
+    headers_start: usize,
+    headers: usize,
+}
+
+impl<L: StartLine> HeadReader<L> {
+    /// Reads on in `input`, which starts where it started in the last call and has only grown.
+    ///
+    /// `None`: the head is not complete. After a head or an error the next call gives the same again.
+    pub(crate) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Head<L>>, HeadError> {
+        if self.position == 0
+            && let Some(head) = Self::read_whole(input, limits)
+        {
+            return Ok(Some(head));
+        }
+        while let Some(line) = self.find_line(input, limits)? {
+            let next = line.end + "\r\n".len();
+            match (&self.start_line, line.is_empty()) {
+                // "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line
+                // (CRLF) received prior to the request-line." (RFC 9112 section 2.2)
+                (None, true) => {}
+                (None, false) => {
+                    self.start_line = Some(L::parse(input, line)?);
+                    self.headers_start = next;
+                }
+                (Some(_), false) => self.headers += 1,
+                (Some(_), true) => {
+                    let head = input.get(..next).unwrap_or_default();
+                    // The line ends, their number and the characters of values have been checked.
+                    let headers = parse_headers(head, self.headers_start, self.headers)
+                        .ok_or(HeadError::InvalidHeaderName)?;
+                    let done = mem::take(self);
+                    return Ok(done.start_line.map(|line| Head { line, headers, len: next }));
+                }
+            }
+            self.line_start = next;
+            self.position = next;
+        }
+        Ok(None)
+    }
+
+    /// Reads a head that is there from its first byte to its last, as it usually is, and is valid: then nothing but
+    /// `httparse` needs to look at its lines. For all else, `None`, there is the way line by line.
+    fn read_whole(input: &[u8], limits: &Limits) -> Option<Head<L>> {
+        let visible = input.get(..limits.head_bytes).unwrap_or(input);
+        if !L::may_start_with(*visible.first()?) {
+            return None;
+        }
+        let line_end = value_len(visible.get(..limits.start_line_bytes).unwrap_or(visible));
+        let line = L::parse(visible, 0..line_end).ok()?;
+        let headers_start = line_end + "\r\n".len();
+        if headers_start > limits.start_line_bytes {
+            return None;
+        }
+        let headers = parse_headers(visible, headers_start, limits.headers.min(FEW))?;
+        Some(Head { line, len: headers.text_len(), headers })
+    }
+
+    /// Finds the end of the line in progress: the line is without its CR LF.
+    fn find_line(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Range<usize>>, HeadError> {
+        let limit = match self.start_line {
+            None => limits.head_bytes.min(self.line_start.saturating_add(limits.start_line_bytes)),
+            Some(_) => limits.head_bytes,
+        };
+        let visible = input.get(..limit).unwrap_or(input);
+        if let Some(&first) = visible.get(self.line_start) {
+            self.check_first(first, limits)?;
+        }
+
+        let rest = visible.get(self.position..).unwrap_or_default();
+        let len = value_len(rest);
+        self.position += len;
+        match rest.get(len..).unwrap_or_default() {
+            [b'\r', b'\n', ..] => Ok(Some(self.line_start..self.position)),
+            [] | [b'\r'] if visible.len() < limit => Ok(None),
+            [] | [b'\r'] if self.start_line.is_none() && self.position > self.line_start => {
+                Err(HeadError::StartLineTooLong)
+            }
+            [] | [b'\r'] => Err(HeadError::HeadTooLarge),
+            [b'\r' | b'\n', ..] => Err(HeadError::InvalidLineEnd),
+            _ if self.start_line.is_none() => Err(HeadError::InvalidStartLine),
+            _ if visible.get(self.line_start..self.position).unwrap_or_default().contains(&b':') => {
+                Err(HeadError::InvalidHeaderValue)
+            }
+            _ => Err(HeadError::InvalidHeaderName),
+        }
+    }
+
+    /// Checks the first byte of a line, which may be that of its end.
+    fn check_first(&self, first: u8, limits: &Limits) -> Result<(), HeadError> {
+        match (&self.start_line, first) {
+            (_, b'\n') | (Some(_), b'\r') => Ok(()),
+            (None, b'\r') if L::AFTER_EMPTY_LINES => Ok(()),
+            (None, _) if L::may_start_with(first) => Ok(()),
+            (None, _) => Err(HeadError::InvalidStartLine),
+            // "A server that receives an obs-fold in a request message [..] MUST either reject the message by sending a
+            // 400 (Bad Request) [..] or replace each received obs-fold" (RFC 9112 section 5.2).
+            (Some(_), b' ' | b'\t') => Err(HeadError::FoldedHeader),
+            (Some(_), _) if self.headers < limits.headers => Ok(()),
+            (Some(_), _) => Err(HeadError::TooManyHeaders),
+        }
+    }
+}
+
+/// How many bytes at the front may stand in a line.
+fn value_len(bytes: &[u8]) -> usize {
+    // Without a way out between the bytes of a block, the compiler looks at all of them at once.
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let clean =
+        blocks.iter().take_while(|block| block.iter().fold(true, |clean, byte| clean & is_value_byte(*byte)));
+    let len = 16 * clean.count();
+    let rest = bytes.get(len..).unwrap_or_default();
+    len + rest.iter().position(|&byte| !is_value_byte(byte)).unwrap_or(rest.len())
+}
+
+/// Parses a head whose header lines start at `start`, and are no more than `most`. `None`: they are not complete, or
+/// not valid.
+fn parse_headers(input: &[u8], start: usize, most: usize) -> Option<Headers> {
+    let mut few = [httparse::EMPTY_HEADER; FEW];
+    let mut many = Vec::new();
+    let room = few.get_mut(..most).unwrap_or_else(|| {
+        many.resize(most, httparse::EMPTY_HEADER);
+        &mut many
+    });
+    let Ok(Status::Complete((len, parsed))) = httparse::parse_headers(input.get(start..)?, room) else {
+        return None;
+    };
+    let head = input.get(..start + len)?;
+    let fields: Vec<Field> = parsed
+        .iter()
+        .map(|header| {
+            let name = header.name.as_bytes();
+            Field::new(name, range_in(head, name), range_in(head, header.value))
+        })
+        .collect();
+    // `httparse` takes a bare LF for a line end, too.
+    let before = |field: &Field| head.get(..field.name.start).unwrap_or_default();
+    let all_crlf = head.ends_with(b"\r\n\r\n") && fields.iter().all(|field| before(field).ends_with(b"\r\n"));
+    all_crlf.then(|| Headers::new(Box::from(head), fields))
+}
+
+/// Where in `head` a part of it is.
+fn range_in(head: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(head.as_ptr().addr());
+    start..start + part.len()
+}
+
+/// How many header lines most heads have at most.
+const FEW: usize = 16;

@@ -1,0 +1,73 @@
+//! `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`, which answers it (RFC 6455 sections 4.1 and 4.2.2).
+
+use core::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`: ASCII, in base64.
+///
+/// [`Request::accept`](super::Request::accept) and [`ClientHandshake`](super::ClientHandshake) use it; it is public for
+/// servers that leave HTTP to a framework.
+///
+/// ```
+/// let accept = sansocket::handshake::accept_key("dGhlIHNhbXBsZSBub25jZQ==");
+/// assert_eq!(accept, *b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// ```
+pub fn accept_key(key: impl AsRef<[u8]>) -> [u8; 28] {
+    // "concatenating /key/ [..] with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", taking the SHA-1 hash of this
+    // concatenated value to obtain a 20-byte value and base64-encoding [..] this 20-byte hash." (6455-4.2.2-20)
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    base64(hash.finalize())
+}
+
+/// `Sec-WebSocket-Key`: 16 bytes in base64.
+#[derive(Clone, Eq, PartialEq)]
+pub(super) struct Key([u8; 24]);
+
+impl Key {
+    /// The key that a client sends.
+    pub(super) fn of_nonce(nonce: [u8; 16]) -> Self {
+        Self(base64(nonce))
+    }
+
+    /// 22 characters and "==". The last four bits of the 22nd belong to no byte; they may be set, as they are in the
+    /// example of RFC 6455 section 4.1.
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        let key: [u8; 24] = value.try_into().ok()?;
+        let [characters @ .., b'=', b'='] = &key else {
+            return None;
+        };
+        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        // Without a way out between the characters, the compiler looks at all of them at once.
+        let all_base64 = characters.iter().fold(true, |all, byte| all & is_base64(byte));
+        all_base64.then_some(Self(key))
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What `Sec-WebSocket-Accept` answers.
+    pub(super) fn accept(&self) -> [u8; 28] {
+        accept_key(self.0)
+    }
+}
+
+/// Keeps it out of logs, like the header.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").finish_non_exhaustive()
+    }
+}
+
+/// Base64 of bytes whose number is known; `LEN` is the length of the result.
+fn base64<const LEN: usize>(bytes: impl AsRef<[u8]>) -> [u8; LEN] {
+    let mut text = [0; LEN];
+    let len = STANDARD.encode_slice(bytes, &mut text);
+    debug_assert_eq!(len, Ok(LEN));
+    text
+}

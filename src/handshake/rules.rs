@@ -1,0 +1,209 @@
+//! What a request and a response must say to open a WebSocket connection (RFC 6455 sections 4.1 and 4.2.1), wherever
+//! they come from: HTTP/1.1 as text is one way to get them.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::error::{HeadError, RequestError, ResponseError};
+use super::extension::Extension;
+use super::grammar::{InvalidList, as_token, elements, is_token, tokens};
+use super::headers::Headers;
+use super::http_request::HttpRequest;
+use super::key::Key;
+use super::known_name::KnownName;
+use super::response::Response;
+
+/// "If the server, while reading the handshake, finds that the client did not send a handshake that matches the
+/// description below [..] the server MUST stop processing the client's handshake and return an HTTP response with an
+/// appropriate error code" (6455-4.2.1-01).
+///
+/// `None`: the request does not ask for a WebSocket.
+#[inline]
+pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, RequestError> {
+    let headers = request.headers();
+    let upgrades = upgrades_to_websocket(headers)?;
+    // A client that sends these means to open a WebSocket connection, be it in a wrong way.
+    if !upgrades && !headers.has(KnownName::SecWebSocketKey) && !headers.has(KnownName::SecWebSocketVersion) {
+        return Ok(None);
+    }
+
+    // "1. An HTTP/1.1 or higher GET request, including a "Request-URI" [..] that should be interpreted as a /resource
+    // name/ defined in Section 3 (or an absolute HTTP/HTTPS URI containing the /resource name/)." (6455-4.2.1-02)
+    if request.minor_version() == 0 {
+        return Err(HeadError::UnsupportedHttpVersion.into());
+    }
+    if !request.has_method(b"GET") {
+        return Err(RequestError::MethodNotGet);
+    }
+    if !request.names_resource() {
+        return Err(RequestError::InvalidTarget);
+    }
+
+    // "2. A |Host| header field" (6455-4.2.1-03): checked for every HTTP/1.1 request.
+
+    // "3. An |Upgrade| header field containing the value "websocket", treated as an ASCII case-insensitive value."
+    // (6455-4.2.1-04)
+    if !upgrades {
+        return Err(RequestError::MissingUpgrade);
+    }
+
+    // "4. A |Connection| header field that includes the token "Upgrade", treated as an ASCII case-insensitive value."
+    // (6455-4.2.1-05)
+    if !connection_upgrades(headers).map_err(|_| RequestError::InvalidConnection)? {
+        return Err(RequestError::MissingConnectionUpgrade);
+    }
+
+    // "5. A |Sec-WebSocket-Key| header field with a base64-encoded [..] value that, when decoded, is 16 bytes in
+    // length." (6455-4.2.1-06) It "MUST NOT appear more than once in an HTTP request." (6455-11.3.1-01)
+    let key = headers.only(KnownName::SecWebSocketKey).map_err(|_| RequestError::RepeatedKey)?;
+    let key = key.ok_or(RequestError::MissingKey)?;
+    let key = Key::parse(key).ok_or(RequestError::InvalidKey)?;
+
+    // "6. A |Sec-WebSocket-Version| header field, with a value of 13." (6455-4.2.1-07) It "MUST NOT appear more than
+    // once in an HTTP request." (6455-11.3.5-02)
+    let version = headers.only(KnownName::SecWebSocketVersion).map_err(|_| RequestError::RepeatedVersion)?;
+    let version = version.ok_or(RequestError::MissingVersion)?;
+    if version != b"13" {
+        return Err(RequestError::UnsupportedVersion);
+    }
+
+    // "8. Optionally, a |Sec-WebSocket-Protocol| header field, with a list of values" (6455-4.2.1-09). "The elements
+    // that comprise this value MUST be non-empty strings [..] and MUST all be unique strings." (6455-4.1-34,
+    // 6455-4.1-35)
+    if headers.has(KnownName::SecWebSocketProtocol) {
+        let subprotocols: Result<Vec<_>, _> = tokens(headers.all(KnownName::SecWebSocketProtocol)).collect();
+        let mut subprotocols = subprotocols.map_err(|_| RequestError::InvalidSubprotocols)?;
+        if subprotocols.is_empty() {
+            return Err(RequestError::InvalidSubprotocols);
+        }
+        subprotocols.sort_unstable();
+        if subprotocols.windows(2).any(|pair| pair.first() == pair.last()) {
+            return Err(RequestError::RepeatedSubprotocol);
+        }
+    }
+
+    // "9. Optionally, a |Sec-WebSocket-Extensions| header field [..] discussed in Section 9.1." (6455-4.2.1-10)
+    Extension::check_list(headers.all(KnownName::SecWebSocketExtensions))
+        .map_err(|_| RequestError::InvalidExtensions)?;
+
+    // A body would be read as frames here, or as another request by a proxy in front.
+    let is_bodyless = !headers.has(KnownName::TransferEncoding)
+        && headers.all(KnownName::ContentLength).all(|length| length == b"0");
+    if is_bodyless { Ok(Some(key)) } else { Err(RequestError::UnexpectedBody) }
+}
+
+/// What a client's request said, and the response is held to.
+#[derive(Debug)]
+pub(super) struct Offer {
+    /// What `Sec-WebSocket-Accept` must say.
+    pub(super) accept: [u8; 28],
+    pub(super) subprotocols: Vec<String>,
+    pub(super) require_subprotocol: bool,
+    /// The names of the extensions.
+    pub(super) extensions: Vec<String>,
+}
+
+/// Checks a response with status 101, and gives the subprotocol and the extensions in use. "If the server's response
+/// does not conform to the requirements for the server's handshake as defined in this section and in Section 4.2.2, the
+/// client MUST _Fail the WebSocket Connection_." (6455-4.1-46)
+///
+/// `Content-Length` and `Transfer-Encoding` are ignored, since RFC 9112 section 6.3 says of any 1xx response that it
+/// ends with its head.
+#[inline]
+pub(super) fn check_response(
+    offer: &Offer,
+    response: &Response,
+) -> Result<(Option<String>, Vec<Extension>), ResponseError> {
+    let headers = response.headers();
+    if response.minor_version() == 0 {
+        return Err(HeadError::UnsupportedHttpVersion.into());
+    }
+
+    // "2. If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value that is not an
+    // ASCII case-insensitive match for the value "websocket"" (6455-4.1-41).
+    if !upgrades_to_websocket_only(headers) {
+        return Err(ResponseError::MissingUpgrade);
+    }
+
+    // "3. If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a token
+    // that is an ASCII case-insensitive match for the value "Upgrade"" (6455-4.1-42).
+    if !connection_upgrades(headers).map_err(|_| ResponseError::InvalidConnection)? {
+        return Err(ResponseError::MissingConnectionUpgrade);
+    }
+
+    // "4. If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value
+    // other than the base64-encoded SHA-1 of [..]" (6455-4.1-43). It "MUST NOT appear more than once in an HTTP
+    // response." (6455-11.3.3-01)
+    let accept = headers.only(KnownName::SecWebSocketAccept).map_err(|_| ResponseError::RepeatedAccept)?;
+    if accept.ok_or(ResponseError::MissingAccept)? != offer.accept {
+        return Err(ResponseError::WrongAccept);
+    }
+
+    // "5. If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of
+    // an extension that was not present in the client's handshake" (6455-4.1-44).
+    let extensions = Extension::parse_list(headers.all(KnownName::SecWebSocketExtensions))
+        .map_err(|_| ResponseError::InvalidExtensions)?;
+    for (i, extension) in extensions.iter().enumerate() {
+        let name = extension.name();
+        if !offer.extensions.iter().any(|offered| offered == name) {
+            return Err(ResponseError::UnofferedExtension(name.to_owned()));
+        }
+        // Fails at the latest when `i` is the number of offers: the search is never long.
+        if extensions.iter().take(i).any(|other| other.name() == name) {
+            return Err(ResponseError::RepeatedExtension(name.to_owned()));
+        }
+    }
+
+    // "6. If the response includes a |Sec-WebSocket-Protocol| header field and this header field indicates the use of a
+    // subprotocol that was not present in the client's handshake" (6455-4.1-45). It "MUST NOT appear more than once in
+    // an HTTP response." (6455-11.3.4-02)
+    let subprotocol =
+        headers.only(KnownName::SecWebSocketProtocol).map_err(|_| ResponseError::SeveralSubprotocols)?;
+    let subprotocol = match subprotocol {
+        Some(value) => {
+            let name = as_token(value).ok_or(ResponseError::InvalidSubprotocols)?;
+            if !offer.subprotocols.iter().any(|offered| offered == name) {
+                return Err(ResponseError::UnofferedSubprotocol(name.to_owned()));
+            }
+            Some(name.to_owned())
+        }
+        None if offer.require_subprotocol => return Err(ResponseError::MissingSubprotocol),
+        None => None,
+    };
+
+    Ok((subprotocol, extensions))
+}
+
+/// Whether `Upgrade` of a request lists `websocket`.
+fn upgrades_to_websocket(headers: &Headers) -> Result<bool, RequestError> {
+    let mut found = false;
+    for protocol in headers.all(KnownName::Upgrade).flat_map(elements) {
+        // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
+        if protocol.eq_ignore_ascii_case(b"websocket") {
+            found = true;
+        } else if !protocol.splitn(2, |&byte| byte == b'/').all(is_token) {
+            return Err(RequestError::InvalidUpgrade);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether `Upgrade` of a response lists `websocket` and nothing else.
+fn upgrades_to_websocket_only(headers: &Headers) -> bool {
+    let mut protocols = headers.all(KnownName::Upgrade).flat_map(elements);
+    protocols.next().is_some_and(|name| name.eq_ignore_ascii_case(b"websocket")) && protocols.next().is_none()
+}
+
+/// Whether `Connection` says `Upgrade`, "treated as an ASCII case-insensitive value" (6455-4.2.1-05).
+fn connection_upgrades(headers: &Headers) -> Result<bool, InvalidList> {
+    let mut found = false;
+    for option in headers.all(KnownName::Connection).flat_map(elements) {
+        if option.eq_ignore_ascii_case(b"upgrade") {
+            found = true;
+        } else if !is_token(option) {
+            return Err(InvalidList);
+        }
+    }
+    Ok(found)
+}

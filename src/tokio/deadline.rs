@@ -1,0 +1,116 @@
+//! The deadline of an opening handshake, and what has to be done within it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+
+use crate::endpoint::{Error, Opening, timed_out};
+
+/// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
+/// complete. What is in `input` then was read behind it.
+pub(super) async fn complete<S, O>(
+    io: &mut S,
+    mut opening: O,
+    out: &mut Vec<u8>,
+    input: &mut Vec<u8>,
+    deadline: impl FnOnce() -> Instant,
+) -> Result<O::Done, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    O: Opening,
+{
+    input.reserve(USUAL_HEAD_BYTES);
+    let completed = within(deadline, pin!(exchange(io, &mut opening, out, input))).await;
+    match completed {
+        Err(error @ Error::TimedOut(_)) => Err(opening.ended(Some(error), input)),
+        completed => completed,
+    }
+}
+
+async fn exchange<S, O>(
+    io: &mut S,
+    opening: &mut O,
+    out: &mut Vec<u8>,
+    input: &mut Vec<u8>,
+) -> Result<O::Done, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    O: Opening,
+{
+    loop {
+        if !out.is_empty() {
+            write(io, out).await?;
+            out.clear();
+        }
+        match io.read_buf(input).await {
+            Ok(1..) => {}
+            Ok(0) => return Err(opening.ended(None, input)),
+            Err(error) => return Err(opening.ended(Some(Error::ConnectionLost(error)), input)),
+        }
+        if let Some((done, consumed)) = opening.receive(input, out)? {
+            input.drain(..consumed);
+            return Ok(done);
+        }
+    }
+}
+
+/// Writes a last response, and closes the transport so that the client gets all of it: closing with
+/// bytes unread would make TCP discard what is on its way.
+pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: Vec<u8>) -> Result<(), Error> {
+    let until = deadline(LINGER);
+    let written = async {
+        write(&mut io, &out).await?;
+        io.shutdown().await.map_err(Error::ConnectionLost)
+    };
+    within(|| until, pin!(written)).await?;
+    // It has time enough to read a page.
+    let mut discarded = Vec::with_capacity(1024);
+    let drained = async {
+        while let Ok(1..) = io.read_buf(&mut discarded).await {
+            discarded.clear();
+        }
+    };
+    let _ = timeout_at(until, drained).await;
+    Ok(())
+}
+
+/// When something has to be done that may take so long.
+pub(super) fn deadline(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    // A timeout beyond what a clock can tell is one of a century.
+    now.checked_add(timeout).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 86_400))
+}
+
+/// Fails at the deadline, for which it asks, and sets a timer, only if it has to wait. What it is to wait for is
+/// pinned by the caller, whose future then holds it once: it would be here as an argument, and again as pinned.
+pub(super) async fn within<T>(
+    deadline: impl FnOnce() -> Instant,
+    mut opening: Pin<&mut impl Future<Output = Result<T, Error>>>,
+) -> Result<T, Error> {
+    match poll_fn(|cx| Poll::Ready(opening.as_mut().poll(cx))).await {
+        Poll::Ready(result) => result,
+        Poll::Pending => {
+            // Boxed, since most often there is none.
+            let timeout = Box::pin(timeout_at(deadline(), opening));
+            timeout.await.unwrap_or_else(|_| Err(timed_out()))
+        }
+    }
+}
+
+/// Writes all of `out`.
+pub(super) async fn write(io: &mut (impl AsyncWrite + Unpin), out: &[u8]) -> Result<(), Error> {
+    io.write_all(out).await.map_err(Error::ConnectionLost)?;
+    io.flush().await.map_err(Error::ConnectionLost)
+}
+
+/// Room for a head that is not read in pieces then, as most need not be.
+const USUAL_HEAD_BYTES: usize = 1024;
+
+/// How long a client that was answered may take to close.
+const LINGER: Duration = Duration::from_secs(2);

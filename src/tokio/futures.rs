@@ -1,0 +1,93 @@
+//! `Stream` and `Sink` for a WebSocket and its halves.
+
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_core::stream::FusedStream;
+use futures_sink::Sink;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::halves::{WebSocketReceiver, WebSocketSender};
+use super::wakers::Half;
+use super::web_socket::WebSocket;
+use crate::endpoint::Error;
+use crate::frame::{CloseCode, CloseFrame};
+use crate::message::Message;
+
+/// The messages received; ends after the closing handshake, or after the first error.
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receiver.poll_next_item::<Message>(Half::Receiving, cx).map(Result::transpose)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for WebSocket<S> {
+    fn is_terminated(&self) -> bool {
+        self.closed().is_some()
+    }
+}
+
+/// The messages received; ends after the closing handshake, or after the first error.
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocketReceiver<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_next_item::<Message>(Half::Receiving, cx).map(Result::transpose)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for WebSocketReceiver<S> {
+    fn is_terminated(&self) -> bool {
+        self.closed().is_some()
+    }
+}
+
+/// Closing the sink closes the connection with 1000, as [`WebSocket::close`] does.
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.sender.poll_room(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.sender.queue(|outbound| outbound.send(message))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.sender.poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.start_close(Some(NORMAL))?;
+        while ready!(self.receiver.poll_next_item::<Message>(Half::Sending, cx))?.is_some() {}
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Closing the sink sends a Close frame with 1000, as [`WebSocketSender::close`] does.
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocketSender<S> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_room(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.queue(|outbound| outbound.send(message))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        WebSocketSender::poll_flush(&mut self, cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.start_close(Some(NORMAL))?;
+        WebSocketSender::poll_close(&mut self, cx)
+    }
+}
+
+const NORMAL: CloseFrame<'static> = CloseFrame { code: CloseCode::NORMAL, reason: "" };

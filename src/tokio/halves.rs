@@ -1,0 +1,277 @@
+//! The two halves of a WebSocket, for two tasks.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::future::poll_fn;
+use core::ops::Deref;
+use core::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::shared::{Reading, Shared};
+use super::timer::{Timer, now};
+use super::tracker::Token;
+use super::wakers::Half;
+use super::writer::MessageWriter;
+use crate::config::Config;
+use crate::connection::Closed;
+use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, random};
+use crate::error::SendError;
+use crate::frame::{CloseCode, CloseFrame};
+use crate::message::{Message, MessageKind, PreparedMessage};
+
+/// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
+pub(super) fn halves<S>(
+    io: S,
+    negotiated: &Negotiated,
+    read_ahead: &[u8],
+    config: &Config,
+) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
+    let inbound = Inbound::new(negotiated, config, read_ahead, now());
+    let reading = Box::new(Reading { inbound, timer: Timer::default(), token: None });
+    let shared = Arc::new(Shared::new(io, Outbound::new(negotiated, config, random)));
+    let receiver = WebSocketReceiver { reading: Some(reading), shared: shared.clone() };
+    (WebSocketSender { timer: Timer::default(), shared }, receiver)
+}
+
+/// The receiving half of a [`WebSocket`](super::WebSocket).
+///
+/// It answers the peer's Pings and Close frame, and keeps the deadlines, while
+/// [`recv`](Self::recv) is awaited.
+#[derive(Debug)]
+pub struct WebSocketReceiver<S> {
+    /// `None` only while it is being dropped.
+    reading: Option<Box<Reading>>,
+    shared: Arc<Shared<S>>,
+}
+
+/// The sending half of a [`WebSocket`](super::WebSocket).
+#[derive(Debug)]
+pub struct WebSocketSender<S> {
+    timer: Timer,
+    shared: Arc<Shared<S>>,
+}
+
+impl<S> WebSocketReceiver<S> {
+    /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
+    /// the connection.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.reading.as_ref()?.inbound.closed()
+    }
+
+    /// The opening handshake of a connection of `serve` is over.
+    pub(super) fn join(&mut self, token: Token) {
+        if let Some(reading) = &mut self.reading {
+            reading.join(token, &self.shared);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
+    /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
+    ///
+    /// Cancel safe: nothing received is lost.
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
+        self.next::<Message>()
+    }
+
+    /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
+    ///
+    /// Cancel safe: nothing received is lost.
+    pub fn recv_incoming(&mut self) -> impl Future<Output = Result<Option<Incoming>, Error>> {
+        self.next::<Incoming>()
+    }
+
+    /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
+    ///
+    /// Cancel safe: nothing received is lost.
+    pub fn recv_part(&mut self) -> impl Future<Output = Result<Option<Part>, Error>> {
+        self.next::<Part>()
+    }
+
+    fn next<T: Item>(&mut self) -> impl Future<Output = Result<Option<T>, Error>> {
+        poll_fn(|cx| self.poll_next_item::<T>(Half::Receiving, cx))
+    }
+
+    /// The next thing that `T` asks for, for a task that polls as `half`.
+    #[inline]
+    pub(super) fn poll_next_item<T: Item>(
+        &mut self,
+        half: Half,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Option<T>, Error>> {
+        match &mut self.reading {
+            Some(reading) => reading.poll_next::<S, T>(cx, &self.shared, half),
+            None => Poll::Ready(Ok(None)),
+        }
+    }
+}
+
+impl<S> Drop for WebSocketReceiver<S> {
+    /// Leaves the state to the sending half, which can then complete the closing handshake by itself.
+    fn drop(&mut self) {
+        self.shared.leave(self.reading.take());
+    }
+}
+
+impl<S> Drop for WebSocketSender<S> {
+    fn drop(&mut self) {
+        self.shared.leave(None);
+    }
+}
+
+impl<S> WebSocketSender<S> {
+    /// A writer that sends what is written to it as one message, in fragments.
+    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
+        MessageWriter::new(self, kind)
+    }
+
+    /// Whether messages that are sent from now on are compressed; see
+    /// [`Sender::compress`](crate::Sender::compress).
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: bool) {
+        self.shared.lock().outbound.sending.sender().compress(compress);
+    }
+
+    /// The stream, locked.
+    pub(super) fn stream(&self) -> impl Deref<Target = S> {
+        self.shared.stream()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
+    /// Sends a message; see [`WebSocket::send`](super::WebSocket::send).
+    ///
+    /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
+    /// next call that writes.
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
+    where
+        S: Send + 'static,
+    {
+        let mut message = Some(message.into());
+        poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
+    }
+
+    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
+    /// [`send`](Self::send) promises, this does.
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>>
+    where
+        S: Send + 'static,
+    {
+        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
+        poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
+    }
+
+    /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
+    /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
+    ///
+    /// Dropped before it returns, the message was not queued.
+    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
+    }
+
+    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
+    ///
+    /// Dropped before it returns, the message was not queued.
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
+        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
+    }
+
+    /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+        self.shared.lock().outbound.try_queue(|outbound| outbound.send(message.into()))
+    }
+
+    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
+    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
+        self.shared.lock().outbound.try_queue(|outbound| outbound.send_prepared(message))
+    }
+
+    /// How much is queued and not yet written.
+    pub fn queued(&self) -> Queued {
+        self.shared.lock().outbound.queued()
+    }
+
+    /// Queues part of a message; see [`WebSocket::feed_part`](super::WebSocket::feed_part).
+    ///
+    /// Dropped before it returns, the part was not queued.
+    pub fn feed_part(
+        &mut self,
+        kind: MessageKind,
+        payload: impl Into<Bytes>,
+        last: bool,
+    ) -> impl Future<Output = Result<(), Error>> {
+        let payload = payload.into();
+        let mut part = Some(move |outbound: &mut Outbound| outbound.send_part(kind, payload, last));
+        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut part))
+    }
+
+    /// Writes everything that was queued.
+    ///
+    /// Cancel safe: what is left is written by the next call of either half that writes.
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(|cx| self.poll_flush(cx))
+    }
+
+    /// Sends a Ping; see [`WebSocket::ping`](super::WebSocket::ping).
+    pub fn ping(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        let mut ping = Some(move |outbound: &mut Outbound| outbound.ping(payload));
+        poll_fn(move |cx| self.shared.poll_write(cx, &mut self.timer, &mut ping))
+    }
+
+    /// Sends a Pong that no Ping asked for; see [`WebSocket::pong`](super::WebSocket::pong).
+    pub fn pong(&mut self, payload: &[u8]) -> impl Future<Output = Result<(), Error>> {
+        let mut pong = Some(move |outbound: &mut Outbound| outbound.pong(payload));
+        poll_fn(move |cx| self.shared.poll_write(cx, &mut self.timer, &mut pong))
+    }
+
+    /// Sends a Close frame. No message can be sent after it. Does nothing if one was sent before.
+    ///
+    /// The closing handshake is completed by the receiving half's
+    /// [`recv`](WebSocketReceiver::recv), which returns `None` then. If that half was dropped, this
+    /// call completes it, within [`Config::close_timeout`](crate::Config::close_timeout).
+    ///
+    /// Dropped before it returns, the Close frame was queued: call it again to go on.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.start_close(Some(CloseFrame { code, reason }))?;
+        poll_fn(|cx| self.poll_close(cx)).await
+    }
+
+    /// Queues a Close frame, and returns at once; [`flush`](Self::flush) or the receiving half sends it.
+    pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
+        self.shared.start_close(close)
+    }
+
+    pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.poll_sending(Half::Sending, cx, |locked, cx| locked.poll_room(cx, &mut self.timer))
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared
+            .poll_sending(Half::Sending, cx, |locked, cx| locked.poll_flush_in_time(cx, &mut self.timer))
+    }
+
+    pub(super) fn poll_close(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        let Some(mut reading) = self.shared.with(|locked| locked.orphan.take()) else {
+            return self.poll_flush(cx);
+        };
+        let closed = loop {
+            match reading.poll_next::<S, Part>(cx, &self.shared, Half::Sending) {
+                Poll::Ready(Ok(Some(_))) => {}
+                poll => break poll.map_ok(drop),
+            }
+        };
+        self.shared.with(|locked| locked.orphan = Some(reading));
+        closed
+    }
+
+    pub(super) fn queue(
+        &mut self,
+        f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        self.shared.queue(f)
+    }
+}

@@ -1,0 +1,40 @@
+//! The clock, and a timer for deadlines that move.
+
+use alloc::boxed::Box;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use tokio::time::Sleep;
+
+/// Wakes at a deadline that may move. Moving it further costs nothing: the timer then fires early
+/// once, and is set anew.
+#[derive(Debug, Default)]
+pub(super) struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Ready once `deadline` has passed; never, without one.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline.map(tokio::time::Instant::from_std) else {
+            return Poll::Pending;
+        };
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        while sleep.deadline() < deadline {
+            ready!(sleep.as_mut().poll(cx));
+            sleep.as_mut().reset(deadline);
+        }
+        ready!(sleep.as_mut().poll(cx));
+        // Spent: the next deadline gets a new one.
+        self.0 = None;
+        Poll::Ready(())
+    }
+}
+
+/// The time, which a test may have stopped.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,223 @@
+//! The connections that one `serve` has accepted: how many they are, how they learn that it stops, and how
+//! they are ended if they do not.
+//!
+//! Each has a slot as long as its task runs, which holds a [`TaskToken`], or its WebSocket is open, whichever task
+//! that is in: it holds a [`Token`], from being accepted on. Its waker is here: that of its task during the
+//! opening handshake, then one that wakes whoever polls the WebSocket. So a message costs no more than a look at a
+//! flag. (A `JoinSet` would keep the tasks, too, but with an allocation for each.)
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::task::{Context, Poll, Waker};
+
+use tokio::task::JoinHandle;
+
+use crate::endpoint::Server;
+use crate::endpoint::census::Census;
+use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
+use crate::endpoint::sync::{Mutex, MutexGuard, lock};
+
+#[derive(Debug, Default)]
+pub(super) struct Tracker {
+    stopping: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    census: Census,
+    slots: Vec<Slot>,
+    /// The slots that no connection has.
+    free: Vec<usize>,
+    /// Of the task that waits for connections to leave.
+    watcher: Option<Waker>,
+}
+
+/// A connection's, or free.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Wakes the one that is to learn that the server stops.
+    waker: Option<Waker>,
+    /// Its task, to abort it.
+    task: Option<JoinHandle<()>>,
+    /// There is a [`TaskToken`].
+    running: bool,
+    progress: Progress,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Progress {
+    /// Its opening handshake is not over; there is a [`Token`].
+    Opening,
+    /// There is a [`Token`].
+    Open,
+    /// Its WebSocket, or the request for one, was dropped.
+    #[default]
+    Gone,
+}
+
+impl Tracker {
+    /// Spawns the task of a connection that was accepted.
+    pub(super) fn spawn<T>(self: &Arc<Self>, connection: impl FnOnce(TaskToken, Token) -> T)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let (task, token) = self.join();
+        let slot = task.slot;
+        let handle = tokio::task::spawn(connection(task, token));
+        if let Some(slot) = self.state().slots.get_mut(slot)
+            // It may have ended.
+            && slot.running
+        {
+            slot.task = Some(handle);
+        }
+    }
+
+    fn join(self: &Arc<Self>) -> (TaskToken, Token) {
+        let mut state = self.state();
+        state.census.join();
+        let taken = Slot { running: true, progress: Progress::Opening, ..Slot::default() };
+        let slot = state.free.pop().unwrap_or(state.slots.len());
+        match state.slots.get_mut(slot) {
+            Some(free) => *free = taken,
+            None => state.slots.push(taken),
+        }
+        drop(state);
+        (TaskToken { slot, tracker: self.clone() }, Token { slot, tracker: self.clone() })
+    }
+
+    /// Ready while there is room for one more connection.
+    pub(super) fn poll_room(&self, cx: &Context<'_>, server: &Server) -> Poll<()> {
+        self.poll_census(cx, |census| census.has_room(server))
+    }
+
+    /// Ready while there are fewer connections than these.
+    pub(super) fn poll_fewer(&self, cx: &Context<'_>, connections: usize) -> Poll<()> {
+        self.poll_census(cx, |census| census.connections() < connections)
+    }
+
+    fn poll_census(&self, cx: &Context<'_>, ready: impl FnOnce(&Census) -> bool) -> Poll<()> {
+        let mut state = self.state();
+        let ready = ready(&state.census);
+        state.watcher = (!ready).then(|| cx.waker().clone());
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// How many connections there are.
+    pub(super) fn connections(&self) -> usize {
+        self.state().census.connections()
+    }
+
+    /// Tells all connections to stop.
+    pub(super) fn stop(&self) {
+        // Whoever leaves a waker behind after this sees that it is set.
+        self.stopping.store(true, Ordering::Release);
+        let wakers: Vec<_> = self.state().slots.iter_mut().filter_map(|slot| slot.waker.take()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Aborts all tasks.
+    fn abort(&self) {
+        let tasks: Vec<_> = self.state().slots.iter_mut().filter_map(|slot| slot.task.take()).collect();
+        tasks.iter().for_each(JoinHandle::abort);
+    }
+
+    /// The connection of this slot does something that others may wait for.
+    ///
+    /// What `change` returns is dropped after the lock is released: a task may be dropped with its last waker,
+    /// and a token with it.
+    fn change<T>(&self, slot: usize, change: impl FnOnce(&mut Slot) -> T) {
+        let mut state = self.state();
+        let State { census, slots, free, watcher } = &mut *state;
+        let Some(connection) = slots.get_mut(slot) else {
+            return;
+        };
+        let before = connection.progress;
+        let changed = change(connection);
+        if before == Progress::Opening && connection.progress != Progress::Opening {
+            census.end_handshake();
+        }
+        if !connection.running && connection.progress == Progress::Gone {
+            census.leave();
+            free.push(slot);
+        }
+        let watcher = watcher.take();
+        drop(state);
+        drop(changed);
+        if let Some(watcher) = watcher {
+            watcher.wake();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// Aborts a tracker's tasks when it is dropped.
+#[derive(Debug)]
+pub(super) struct AbortOnDrop(pub(super) Arc<Tracker>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A connection's task runs.
+#[derive(Debug)]
+pub(super) struct TaskToken {
+    slot: usize,
+    tracker: Arc<Tracker>,
+}
+
+impl Drop for TaskToken {
+    fn drop(&mut self) {
+        self.tracker.change(self.slot, |slot| {
+            slot.running = false;
+            slot.task.take()
+        });
+    }
+}
+
+/// A connection's WebSocket, or the request for one.
+#[derive(Debug)]
+pub(super) struct Token {
+    slot: usize,
+    tracker: Arc<Tracker>,
+}
+
+impl Token {
+    /// Whether to stop; if not, the task will be woken for it.
+    pub(super) fn poll_stop(&self, cx: &Context<'_>) -> bool {
+        let waker = cx.waker().clone();
+        let replaced =
+            self.tracker.state().slots.get_mut(self.slot).and_then(|slot| slot.waker.replace(waker));
+        // Not before the lock is released, as in `change`.
+        drop(replaced);
+        self.is_to_stop()
+    }
+
+    /// The opening handshake is over: from now on `waker` is to be woken.
+    pub(super) fn open(&self, waker: &Waker) {
+        let waker = waker.clone();
+        self.tracker.change(self.slot, |slot| {
+            slot.progress = Progress::Open;
+            slot.waker.replace(waker)
+        });
+    }
+
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.tracker.stopping.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.tracker.change(self.slot, |slot| {
+            slot.progress = Progress::Gone;
+            slot.waker.take()
+        });
+    }
+}

@@ -1,0 +1,73 @@
+//! A writer that sends one message.
+
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::io;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::halves::WebSocketSender;
+use crate::message::MessageKind;
+
+/// Sends what is written to it as one message, a fragment for each write, in constant memory. Made by
+/// [`WebSocket::message_writer`](super::WebSocket::message_writer).
+///
+/// Shutting it down ends the message: writing to it then fails. If it is dropped before, the message stays
+/// unfinished: it can be gone on with by [`WebSocket::feed_part`](super::WebSocket::feed_part), and no other can
+/// be sent.
+///
+/// ```no_run
+/// # async fn run(ws: &mut sansocket::tokio::WebSocket<tokio::net::TcpStream>) -> std::io::Result<()> {
+/// use sansocket::MessageKind;
+/// use tokio::io::AsyncWriteExt;
+///
+/// let mut file = tokio::io::repeat(0).take(10 << 30);
+/// # use tokio::io::AsyncReadExt;
+/// let mut writer = ws.message_writer(MessageKind::Binary);
+/// tokio::io::copy(&mut file, &mut writer).await?;
+/// writer.shutdown().await
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct MessageWriter<'a, S> {
+    sender: &'a mut WebSocketSender<S>,
+    kind: MessageKind,
+    /// The last fragment was queued.
+    ended: bool,
+}
+
+impl<'a, S> MessageWriter<'a, S> {
+    pub(super) fn new(sender: &'a mut WebSocketSender<S>, kind: MessageKind) -> Self {
+        Self { sender, kind, ended: false }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { sender, kind, ended } = &mut *self;
+        if *ended {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        ready!(sender.poll_room(cx)).map_err(io::Error::other)?;
+        sender
+            .queue(|outbound| outbound.send_part(*kind, Bytes::copy_from_slice(buf), false))
+            .map_err(io::Error::other)?;
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.sender.poll_flush(cx).map_err(io::Error::other)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.ended {
+            let kind = self.kind;
+            self.sender
+                .queue(|outbound| outbound.send_part(kind, Bytes::new(), true))
+                .map_err(io::Error::other)?;
+            self.ended = true;
+        }
+        self.poll_flush(cx)
+    }
+}

@@ -1,0 +1,138 @@
+//! What errors say, and what lies below them.
+
+use std::collections::BTreeSet;
+
+use sansocket::utf8::InvalidUtf8;
+use sansocket::{CloseCode, CloseFrame, ProtocolError, SendError};
+
+const PROTOCOL_ERRORS: [ProtocolError; 17] = [
+    ProtocolError::ContinuationWithoutMessage,
+    ProtocolError::ControlFrameTooLong,
+    ProtocolError::FragmentedControlFrame,
+    ProtocolError::FrameTooBig,
+    ProtocolError::InvalidCloseCode(CloseCode::new(1005)),
+    ProtocolError::InvalidCompressedData,
+    ProtocolError::InvalidUtf8,
+    ProtocolError::LengthTooLarge,
+    ProtocolError::MaskedFrameFromServer,
+    ProtocolError::MessageInProgress,
+    ProtocolError::MessageTooBig,
+    ProtocolError::NonMinimalLength,
+    ProtocolError::ReservedBitSet,
+    ProtocolError::ReservedOpcode(11),
+    ProtocolError::TooManyFragments,
+    ProtocolError::TruncatedCloseCode,
+    ProtocolError::UnmaskedFrameFromClient,
+];
+
+const SEND_ERRORS: [SendError; 6] = [
+    SendError::Closing,
+    SendError::CloseReasonTooLong,
+    SendError::ControlPayloadTooLong,
+    SendError::InvalidCloseCode(CloseCode::new(1006)),
+    SendError::InvalidUtf8,
+    SendError::MessageInProgress,
+];
+
+/// Each error is one line that can stand in a sentence, without an error below it, and unlike any other.
+#[track_caller]
+fn are_sentences<E: std::error::Error>(errors: impl IntoIterator<Item = E>) {
+    let mut seen = BTreeSet::new();
+    for error in errors {
+        let text = error.to_string();
+        assert!(text.len() > 10 && !text.contains('\n') && !text.ends_with('.'), "{text:?}");
+        assert!(text.starts_with(|first: char| !first.is_uppercase()), "{text:?}");
+        assert!(error.source().is_none(), "{error:?}");
+        assert!(seen.insert(text), "{error:?} says what another error says");
+    }
+}
+
+#[test]
+fn errors_are_sentences() {
+    are_sentences(PROTOCOL_ERRORS);
+    are_sentences(SEND_ERRORS);
+    are_sentences([InvalidUtf8]);
+    assert_eq!(ProtocolError::from(InvalidUtf8), ProtocolError::InvalidUtf8);
+}
+
+/// What was wrong is named where the name of the error does not say it.
+#[test]
+fn values_are_named() {
+    for (error, value) in [
+        (ProtocolError::InvalidCloseCode(CloseCode::new(1005)), "1005"),
+        (ProtocolError::ReservedOpcode(11), "0xb"),
+    ] {
+        assert!(error.to_string().contains(value), "{error}");
+    }
+    assert!(SendError::InvalidCloseCode(CloseCode::new(1006)).to_string().contains("1006"));
+}
+
+/// The reason of an error fits into a Close frame, and is what the error says.
+#[test]
+fn reasons_fit() {
+    for error in PROTOCOL_ERRORS {
+        assert!(error.reason().len() <= CloseFrame::MAX_REASON, "{}", error.reason());
+        assert!(error.to_string().contains(error.reason()));
+    }
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn timeouts_are_sentences() {
+    use sansocket::TimedOut;
+    are_sentences([
+        TimedOut::ClosingHandshake,
+        TimedOut::OpeningHandshake,
+        TimedOut::Keepalive,
+        TimedOut::Write,
+    ]);
+}
+
+#[cfg(feature = "handshake")]
+#[test]
+fn handshake_errors_are_sentences() {
+    use sansocket::handshake::{
+        BuildError, HandshakeError, HeadError, InvalidList, RequestError, ResponseError,
+    };
+    are_sentences([InvalidList]);
+    are_sentences([
+        ResponseError::UnofferedExtension("a".into()),
+        ResponseError::RepeatedExtension("a".into()),
+        ResponseError::UnofferedSubprotocol("a".into()),
+        ResponseError::InvalidDeflateResponse,
+        ResponseError::MissingUpgrade,
+        HeadError::Incomplete.into(),
+    ]);
+    are_sentences([RequestError::MissingUpgrade, HeadError::Incomplete.into()]);
+    are_sentences::<HandshakeError>([
+        RequestError::MissingUpgrade.into(),
+        ResponseError::MissingAccept.into(),
+    ]);
+    are_sentences([HeadError::Incomplete, HeadError::HeadTooLarge]);
+    are_sentences([BuildError::InvalidStatus(99), BuildError::InvalidHeaderName("b c".into())]);
+}
+
+/// An adapter's error says what the error in it says, and more if that alone says too little.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[test]
+fn errors_of_adapters() {
+    use std::error::Error as _;
+
+    use sansocket::handshake::{BuildError, RequestError};
+    use sansocket::{Error, TimedOut, UriError};
+
+    let io = || std::io::Error::other("no route");
+    for (error, below, text) in [
+        (Error::from(UriError::Fragment), UriError::Fragment.to_string(), ""),
+        (Error::from(RequestError::MissingKey), RequestError::MissingKey.to_string(), ""),
+        (Error::from(BuildError::InvalidStatus(99)), BuildError::InvalidStatus(99).to_string(), ""),
+        (Error::from(ProtocolError::InvalidUtf8), ProtocolError::InvalidUtf8.to_string(), ""),
+        (Error::from(SendError::Closing), SendError::Closing.to_string(), ""),
+        (Error::from(TimedOut::Write), TimedOut::Write.to_string(), ""),
+        (Error::Connect(io()), io().to_string(), "cannot connect: "),
+        (Error::ConnectionLost(io()), io().to_string(), "the connection was lost: "),
+    ] {
+        assert_eq!(error.to_string(), format!("{text}{below}"));
+        assert_eq!(error.source().unwrap().to_string(), below);
+    }
+}

@@ -1,0 +1,298 @@
+//! Keepalive, write timeout, and calls that come too early, too late, or twice.
+
+use std::time::{Duration, Instant};
+
+use sansocket::{Config, Initiator, Message, Role, TimedOut};
+
+use super::link::Pair;
+use crate::common::{self, CLOSE, PING, PONG, frame, give, ping, pong, secs, sent, text};
+
+fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// 6455-5.5.2-02, 6455-5.5.2-04: two silent ends keep each other alive with Pings, for as long as it takes.
+#[test]
+fn keepalive_keeps_alive() {
+    for longest in [1, usize::MAX] {
+        let mut pair = Pair::cutting(longest);
+        pair.spurious = true;
+        pair.run_for(secs(3600));
+        assert!(!pair.client.is_done() && !pair.server.is_done());
+        for endpoint in [&pair.client, &pair.server] {
+            assert!(endpoint.events.iter().all(|event| [ping(b""), pong(b"")].contains(event)));
+            let asked = endpoint.events.iter().filter(|event| **event == ping(b"")).count();
+            let answered = endpoint.events.iter().filter(|event| **event == pong(b"")).count();
+            assert!((1..=180).contains(&asked) && (1..=180).contains(&answered), "{asked} {answered}");
+        }
+    }
+}
+
+/// A Ping is sent after as much silence as configured, and not while the peer talks.
+#[test]
+fn any_byte_is_a_sign_of_life() {
+    for role in common::ROLES {
+        let config = Config::default().keepalive(secs(10), secs(5));
+        let start = common::start();
+        let mut connection = common::connection(role, &config, start);
+        let mut out = Vec::new();
+        let bytes = frame(role, common::TEXT, &[b'a'; 20]);
+        let mut input = Vec::new();
+        let mut now = start;
+        for byte in bytes {
+            // A frame that comes byte by byte, slowly.
+            assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+            now += secs(9);
+            assert_eq!(connection.handle_timeout(now, &mut out), Ok(()));
+            input.push(byte);
+            if let Some(received) = connection.receive(&mut input, now, &mut out).unwrap() {
+                input.drain(..received.consumed());
+            }
+        }
+        assert_eq!(out, []);
+        // Looking at what had come before is no sign of life.
+        assert_eq!(connection.receive(&mut input, now + secs(5), &mut out), Ok(None));
+        assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+        connection.handle_timeout(now + secs(10), &mut out).unwrap();
+        assert_eq!(sent(role, &out), [(PING, vec![])]);
+    }
+}
+
+/// An incomplete frame that was looked at before is no sign of life either.
+#[test]
+fn an_incomplete_frame_is_one_sign_of_life() {
+    for role in common::ROLES {
+        let start = common::start();
+        let mut connection = common::connection(role, &Config::default(), start);
+        let mut input = frame(role, common::TEXT, b"text");
+        input.pop();
+        for (elapsed, alive_at) in [(1, 1), (2, 1), (3, 1)] {
+            let now = start + secs(elapsed);
+            assert_eq!(connection.receive(&mut input, now, &mut Vec::new()), Ok(None));
+            assert_eq!(connection.poll_timeout(), Some(start + secs(alive_at) + secs(20)));
+        }
+    }
+}
+
+/// A peer that vanished is noticed after the silence and the timeout; it is given up, without a Close
+/// frame (6455-7.1.7-06): 1006, and not clean.
+#[test]
+fn a_vanished_peer_is_given_up() {
+    let mut pair = Pair::new(&Config::default().keepalive(secs(7), secs(3)));
+    pair.client.send(&Message::text("still here"));
+    pair.run_for(secs(2));
+    pair.cut = true;
+    let silent_since = pair.now;
+    pair.run_to_the_end();
+    assert!(pair.now - silent_since <= secs(10));
+    for endpoint in [pair.client, pair.server] {
+        assert_eq!(endpoint.timed_out, Some(TimedOut::Keepalive));
+        let closed = endpoint.closed.unwrap();
+        assert_eq!((closed.code.get(), closed.clean), (1006, false));
+        assert_eq!(closed.initiator, Initiator::Transport);
+    }
+}
+
+/// Without keepalive nothing is ever due, and a silent connection stays.
+#[test]
+fn no_keepalive() {
+    let mut pair = Pair::new(&Config::default().no_keepalive());
+    pair.run_for(secs(100_000));
+    assert_eq!(pair.client.connection.poll_timeout(), None);
+    assert!(pair.client.events.is_empty() && pair.server.events.is_empty());
+    pair.client.send(&Message::text("hello"));
+    pair.run_for(secs(1));
+    assert_eq!(pair.server.events, [text("hello")]);
+}
+
+/// The answer may take until just before the timeout; a little more, and the peer is given up.
+#[test]
+fn the_latest_answer() {
+    for (delay, alive) in [(millis(1_499), true), (millis(1_501), false)] {
+        // Only the client pings; the answer takes twice the delay.
+        let config = Config::default();
+        let keepalive = config.clone().keepalive(secs(10), secs(3));
+        let mut pair = Pair::with_configs(&keepalive, &config.no_keepalive());
+        pair.delay = delay;
+        pair.run_for(secs(100));
+        assert_eq!(pair.client.timed_out.is_none(), alive);
+    }
+}
+
+/// `handle_timeout` does nothing before it is due, however often it is called; and what is due is done
+/// once.
+#[test]
+fn early_and_repeated_calls_do_nothing() {
+    for role in common::ROLES {
+        let start = common::start();
+        let mut connection = common::connection(role, &Config::default(), start);
+        let mut out = Vec::new();
+        for elapsed in 0..200 {
+            // Not in order, either.
+            let now = start + millis((elapsed * 77) % 200 * 100);
+            assert_eq!(connection.handle_timeout(now, &mut out), Ok(()));
+        }
+        assert_eq!((out.len(), connection.poll_timeout()), (0, Some(start + secs(20))));
+        for _ in 0..3 {
+            assert_eq!(connection.handle_timeout(start + secs(20), &mut out), Ok(()));
+        }
+        assert_eq!(sent(role, &out), [(PING, vec![])]);
+        assert_eq!(connection.poll_timeout(), Some(start + secs(40)));
+        // The answer, and all starts anew.
+        out.clear();
+        let now = start + secs(39);
+        assert_eq!(give(&mut connection, &frame(role, PONG, b""), now, &mut out), [pong(b"")]);
+        assert_eq!(connection.poll_timeout(), Some(now + secs(20)));
+    }
+}
+
+/// A call that comes late, after a machine slept, first asks the peer: it is not given up unasked.
+#[test]
+fn a_late_call_asks_first() {
+    for role in common::ROLES {
+        let start = common::start();
+        let mut connection = common::connection(role, &Config::default(), start);
+        let mut out = Vec::new();
+        let late = start + secs(5000);
+        assert_eq!(connection.handle_timeout(late, &mut out), Ok(()));
+        assert_eq!(sent(role, &out), [(PING, vec![])]);
+        assert_eq!(connection.handle_timeout(late + millis(19_999), &mut out), Ok(()));
+        assert_eq!(connection.handle_timeout(late + secs(20), &mut out), Err(TimedOut::Keepalive));
+    }
+}
+
+/// Timeouts beyond what an `Instant` can tell never come, and do not panic.
+#[test]
+fn endless_timeouts() {
+    for role in common::ROLES {
+        let config = Config::default()
+            .keepalive(Duration::MAX, Duration::MAX)
+            .close_timeout(Duration::MAX)
+            .write_timeout(Duration::MAX);
+        let start = common::start();
+        let mut connection = common::connection(role, &config, start);
+        let mut out = Vec::new();
+        connection.on_write_blocked(start);
+        connection.close(None, start, &mut out).unwrap();
+        assert_eq!(connection.poll_timeout(), None);
+        assert_eq!(connection.handle_timeout(start + secs(1_000_000), &mut out), Ok(()));
+        assert_eq!(sent(role, &out), [(CLOSE, vec![])]);
+    }
+}
+
+/// After this endpoint's Close frame no keepalive Ping is sent: the closing handshake's deadline counts.
+#[test]
+fn no_keepalive_after_close() {
+    for role in common::ROLES {
+        let config = Config::default().close_timeout(secs(100));
+        let start = common::start();
+        let mut connection = common::connection(role, &config, start);
+        let mut out = Vec::new();
+        connection.close(None, start, &mut out).unwrap();
+        let mut elapsed = 0;
+        while let Ok(()) = connection.handle_timeout(start + secs(elapsed), &mut out) {
+            elapsed += 1;
+        }
+        assert_eq!(elapsed, 100);
+        assert_eq!(sent(role, &out), [(CLOSE, vec![])]);
+    }
+}
+
+/// Nor is a peer given up for its silence once its Close frame has come, or it has broken the protocol:
+/// a Ping that was under way need not be answered any more.
+#[test]
+fn silence_after_the_end_is_fine() {
+    for role in common::ROLES {
+        for bytes in [frame(role, CLOSE, b""), vec![0xff]] {
+            let config = Config::default().keepalive(secs(2), secs(2));
+            let start = common::start();
+            let mut connection = common::connection(role, &config, start);
+            let mut out = Vec::new();
+            connection.handle_timeout(start + secs(2), &mut out).unwrap();
+            assert_eq!(sent(role, &out), [(PING, vec![])]);
+            let now = start + secs(3);
+            let _ = connection.receive(&mut bytes.clone(), now, &mut out);
+            assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+            assert_eq!(connection.handle_timeout(now + secs(9), &mut out), Ok(()));
+            assert_eq!(connection.handle_timeout(now + secs(10), &mut out), Err(TimedOut::ClosingHandshake));
+        }
+    }
+}
+
+/// A peer that takes nothing off the transport is given up, as long after it was last seen to as configured.
+#[test]
+fn write_timeout() {
+    let mut pair = Pair::new(&Config::default().no_keepalive().write_timeout(secs(30)));
+    pair.client.blocked = true;
+    pair.client.send(&Message::text("stuck"));
+    pair.run_for(secs(29));
+    assert_eq!(pair.client.timed_out, None);
+    pair.run_for(secs(1));
+    assert_eq!(pair.client.timed_out, Some(TimedOut::Write));
+}
+
+/// A byte that is taken puts the write timeout off; nothing waiting, there is none.
+#[test]
+fn progress_puts_off_the_write_timeout() {
+    for role in common::ROLES {
+        let config = Config::default().no_keepalive().write_timeout(secs(30));
+        let start = common::start();
+        let mut connection = common::connection(role, &config, start);
+        let mut out = Vec::new();
+        connection.on_write_blocked(start);
+        connection.on_write_blocked(start + secs(10));
+        assert_eq!(connection.poll_timeout(), Some(start + secs(30)), "since it was blocked first");
+        connection.on_written(&mut out);
+        assert_eq!(connection.poll_timeout(), None);
+        connection.on_write_blocked(start + secs(29));
+        assert_eq!(connection.handle_timeout(start + secs(30), &mut out), Ok(()));
+        assert_eq!(connection.handle_timeout(start + secs(59), &mut out), Err(TimedOut::Write));
+    }
+}
+
+/// A Ping flood into a blocked server: its output stays bounded, and once it flows the latest is answered.
+#[test]
+fn ping_flood_into_a_blocked_server() {
+    let mut pair = Pair::new(&Config::default().no_keepalive().write_buffer_size(1000));
+    pair.server.blocked = true;
+    for i in 0..5000u32 {
+        pair.client.connection.sender().ping(&i.to_be_bytes(), &mut pair.client.out).unwrap();
+    }
+    pair.run_for(secs(1));
+    assert_eq!(pair.server.events.len(), 5000);
+    assert!(pair.server.out.len() <= 1000 + 4 + 2 + 125);
+    pair.server.blocked = false;
+    pair.run_for(secs(1));
+    assert_eq!(pair.client.events.last(), Some(&pong(&4999u32.to_be_bytes())));
+    assert!(pair.client.events.len() < 200);
+    assert_eq!(sent(Role::Server, &pair.server.out), []);
+}
+
+/// A clock that stands still, or goes back, as clocks should not: nothing panics, nothing is due before its
+/// time, and everything when it has come.
+#[test]
+fn a_clock_that_goes_back() {
+    let earlier = |now: Instant, seconds| now.checked_sub(secs(seconds)).unwrap();
+    for role in common::ROLES {
+        let start = common::start() + secs(1000);
+        let mut connection = common::connection(role, &Config::default(), start);
+        let mut out = Vec::new();
+        for (elapsed, bytes) in
+            [(0, frame(role, PONG, b"")), (7, frame(role, PONG, b"")), (3, frame(role, PONG, b""))]
+        {
+            let now = start + secs(elapsed);
+            assert_eq!(give(&mut connection, &bytes, now, &mut out), [pong(b"")]);
+            for before in [0, 3, 900] {
+                assert_eq!(connection.handle_timeout(earlier(now, before), &mut out), Ok(()));
+            }
+            assert_eq!(out, []);
+        }
+        // A Close frame, by a clock that has gone back further still; its deadline is counted from there.
+        let now = earlier(start, 500);
+        connection.close(None, now, &mut out).unwrap();
+        assert_eq!(connection.poll_timeout(), Some(now + secs(10)));
+        assert_eq!(connection.handle_timeout(earlier(now, 400), &mut out), Ok(()));
+        assert_eq!(connection.handle_timeout(now, &mut out), Ok(()));
+        assert_eq!(connection.handle_timeout(now + secs(10), &mut out), Err(TimedOut::ClosingHandshake));
+    }
+}

@@ -1,0 +1,341 @@
+//! Hostile peers over real sockets: clients that mean harm to the example echo servers. After each of
+//! them the server serves the next client, its memory is near to what it was, and no file descriptor is
+//! left.
+//!
+//! Sockets, processes and memory are real here, and so are the timeouts: what is waited for is polled, and
+//! has a deadline.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sansocket::blocking::connect;
+use sansocket::{CloseCode, Message, Role};
+use socket2::SockRef;
+
+use crate::common::{
+    BINARY, CLOSE, CONTINUATION, FIRST_TEXT, PING, PONG, Sent, TEXT, announced, close_payload, frame, naive,
+};
+use crate::process::{PATIENCE, SERVERS, Server};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+      Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+const MIB: usize = 1 << 20;
+
+/// Clients that send their requests a byte at a time have so much time, and no more.
+#[test]
+fn slow_loris() {
+    attack(&["--handshake-timeout", "1"], |server| {
+        let clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        let dribbling = clients.into_iter().map(|tcp| thread::spawn(move || dribble(tcp)));
+        for dribbled in dribbling.collect::<Vec<_>>() {
+            let (sent, answer) = dribbled.join().unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+            assert!(sent < 10_000, "it was not dropped in time");
+        }
+    });
+}
+
+#[test]
+fn clients_that_send_nothing() {
+    attack(&["--handshake-timeout", "1"], |server| {
+        let clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
+        for mut tcp in clients {
+            let answer = read_all(&mut tcp);
+            assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+        }
+    });
+}
+
+#[test]
+fn a_thousand_headers() {
+    attack(&[], |server| {
+        let mut tcp = server.connect();
+        let mut request = b"GET / HTTP/1.1\r\n".to_vec();
+        for number in 0..1000 {
+            write!(request, "A: {number}\r\n").unwrap();
+        }
+        request.extend_from_slice(b"\r\n");
+        tcp.write_all(&request).unwrap();
+        let answer = read_all(&mut tcp);
+        assert!(answer.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&answer));
+    });
+}
+
+#[test]
+fn an_endless_header() {
+    attack(&[], |server| {
+        let mut tcp = server.connect();
+        let part = b"a".repeat(64 << 10);
+        tcp.write_all(b"GET / HTTP/1.1\r\nA: ").unwrap();
+        tcp.write_all(&part).unwrap();
+        let mut answer = [0; 13];
+        tcp.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 431 ");
+        // It goes on and on, until the server hangs up.
+        let deadline = Instant::now() + PATIENCE;
+        while tcp.write_all(&part).is_ok() {
+            assert!(Instant::now() < deadline, "the server listens for ever");
+        }
+    });
+}
+
+#[test]
+fn a_frame_of_4_exbibytes() {
+    attack(&[], |server| {
+        let mut peer = Peer::open(server);
+        peer.tcp.write_all(&announced(Role::Server, BINARY, 1 << 62)).unwrap();
+        assert_eq!(peer.frame(), Some((CLOSE, close_payload(1009, "a frame is larger than the limit"))));
+    });
+}
+
+#[test]
+fn a_million_empty_fragments() {
+    attack(&[], |server| {
+        let mut peer = Peer::open(server);
+        peer.tcp.write_all(&frame(Role::Server, FIRST_TEXT, b"")).unwrap();
+        peer.tcp.write_all(&frame(Role::Server, CONTINUATION, b"").repeat(1_000_000)).unwrap();
+        assert_eq!(
+            peer.frame(),
+            Some((CLOSE, close_payload(1008, "a message has more fragments than the limit")))
+        );
+    });
+}
+
+/// The tokio server reads on and answers the latest, as RFC 6455 section 5.5.3 allows. The blocking one
+/// waits until its answers are taken, and gives up.
+#[test]
+fn pings_whose_pongs_are_not_read() {
+    let flood = |server: &Server| {
+        let mut peer = Peer::open(server);
+        let mut pings = Vec::new();
+        for number in 0..100_000_u32 {
+            let mut payload = [0; 125];
+            payload[..4].copy_from_slice(&number.to_be_bytes());
+            pings.extend_from_slice(&frame(Role::Server, PING, &payload));
+        }
+        let written = peer.tcp.write_all(&pings);
+        (peer, written)
+    };
+    attack_one(SERVERS[0], &[], |server| {
+        let (mut peer, written) = flood(server);
+        written.unwrap();
+        let (mut last, mut count) = (None, 0);
+        while last != Some(99_999) {
+            let (first, payload) = peer.frame().unwrap();
+            assert_eq!((first, payload.len()), (PONG, 125));
+            let number = u32::from_be_bytes(payload[..4].try_into().unwrap());
+            assert!(last < Some(number), "in order");
+            (last, count) = (Some(number), count + 1);
+        }
+        assert!(count < 100_000, "the transport holds all of them: this tests nothing");
+    });
+    attack_one(SERVERS[1], &["--write-timeout", "1"], |server| {
+        let (_, written) = flood(server);
+        assert!(is_lost(&written.unwrap_err()));
+    });
+}
+
+/// An echo of 1 GiB is asked for, and none of it is read.
+#[test]
+fn a_peer_that_never_reads() {
+    attack(&["--write-timeout", "1"], |server| {
+        let mut peer = Peer::open(server);
+        let message = frame(Role::Server, BINARY, &b"a".repeat(64 << 10));
+        let (before, mut written) = (memory(server, "VmRSS"), Ok(()));
+        for number in 0..(1 << 30) / (64 << 10) {
+            written = peer.tcp.write_all(&message);
+            if written.is_err() {
+                break;
+            }
+            if number % 64 == 0 {
+                assert!(memory(server, "VmRSS") < before + 16 * MIB);
+            }
+        }
+        assert!(is_lost(&written.unwrap_err()));
+        assert!(memory(server, "VmRSS") < before + 16 * MIB);
+    });
+}
+
+#[test]
+fn a_reset_at_every_byte() {
+    let mut conversation = REQUEST.to_vec();
+    conversation.extend_from_slice(&frame(Role::Server, TEXT, b"hello"));
+    conversation.extend_from_slice(&frame(Role::Server, PING, b"ping"));
+    conversation.extend_from_slice(&frame(Role::Server, BINARY, &[0xab; 200]));
+    conversation.extend_from_slice(&frame(Role::Server, CLOSE, &close_payload(1000, "bye")));
+    attack(&[], |server| {
+        for len in 0..=conversation.len() {
+            let mut tcp = server.connect();
+            tcp.write_all(&conversation[..len]).unwrap();
+            // Half of them wait for a byte of the answer: the server is further then.
+            if len >= REQUEST.len() && len % 2 == 0 {
+                tcp.read_exact(&mut [0]).unwrap();
+            }
+            SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    });
+}
+
+#[test]
+fn five_thousand_connects_and_drops() {
+    attack(&[], |server| {
+        for _ in 0..50 {
+            for _ in 0..100 {
+                server.connect();
+            }
+            // Once this one is served, the others have left the backlog: were it full, the system would
+            // have us wait a second.
+            Peer::open(server);
+        }
+    });
+}
+
+/// More clients than there are file descriptors for: the server survives it, and those who waited are
+/// served when others have gone.
+#[test]
+fn more_clients_than_descriptors() {
+    for name in SERVERS {
+        let server = Server::start_with_descriptors(name, 32);
+        let crowd: Vec<_> = (0..64).map(|_| server.connect()).collect();
+        let mut waiting = server.connect();
+        waiting.write_all(REQUEST).unwrap();
+        poll_until("the descriptors to run out", || descriptors(&server) >= 32);
+        drop(crowd);
+        let mut answer = [0; 13];
+        waiting.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 101 ");
+        drop(waiting);
+        serves(&server);
+    }
+}
+
+/// Attacks both servers, each in a state that is known.
+#[track_caller]
+fn attack(args: &[&str], attack: impl Fn(&Server)) {
+    for name in SERVERS {
+        attack_one(name, args, &attack);
+    }
+}
+
+#[track_caller]
+fn attack_one(name: &str, args: &[&str], attack: impl Fn(&Server)) {
+    let server = Server::start(name, args);
+    serves(&server);
+    let (mut open, mut used) = (0, 0);
+    poll_until("its first client to be gone", || {
+        let before = (open, used);
+        (open, used) = (descriptors(&server), memory(&server, "VmRSS"));
+        before == (open, used)
+    });
+    attack(&server);
+    serves(&server);
+    poll_until("the descriptors to be back", || descriptors(&server) == open);
+    poll_until("the memory to be back", || memory(&server, "VmRSS") < used + 16 * MIB);
+    assert_eq!(server.stop("TERM"), Some(0));
+}
+
+/// A whole conversation.
+#[track_caller]
+fn serves(server: &Server) {
+    let mut ws = connect(&*server.url).unwrap();
+    for message in [Message::text("hello"), Message::binary(vec![7; 100_000])] {
+        ws.send(message.clone()).unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(message));
+    }
+    ws.close(CloseCode::NORMAL, "").unwrap();
+}
+
+#[track_caller]
+fn poll_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn descriptors(server: &Server) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count()
+}
+
+/// A figure of the process's memory, in bytes.
+fn memory(server: &Server, name: &str) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    let kib: usize = line.trim_matches([':', '\t', ' ', 'k', 'B']).parse().unwrap();
+    kib << 10
+}
+
+/// Sends a header that does not end, a byte at a time, until it is answered: how much was sent, and the
+/// answer.
+fn dribble(mut tcp: TcpStream) -> (usize, Vec<u8>) {
+    tcp.write_all(b"GET / HTTP/1.1\r\nA: ").unwrap();
+    tcp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let mut answer = [0; 13];
+    for sent in 0.. {
+        tcp.write_all(b"a").unwrap();
+        match tcp.read(&mut answer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            read => return (sent, answer[..read.unwrap()].to_vec()),
+        }
+    }
+    unreachable!("the loop has no other end")
+}
+
+/// Reads until the server ends the connection.
+fn read_all(tcp: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    tcp.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Whether this is what a connection ends with that the other side has dropped.
+fn is_lost(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
+/// A client that speaks the protocol by hand, once its connection is open.
+struct Peer {
+    tcp: TcpStream,
+    input: Vec<u8>,
+}
+
+impl Peer {
+    #[track_caller]
+    fn open(server: &Server) -> Self {
+        let mut tcp = server.connect();
+        tcp.set_write_timeout(Some(PATIENCE)).unwrap();
+        // What is not read is to be the server's affair, not the system's.
+        SockRef::from(&tcp).set_recv_buffer_size(64 << 10).unwrap();
+        tcp.write_all(REQUEST).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            tcp.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101 "));
+        Self { tcp, input: Vec::new() }
+    }
+
+    /// The next frame; `None` at the end of the connection.
+    #[track_caller]
+    fn frame(&mut self) -> Option<Sent> {
+        loop {
+            if let Some(frame) = naive::decode(&self.input).unwrap() {
+                self.input.drain(..frame.len);
+                return Some((frame.first, frame.payload));
+            }
+            let mut bytes = [0; 16 << 10];
+            match self.tcp.read(&mut bytes).unwrap() {
+                0 => return None,
+                len => self.input.extend_from_slice(&bytes[..len]),
+            }
+        }
+    }
+}

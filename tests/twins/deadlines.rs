@@ -1,0 +1,122 @@
+//! Deadlines of a connection that is open. Those of the closing handshake are with it.
+
+use sansocket::MessageKind;
+
+use crate::calls::{feed, flush, ping, pong, recv, recv_incoming, recv_part, send, start_close, write};
+use crate::common::{PING, ROLES, TEXT, header};
+use crate::peer::{closes, floods, goes, holds, pings, reads, says, takes, until_blocked, waits};
+use crate::script::{MOMENT, Script, patient};
+
+/// A peer that is silent gets a Ping after the interval, and is given up after the timeout.
+#[test]
+fn keepalive() {
+    for role in ROLES {
+        for call in [recv(), recv_incoming(), recv_part()] {
+            Script::new(role)
+                .config(patient().keepalive(MOMENT, MOMENT))
+                .calls([call.gives("TimedOut(Keepalive)")])
+                .sees(["ping \"\""])
+                .closed("1006 \"\", Transport, not clean")
+                .takes(2 * MOMENT)
+                .run();
+        }
+    }
+}
+
+/// Without a keepalive, a silent peer is waited for.
+#[test]
+fn no_keepalive() {
+    for role in ROLES {
+        Script::new(role)
+            .config(patient().no_keepalive())
+            .peer([waits(3 * MOMENT), says("at last"), closes(1000, ""), goes()])
+            .calls([recv().text("at last"), recv().none()])
+            .sees(["close 1000 \"\"", "end"])
+            .takes(3 * MOMENT)
+            .run();
+    }
+}
+
+/// A peer that takes nothing: every call that writes fails in time, and the connection is over.
+#[test]
+fn write_timeout() {
+    for role in ROLES {
+        let large = "far too long for a pipe of ten bytes";
+        let script = Script::new(role)
+            .config(patient().write_timeout(MOMENT).write_buffer_size(20).no_keepalive())
+            .rooms([10])
+            .peer([holds()])
+            .closed("1006 \"\", Transport, not clean")
+            .takes(MOMENT);
+        for calls in [
+            vec![send(large).gives("TimedOut(Write)"), send("x").gives("ConnectionLost(BrokenPipe)")],
+            vec![ping(large).gives("TimedOut(Write)")],
+            vec![pong(large).gives("TimedOut(Write)"), flush().gives("ConnectionLost(BrokenPipe)")],
+            vec![feed(large).ok(), flush().gives("TimedOut(Write)")],
+            vec![feed(large).ok(), feed("x").gives("TimedOut(Write)")],
+            vec![feed(large).ok()],
+        ] {
+            script.clone().calls(calls).calls([recv().gives("TimedOut(Write)")]).run();
+        }
+        script
+            .clone()
+            .only_whole()
+            .calls([write(MessageKind::Text, [large, large]).gives("TimedOut(Write)")])
+            .calls([recv().gives("TimedOut(Write)")])
+            .run();
+        script
+            .calls([start_close(1000, large).ok(), recv().gives("TimedOut(Write)")])
+            .closed("1006 \"\", Local, not clean")
+            .run();
+    }
+}
+
+/// What came before is received.
+#[test]
+fn messages_before_the_write_timeout() {
+    for role in ROLES {
+        Script::new(role)
+            .config(patient().write_timeout(MOMENT))
+            .rooms([100])
+            .peer([holds(), pings(&"?".repeat(60)), pings(&"?".repeat(60)), says("one"), says("two")])
+            .calls([recv().text("one"), recv().text("two"), recv().gives("TimedOut(Write)")])
+            .closed("1006 \"\", Transport, not clean")
+            .takes_its_time()
+            .run();
+    }
+}
+
+/// Pongs that are not read: the receiving call fails in time, though reads go on.
+#[test]
+fn unread_pongs() {
+    for role in ROLES {
+        for flood in [pings(""), floods(PING, "?")] {
+            Script::new(role)
+                .config(patient().write_timeout(MOMENT).no_keepalive())
+                .rooms([4])
+                .peer([holds(), pings("more than it holds"), flood])
+                .calls([recv().gives("TimedOut(Write)")])
+                .closed("1006 \"\", Transport, not clean")
+                .takes(MOMENT)
+                .run();
+        }
+    }
+}
+
+/// A peer that takes little, but takes it in time, is borne with.
+#[test]
+fn a_slow_reader_is_no_dead_one() {
+    for role in ROLES {
+        let len = header(TEXT, role == sansocket::Role::Client, 10).len() + 10;
+        let acts = (1..len).flat_map(|_| [waits(MOMENT), takes(1)]);
+        let time = MOMENT * u32::try_from(len - 1).unwrap();
+        Script::new(role)
+            .config(patient().write_timeout(2 * MOMENT))
+            .rooms([1])
+            .peer([holds(), until_blocked()].into_iter().chain(acts).chain([reads()]))
+            .calls([send("0123456789").ok()])
+            .sees(["text \"0123456789\""])
+            .takes(time)
+            .run();
+    }
+}

@@ -1,0 +1,146 @@
+//! Connections that fail: by the peer's fault, or the transport's.
+
+use std::io::ErrorKind;
+
+use sansocket::ProtocolError;
+
+use crate::calls::{close, ping, recv, recv_incoming, recv_part, send};
+use crate::common::{CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, ROLES, TEXT};
+use crate::lines;
+use crate::peer::{
+    Act, ends, fails_writes, floods_raw, goes, holds, pings, raw, reads, refuses_writes, says, sends, until,
+    until_blocked,
+};
+use crate::script::{MOMENT, Script, patient};
+
+/// A peer that breaks a rule is told which by a Close frame, and a server then closes the transport; the messages
+/// before are received first.
+#[test]
+fn the_peer_breaks_the_protocol() {
+    for role in ROLES {
+        for (error, faults) in [
+            (ProtocolError::ReservedOpcode(3), vec![sends(FIN | 3, "")]),
+            (ProtocolError::ReservedBitSet, vec![sends(TEXT | 0x40, "")]),
+            (ProtocolError::InvalidUtf8, vec![sends(TEXT, b"\xff")]),
+            (ProtocolError::ContinuationWithoutMessage, vec![sends(LAST_CONTINUATION, "")]),
+            (ProtocolError::MessageTooBig, vec![sends(TEXT, [b'x'; 2001])]),
+            (ProtocolError::TruncatedCloseCode, vec![sends(CLOSE, b"\x03")]),
+            (ProtocolError::MessageInProgress, vec![sends(FIRST_TEXT, "begun"), sends(TEXT, "")]),
+        ] {
+            Script::new(role)
+                .config(patient().max_message_size(2000))
+                .peer([says("one"), says("two")].into_iter().chain(faults).chain([until("close"), goes()]))
+                .calls([
+                    recv().text("one"),
+                    recv().text("two"),
+                    recv().gives(format!("Protocol({error:?})")),
+                    close(1000, "").ok(),
+                ])
+                .sees([told(error), "end".into()])
+                .closed("1006 \"\", Local, not clean")
+                .run();
+        }
+    }
+}
+
+/// Each call that receives tells so, once; and so does `close`.
+#[test]
+fn every_call_tells() {
+    let error = ProtocolError::ReservedOpcode(3);
+    for role in ROLES {
+        for call in [recv(), recv_incoming(), recv_part()] {
+            Script::new(role)
+                .peer([sends(FIN | 3, ""), goes()])
+                .calls([call.gives(format!("Protocol({error:?})"))])
+                .sees([told(error), "end".into()])
+                .closed("1006 \"\", Local, not clean")
+                .run();
+        }
+        Script::new(role)
+            .peer([until("close"), sends(FIN | 3, ""), goes()])
+            .calls([close(1000, "").gives(format!("Protocol({error:?})"))])
+            .sees(["close 1000 \"\"", "end"])
+            .closed("1006 \"\", Local, not clean")
+            .run();
+    }
+}
+
+/// A peer that sends on after it was told, and does not go: for as long as the close timeout.
+#[test]
+fn the_peer_stays() {
+    for role in ROLES {
+        for flood in [None, Some(floods_raw([0xff; 1000]))] {
+            let error = ProtocolError::ReservedOpcode(3);
+            Script::new(role)
+                .config(patient().close_timeout(MOMENT))
+                .peer([sends(FIN | 3, "")].into_iter().chain(flood))
+                .calls([recv().gives(format!("Protocol({error:?})"))])
+                .closed("1006 \"\", Local, not clean")
+                .takes(MOMENT)
+                .run();
+        }
+    }
+}
+
+/// The peer breaks a rule while a whole WebSocket is blocked by it: it is told once it reads, behind what was being written.
+#[test]
+fn the_peer_breaks_the_protocol_while_we_write() {
+    let error = ProtocolError::ReservedOpcode(3);
+    for role in ROLES {
+        Script::new(role)
+            .only_whole()
+            .rooms([4095, 4096])
+            .peer([holds(), until_blocked(), sends(FIN | 3, ""), reads(), until("close"), goes()])
+            .calls([send(vec![7; 100_000]).ok(), recv().gives(format!("Protocol({error:?})"))])
+            .sees(["binary 100000 times 7".into(), told(error), "end".into()])
+            .closed("1006 \"\", Local, not clean")
+            .run();
+    }
+}
+
+/// A transport that takes no bytes any more, by an error or by taking none, fails what is sent, at once, and is not
+/// written to again; what the peer had sent is still received.
+#[test]
+fn writes_fail() {
+    for role in ROLES {
+        for (fault, error) in [
+            (fails_writes as fn(usize, ErrorKind) -> Act, "ConnectionLost(BrokenPipe)"),
+            (|after, _| refuses_writes(after), "ConnectionLost(WriteZero)"),
+        ] {
+            for took in [0, 3] {
+                Script::new(role)
+                    .peer([fault(took, ErrorKind::BrokenPipe), says("one"), pings(""), says("two"), ends()])
+                    .calls([
+                        send("lost").gives(error),
+                        send("x").gives("ConnectionLost(BrokenPipe)"),
+                        ping("x").gives("ConnectionLost(BrokenPipe)"),
+                        recv().text("one"),
+                        recv().text("two"),
+                        recv().gives("ConnectionLost(UnexpectedEof)"),
+                    ])
+                    .sees(&["dropped", "end within something"][..took.min(2)])
+                    .closed("1006 \"\", Transport, not clean")
+                    .run();
+            }
+        }
+    }
+}
+
+/// Nothing is read of what a fault follows: bytes that are no frame do no harm.
+#[test]
+fn nothing_is_looked_at_behind_a_fault() {
+    for role in ROLES {
+        let error = ProtocolError::ReservedOpcode(3);
+        Script::new(role)
+            .peer([sends(FIN | 3, ""), raw([0xff; 300]), says("late"), goes()])
+            .calls([recv().gives(format!("Protocol({error:?})")), recv().none()])
+            .sees([told(error), "end".into()])
+            .closed("1006 \"\", Local, not clean")
+            .run();
+    }
+}
+
+/// The Close frame that tells of an error.
+fn told(error: ProtocolError) -> String {
+    format!("close {} {}", error.close_code().get(), lines::payload(error.reason().as_bytes()))
+}

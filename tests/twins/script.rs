@@ -1,0 +1,607 @@
+//! A row: what the peer does, what the program calls, and what is to come of it.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use sansocket::blocking::ServerStream;
+use sansocket::{Config, Error, Role, Server};
+
+use crate::adapter::{Adapter, Blocking, Receives, Serves, Tokio};
+use crate::calls::{ANY, Call, Expected, receive, transmit};
+use crate::lines;
+use crate::peer::{Act, Peer, Stage};
+use crate::wire::{Control, PATIENCE, Wire};
+
+/// A time that has to pass: the blocking adapter waits that long.
+pub const MOMENT: Duration = Duration::from_millis(20);
+
+/// The configuration of a row that does not say: a call that waits for a deadline waits for ever.
+pub fn patient() -> Config {
+    let time = 4 * PATIENCE;
+    Config::default().keepalive(time, time).close_timeout(time).write_timeout(time)
+}
+
+/// How many bytes pipes hold, if a row does not say: from one that takes a byte at a time to one that takes
+/// several frames.
+const ROOMS: [usize; 4] = [1, 7, 61, 4096];
+
+/// What the peer does, what the program calls, and what is to come of it.
+#[derive(Clone, Debug)]
+pub struct Script {
+    role: Role,
+    config: Config,
+    /// What was read with the end of the opening handshake. `None`: the program carries that out.
+    read_ahead: Option<Vec<u8>>,
+    /// The program is the handler of a server.
+    server: Option<Server>,
+    rooms: Vec<usize>,
+    ways: Vec<Way>,
+    acts: Vec<Act>,
+    phases: Vec<Phase>,
+    sees: Option<Vec<String>>,
+    /// Any of these.
+    closed: Vec<String>,
+    takes: Option<Duration>,
+}
+
+/// How the program has its WebSocket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    Whole,
+    Split,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    /// In one hand.
+    Calls(Vec<Expected>),
+    /// By the sending and the receiving half, at once; by a whole WebSocket one after the other.
+    Both(Vec<Expected>, Vec<Expected>),
+}
+
+impl Script {
+    /// Of a WebSocket in this role.
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            config: patient(),
+            read_ahead: Some(Vec::new()),
+            server: None,
+            rooms: ROOMS.to_vec(),
+            ways: vec![Way::Whole, Way::Split],
+            acts: Vec::new(),
+            phases: Vec::new(),
+            sees: None,
+            closed: Vec::new(),
+            takes: Some(Duration::ZERO),
+        }
+    }
+
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// These bytes were read with the end of the opening handshake.
+    pub fn read_ahead(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.read_ahead = Some(bytes.into());
+        self
+    }
+
+    /// The program has a stream, and carries out the opening handshake.
+    pub fn unopened(mut self) -> Self {
+        self.read_ahead = None;
+        self
+    }
+
+    /// The program is the handler of a server on loopback, and `open` is its first call.
+    pub fn served(server: &Server) -> Self {
+        Self { server: Some(server.clone()), rooms: vec![0], ..Self::new(Role::Server).takes_its_time() }
+    }
+
+    /// Only over pipes that hold so many bytes.
+    pub fn rooms(mut self, rooms: impl Into<Vec<usize>>) -> Self {
+        self.rooms = rooms.into();
+        self
+    }
+
+    pub fn only_whole(mut self) -> Self {
+        self.ways = vec![Way::Whole];
+        self
+    }
+
+    pub fn only_split(mut self) -> Self {
+        self.ways = vec![Way::Split];
+        self
+    }
+
+    /// What the peer does, beside reading.
+    pub fn peer(mut self, acts: impl IntoIterator<Item = Act>) -> Self {
+        self.acts.extend(acts);
+        self
+    }
+
+    /// What the program calls, and what each call comes to.
+    pub fn calls(mut self, calls: impl IntoIterator<Item = Expected>) -> Self {
+        self.phases.push(Phase::Calls(calls.into_iter().collect()));
+        self
+    }
+
+    /// What the halves call at once.
+    pub fn both(
+        mut self,
+        sender: impl IntoIterator<Item = Expected>,
+        receiver: impl IntoIterator<Item = Expected>,
+    ) -> Self {
+        self.phases.push(Phase::Both(sender.into_iter().collect(), receiver.into_iter().collect()));
+        self
+    }
+
+    /// What the peer sees, frame by frame; and `end`, if the transport ends before it is dropped. What it sees
+    /// only then stands behind `dropped`.
+    pub fn sees<L: ToString>(mut self, lines: impl IntoIterator<Item = L>) -> Self {
+        self.sees = Some(lines.into_iter().map(|line| line.to_string()).collect());
+        self
+    }
+
+    /// How the connection closed: code, reason, who began, and whether it was clean.
+    pub fn closed(mut self, closed: &str) -> Self {
+        self.closed = vec![closed.into()];
+        self
+    }
+
+    /// How it closed is a matter of luck: one of these ways.
+    pub fn closed_either(mut self, closed: [&str; 2]) -> Self {
+        self.closed = closed.map(String::from).to_vec();
+        self
+    }
+
+    /// It takes so long; if this is not said, no time at all: who waits then has missed a wake-up.
+    pub fn takes(mut self, time: Duration) -> Self {
+        self.takes = Some(time);
+        self
+    }
+
+    /// How long it takes is not told.
+    pub fn takes_its_time(mut self) -> Self {
+        self.takes = None;
+        self
+    }
+
+    /// Runs it by both adapters in every way, and compares what comes of it.
+    #[track_caller]
+    pub fn run(self) {
+        let mut report = String::new();
+        let ways = self.ways.iter().flat_map(|way| self.rooms.iter().map(move |room| (*way, *room)));
+        for (way, room) in ways {
+            let mut transcripts = match &self.server {
+                None => [self.play::<Blocking<Wire>>(way, room), self.play::<Tokio<Wire>>(way, room)],
+                Some(server) => [
+                    self.serve::<Blocking<ServerStream>>(way, server),
+                    self.serve::<Tokio<tokio::net::TcpStream>>(way, server),
+                ],
+            };
+            for (name, transcript) in ["blocking", "tokio"].into_iter().zip(&transcripts) {
+                let faults = self.faults(transcript);
+                if !faults.is_empty() {
+                    let _ = write!(report, "\n{:?}, {way:?}, {name}, room for {room}:\n{faults}", self.role);
+                }
+            }
+            if self.closed.len() > 1 {
+                transcripts.iter_mut().for_each(|transcript| transcript.closed.clear());
+            }
+            let [blocking, tokio] = &transcripts;
+            if blocking != tokio && report.is_empty() {
+                report = format!("\n{:?}, {way:?}, room for {room}: {blocking:#?}\n{tokio:#?}", self.role);
+            }
+            if transcripts.iter().any(|transcript| transcript.time.as_deref() == Some(HANGS)) {
+                break;
+            }
+        }
+        assert!(report.is_empty(), "{report}");
+    }
+
+    /// What is not as it was expected.
+    fn faults(&self, transcript: &Transcript) -> String {
+        let mut faults = String::new();
+        let expected = self.phases.iter().flat_map(|phase| match phase {
+            Phase::Calls(calls) => calls.iter().collect::<Vec<_>>(),
+            Phase::Both(sender, receiver) => sender.iter().chain(receiver).collect(),
+        });
+        for (Expected { call, line }, came) in expected.zip(&transcript.calls) {
+            if came != line && line != ANY {
+                let _ = writeln!(faults, "  {}: {came}, not {line}", call.name());
+            }
+        }
+        if let Some(sees) = &self.sees
+            && transcript.sees != *sees
+        {
+            let _ = writeln!(faults, "  the peer saw {:?}, not {sees:?}", transcript.sees);
+        }
+        if !self.closed.is_empty() && !self.closed.contains(&transcript.closed) {
+            let _ =
+                writeln!(faults, "  it closed as {}, not {}", transcript.closed, self.closed.join(" or "));
+        }
+        let after: Vec<_> = transcript.after.iter().map(String::as_str).collect();
+        // `flush` and `close` depend on how it ended; the adapters are compared.
+        let refused = if transcript.closed.contains("Transport") {
+            "ConnectionLost(BrokenPipe)"
+        } else {
+            "Send(Closing)"
+        };
+        let as_expected = |lines: &[&str]| {
+            lines[..3] == ["none"; 3] && lines[3..7].iter().all(|line| [refused, DROPPED].contains(line))
+        };
+        if !after.chunks(9).all(as_expected) {
+            let _ = writeln!(faults, "  after the end: {after:?}");
+        }
+        if let Some(time) = &transcript.time {
+            let _ = writeln!(faults, "  {time}");
+        }
+        faults
+    }
+
+    fn play<A: Adapter<Stream = Wire>>(&self, way: Way, room: usize) -> Transcript {
+        A::run(async {
+            let stage = if self.read_ahead.is_some() { Stage::Frames } else { Stage::Head };
+            let peer = Peer::new(self.role, stage, self.acts.iter().cloned());
+            let (wire, control) = Wire::new(peer, room, A::now);
+            let start = A::now();
+            let mut program = Program::<A> { state: State::Unopened(wire), way, control: control.clone() };
+            if let Some(read_ahead) = &self.read_ahead {
+                program.upgrade(self.role, read_ahead, &self.config);
+            }
+            let mut transcript = A::with_ticks(&control, program.play(&self.phases)).await;
+            transcript.time = self.takes.and_then(|takes| A::misses(A::now() - start, takes));
+            if control.hangs() {
+                transcript.time = Some(HANGS.into());
+            }
+            transcript
+        })
+    }
+
+    fn serve<A: Serves>(&self, way: Way, server: &Server) -> Transcript {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = Peer::new(self.role, Stage::Head, self.acts.iter().cloned());
+        let control = Control::new(peer, 0, A::now);
+        let (came, transcripts) = mpsc::channel();
+        let phases = self.phases.clone().into();
+        let handler = Handler(Arc::new(Handled { phases, way, control: control.clone(), came }));
+        thread::scope(|scope| {
+            scope.spawn(|| act_over_tcp(address, &control));
+            A::serve(listener, server, &control, handler).unwrap();
+        });
+        let mut transcript = transcripts.recv_timeout(PATIENCE).expect("the handler has ended");
+        transcript.sees = control.seen();
+        transcript
+    }
+}
+
+/// What a server's handler does.
+#[derive(Clone)]
+pub struct Handler(Arc<Handled>);
+
+struct Handled {
+    phases: Box<[Phase]>,
+    way: Way,
+    control: Control,
+    /// Where its transcript goes.
+    came: mpsc::Sender<Transcript>,
+}
+
+impl Handler {
+    pub async fn handle<A: Adapter>(self, pending: A::Pending) {
+        let Handled { phases, way, control, came } = &*self.0;
+        let program = Program::<A> { state: State::Pending(pending), way: *way, control: control.clone() };
+        let _ = came.send(program.play(phases).await);
+    }
+}
+
+/// Does what the peer is to do, over a socket.
+fn act_over_tcp(address: SocketAddr, control: &Control) {
+    let mut tcp = TcpStream::connect(address).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    // What is sent is there when the next act begins.
+    tcp.set_nodelay(true).unwrap();
+    let read = |mut tcp: &TcpStream| {
+        let mut bytes = vec![0; 64 << 10];
+        match tcp.read(&mut bytes) {
+            Ok(0) | Err(_) => control.peer(Peer::read_end),
+            Ok(len) => control.peer(|peer| peer.read(&bytes[..len])),
+        }
+    };
+    tcp.write_all(REQUEST.as_bytes()).unwrap();
+    while let Some(act) = control.peer(|peer| peer.acts.pop_front()) {
+        match act {
+            Act::Raw(bytes) => tcp.write_all(&bytes).unwrap(),
+            Act::Until(line) => {
+                while !control.peer(|peer| peer.awaits(line) || peer.has_seen("end")) {
+                    read(&tcp);
+                }
+            }
+            Act::UntilTold(what) => control.until_told(what),
+            Act::Tell(what) => control.tell(what),
+            Act::Wait(time) => thread::sleep(time),
+            Act::End => tcp.shutdown(Shutdown::Write).unwrap(),
+            Act::Stop => {
+                control.tell("stop");
+                let start = std::time::Instant::now();
+                while TcpStream::connect(address).is_ok() {
+                    assert!(start.elapsed() < PATIENCE, "the server does not stop");
+                    thread::yield_now();
+                }
+                control.tell("stopped");
+            }
+            act => panic!("not over a socket: {act:?}"),
+        }
+    }
+    while !control.peer(|peer| peer.has_seen("end")) {
+        read(&tcp);
+    }
+    control.tell("stop");
+}
+
+/// A client's request.
+pub const REQUEST: &str = "GET / HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+const HANGS: &str = "it hangs";
+
+/// What a call of a half comes to that was dropped.
+const DROPPED: &str = "it was dropped";
+
+/// What came of a script.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Transcript {
+    calls: Vec<String>,
+    sees: Vec<String>,
+    closed: String,
+    /// What calls after the end come to.
+    after: Vec<String>,
+    /// What is wrong with the time it took.
+    time: Option<String>,
+}
+
+/// The program, and how far it has come.
+struct Program<A: Adapter> {
+    state: State<A>,
+    way: Way,
+    control: Control,
+}
+
+enum State<A: Adapter> {
+    Unopened(A::Stream),
+    Pending(A::Pending),
+    Whole(A::Whole),
+    Split(Option<A::Sender>, Option<A::Receiver>),
+    Over,
+}
+
+impl<A: Adapter> Program<A> {
+    fn upgrade(&mut self, role: Role, read_ahead: &[u8], config: &Config) {
+        if let State::Unopened(io) = std::mem::replace(&mut self.state, State::Over) {
+            self.open(A::upgraded(io, role, read_ahead, config));
+        }
+    }
+
+    fn open(&mut self, ws: A::Whole) {
+        self.state = match self.way {
+            Way::Whole => State::Whole(ws),
+            Way::Split => {
+                let (sender, receiver) = A::split(ws);
+                State::Split(Some(sender), Some(receiver))
+            }
+        };
+    }
+
+    async fn play(mut self, phases: &[Phase]) -> Transcript {
+        let mut calls = Vec::new();
+        for phase in phases {
+            match phase {
+                Phase::Calls(phase) => calls.extend(self.calls(phase).await),
+                Phase::Both(sender, receiver) => calls.extend(self.both(sender, receiver).await),
+            }
+        }
+        let closed = match &self.state {
+            State::Whole(ws) => lines::closed(ws.closed()),
+            State::Split(_, Some(receiver)) => lines::closed(receiver.closed()),
+            _ => DROPPED.into(),
+        };
+        let mut after = Vec::new();
+        if ![DROPPED, "not closed"].contains(&&*closed) {
+            // What is over is over for ever.
+            for call in [after_the_end(), after_the_end()].concat() {
+                after.push(self.call(&call).await);
+            }
+        }
+        let mut sees = self.control.seen();
+        let before = sees.len();
+        self.state = State::Over;
+        self.settle().await;
+        let left = self.control.seen().split_off(before);
+        if left.iter().any(|line| line != "end") {
+            sees.push("dropped".into());
+            sees.extend(left);
+        }
+        Transcript { calls, sees, closed, after, time: None }
+    }
+
+    /// Waits until all was dropped: what was left to be written may be written first.
+    async fn settle(&self) {
+        let start = std::time::Instant::now();
+        while !self.control.is_dropped() && start.elapsed() < PATIENCE {
+            A::pause().await;
+        }
+    }
+
+    async fn calls(&mut self, calls: &[Expected]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for Expected { call, .. } in calls {
+            lines.push(self.call(call).await);
+        }
+        lines
+    }
+
+    async fn both(&mut self, sender: &[Expected], receiver: &[Expected]) -> Vec<String> {
+        match &mut self.state {
+            State::Split(Some(sending), Some(receiving)) => {
+                let one = Hand { half: Half::Sender(sending), calls: sender, control: &self.control };
+                let other = Hand { half: Half::Receiver(receiving), calls: receiver, control: &self.control };
+                A::both(one, other).await.concat()
+            }
+            _ => [self.calls(sender).await, self.calls(receiver).await].concat(),
+        }
+    }
+
+    async fn call(&mut self, call: &Call) -> String {
+        if let Some(line) = look::<A>(&self.control, call).await {
+            return line;
+        }
+        match (call, std::mem::replace(&mut self.state, State::Over)) {
+            (Call::Connect(client), State::Unopened(wire)) => match A::connect(wire, client.clone()).await {
+                Ok(ws) => self.open(ws),
+                Err(error) => return lines::error(&error),
+            },
+            (Call::Accept(server), State::Unopened(wire)) => match A::accept(wire, server).await {
+                Ok(pending) => self.state = State::Pending(pending),
+                Err(error) => return lines::error(&error),
+            },
+            (Call::Open, State::Pending(pending)) => match A::open(pending).await {
+                Ok(ws) => self.open(ws),
+                Err(error) => return lines::error(&error),
+            },
+            (Call::Respond(reply), State::Pending(pending)) => {
+                return lines::done(A::respond(pending, reply).await);
+            }
+            (Call::Reject(status, text), State::Pending(pending)) => {
+                return lines::done(A::reject(pending, *status, text).await);
+            }
+            (Call::DropAll, state) => {
+                drop(state);
+                self.settle().await;
+            }
+            (_, state) => {
+                self.state = state;
+                return self.call_open(call).await;
+            }
+        }
+        "ok".into()
+    }
+
+    async fn call_open(&mut self, call: &Call) -> String {
+        let line = match &mut self.state {
+            State::Whole(ws) => match (call, receive(ws, call).await) {
+                (Call::Write(kind, chunks), _) => Some(match A::write(ws, *kind, chunks).await {
+                    Ok(()) => "ok".into(),
+                    Err(error) => error
+                        .downcast::<Error>()
+                        .map_or_else(|error| error.to_string(), |error| lines::error(&error)),
+                }),
+                (_, None) => transmit(ws, call).await,
+                (_, line) => line,
+            },
+            State::Split(sender, receiver) => match (call, sender, receiver) {
+                (Call::DropSender, sender, _) => sender.take().map(|_| "ok".into()),
+                (Call::DropReceiver, _, receiver) => receiver.take().map(|_| "ok".into()),
+                (Call::Close(..), Some(sender), receiver) => {
+                    let line = transmit(sender, call).await;
+                    match receiver {
+                        Some(receiver) if line.as_deref() == Some("ok") => {
+                            Some(until_the_end(receiver).await)
+                        }
+                        _ => line,
+                    }
+                }
+                (call, sender, receiver) => {
+                    let line = match receiver {
+                        Some(receiver) => receive(receiver, call).await,
+                        None => None,
+                    };
+                    match (line, sender) {
+                        (None, Some(sender)) => transmit(sender, call).await,
+                        (line, _) => line,
+                    }
+                }
+            },
+            _ => None,
+        };
+        line.unwrap_or_else(|| DROPPED.into())
+    }
+}
+
+/// Receives what a whole WebSocket's `close` does.
+async fn until_the_end(receiver: &mut impl Receives) -> String {
+    loop {
+        match receiver.recv_part().await {
+            Ok(Some(_)) => {}
+            result => return lines::done(result),
+        }
+    }
+}
+
+/// A call that is none of the WebSocket's.
+async fn look<A: Adapter>(control: &Control, call: &Call) -> Option<String> {
+    match call {
+        Call::Seen => Some(control.seen().join(", ")),
+        Call::Writes => Some(control.writes().to_string()),
+        Call::Tell(what) => {
+            control.tell(what);
+            Some("ok".into())
+        }
+        Call::UntilTold(what) => {
+            A::until_told(control, what).await;
+            Some("ok".into())
+        }
+        _ => None,
+    }
+}
+
+/// One of two halves that are used at once.
+pub struct Hand<'a, A: Adapter> {
+    half: Half<'a, A>,
+    calls: &'a [Expected],
+    control: &'a Control,
+}
+
+enum Half<'a, A: Adapter> {
+    Sender(&'a mut A::Sender),
+    Receiver(&'a mut A::Receiver),
+}
+
+impl<A: Adapter> Hand<'_, A> {
+    /// Makes its calls.
+    pub async fn run(mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for Expected { call, .. } in self.calls {
+            let line = match look::<A>(self.control, call).await {
+                Some(line) => Some(line),
+                None => match &mut self.half {
+                    Half::Sender(sender) => transmit(*sender, call).await,
+                    Half::Receiver(receiver) => receive(*receiver, call).await,
+                },
+            };
+            lines.push(line.unwrap_or_else(|| DROPPED.into()));
+        }
+        lines
+    }
+}
+
+fn after_the_end() -> Vec<Call> {
+    use crate::calls::{close, feed, flush, ping, pong, recv, recv_incoming, recv_part, send};
+    vec![
+        recv(),
+        recv_part(),
+        recv_incoming(),
+        send("x"),
+        feed("x"),
+        ping("x"),
+        pong("x"),
+        flush(),
+        close(1000, ""),
+    ]
+}

@@ -1,0 +1,181 @@
+//! The two halves of a WebSocket, at once or one without the other.
+
+use std::io::ErrorKind;
+
+use sansocket::MessageKind;
+
+use crate::calls::{
+    close, drop_all, drop_receiver, drop_sender, feed, feed_part, flush, ping, recv, recv_incoming,
+    recv_part, seen, send, start_close_without_code, tell, until_told,
+};
+use crate::common::{CLOSE, ROLES};
+use crate::peer::{
+    closes, fails_writes, goes, holds, leaves, pings, reads, says, sends, tells, until, until_blocked,
+    until_read,
+};
+use crate::script::{MOMENT, Script, patient};
+
+/// The receiving half answers Pings while the sending half is idle; and takes them, while the sending half is
+/// blocked by a peer that does not read, until it does.
+#[test]
+fn pings_are_answered_beside_the_sender() {
+    for role in ROLES {
+        let numbered = || (0..100).map(|i| pings(&i.to_string()));
+        let pongs = (0..100).map(|i| format!("pong \"{i}\""));
+        Script::new(role)
+            .only_split()
+            .peer([pings("idle"), until("pong"), tells("answered"), holds(), until_blocked()])
+            .peer(numbered())
+            .peer([until_read(), reads(), until("pong \"99\""), says("end")])
+            .both([until_told("answered"), send([1; 10_000].to_vec()).ok()], [recv().text("end")])
+            .sees(["pong \"idle\"".into(), "binary 10000 times 1".into()].into_iter().chain(pongs))
+            .run();
+    }
+}
+
+/// The sending half closes while the receiving half waits: that keeps the deadline, without a keepalive to wake it.
+#[test]
+fn the_receiver_learns_of_the_senders_deadline() {
+    for role in ROLES {
+        for config in [patient(), patient().no_keepalive()] {
+            Script::new(role)
+                .only_split()
+                .config(config.close_timeout(MOMENT))
+                .peer([says("one"), until_read(), tells("it waits")])
+                .both(
+                    [until_told("it waits"), close(1000, "").ok()],
+                    [recv().text("one"), recv().gives("TimedOut(ClosingHandshake)")],
+                )
+                .sees(["close 1000 \"\""])
+                .closed("1006 \"\", Local, not clean")
+                .takes(MOMENT)
+                .run();
+        }
+    }
+}
+
+/// `close` of the sending half completes the closing handshake by itself if the other was dropped.
+#[test]
+fn the_sender_closes_alone() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .peer([until("close"), says("unread"), closes(1001, ""), goes()])
+            .calls([
+                drop_receiver(),
+                send("alone").ok(),
+                close(1001, "done").ok(),
+                close(1001, "done").ok(),
+                send("x").gives("Send(Closing)"),
+            ])
+            .sees(["text \"alone\"", "close 1001 \"done\"", "end"])
+            .run();
+        // A peer that does not answer the Close frame.
+        Script::new(role)
+            .only_split()
+            .config(patient().close_timeout(MOMENT))
+            .calls([drop_receiver(), close(1000, "").gives("TimedOut(ClosingHandshake)")])
+            .sees(["close 1000 \"\""])
+            .takes(MOMENT)
+            .run();
+    }
+}
+
+/// The receiving half goes on, and answers, when the other was dropped.
+#[test]
+fn the_receiver_goes_on_alone() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .peer([pings("?"), says("text"), until("pong"), closes(1000, ""), goes()])
+            .calls([drop_sender(), recv().text("text"), recv().none()])
+            .sees(["pong \"?\"", "close 1000 \"\"", "end"])
+            .closed("1000 \"\", Remote, clean")
+            .run();
+    }
+}
+
+/// The transport is closed when both were dropped, and not before.
+#[test]
+fn both_halves_are_dropped() {
+    for role in ROLES {
+        for dropped in [[drop_receiver(), drop_sender()], [drop_sender(), drop_receiver()]] {
+            let [first, second] = dropped;
+            Script::new(role).only_split().calls([first, seen([]), second, drop_all()]).sees(["end"]).run();
+        }
+    }
+}
+
+/// When the connection has ended, both halves say so; closing the sending half is no error if it was closed.
+#[test]
+fn both_halves_see_the_end() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .peer([closes(1001, ""), goes()])
+            .both([], [recv().none()])
+            .both([send("x").gives("Send(Closing)"), flush().ok(), close(1000, "").ok()], [recv().none()])
+            .sees(["close 1001 \"\"", "end"])
+            .closed("1001 \"\", Remote, clean")
+            .run();
+        // Lost, not closed.
+        let lost = "ConnectionLost(BrokenPipe)";
+        Script::new(role)
+            .only_split()
+            .peer([leaves()])
+            .both([], [recv().gives("ConnectionLost(UnexpectedEof)"), recv().none()])
+            .both([send("x").gives(lost), ping("x").gives(lost), close(1000, "").gives(lost)], [])
+            .closed("1006 \"\", Transport, not clean")
+            .run();
+        Script::new(role)
+            .only_split()
+            .peer([fails_writes(1, ErrorKind::BrokenPipe)])
+            .both([send("x").gives(lost), send("x").gives(lost), ping("x").gives(lost)], [])
+            .run();
+    }
+}
+
+/// `start_close` of the sending half: its Close frame is sent by `flush`, or by the receiving half before it waits.
+#[test]
+fn start_close() {
+    for role in ROLES {
+        let script = Script::new(role)
+            .only_split()
+            .peer([until("close"), sends(CLOSE, ""), goes()])
+            .sees(["close", "end"])
+            .closed("1005 \"\", Local, clean");
+        let start = || start_close_without_code().ok();
+        script
+            .clone()
+            .both([start(), start(), feed("x").gives("Send(Closing)"), flush().ok()], [])
+            .both([], [recv().none()])
+            .run();
+        script.both([start(), tell("started")], [until_told("started"), recv().none()]).run();
+    }
+}
+
+/// One half sends messages in parts while the other receives some.
+#[test]
+fn parts_both_ways() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .rooms([4096])
+            .peer([says("whole"), until("last"), pings("?"), closes(1000, ""), goes()])
+            .both(
+                [
+                    feed_part(MessageKind::Text, "be", false).ok(),
+                    feed_part(MessageKind::Text, "gun", true).ok(),
+                    flush().ok(),
+                ],
+                [
+                    recv_part().gives("all of text \"whole\""),
+                    recv_incoming().gives("ping \"?\""),
+                    recv().none(),
+                ],
+            )
+            .sees(["first text \"be\"", "last fragment \"gun\"", "pong \"?\"", "close 1000 \"\"", "end"])
+            .closed("1000 \"\", Remote, clean")
+            .run();
+    }
+}
