@@ -1,9 +1,8 @@
 //! Incremental UTF-8 validation (RFC 3629 section 4) for text that arrives in pieces.
 //!
-//! "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not,
-//! in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (RFC 6455
-//! section 8.1). The validator fails at the first byte that no continuation could put right, also
-//! inside a frame that is still incomplete.
+//! "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a
+//! valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (6455-8.1-01). The validator fails
+//! at the first byte that no continuation could put right, also inside a frame that is still incomplete.
 
 mod text;
 
