@@ -34,5 +34,7 @@ mod deadlines;
 mod drifted;
 mod failing;
 mod messages;
+mod opening;
+mod serving;
 mod split;
 mod together;
