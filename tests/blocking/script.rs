@@ -18,8 +18,6 @@ pub enum Read {
 /// What a write, or a flush, comes to.
 #[derive(Debug)]
 pub enum Write {
-    /// Takes this many bytes at most.
-    Take(usize),
     Error(ErrorKind),
     /// Takes all of the write; the flush after it fails.
     FlushError(ErrorKind),
@@ -45,8 +43,6 @@ pub struct Script(Arc<Mutex<Inner>>);
 struct Inner {
     reads: VecDeque<Read>,
     writes: VecDeque<Write>,
-    /// When the script of reads has ended: read this again and again.
-    flood: Option<Vec<u8>>,
     flush_error: Option<ErrorKind>,
     record: Record,
 }
@@ -59,12 +55,6 @@ impl Script {
             inner.writes.extend(writes);
         });
         script
-    }
-
-    /// Never runs dry: reads `bytes` for ever.
-    pub fn flooding(self, bytes: Vec<u8>) -> Self {
-        self.with(|inner| inner.flood = Some(bytes));
-        self
     }
 
     /// A write came to [`Write::Panic`]. Nothing more can be done with it.
@@ -97,14 +87,7 @@ impl io::Read for Script {
                 inner.reads.push_front(Read::End);
                 Ok(0)
             }
-            None => match &inner.flood {
-                Some(bytes) => {
-                    let len = bytes.len().min(buf.len());
-                    buf[..len].copy_from_slice(&bytes[..len]);
-                    Ok(len)
-                }
-                None => Err(ErrorKind::WouldBlock.into()),
-            },
+            None => Err(ErrorKind::WouldBlock.into()),
         })
     }
 }
@@ -114,7 +97,6 @@ impl io::Write for Script {
         self.with(|inner| {
             inner.record.writes += 1;
             let len = match inner.writes.pop_front() {
-                Some(Write::Take(most)) => buf.len().min(most),
                 Some(Write::Error(kind)) => return Err(kind.into()),
                 Some(Write::FlushError(kind)) => {
                     inner.flush_error = Some(kind);

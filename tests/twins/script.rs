@@ -216,8 +216,8 @@ impl Script {
                 break;
             }
         }
-        let report: String = report.iter().map(|(place, faults)| format!("\n{place}:\n{faults}")).collect();
-        assert!(report.is_empty(), "{:?}: {report}", self.role);
+        let report: Vec<_> = report.iter().map(|(place, faults)| format!("{place}:\n{faults}")).collect();
+        assert!(report.is_empty(), "{:?}:\n{}", self.role, report.join("\n"));
     }
 
     /// What is not as it was expected.
