@@ -3,13 +3,12 @@
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::Duration;
 
 use sansocket::blocking::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender};
-use sansocket::{CloseCode, Config, Error, Message, TimedOut};
+use sansocket::{CloseCode, Config, Message};
 
-use crate::common::{BINARY, CLOSE, PING, PONG, ROLES, TEXT, close_payload, frame, sent};
-use crate::peer::{pair, with_peer};
+use crate::common::{PING, PONG, ROLES, TEXT, frame, sent};
+use crate::peer::pair;
 use crate::script::{Read, Script, Write};
 
 type Halves = (WebSocketSender<UnixStream>, WebSocketReceiver<UnixStream>);
@@ -70,41 +69,6 @@ fn two_threads_a_side() {
     }
 }
 
-/// The Close frame of the receiving half waits for what the sending half is writing, and the transport
-/// is closed after it.
-#[test]
-fn the_close_frame_follows_the_senders_message() {
-    for role in ROLES {
-        let (ws, mut peer) = with_peer(role, &Config::default());
-        let (mut sender, mut receiver) = ws.split().unwrap();
-        let large = vec![1; 4 << 20];
-        sender.feed(large.clone()).unwrap();
-        let sending = thread::spawn(move || sender.flush().unwrap());
-        let receiving = thread::spawn(move || {
-            assert_eq!(receiver.recv().unwrap(), Some(Message::text("closing")));
-            assert_eq!(receiver.recv().unwrap(), None);
-            assert!(receiver.closed().unwrap().clean);
-        });
-        // The receiving half takes all of this though the peer reads nothing.
-        peer.send(TEXT, b"closing");
-        for _ in 0..20_000 {
-            peer.send(PING, &[7; 100]);
-        }
-        peer.send_close(1000, "");
-        assert!(peer.frame() == Some((BINARY, large)), "not what was sent");
-        let last = loop {
-            match peer.frame() {
-                Some((PONG, _)) => {}
-                last => break last,
-            }
-        };
-        assert_eq!(last, Some((CLOSE, close_payload(1000, ""))));
-        drop(peer);
-        sending.join().unwrap();
-        receiving.join().unwrap();
-    }
-}
-
 /// What a stream took, and could not pass on in the little time that the receiving half gives it, as TLS
 /// does, is passed on later.
 #[test]
@@ -122,33 +86,5 @@ fn a_flush_is_tried_again() {
         let record = script.record();
         assert_eq!(sent(role, &record.written), [(PONG, b"?".to_vec())]);
         assert_eq!(record.flushed, record.written.len());
-    }
-}
-
-/// The receiving half keeps the deadline of a close that the sending half began while it waited.
-#[test]
-fn the_receiver_learns_of_the_senders_deadlines() {
-    let config = Config::default().close_timeout(Duration::from_millis(20)).no_keepalive();
-    for role in ROLES {
-        let (ws, mut peer) = with_peer(role, &config);
-        let (mut sender, mut receiver) = ws.split().unwrap();
-        let receiving = thread::spawn(move || {
-            assert_eq!(receiver.recv().unwrap(), Some(Message::text("one")));
-            receiver.recv()
-        });
-        peer.send(TEXT, b"one");
-        sender.close(CloseCode::NORMAL, "").unwrap();
-        let error = receiving.join().unwrap().unwrap_err();
-        assert!(matches!(error, Error::TimedOut(TimedOut::ClosingHandshake)), "{error:?}");
-
-        // A write of the sending half that timed out is the end for both.
-        let config = config.clone().write_timeout(Duration::from_millis(5));
-        let (ws, _peer) = with_peer(role, &config);
-        let (mut sender, mut receiver) = ws.split().unwrap();
-        let receiving = thread::spawn(move || receiver.recv());
-        let error = sender.send(vec![0; 10_000_000]).unwrap_err();
-        assert!(matches!(error, Error::TimedOut(TimedOut::Write)), "{error:?}");
-        let error = receiving.join().unwrap().unwrap_err();
-        assert!(matches!(error, Error::TimedOut(TimedOut::Write)), "{error:?}");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sansocket::{Config, Error, Initiator, TimedOut};
+use sansocket::{Config, Error, TimedOut};
 
-use crate::common::{PING, PONG, ROLES, TEXT, secs};
+use crate::common::{ROLES, secs};
 use crate::peer::{after, with_peer};
 
 #[track_caller]
@@ -12,31 +12,6 @@ fn timed_out<T: std::fmt::Debug>(result: Result<T, Error>) -> TimedOut {
     match result {
         Err(Error::TimedOut(timed_out)) => timed_out,
         other => panic!("{other:?}"),
-    }
-}
-
-/// A peer that is silent gets a Ping after the interval, and is given up after the timeout; one that
-/// answers, or sends anything else, is not.
-#[tokio::test(start_paused = true)]
-async fn keepalive() {
-    let config = Config::default().keepalive(secs(20), secs(5));
-    for role in ROLES {
-        let (mut ws, mut peer) = with_peer(role, 4096, &config);
-        let by_hand = async {
-            // Answered twice; by a Pong, and by a part of a message.
-            after(secs(20), async { assert_eq!(peer.frame().await, Some((PING, vec![]))) }).await;
-            peer.send(PONG, b"").await;
-            after(secs(20), async { assert_eq!(peer.frame().await, Some((PING, vec![]))) }).await;
-            peer.send_raw(&crate::common::frame(role, TEXT, b"text")[..3]).await;
-            after(secs(20), async { assert_eq!(peer.frame().await, Some((PING, vec![]))) }).await;
-            peer
-        };
-        let (received, _peer) = after(secs(65), async { tokio::join!(ws.recv(), by_hand) }).await;
-        assert_eq!(timed_out(received), TimedOut::Keepalive);
-        let closed = ws.closed().unwrap();
-        assert_eq!((closed.code.get(), closed.initiator, closed.clean), (1006, Initiator::Transport, false));
-        assert_eq!(ws.recv().await.unwrap(), None);
-        assert!(matches!(ws.send("x").await, Err(Error::ConnectionLost(_))));
     }
 }
 
