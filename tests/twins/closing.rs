@@ -155,12 +155,11 @@ fn the_peer_closes_and_ends_its_direction() {
 #[test]
 fn the_peer_closes_and_ends_its_direction_while_we_write() {
     for role in ROLES {
-        let large = [7; 100_000];
         Script::new(role)
             .only_whole()
             .rooms([4095, 4096])
             .peer([holds(), until_blocked(), closes(1000, "bye"), ends(), reads()])
-            .calls([send(large.to_vec()).ok(), recv().none()])
+            .calls([send(vec![7; 100_000]).ok(), recv().none()])
             .sees(["binary 100000 times 7", "close 1000 \"\"", "end"])
             .closed("1000 \"bye\", Remote, clean")
             .run();
