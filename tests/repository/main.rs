@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
+mod citations;
 mod documentation;
 mod fuzz_corpus;
 mod layering;
