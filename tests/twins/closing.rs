@@ -118,7 +118,7 @@ fn the_peer_does_not_close() {
     }
 }
 
-/// What the peer sends between its Close frame and the end of the transport is discarded, however much it is.
+/// 6455-7.1.1-01: what the peer sends between its Close frame and the end of the transport is discarded, however much it is.
 #[test]
 fn trailing_bytes_are_discarded() {
     for role in ROLES {
