@@ -251,7 +251,7 @@ pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
 #[cfg(feature = "handshake")]
 pub use handshake::uri::{Uri, UriError};
-pub use message::{Assembler, Event, Fragment, Message, MessageKind, PreparedMessage};
+pub use message::{Assembler, Event, Fragment, Message, MessageKind, Outgoing, PreparedMessage};
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
 pub use sender::{SendState, Sender};

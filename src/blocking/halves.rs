@@ -15,7 +15,7 @@ use crate::endpoint::sync::lock;
 use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::{Message, MessageKind, PreparedMessage};
+use crate::message::{Message, MessageKind, Outgoing};
 
 pub(super) fn split<S: TryClone>(
     reading: Reading,
@@ -85,14 +85,8 @@ impl<S> Drop for WebSocketReceiver<S> {
 impl<S: Transport + Send + 'static> WebSocketSender<S> {
     /// Sends a message. What [`WebSocket::send`](super::WebSocket::send) promises, this does: if the
     /// receiving half has more to receive, the message may be left queued.
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.shared.send(self.shared.is_unread(), |outbound| outbound.send(message.into()))
-    }
-
-    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
-    /// [`send`](Self::send) promises, this does.
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.shared.send(self.shared.is_unread(), |outbound| outbound.send_prepared(message))
     }
 }
 
@@ -104,23 +98,13 @@ impl<S: Transport> WebSocketSender<S> {
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
-    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn feed(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.shared.feed(|outbound| outbound.send(message.into()))
     }
 
-    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.shared.feed(|outbound| outbound.send_prepared(message))
-    }
-
     /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+    pub fn try_feed(&mut self, message: impl Into<Outgoing>) -> Result<bool, Error> {
         self.shared.outbound().try_queue(|outbound| outbound.send(message.into()))
-    }
-
-    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
-    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
-        self.shared.outbound().try_queue(|outbound| outbound.send_prepared(message))
     }
 
     /// How much is queued and not yet written.

@@ -24,7 +24,7 @@ use crate::connection::Closed;
 use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::handshake::Reply;
-use crate::message::Message;
+use crate::message::{Message, Outgoing};
 
 /// A client or a server over a stream that does not wait, for programs with an event loop of their own.
 ///
@@ -268,7 +268,7 @@ impl Endpoint {
     }
 
     /// Queues a message. Fails where none may be sent: before the connection is open, and when it is closing.
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
         self.queue(|outbound, _| outbound.send(message.into()))
     }
 

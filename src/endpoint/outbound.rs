@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::connection::SendHalf;
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
-use crate::message::{Event, Message, MessageKind, PreparedMessage};
+use crate::message::{Event, MessageKind, Outgoing, PreparedMessage};
 use crate::role::Role;
 use crate::sender::{SendState, Sender};
 
@@ -164,11 +164,14 @@ impl Outbound {
     }
 
     #[inline]
-    pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {
-        self.send_payload(message.kind(), message.into_payload())
+    pub(crate) fn send(&mut self, message: Outgoing) -> Result<(), SendError> {
+        match message {
+            Outgoing::Message(message) => self.send_payload(message.kind(), message.into_payload()),
+            Outgoing::Prepared(message) => self.send_prepared(&message),
+        }
     }
 
-    pub(crate) fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+    fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
         let Some(frame) = self.sending.sender().prepared_frame(message)? else {
             return self.send_payload(message.kind(), message.shared_payload());
         };
@@ -276,7 +279,7 @@ impl<F: FnOnce(&mut Outbound) -> Result<(), SendError>> ToSend for F {
 }
 
 /// Not in a closure, since each message would be moved once more.
-impl ToSend for Message {
+impl ToSend for Outgoing {
     #[inline]
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
         outbound.send(self)

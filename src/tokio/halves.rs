@@ -18,7 +18,7 @@ use crate::connection::Closed;
 use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, random};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::{Message, MessageKind, PreparedMessage};
+use crate::message::{Message, MessageKind, Outgoing};
 
 /// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
 pub(super) fn halves<S>(
@@ -139,21 +139,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
+    pub fn send(&mut self, message: impl Into<Outgoing>) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
         let mut message = Some(message.into());
-        poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
-    }
-
-    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
-    /// [`send`](Self::send) promises, this does.
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>>
-    where
-        S: Send + 'static,
-    {
-        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
         poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
     }
 
@@ -161,27 +151,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     ///
     /// Dropped before it returns, the message was not queued.
-    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+    pub fn feed(&mut self, message: impl Into<Outgoing>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
         poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
     }
 
-    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
-    ///
-    /// Dropped before it returns, the message was not queued.
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>> {
-        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
-        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
-    }
-
     /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+    pub fn try_feed(&mut self, message: impl Into<Outgoing>) -> Result<bool, Error> {
         self.shared.lock().outbound.try_queue(|outbound| outbound.send(message.into()))
-    }
-
-    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
-    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
-        self.shared.lock().outbound.try_queue(|outbound| outbound.send_prepared(message))
     }
 
     /// How much is queued and not yet written.
