@@ -10,7 +10,6 @@ use bytes::Bytes;
 use super::ports::HalfPort;
 use super::shared::{Reading, Shared, SplitReader};
 use super::transport::{Transport, TryClone};
-use super::writer::MessageWriter;
 use crate::connection::Closed;
 use crate::endpoint::sync::lock;
 use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued};
@@ -137,11 +136,6 @@ impl<S: Transport> WebSocketSender<S> {
         last: bool,
     ) -> Result<(), Error> {
         self.shared.feed(|outbound| outbound.send_part(kind, payload.into(), last))
-    }
-
-    /// A writer that sends what is written to it as one message, in fragments.
-    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(self, kind)
     }
 
     /// Whether messages that are sent from now on are compressed; see

@@ -13,7 +13,6 @@ use super::shared::{Reading, Shared};
 use super::timer::{Timer, now};
 use super::tracker::Token;
 use super::wakers::Half;
-use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, random};
@@ -122,11 +121,6 @@ impl<S> Drop for WebSocketSender<S> {
 }
 
 impl<S> WebSocketSender<S> {
-    /// A writer that sends what is written to it as one message, in fragments.
-    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(self, kind)
-    }
-
     /// Whether messages that are sent from now on are compressed; see
     /// [`Sender::compress`](crate::Sender::compress).
     #[cfg(feature = "deflate")]

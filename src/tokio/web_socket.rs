@@ -190,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// A writer that sends what is written to it as one message, in fragments.
     pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(&mut self.sender, kind)
+        self.sender.message_writer(kind)
     }
 
     /// Writes everything that was queued.

@@ -118,7 +118,7 @@ fn the_peer_does_not_close() {
     }
 }
 
-/// What the peer sends between its Close frame and the end of the transport is discarded, however much it is.
+/// 6455-7.1.1-01: what the peer sends between its Close frame and the end of the transport is discarded, however much it is.
 #[test]
 fn trailing_bytes_are_discarded() {
     for role in ROLES {
@@ -155,12 +155,11 @@ fn the_peer_closes_and_ends_its_direction() {
 #[test]
 fn the_peer_closes_and_ends_its_direction_while_we_write() {
     for role in ROLES {
-        let large = [7; 100_000];
         Script::new(role)
             .only_whole()
             .rooms([4095, 4096])
             .peer([holds(), until_blocked(), closes(1000, "bye"), ends(), reads()])
-            .calls([send(large.to_vec()).ok(), recv().none()])
+            .calls([send(vec![7; 100_000]).ok(), recv().none()])
             .sees(["binary 100000 times 7", "close 1000 \"\"", "end"])
             .closed("1000 \"bye\", Remote, clean")
             .run();

@@ -2,7 +2,9 @@
 
 use sansocket::MessageKind;
 
-use crate::calls::{feed, flush, ping, pong, recv, recv_incoming, recv_part, send, start_close, write};
+use crate::calls::{
+    close, feed, flush, ping, pong, recv, recv_incoming, recv_part, send, start_close, write,
+};
 use crate::common::{PING, ROLES, TEXT, header};
 use crate::peer::{closes, floods, goes, holds, pings, reads, says, takes, until_blocked, waits};
 use crate::script::{MOMENT, Script, patient};
@@ -63,6 +65,12 @@ fn write_timeout() {
             .only_whole()
             .calls([write(MessageKind::Text, [large, large]).gives("TimedOut(Write)")])
             .calls([recv().gives("TimedOut(Write)")])
+            .run();
+        script
+            .clone()
+            .only_whole()
+            .calls([close(1000, large).gives("TimedOut(Write)")])
+            .closed("1006 \"\", Local, not clean")
             .run();
         script
             .calls([start_close(1000, large).ok(), recv().gives("TimedOut(Write)")])

@@ -122,6 +122,21 @@ fn a_stop_with_messages_unread() {
         .run();
 }
 
+/// The same of more than one read brings.
+#[test]
+fn a_stop_with_much_unread() {
+    let large = "x".repeat(5000);
+    Script::served(&Server::default())
+        .peer([says("1"), until_told("busy")])
+        .peer((0..6).map(|_| says(&large)))
+        .peer([stops(), until("close"), closes(1001, "")])
+        .calls([open().ok(), recv().text("1"), calls::tell("busy"), calls::until_told("stopped")])
+        .calls((0..6).map(|_| recv().gives("text 5000 times 120")))
+        .calls([recv().none()])
+        .closed("1001 \"\", Local, clean")
+        .run();
+}
+
 /// Messages that nobody will receive any more are none to wait for: what is sent is written at once, behind what was
 /// left queued before.
 #[test]

@@ -34,6 +34,8 @@ mod deadlines;
 mod drifted;
 mod failing;
 mod messages;
+mod opening;
+mod serving;
 mod split;
 mod together;
 #[cfg(all(feature = "deflate", feature = "http"))]

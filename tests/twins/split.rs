@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use sansocket::MessageKind;
 
 use crate::calls::{
-    close, drop_all, drop_receiver, drop_sender, feed, feed_part, flush, ping, recv, recv_incoming,
+    close, drop_all, drop_receiver, drop_sender, feed, feed_part, flush, ping, pong, recv, recv_incoming,
     recv_part, seen, send, start_close_without_code, tell, until_told,
 };
 use crate::common::{CLOSE, ROLES};
@@ -30,6 +30,16 @@ fn pings_are_answered_beside_the_sender() {
             .both([until_told("answered"), send([1; 10_000].to_vec()).ok()], [recv().text("end")])
             .sees(["pong \"idle\"".into(), "binary 10000 times 1".into()].into_iter().chain(pongs))
             .run();
+        // More Pings than there is room for Pongs: the latest is answered.
+        Script::new(role)
+            .only_split()
+            .config(patient().write_buffer_size(200))
+            .peer([holds(), until_blocked()])
+            .peer((0..1000).map(|i| pings(&i.to_string())))
+            .peer([until_read(), reads(), until("pong \"999\""), says("end")])
+            .both([send([1; 10_000].to_vec()).ok()], [recv().text("end")])
+            .sees_among_others(["binary 10000 times 1", "pong \"999\""])
+            .run();
     }
 }
 
@@ -51,6 +61,19 @@ fn the_receiver_learns_of_the_senders_deadline() {
                 .takes(MOMENT)
                 .run();
         }
+        // `start_close` alone: the receiving half sends the Close frame.
+        Script::new(role)
+            .only_split()
+            .config(patient().close_timeout(MOMENT))
+            .peer([until_read(), tells("it waits")])
+            .both(
+                [until_told("it waits"), start_close_without_code().ok()],
+                [recv().gives("TimedOut(ClosingHandshake)")],
+            )
+            .sees(["close"])
+            .closed("1006 \"\", Local, not clean")
+            .takes(MOMENT)
+            .run();
     }
 }
 
@@ -164,6 +187,7 @@ fn parts_both_ways() {
             .peer([says("whole"), until("last"), pings("?"), closes(1000, ""), goes()])
             .both(
                 [
+                    pong("unasked").ok(),
                     feed_part(MessageKind::Text, "be", false).ok(),
                     feed_part(MessageKind::Text, "gun", true).ok(),
                     flush().ok(),
@@ -174,7 +198,14 @@ fn parts_both_ways() {
                     recv().none(),
                 ],
             )
-            .sees(["first text \"be\"", "last fragment \"gun\"", "pong \"?\"", "close 1000 \"\"", "end"])
+            .sees([
+                "pong \"unasked\"",
+                "first text \"be\"",
+                "last fragment \"gun\"",
+                "pong \"?\"",
+                "close 1000 \"\"",
+                "end",
+            ])
             .closed("1000 \"\", Remote, clean")
             .run();
     }

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sansocket::Role;
 use sansocket::blocking::{Transport, TryClone};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -56,7 +57,7 @@ struct State {
     /// How the peer's direction ended, once `inbound` is read.
     ended: Option<Ended>,
     /// What is read again and again.
-    flood: Option<Vec<u8>>,
+    flood: Option<Bytes>,
     /// How many bytes more are taken before a write fails, and how it does.
     fault: Option<(usize, Option<ErrorKind>)>,
     /// It has.
@@ -284,7 +285,7 @@ impl State {
             return Some(self.inbound.read(buf));
         }
         if let Some(flood) = &self.flood {
-            return Some(flood.as_slice().read(buf));
+            return Some(flood.as_ref().read(buf));
         }
         self.starved = true;
         self.end_read |= self.ended.is_some();
@@ -393,8 +394,7 @@ impl State {
                     self.starved = false;
                     self.moved = true;
                 }
-                self.inbound.write_all(&bytes[..len]).unwrap();
-                bytes.drain(..len);
+                self.inbound.write_all(&bytes.split_to(len)).unwrap();
                 return (!bytes.is_empty()).then_some(Act::Raw(bytes));
             }
             Act::Hold => self.peer.reads = false,
@@ -498,8 +498,9 @@ impl AsyncRead for Wire {
             // Its first poll moves the clock.
             let _ = pin!(tokio::time::advance(Duration::from_millis(1))).poll(cx);
         }
-        let mut bytes = vec![0; buf.remaining()];
-        self.poll(cx, READ, |state| state.read(&mut bytes)).map_ok(|len| buf.put_slice(&bytes[..len]))
+        let read = ready!(self.poll(cx, READ, |state| state.read(buf.initialize_unfilled())));
+        buf.advance(read?);
+        Poll::Ready(Ok(()))
     }
 }
 
