@@ -66,15 +66,15 @@ impl Reading {
 
     fn fill<P: Port>(&mut self, port: &mut P) -> Outcome {
         // A transport that takes no more may still have something to read.
-        let _ = port.flush();
+        let written = matches!(port.flush(), Ok(true));
         let due = |outbound: &mut Outbound| {
             self.inbound.handle_timeout(outbound)?;
-            Ok::<_, TimedOut>(outbound.queue.is_empty())
+            Ok::<_, TimedOut>(!outbound.queue.is_empty())
         };
         match port.outbound(due) {
-            Ok(true) => {}
-            // A Ping was due, or not all went.
-            Ok(false) => drop(port.flush()),
+            // A Ping was due.
+            Ok(true) if written => drop(port.flush()),
+            Ok(_) => {}
             Err(timed_out) => return Outcome::Failed(timed_out.into()),
         }
         // What has come is handed out before the server's stop: a look that hardly waits.
