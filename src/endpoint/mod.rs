@@ -37,9 +37,9 @@ pub use self::server::Server;
 pub(crate) use self::{
     closing::{Act, Outcome},
     events::Item,
-    inbound::{Inbound, Next, SendSide},
+    inbound::{Inbound, Next},
     opening::{ClientOpening, Opening, ServerOpening, timed_out},
-    outbound::Outbound,
+    outbound::{Outbound, SendSide},
     pending::refuse,
     random::random,
     write_queue::MAX_SLICES,

@@ -265,6 +265,18 @@ impl Outbound {
     }
 }
 
+/// The way from the receiving to the sending half: a reference, or a lock, taken only when a control
+/// frame or an error makes it necessary.
+pub(crate) trait SendSide {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
+}
+
+impl SendSide for Outbound {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        f(self)
+    }
+}
+
 /// What is to be sent, once there is room for it.
 pub(crate) trait ToSend {
     /// Queues it.
