@@ -243,7 +243,8 @@ pub use config::Config;
 pub use connection::{Closed, Connection, Initiator, ReadyState};
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
-    Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Server,
+    Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Sendable,
+    Server,
 };
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]
@@ -251,7 +252,7 @@ pub use extension::{AgreedDeflate, Deflate};
 pub use frame::{CloseCode, CloseFrame};
 #[cfg(feature = "handshake")]
 pub use handshake::uri::{Uri, UriError};
-pub use message::{Assembler, Event, Fragment, Message, MessageKind, Outgoing, PreparedMessage};
+pub use message::{Assembler, Event, Fragment, Message, MessageKind, PreparedMessage};
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
 pub use sender::{SendState, Sender};

@@ -11,11 +11,12 @@ use super::ports::HalfPort;
 use super::shared::{Reading, Shared, SplitReader};
 use super::transport::{Transport, TryClone};
 use crate::connection::Closed;
+use crate::endpoint::outbound::ToSend;
 use crate::endpoint::sync::lock;
-use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued};
+use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued, Sendable};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::{Message, MessageKind, Outgoing};
+use crate::message::{Message, MessageKind};
 
 pub(super) fn split<S: TryClone>(
     reading: Reading,
@@ -85,8 +86,8 @@ impl<S> Drop for WebSocketReceiver<S> {
 impl<S: Transport + Send + 'static> WebSocketSender<S> {
     /// Sends a message. What [`WebSocket::send`](super::WebSocket::send) promises, this does: if the
     /// receiving half has more to receive, the message may be left queued.
-    pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
-        self.shared.send(self.shared.is_unread(), |outbound| outbound.send(message.into()))
+    pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
+        self.shared.send(self.shared.is_unread(), |outbound| message.to_send().queue(outbound))
     }
 }
 
@@ -98,13 +99,13 @@ impl<S: Transport> WebSocketSender<S> {
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
-    pub fn feed(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
-        self.shared.feed(|outbound| outbound.send(message.into()))
+    pub fn feed(&mut self, message: impl Sendable) -> Result<(), Error> {
+        self.shared.feed(|outbound| message.to_send().queue(outbound))
     }
 
     /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
-    pub fn try_feed(&mut self, message: impl Into<Outgoing>) -> Result<bool, Error> {
-        self.shared.outbound().try_queue(|outbound| outbound.send(message.into()))
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
+        self.shared.outbound().try_queue(|outbound| message.to_send().queue(outbound))
     }
 
     /// How much is queued and not yet written.

@@ -15,12 +15,13 @@ use super::transport::{ReadTimeout, Transport, TryClone, keep_write_timeout};
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, random};
+use crate::endpoint::outbound::ToSend;
+use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::Response;
-use crate::message::{Message, MessageKind, Outgoing};
+use crate::message::{Message, MessageKind};
 
 /// A WebSocket connection over a stream.
 ///
@@ -127,7 +128,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
     /// waits. Writes what is queued when that is [`Config::write_buffer_size`] bytes.
-    pub fn feed(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
+    pub fn feed(&mut self, message: impl Sendable) -> Result<(), Error> {
         self.sender.feed(message)
     }
 
@@ -135,7 +136,7 @@ impl<S: Transport> WebSocket<S> {
     /// already, and the message was not queued. It never waits, and writes nothing: [`flush`](Self::flush) does, and
     /// [`recv`](Self::recv) before it waits. With [`queued`](Self::queued) it is what a program needs that will not
     /// wait for a slow client, but leave messages out, or close the connection.
-    pub fn try_feed(&mut self, message: impl Into<Outgoing>) -> Result<bool, Error> {
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
         self.sender.try_feed(message)
     }
 
@@ -216,9 +217,9 @@ impl<S: Transport + Send + 'static> WebSocket<S> {
     ///
     /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
     /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
-    pub fn send(&mut self, message: impl Into<Outgoing>) -> Result<(), Error> {
+    pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
         let unread = self.reading.inbound.is_unread();
-        self.sender.shared.send(unread, |outbound| outbound.send(message.into()))
+        self.sender.shared.send(unread, |outbound| message.to_send().queue(outbound))
     }
 }
 

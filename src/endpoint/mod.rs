@@ -29,7 +29,7 @@ pub use self::endpoint::{Endpoint, EndpointEvent};
 pub use self::error::Error;
 pub use self::events::{Incoming, Part};
 pub use self::negotiated::Negotiated;
-pub use self::outbound::Queued;
+pub use self::outbound::{Queued, Sendable};
 pub use self::pending::PendingRequest;
 pub use self::server::Server;
 /// For the adapters.

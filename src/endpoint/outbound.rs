@@ -13,13 +13,13 @@ use crate::config::Config;
 use crate::connection::SendHalf;
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
-use crate::message::{Event, MessageKind, Outgoing, PreparedMessage};
+use crate::message::{Event, Message, MessageKind, PreparedMessage};
 use crate::role::Role;
 use crate::sender::{SendState, Sender};
 
 /// The sending half with its queue.
 #[derive(Debug)]
-pub(crate) struct Outbound {
+pub struct Outbound {
     pub(crate) sending: SendHalf<Instant>,
     pub(crate) queue: WriteQueue,
     /// What another thread has taken off the queue, and is writing.
@@ -164,11 +164,8 @@ impl Outbound {
     }
 
     #[inline]
-    pub(crate) fn send(&mut self, message: Outgoing) -> Result<(), SendError> {
-        match message {
-            Outgoing::Message(message) => self.send_payload(message.kind(), message.into_payload()),
-            Outgoing::Prepared(message) => self.send_prepared(&message),
-        }
+    fn send(&mut self, message: Message) -> Result<(), SendError> {
+        self.send_payload(message.kind(), message.into_payload())
     }
 
     fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
@@ -278,7 +275,7 @@ impl SendSide for Outbound {
 }
 
 /// What is to be sent, once there is room for it.
-pub(crate) trait ToSend {
+pub trait ToSend {
     /// Queues it.
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError>;
 }
@@ -291,10 +288,48 @@ impl<F: FnOnce(&mut Outbound) -> Result<(), SendError>> ToSend for F {
 }
 
 /// Not in a closure, since each message would be moved once more.
-impl ToSend for Outgoing {
+impl ToSend for Message {
     #[inline]
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
         outbound.send(self)
+    }
+}
+
+impl ToSend for &PreparedMessage {
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        outbound.send_prepared(self)
+    }
+}
+
+/// What can be sent: what can be made a [`Message`], or a `&`[`PreparedMessage`].
+pub trait Sendable: sealed::Sendable {}
+
+impl<T: sealed::Sendable> Sendable for T {}
+
+mod sealed {
+    use super::{Message, PreparedMessage, ToSend};
+
+    pub trait Sendable {
+        type ToSend: ToSend;
+
+        fn to_send(self) -> Self::ToSend;
+    }
+
+    impl<M: Into<Message>> Sendable for M {
+        type ToSend = Message;
+
+        #[inline]
+        fn to_send(self) -> Message {
+            self.into()
+        }
+    }
+
+    impl Sendable for &PreparedMessage {
+        type ToSend = Self;
+
+        fn to_send(self) -> Self {
+            self
+        }
     }
 }
 

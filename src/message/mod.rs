@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 pub use self::assembler::Assembler;
 pub use self::event::{Event, Fragment};
-pub use self::prepared::{Outgoing, PreparedMessage};
+pub use self::prepared::PreparedMessage;
 use crate::frame::Opcode;
 use crate::utf8::{InvalidUtf8, Utf8Bytes};
 

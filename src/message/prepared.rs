@@ -75,29 +75,6 @@ impl PreparedMessage {
     }
 }
 
-/// What the adapters send: a [`Message`], or what can be made one, or a [`PreparedMessage`].
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Outgoing {
-    /// It is framed for this connection.
-    Message(Message),
-    /// It was framed for many.
-    Prepared(PreparedMessage),
-}
-
-impl<M: Into<Message>> From<M> for Outgoing {
-    #[inline]
-    fn from(message: M) -> Self {
-        Self::Message(message.into())
-    }
-}
-
-impl From<&PreparedMessage> for Outgoing {
-    fn from(message: &PreparedMessage) -> Self {
-        Self::Prepared(message.clone())
-    }
-}
-
 impl fmt::Debug for PreparedMessage {
     /// Keeps messages out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

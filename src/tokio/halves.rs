@@ -15,10 +15,11 @@ use super::tracker::Token;
 use super::wakers::Half;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, random};
+use crate::endpoint::outbound::ToSend;
+use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::{Message, MessageKind, Outgoing};
+use crate::message::{Message, MessageKind};
 
 /// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
 pub(super) fn halves<S>(
@@ -139,11 +140,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub fn send(&mut self, message: impl Into<Outgoing>) -> impl Future<Output = Result<(), Error>>
+    pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
-        let mut message = Some(message.into());
+        let mut message = Some(message.to_send());
         poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
     }
 
@@ -151,14 +152,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     ///
     /// Dropped before it returns, the message was not queued.
-    pub fn feed(&mut self, message: impl Into<Outgoing>) -> impl Future<Output = Result<(), Error>> {
-        let mut message = Some(message.into());
+    pub fn feed(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.to_send());
         poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
     }
 
     /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
-    pub fn try_feed(&mut self, message: impl Into<Outgoing>) -> Result<bool, Error> {
-        self.shared.lock().outbound.try_queue(|outbound| outbound.send(message.into()))
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
+        self.shared.lock().outbound.try_queue(|outbound| message.to_send().queue(outbound))
     }
 
     /// How much is queued and not yet written.

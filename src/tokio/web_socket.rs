@@ -9,12 +9,12 @@ use super::halves::{self, WebSocketReceiver, WebSocketSender};
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{Error, Incoming, Negotiated, Part, Queued};
+use crate::endpoint::{Error, Incoming, Negotiated, Part, Queued, Sendable};
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::Response;
-use crate::message::{Message, MessageKind, Outgoing};
+use crate::message::{Message, MessageKind};
 
 /// A WebSocket connection over a stream.
 ///
@@ -124,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub fn send(&mut self, message: impl Into<Outgoing>) -> impl Future<Output = Result<(), Error>>
+    pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
@@ -135,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// waits. Waits only while [`Config::write_buffer_size`] bytes are queued.
     ///
     /// Dropped before it returns, the message was not queued.
-    pub fn feed(&mut self, message: impl Into<Outgoing>) -> impl Future<Output = Result<(), Error>> {
+    pub fn feed(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
         self.sender.feed(message)
     }
 
@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// already, and the message was not queued. It never waits, and writes nothing: [`flush`](Self::flush) does, and
     /// [`recv`](Self::recv) before it waits. With [`queued`](Self::queued) it is what a program needs that will not
     /// wait for a slow client, but leave messages out, or close the connection.
-    pub fn try_feed(&mut self, message: impl Into<Outgoing>) -> Result<bool, Error> {
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
         self.sender.try_feed(message)
     }
 
