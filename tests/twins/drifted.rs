@@ -3,7 +3,9 @@
 use sansocket::handshake::Reply;
 use sansocket::{ProtocolError, Server};
 
-use crate::calls::{self, accept, drop_receiver, feed, flush, open, recv, respond, seen, send, start_close};
+use crate::calls::{
+    self, accept, close, drop_receiver, feed, flush, open, recv, respond, seen, send, start_close,
+};
 use crate::common::{FIN, ROLES, TEXT};
 use crate::lines;
 use crate::peer::{
@@ -22,11 +24,33 @@ fn a_response_that_is_not_read() {
         .rooms([64 << 10])
         .peer([raw(REQUEST), holds()])
         .calls([
-            accept(&Server::default().handshake_timeout(MOMENT)).ok(),
+            accept(&Server::default().handshake_timeout(10 * MOMENT)).ok(),
             respond(page).gives("TimedOut(OpeningHandshake)"),
         ])
         .takes_its_time()
         .run();
+}
+
+/// The peer ends its direction of the transport right after its Close frame: the receiving half answers it all the same,
+/// though it gives a write but a millisecond at a time, which a byte at a time may take on a slow machine.
+#[test]
+fn the_peer_closes_and_ends_its_direction() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .peer([closes(1000, "bye"), ends()])
+            .calls([recv().none()])
+            .sees(["close 1000 \"\"", "end"])
+            .closed("1000 \"bye\", Remote, clean")
+            .run();
+        Script::new(role)
+            .only_split()
+            .peer([until("close"), closes(1000, "bye"), ends()])
+            .calls([close(1000, "").ok()])
+            .sees(["close 1000 \"\"", "end"])
+            .closed("1000 \"bye\", Local, clean")
+            .run();
+    }
 }
 
 /// The peer sends Close, and nothing more, while the sending half is blocked, and then reads everything: its

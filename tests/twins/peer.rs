@@ -48,7 +48,8 @@ pub enum Act {
     Leave,
     /// The transport fails.
     Reset,
-    /// Ends the transport as its role demands: a server at once, a client when the server has.
+    /// Ends its direction when its role demands it: a server once it was sent a Close frame, a client when the server
+    /// has.
     Go,
     /// Stops the server, waits until that has seen it, and tells `stopped`.
     Stop,

@@ -1,12 +1,12 @@
 //! What a connection of `serve` sees when the server stops. How many there may be, and what does not end in time, is
 //! tested with each adapter.
 
-use sansocket::Server;
+use sansocket::{Role, Server};
 
 use crate::calls::{open, recv, recv_incoming, recv_part, send, start_close_without_code, tell, until_told};
-use crate::common::CLOSE;
+use crate::common::{CLOSE, TEXT, frame};
 use crate::peer;
-use crate::peer::{closes, pings, says, sends, stops, until};
+use crate::peer::{closes, pings, raw, says, sends, stops, until};
 use crate::script::Script;
 
 const OPENED: &str = "HTTP/1.1 101 Switching Protocols";
@@ -39,9 +39,8 @@ fn messages_around_a_stop() {
 fn a_stop_with_messages_read() {
     Script::served(&Server::default())
         .peer([
-            says("1"),
-            says("2"),
-            says("3"),
+            // In one piece.
+            raw(["1", "2", "3"].map(|text| frame(Role::Server, TEXT, text.as_bytes())).concat()),
             peer::until_told("busy"),
             stops(),
             until("close"),

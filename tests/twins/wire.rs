@@ -421,7 +421,9 @@ impl State {
             }
             Act::Leave => (self.ended, self.gone) = (Some(Ended::Eof), true),
             Act::Reset => (self.ended, self.gone) = (Some(Ended::Reset), true),
-            Act::Go if self.peer.to == Role::Server && !self.peer.has_seen("end") => return Some(act),
+            Act::Go if !self.peer.has_seen(if self.peer.to == Role::Server { "end" } else { "close" }) => {
+                return Some(act);
+            }
             Act::End | Act::Go => self.ended = Some(Ended::Eof),
             Act::Stop => unreachable!("there is no server"),
         }
