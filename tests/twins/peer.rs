@@ -31,7 +31,7 @@ pub enum Act {
     /// Waits until the program has read the end.
     UntilEndRead,
     /// Waits until this was told.
-    UntilTold(&'static str),
+    Hear(&'static str),
     Tell(&'static str),
     /// Takes so many bytes of what was written, though it reads nothing else.
     Take(usize),
@@ -105,8 +105,8 @@ pub fn until_end_read() -> Act {
     Act::UntilEndRead
 }
 
-pub fn until_told(what: &'static str) -> Act {
-    Act::UntilTold(what)
+pub fn hears(what: &'static str) -> Act {
+    Act::Hear(what)
 }
 
 pub fn tells(what: &'static str) -> Act {

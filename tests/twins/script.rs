@@ -359,7 +359,7 @@ fn act_over_tcp(acts: impl IntoIterator<Item = Act>, address: SocketAddr, contro
                     read(&tcp);
                 }
             }
-            Act::UntilTold(what) => control.until_told(what),
+            Act::Hear(what) => control.until_told(what),
             Act::Tell(what) => control.tell(what),
             Act::Wait(time) => thread::sleep(time),
             Act::End => tcp.shutdown(Shutdown::Write).unwrap(),
@@ -588,7 +588,7 @@ async fn look<A: Adapter>(control: &Control, call: &Call) -> Option<String> {
             control.tell(what);
             Some("ok".into())
         }
-        Call::UntilTold(what) => {
+        Call::Hear(what) => {
             A::until_told(control, what).await;
             Some("ok".into())
         }

@@ -403,8 +403,8 @@ impl State {
             Act::UntilRead if !self.starved || !self.inbound.is_empty() => return Some(act),
             Act::UntilBlocked if !self.blocked => return Some(act),
             Act::UntilEndRead if !self.end_read => return Some(act),
-            Act::UntilTold(what) if !self.told.contains(&what) => return Some(act),
-            Act::Until(_) | Act::UntilRead | Act::UntilBlocked | Act::UntilEndRead | Act::UntilTold(_) => {}
+            Act::Hear(what) if !self.told.contains(&what) => return Some(act),
+            Act::Until(_) | Act::UntilRead | Act::UntilBlocked | Act::UntilEndRead | Act::Hear(_) => {}
             Act::Tell(what) => self.told.push(what),
             Act::Take(bytes) => self.take_some(bytes),
             Act::Answer(ref accept) => match self.peer.answer(accept) {
