@@ -101,8 +101,8 @@ impl fmt::Display for CloseCode {
 /// What a Close frame says: "the first two bytes of the body MUST be a 2-byte unsigned integer (in network
 /// byte order) representing a status code" (6455-5.5.1-02), then "UTF-8-encoded data with value /reason/"
 /// (6455-5.5.1-03).
-#[expect(clippy::exhaustive_structs, reason = "what the RFC defines")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "what the RFC defines")]
 pub struct CloseFrame<'a> {
     /// Why the connection is closed.
     pub code: CloseCode,

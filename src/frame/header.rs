@@ -32,8 +32,8 @@ use crate::error::ProtocolError;
 /// assert_eq!(*header.encode(), *b"\x81\x05");
 /// # Ok::<(), sansocket::ProtocolError>(())
 /// ```
-#[expect(clippy::exhaustive_structs, reason = "the RFC's; no extension has RSV2 or RSV3")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the RFC's; no extension has RSV2 or RSV3")]
 pub struct FrameHeader {
     /// FIN: this is the final fragment of a message.
     pub fin: bool,

@@ -15,8 +15,8 @@ pub(crate) use mask::keys::MaskingKeys;
 use crate::error::ProtocolError;
 
 /// What a frame is for (RFC 6455 section 5.2).
-#[expect(clippy::exhaustive_enums, reason = "what the RFC defines; others are refused")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "what the RFC defines; others are refused")]
 #[repr(u8)]
 pub enum Opcode {
     /// A further fragment of the message in progress.

@@ -86,8 +86,8 @@ impl Utf8Validator {
 }
 
 /// The text is not UTF-8, and no continuation could make it so.
-#[expect(clippy::exhaustive_structs, reason = "there is no more to say")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "there is no more to say")]
 pub struct InvalidUtf8;
 
 impl fmt::Display for InvalidUtf8 {

@@ -12,7 +12,8 @@ use crate::common::{
 };
 use crate::lines;
 use crate::peer::{
-    closes, floods_raw, goes, holds, pings, pongs, raw, reads, says, sends, until, until_read, until_told,
+    closes, floods_raw, goes, hears, holds, pings, pongs, raw, reads, says, sends, until, until_blocked,
+    until_read,
 };
 use crate::script::{Script, patient};
 
@@ -240,7 +241,7 @@ fn feed_is_flushed() {
     for role in ROLES {
         Script::new(role)
             .rooms([4096])
-            .peer([until("text \"three\""), says("text"), until_told("enough"), closes(1000, ""), goes()])
+            .peer([until("text \"three\""), says("text"), hears("enough"), closes(1000, ""), goes()])
             .calls([
                 feed("one").ok(),
                 feed("two").ok(),
@@ -374,6 +375,28 @@ fn pings_are_answered() {
                 ])
                 .run();
         }
+    }
+}
+
+/// They are answered, in time, behind a message that is blocked.
+#[test]
+fn pings_while_a_message_is_blocked() {
+    for role in ROLES {
+        Script::new(role)
+            .rooms([61, 64])
+            .peer([pings("1"), says("a"), holds(), until_blocked(), says("b"), pings("2"), reads()])
+            .peer([until("pong \"2\""), closes(1000, ""), goes()])
+            .calls([
+                send(vec![1; 1000]).ok(),
+                recv_incoming().gives("ping \"1\""),
+                recv_incoming().text("a"),
+                recv_incoming().text("b"),
+                recv_incoming().gives("ping \"2\""),
+                recv_incoming().none(),
+            ])
+            .sees(["binary 1000 times 1", "pong \"1\"", "pong \"2\"", "close 1000 \"\"", "end"])
+            .closed("1000 \"\", Remote, clean")
+            .run();
     }
 }
 

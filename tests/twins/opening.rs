@@ -94,8 +94,8 @@ fn a_refusal_whose_body_is_cut_off() {
     }
     connecting()
         .peer([until("GET"), raw(response("403 Forbidden", 10, "not"))])
-        .calls([connect(&client().connect_timeout(MOMENT)).gives("Refused(403, \"not\")")])
-        .takes(MOMENT)
+        .calls([connect(&client().connect_timeout(10 * MOMENT)).gives("Refused(403, \"not\")")])
+        .takes(10 * MOMENT)
         .run();
     // Before the head's end there is nothing to tell.
     for (end, error) in [(ends(), "Handshake(Incomplete)"), (resets(), "ConnectionLost(ConnectionReset)")] {
@@ -173,9 +173,11 @@ fn timeouts() {
     let error = "TimedOut(OpeningHandshake)";
     for answer in ["", "HTTP/1.1 101 Swit"] {
         connecting()
+            .rooms([4095, 4096])
             .peer([until("GET"), raw(answer)])
-            .calls([connect(&client().connect_timeout(MOMENT)).gives(error)])
-            .takes(MOMENT)
+            .calls([connect(&client().connect_timeout(10 * MOMENT)).gives(error)])
+            .sees(["GET /chat HTTP/1.1", "end"])
+            .takes(10 * MOMENT)
             .run();
     }
     // A server that does not even take the request.
@@ -191,14 +193,15 @@ fn timeouts() {
     serving()
         .peer(slow.chain([until("HTTP/1.1 408 "), goes()]))
         .calls([accept(&hasty).gives(error)])
+        .sees_among_others(["HTTP/1.1 408 Request Timeout", "end"])
         .takes(10 * MOMENT)
         .run();
     // A client that does not take the response.
     serving()
         .rooms([10])
         .peer([raw(REQUEST), holds()])
-        .calls([accept(&server().handshake_timeout(MOMENT)).ok(), open().gives(error)])
-        .takes(MOMENT)
+        .calls([accept(&server().handshake_timeout(10 * MOMENT)).ok(), open().gives(error)])
+        .takes(10 * MOMENT)
         .run();
 }
 

@@ -31,7 +31,7 @@ pub enum Act {
     /// Waits until the program has read the end.
     UntilEndRead,
     /// Waits until this was told.
-    UntilTold(&'static str),
+    Hear(&'static str),
     Tell(&'static str),
     /// Takes so many bytes of what was written, though it reads nothing else.
     Take(usize),
@@ -48,7 +48,8 @@ pub enum Act {
     Leave,
     /// The transport fails.
     Reset,
-    /// Ends the transport as its role demands: a server at once, a client when the server has.
+    /// Ends its direction when its role demands it: a server once it was sent a Close frame, a client when the server
+    /// has.
     Go,
     /// Stops the server, waits until that has seen it, and tells `stopped`.
     Stop,
@@ -104,8 +105,8 @@ pub fn until_end_read() -> Act {
     Act::UntilEndRead
 }
 
-pub fn until_told(what: &'static str) -> Act {
-    Act::UntilTold(what)
+pub fn hears(what: &'static str) -> Act {
+    Act::Hear(what)
 }
 
 pub fn tells(what: &'static str) -> Act {

@@ -1,12 +1,11 @@
 //! What a connection of `serve` sees when the server stops. How many there may be, and what does not end in time, is
 //! tested with each adapter.
 
-use sansocket::Server;
+use sansocket::{Role, Server};
 
-use crate::calls::{open, recv, recv_incoming, recv_part, send, start_close_without_code, tell, until_told};
-use crate::common::CLOSE;
-use crate::peer;
-use crate::peer::{closes, pings, says, sends, stops, until};
+use crate::calls::{hear, open, recv, recv_incoming, recv_part, send, start_close_without_code, tell};
+use crate::common::{CLOSE, TEXT, frame};
+use crate::peer::{closes, hears, pings, raw, says, sends, stops, until};
 use crate::script::Script;
 
 const OPENED: &str = "HTTP/1.1 101 Switching Protocols";
@@ -39,10 +38,9 @@ fn messages_around_a_stop() {
 fn a_stop_with_messages_read() {
     Script::served(&Server::default())
         .peer([
-            says("1"),
-            says("2"),
-            says("3"),
-            peer::until_told("busy"),
+            // In one piece.
+            raw(["1", "2", "3"].map(|text| frame(Role::Server, TEXT, text.as_bytes())).concat()),
+            hears("busy"),
             stops(),
             until("close"),
             closes(1001, ""),
@@ -51,7 +49,7 @@ fn a_stop_with_messages_read() {
             open().ok(),
             recv().text("1"),
             tell("busy"),
-            until_told("stopped"),
+            hear("stopped"),
             recv().text("2"),
             recv().text("3"),
             recv().none(),
@@ -90,8 +88,8 @@ fn a_stop_while_the_application_closes() {
 #[test]
 fn a_stop_while_a_handler_decides() {
     Script::served(&Server::default())
-        .peer([peer::until_told("asked"), stops(), until("close"), closes(1001, "")])
-        .calls([tell("asked"), until_told("stopped"), open().ok(), recv().none()])
+        .peer([hears("asked"), stops(), until("close"), closes(1001, "")])
+        .calls([tell("asked"), hear("stopped"), open().ok(), recv().none()])
         .sees([OPENED, STOPPING, "end"])
         .closed("1001 \"\", Local, clean")
         .run();

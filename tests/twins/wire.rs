@@ -403,8 +403,8 @@ impl State {
             Act::UntilRead if !self.starved || !self.inbound.is_empty() => return Some(act),
             Act::UntilBlocked if !self.blocked => return Some(act),
             Act::UntilEndRead if !self.end_read => return Some(act),
-            Act::UntilTold(what) if !self.told.contains(&what) => return Some(act),
-            Act::Until(_) | Act::UntilRead | Act::UntilBlocked | Act::UntilEndRead | Act::UntilTold(_) => {}
+            Act::Hear(what) if !self.told.contains(&what) => return Some(act),
+            Act::Until(_) | Act::UntilRead | Act::UntilBlocked | Act::UntilEndRead | Act::Hear(_) => {}
             Act::Tell(what) => self.told.push(what),
             Act::Take(bytes) => self.take_some(bytes),
             Act::Answer(ref accept) => match self.peer.answer(accept) {
@@ -421,7 +421,9 @@ impl State {
             }
             Act::Leave => (self.ended, self.gone) = (Some(Ended::Eof), true),
             Act::Reset => (self.ended, self.gone) = (Some(Ended::Reset), true),
-            Act::Go if self.peer.to == Role::Server && !self.peer.has_seen("end") => return Some(act),
+            Act::Go if !self.peer.has_seen(if self.peer.to == Role::Server { "end" } else { "close" }) => {
+                return Some(act);
+            }
             Act::End | Act::Go => self.ended = Some(Ended::Eof),
             Act::Stop => unreachable!("there is no server"),
         }
