@@ -243,7 +243,8 @@ pub use config::Config;
 pub use connection::{Closed, Connection, Initiator, ReadyState};
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
-    Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Server,
+    Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Sendable,
+    Server,
 };
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]

@@ -9,7 +9,8 @@ use super::ports::{Port, RETRY_AFTER};
 use super::shared::Reading;
 use super::tracker::LOOK;
 use super::transport::{Transport, is_timeout};
-use crate::endpoint::{Act, Error, Inbound, Item, Next, Outcome};
+use crate::endpoint::{Act, Error, Inbound, Item, Next, Outbound, Outcome};
+use crate::error::TimedOut;
 use crate::sender::SendState;
 
 impl Reading {
@@ -64,11 +65,18 @@ impl Reading {
     }
 
     fn fill<P: Port>(&mut self, port: &mut P) -> Outcome {
-        if let Err(timed_out) = port.outbound(|outbound| self.inbound.handle_timeout(outbound)) {
-            return Outcome::Failed(timed_out.into());
-        }
         // A transport that takes no more may still have something to read.
-        let _ = port.flush();
+        let written = matches!(port.flush(), Ok(true));
+        let due = |outbound: &mut Outbound| {
+            self.inbound.handle_timeout(outbound)?;
+            Ok::<_, TimedOut>(!outbound.queue.is_empty())
+        };
+        match port.outbound(due) {
+            // A Ping was due.
+            Ok(true) if written => drop(port.flush()),
+            Ok(_) => {}
+            Err(timed_out) => return Outcome::Failed(timed_out.into()),
+        }
         // What has come is handed out before the server's stop: a look that hardly waits.
         let stopping = self.token.as_ref().is_some_and(|token| token.is_to_stop())
             && port.outbound(|outbound| outbound.sending.state() == SendState::Open);

@@ -10,13 +10,13 @@ use bytes::Bytes;
 use super::ports::HalfPort;
 use super::shared::{Reading, Shared, SplitReader};
 use super::transport::{Transport, TryClone};
-use super::writer::MessageWriter;
 use crate::connection::Closed;
+use crate::endpoint::outbound::ToSend;
 use crate::endpoint::sync::lock;
-use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued};
+use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued, Sendable};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::{Message, MessageKind, PreparedMessage};
+use crate::message::{Message, MessageKind};
 
 pub(super) fn split<S: TryClone>(
     reading: Reading,
@@ -86,14 +86,8 @@ impl<S> Drop for WebSocketReceiver<S> {
 impl<S: Transport + Send + 'static> WebSocketSender<S> {
     /// Sends a message. What [`WebSocket::send`](super::WebSocket::send) promises, this does: if the
     /// receiving half has more to receive, the message may be left queued.
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.shared.send(self.shared.is_unread(), |outbound| outbound.send(message.into()))
-    }
-
-    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
-    /// [`send`](Self::send) promises, this does.
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.shared.send(self.shared.is_unread(), |outbound| outbound.send_prepared(message))
+    pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
+        self.shared.send(self.shared.is_unread(), |outbound| message.to_send().queue(outbound))
     }
 }
 
@@ -105,23 +99,13 @@ impl<S: Transport> WebSocketSender<S> {
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
-    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.shared.feed(|outbound| outbound.send(message.into()))
-    }
-
-    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.shared.feed(|outbound| outbound.send_prepared(message))
+    pub fn feed(&mut self, message: impl Sendable) -> Result<(), Error> {
+        self.shared.feed(|outbound| message.to_send().queue(outbound))
     }
 
     /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
-        self.shared.outbound().try_queue(|outbound| outbound.send(message.into()))
-    }
-
-    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
-    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
-        self.shared.outbound().try_queue(|outbound| outbound.send_prepared(message))
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
+        self.shared.outbound().try_queue(|outbound| message.to_send().queue(outbound))
     }
 
     /// How much is queued and not yet written.
@@ -137,11 +121,6 @@ impl<S: Transport> WebSocketSender<S> {
         last: bool,
     ) -> Result<(), Error> {
         self.shared.feed(|outbound| outbound.send_part(kind, payload.into(), last))
-    }
-
-    /// A writer that sends what is written to it as one message, in fragments.
-    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(self, kind)
     }
 
     /// Whether messages that are sent from now on are compressed; see

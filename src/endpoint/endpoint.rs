@@ -15,7 +15,7 @@ use super::events::Incoming;
 use super::inbound::{Inbound, Next};
 use super::negotiated::Negotiated;
 use super::opening::{ClientOpening, Opening, ServerOpening, timed_out};
-use super::outbound::{Outbound, Queued};
+use super::outbound::{Outbound, Queued, Sendable, ToSend as _};
 use super::pending::{PendingRequest, refuse};
 use super::server::Server;
 use super::write_queue::MAX_SLICES;
@@ -268,8 +268,8 @@ impl Endpoint {
     }
 
     /// Queues a message. Fails where none may be sent: before the connection is open, and when it is closing.
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.queue(|outbound, _| outbound.send(message.into()))
+    pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
+        self.queue(|outbound, _| message.to_send().queue(outbound))
     }
 
     /// Queues a Ping, with at most 125 bytes that the Pong will repeat.

@@ -25,14 +25,13 @@ use super::closing::{Act, End, Ending, Outcome, unexpected_eof};
 use super::error::Error;
 use super::events::{Found, Item, Part};
 use super::negotiated::Negotiated;
-use super::outbound::Outbound;
+use super::outbound::{Outbound, SendSide};
 use super::read_buffer::ReadBuffer;
 use crate::config::Config;
 use crate::connection::{Closed, ReceiveHalf};
 use crate::error::{ProtocolError, TimedOut};
 use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::sender::SendState;
-use crate::utf8::TextInProgress;
 
 /// The receiving half with its buffers.
 #[derive(Debug)]
@@ -70,18 +69,6 @@ struct Assembly {
     kind: Option<MessageKind>,
     /// What is still to be inflated of a fragment whose message is handed out in parts.
     inflating: Option<Inflating>,
-}
-
-/// The way from the receiving to the sending half: a reference, or a lock, taken only when a control
-/// frame or an error makes it necessary.
-pub(crate) trait SendSide {
-    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
-}
-
-impl SendSide for Outbound {
-    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
-        f(self)
-    }
 }
 
 /// What comes next.
@@ -209,18 +196,18 @@ impl Inbound {
     /// Where to append what is read next; [`did`](Self::did) is to be told how much that is.
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let missing = self.missing();
-        self.input.room(missing, text(&mut self.assembly))
+        self.input.room(missing, self.assembly.as_mut().and_then(|assembly| assembly.assembler.text()))
     }
 
     /// Reads once; [`did`](Self::did) is to be told how much.
     pub(crate) fn fill(&mut self, io: &mut impl io::Read) -> io::Result<usize> {
         let missing = self.missing();
-        self.input.fill(io, missing, text(&mut self.assembly))
+        self.input.fill(io, missing, self.assembly.as_mut().and_then(|assembly| assembly.assembler.text()))
     }
 
     /// Gives back what memory it can, since nothing arrives for now.
     pub(crate) fn release(&mut self) {
-        self.input.release(text(&mut self.assembly));
+        self.input.release(self.assembly.as_mut().and_then(|assembly| assembly.assembler.text()));
     }
 
     /// Starts the closing handshake for the application, because its server stops. False if it was started
@@ -457,11 +444,6 @@ impl core::fmt::Debug for Inflating {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Inflating").field("len", &self.payload.len()).finish_non_exhaustive()
     }
-}
-
-/// The text that has begun and not ended.
-fn text(assembly: &mut Option<Box<Assembly>>) -> Option<&mut TextInProgress> {
-    assembly.as_mut()?.assembler.text()
 }
 
 /// The largest part to inflate at once.

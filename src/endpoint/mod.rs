@@ -29,7 +29,7 @@ pub use self::endpoint::{Endpoint, EndpointEvent};
 pub use self::error::Error;
 pub use self::events::{Incoming, Part};
 pub use self::negotiated::Negotiated;
-pub use self::outbound::Queued;
+pub use self::outbound::{Queued, Sendable};
 pub use self::pending::PendingRequest;
 pub use self::server::Server;
 /// For the adapters.
@@ -37,9 +37,9 @@ pub use self::server::Server;
 pub(crate) use self::{
     closing::{Act, Outcome},
     events::Item,
-    inbound::{Inbound, Next, SendSide},
+    inbound::{Inbound, Next},
     opening::{ClientOpening, Opening, ServerOpening, timed_out},
-    outbound::Outbound,
+    outbound::{Outbound, SendSide},
     pending::refuse,
     random::random,
     write_queue::MAX_SLICES,

@@ -90,7 +90,7 @@ async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
 }
 
 /// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
-/// connection and before sending the handshake data." (RFC 6455 section 4.1)
+/// connection and before sending the handshake data." (6455-4.1-14)
 #[cfg(feature = "tokio-rustls")]
 async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
     if !client.uri().is_secure() {

@@ -12,6 +12,7 @@ use super::halves::{WebSocketReceiver, WebSocketSender};
 use super::wakers::Half;
 use super::web_socket::WebSocket;
 use crate::endpoint::Error;
+use crate::endpoint::outbound::ToSend;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::Message;
 
@@ -54,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.sender.queue(|outbound| outbound.send(message))
+        self.sender.queue(|outbound| message.queue(outbound))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -77,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocketSender<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.queue(|outbound| outbound.send(message))
+        self.queue(|outbound| message.queue(outbound))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

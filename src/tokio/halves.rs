@@ -13,13 +13,13 @@ use super::shared::{Reading, Shared};
 use super::timer::{Timer, now};
 use super::tracker::Token;
 use super::wakers::Half;
-use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, random};
+use crate::endpoint::outbound::ToSend;
+use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::{Message, MessageKind, PreparedMessage};
+use crate::message::{Message, MessageKind};
 
 /// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
 pub(super) fn halves<S>(
@@ -122,11 +122,6 @@ impl<S> Drop for WebSocketSender<S> {
 }
 
 impl<S> WebSocketSender<S> {
-    /// A writer that sends what is written to it as one message, in fragments.
-    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(self, kind)
-    }
-
     /// Whether messages that are sent from now on are compressed; see
     /// [`Sender::compress`](crate::Sender::compress).
     #[cfg(feature = "deflate")]
@@ -145,21 +140,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
+    pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
-        let mut message = Some(message.into());
-        poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
-    }
-
-    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
-    /// [`send`](Self::send) promises, this does.
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>>
-    where
-        S: Send + 'static,
-    {
-        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
+        let mut message = Some(message.to_send());
         poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
     }
 
@@ -167,27 +152,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     ///
     /// Dropped before it returns, the message was not queued.
-    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
-        let mut message = Some(message.into());
-        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
-    }
-
-    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
-    ///
-    /// Dropped before it returns, the message was not queued.
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>> {
-        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
+    pub fn feed(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.to_send());
         poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
     }
 
     /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
-        self.shared.lock().outbound.try_queue(|outbound| outbound.send(message.into()))
-    }
-
-    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
-    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
-        self.shared.lock().outbound.try_queue(|outbound| outbound.send_prepared(message))
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
+        self.shared.lock().outbound.try_queue(|outbound| message.to_send().queue(outbound))
     }
 
     /// How much is queued and not yet written.

@@ -60,7 +60,7 @@
 //!     let news = PreparedMessage::new(news);
 //!     for subscriber in subscribers {
 //!         // One that has gone is noticed by whoever receives from it.
-//!         let _ = subscriber.send_prepared(&news).await;
+//!         let _ = subscriber.send(&news).await;
 //!     }
 //! }
 //! ```

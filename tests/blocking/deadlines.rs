@@ -6,7 +6,7 @@ use std::time::Duration;
 use sansocket::blocking::WebSocket;
 use sansocket::{CloseCode, Config, Error, Role, TimedOut};
 
-use crate::common::{PING, ROLES, TEXT, frame, secs, sent};
+use crate::common::{PING, ROLES, TEXT, frame, secs};
 use crate::peer::with_peer;
 use crate::script::{Read, Script, Write};
 
@@ -54,31 +54,6 @@ fn streams_are_given_timeouts() {
         let config = Config::default().no_keepalive();
         WebSocket::from_upgraded(script.clone(), role, b"", &config).unwrap().recv().unwrap_err();
         assert_eq!(script.record().read_timeouts, [None]);
-    }
-}
-
-/// A silent peer gets a Ping, and is then given up; so is one that does not answer the Close frame,
-/// though it sends all the time.
-#[test]
-fn the_peer_takes_too_long() {
-    for role in ROLES {
-        let script = Script::default();
-        let config = Config::default().keepalive(TINY, TINY);
-        let mut ws = WebSocket::from_upgraded(script.clone(), role, b"", &config).unwrap();
-        assert_eq!(timed_out(ws.recv()), TimedOut::Keepalive);
-        assert_eq!(sent(role, &script.record().written), [(PING, vec![])]);
-        assert_eq!(ws.closed().unwrap().code.get(), 1006);
-        assert_eq!(ws.recv().unwrap(), None);
-        // Over sockets, too.
-        let (mut ws, _peer) = with_peer(role, &config);
-        assert_eq!(timed_out(ws.recv()), TimedOut::Keepalive);
-
-        let config = Config::default().close_timeout(TINY);
-        let script = Script::default().flooding(frame(role, TEXT, b"x"));
-        let mut ws = WebSocket::from_upgraded(script, role, b"", &config).unwrap();
-        assert_eq!(timed_out(ws.close(CloseCode::NORMAL, "")), TimedOut::ClosingHandshake);
-        let (mut ws, _peer) = with_peer(role, &config);
-        assert_eq!(timed_out(ws.close(CloseCode::NORMAL, "")), TimedOut::ClosingHandshake);
     }
 }
 

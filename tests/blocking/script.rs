@@ -45,8 +45,6 @@ pub struct Script(Arc<Mutex<Inner>>);
 struct Inner {
     reads: VecDeque<Read>,
     writes: VecDeque<Write>,
-    /// When the script of reads has ended: read this again and again.
-    flood: Option<Vec<u8>>,
     flush_error: Option<ErrorKind>,
     /// Whether what a write, or a flush, fails with is what all that follow it fail with.
     faults_last: bool,
@@ -61,12 +59,6 @@ impl Script {
             inner.writes.extend(writes);
         });
         script
-    }
-
-    /// Never runs dry: reads `bytes` for ever.
-    pub fn flooding(self, bytes: Vec<u8>) -> Self {
-        self.with(|inner| inner.flood = Some(bytes));
-        self
     }
 
     /// What a write, or a flush, fails with, all that follow it fail with.
@@ -105,14 +97,7 @@ impl io::Read for Script {
                 inner.reads.push_front(Read::End);
                 Ok(0)
             }
-            None => match &inner.flood {
-                Some(bytes) => {
-                    let len = bytes.len().min(buf.len());
-                    buf[..len].copy_from_slice(&bytes[..len]);
-                    Ok(len)
-                }
-                None => Err(ErrorKind::WouldBlock.into()),
-            },
+            None => Err(ErrorKind::WouldBlock.into()),
         })
     }
 }

@@ -12,7 +12,6 @@ mod peer;
 mod script;
 
 mod cancelled;
-mod closing;
 mod failing;
 mod messages;
 mod opening;

@@ -1,20 +1,20 @@
 //! What happened, in words that can be compared.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use sansocket::blocking::{Incoming, Part};
+use sansocket::handshake::ResponseError;
 use sansocket::{Closed, Error, Message, MessageKind};
 
 /// A payload: as text if it is short, else told apart by its length and a hash.
 pub fn payload(payload: &[u8]) -> String {
     match std::str::from_utf8(payload) {
         Ok(text) if text.len() <= 125 => format!("{text:?}"),
-        _ if payload.iter().all(|byte| *byte == payload[0]) => {
-            format!("{} times {}", payload.len(), payload[0])
-        }
+        _ if payload == vec![payload[0]; payload.len()] => format!("{} times {}", payload.len(), payload[0]),
         _ => {
-            let hash = payload.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-            format!("{} bytes {hash:x}", payload.len())
+            let mut hasher = DefaultHasher::new();
+            hasher.write(payload);
+            format!("{} bytes {:x}", payload.len(), hasher.finish())
         }
     }
 }
@@ -90,6 +90,11 @@ pub fn done<T>(result: Result<T, Error>) -> String {
 pub fn error(error: &Error) -> String {
     match error {
         Error::ConnectionLost(error) => format!("ConnectionLost({:?})", error.kind()),
+        Error::Response(ResponseError::Refused(response)) => {
+            let later = response.headers().get("Retry-After");
+            let later = later.map_or(String::new(), |later| format!(", again after {later} s"));
+            format!("Refused({}, {}{later})", response.status(), payload(response.body()))
+        }
         other => format!("{other:?}"),
     }
 }
