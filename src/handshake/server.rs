@@ -37,7 +37,11 @@ use super::rules;
 /// };
 /// match received {
 ///     Some(ReceivedRequest::WebSocket(request)) => {
-///         request.accept(Accept::new())?.encode(&mut out);
+///         let mut accept = Accept::new().header("Server", "example")?;
+///         if let Some(subprotocol) = request.choose_subprotocol(&["superchat", "chat"]) {
+///             accept = accept.subprotocol(subprotocol);
+///         }
+///         request.accept(accept)?.encode(&mut out);
 ///         input.drain(..request.consumed()); // What is left are frames.
 ///     }
 ///     Some(ReceivedRequest::Http(request)) => request.reply(&Reply::new(200)?.text("Nothing to see.\n"), &mut out),
@@ -172,13 +176,6 @@ impl Deref for Request {
 }
 
 /// What a server agrees to when it accepts a WebSocket request.
-///
-/// ```
-/// use sansocket::handshake::Accept;
-///
-/// let accept = Accept::new().subprotocol("chat").header("Server", "sansocket")?;
-/// # Ok::<(), sansocket::handshake::BuildError>(())
-/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Accept {
     subprotocol: Option<String>,
