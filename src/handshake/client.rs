@@ -1,6 +1,5 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1).
 
-use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -32,22 +31,13 @@ use super::uri::Uri;
 pub struct ClientRequest {
     uri: Uri,
     headers: ExtraHeaders,
-    /// Tokens, none twice.
-    subprotocols: Vec<String>,
-    require_subprotocol: bool,
-    extensions: Vec<Extension>,
+    offer: Offer,
 }
 
 impl ClientRequest {
     /// A request for the resource the URI names, without options.
     pub fn new(uri: &Uri) -> Self {
-        Self {
-            uri: uri.clone(),
-            headers: ExtraHeaders::default(),
-            subprotocols: Vec::new(),
-            require_subprotocol: false,
-            extensions: Vec::new(),
-        }
+        Self { uri: uri.clone(), headers: ExtraHeaders::default(), offer: Offer::default() }
     }
 
     /// Adds a header, such as `Authorization` or `Cookie`. Those of the handshake itself are refused, as is `Origin`,
@@ -78,10 +68,10 @@ impl ClientRequest {
         if !is_token(subprotocol.as_bytes()) {
             return Err(BuildError::InvalidSubprotocol(subprotocol));
         }
-        if self.subprotocols.contains(&subprotocol) {
+        if self.offer.subprotocols.contains(&subprotocol) {
             return Err(BuildError::RepeatedSubprotocol(subprotocol));
         }
-        self.subprotocols.push(subprotocol);
+        self.offer.subprotocols.push(subprotocol);
         Ok(self)
     }
 
@@ -95,14 +85,14 @@ impl ClientRequest {
 
     /// Whether to fail if the server chooses none of the subprotocols. RFC 6455 lets it, so this is off by default.
     pub fn require_subprotocol(mut self, require: bool) -> Self {
-        self.require_subprotocol = require;
+        self.offer.require_subprotocol = require;
         self
     }
 
     /// Offers an extension, less preferred than those before it. The same name may be offered several times, with
     /// different parameters.
     pub fn extension(mut self, extension: Extension) -> Self {
-        self.extensions.push(extension);
+        self.offer.extensions.push(extension);
         self
     }
 
@@ -126,10 +116,10 @@ impl ClientRequest {
         // "a header field with the name |Sec-WebSocket-Version|. The value of this header field MUST be 13."
         // (6455-4.1-31, 6455-4.1-32)
         out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
-        if let Some(list) = list_of(&self.subprotocols) {
+        if let Some(list) = list_of(&self.offer.subprotocols) {
             write_line(out, "Sec-WebSocket-Protocol", list.as_bytes());
         }
-        if let Some(list) = list_of(&self.extensions) {
+        if let Some(list) = list_of(&self.offer.extensions) {
             write_line(out, "Sec-WebSocket-Extensions", list.as_bytes());
         }
         self.headers.iter().for_each(|(name, value)| write_line(out, name, value));
@@ -173,6 +163,8 @@ pub struct ClientHandshake {
     /// What was skipped counts: it is taken off.
     limits: Limits,
     offer: Offer,
+    /// What `Sec-WebSocket-Accept` must say.
+    accept: [u8; 28],
     /// Where in the input the response in progress starts: after the responses that were skipped.
     start: usize,
     progress: Progress,
@@ -188,13 +180,8 @@ impl ClientHandshake {
         // base64-encoded" (6455-4.1-27).
         let key: [u8; 24] = base64(nonce);
         request.encode(&key, out);
-        let offer = Offer {
-            accept: accept_key(key),
-            subprotocols: request.subprotocols.clone(),
-            require_subprotocol: request.require_subprotocol,
-            extensions: request.extensions.iter().map(|extension| extension.name().to_owned()).collect(),
-        };
-        Self { limits, offer, start: 0, progress: Progress::Head(HeadReader::default()) }
+        let (offer, accept) = (request.offer.clone(), accept_key(key));
+        Self { limits, offer, accept, start: 0, progress: Progress::Head(HeadReader::default()) }
     }
 
     /// Takes all bytes received so far; the caller only appends to them between calls.
@@ -214,7 +201,8 @@ impl ClientHandshake {
                     match status {
                         101 => {
                             let consumed = self.start + len;
-                            let (subprotocol, extensions) = rules::check_response(&self.offer, &response)?;
+                            let (subprotocol, extensions) =
+                                rules::check_response(&self.offer, self.accept, &response)?;
                             return Ok(Some(Opened { consumed, subprotocol, extensions, response }));
                         }
                         // "A client MUST be able to parse one or more 1xx responses received prior to a final response,

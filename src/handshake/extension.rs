@@ -22,9 +22,9 @@ use super::grammar::{InvalidList, as_token, elements, is_token, trim};
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Extension {
     /// A token.
-    name: String,
+    pub(crate) name: String,
     /// Names and values are tokens: values are kept without quotes.
-    params: Vec<(String, Option<String>)>,
+    pub(crate) params: Vec<(String, Option<String>)>,
 }
 
 impl Extension {
@@ -37,19 +37,6 @@ impl Extension {
     pub fn param(mut self, name: &str, value: Option<&str>) -> Result<Self, BuildError> {
         self.params.push((checked_token(name)?, value.map(checked_token).transpose()?));
         Ok(self)
-    }
-
-    /// An extension whose name is known to be a token.
-    #[cfg(feature = "deflate")]
-    pub(crate) fn constant(name: &'static str) -> Self {
-        Self { name: name.to_owned(), params: Vec::new() }
-    }
-
-    /// Adds a parameter whose name and value are known to be tokens.
-    #[cfg(feature = "deflate")]
-    pub(crate) fn constant_param(mut self, name: &'static str, value: Option<String>) -> Self {
-        self.params.push((name.to_owned(), value));
-        self
     }
 
     /// The name of the extension. Names are compared exactly.

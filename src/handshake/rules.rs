@@ -96,15 +96,13 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError>
     if is_bodyless { Ok(true) } else { Err(RequestError::UnexpectedBody) }
 }
 
-/// What a client's request said, and the response is held to.
-#[derive(Debug)]
+/// What a client offers, and the response is held to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Offer {
-    /// What `Sec-WebSocket-Accept` must say.
-    pub(super) accept: [u8; 28],
+    /// Tokens, none twice.
     pub(super) subprotocols: Vec<String>,
     pub(super) require_subprotocol: bool,
-    /// The names of the extensions.
-    pub(super) extensions: Vec<String>,
+    pub(super) extensions: Vec<Extension>,
 }
 
 /// Checks a response with status 101, and gives the subprotocol and the extensions in use. "If the server's response
@@ -116,6 +114,7 @@ pub(super) struct Offer {
 #[inline]
 pub(super) fn check_response(
     offer: &Offer,
+    accept: [u8; 28],
     response: &Response,
 ) -> Result<(Option<String>, Vec<Extension>), ResponseError> {
     let headers = response.headers();
@@ -125,7 +124,9 @@ pub(super) fn check_response(
 
     // "2. If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value that is not an
     // ASCII case-insensitive match for the value "websocket"" (6455-4.1-41).
-    if !upgrades_to_websocket_only(headers) {
+    let mut protocols = headers.all(KnownName::Upgrade).flat_map(elements);
+    let first = protocols.next().ok_or(ResponseError::MissingUpgrade)?;
+    if !first.eq_ignore_ascii_case(b"websocket") || protocols.next().is_some() {
         return Err(ResponseError::MissingUpgrade);
     }
 
@@ -139,8 +140,8 @@ pub(super) fn check_response(
     // "4. If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value
     // other than the base64-encoded SHA-1 of [..]" (6455-4.1-43). It "MUST NOT appear more than once in an HTTP
     // response." (6455-11.3.3-01)
-    let accept = headers.only(KnownName::SecWebSocketAccept, ResponseError::RepeatedAccept)?;
-    if accept.ok_or(ResponseError::MissingAccept)? != offer.accept {
+    let answer = headers.only(KnownName::SecWebSocketAccept, ResponseError::RepeatedAccept)?;
+    if answer.ok_or(ResponseError::MissingAccept)? != accept {
         return Err(ResponseError::WrongAccept);
     }
 
@@ -148,9 +149,8 @@ pub(super) fn check_response(
     // an extension that was not present in the client's handshake" (6455-4.1-44).
     let extensions = Extension::parse_list(headers.all(KnownName::SecWebSocketExtensions))
         .map_err(|_| ResponseError::InvalidExtensions)?;
-    for (i, extension) in extensions.iter().enumerate() {
-        let name = extension.name();
-        if !offer.extensions.iter().any(|offered| offered == name) {
+    for (i, name) in extensions.iter().map(Extension::name).enumerate() {
+        if !offer.extensions.iter().any(|offered| offered.name() == name) {
             return Err(ResponseError::UnofferedExtension(name.to_owned()));
         }
         // Fails at the latest when `i` is the number of offers: the search is never long.
@@ -176,12 +176,6 @@ pub(super) fn check_response(
         };
 
     Ok((subprotocol, extensions))
-}
-
-/// Whether `Upgrade` of a response lists `websocket` and nothing else.
-fn upgrades_to_websocket_only(headers: &Headers) -> bool {
-    let mut protocols = headers.all(KnownName::Upgrade).flat_map(elements);
-    protocols.next().is_some_and(|name| name.eq_ignore_ascii_case(b"websocket")) && protocols.next().is_none()
 }
 
 /// Whether the elements of a list are valid, and `wanted` is among them, in whatever case.
