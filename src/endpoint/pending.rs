@@ -62,7 +62,8 @@ impl PendingRequest {
 
     /// Adds a header to the response that accepts the connection.
     pub fn header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        Ok(self.accept.add_header(name, value)?)
+        self.accept = self.accept.clone().header(name, value)?;
+        Ok(())
     }
 
     /// The response that accepts the connection, with the extensions that the server's configuration asks for. What it

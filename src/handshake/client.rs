@@ -17,16 +17,6 @@ use super::rules::{self, Offer};
 use super::uri::Uri;
 
 /// The request that asks a server for a WebSocket connection.
-///
-/// ```
-/// use sansocket::Uri;
-/// use sansocket::handshake::ClientRequest;
-///
-/// let request = ClientRequest::new(&Uri::parse("wss://example.com/chat")?)
-///     .header("Authorization", "Bearer 6455")?
-///     .subprotocols(["v2.chat", "v1.chat"])?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientRequest {
     uri: Uri,
@@ -138,7 +128,9 @@ impl ClientRequest {
 /// #     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".to_vec(),
 /// #     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x02hi".to_vec(),
 /// # ].into_iter();
-/// let request = ClientRequest::new(&Uri::parse("ws://example.com/chat")?);
+/// let request = ClientRequest::new(&Uri::parse("ws://example.com/chat")?)
+///     .header("Authorization", "Bearer 6455")?
+///     .subprotocols(["v2.chat", "v1.chat"])?;
 /// let mut out = Vec::new();
 /// let mut handshake = ClientHandshake::start(&request, Limits::default(), nonce, &mut out);
 /// // Write `out`, then read until there is a result.
@@ -160,7 +152,7 @@ impl ClientRequest {
 /// ```
 #[derive(Debug)]
 pub struct ClientHandshake {
-    /// What was skipped counts: it is taken off.
+    /// Of what is yet to come: what was skipped counts, and is taken off.
     limits: Limits,
     offer: Offer,
     /// What `Sec-WebSocket-Accept` must say.
@@ -197,7 +189,7 @@ impl ClientHandshake {
                         return Ok(None);
                     };
                     let (status, len) = (line.status, headers.text_len());
-                    let response = Response::new(line, headers);
+                    let response = Response { line, headers, body: Vec::new() };
                     match status {
                         101 => {
                             let consumed = self.start + len;

@@ -1,5 +1,4 @@
-//! What can be wrong in an opening handshake: what the client requests, what the server responds, and what this endpoint
-//! was asked to send.
+//! What can be wrong in an opening handshake: with a request, with a response, and with what is to be sent.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -115,9 +114,6 @@ impl RequestError {
     }
 
     /// The status, and what is wrong.
-    ///
-    /// "the server MUST stop processing the client's handshake and return an HTTP response with an appropriate error
-    /// code (such as 400 Bad Request)" (6455-4.2.1-01).
     fn answer(&self) -> (u16, &'static str) {
         match self {
             Self::Head(error) => error.answer(),
@@ -232,12 +228,8 @@ impl fmt::Display for ResponseError {
             Self::UnofferedExtension(name) => {
                 return write!(f, "the server uses the extension {name:?}, which was not offered");
             }
-            Self::RepeatedExtension(name) => {
-                return write!(f, "the server uses the extension {name:?} twice");
-            }
-            Self::InvalidDeflateResponse => {
-                "the server's permessage-deflate parameters are invalid, or not what was offered"
-            }
+            Self::RepeatedExtension(name) => return write!(f, "the server lists extension {name:?} twice"),
+            Self::InvalidDeflateResponse => "the answer to permessage-deflate is invalid, or was not offered",
             Self::InvalidSubprotocols => "the Sec-WebSocket-Protocol header is malformed",
             Self::UnofferedSubprotocol(name) => {
                 return write!(f, "the server chose the subprotocol {name:?}, which was not offered");
@@ -281,23 +273,15 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidHeaderName(name) => write!(f, "{name:?} is not a header name"),
-            Self::InvalidHeaderValue(name) => {
-                write!(f, "the value of the header {name:?} has a character that is not visible ASCII")
-            }
+            Self::InvalidHeaderValue(name) => write!(f, "the value of header {name:?} is not visible ASCII"),
             Self::ReservedHeader(name) => write!(f, "the header {name:?} is written by the handshake itself"),
             Self::InvalidSubprotocol(name) => write!(f, "{name:?} is not a subprotocol: it must be a token"),
             Self::RepeatedSubprotocol(name) => write!(f, "the subprotocol {name:?} is offered twice"),
-            Self::UnofferedSubprotocol(name) => {
-                write!(f, "the client did not offer the subprotocol {name:?}")
-            }
-            Self::InvalidExtension(name) => {
-                write!(f, "{name:?} is not a token: extensions and their parameters must be")
-            }
+            Self::UnofferedSubprotocol(name) => write!(f, "the client offers no subprotocol {name:?}"),
+            Self::InvalidExtension(name) => write!(f, "extensions are made of tokens: {name:?} is not one"),
             Self::RepeatedExtension(name) => write!(f, "the extension {name:?} is accepted twice"),
-            Self::UnofferedExtension(name) => write!(f, "the client did not offer the extension {name:?}"),
-            Self::InvalidStatus(status) => {
-                write!(f, "{status} is not a status from 200 to 599")
-            }
+            Self::UnofferedExtension(name) => write!(f, "the client offers no extension {name:?}"),
+            Self::InvalidStatus(status) => write!(f, "{status} is not a status from 200 to 599"),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Headers {
         if values.next().is_some() { Err(repeated) } else { Ok(value) }
     }
 
-    /// A part of the text that is known to be ASCII.
+    /// A part of the text; empty if it is not UTF-8.
     pub(super) fn text(&self, range: &Range<usize>) -> &str {
         str::from_utf8(self.bytes(range)).unwrap_or_default()
     }

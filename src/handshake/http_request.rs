@@ -9,12 +9,6 @@ use super::error::RequestError;
 use super::headers::{Headers, KnownName};
 use super::reply::Reply;
 use super::uri::split_authority;
-#[cfg(feature = "http")]
-use super::{
-    error::HeadError,
-    grammar::{is_token, trim},
-    headers::Field,
-};
 
 /// The head of an HTTP request: well-formed, and with one valid `Host` if it is HTTP/1.1.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -91,7 +85,7 @@ impl HttpRequest {
     /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
     pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) {
         // "the server MUST NOT send content in the response" (RFC 9110 section 9.3.2) to a HEAD request.
-        if self.has_method(b"HEAD") { reply.encode_head(out) } else { reply.encode(out) }
+        if self.method() == "HEAD" { reply.encode_head(out) } else { reply.encode(out) }
     }
 
     /// Checks what holds for every HTTP request.
@@ -102,11 +96,10 @@ impl HttpRequest {
         // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
         // header field and to any request message that contains more than one Host header field line or a Host header
         // field with an invalid field value." (RFC 9112 section 3.2)
-        match headers.only(KnownName::Host, RequestError::RepeatedHost)? {
-            Some(host) => {
-                let host = str::from_utf8(host).map_err(|_| RequestError::InvalidHost)?;
-                split_authority(host).map_err(|_| RequestError::InvalidHost)?;
-            }
+        let host = headers.only(KnownName::Host, RequestError::RepeatedHost)?;
+        match host.map(|host| str::from_utf8(host).map(split_authority)) {
+            Some(Ok(Ok(_))) => {}
+            Some(_) => return Err(RequestError::InvalidHost),
             None if line.minor_version == 0 => {}
             None => return Err(RequestError::MissingHost),
         }
@@ -132,6 +125,10 @@ impl HttpRequest {
         minor_version: u8,
         lines: impl Iterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self, RequestError> {
+        use super::error::HeadError;
+        use super::grammar::{is_token, trim};
+        use super::headers::Field;
+
         // The parts, one behind the other.
         let mut text = Vec::new();
         let mut add = |part: &[u8]| {
@@ -165,11 +162,6 @@ impl HttpRequest {
         let target = &self.0.line.target;
         let start = self.0.authority.as_ref().map_or(target.start, |authority| authority.end);
         self.headers().text(&(start..target.end))
-    }
-
-    #[inline]
-    pub(super) fn has_method(&self, method: &[u8]) -> bool {
-        self.headers().bytes(&self.0.line.method) == method
     }
 }
 

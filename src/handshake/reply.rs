@@ -76,9 +76,8 @@ impl Reply {
         if self.may_have_body() { &self.body } else { &[] }
     }
 
-    /// Appends the response to `out`. To answer a request that was parsed, [`HttpRequest::reply`] knows more.
-    ///
-    /// [`HttpRequest::reply`]: super::HttpRequest::reply
+    /// Appends the response to `out`. To answer a request that was parsed,
+    /// [`HttpRequest::reply`](super::HttpRequest::reply) knows more.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.encode_head(out);
         out.extend_from_slice(self.content());

@@ -3,7 +3,6 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::str;
 
 use super::grammar::tokens;
 use super::headers::{Headers, KnownName};
@@ -12,7 +11,7 @@ use super::headers::{Headers, KnownName};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Response {
     pub(super) line: StatusLine,
-    headers: Headers,
+    pub(super) headers: Headers,
     /// Of a refusal, as far as it was read.
     pub(super) body: Vec<u8>,
 }
@@ -25,7 +24,7 @@ impl Response {
 
     /// The text after the status code. It may be empty, and means nothing to a program.
     pub fn reason(&self) -> &str {
-        str::from_utf8(self.headers.bytes(&self.line.reason)).unwrap_or_default()
+        self.headers.text(&self.line.reason)
     }
 
     /// All headers.
@@ -43,10 +42,6 @@ impl Response {
         // "Limited to 0-255 range, with no leading zeros" (RFC 6455 section 4.3), nor a sign.
         let parse = |version: &str| version.parse().ok().filter(|parsed: &u8| parsed.to_string() == version);
         tokens(self.headers.all(KnownName::SecWebSocketVersion)).flatten().filter_map(parse)
-    }
-
-    pub(super) fn new(line: StatusLine, headers: Headers) -> Self {
-        Self { line, headers, body: Vec::new() }
     }
 }
 

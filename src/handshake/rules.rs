@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::error::{HeadError, RequestError, ResponseError};
 use super::extension::Extension;
-use super::grammar::{InvalidList, as_token, elements, is_token, tokens};
+use super::grammar::{as_token, elements, is_token, tokens};
 use super::headers::{Headers, KnownName};
 use super::http_request::HttpRequest;
 use super::key::is_key;
@@ -24,7 +24,7 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError>
     // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
     let is_protocol = |protocol: &[u8]| protocol.splitn(2, |&byte| byte == b'/').all(is_token);
     let upgrades = lists(headers, KnownName::Upgrade, b"websocket", is_protocol);
-    let upgrades = upgrades.map_err(|_| RequestError::InvalidUpgrade)?;
+    let upgrades = upgrades.ok_or(RequestError::InvalidUpgrade)?;
     // A client that sends these means to open a WebSocket connection, be it in a wrong way.
     if !upgrades && !headers.has(KnownName::SecWebSocketKey) && !headers.has(KnownName::SecWebSocketVersion) {
         return Ok(false);
@@ -35,7 +35,7 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError>
     if request.minor_version() == 0 {
         return Err(HeadError::UnsupportedHttpVersion.into());
     }
-    if !request.has_method(b"GET") {
+    if request.method() != "GET" {
         return Err(RequestError::MethodNotGet);
     }
     if !request.names_resource() {
@@ -53,7 +53,7 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError>
     // "4. A |Connection| header field that includes the token "Upgrade", treated as an ASCII case-insensitive value."
     // (6455-4.2.1-05)
     let upgrades = lists(headers, KnownName::Connection, b"upgrade", is_token);
-    if !upgrades.map_err(|_| RequestError::InvalidConnection)? {
+    if !upgrades.ok_or(RequestError::InvalidConnection)? {
         return Err(RequestError::MissingConnectionUpgrade);
     }
 
@@ -133,7 +133,7 @@ pub(super) fn check_response(
     // "3. If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a token
     // that is an ASCII case-insensitive match for the value "Upgrade"" (6455-4.1-42).
     let upgrades = lists(headers, KnownName::Connection, b"upgrade", is_token);
-    if !upgrades.map_err(|_| ResponseError::InvalidConnection)? {
+    if !upgrades.ok_or(ResponseError::InvalidConnection)? {
         return Err(ResponseError::MissingConnectionUpgrade);
     }
 
@@ -178,20 +178,20 @@ pub(super) fn check_response(
     Ok((subprotocol, extensions))
 }
 
-/// Whether the elements of a list are valid, and `wanted` is among them, in whatever case.
+/// Whether `wanted` is in a list, in whatever case. `None`: another element is not valid.
 fn lists(
     headers: &Headers,
     name: KnownName,
     wanted: &[u8],
     is_valid: impl Fn(&[u8]) -> bool,
-) -> Result<bool, InvalidList> {
+) -> Option<bool> {
     let mut found = false;
     for element in headers.all(name).flat_map(elements) {
         if element.eq_ignore_ascii_case(wanted) {
             found = true;
         } else if !is_valid(element) {
-            return Err(InvalidList);
+            return None;
         }
     }
-    Ok(found)
+    Some(found)
 }

@@ -23,7 +23,7 @@ use super::rules;
 ///
 /// # let mut network = vec![b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n".to_vec()];
 /// # let mut read = || network.pop().unwrap();
-/// let mut handshake = ServerHandshake::new(Limits::default());
+/// let mut handshake = ServerHandshake::new(Limits::default().head_bytes(64 * 1024));
 /// let (mut input, mut out) = (Vec::new(), Vec::new());
 /// let received = loop {
 ///     match handshake.receive(&input) {
@@ -35,7 +35,12 @@ use super::rules;
 ///         }
 ///     }
 /// };
+/// // Without an origin, the client is not a browser.
+/// let is_foreign = |origin: &str| origin != "https://example.com";
 /// match received {
+///     Some(ReceivedRequest::WebSocket(request)) if request.origin().is_some_and(is_foreign) => {
+///         request.reply(&Reply::new(403)?, &mut out);
+///     }
 ///     Some(ReceivedRequest::WebSocket(request)) => {
 ///         let mut accept = Accept::new().header("Server", "example")?;
 ///         if let Some(subprotocol) = request.choose_subprotocol(&["superchat", "chat"]) {
@@ -105,23 +110,9 @@ impl ReceivedRequest {
 
 /// A valid WebSocket request. It is an [`HttpRequest`] too: see there for path, headers and so on.
 ///
-/// Before it accepts, a server that browsers talk to checks where the request comes from, since any page may open a
-/// WebSocket connection to any server, with the user's cookies (RFC 6455 section 10.2):
-///
-/// ```
-/// use sansocket::handshake::{Accept, BuildError, Reply, Request};
-///
-/// fn answer(request: &Request, out: &mut Vec<u8>) -> Result<bool, BuildError> {
-///     // Without `Origin` the client is not a browser.
-///     let is_allowed = request.origin().is_none_or(|origin| origin == "https://example.com");
-///     if is_allowed {
-///         request.accept(Accept::new())?.encode(out);
-///     } else {
-///         request.reply(&Reply::new(403)?, out);
-///     }
-///     Ok(is_allowed)
-/// }
-/// ```
+/// Before it accepts, a server that browsers talk to checks the [`origin`](HttpRequest::origin), as in the example of
+/// [`ServerHandshake`], since any page may open a WebSocket connection to any server, with the user's cookies (RFC 6455
+/// section 10.2).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request(HttpRequest);
 
@@ -205,15 +196,11 @@ impl Accept {
 
     /// Adds a header, such as `Set-Cookie`. Those of the handshake itself are refused.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
-        self.add_header(name, value)?;
-        Ok(self)
-    }
-
-    pub(crate) fn add_header(&mut self, name: &str, value: &str) -> Result<(), BuildError> {
         self.headers.add(name, value, |name| {
             matches!(name, "upgrade" | "connection" | "content-length" | "transfer-encoding")
                 || name.starts_with("sec-websocket-")
-        })
+        })?;
+        Ok(self)
     }
 }
 
@@ -241,7 +228,8 @@ impl Accepted {
 
     /// Appends the response as HTTP/1.1: frames may follow it at once.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.reserve(USUAL_RESPONSE_BYTES);
+        // Room for the response without further headers.
+        out.reserve(192);
         // "A Status-Line with a 101 response code" (6455-4.2.2-17).
         out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         self.for_each_header(|name, value| write_line(out, name, value));
@@ -266,6 +254,3 @@ impl Accepted {
         self.accept.headers.iter().for_each(|(name, value)| header(name, value));
     }
 }
-
-/// Room for the response without further headers.
-const USUAL_RESPONSE_BYTES: usize = 192;

@@ -162,14 +162,11 @@ impl core::error::Error for UriError {}
 /// Takes `host [ ":" port ]` apart and checks both; an IPv6 address keeps its brackets. The `Host` header has the same
 /// syntax.
 pub(crate) fn split_authority(authority: &str) -> Result<(&str, Option<u16>), UriError> {
-    split_host(authority)
-        .and_then(|(host, port)| Ok((host, port.map(parse_port).transpose()?)))
-        // No part may have the character: what stands before it is the reason why the authority is wrong.
-        .map_err(|error| if authority.contains('@') { UriError::UserInfo } else { error })
+    // No part may have the character: what stands before it is the reason why the authority is wrong.
+    split_host(authority).map_err(|error| if authority.contains('@') { UriError::UserInfo } else { error })
 }
 
-/// The host, which is checked, and what stands behind its colon.
-fn split_host(authority: &str) -> Result<(&str, Option<&str>), UriError> {
+fn split_host(authority: &str) -> Result<(&str, Option<u16>), UriError> {
     let len = if authority.starts_with('[') {
         let end = authority.find(']').ok_or(UriError::InvalidHost)?;
         let address = authority.get(1..end).unwrap_or_default();
@@ -182,7 +179,11 @@ fn split_host(authority: &str) -> Result<(&str, Option<&str>), UriError> {
     let (host, rest) = authority.split_at(len);
     match rest.strip_prefix(':') {
         port if host.is_empty() && (port.is_some() || rest.is_empty()) => Err(UriError::MissingHost),
-        Some(port) => Ok((host, Some(port))),
+        Some(port) => match port.parse() {
+            // `parse` alone would take a sign.
+            Ok(number @ 1..) if !port.starts_with('+') => Ok((host, Some(number))),
+            _ => Err(UriError::InvalidPort),
+        },
         None if rest.is_empty() => Ok((host, None)),
         // "Characters in the host component that are excluded by the syntax defined above MUST be converted from
         // Unicode to ASCII as specified in [RFC3987]" (6455-11.1.1-01, 6455-11.1.2-01), with tables that are not part
@@ -192,14 +193,6 @@ fn split_host(authority: &str) -> Result<(&str, Option<&str>), UriError> {
         }
         None => Err(UriError::InvalidHost),
     }
-}
-
-fn parse_port(port: &str) -> Result<u16, UriError> {
-    // `parse` alone would take a sign.
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(UriError::InvalidPort);
-    }
-    port.parse().ok().filter(|&port| port != 0).ok_or(UriError::InvalidPort)
 }
 
 /// "The "resource-name" [..] can be constructed by concatenating the following: [..] "/" if the path component is empty

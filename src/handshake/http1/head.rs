@@ -25,9 +25,9 @@ pub(crate) struct HeadReader<L> {
     line_start: usize,
     /// How far that line was searched for its end: the bytes before are not looked at again until the line is complete.
     position: usize,
-    start_line: Option<L>,
-    /// Where the header lines start, and how many are complete.
-    headers_start: usize,
+    /// With where the header lines start.
+    start_line: Option<(L, usize)>,
+    /// How many header lines are complete.
     headers: usize,
 }
 
@@ -47,18 +47,15 @@ impl<L: StartLine> HeadReader<L> {
                 // "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line
                 // (CRLF) received prior to the request-line." (RFC 9112 section 2.2)
                 (None, true) => {}
-                (None, false) => {
-                    self.start_line = Some(L::parse(input, line)?);
-                    self.headers_start = next;
-                }
+                (None, false) => self.start_line = Some((L::parse(input, line)?, next)),
                 (Some(_), false) => self.headers += 1,
-                (Some(_), true) => {
+                (Some((_, start)), true) => {
                     let head = input.get(..next).unwrap_or_default();
                     // The line ends, their number and the characters of values have been checked.
-                    let headers = parse_headers(head, self.headers_start, self.headers)
-                        .ok_or(HeadError::InvalidHeaderName)?;
+                    let headers =
+                        parse_headers(head, *start, self.headers).ok_or(HeadError::InvalidHeaderName)?;
                     let done = mem::take(self);
-                    return Ok(done.start_line.map(|line| (line, headers)));
+                    return Ok(done.start_line.map(|(line, _)| (line, headers)));
                 }
             }
             self.line_start = next;
