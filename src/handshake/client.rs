@@ -92,6 +92,8 @@ impl ClientRequest {
     }
 
     fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
+        // Room for a request without further headers.
+        out.reserve(256);
         // "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1. [..] The "Request-URI"
         // part of the request MUST match the /resource name/" (6455-4.1-20, 6455-4.1-21, 6455-4.1-22).
         for part in ["GET ", self.uri.resource_name(), " HTTP/1.1\r\n"] {
