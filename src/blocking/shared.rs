@@ -39,7 +39,7 @@ pub(super) struct Shared<S> {
     outbound: Mutex<Outbound>,
     pub(super) writer: Mutex<Writer<S>>,
     /// A write can be tried briefly, so that messages may be left queued.
-    times_out: bool,
+    pub(super) times_out: bool,
     /// The stream took bytes that it has not passed on, as TLS may; set by whoever has `writer`.
     pub(super) unflushed: AtomicBool,
     /// Some of what was read is still to be received. A hint for the sending half.
