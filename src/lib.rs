@@ -174,9 +174,9 @@
 //! The type says whose fault it is. [`ProtocolError`]: the peer broke the RFC, or went beyond a limit; it was
 //! told, with [`ProtocolError::close_code`]. [`SendError`]: the caller asked for what must not be sent;
 //! nothing was, and the connection goes on. [`TimedOut`]: a deadline passed.
-//! [`HandshakeError`](handshake::HandshakeError): the opening handshake failed;
-//! a refusal holds the server's response. The adapters' [`Error`] is one of these, or of the transport. That
-//! a connection is closed is never an error: `recv` returns `None`, and [`Closed`] tells how.
+//! [`RequestError`](handshake::RequestError) and [`ResponseError`](handshake::ResponseError): the opening
+//! handshake failed; a refusal holds the server's response. The adapters' [`Error`] is one of these, or of the
+//! transport. That a connection is closed is never an error: `recv` returns `None`, and [`Closed`] tells how.
 //!
 //! # Features
 //!

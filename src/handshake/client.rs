@@ -5,14 +5,13 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::build_error::BuildError;
-use super::error::{HeadError, ResponseError};
+use super::error::{BuildError, HeadError, ResponseError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::is_token;
 use super::http1::body::Body;
-use super::http1::head::{Head, HeadReader};
-use super::key::Key;
+use super::http1::head::HeadReader;
+use super::key::{accept_key, base64};
 use super::limits::Limits;
 use super::response::{Response, StatusLine};
 use super::rules::{self, Offer};
@@ -171,11 +170,11 @@ impl ClientRequest {
 /// ```
 #[derive(Debug)]
 pub struct ClientHandshake {
+    /// What was skipped counts: it is taken off.
     limits: Limits,
     offer: Offer,
     /// Where in the input the response in progress starts: after the responses that were skipped.
     start: usize,
-    interim_responses: usize,
     progress: Progress,
 }
 
@@ -187,21 +186,15 @@ impl ClientHandshake {
     pub fn start(request: &ClientRequest, limits: Limits, nonce: [u8; 16], out: &mut Vec<u8>) -> Self {
         // "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been
         // base64-encoded" (6455-4.1-27).
-        let key = Key::of_nonce(nonce);
-        request.encode(key.as_bytes(), out);
+        let key: [u8; 24] = base64(nonce);
+        request.encode(&key, out);
         let offer = Offer {
-            accept: key.accept(),
+            accept: accept_key(key),
             subprotocols: request.subprotocols.clone(),
             require_subprotocol: request.require_subprotocol,
             extensions: request.extensions.iter().map(|extension| extension.name().to_owned()).collect(),
         };
-        Self {
-            limits,
-            offer,
-            start: 0,
-            interim_responses: 0,
-            progress: Progress::Head(HeadReader::default()),
-        }
+        Self { limits, offer, start: 0, progress: Progress::Head(HeadReader::default()) }
     }
 
     /// Takes all bytes received so far; the caller only appends to them between calls.
@@ -213,33 +206,32 @@ impl ClientHandshake {
             let response = input.get(self.start..).unwrap_or_default();
             match &mut self.progress {
                 Progress::Head(head) => {
-                    // What was skipped counts too.
-                    let limits = Limits {
-                        head_bytes: self.limits.head_bytes.saturating_sub(self.start),
-                        ..self.limits
-                    };
-                    let Some(head) = head.read(response, &limits)? else {
+                    let Some((line, headers)) = head.read(response, &self.limits)? else {
                         return Ok(None);
                     };
-                    match head.line.status {
-                        101 => return self.open(head).map(Some),
+                    let (status, len) = (line.status, headers.text_len());
+                    let response = Response::new(line, headers);
+                    match status {
+                        101 => {
+                            let consumed = self.start + len;
+                            let (subprotocol, extensions) = rules::check_response(&self.offer, &response)?;
+                            return Ok(Some(Opened { consumed, subprotocol, extensions, response }));
+                        }
                         // "A client MUST be able to parse one or more 1xx responses received prior to a final response,
                         // even if the client does not expect one." (RFC 9110 section 15.2)
                         100..200 => {
-                            if self.interim_responses >= self.limits.interim_responses {
-                                return Err(ResponseError::TooManyInterimResponses);
-                            }
-                            self.interim_responses += 1;
-                            self.start += head.len;
+                            let left = self.limits.interim_responses.checked_sub(1);
+                            self.limits.interim_responses =
+                                left.ok_or(ResponseError::TooManyInterimResponses)?;
+                            self.limits.head_bytes -= len;
+                            self.start += len;
                         }
                         // "If the status code received from the server is not 101, the client handles the response per
                         // HTTP [RFC2616] procedures." (6455-4.1-40)
                         _ => {
-                            self.start += head.len;
-                            let refusal = Response::new(head.line, head.headers);
-                            let limit = self.limits.refusal_body_bytes;
-                            let body = Body::new(refusal.status(), refusal.headers(), limit);
-                            self.progress = Progress::Body(Box::new(refusal), body);
+                            self.start += len;
+                            let body = Body::new(status, response.headers(), self.limits.refusal_body_bytes);
+                            self.progress = Progress::Body(Box::new(response), body);
                         }
                     }
                 }
@@ -265,22 +257,15 @@ impl ClientHandshake {
             },
         }
     }
-
-    fn open(&self, head: Head<StatusLine>) -> Result<Opened, ResponseError> {
-        let consumed = self.start + head.len;
-        let response = Response::new(head.line, head.headers);
-        let (subprotocol, extensions) = rules::check_response(&self.offer, &response)?;
-        Ok(Opened { consumed, subprotocol, extensions, response })
-    }
 }
 
 /// The server accepted: the connection is open.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Opened {
     consumed: usize,
-    subprotocol: Option<String>,
+    pub(crate) subprotocol: Option<String>,
     extensions: Vec<Extension>,
-    response: Response,
+    pub(crate) response: Response,
 }
 
 impl Opened {
@@ -303,12 +288,6 @@ impl Opened {
     /// The response, with its headers.
     pub fn response(&self) -> &Response {
         &self.response
-    }
-
-    /// The subprotocol and the response.
-    #[cfg(all(feature = "std", feature = "handshake"))]
-    pub(crate) fn into_parts(self) -> (Option<String>, Response) {
-        (self.subprotocol, self.response)
     }
 }
 

@@ -5,8 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::build_error::BuildError;
-use super::error::RequestError;
+use super::error::{BuildError, RequestError};
 use super::extra_headers::{ExtraHeaders, write_line};
 
 /// A complete HTTP response, after which the connection is to be closed: a refusal, or the answer to a request that

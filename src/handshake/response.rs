@@ -1,12 +1,12 @@
 //! A server's response, as a client reads it.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::str;
 
-use super::grammar::{elements, parse_version};
-use super::headers::Headers;
-use super::known_name::KnownName;
+use super::grammar::tokens;
+use super::headers::{Headers, KnownName};
 
 /// A server's HTTP response.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,7 +40,9 @@ impl Response {
 
     /// The versions of the WebSocket protocol that the server says it speaks (RFC 6455 section 4.4).
     pub fn websocket_versions(&self) -> impl Iterator<Item = u8> {
-        self.headers.all(KnownName::SecWebSocketVersion).flat_map(elements).filter_map(parse_version)
+        // "Limited to 0-255 range, with no leading zeros" (RFC 6455 section 4.3), nor a sign.
+        let parse = |version: &str| version.parse().ok().filter(|parsed: &u8| parsed.to_string() == version);
+        tokens(self.headers.all(KnownName::SecWebSocketVersion)).flatten().filter_map(parse)
     }
 
     pub(super) fn new(line: StatusLine, headers: Headers) -> Self {

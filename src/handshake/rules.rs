@@ -8,24 +8,26 @@ use alloc::vec::Vec;
 use super::error::{HeadError, RequestError, ResponseError};
 use super::extension::Extension;
 use super::grammar::{InvalidList, as_token, elements, is_token, tokens};
-use super::headers::Headers;
+use super::headers::{Headers, KnownName};
 use super::http_request::HttpRequest;
-use super::key::Key;
-use super::known_name::KnownName;
+use super::key::is_key;
 use super::response::Response;
 
 /// "If the server, while reading the handshake, finds that the client did not send a handshake that matches the
 /// description below [..] the server MUST stop processing the client's handshake and return an HTTP response with an
 /// appropriate error code" (6455-4.2.1-01).
 ///
-/// `None`: the request does not ask for a WebSocket.
+/// `false`: the request does not ask for a WebSocket.
 #[inline]
-pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, RequestError> {
+pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError> {
     let headers = request.headers();
-    let upgrades = upgrades_to_websocket(headers)?;
+    // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
+    let is_protocol = |protocol: &[u8]| protocol.splitn(2, |&byte| byte == b'/').all(is_token);
+    let upgrades = lists(headers, KnownName::Upgrade, b"websocket", is_protocol);
+    let upgrades = upgrades.map_err(|_| RequestError::InvalidUpgrade)?;
     // A client that sends these means to open a WebSocket connection, be it in a wrong way.
     if !upgrades && !headers.has(KnownName::SecWebSocketKey) && !headers.has(KnownName::SecWebSocketVersion) {
-        return Ok(None);
+        return Ok(false);
     }
 
     // "1. An HTTP/1.1 or higher GET request, including a "Request-URI" [..] that should be interpreted as a /resource
@@ -50,21 +52,22 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, Reques
 
     // "4. A |Connection| header field that includes the token "Upgrade", treated as an ASCII case-insensitive value."
     // (6455-4.2.1-05)
-    if !connection_upgrades(headers).map_err(|_| RequestError::InvalidConnection)? {
+    let upgrades = lists(headers, KnownName::Connection, b"upgrade", is_token);
+    if !upgrades.map_err(|_| RequestError::InvalidConnection)? {
         return Err(RequestError::MissingConnectionUpgrade);
     }
 
     // "5. A |Sec-WebSocket-Key| header field with a base64-encoded [..] value that, when decoded, is 16 bytes in
     // length." (6455-4.2.1-06) It "MUST NOT appear more than once in an HTTP request." (6455-11.3.1-01)
     let key = headers.only(KnownName::SecWebSocketKey, RequestError::RepeatedKey)?;
-    let key = key.ok_or(RequestError::MissingKey)?;
-    let key = Key::parse(key).ok_or(RequestError::InvalidKey)?;
+    if !is_key(key.ok_or(RequestError::MissingKey)?) {
+        return Err(RequestError::InvalidKey);
+    }
 
     // "6. A |Sec-WebSocket-Version| header field, with a value of 13." (6455-4.2.1-07) It "MUST NOT appear more than
     // once in an HTTP request." (6455-11.3.5-02)
     let version = headers.only(KnownName::SecWebSocketVersion, RequestError::RepeatedVersion)?;
-    let version = version.ok_or(RequestError::MissingVersion)?;
-    if version != b"13" {
+    if version.ok_or(RequestError::MissingVersion)? != b"13" {
         return Err(RequestError::UnsupportedVersion);
     }
 
@@ -90,7 +93,7 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, Reques
     // A body would be read as frames here, or as another request by a proxy in front.
     let is_bodyless = !headers.has(KnownName::TransferEncoding)
         && headers.all(KnownName::ContentLength).all(|length| length == b"0");
-    if is_bodyless { Ok(Some(key)) } else { Err(RequestError::UnexpectedBody) }
+    if is_bodyless { Ok(true) } else { Err(RequestError::UnexpectedBody) }
 }
 
 /// What a client's request said, and the response is held to.
@@ -128,7 +131,8 @@ pub(super) fn check_response(
 
     // "3. If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a token
     // that is an ASCII case-insensitive match for the value "Upgrade"" (6455-4.1-42).
-    if !connection_upgrades(headers).map_err(|_| ResponseError::InvalidConnection)? {
+    let upgrades = lists(headers, KnownName::Connection, b"upgrade", is_token);
+    if !upgrades.map_err(|_| ResponseError::InvalidConnection)? {
         return Err(ResponseError::MissingConnectionUpgrade);
     }
 
@@ -174,33 +178,24 @@ pub(super) fn check_response(
     Ok((subprotocol, extensions))
 }
 
-/// Whether `Upgrade` of a request lists `websocket`.
-fn upgrades_to_websocket(headers: &Headers) -> Result<bool, RequestError> {
-    let mut found = false;
-    for protocol in headers.all(KnownName::Upgrade).flat_map(elements) {
-        // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
-        if protocol.eq_ignore_ascii_case(b"websocket") {
-            found = true;
-        } else if !protocol.splitn(2, |&byte| byte == b'/').all(is_token) {
-            return Err(RequestError::InvalidUpgrade);
-        }
-    }
-    Ok(found)
-}
-
 /// Whether `Upgrade` of a response lists `websocket` and nothing else.
 fn upgrades_to_websocket_only(headers: &Headers) -> bool {
     let mut protocols = headers.all(KnownName::Upgrade).flat_map(elements);
     protocols.next().is_some_and(|name| name.eq_ignore_ascii_case(b"websocket")) && protocols.next().is_none()
 }
 
-/// Whether `Connection` says `Upgrade`, "treated as an ASCII case-insensitive value" (6455-4.2.1-05).
-fn connection_upgrades(headers: &Headers) -> Result<bool, InvalidList> {
+/// Whether the elements of a list are valid, and `wanted` is among them, in whatever case.
+fn lists(
+    headers: &Headers,
+    name: KnownName,
+    wanted: &[u8],
+    is_valid: impl Fn(&[u8]) -> bool,
+) -> Result<bool, InvalidList> {
     let mut found = false;
-    for option in headers.all(KnownName::Connection).flat_map(elements) {
-        if option.eq_ignore_ascii_case(b"upgrade") {
+    for element in headers.all(name).flat_map(elements) {
+        if element.eq_ignore_ascii_case(wanted) {
             found = true;
-        } else if !is_token(option) {
+        } else if !is_valid(element) {
             return Err(InvalidList);
         }
     }

@@ -51,7 +51,7 @@ fn no_deadlines() {
         sansocket::blocking::accept(NoDeadlines(Plain(far))).unwrap().reject(403, "no").unwrap();
     });
     let refused = sansocket::blocking::connect_over("ws://example.com/", NoDeadlines(Plain(near)));
-    assert!(matches!(refused, Err(Error::Handshake(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Response(_))), "{refused:?}");
     serving.join().unwrap();
 }
 
