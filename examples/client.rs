@@ -35,7 +35,7 @@ code, that is no failure.
 
 A text is printed as it is, a binary message like this: binary, 5 bytes: 68 65 6c 6c 6f
 The exit code is 0 when the closing handshake took place. After any failure it is 1, and a sentence on
-stderr tells what failed. A wss:// URL needs the feature `rustls`.";
+stderr tells what failed. A wss:// URL needs the feature `tokio-rustls`.";
 
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

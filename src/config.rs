@@ -9,17 +9,8 @@ use crate::extension::Deflate;
 
 /// How much of everything a connection takes, and how long it waits.
 ///
-/// | what | default | beyond it |
-/// | --- | --- | --- |
-/// | [`max_message_size`](Self::max_message_size) | 64 MiB | the connection is failed with 1009 |
-/// | [`max_frame_size`](Self::max_frame_size) | 64 MiB | the connection is failed with 1009 |
-/// | [`max_fragments`](Self::max_fragments) | 131,072 | the connection is failed with 1008 |
-/// | [`write_buffer_size`](Self::write_buffer_size) | 64 KiB | Pongs are held back but for the latest; adapters wait |
-/// | [`keepalive`](Self::keepalive) | 20 s, 20 s | a Ping; without an answer, the connection is given up |
-/// | [`close_timeout`](Self::close_timeout) | 10 s | the transport is closed without the peer's consent |
-/// | [`write_timeout`](Self::write_timeout) | 30 s | the connection is given up |
-///
-/// The opening handshake's limits are `handshake::Limits`.
+/// The [crate's documentation](crate#limits-and-timeouts) has a table of them, with what lies beyond each and
+/// what it is against. The opening handshake's limits are `handshake::Limits`.
 ///
 /// ```
 /// use sansocket::Config;

@@ -118,7 +118,7 @@ impl From<InvalidUtf8> for ProtocolError {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SendError {
-    /// A Close frame was sent: "The application MUST NOT send any more data frames" (section 5.5.1).
+    /// A Close frame was sent: "The application MUST NOT send any more data frames" (6455-5.5.1-06).
     Closing,
     /// The reason is longer than [`CloseFrame::MAX_REASON`](crate::CloseFrame::MAX_REASON) bytes.
     CloseReasonTooLong,

@@ -1,4 +1,4 @@
-//! A WebSocket protocol core: RFC 6455 without I/O, and thin blocking and tokio adapters over it.
+//! A WebSocket protocol core: RFC 6455 without I/O, and blocking and tokio adapters that move its bytes.
 //!
 //! - **Strict.** What the RFC forbids is refused, with the close code or HTTP status that says why.
 //! - **Bounded.** Every limit and every timeout has a finite default: no peer makes memory or time grow
@@ -190,7 +190,8 @@
 //! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
 //! | `deflate` | no | flate2 with zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
 //! | `http` | no | http | [`http`](mod@http): upgrades inside hyper, axum and others |
-//! | `rustls` | no | rustls with ring, tokio-rustls, webpki-roots | `wss://` in `connect`; `accept_tls` |
+//! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`]; `blocking::accept_tls` |
+//! | `tokio-rustls` | no | tokio-rustls | the same for [`tokio`](mod@tokio) |
 //!
 //! # Where the RFC is found
 //!
@@ -242,7 +243,8 @@ pub use config::Config;
 pub use connection::{Closed, Connection, Initiator, ReadyState};
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
-    Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Server,
+    Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Sendable,
+    Server,
 };
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]

@@ -97,8 +97,8 @@ impl Receiver {
     }
 
     /// Takes RSV1 for the mark of a compressed message, from the next message on: the two have `agreed` on
-    /// permessage-deflate. Compressed messages are handed out as they are, and in parts as they arrive also by
-    /// [`receive`](Self::receive); an [`Assembler`](crate::Assembler) inflates them.
+    /// permessage-deflate. Compressed messages are handed out as they are, and in parts as they arrive also
+    /// by [`receive`](Self::receive); an [`Assembler`](crate::Assembler) inflates them.
     pub fn use_deflate(&mut self, _agreed: AgreedDeflate) {
         self.deflate = true;
     }
@@ -167,9 +167,8 @@ impl Receiver {
         result
     }
 
-    /// What most input begins with: a frame that is a whole message, between messages. It is only
-    /// recognised here; what anything else is, or breaks, is for [`advance_frame`](Self::advance_frame)
-    /// to say.
+    /// What most input begins with: a frame that is a whole message, between messages. It is only recognised
+    /// here; what anything else is, or breaks, is for [`advance_frame`](Self::advance_frame) to say.
     #[inline]
     fn whole_message(&self, input: &[u8]) -> Option<WholeMessage> {
         if self.state != ReceiveState::Open || self.frame.is_some() || self.message.is_some() {
@@ -210,9 +209,9 @@ impl Receiver {
     #[inline(never)]
     fn advance_frame(&mut self, input: &mut [u8], parts: bool) -> Result<Option<Received>, ProtocolError> {
         if self.state != ReceiveState::Open {
-            // "An endpoint MUST NOT continue to attempt to process data (including a responding Close
-            // frame) from the remote endpoint after being instructed to _Fail the WebSocket
-            // Connection_." (section 7.1.7) And after a Close frame it "discards" (section 1.4).
+            // "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame)
+            // from the remote endpoint after being instructed to _Fail the WebSocket Connection_."
+            // (6455-7.1.7-07) And what follows a Close frame is discarded (6455-1.4-01).
             let consumed = input.len();
             return Ok((consumed > 0).then_some(Received {
                 frame_kind: FrameKind::Nothing,
@@ -330,22 +329,22 @@ impl Receiver {
     /// the message in progress.
     #[inline]
     fn check_start(&self, opcode: Opcode, rsv1: bool, masked: Option<bool>) -> Result<(), ProtocolError> {
-        // "This bit is the "Per-Message Compressed" bit [...] on the first fragment of a message" and is
-        // not set on other frames (RFC 7692 section 6.1).
+        // "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first
+        // fragments of a data message." (7692-6.1-03)
         if rsv1 && !(self.deflate && matches!(opcode, Opcode::Text | Opcode::Binary)) {
             return Err(ProtocolError::ReservedBitSet);
         }
         match (opcode, &self.message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::ContinuationWithoutMessage),
-            // "The fragments of one message MUST NOT be interleaved between the fragments of another
-            // message" (section 5.4)
+            // "The fragments of one message MUST NOT be interleaved between the fragments of another message"
+            // (6455-5.4-07)
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::MessageInProgress),
             _ => {}
         }
         match (self.role, masked) {
-            // "The server MUST close the connection upon receiving a frame that is not masked."
+            // "The server MUST close the connection upon receiving a frame that is not masked." (6455-5.1-02)
             (Role::Server, Some(false)) => Err(ProtocolError::UnmaskedFrameFromClient),
-            // "A client MUST close a connection if it detects a masked frame." (section 5.1)
+            // "A client MUST close a connection if it detects a masked frame." (6455-5.1-05)
             (Role::Client, Some(true)) => Err(ProtocolError::MaskedFrameFromServer),
             _ => Ok(()),
         }

@@ -17,8 +17,8 @@ use crate::utf8::Utf8Validator;
 /// The sending direction of a connection. What it sends is appended to `out`, always in whole frames;
 /// an error appends nothing.
 ///
-/// After a Close frame nothing is appended but the Pongs that section 5.5.2 demands "unless it
-/// already received a Close frame".
+/// After a Close frame nothing is appended but the Pongs that are due "unless it already received a Close
+/// frame" (6455-5.5.2-02).
 ///
 /// ```
 /// use sansocket::{Config, Sender};
@@ -31,8 +31,8 @@ use crate::utf8::Utf8Validator;
 /// ```
 #[derive(Debug)]
 pub struct Sender {
-    /// Where a client's masking keys come from; a server has none, since it "MUST NOT mask any frames
-    /// that it sends to the client" (section 5.1).
+    /// Where a client's masking keys come from; a server has none, since it "MUST NOT mask any frames that it
+    /// sends to the client" (6455-5.1-04).
     masking: Option<Box<MaskingKeys>>,
     config: Config,
     state: SendState,
@@ -42,16 +42,15 @@ pub struct Sender {
     compress: bool,
     /// The fragmented message that was begun and has not ended.
     message: Option<MessageInProgress>,
-    /// The latest Ping that found `out` full. "If an endpoint receives a Ping frame and has not yet
-    /// sent Pong frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a Pong
-    /// frame for only the most recently processed Ping frame." (section 5.5.3)
+    /// The latest Ping that found `out` full. "If an endpoint receives a Ping frame and has not yet sent Pong
+    /// frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only
+    /// the most recently processed Ping frame." (6455-5.5.3-02)
     held_pong: Option<Box<ControlPayload>>,
 }
 
 impl Sender {
-    /// A client's sending direction. `random` fills a slice from a strong source of entropy, "such
-    /// that the masking key [...] MUST NOT make it simple for a server/proxy to predict the masking
-    /// key for a subsequent frame" (section 5.3); it is called once for many keys.
+    /// A client's sending direction. `random` fills a slice: "the masking key MUST be derived from a strong
+    /// source of entropy" (6455-5.3-03). It is called once for many keys.
     pub fn client(config: &Config, random: fn(&mut [u8])) -> Self {
         Self::new(config, Some(Box::new(MaskingKeys::new(random))))
     }
@@ -102,8 +101,8 @@ impl Sender {
         self.message_header(MessageKind::Text, text.len())
     }
 
-    /// Like [`binary`](Self::binary), without a copy: returns the header to be written before `payload`, which
-    /// is a client's to mask first, with [`FrameHeader::mask`]. The message is not compressed.
+    /// Like [`binary`](Self::binary), without a copy: returns the header to be written before `payload`,
+    /// which is a client's to mask first, with [`FrameHeader::mask`]. The message is not compressed.
     ///
     /// ```
     /// use std::io::{IoSlice, Write};
@@ -170,7 +169,7 @@ impl Sender {
         self.control_while_open(Opcode::Ping, payload, out)
     }
 
-    /// Sends a Pong that no Ping asked for: "a unidirectional heartbeat" (section 5.5.3).
+    /// Sends a Pong that no Ping asked for: a heartbeat in one direction (6455-5.5.3-03).
     pub fn pong(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
         self.control_while_open(Opcode::Pong, payload, out)
     }
@@ -182,7 +181,8 @@ impl Sender {
             return Err(SendError::Closing);
         }
         let payload = match close {
-            // "1010 [...] is not used by the server, since it can fail the WebSocket handshake instead"
+            // 1010 "is not used by the server, since it can fail the WebSocket handshake instead"
+            // (6455-7.4.1-10).
             Some(close) if close.code == CloseCode::MANDATORY_EXTENSION && self.masking.is_none() => {
                 return Err(SendError::InvalidCloseCode(close.code));
             }
@@ -214,16 +214,16 @@ impl Sender {
                 }
                 false
             }
-            // "If an endpoint receives a Close frame and did not previously send a Close frame, the
-            // endpoint MUST send a Close frame in response." It "typically echos the status code it
-            // received." (section 5.5.1)
+            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
+            // MUST send a Close frame in response." (6455-5.5.1-07) It "typically echos the status code it
+            // received." (6455-5.5.1-08)
             Event::Close(close) if self.state == SendState::Open => {
                 let code = close.map(|close| self.answered_code(close.code).get().to_be_bytes());
                 self.send_close(code.as_ref().map_or(&[], |code| code.as_slice()), out);
                 self.held_pong = None;
                 true
             }
-            // A Pong is due "unless it already received a Close frame" (section 5.5.2).
+            // A Pong is due "unless it already received a Close frame" (6455-5.5.2-02).
             Event::Close(_) => {
                 self.held_pong = None;
                 false
@@ -277,8 +277,8 @@ impl Sender {
         &self.config
     }
 
-    /// Whether the next frame of data is compressed if it has `len` bytes: the message in progress is, or one that
-    /// begins with it would be. The headers of such frames are not known before.
+    /// Whether the next frame of data is compressed if it has `len` bytes: the message in progress is, or one
+    /// that begins with it would be. The headers of such frames are not known before.
     #[inline]
     pub(crate) fn compresses(&self, len: usize) -> bool {
         match &self.message {
@@ -320,8 +320,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Counts a fragment as part of the message in progress, or begins one with it, `compressed` or not; returns
-    /// its opcode.
+    /// Counts a fragment as part of the message in progress, or begins one with it, `compressed` or not;
+    /// returns its opcode.
     fn next_fragment(
         &mut self,
         kind: MessageKind,
@@ -347,8 +347,7 @@ impl Sender {
         Ok(opcode)
     }
 
-    /// "Framing: [...] set the "Per-Message Compressed" bit of the first frame" (RFC 7692 section 6.1), and
-    /// of no other.
+    /// "set the "Per-Message Compressed" bit of the first frame" (7692-6.1-01), and of no other.
     fn append_compressed(&mut self, opcode: Opcode, payload: &[u8], last: bool, out: &mut Vec<u8>) {
         let first = opcode != Opcode::Continuation;
         let compressed = self.deflater.as_mut().and_then(|deflater| deflater.deflate(payload, first, last));

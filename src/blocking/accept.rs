@@ -32,9 +32,8 @@ pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, E
     accept_until(Deadline::after(server.handshake_timeout), io, server)
 }
 
-/// Like [`accept_with`], over TLS: "if the TLS handshake fails, close the connection; otherwise, all
-/// further communication for the connection, including the server's handshake, MUST run through the
-/// encrypted tunnel" (RFC 6455 section 4.2.2). Both handshakes together have
+/// Like [`accept_with`], over TLS: "all further communication for the connection (including the server's
+/// handshake) MUST run through the encrypted tunnel" (6455-4.2.2-03). Both handshakes together have
 /// [`Server::handshake_timeout`].
 ///
 /// What TLS knows of the client can be looked at before the request is answered:

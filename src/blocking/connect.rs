@@ -76,7 +76,7 @@ fn secure(tcp: TcpStream, client: &Client, _deadline: Deadline) -> Result<Client
 }
 
 /// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
-/// connection and before sending the handshake data." (RFC 6455 section 4.1)
+/// connection and before sending the handshake data." (6455-4.1-14)
 #[cfg(feature = "rustls")]
 fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<ClientStream, Error> {
     if !client.uri().is_secure() {

@@ -9,23 +9,24 @@ use super::ports::{Port, RETRY_AFTER};
 use super::shared::Reading;
 use super::tracker::LOOK;
 use super::transport::{Transport, is_timeout};
-use crate::endpoint::{Act, Error, Inbound, Next, Outcome, Want};
+use crate::endpoint::{Act, Error, Inbound, Item, Next, Outbound, Outcome};
+use crate::error::TimedOut;
 use crate::sender::SendState;
 
 impl Reading {
-    /// The next thing that `W` asks for. `None`: the connection has ended, and its error, if it had
+    /// The next thing that `T` asks for. `None`: the connection has ended, and its error, if it had
     /// one, was returned before.
     #[inline]
-    pub(super) fn next<W: Want>(&mut self, mut port: impl Port) -> Result<Option<W::Item>, Error> {
-        if let Some(item) = self.inbound.whole::<W>(&mut port) {
+    pub(super) fn next<T: Item>(&mut self, mut port: impl Port) -> Result<Option<T>, Error> {
+        if let Some(item) = self.inbound.whole::<T>(&mut port) {
             return Ok(Some(item));
         }
-        self.next_after::<W>(port)
+        self.next_after::<T>(port)
     }
 
-    fn next_after<W: Want>(&mut self, mut port: impl Port) -> Result<Option<W::Item>, Error> {
+    fn next_after<T: Item>(&mut self, mut port: impl Port) -> Result<Option<T>, Error> {
         loop {
-            match self.inbound.next::<W>(&mut port) {
+            match self.inbound.next::<T>(&mut port) {
                 Next::Item(item) => {
                     if self.inbound.take_answered() {
                         // Whether it can be written or not, the message comes first.
@@ -64,11 +65,18 @@ impl Reading {
     }
 
     fn fill<P: Port>(&mut self, port: &mut P) -> Outcome {
-        if let Err(timed_out) = port.outbound(|outbound| self.inbound.handle_timeout(outbound)) {
-            return Outcome::Failed(timed_out.into());
-        }
         // A transport that takes no more may still have something to read.
-        let _ = port.flush();
+        let written = matches!(port.flush(), Ok(true));
+        let due = |outbound: &mut Outbound| {
+            self.inbound.handle_timeout(outbound)?;
+            Ok::<_, TimedOut>(!outbound.queue.is_empty())
+        };
+        match port.outbound(due) {
+            // A Ping was due.
+            Ok(true) if written => drop(port.flush()),
+            Ok(_) => {}
+            Err(timed_out) => return Outcome::Failed(timed_out.into()),
+        }
         // What has come is handed out before the server's stop: a look that hardly waits.
         let stopping = self.token.as_ref().is_some_and(|token| token.is_to_stop())
             && port.outbound(|outbound| outbound.sending.state() == SendState::Open);

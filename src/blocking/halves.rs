@@ -10,13 +10,13 @@ use bytes::Bytes;
 use super::ports::HalfPort;
 use super::shared::{Reading, Shared, SplitReader};
 use super::transport::{Transport, TryClone};
-use super::writer::MessageWriter;
 use crate::connection::Closed;
+use crate::endpoint::outbound::ToSend;
 use crate::endpoint::sync::lock;
-use crate::endpoint::{Error, Incoming, Messages, MessagesAndPings, Outbound, Part, Parts, Queued, Want};
+use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued, Sendable};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::{Message, MessageKind, PreparedMessage};
+use crate::message::{Message, MessageKind};
 
 pub(super) fn split<S: TryClone>(
     reading: Reading,
@@ -57,21 +57,21 @@ impl<S> WebSocketReceiver<S> {
 impl<S: Transport> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.next::<Messages>()
+        self.next::<Message>()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.next::<MessagesAndPings>()
+        self.next::<Incoming>()
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.next::<Parts>()
+        self.next::<Part>()
     }
 
-    fn next<W: Want>(&mut self) -> Result<Option<W::Item>, Error> {
-        self.reader.as_mut().map_or(Ok(None), |reader| next::<S, W>(reader, &self.shared))
+    fn next<T: Item>(&mut self) -> Result<Option<T>, Error> {
+        self.reader.as_mut().map_or(Ok(None), |reader| next::<S, T>(reader, &self.shared))
     }
 }
 
@@ -86,14 +86,8 @@ impl<S> Drop for WebSocketReceiver<S> {
 impl<S: Transport + Send + 'static> WebSocketSender<S> {
     /// Sends a message. What [`WebSocket::send`](super::WebSocket::send) promises, this does: if the
     /// receiving half has more to receive, the message may be left queued.
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.shared.send(self.shared.is_unread(), |outbound| outbound.send(message.into()))
-    }
-
-    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
-    /// [`send`](Self::send) promises, this does.
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.shared.send(self.shared.is_unread(), |outbound| outbound.send_prepared(message))
+    pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
+        self.shared.send(self.shared.is_unread(), |outbound| message.to_send().queue(outbound))
     }
 }
 
@@ -105,23 +99,13 @@ impl<S: Transport> WebSocketSender<S> {
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
-    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.shared.feed(|outbound| outbound.send(message.into()))
-    }
-
-    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.shared.feed(|outbound| outbound.send_prepared(message))
+    pub fn feed(&mut self, message: impl Sendable) -> Result<(), Error> {
+        self.shared.feed(|outbound| message.to_send().queue(outbound))
     }
 
     /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
-        self.shared.outbound().try_queue(|outbound| outbound.send(message.into()))
-    }
-
-    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
-    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
-        self.shared.outbound().try_queue(|outbound| outbound.send_prepared(message))
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
+        self.shared.outbound().try_queue(|outbound| message.to_send().queue(outbound))
     }
 
     /// How much is queued and not yet written.
@@ -137,11 +121,6 @@ impl<S: Transport> WebSocketSender<S> {
         last: bool,
     ) -> Result<(), Error> {
         self.shared.feed(|outbound| outbound.send_part(kind, payload.into(), last))
-    }
-
-    /// A writer that sends what is written to it as one message, in fragments.
-    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(self, kind)
     }
 
     /// Whether messages that are sent from now on are compressed; see
@@ -177,7 +156,7 @@ impl<S: Transport> WebSocketSender<S> {
         self.start_close(Some(CloseFrame { code, reason }))?;
         match &mut *lock(&self.shared.orphan) {
             Some(reader) => {
-                while next::<S, Parts>(reader, &self.shared)?.is_some() {}
+                while next::<S, Part>(reader, &self.shared)?.is_some() {}
                 Ok(())
             }
             None => self.shared.flush(),
@@ -201,12 +180,9 @@ impl<S: Transport> Drop for WebSocketSender<S> {
     }
 }
 
-fn next<S: Transport, W: Want>(
-    reader: &mut SplitReader<S>,
-    shared: &Shared<S>,
-) -> Result<Option<W::Item>, Error> {
+fn next<S: Transport, T: Item>(reader: &mut SplitReader<S>, shared: &Shared<S>) -> Result<Option<T>, Error> {
     let SplitReader { reading, io } = reader;
-    let item = reading.next::<W>(HalfPort { io, shared });
+    let item = reading.next::<T>(HalfPort { io, shared });
     shared.set_unread(reading.inbound.is_unread());
     item
 }

@@ -286,8 +286,8 @@ impl<S: Transport> Writer<S> {
         deadline: Option<Instant>,
     ) -> Result<(), Error> {
         self.wait_for(BRIEF)?;
-        // When a brief try began; or when the transport last took something, once it has been waited for.
-        let mut since = briefly.then(Instant::now);
+        let brief_end = briefly.then(|| Instant::now() + BRIEF);
+        let mut waits = false;
         loop {
             let written = if queue.is_empty() {
                 self.io.flush().map(|()| None)
@@ -301,27 +301,17 @@ impl<S: Transport> Writer<S> {
                 Ok(Some(0)) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
                 Ok(Some(len)) => {
                     queue.advance(len);
-                    match since {
-                        // However slowly the transport takes it.
-                        Some(began) if briefly && !queue.is_empty() && began.elapsed() >= BRIEF => {
-                            return Err(TimedOut::Write.into());
-                        }
-                        Some(_) if !briefly => since = Some(Instant::now()),
-                        _ => {}
+                    if !queue.is_empty() && brief_end.is_some_and(|end| end <= Instant::now()) {
+                        return Err(TimedOut::Write.into());
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if !is_timeout(&error) => return Err(Error::ConnectionLost(error)),
-                Err(_) if briefly => return Err(TimedOut::Write.into()),
+                Err(_) if briefly || waits => return Err(TimedOut::Write.into()),
                 Err(_) => {
-                    let now = Instant::now();
-                    let until = since.get_or_insert(now).checked_add(self.timeout);
-                    let until = [until, deadline].into_iter().flatten().min();
-                    let left = until.map_or(self.timeout, |until| until.saturating_duration_since(now));
-                    if left.is_zero() {
-                        return Err(TimedOut::Write.into());
-                    }
-                    self.wait_for(non_zero(left))?;
+                    waits = true;
+                    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    self.wait_for(left.map_or(self.timeout, |left| non_zero(left).min(self.timeout)))?;
                 }
             }
         }

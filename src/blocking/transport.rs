@@ -33,52 +33,40 @@ pub trait TryClone: Transport + Sized {
     fn try_clone(&self) -> io::Result<Self>;
 }
 
-impl Transport for TcpStream {
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        Self::set_read_timeout(self, timeout)
-    }
+/// Sockets have all of it.
+macro_rules! socket {
+    ($socket:ty) => {
+        impl Transport for $socket {
+            fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                Self::set_read_timeout(self, timeout)
+            }
 
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        Self::set_write_timeout(self, timeout)
-    }
+            fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                Self::set_write_timeout(self, timeout)
+            }
 
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                self.shutdown(Shutdown::Write)
+            }
+        }
+
+        impl TryClone for $socket {
+            fn try_clone(&self) -> io::Result<Self> {
+                Self::try_clone(self)
+            }
+        }
+    };
 }
 
-impl TryClone for TcpStream {
-    fn try_clone(&self) -> io::Result<Self> {
-        Self::try_clone(self)
-    }
-}
-
+socket!(TcpStream);
 #[cfg(unix)]
-impl Transport for std::os::unix::net::UnixStream {
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        Self::set_read_timeout(self, timeout)
-    }
-
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        Self::set_write_timeout(self, timeout)
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-}
-
-#[cfg(unix)]
-impl TryClone for std::os::unix::net::UnixStream {
-    fn try_clone(&self) -> io::Result<Self> {
-        Self::try_clone(self)
-    }
-}
+socket!(std::os::unix::net::UnixStream);
 
 /// A stream without timeouts: a connection over it has no keepalive and no deadlines, and a peer that
 /// vanishes leaves its calls waiting for as long as the stream does. A server is to drop it when the
 /// connection has ended: that is what its client waits for.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a wrapper of one thing")]
 pub struct NoDeadlines<S>(pub S);
 
 impl<S: Read> Read for NoDeadlines<S> {

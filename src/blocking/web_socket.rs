@@ -15,15 +15,13 @@ use super::transport::{ReadTimeout, Transport, TryClone, keep_write_timeout};
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{
-    Error, Inbound, Incoming, Messages, MessagesAndPings, Negotiated, Outbound, Part, Parts, Queued, Want,
-    random,
-};
+use crate::endpoint::outbound::ToSend;
+use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::Response;
-use crate::message::{Message, MessageKind, PreparedMessage};
+use crate::message::{Message, MessageKind};
 
 /// A WebSocket connection over a stream.
 ///
@@ -113,43 +111,33 @@ impl<S: Transport> WebSocket<S> {
     /// Before it waits, everything that was queued is written. An error ends the connection: it is
     /// returned once, after all messages that were received before it, and then `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
-        self.next::<Messages>()
+        self.next::<Message>()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     pub fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error> {
-        self.next::<MessagesAndPings>()
+        self.next::<Incoming>()
     }
 
     /// The next part of a message, as it arrives: a message of any size is received in constant memory.
     ///
     /// If [`recv`](Self::recv) is called before the last part of a message, the rest of it is skipped.
     pub fn recv_part(&mut self) -> Result<Option<Part>, Error> {
-        self.next::<Parts>()
+        self.next::<Part>()
     }
 
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
     /// waits. Writes what is queued when that is [`Config::write_buffer_size`] bytes.
-    pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn feed(&mut self, message: impl Sendable) -> Result<(), Error> {
         self.sender.feed(message)
-    }
-
-    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.sender.feed_prepared(message)
     }
 
     /// Queues a message, if there is room for it: false if [`Config::write_buffer_size`] bytes wait to be written
     /// already, and the message was not queued. It never waits, and writes nothing: [`flush`](Self::flush) does, and
     /// [`recv`](Self::recv) before it waits. With [`queued`](Self::queued) it is what a program needs that will not
     /// wait for a slow client, but leave messages out, or close the connection.
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
         self.sender.try_feed(message)
-    }
-
-    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
-    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
-        self.sender.try_feed_prepared(message)
     }
 
     /// How much is queued and not yet written.
@@ -172,7 +160,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// A writer that sends what is written to it as one message, in fragments.
     pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(&mut self.sender, kind)
+        self.sender.message_writer(kind)
     }
 
     /// Writes everything that was queued.
@@ -213,13 +201,13 @@ impl<S: Transport> WebSocket<S> {
         self.sender.start_close(close)
     }
 
-    fn next<W: Want>(&mut self) -> Result<Option<W::Item>, Error> {
-        self.reading.next::<W>(WholePort::new(&self.sender.shared))
+    fn next<T: Item>(&mut self) -> Result<Option<T>, Error> {
+        self.reading.next::<T>(WholePort::new(&self.sender.shared))
     }
 }
 
 impl<S: Transport + Send + 'static> WebSocket<S> {
-    /// Sends a message.
+    /// Sends a message: text, bytes, a [`Message`], or a `&PreparedMessage`.
     ///
     /// When it returns, the message was handed to the transport, unless more of what was read waits to be
     /// received. Then it is written with what is sent next: by [`recv`](Self::recv) before it waits, by
@@ -229,16 +217,9 @@ impl<S: Transport + Send + 'static> WebSocket<S> {
     ///
     /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
     /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
         let unread = self.reading.inbound.is_unread();
-        self.sender.shared.send(unread, |outbound| outbound.send(message.into()))
-    }
-
-    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
-    /// [`send`](Self::send) promises, this does.
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        let unread = self.reading.inbound.is_unread();
-        self.sender.shared.send(unread, |outbound| outbound.send_prepared(message))
+        self.sender.shared.send(unread, |outbound| message.to_send().queue(outbound))
     }
 }
 

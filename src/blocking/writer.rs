@@ -32,11 +32,14 @@ pub struct MessageWriter<'a, S: Transport> {
     kind: MessageKind,
 }
 
-impl<'a, S: Transport> MessageWriter<'a, S> {
-    pub(super) fn new(sender: &'a mut WebSocketSender<S>, kind: MessageKind) -> Self {
-        Self { sender, kind }
+impl<S: Transport> WebSocketSender<S> {
+    /// A writer that sends what is written to it as one message, in fragments.
+    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
+        MessageWriter { sender: self, kind }
     }
+}
 
+impl<S: Transport> MessageWriter<'_, S> {
     /// Ends the message, and writes all of it.
     pub fn finish(self) -> Result<(), Error> {
         self.sender.feed_part(self.kind, Bytes::new(), true)?;

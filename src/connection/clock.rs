@@ -3,11 +3,11 @@
 use core::fmt;
 use core::time::Duration;
 
-/// A moment, by any clock: what a [`Connection`](super::Connection) is told for `now`, and counts its deadlines
-/// in.
+/// A moment, by any clock: what a [`Connection`](super::Connection) is told for `now`, and counts its
+/// deadlines in.
 ///
-/// With the feature `std`, [`std::time::Instant`] is one. A [`Duration`] always is: the time since some start,
-/// which a timer counts on a microcontroller, and `performance.now()` tells in a browser, where
+/// With the feature `std`, [`std::time::Instant`] is one. A [`Duration`] always is: the time since some
+/// start, which a timer counts on a microcontroller, and `performance.now()` tells in a browser, where
 /// `std::time::Instant::now` panics. Time only goes forward.
 ///
 /// ```

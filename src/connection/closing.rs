@@ -5,8 +5,8 @@ use alloc::string::String;
 use crate::frame::CloseCode;
 
 /// The state of a connection that was opened (RFC 6455 sections 4.1, 7.1.3 and 7.1.4).
-#[expect(clippy::exhaustive_enums, reason = "the states that the RFC names, once a connection was opened")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "the states that the RFC names, once a connection was opened")]
 pub enum ReadyState {
     /// Messages may be sent.
     Open,
@@ -38,8 +38,8 @@ impl Closed {
 }
 
 /// Who was the first to end a connection.
-#[expect(clippy::exhaustive_enums, reason = "one, the other, or neither")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "one, the other, or neither")]
 pub enum Initiator {
     /// This endpoint sent the first Close frame.
     Local,

@@ -1,7 +1,7 @@
 //! Keepalive: a Ping after silence, and giving up on a peer that does not answer it.
 //!
-//! RFC 6455 section 5.5.2: "A Ping frame may serve either as a keepalive or as a means to verify that
-//! the remote endpoint is still responsive."
+//! "A Ping frame may serve either as a keepalive or as a means to verify that the remote endpoint is still
+//! responsive." (RFC 6455 section 5.5.2)
 
 use core::time::Duration;
 
@@ -33,8 +33,8 @@ impl<I: Instant> Keepalive<I> {
         *self = Self::new(now);
     }
 
-    /// `interval` is how long the peer may be silent before a Ping, `timeout` how long after it. `None` when the
-    /// deadline is beyond what `I` can tell.
+    /// `interval` is how long the peer may be silent before a Ping, `timeout` how long after it. `None` when
+    /// the deadline is beyond what `I` can tell.
     pub(super) fn poll_timeout(&self, (interval, timeout): (Duration, Duration)) -> Option<I> {
         self.since.checked_add(if self.pinged { timeout } else { interval })
     }

@@ -1,10 +1,9 @@
 //! A connection: both directions, what couples them, and their deadlines, by any clock. No I/O, no buffer.
 //!
-//! [`Connection`] is two halves that can be parted: [`ReceiveHalf`] (the receiver and the keepalive,
-//! which sees the peer's silence) and [`SendHalf`] (the sender, and the deadlines of what was sent).
-//! Between them pass three calls only: [`SendHalf::answer`], [`SendHalf::fail`], and the keepalive's
-//! Ping. Adapters that give each half to a task or thread make these calls themselves, and lock
-//! nothing for a data frame.
+//! [`Connection`] is two halves that can be parted: [`ReceiveHalf`] (the receiver and the keepalive, which
+//! sees the peer's silence) and [`SendHalf`] (the sender, and the deadlines of what was sent). Between them
+//! pass three calls only: [`SendHalf::answer`], [`SendHalf::fail`], and the keepalive's Ping. Adapters that
+//! give each half to a task or thread make these calls themselves, and lock nothing for a data frame.
 
 mod clock;
 mod closing;
@@ -28,18 +27,17 @@ use crate::sender::Sender;
 
 /// A connection after the opening handshake.
 ///
-/// Its methods are of three kinds: getters; what the network and the clock did
-/// ([`receive`](Self::receive), [`receive_eof`](Self::receive_eof),
-/// [`on_written`](Self::on_written), [`on_write_blocked`](Self::on_write_blocked),
-/// [`handle_timeout`](Self::handle_timeout)); and what the application wants ([`sender`](Self::sender),
-/// [`close`](Self::close)). All output is appended to the caller's `out`, in whole frames. The [crate](crate) has the rule that
-/// joins them.
+/// Its methods are of three kinds: getters; what the network and the clock did ([`receive`](Self::receive),
+/// [`receive_eof`](Self::receive_eof), [`on_written`](Self::on_written),
+/// [`on_write_blocked`](Self::on_write_blocked), [`handle_timeout`](Self::handle_timeout)); and what the
+/// application wants ([`sender`](Self::sender), [`close`](Self::close)). All output is appended to the
+/// caller's `out`, in whole frames. The [one rule](crate#the-one-rule-of-use) joins them.
 ///
 /// ```
-/// use std::time::Instant;
+/// use core::time::Duration;
 /// use sansocket::{CloseCode, CloseFrame, Config, Connection, Event, ReadyState};
 ///
-/// let now = Instant::now();
+/// let now = Duration::ZERO; // Since some start: here, that of the connection.
 /// let mut server = Connection::server(&Config::default(), now);
 /// let mut out = Vec::new();
 ///
@@ -77,7 +75,7 @@ impl<I: Instant> Connection<I> {
     }
 
     /// Advances by at most one frame, and appends to `out` what it demands. `None`: more input is
-    /// needed. The contract is [`Receiver`]'s.
+    /// needed. The contract is [`Receiver`](crate::Receiver)'s.
     ///
     /// On an error the connection has failed: the Close frame that says so is in `out`.
     pub fn receive(
@@ -91,7 +89,7 @@ impl<I: Instant> Connection<I> {
     }
 
     /// Like [`receive`](Self::receive), but hands out data frames as far as they have arrived; see
-    /// [`Receiver::receive_part`].
+    /// [`Receiver::receive_part`](crate::Receiver::receive_part).
     pub fn receive_part(
         &mut self,
         input: &mut [u8],

@@ -71,8 +71,8 @@ impl<I: Instant> ReceiveHalf<I> {
 
     /// The transport ended: tells how the connection closed.
     ///
-    /// "If the TCP connection is closed after the WebSocket closing handshake was completed, the
-    /// WebSocket connection is said to have been closed _cleanly_." (section 7.1.4)
+    /// "If the TCP connection is closed after the WebSocket closing handshake was completed, the WebSocket
+    /// connection is said to have been closed _cleanly_." (6455-7.1.4-01)
     pub fn receive_eof(&mut self, sending: &SendHalf<I>) -> Closed {
         self.eof = true;
         let initiator = sending.initiator();
@@ -82,7 +82,7 @@ impl<I: Instant> ReceiveHalf<I> {
                 Closed { code: close.0, reason: close.1.clone(), initiator, clean }
             }
             // "If _The WebSocket Connection is Closed_ and no Close control frame was received by the
-            // endpoint [...], _The WebSocket Connection Close Code_ is considered to be 1006."
+            // endpoint [..], _The WebSocket Connection Close Code_ is considered to be 1006." (6455-7.1.5-01)
             None => {
                 Closed { code: CloseCode::ABNORMAL_CLOSURE, reason: String::new(), initiator, clean: false }
             }
@@ -171,17 +171,18 @@ impl<I: Instant> ReceiveHalf<I> {
         match (self.eof, self.receiver.state(), sending.state()) {
             (true, ..) => ReadyState::Closed,
             (false, ReceiveState::Open, SendState::Open) => ReadyState::Open,
-            // "Upon either sending or receiving a Close control frame, it is said that _The WebSocket
-            // Closing Handshake is Started_ and that the WebSocket connection is in the CLOSING state."
+            // "Upon either sending or receiving a Close control frame, it is said that _The WebSocket Closing
+            // Handshake is Started_ and that the WebSocket connection is in the CLOSING state."
+            // (6455-7.1.3-01)
             (false, ..) => ReadyState::Closing,
         }
     }
 
     /// Whether to close the transport as soon as `out` is written.
     ///
-    /// "If an endpoint is a server, it MUST close the TCP connection immediately" once both Close
-    /// frames have passed; "the client SHOULD wait for the server to close the connection" (section
-    /// 5.5.1). The same when the connection was failed: a server closes, a client waits, until
+    /// "The server MUST close the underlying TCP connection immediately; the client SHOULD wait for the
+    /// server to close the connection" (6455-5.5.1-13, 6455-5.5.1-14) once both Close frames have passed. The
+    /// same when the connection was failed: a server closes, a client waits, until
     /// [`TimedOut::ClosingHandshake`].
     pub fn should_close_transport(&self, sending: &SendHalf<I>) -> bool {
         self.receiver.role() == Role::Server
@@ -210,8 +211,8 @@ impl<I: Instant> ReceiveHalf<I> {
     #[cold]
     fn note_close(&mut self, received: Option<&Received>, input: &[u8]) {
         if let Some(Event::Close(close)) = received.and_then(|received| received.event(input)) {
-            // "If this Close control frame contains no status code, _The WebSocket Connection Close
-            // Code_ is considered to be 1005."
+            // "If this Close control frame contains no status code, _The WebSocket Connection Close Code_ is
+            // considered to be 1005." (6455-7.1.5-01)
             self.close = Some(Box::new(match close {
                 Some(close) => (close.code, close.reason.into()),
                 None => (CloseCode::NO_STATUS_RECEIVED, String::new()),

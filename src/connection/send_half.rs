@@ -78,8 +78,8 @@ impl<I: Instant> SendHalf<I> {
         self.close_sent(Initiator::Local, now);
     }
 
-    /// The transport took bytes, which are no longer in `out`: sends the Pong that was held back while there was
-    /// no room, if there is now. To be called after each write, also when `out` is empty then.
+    /// The transport took bytes, which are no longer in `out`: sends the Pong that was held back while there
+    /// was no room, if there is now. To be called after each write, also when `out` is empty then.
     #[inline]
     pub fn on_written(&mut self, out: &mut Vec<u8>) {
         self.write_deadline = None;
@@ -87,8 +87,8 @@ impl<I: Instant> SendHalf<I> {
     }
 
     /// The transport takes no more bytes for now: it must take some within
-    /// [`Config::write_timeout`](crate::Config::write_timeout). To be called when a write would wait, or before one
-    /// that may.
+    /// [`Config::write_timeout`](crate::Config::write_timeout). To be called when a write would wait, or
+    /// before one that may.
     pub fn on_write_blocked(&mut self, now: I) {
         if self.write_deadline.is_none() {
             self.write_deadline = now.checked_add(self.write_timeout());
@@ -129,7 +129,8 @@ impl<I: Instant> SendHalf<I> {
         self.sender.config().settings.write_buffer_size
     }
 
-    /// How long the transport may take no bytes, from [`Config::write_timeout`](crate::Config::write_timeout).
+    /// How long the transport may take no bytes, from
+    /// [`Config::write_timeout`](crate::Config::write_timeout).
     pub fn write_timeout(&self) -> Duration {
         self.sender.config().settings.write_timeout
     }

@@ -1,4 +1,4 @@
-//! What the adapters' `serve` share: which errors of `accept` a server outlives, and how it takes leave.
+//! What the adapters' `serve` share: which errors of `accept` a server outlives, and what it says when it stops.
 
 use core::time::Duration;
 use std::io::{self, ErrorKind};
@@ -23,7 +23,7 @@ impl BackOff {
     /// How long to wait before `accept` is called again, unless a connection ends before. Fails with the
     /// errors after which calling it again is of no use.
     ///
-    /// An error that is not known is waited out: a server that lives in vain does less harm than one that
+    /// An error that is not known is waited out: a server that waits in vain does less harm than one that
     /// ends for no reason.
     pub(crate) fn after(&mut self, error: io::Error) -> io::Result<Duration> {
         match error.kind() {
@@ -34,8 +34,8 @@ impl BackOff {
             // It does not listen, or not any more.
             ErrorKind::InvalidInput | ErrorKind::Unsupported => Err(error),
             _ if error.raw_os_error().is_some_and(|code| NOT_A_LISTENER.contains(&code)) => Err(error),
-            // Out of file descriptors (EMFILE, ENFILE) or of memory (ENOBUFS, ENOMEM), or the network has
-            // a weakness: it passes.
+            // Out of file descriptors (EMFILE, ENFILE) or of memory (ENOBUFS, ENOMEM), or the network is
+            // down: that does not last.
             _ => {
                 let wait = self.0;
                 self.0 = LONGEST.min(wait * 2);

@@ -12,7 +12,7 @@ use super::events::EndpointEvent;
 use super::negotiated::Negotiated;
 use super::open::{Open, insist};
 use super::opening::{ClientOpening, ServerOpening, append, exchange, timed_out};
-use super::outbound::{Outbound, Queued};
+use super::outbound::{Outbound, Queued, Sendable, ToSend as _};
 use super::pending::{LINGER, PendingRequest, refuse};
 use super::server::Server;
 use crate::config::Config;
@@ -20,7 +20,6 @@ use crate::connection::Closed;
 use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::handshake::Reply;
-use crate::message::{Message, PreparedMessage};
 
 /// A client or a server over a stream that does not wait, for programs with an event loop of their own.
 ///
@@ -271,13 +270,8 @@ impl Endpoint {
     }
 
     /// Queues a message. Fails where none may be sent: before the connection is open, and when it is closing.
-    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.queue(|outbound| outbound.send(message.into()))
-    }
-
-    /// Queues a message that was framed once for many connections, like [`send`](Self::send).
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.queue(|outbound| outbound.send_prepared(message))
+    pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
+        self.queue(|outbound| message.to_send().queue(outbound))
     }
 
     /// Queues a Ping, with at most 125 bytes that the Pong will repeat. Fails like [`send`](Self::send).

@@ -6,6 +6,7 @@ use crate::message::{Message, MessageKind};
 
 /// A message, or a control frame that carries application data.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Incoming {
     /// A whole message.
     Message(Message),
@@ -37,6 +38,7 @@ pub enum EndpointEvent {
 
 /// Part of a message: a fragment's payload, as far as it has arrived.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Part {
     /// Whether the message is text or binary.
     pub kind: MessageKind,
@@ -49,14 +51,20 @@ pub struct Part {
     pub payload: Bytes,
 }
 
-/// What a call asks for.
-pub(crate) trait Want {
-    type Item;
+impl Part {
+    /// A part such as `recv_part` returns, for those who make their own.
+    pub fn new(kind: MessageKind, first: bool, last: bool, payload: impl Into<Bytes>) -> Self {
+        Self { kind, first, last, payload: payload.into() }
+    }
+}
+
+/// What a call asks for: messages, messages with Pings and Pongs, or parts of messages.
+pub(crate) trait Item: Sized {
     /// Whether messages are handed out part by part.
     const PARTS: bool;
 
     /// `None`: it was not asked for, and is passed over.
-    fn pick(found: Found) -> Option<Self::Item>;
+    fn pick(found: Found) -> Option<Self>;
 }
 
 /// What there may be in what was read.
@@ -67,15 +75,11 @@ pub(crate) enum Found {
     Pong(Bytes),
 }
 
-/// Asks for messages.
-pub(crate) enum Messages {}
-
-impl Want for Messages {
-    type Item = Message;
+impl Item for Message {
     const PARTS: bool = false;
 
     #[inline]
-    fn pick(found: Found) -> Option<Message> {
+    fn pick(found: Found) -> Option<Self> {
         match found {
             Found::Message(message) => Some(message),
             Found::Part(_) | Found::Ping(_) | Found::Pong(_) => None,
@@ -83,33 +87,23 @@ impl Want for Messages {
     }
 }
 
-/// Asks for messages, and for Pings and Pongs.
-pub(crate) enum MessagesAndPings {}
-
-impl Want for MessagesAndPings {
-    type Item = Incoming;
+impl Item for Incoming {
     const PARTS: bool = false;
 
-    #[inline]
-    fn pick(found: Found) -> Option<Incoming> {
+    fn pick(found: Found) -> Option<Self> {
         match found {
-            Found::Message(message) => Some(Incoming::Message(message)),
-            Found::Ping(payload) => Some(Incoming::Ping(payload)),
-            Found::Pong(payload) => Some(Incoming::Pong(payload)),
+            Found::Message(message) => Some(Self::Message(message)),
+            Found::Ping(payload) => Some(Self::Ping(payload)),
+            Found::Pong(payload) => Some(Self::Pong(payload)),
             Found::Part(_) => None,
         }
     }
 }
 
-/// Asks for messages in parts.
-pub(crate) enum Parts {}
-
-impl Want for Parts {
-    type Item = Part;
+impl Item for Part {
     const PARTS: bool = true;
 
-    #[inline]
-    fn pick(found: Found) -> Option<Part> {
+    fn pick(found: Found) -> Option<Self> {
         match found {
             Found::Part(part) => Some(part),
             Found::Message(_) | Found::Ping(_) | Found::Pong(_) => None,

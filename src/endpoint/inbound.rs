@@ -23,16 +23,15 @@ use bytes::{Bytes, BytesMut};
 use super::admission::STOPPING;
 use super::closing::{Act, End, Ending, Outcome, unexpected_eof};
 use super::error::Error;
-use super::events::{Found, Part, Want};
+use super::events::{Found, Item, Part};
 use super::negotiated::Negotiated;
-use super::outbound::Outbound;
+use super::outbound::{Outbound, SendSide};
 use super::read_buffer::ReadBuffer;
 use crate::config::Config;
 use crate::connection::{Closed, ReceiveHalf};
 use crate::error::{ProtocolError, TimedOut};
 use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::sender::SendState;
-use crate::utf8::TextInProgress;
 
 /// The receiving half with its buffers.
 #[derive(Debug)]
@@ -70,18 +69,6 @@ struct Assembly {
     kind: Option<MessageKind>,
     /// What is still to be inflated of a fragment whose message is handed out in parts.
     inflating: Option<Inflating>,
-}
-
-/// The way from the receiving to the sending half: a reference, or a lock, taken only when a control
-/// frame or an error makes it necessary.
-pub(crate) trait SendSide {
-    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
-}
-
-impl SendSide for Outbound {
-    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
-        f(self)
-    }
 }
 
 /// What comes next.
@@ -129,20 +116,20 @@ impl Inbound {
     /// What most calls come to: a message in one frame that was read whole, and nothing before it. All else is
     /// for [`next`](Self::next).
     #[inline]
-    pub(crate) fn whole<W: Want>(&mut self, link: &mut impl SendSide) -> Option<W::Item> {
+    pub(crate) fn whole<T: Item>(&mut self, link: &mut impl SendSide) -> Option<T> {
         if self.end.is_some() {
             return None;
         }
-        self.whole_message::<W>().unwrap_or_else(|error| {
+        self.whole_message::<T>().unwrap_or_else(|error| {
             self.fail(error, link);
             None
         })
     }
 
-    /// What comes next: the first thing that `W` asks for, or what is to be done to get it.
-    pub(crate) fn next<W: Want>(&mut self, link: &mut impl SendSide) -> Next<W::Item> {
+    /// What comes next: the first thing that `T` asks for, or what is to be done to get it.
+    pub(crate) fn next<T: Item>(&mut self, link: &mut impl SendSide) -> Next<T> {
         if self.end.is_none() {
-            match self.advance::<W>(link) {
+            match self.advance::<T>(link) {
                 Ok(Step::Item(item)) => return Next::Item(item),
                 Ok(Step::NeedInput) => return Next::Do(Act::Fill),
                 Ok(Step::Closed) => self.end(None, Ending::Flush { discard: true }),
@@ -209,18 +196,18 @@ impl Inbound {
     /// Where to append what is read next; [`did`](Self::did) is to be told how much that is.
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let missing = self.missing();
-        self.input.room(missing, text(&mut self.assembly))
+        self.input.room(missing, self.assembly.as_mut().and_then(|assembly| assembly.assembler.text()))
     }
 
     /// Reads once; [`did`](Self::did) is to be told how much.
     pub(crate) fn fill(&mut self, io: &mut impl io::Read) -> io::Result<usize> {
         let missing = self.missing();
-        self.input.fill(io, missing, text(&mut self.assembly))
+        self.input.fill(io, missing, self.assembly.as_mut().and_then(|assembly| assembly.assembler.text()))
     }
 
     /// Gives back what memory it can, since nothing arrives for now.
     pub(crate) fn release(&mut self) {
-        self.input.release(text(&mut self.assembly));
+        self.input.release(self.assembly.as_mut().and_then(|assembly| assembly.assembler.text()));
     }
 
     /// Starts the closing handshake for the application, because its server stops. False if it was started
@@ -260,37 +247,37 @@ impl Inbound {
     }
 
     #[inline]
-    fn whole_message<W: Want>(&mut self) -> Result<Option<W::Item>, ProtocolError> {
-        if W::PARTS || self.delivery != Delivery::Whole {
+    fn whole_message<T: Item>(&mut self) -> Result<Option<T>, ProtocolError> {
+        if T::PARTS || self.delivery != Delivery::Whole {
             return Ok(None);
         }
         let Some((kind, payload)) = self.receiving.receive_whole(self.input.unread_mut(), self.now) else {
             return Ok(None);
         };
         let message = Message::new(kind, self.input.take(payload))?;
-        Ok(W::pick(Found::Message(message)))
+        Ok(T::pick(Found::Message(message)))
     }
 
     /// Looks at what was read until there is something to hand out. Pongs and Close frames that are
     /// due are in the outbound queue then.
-    fn advance<W: Want>(&mut self, link: &mut impl SendSide) -> Result<Step<W::Item>, ProtocolError> {
+    fn advance<T: Item>(&mut self, link: &mut impl SendSide) -> Result<Step<T>, ProtocolError> {
         // Before each wait: all that was read has been handed out, and was no part of a message.
         if self.input.is_empty() && self.assembly.is_none() {
             return Ok(Step::NeedInput);
         }
-        if let Some(item) = self.whole_message::<W>()? {
+        if let Some(item) = self.whole_message::<T>()? {
             return Ok(Step::Item(item));
         }
-        if W::PARTS
+        if T::PARTS
             && let Some(part) = self.take_unfinished()
-            && let Some(item) = W::pick(Found::Part(part))
+            && let Some(item) = T::pick(Found::Part(part))
         {
             return Ok(Step::Item(item));
         }
         loop {
             let found = match self.next_inflated()? {
                 Some(part) => Found::Part(part),
-                None => match self.next_frame(W::PARTS, link)? {
+                None => match self.next_frame(T::PARTS, link)? {
                     Step::Item(Some(found)) => found,
                     Step::Item(None) => continue,
                     Step::NeedInput => return Ok(Step::NeedInput),
@@ -298,7 +285,7 @@ impl Inbound {
                 },
             };
             if self.delivery != Delivery::Discarded
-                && let Some(item) = W::pick(found)
+                && let Some(item) = T::pick(found)
             {
                 return Ok(Step::Item(item));
             }
@@ -457,11 +444,6 @@ impl core::fmt::Debug for Inflating {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Inflating").field("len", &self.payload.len()).finish_non_exhaustive()
     }
-}
-
-/// The text that has begun and not ended.
-fn text(assembly: &mut Option<Box<Assembly>>) -> Option<&mut TextInProgress> {
-    assembly.as_mut()?.assembler.text()
 }
 
 /// The largest part to inflate at once.

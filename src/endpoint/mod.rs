@@ -32,17 +32,17 @@ pub use self::events::{EndpointEvent, Incoming, Part};
 pub use self::negotiated::Negotiated;
 #[cfg(feature = "blocking")]
 pub(crate) use self::opening::append;
-pub use self::outbound::Queued;
+pub use self::outbound::{Queued, Sendable};
 pub use self::pending::PendingRequest;
 pub use self::server::Server;
 /// For the adapters.
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use self::{
     closing::{Act, Outcome},
-    events::{Messages, MessagesAndPings, Parts, Want},
-    inbound::{Inbound, Next, SendSide},
+    events::Item,
+    inbound::{Inbound, Next},
     opening::{ClientOpening, Opening, ServerOpening, timed_out},
-    outbound::Outbound,
+    outbound::{Outbound, SendSide},
     pending::{LINGER, refuse},
     random::random,
     write_queue::MAX_SLICES,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::closing::{Act, Outcome};
 use super::error::Error;
-use super::events::{EndpointEvent, Incoming, MessagesAndPings};
+use super::events::{EndpointEvent, Incoming};
 use super::inbound::{Inbound, Next};
 use super::negotiated::Negotiated;
 use super::outbound::Outbound;
@@ -67,7 +67,7 @@ impl Open {
                 self.handed_out = true;
                 return Ok(Some(EndpointEvent::Message(message)));
             }
-            let outcome = match self.inbound.next::<MessagesAndPings>(&mut self.outbound) {
+            let outcome = match self.inbound.next::<Incoming>(&mut self.outbound) {
                 Next::Item(Incoming::Message(message)) => {
                     self.held = Some(message);
                     continue;

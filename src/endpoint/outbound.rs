@@ -19,7 +19,7 @@ use crate::sender::{SendState, Sender};
 
 /// The sending half with its queue.
 #[derive(Debug)]
-pub(crate) struct Outbound {
+pub struct Outbound {
     pub(crate) sending: SendHalf<Instant>,
     pub(crate) queue: WriteQueue,
     /// What another thread has taken off the queue, and is writing.
@@ -164,11 +164,11 @@ impl Outbound {
     }
 
     #[inline]
-    pub(crate) fn send(&mut self, message: Message) -> Result<(), SendError> {
+    fn send(&mut self, message: Message) -> Result<(), SendError> {
         self.send_payload(message.kind(), message.into_payload())
     }
 
-    pub(crate) fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+    fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
         let Some(frame) = self.sending.sender().prepared_frame(message)? else {
             return self.send_payload(message.kind(), message.shared_payload());
         };
@@ -262,8 +262,20 @@ impl Outbound {
     }
 }
 
+/// The way from the receiving to the sending half: a reference, or a lock, taken only when a control
+/// frame or an error makes it necessary.
+pub(crate) trait SendSide {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
+}
+
+impl SendSide for Outbound {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        f(self)
+    }
+}
+
 /// What is to be sent, once there is room for it.
-pub(crate) trait ToSend {
+pub trait ToSend {
     /// Queues it.
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError>;
 }
@@ -280,6 +292,44 @@ impl ToSend for Message {
     #[inline]
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
         outbound.send(self)
+    }
+}
+
+impl ToSend for &PreparedMessage {
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        outbound.send_prepared(self)
+    }
+}
+
+/// What can be sent: what can be made a [`Message`], or a `&`[`PreparedMessage`].
+pub trait Sendable: sealed::Sendable {}
+
+impl<T: sealed::Sendable> Sendable for T {}
+
+mod sealed {
+    use super::{Message, PreparedMessage, ToSend};
+
+    pub trait Sendable {
+        type ToSend: ToSend;
+
+        fn to_send(self) -> Self::ToSend;
+    }
+
+    impl<M: Into<Message>> Sendable for M {
+        type ToSend = Message;
+
+        #[inline]
+        fn to_send(self) -> Message {
+            self.into()
+        }
+    }
+
+    impl Sendable for &PreparedMessage {
+        type ToSend = Self;
+
+        fn to_send(self) -> Self {
+            self
+        }
     }
 }
 

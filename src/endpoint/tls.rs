@@ -26,7 +26,7 @@ pub(crate) fn client_config(client: &Client) -> io::Result<Arc<ClientConfig>> {
     Ok(DEFAULT.get_or_init(|| Arc::new(config)).clone())
 }
 
-/// "Clients MUST use the Server Name Indication extension in the TLS handshake" (section 4.1).
+/// "Clients MUST use the Server Name Indication extension in the TLS handshake" (6455-4.1-17).
 pub(crate) fn server_name(uri: &Uri) -> io::Result<ServerName<'static>> {
     ServerName::try_from(uri.host().to_string()).map_err(|_| {
         io::Error::new(io::ErrorKind::InvalidInput, "the host is not a name that TLS can verify")

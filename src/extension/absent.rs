@@ -36,7 +36,7 @@ impl Deflate {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AgreedDeflate(Never);
 
-#[cfg(feature = "handshake")]
+#[cfg(all(feature = "std", feature = "handshake"))]
 impl AgreedDeflate {
     /// An answer that has permessage-deflate was made by somebody who speaks it himself.
     pub(crate) fn answered(_: &[Extension]) -> Option<Self> {

@@ -128,12 +128,12 @@ impl Deflate {
             server_max_window_bits: answer.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS),
             client_max_window_bits: match answer.client_max_window_bits {
                 Some(Some(bits)) => bits,
-                // "[The parameter] in an extension negotiation response MUST have a value"
+                // It "in an extension negotiation response has a decimal integer value" (7692-7.1.2.2-05).
                 Some(None) => return Err(ResponseError::InvalidDeflateResponse),
                 None => self.client_max_window_bits,
             },
         };
-        // "A server accepts an extension negotiation offer that includes" a request by honouring it.
+        // A server that accepts the offer honours what it asks for.
         let honoured = (agreed.server_no_context_takeover || !self.server_no_context_takeover)
             && agreed.server_max_window_bits <= self.server_max_window_bits
             && agreed.client_max_window_bits <= self.client_max_window_bits;
@@ -155,14 +155,16 @@ impl Deflate {
                 .map_or(self.server_max_window_bits, |bits| bits.min(self.server_max_window_bits)),
             client_max_window_bits: match offer.client_max_window_bits {
                 Some(hint) => hint.unwrap_or(MAX_WINDOW_BITS).min(self.client_max_window_bits),
-                // "a server MUST NOT include" it in the answer then: the client's window is not limited.
+                // "the corresponding extension negotiation response to the offer MUST NOT include the
+                // "client_max_window_bits" extension parameter" (7692-7.1.2.2-06)
                 None => MAX_WINDOW_BITS,
             },
         };
         let answer = Parameters {
             server_no_context_takeover: agreed.server_no_context_takeover,
             client_no_context_takeover: agreed.client_no_context_takeover,
-            // "A server accepts [a request of this parameter] by including [it] in the response".
+            // "A server accepts an extension negotiation offer with this parameter by including"
+            // (7692-7.1.2.1-04) it in the response.
             server_max_window_bits: match offer.server_max_window_bits {
                 Some(_) => Some(agreed.server_max_window_bits),
                 None => below_max(agreed.server_max_window_bits),
@@ -223,8 +225,8 @@ struct Parameters {
 }
 
 impl Parameters {
-    /// `None` when a parameter is unknown, repeated, or has no valid value: a server then "MUST decline"
-    /// the offer, and a client "MUST _Fail the WebSocket Connection_" (RFC 7692 section 7).
+    /// `None` when a parameter is unknown, repeated, or has no valid value: a server then "MUST decline" the
+    /// offer (7692-7-01), and a client "MUST _Fail the WebSocket Connection_" (7692-7-06).
     fn parse(extension: &Extension) -> Option<Self> {
         let mut parsed = Self::default();
         for (name, value) in extension.params() {
@@ -269,7 +271,8 @@ impl Parameters {
     }
 }
 
-/// "a decimal integer value without leading zeroes between 8 to 15, inclusive" (section 7.1.2)
+/// "a decimal integer value without leading zeroes between 8 to 15, inclusive" (7692-7.1.2.1-02,
+/// 7692-7.1.2.2-02)
 fn window_bits(value: &str) -> Option<u8> {
     (MIN_WINDOW_BITS..=MAX_WINDOW_BITS).find(|bits| value == bits.to_string())
 }
@@ -282,6 +285,6 @@ fn below_max(bits: u8) -> Option<u8> {
 const NAME: &str = "permessage-deflate";
 const MIN_WINDOW_BITS: u8 = 8;
 const MAX_WINDOW_BITS: u8 = 15;
-/// "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end" of a compressed message (RFC 7692
-/// section 7.2.1); "append 4 octets of 0x00 0x00 0xff 0xff to the tail end" to inflate it (7.2.2).
+/// "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end" (7692-7.2.1-01) of a compressed
+/// message; "append 4 octets of 0x00 0x00 0xff 0xff to the tail end" (7692-7.2.2-01) to inflate it.
 pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];

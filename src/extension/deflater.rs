@@ -43,9 +43,9 @@ impl Deflater {
         len >= self.min_size
     }
 
-    /// The compressed form of the next part of a message, in a buffer of the thread's; it can be inflated as it
-    /// arrives. `None` when a message in one part, the first and `last`, gains nothing, and the peer's window
-    /// does not depend on it.
+    /// The compressed form of the next part of a message, in a buffer of the thread's; it can be inflated as
+    /// it arrives. `None` when a message in one part, the first and `last`, gains nothing, and the peer's
+    /// window does not depend on it.
     pub(crate) fn deflate(&mut self, part: &[u8], first: bool, last: bool) -> Option<Vec<u8>> {
         let mut compressed = thread_cache::take(&SCRATCH);
         self.append_deflated(part, last, &mut compressed);
@@ -80,7 +80,7 @@ impl Deflater {
             if out.len() - start > TAIL.len() && out.ends_with(&TAIL) {
                 out.truncate(out.len() - TAIL.len());
             } else {
-                // Nothing to flush: an empty block. "0x00" (section 7.2.3.6)
+                // Nothing to flush: an empty block, as in RFC 7692 section 7.2.3.6.
                 out.truncate(start);
                 out.push(0);
             }

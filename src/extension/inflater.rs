@@ -95,7 +95,7 @@ impl Inflater {
                 .min(end - out.len());
             let window = self.window.get_or_insert_with(Window::fresh);
             let Inflation { taken, made, room_left, status } = window.inflate(rest, most);
-            // What was made comes before what could not be.
+            // Text that was inflated lies before what could not be: its fault is the first.
             if kind == MessageKind::Text {
                 self.utf8.feed(made)?;
             }
@@ -138,8 +138,8 @@ impl Inflater {
     }
 }
 
-/// Appends `made` to `out`, to which no more than `most` bytes are to be appended. The buffer doubles when it is
-/// full: it grows with what was inflated, not with what a ratio promises.
+/// Appends `made` to `out`, to which no more than `most` bytes are to be appended. The buffer doubles when it
+/// is full: it grows with what was inflated, not with what a ratio promises.
 fn append(out: &mut Vec<u8>, made: &[u8], most: usize) {
     if out.capacity() - out.len() < made.len() {
         out.reserve_exact(made.len().max(out.len()).min(most));
@@ -149,8 +149,8 @@ fn append(out: &mut Vec<u8>, made: &[u8], most: usize) {
 
 /// A decompressor that takes any window a peer may use, and goes on after final blocks.
 ///
-/// It inflates into a window of its own, in turns: a decompressor forgets its window at a final block, and the
-/// protocol does not ("The next DEFLATE block follows", section 7.2.1).
+/// It inflates into a window of its own, in turns: a decompressor forgets its window at a final block, and
+/// the protocol does not: "The next DEFLATE block follows" (RFC 7692 section 7.2.1).
 ///
 /// ```text
 /// bytes: [ 4 4 4 4 | 1 1 1 2 2 3 3 3 3 4 4 ]       the numbers of the turns

@@ -1,7 +1,8 @@
 //! Extensions (RFC 6455 section 9). The one there is: permessage-deflate (RFC 7692), which compresses
 //! messages and marks those it compressed with RSV1.
 //!
-//! Nothing is offered or accepted unless [`Config::deflate`](crate::Config::deflate) says so; without the feature `deflate`, nothing can.
+//! Nothing is offered or accepted unless [`Config::deflate`](crate::Config::deflate) says so; without the
+//! feature `deflate`, nothing can.
 
 #[cfg(not(feature = "deflate"))]
 mod absent;

@@ -18,9 +18,9 @@ impl CloseCode {
     pub const PROTOCOL_ERROR: Self = Self(1002);
     /// 1003: a type of data that the endpoint cannot accept.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// 1005: never on the wire; stands for "the Close frame had no code".
+    /// 1005: never on the wire; stands for a Close frame that had no code.
     pub const NO_STATUS_RECEIVED: Self = Self(1005);
-    /// 1006: never on the wire; stands for "the transport ended without a Close frame".
+    /// 1006: never on the wire; stands for a transport that ended without a Close frame.
     pub const ABNORMAL_CLOSURE: Self = Self(1006);
     /// 1007: data that is not what its type says, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD_DATA: Self = Self(1007);
@@ -50,12 +50,11 @@ impl CloseCode {
         self.0
     }
 
-    /// Whether a Close frame may carry this code, in either direction: 1000-1003, 1007-1014, and
-    /// 3000-4999.
+    /// Whether a Close frame may carry this code, in either direction: 1000-1003, 1007-1014, and 3000-4999.
     ///
-    /// 1004 is reserved; 1005, 1006 and 1015 "MUST NOT be set as a status code in a Close control
-    /// frame by an endpoint" (section 7.4.1); the rest of 1000-2999 is reserved for future versions
-    /// (section 7.4.2).
+    /// 1004 is reserved; 1005, 1006 and 1015 "MUST NOT be set as a status code in a Close control frame by an
+    /// endpoint" (6455-7.4.1-04, 6455-7.4.1-05, 6455-7.4.1-12); the rest of 1000-2999 is reserved for future
+    /// versions (section 7.4.2).
     pub const fn is_allowed_on_the_wire(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
@@ -99,10 +98,11 @@ impl fmt::Display for CloseCode {
     }
 }
 
-/// What a Close frame says: "the body MUST contain a 2-byte unsigned integer [...] representing a
-/// status code", then "UTF-8-encoded data with value /reason/" (RFC 6455 section 5.5.1).
-#[expect(clippy::exhaustive_structs, reason = "what the RFC defines")]
+/// What a Close frame says: "the first two bytes of the body MUST be a 2-byte unsigned integer (in network
+/// byte order) representing a status code" (6455-5.5.1-02), then "UTF-8-encoded data with value /reason/"
+/// (6455-5.5.1-03).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "what the RFC defines")]
 pub struct CloseFrame<'a> {
     /// Why the connection is closed.
     pub code: CloseCode,

@@ -24,7 +24,7 @@ use crate::error::ProtocolError;
 /// ```
 /// use sansocket::frame::{FrameHeader, Opcode};
 ///
-/// // RFC 6455 section 5.7: "A single-frame unmasked text message", its header.
+/// // The header of the first example in RFC 6455 section 5.7.
 /// let (header, len) = FrameHeader::parse(b"\x81\x05Hello")?.expect("a whole header");
 /// assert_eq!(len, 2);
 /// assert_eq!(header.opcode, Opcode::Text);
@@ -32,15 +32,12 @@ use crate::error::ProtocolError;
 /// assert_eq!(*header.encode(), *b"\x81\x05");
 /// # Ok::<(), sansocket::ProtocolError>(())
 /// ```
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "what the RFC defines, but for the bits that no extension uses"
-)]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the RFC's; no extension has RSV2 or RSV3")]
 pub struct FrameHeader {
     /// FIN: this is the final fragment of a message.
     pub fin: bool,
-    /// RSV1: what it means is negotiated by an extension; permessage-deflate marks compressed messages with it.
+    /// RSV1: an extension may negotiate its meaning; permessage-deflate marks compressed messages with it.
     pub rsv1: bool,
     /// What the frame is for.
     pub opcode: Opcode,
@@ -66,12 +63,13 @@ impl FrameHeader {
             return Ok(None);
         };
         // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
+        // (6455-5.2-02)
         if first & (RSV2 | RSV3) != 0 {
             return Err(ProtocolError::ReservedBitSet);
         }
         let opcode = Opcode::try_from(first & OPCODE)?;
         let fin = first & FIN != 0;
-        // "All control frames [...] MUST NOT be fragmented." (section 5.5)
+        // "All control frames [..] MUST NOT be fragmented." (6455-5.5-02)
         if opcode.is_control() && !fin {
             return Err(ProtocolError::FragmentedControlFrame);
         }
@@ -118,6 +116,7 @@ impl FrameHeader {
         bytes[0] = if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 } | self.opcode as u8;
         let mask = if self.masking_key.is_some() { MASK } else { 0 };
         // "Note that in all cases, the minimal number of bytes MUST be used to encode the length"
+        // (6455-5.2-08)
         let mut len = match self.payload_len {
             len @ 0..=125 => {
                 bytes[1] = mask | len as u8;
@@ -200,7 +199,7 @@ fn parse_extended_len(short_len: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>
             None => Ok(None),
         },
         LEN_64 => {
-            // "the most significant bit MUST be 0"
+            // "the most significant bit MUST be 0" (6455-5.2-07)
             if rest.first().is_some_and(|byte| byte & 0x80 != 0) {
                 return Err(ProtocolError::LengthTooLarge);
             }
@@ -230,6 +229,8 @@ const RSV3: u8 = 0x10;
 const OPCODE: u8 = 0x0f;
 const MASK: u8 = 0x80;
 /// "If 126, the following 2 bytes interpreted as a 16-bit unsigned integer are the payload length."
+/// (6455-5.2-06)
 const LEN_16: u8 = 126;
-/// "If 127, the following 8 bytes interpreted as a 64-bit unsigned integer [...] are the payload length."
+/// "If 127, the following 8 bytes interpreted as a 64-bit unsigned integer [..] are the payload length."
+/// (6455-5.2-06)
 const LEN_64: u8 = 127;

@@ -14,9 +14,9 @@ pub(crate) use mask::keys::MaskingKeys;
 
 use crate::error::ProtocolError;
 
-/// What a frame is for (RFC 6455 section 5.2, "Opcode").
-#[expect(clippy::exhaustive_enums, reason = "what the RFC defines; others are refused")]
+/// What a frame is for (RFC 6455 section 5.2).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "what the RFC defines; others are refused")]
 #[repr(u8)]
 pub enum Opcode {
     /// A further fragment of the message in progress.
@@ -44,8 +44,8 @@ impl Opcode {
 impl TryFrom<u8> for Opcode {
     type Error = ProtocolError;
 
-    /// "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket
-    /// Connection_" (RFC 6455 section 5.2).
+    /// "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_"
+    /// (6455-5.2-04).
     fn try_from(nibble: u8) -> Result<Self, ProtocolError> {
         Ok(match nibble {
             0x0 => Self::Continuation,
@@ -59,7 +59,7 @@ impl TryFrom<u8> for Opcode {
     }
 }
 
-/// "All control frames MUST have a payload length of 125 bytes or less" (RFC 6455 section 5.5).
+/// "All control frames MUST have a payload length of 125 bytes or less" (6455-5.5-01).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
 /// The payload of a control frame, inline: holding one back allocates nothing.

@@ -85,11 +85,11 @@ impl Headers {
         self.all(name).next().is_some()
     }
 
-    /// The value of a header that must not be repeated.
-    pub(super) fn only(&self, name: KnownName) -> Result<Option<&[u8]>, Repeated> {
+    /// The value of a header that must not be repeated: else it fails with the error.
+    pub(super) fn only<E>(&self, name: KnownName, repeated: E) -> Result<Option<&[u8]>, E> {
         let mut values = self.all(name);
         let value = values.next();
-        if values.next().is_some() { Err(Repeated) } else { Ok(value) }
+        if values.next().is_some() { Err(repeated) } else { Ok(value) }
     }
 
     /// A part of the text that is known to be ASCII.
@@ -101,9 +101,6 @@ impl Headers {
         self.text.get(range.clone()).unwrap_or_default()
     }
 }
-
-/// There are several headers of a name.
-pub(super) struct Repeated;
 
 /// Without the values that are secrets.
 impl fmt::Debug for Headers {

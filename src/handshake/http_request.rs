@@ -96,7 +96,7 @@ impl HttpRequest {
         // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
         // header field and to any request message that contains more than one Host header field line or a Host header
         // field with an invalid field value." (RFC 9112 section 3.2)
-        match headers.only(KnownName::Host).map_err(|_| RequestError::RepeatedHost)? {
+        match headers.only(KnownName::Host, RequestError::RepeatedHost)? {
             Some(host) => {
                 let host = str::from_utf8(host).map_err(|_| RequestError::InvalidHost)?;
                 split_authority(host).map_err(|_| RequestError::InvalidHost)?;
@@ -106,7 +106,7 @@ impl HttpRequest {
         }
 
         // What is compared with an allow-list has one meaning: RFC 6454 section 7.3 has one origin, in ASCII.
-        if let Some(origin) = headers.only(KnownName::Origin).map_err(|_| RequestError::InvalidOrigin)?
+        if let Some(origin) = headers.only(KnownName::Origin, RequestError::InvalidOrigin)?
             && (origin.is_empty() || !origin.iter().all(|byte| matches!(byte, b' '..=b'~')))
         {
             return Err(RequestError::InvalidOrigin);

@@ -11,7 +11,7 @@ use super::known_name::KnownName;
 /// A server's HTTP response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Response {
-    line: StatusLine,
+    pub(super) line: StatusLine,
     headers: Headers,
     /// Of a refusal, as far as it was read.
     pub(super) body: Vec<u8>,
@@ -45,10 +45,6 @@ impl Response {
 
     pub(super) fn new(line: StatusLine, headers: Headers) -> Self {
         Self { line, headers, body: Vec::new() }
-    }
-
-    pub(super) fn minor_version(&self) -> u8 {
-        self.line.minor_version
     }
 }
 

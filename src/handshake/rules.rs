@@ -56,13 +56,13 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, Reques
 
     // "5. A |Sec-WebSocket-Key| header field with a base64-encoded [..] value that, when decoded, is 16 bytes in
     // length." (6455-4.2.1-06) It "MUST NOT appear more than once in an HTTP request." (6455-11.3.1-01)
-    let key = headers.only(KnownName::SecWebSocketKey).map_err(|_| RequestError::RepeatedKey)?;
+    let key = headers.only(KnownName::SecWebSocketKey, RequestError::RepeatedKey)?;
     let key = key.ok_or(RequestError::MissingKey)?;
     let key = Key::parse(key).ok_or(RequestError::InvalidKey)?;
 
     // "6. A |Sec-WebSocket-Version| header field, with a value of 13." (6455-4.2.1-07) It "MUST NOT appear more than
     // once in an HTTP request." (6455-11.3.5-02)
-    let version = headers.only(KnownName::SecWebSocketVersion).map_err(|_| RequestError::RepeatedVersion)?;
+    let version = headers.only(KnownName::SecWebSocketVersion, RequestError::RepeatedVersion)?;
     let version = version.ok_or(RequestError::MissingVersion)?;
     if version != b"13" {
         return Err(RequestError::UnsupportedVersion);
@@ -116,7 +116,7 @@ pub(super) fn check_response(
     response: &Response,
 ) -> Result<(Option<String>, Vec<Extension>), ResponseError> {
     let headers = response.headers();
-    if response.minor_version() == 0 {
+    if response.line.minor_version == 0 {
         return Err(HeadError::UnsupportedHttpVersion.into());
     }
 
@@ -135,7 +135,7 @@ pub(super) fn check_response(
     // "4. If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value
     // other than the base64-encoded SHA-1 of [..]" (6455-4.1-43). It "MUST NOT appear more than once in an HTTP
     // response." (6455-11.3.3-01)
-    let accept = headers.only(KnownName::SecWebSocketAccept).map_err(|_| ResponseError::RepeatedAccept)?;
+    let accept = headers.only(KnownName::SecWebSocketAccept, ResponseError::RepeatedAccept)?;
     if accept.ok_or(ResponseError::MissingAccept)? != offer.accept {
         return Err(ResponseError::WrongAccept);
     }
@@ -159,18 +159,17 @@ pub(super) fn check_response(
     // subprotocol that was not present in the client's handshake" (6455-4.1-45). It "MUST NOT appear more than once in
     // an HTTP response." (6455-11.3.4-02)
     let subprotocol =
-        headers.only(KnownName::SecWebSocketProtocol).map_err(|_| ResponseError::SeveralSubprotocols)?;
-    let subprotocol = match subprotocol {
-        Some(value) => {
-            let name = as_token(value).ok_or(ResponseError::InvalidSubprotocols)?;
-            if !offer.subprotocols.iter().any(|offered| offered == name) {
-                return Err(ResponseError::UnofferedSubprotocol(name.to_owned()));
+        match headers.only(KnownName::SecWebSocketProtocol, ResponseError::SeveralSubprotocols)? {
+            Some(value) => {
+                let name = as_token(value).ok_or(ResponseError::InvalidSubprotocols)?;
+                if !offer.subprotocols.iter().any(|offered| offered == name) {
+                    return Err(ResponseError::UnofferedSubprotocol(name.to_owned()));
+                }
+                Some(name.to_owned())
             }
-            Some(name.to_owned())
-        }
-        None if offer.require_subprotocol => return Err(ResponseError::MissingSubprotocol),
-        None => None,
-    };
+            None if offer.require_subprotocol => return Err(ResponseError::MissingSubprotocol),
+            None => None,
+        };
 
     Ok((subprotocol, extensions))
 }

@@ -44,8 +44,8 @@ impl Assembler {
         self.push_shared(kind, compressed, last, BytesMut::from(payload))
     }
 
-    /// Adds a fragment, or a part of one, whose payload is kept without a copy when it is the whole message, or
-    /// lies right behind the text pushed before.
+    /// Adds a fragment, or a part of one, whose payload is kept without a copy when it is the whole message,
+    /// or lies right behind the text pushed before.
     pub(crate) fn push_shared(
         &mut self,
         kind: MessageKind,

@@ -24,8 +24,8 @@ pub enum Event<'b> {
 pub struct Fragment<'b> {
     /// Whether the message is text or binary.
     pub kind: MessageKind,
-    /// The payload is compressed: an [`Assembler`] inflates it. Never, unless permessage-deflate was
-    /// negotiated.
+    /// The payload is compressed: an [`Assembler`](super::Assembler) inflates it. Never, unless
+    /// permessage-deflate was negotiated.
     pub compressed: bool,
     /// The message begins with this fragment.
     pub first: bool,

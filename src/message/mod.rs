@@ -18,8 +18,8 @@ use crate::frame::Opcode;
 use crate::utf8::{InvalidUtf8, Utf8Bytes};
 
 /// Whether a message is text or binary: its first frame's opcode says so (RFC 6455 section 5.6).
-#[expect(clippy::exhaustive_enums, reason = "what the RFC defines")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "what the RFC defines")]
 pub enum MessageKind {
     /// UTF-8 text.
     Text,
@@ -41,8 +41,8 @@ impl MessageKind {
 ///
 /// A received message is a slice of the buffer it was read into, and keeps that buffer alive: copy
 /// what you keep for long.
-#[expect(clippy::exhaustive_enums, reason = "what the RFC defines")]
 #[derive(Clone, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "what the RFC defines")]
 pub enum Message {
     /// UTF-8 text.
     Text(Utf8Bytes),

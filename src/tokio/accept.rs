@@ -42,11 +42,10 @@ where
     Box::pin(accept_until(|| deadline(server.handshake_timeout), io, server))
 }
 
-/// Like [`accept_with`], over TLS: "if the TLS handshake fails, close the connection; otherwise, all
-/// further communication for the connection, including the server's handshake, MUST run through the
-/// encrypted tunnel" (RFC 6455 section 4.2.2). Both handshakes together have
+/// Like [`accept_with`], over TLS: "all further communication for the connection (including the server's
+/// handshake) MUST run through the encrypted tunnel" (6455-4.2.2-03). Both handshakes together have
 /// [`Server::handshake_timeout`].
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 pub fn accept_tls<S>(
     io: S,
     tls: alloc::sync::Arc<rustls::ServerConfig>,

@@ -1,6 +1,6 @@
 //! The stream of a client's connection.
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 use alloc::boxed::Box;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -16,7 +16,7 @@ pub struct ClientStream(pub(super) TcpOrTls);
 #[derive(Debug)]
 pub(super) enum TcpOrTls {
     Tcp(TcpStream),
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "tokio-rustls")]
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
@@ -25,7 +25,7 @@ impl ClientStream {
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
             TcpOrTls::Tcp(tcp) => tcp,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tokio-rustls")]
             TcpOrTls::Tls(tls) => tls.get_ref().0,
         }
     }
@@ -36,7 +36,7 @@ macro_rules! forward {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match &mut $self.get_mut().0 {
             TcpOrTls::Tcp(tcp) => Pin::new(tcp).$method($($argument),*),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tokio-rustls")]
             TcpOrTls::Tls(tls) => Pin::new(tls).$method($($argument),*),
         }
     };
@@ -64,7 +64,7 @@ impl AsyncWrite for ClientStream {
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             TcpOrTls::Tcp(tcp) => tcp.is_write_vectored(),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tokio-rustls")]
             TcpOrTls::Tls(tls) => tls.is_write_vectored(),
         }
     }

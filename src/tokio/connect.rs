@@ -12,12 +12,12 @@ use tokio::time::{Instant, timeout_at};
 use super::client_stream::{ClientStream, TcpOrTls};
 use super::deadline::{complete, deadline, within};
 use super::web_socket::WebSocket;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 use crate::endpoint::tls;
 use crate::endpoint::{Client, ClientOpening, Error, random};
 use crate::handshake::uri::Uri;
 
-/// Opens a connection to a `ws://` URI (with the feature `rustls` also `wss://`), or as a [`Client`]
+/// Opens a connection to a `ws://` URI (with the feature `tokio-rustls` also `wss://`), or as a [`Client`]
 /// says. Every address of the host is tried, within [`Client::connect_timeout`].
 ///
 /// Fails with what kept the connection from being opened; a server's refusal holds its response.
@@ -77,21 +77,21 @@ async fn connect_tcp(uri: &Uri, deadline: Instant) -> io::Result<TcpStream> {
     Err(last_error)
 }
 
-#[cfg(not(feature = "rustls"))]
-#[expect(clippy::unused_async, reason = "the TLS handshake, with the feature `rustls`")]
+#[cfg(not(feature = "tokio-rustls"))]
+#[expect(clippy::unused_async, reason = "the TLS handshake, with the feature `tokio-rustls`")]
 async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
     if client.uri().is_secure() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            "a wss:// URI needs TLS: enable the feature `rustls`",
+            "a wss:// URI needs TLS: enable the feature `tokio-rustls`",
         ));
     }
     Ok(ClientStream(TcpOrTls::Tcp(tcp)))
 }
 
 /// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
-/// connection and before sending the handshake data." (RFC 6455 section 4.1)
-#[cfg(feature = "rustls")]
+/// connection and before sending the handshake data." (6455-4.1-14)
+#[cfg(feature = "tokio-rustls")]
 async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
     if !client.uri().is_secure() {
         return Ok(ClientStream(TcpOrTls::Tcp(tcp)));

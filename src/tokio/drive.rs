@@ -14,7 +14,7 @@ use super::shared::{Locked, Reading, Shared};
 use super::timer::now;
 use super::tracker::Token;
 use super::wakers::Half;
-use crate::endpoint::{Act, Error, Inbound, Next, Outcome, Want};
+use crate::endpoint::{Act, Error, Inbound, Item, Next, Outcome};
 
 impl Reading {
     /// The opening handshake of a connection of `serve` is over.
@@ -23,38 +23,38 @@ impl Reading {
         self.token = Some(token);
     }
 
-    /// The next thing that `W` asks for. `None`: the connection has ended, and its error, if it had
+    /// The next thing that `T` asks for. `None`: the connection has ended, and its error, if it had
     /// one, was returned before.
     #[inline]
-    pub(super) fn poll_next<S, W>(
+    pub(super) fn poll_next<S, T>(
         &mut self,
         cx: &Context<'_>,
         shared: &Shared<S>,
         half: Half,
-    ) -> Poll<Result<Option<W::Item>, Error>>
+    ) -> Poll<Result<Option<T>, Error>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
-        W: Want,
+        T: Item,
     {
-        if let Some(item) = self.inbound.whole::<W>(&mut &*shared) {
+        if let Some(item) = self.inbound.whole::<T>(&mut &*shared) {
             shared.set_unread(self.inbound.is_unread());
             return Poll::Ready(Ok(Some(item)));
         }
-        self.poll_next_after::<S, W>(cx, shared, half)
+        self.poll_next_after::<S, T>(cx, shared, half)
     }
 
-    fn poll_next_after<S, W>(
+    fn poll_next_after<S, T>(
         &mut self,
         cx: &Context<'_>,
         shared: &Shared<S>,
         half: Half,
-    ) -> Poll<Result<Option<W::Item>, Error>>
+    ) -> Poll<Result<Option<T>, Error>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
-        W: Want,
+        T: Item,
     {
         loop {
-            match self.inbound.next::<W>(&mut &*shared) {
+            match self.inbound.next::<T>(&mut &*shared) {
                 Next::Item(item) => {
                     if self.inbound.take_answered() {
                         // Whether it can be written or not, the message comes first.

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::halves::{WebSocketReceiver, WebSocketSender};
 use super::wakers::Half;
 use super::web_socket::WebSocket;
-use crate::endpoint::{Error, Messages};
+use crate::endpoint::Error;
+use crate::endpoint::outbound::ToSend;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::Message;
 
@@ -20,7 +21,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.receiver.poll_next_item::<Messages>(Half::Receiving, cx).map(Result::transpose)
+        self.receiver.poll_next_item::<Message>(Half::Receiving, cx).map(Result::transpose)
     }
 }
 
@@ -35,7 +36,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocketReceiver<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_next_item::<Messages>(Half::Receiving, cx).map(Result::transpose)
+        self.poll_next_item::<Message>(Half::Receiving, cx).map(Result::transpose)
     }
 }
 
@@ -54,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.sender.queue(|outbound| outbound.send(message))
+        self.sender.queue(|outbound| message.queue(outbound))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -63,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.start_close(Some(NORMAL))?;
-        while ready!(self.receiver.poll_next_item::<Messages>(Half::Sending, cx))?.is_some() {}
+        while ready!(self.receiver.poll_next_item::<Message>(Half::Sending, cx))?.is_some() {}
         Poll::Ready(Ok(()))
     }
 }
@@ -77,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocketSender<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.queue(|outbound| outbound.send(message))
+        self.queue(|outbound| message.queue(outbound))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -13,16 +13,13 @@ use super::shared::{Reading, Shared};
 use super::timer::{Timer, now};
 use super::tracker::Token;
 use super::wakers::Half;
-use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{
-    Error, Inbound, Incoming, Messages, MessagesAndPings, Negotiated, Outbound, Part, Parts, Queued, Want,
-    random,
-};
+use crate::endpoint::outbound::ToSend;
+use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
-use crate::message::{Message, MessageKind, PreparedMessage};
+use crate::message::{Message, MessageKind};
 
 /// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
 pub(super) fn halves<S>(
@@ -76,36 +73,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
     ///
     /// Cancel safe: nothing received is lost.
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
-        self.next::<Messages>()
+        self.next::<Message>()
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
     ///
     /// Cancel safe: nothing received is lost.
     pub fn recv_incoming(&mut self) -> impl Future<Output = Result<Option<Incoming>, Error>> {
-        self.next::<MessagesAndPings>()
+        self.next::<Incoming>()
     }
 
     /// The next part of a message; see [`WebSocket::recv_part`](super::WebSocket::recv_part).
     ///
     /// Cancel safe: nothing received is lost.
     pub fn recv_part(&mut self) -> impl Future<Output = Result<Option<Part>, Error>> {
-        self.next::<Parts>()
+        self.next::<Part>()
     }
 
-    fn next<W: Want>(&mut self) -> impl Future<Output = Result<Option<W::Item>, Error>> {
-        poll_fn(|cx| self.poll_next_item::<W>(Half::Receiving, cx))
+    fn next<T: Item>(&mut self) -> impl Future<Output = Result<Option<T>, Error>> {
+        poll_fn(|cx| self.poll_next_item::<T>(Half::Receiving, cx))
     }
 
-    /// The next thing that `W` asks for, for a task that polls as `half`.
+    /// The next thing that `T` asks for, for a task that polls as `half`.
     #[inline]
-    pub(super) fn poll_next_item<W: Want>(
+    pub(super) fn poll_next_item<T: Item>(
         &mut self,
         half: Half,
         cx: &Context<'_>,
-    ) -> Poll<Result<Option<W::Item>, Error>> {
+    ) -> Poll<Result<Option<T>, Error>> {
         match &mut self.reading {
-            Some(reading) => reading.poll_next::<S, W>(cx, &self.shared, half),
+            Some(reading) => reading.poll_next::<S, T>(cx, &self.shared, half),
             None => Poll::Ready(Ok(None)),
         }
     }
@@ -125,11 +122,6 @@ impl<S> Drop for WebSocketSender<S> {
 }
 
 impl<S> WebSocketSender<S> {
-    /// A writer that sends what is written to it as one message, in fragments.
-    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(self, kind)
-    }
-
     /// Whether messages that are sent from now on are compressed; see
     /// [`Sender::compress`](crate::Sender::compress).
     #[cfg(feature = "deflate")]
@@ -148,21 +140,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
+    pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
-        let mut message = Some(message.into());
-        poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
-    }
-
-    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
-    /// [`send`](Self::send) promises, this does.
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>>
-    where
-        S: Send + 'static,
-    {
-        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
+        let mut message = Some(message.to_send());
         poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
     }
 
@@ -170,27 +152,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     ///
     /// Dropped before it returns, the message was not queued.
-    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
-        let mut message = Some(message.into());
-        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
-    }
-
-    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
-    ///
-    /// Dropped before it returns, the message was not queued.
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>> {
-        let mut message = Some(move |outbound: &mut Outbound| outbound.send_prepared(message));
+    pub fn feed(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.to_send());
         poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
     }
 
     /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
-        self.shared.lock().outbound.try_queue(|outbound| outbound.send(message.into()))
-    }
-
-    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
-    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
-        self.shared.lock().outbound.try_queue(|outbound| outbound.send_prepared(message))
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
+        self.shared.lock().outbound.try_queue(|outbound| message.to_send().queue(outbound))
     }
 
     /// How much is queued and not yet written.
@@ -262,7 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
             return self.poll_flush(cx);
         };
         let closed = loop {
-            match reading.poll_next::<S, Parts>(cx, &self.shared, Half::Sending) {
+            match reading.poll_next::<S, Part>(cx, &self.shared, Half::Sending) {
                 Poll::Ready(Ok(Some(_))) => {}
                 poll => break poll.map_ok(drop),
             }

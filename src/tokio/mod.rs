@@ -60,7 +60,7 @@
 //!     let news = PreparedMessage::new(news);
 //!     for subscriber in subscribers {
 //!         // One that has gone is noticed by whoever receives from it.
-//!         let _ = subscriber.send_prepared(&news).await;
+//!         let _ = subscriber.send(&news).await;
 //!     }
 //! }
 //! ```
@@ -93,7 +93,7 @@ mod wakers;
 mod web_socket;
 mod writer;
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use client_stream::ClientStream;

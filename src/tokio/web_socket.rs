@@ -9,12 +9,12 @@ use super::halves::{self, WebSocketReceiver, WebSocketSender};
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{Error, Incoming, Negotiated, Part, Queued};
+use crate::endpoint::{Error, Incoming, Negotiated, Part, Queued, Sendable};
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::Response;
-use crate::message::{Message, MessageKind, PreparedMessage};
+use crate::message::{Message, MessageKind};
 
 /// A WebSocket connection over a stream.
 ///
@@ -115,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.receiver.recv_part()
     }
 
-    /// Sends a message. When it returns, the message was handed to the transport, unless more of what was
+    /// Sends a message: text, bytes, a [`Message`], or a `&PreparedMessage`. When it returns, the message was handed to the transport, unless more of what was
     /// read waits to be received: then the answers to all of it go together, before the task waits for
     /// anything. See [when a message is written](super#when-a-message-is-written).
     ///
@@ -124,48 +124,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>>
+    pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>>
     where
         S: Send + 'static,
     {
         self.sender.send(message)
     }
 
-    /// Sends a message that was framed once for many connections; see [`PreparedMessage`]. What
-    /// [`send`](Self::send) promises, this does.
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>>
-    where
-        S: Send + 'static,
-    {
-        self.sender.send_prepared(message)
-    }
-
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
     /// waits. Waits only while [`Config::write_buffer_size`] bytes are queued.
     ///
     /// Dropped before it returns, the message was not queued.
-    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+    pub fn feed(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
         self.sender.feed(message)
-    }
-
-    /// Queues a message that was framed once for many connections, like [`feed`](Self::feed).
-    ///
-    /// Dropped before it returns, the message was not queued.
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error>> {
-        self.sender.feed_prepared(message)
     }
 
     /// Queues a message, if there is room for it: false if [`Config::write_buffer_size`] bytes wait to be written
     /// already, and the message was not queued. It never waits, and writes nothing: [`flush`](Self::flush) does, and
     /// [`recv`](Self::recv) before it waits. With [`queued`](Self::queued) it is what a program needs that will not
     /// wait for a slow client, but leave messages out, or close the connection.
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<bool, Error> {
+    pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
         self.sender.try_feed(message)
-    }
-
-    /// Like [`try_feed`](Self::try_feed), for a message that was framed once for many connections.
-    pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
-        self.sender.try_feed_prepared(message)
     }
 
     /// How much is queued and not yet written.
@@ -190,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// A writer that sends what is written to it as one message, in fragments.
     pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter::new(&mut self.sender, kind)
+        self.sender.message_writer(kind)
     }
 
     /// Writes everything that was queued.

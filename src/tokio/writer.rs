@@ -37,9 +37,10 @@ pub struct MessageWriter<'a, S> {
     ended: bool,
 }
 
-impl<'a, S> MessageWriter<'a, S> {
-    pub(super) fn new(sender: &'a mut WebSocketSender<S>, kind: MessageKind) -> Self {
-        Self { sender, kind, ended: false }
+impl<S> WebSocketSender<S> {
+    /// A writer that sends what is written to it as one message, in fragments.
+    pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
+        MessageWriter { sender: self, kind, ended: false }
     }
 }
 

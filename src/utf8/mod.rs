@@ -1,9 +1,8 @@
 //! Incremental UTF-8 validation (RFC 3629 section 4) for text that arrives in pieces.
 //!
-//! "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not,
-//! in fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (RFC 6455
-//! section 8.1). The validator fails at the first byte that no continuation could put right, also
-//! inside a frame that is still incomplete.
+//! "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact, a
+//! valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_" (6455-8.1-01). The validator fails
+//! at the first byte that no continuation could put right, also inside a frame that is still incomplete.
 
 mod text;
 
@@ -87,8 +86,8 @@ impl Utf8Validator {
 }
 
 /// The text is not UTF-8, and no continuation could make it so.
-#[expect(clippy::exhaustive_structs, reason = "there is no more to say")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "there is no more to say")]
 pub struct InvalidUtf8;
 
 impl fmt::Display for InvalidUtf8 {

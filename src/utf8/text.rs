@@ -1,8 +1,8 @@
 //! Text that is cheap to clone: bytes that are shared, and known to be UTF-8.
 //!
-//! This module has `unsafe`, as one other has, `frame::mask::avx2`. In safe code, text inside [`Bytes`] is validated again whenever
-//! it is looked at, or once by a crate that has its own `unsafe`, with the standard library, which takes
-//! several times as long beyond ASCII: `cargo bench text` shows both. The safe twin of
+//! This module has `unsafe`, as one other has, `frame::mask::avx2`. In safe code, text inside [`Bytes`] is
+//! validated again whenever it is looked at, or once by a crate that has its own `unsafe`, with the standard
+//! library, which takes several times as long beyond ASCII: `cargo bench text` shows both. The safe twin of
 //! [`Utf8Bytes::as_str`] is [`core::str::from_utf8`]; `tests/core/text.rs` and the fuzz target `text` compare
 //! the two.
 
@@ -23,8 +23,8 @@ pub struct Utf8Bytes {
 
 /// Text that arrives in pieces: each is validated when it comes, and none again.
 ///
-/// The pieces of one frame lie behind each other in the buffer that they were read into, and are joined without a
-/// copy.
+/// The pieces of one frame lie behind each other in the buffer that they were read into, and are joined
+/// without a copy.
 #[derive(Default)]
 pub(crate) struct TextInProgress {
     /// What `utf8` was fed with, and nothing else: nobody else has these bytes, so that they do not change.
@@ -75,9 +75,9 @@ impl Utf8Bytes {
     #[inline]
     #[expect(unsafe_code, reason = "validating again takes longer than all else; see the module")]
     pub fn as_str(&self) -> &str {
-        // SAFETY: `bytes` is valid UTF-8. The field is private; every function below that makes a
-        // `Utf8Bytes` takes its bytes from a `str`, or validates them, and none changes them. `TextInProgress` has
-        // fed all of its bytes to a `Utf8Validator`, in order, which failed neither then nor at their end.
+        // SAFETY: `bytes` is valid UTF-8. The field is private; every function below that makes a `Utf8Bytes`
+        // takes its bytes from a `str`, or validates them, and none changes them. `TextInProgress` has fed
+        // all of its bytes to a `Utf8Validator`, in order, which failed neither then nor at their end.
         unsafe { core::str::from_utf8_unchecked(&self.bytes) }
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use sansocket::blocking::WebSocket;
 use sansocket::{Config, Role};
 
-use crate::common::{CLOSE, Sent, close_payload, frame, naive};
+use crate::common::{Sent, naive};
 
 /// A peer that speaks the protocol by hand.
 pub struct Peer<S> {
@@ -19,14 +19,6 @@ pub struct Peer<S> {
 impl<S: Read + Write> Peer<S> {
     pub fn new(io: S, to: Role) -> Self {
         Self { io, to, input: Vec::new() }
-    }
-
-    pub fn send(&mut self, first: u8, payload: &[u8]) {
-        self.io.write_all(&frame(self.to, first, payload)).unwrap();
-    }
-
-    pub fn send_close(&mut self, code: u16, reason: &str) {
-        self.send(CLOSE, &close_payload(code, reason));
     }
 
     /// The next frame; `None` at the end of the transport.

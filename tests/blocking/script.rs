@@ -45,9 +45,9 @@ pub struct Script(Arc<Mutex<Inner>>);
 struct Inner {
     reads: VecDeque<Read>,
     writes: VecDeque<Write>,
-    /// When the script of reads has ended: read this again and again.
-    flood: Option<Vec<u8>>,
     flush_error: Option<ErrorKind>,
+    /// Whether what a write, or a flush, fails with is what all that follow it fail with.
+    faults_last: bool,
     record: Record,
 }
 
@@ -61,9 +61,9 @@ impl Script {
         script
     }
 
-    /// Never runs dry: reads `bytes` for ever.
-    pub fn flooding(self, bytes: Vec<u8>) -> Self {
-        self.with(|inner| inner.flood = Some(bytes));
+    /// What a write, or a flush, fails with, all that follow it fail with.
+    pub fn lasting(self) -> Self {
+        self.with(|inner| inner.faults_last = true);
         self
     }
 
@@ -97,14 +97,7 @@ impl io::Read for Script {
                 inner.reads.push_front(Read::End);
                 Ok(0)
             }
-            None => match &inner.flood {
-                Some(bytes) => {
-                    let len = bytes.len().min(buf.len());
-                    buf[..len].copy_from_slice(&bytes[..len]);
-                    Ok(len)
-                }
-                None => Err(ErrorKind::WouldBlock.into()),
-            },
+            None => Err(ErrorKind::WouldBlock.into()),
         })
     }
 }
@@ -115,7 +108,12 @@ impl io::Write for Script {
             inner.record.writes += 1;
             let len = match inner.writes.pop_front() {
                 Some(Write::Take(most)) => buf.len().min(most),
-                Some(Write::Error(kind)) => return Err(kind.into()),
+                Some(Write::Error(kind)) => {
+                    if inner.faults_last {
+                        inner.writes.push_front(Write::Error(kind));
+                    }
+                    return Err(kind.into());
+                }
                 Some(Write::FlushError(kind)) => {
                     inner.flush_error = Some(kind);
                     buf.len()
@@ -131,6 +129,7 @@ impl io::Write for Script {
     fn flush(&mut self) -> io::Result<()> {
         self.with(|inner| {
             if let Some(kind) = inner.flush_error.take() {
+                inner.flush_error = inner.faults_last.then_some(kind);
                 return Err(kind.into());
             }
             inner.record.flushed = inner.record.written.len();

@@ -8,9 +8,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use sansocket::blocking::{Pending, ServerStream, Stop, WebSocket, connect_over, serve};
-use sansocket::{CloseCode, Closed, Error, Initiator, Message, Role, SendError, Server};
+use sansocket::{CloseCode, Closed, Error, Initiator, Message, Role, Server};
 
-use crate::common::{CLOSE, TEXT, close_payload};
+use crate::common::CLOSE;
 use crate::peer::Peer;
 
 /// Longer than anything here takes: reaching it is a failure.
@@ -34,47 +34,6 @@ fn a_stop_closes_every_connection() {
     for client in clients {
         assert_going_away(&client.join().unwrap());
     }
-}
-
-/// What comes after the Close frame was sent is discarded, and the handler is not asked to answer it.
-#[test]
-fn messages_around_a_stop() {
-    let served = Served::start(&Server::default(), |pending| {
-        let mut ws = pending.accept().unwrap();
-        assert_eq!(ws.recv().unwrap(), Some(Message::text("before")));
-        ws.send("answer").unwrap();
-        assert_eq!(ws.recv().unwrap(), None);
-        let closed = ws.closed().unwrap();
-        assert_eq!((closed.code, closed.initiator), (CloseCode::NORMAL, Initiator::Local));
-        assert!(closed.clean);
-    });
-    let mut peer = served.open_by_hand();
-    peer.send(TEXT, b"before");
-    assert_eq!(peer.frame(), Some((TEXT, b"answer".to_vec())));
-    let stopping = served.start_stop();
-    assert_eq!(peer.frame(), Some((CLOSE, close_payload(1001, "the server stops"))));
-    peer.send(TEXT, b"after");
-    peer.send_close(1000, "");
-    assert_eq!(peer.frame(), None);
-    drop(peer);
-    stopping.end();
-}
-
-#[test]
-fn halves_in_other_threads() {
-    let served = Served::start(&Server::default(), |pending| {
-        let (mut sender, mut receiver) = pending.accept().unwrap().split().unwrap();
-        let receiving = thread::spawn(move || receiver.recv());
-        sender.send("hello").unwrap();
-        assert_eq!(receiving.join().unwrap().unwrap(), None);
-        assert!(matches!(sender.send("late"), Err(Error::Send(SendError::Closing))));
-    });
-    let mut ws = served.open();
-    assert_eq!(ws.recv().unwrap(), Some(Message::text("hello")));
-    let stopping = served.start_stop();
-    assert_eq!(ws.recv().unwrap(), None);
-    assert_going_away(ws.closed().unwrap());
-    stopping.end();
 }
 
 /// They are not waited for.

@@ -3,15 +3,12 @@
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::Duration;
 
 use sansocket::blocking::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender};
-use sansocket::{CloseCode, Config, Error, Message, MessageKind, SendError, TimedOut};
+use sansocket::{CloseCode, Config, Message};
 
-use crate::common::{
-    BINARY, CLOSE, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, close_payload, frame, sent,
-};
-use crate::peer::{pair, with_peer};
+use crate::common::{PING, PONG, ROLES, TEXT, frame, sent};
+use crate::peer::pair;
 use crate::script::{Read, Script, Write};
 
 type Halves = (WebSocketSender<UnixStream>, WebSocketReceiver<UnixStream>);
@@ -64,82 +61,12 @@ fn two_threads_a_side() {
                 Incoming::Message(message) => messages.push(number(message.payload())),
                 Incoming::Ping(payload) => pings.push(number(payload)),
                 Incoming::Pong(payload) => pongs.push(number(payload)),
+                other => panic!("{other:?}"),
             }
         }
         for numbers in [messages, pings, pongs] {
             assert!(numbers.into_iter().eq(0..MESSAGES));
         }
-    }
-}
-
-/// The receiving half answers Pings while the sending half is idle; and takes them, while the sending
-/// half is blocked by a peer that does not read, until it does.
-#[test]
-fn pings_are_answered_beside_the_sender() {
-    for role in ROLES {
-        let (ws, mut peer) = with_peer(role, &Config::default());
-        let (mut sender, mut receiver) = ws.split().unwrap();
-        let receiving = thread::spawn(move || assert_eq!(receiver.recv().unwrap(), None));
-        peer.send(PING, b"idle");
-        assert_eq!(peer.frame(), Some((PONG, b"idle".to_vec())));
-
-        // More than the sockets take, and then more Pings than they take.
-        let large = vec![1; 4 << 20];
-        let message = large.clone();
-        let sending = thread::spawn(move || sender.send(message).unwrap());
-        for _ in 0..20_000 {
-            peer.send(PING, &[7; 100]);
-        }
-        let frame = loop {
-            // The first Pongs may have been sent before.
-            match peer.frame().unwrap() {
-                (PONG, _) => {}
-                frame => break frame,
-            }
-        };
-        assert!(frame == (BINARY, large), "not what was sent");
-        peer.send(PING, b"last");
-        while peer.frame() != Some((PONG, b"last".to_vec())) {}
-        sending.join().unwrap();
-        peer.send_close(1000, "");
-        assert_eq!(peer.frame(), Some((CLOSE, close_payload(1000, ""))));
-        drop(peer);
-        receiving.join().unwrap();
-    }
-}
-
-/// The Close frame of the receiving half waits for what the sending half is writing, and the transport
-/// is closed after it.
-#[test]
-fn the_close_frame_follows_the_senders_message() {
-    for role in ROLES {
-        let (ws, mut peer) = with_peer(role, &Config::default());
-        let (mut sender, mut receiver) = ws.split().unwrap();
-        let large = vec![1; 4 << 20];
-        sender.feed(large.clone()).unwrap();
-        let sending = thread::spawn(move || sender.flush().unwrap());
-        let receiving = thread::spawn(move || {
-            assert_eq!(receiver.recv().unwrap(), Some(Message::text("closing")));
-            assert_eq!(receiver.recv().unwrap(), None);
-            assert!(receiver.closed().unwrap().clean);
-        });
-        // The receiving half takes all of this though the peer reads nothing.
-        peer.send(TEXT, b"closing");
-        for _ in 0..20_000 {
-            peer.send(PING, &[7; 100]);
-        }
-        peer.send_close(1000, "");
-        assert!(peer.frame() == Some((BINARY, large)), "not what was sent");
-        let last = loop {
-            match peer.frame() {
-                Some((PONG, _)) => {}
-                last => break last,
-            }
-        };
-        assert_eq!(last, Some((CLOSE, close_payload(1000, ""))));
-        drop(peer);
-        sending.join().unwrap();
-        receiving.join().unwrap();
     }
 }
 
@@ -160,139 +87,5 @@ fn a_flush_is_tried_again() {
         let record = script.record();
         assert_eq!(sent(role, &record.written), [(PONG, b"?".to_vec())]);
         assert_eq!(record.flushed, record.written.len());
-    }
-}
-
-/// The receiving half keeps the deadline of a close that the sending half began while it waited.
-#[test]
-fn the_receiver_learns_of_the_senders_deadlines() {
-    let config = Config::default().close_timeout(Duration::from_millis(20)).no_keepalive();
-    for role in ROLES {
-        let (ws, mut peer) = with_peer(role, &config);
-        let (mut sender, mut receiver) = ws.split().unwrap();
-        let receiving = thread::spawn(move || {
-            assert_eq!(receiver.recv().unwrap(), Some(Message::text("one")));
-            receiver.recv()
-        });
-        peer.send(TEXT, b"one");
-        sender.close(CloseCode::NORMAL, "").unwrap();
-        let error = receiving.join().unwrap().unwrap_err();
-        assert!(matches!(error, Error::TimedOut(TimedOut::ClosingHandshake)), "{error:?}");
-
-        // A write of the sending half that timed out is the end for both.
-        let config = config.clone().write_timeout(Duration::from_millis(5));
-        let (ws, _peer) = with_peer(role, &config);
-        let (mut sender, mut receiver) = ws.split().unwrap();
-        let receiving = thread::spawn(move || receiver.recv());
-        let error = sender.send(vec![0; 10_000_000]).unwrap_err();
-        assert!(matches!(error, Error::TimedOut(TimedOut::Write)), "{error:?}");
-        let error = receiving.join().unwrap().unwrap_err();
-        assert!(matches!(error, Error::TimedOut(TimedOut::Write)), "{error:?}");
-    }
-}
-
-/// `close` of the sending half completes the closing handshake by itself if the other was dropped; the
-/// receiving half goes on if the sending half was.
-#[test]
-fn halves_are_dropped() {
-    for role in ROLES {
-        let (ws, mut peer) = with_peer(role, &Config::default());
-        let (mut sender, receiver) = ws.split().unwrap();
-        drop(receiver);
-        let by_hand = thread::spawn(move || {
-            assert_eq!(peer.frame(), Some((CLOSE, close_payload(1001, "done"))));
-            peer.send(TEXT, b"unread");
-            peer.send_close(1001, "");
-        });
-        sender.close(CloseCode::GOING_AWAY, "done").unwrap();
-        sender.close(CloseCode::GOING_AWAY, "done").unwrap();
-        assert!(matches!(sender.send("x"), Err(Error::Send(SendError::Closing))));
-        by_hand.join().unwrap();
-
-        let (ws, mut peer) = with_peer(role, &Config::default());
-        let (sender, mut receiver) = ws.split().unwrap();
-        drop(sender);
-        let by_hand = thread::spawn(move || {
-            peer.send(PING, b"?");
-            assert_eq!(peer.frame(), Some((PONG, b"?".to_vec())));
-            peer.send_close(1000, "");
-            assert_eq!(peer.frame(), Some((CLOSE, close_payload(1000, ""))));
-        });
-        assert_eq!(receiver.recv().unwrap(), None);
-        assert_eq!(receiver.recv_part().unwrap(), None);
-        assert!(receiver.closed().unwrap().clean);
-        by_hand.join().unwrap();
-
-        let (ws, mut peer) = with_peer(role, &Config::default());
-        drop(ws.split().unwrap());
-        assert_eq!(peer.frame(), None);
-    }
-}
-
-/// A Close frame without a code; it is sent by `flush`, or by the receiving half before it waits.
-#[test]
-fn start_close() {
-    for role in ROLES {
-        for flushed in [true, false] {
-            let (ws, mut peer) = with_peer(role, &Config::default());
-            let (mut sender, mut receiver) = ws.split().unwrap();
-            sender.start_close(None).unwrap();
-            sender.start_close(None).unwrap();
-            assert!(matches!(sender.feed("x"), Err(Error::Send(SendError::Closing))));
-            if flushed {
-                sender.flush().unwrap();
-            }
-            let by_hand = thread::spawn(move || {
-                assert_eq!(peer.frame(), Some((CLOSE, vec![])));
-                peer.send(CLOSE, b"");
-            });
-            assert_eq!(receiver.recv().unwrap(), None);
-            assert!(receiver.closed().unwrap().clean);
-            by_hand.join().unwrap();
-        }
-    }
-}
-
-/// What the sending half sends besides messages: Pongs that nothing asked for, and messages in parts.
-#[test]
-fn pongs_and_parts() {
-    for role in ROLES {
-        let (ws, mut peer) = with_peer(role, &Config::default());
-        let (mut sender, mut receiver) = ws.split().unwrap();
-        sender.pong(b"unasked").unwrap();
-        sender.feed_part(MessageKind::Text, "be", false).unwrap();
-        sender.feed_part(MessageKind::Text, "gun", true).unwrap();
-        sender.flush().unwrap();
-        for (first, payload) in [(PONG, "unasked"), (FIRST_TEXT, "be"), (LAST_CONTINUATION, "gun")] {
-            assert_eq!(peer.frame(), Some((first, payload.into())));
-        }
-        peer.send(FIRST_TEXT, b"al");
-        peer.send(LAST_CONTINUATION, b"so");
-        let (one, two) = (receiver.recv_part().unwrap().unwrap(), receiver.recv_part().unwrap().unwrap());
-        assert_eq!(
-            (&one.payload[..], one.last, &two.payload[..], two.last),
-            (&b"al"[..], false, &b"so"[..], true)
-        );
-    }
-}
-
-/// When the connection is lost, both halves say so.
-#[test]
-fn both_halves_see_the_end() {
-    for role in ROLES {
-        let (ws, peer) = with_peer(role, &Config::default());
-        let (mut sender, mut receiver) = ws.split().unwrap();
-        drop(peer);
-        assert!(matches!(receiver.recv(), Err(Error::ConnectionLost(_))));
-        assert_eq!(receiver.recv().unwrap(), None);
-        assert!(matches!(sender.send("x"), Err(Error::ConnectionLost(_))));
-        assert!(matches!(sender.close(CloseCode::NORMAL, ""), Err(Error::ConnectionLost(_))));
-
-        let writes = [Write::Take(1), Write::Error(ErrorKind::BrokenPipe)];
-        let ws = WebSocket::from_upgraded(Script::new([], writes), role, b"", &Config::default()).unwrap();
-        let (mut sender, _receiver) = ws.split().unwrap();
-        assert!(matches!(sender.send("x"), Err(Error::ConnectionLost(_))));
-        assert!(matches!(sender.send("x"), Err(Error::ConnectionLost(_))));
-        assert!(matches!(sender.ping(b"x"), Err(Error::ConnectionLost(_))));
     }
 }

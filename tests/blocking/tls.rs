@@ -516,7 +516,7 @@ where
                     assert!(last < Some(number), "{last:?} before {number}");
                     last = Some(number);
                 }
-                Incoming::Ping(payload) => panic!("{payload:?}"),
+                other => panic!("{other:?}"),
             }
         }
         assert_eq!(messages, 1);

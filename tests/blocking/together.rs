@@ -11,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sansocket::blocking::{NoDeadlines, TryClone, WebSocket};
-use sansocket::{CloseCode, Config, Error, PreparedMessage, Role};
+use sansocket::{Config, Error, Role};
 
-use crate::common::{CLOSE, ROLES, Sent, TEXT, close_frame, close_payload, frame, secs, sent};
+use crate::common::{ROLES, Sent, TEXT, frame, secs, sent};
 use crate::peer::{Peer, with_peer};
 use crate::script::{Read, Script, Write};
 
@@ -80,38 +80,6 @@ fn one_write_for_all() {
             assert_eq!(record.flushed, record.written.len());
             let most = if count == 1 { BATCHES } else { 3 * BATCHES / 2 };
             assert!(record.writes <= most, "{role:?}, {count} at once, split {split}: {}", record.writes);
-        }
-    }
-}
-
-/// The thread receives some of what came, answers it, and then does something else for ever.
-#[test]
-fn the_thread_receives_nothing_more() {
-    for role in ROLES {
-        for (answered, split) in [(1, false), (2, false), (1, true), (2, true)] {
-            let (mut ws, mut peer) = with_messages(role, 4, &Config::default());
-            let (done, something_else) = mpsc::channel::<()>();
-            let thread = thread::spawn(move || {
-                if split {
-                    let (mut sender, mut receiver) = ws.split().unwrap();
-                    for _ in 0..answered {
-                        let message = receiver.recv().unwrap().unwrap();
-                        sender.send(message).unwrap();
-                    }
-                    something_else.recv().unwrap_err();
-                } else {
-                    for _ in 0..answered {
-                        let message = ws.recv().unwrap().unwrap();
-                        ws.send_prepared(&PreparedMessage::new(message)).unwrap();
-                    }
-                    something_else.recv().unwrap_err();
-                }
-            });
-            for answer in answers(answered) {
-                assert_eq!(peer.frame(), Some(answer), "{role:?}, split {split}");
-            }
-            drop(done);
-            thread.join().unwrap();
         }
     }
 }
@@ -252,35 +220,6 @@ fn the_transport_panics() {
     }
 }
 
-/// The WebSocket is dropped: what `send` took is written, and then the transport ends.
-#[test]
-fn the_web_socket_is_dropped() {
-    for role in ROLES {
-        for (split, left) in [(false, true), (true, true), (false, false), (true, false)] {
-            let (mut ws, mut peer) = with_messages(role, 4, &Config::default());
-            let message = ws.recv().unwrap().unwrap();
-            if split {
-                let (mut sender, receiver) = ws.split().unwrap();
-                sender.send(message).unwrap();
-                if !left {
-                    sender.flush().unwrap();
-                }
-                drop((sender, receiver));
-            } else {
-                ws.send(message).unwrap();
-                if !left {
-                    ws.flush().unwrap();
-                }
-                drop(ws);
-            }
-            assert_eq!(peer.frame(), Some((TEXT, b"0".to_vec())), "{role:?}, split {split}");
-            // Some of what the peer sent is unread, which it may be told.
-            let end = std::io::Read::read(&mut peer.io, &mut [0]);
-            assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
-        }
-    }
-}
-
 /// It is dropped when its thread ends, after the memory that the thread kept for its connections.
 #[test]
 fn the_thread_ends() {
@@ -318,21 +257,6 @@ fn it_is_split() {
         drop(receiver);
         sender.send("3").unwrap();
         assert_eq!(sent(role, &script.record().written), answers(4), "{role:?}");
-    }
-}
-
-/// What was left goes before the Close frame.
-#[test]
-fn it_is_closed() {
-    for role in ROLES {
-        let closes = Read::Bytes(close_frame(role, 1000, ""));
-        let script = Script::new([Read::Bytes(together(role, 2)), closes, Read::End], []);
-        let mut ws = over(&script, role, &Config::default());
-        let message = ws.recv().unwrap().unwrap();
-        ws.send(message).unwrap();
-        ws.close(CloseCode::NORMAL, "").unwrap();
-        let expected = [answers(1), vec![(CLOSE, close_payload(1000, ""))]].concat();
-        assert_eq!(sent(role, &script.record().written), expected);
     }
 }
 

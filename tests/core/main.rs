@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod clock;
 mod close_codes;
 mod closing;
 mod control_frames;

@@ -1,8 +1,14 @@
-//! What the repository says of itself: its documentation, the requirements that its tests name, the fuzz targets' corpora.
+//! What the repository says of itself: its documentation, its layout, the requirements that its tests name, the fuzz
+//! targets' corpora.
 //!
 //! The published package has none of this.
+#![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
+mod citations;
 mod documentation;
 mod fuzz_corpus;
+mod layering;
+mod names;
 mod requirements;
+mod source;

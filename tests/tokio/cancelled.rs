@@ -81,6 +81,7 @@ macro_rules! receive {
                         Incoming::Message(message) => Seen::Message(message),
                         Incoming::Ping(payload) => Seen::Ping(payload.to_vec()),
                         Incoming::Pong(payload) => Seen::Pong(payload.to_vec()),
+                        other => panic!("{other:?}"),
                     })
                 }),
             }

@@ -12,7 +12,6 @@ mod peer;
 mod script;
 
 mod cancelled;
-mod closing;
 mod failing;
 mod messages;
 mod opening;
@@ -21,6 +20,6 @@ mod serving;
 mod sinks;
 mod split;
 mod timeouts;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 mod tls;
 mod together;

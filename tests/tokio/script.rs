@@ -14,18 +14,7 @@ pub enum Read {
     Bytes(Vec<u8>),
     /// Nothing yet; wakes at once.
     Pending,
-    Error(io::ErrorKind),
     End,
-}
-
-/// What a write comes to.
-#[derive(Debug)]
-pub enum Write {
-    /// Takes this many bytes at most.
-    Take(usize),
-    /// Nothing yet; wakes at once.
-    Pending,
-    Error(io::ErrorKind),
 }
 
 /// What was done to the stream.
@@ -35,44 +24,30 @@ pub struct Record {
     /// `written` up to where it was flushed.
     pub flushed: usize,
     pub writes: usize,
-    pub reads: usize,
-    pub shut_down: bool,
 }
 
-/// When its script ends, it takes all writes, and reads never end.
+/// It takes all writes; when its script ends, reads never end.
 #[derive(Clone, Debug, Default)]
 pub struct Script(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
     reads: VecDeque<Read>,
-    writes: VecDeque<Write>,
     /// Writes block for ever.
     stalled: bool,
-    /// When the script of reads has ended: read this again and again, and let so much time pass.
-    flood: Option<(Vec<u8>, std::time::Duration)>,
     record: Record,
 }
 
 impl Script {
-    pub fn new(reads: impl IntoIterator<Item = Read>, writes: impl IntoIterator<Item = Write>) -> Self {
+    pub fn new(reads: impl IntoIterator<Item = Read>) -> Self {
         let script = Self::default();
-        script.with(|inner| {
-            inner.reads.extend(reads);
-            inner.writes.extend(writes);
-        });
+        script.with(|inner| inner.reads.extend(reads));
         script
     }
 
-    /// Takes no bytes once the script of writes has ended.
+    /// Takes no bytes.
     pub fn stalled(self) -> Self {
         self.with(|inner| inner.stalled = true);
-        self
-    }
-
-    /// Never runs dry: reads `bytes` for ever, each time `each` later.
-    pub fn flooding(self, bytes: Vec<u8>, each: std::time::Duration) -> Self {
-        self.with(|inner| inner.flood = Some((bytes, each)));
         self
     }
 
@@ -87,56 +62,37 @@ impl Script {
 
 impl AsyncRead for Script {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.with(|inner| {
-            inner.record.reads += 1;
-            match inner.reads.pop_front() {
-                Some(Read::Bytes(mut bytes)) => {
-                    let rest = bytes.split_off(bytes.len().min(buf.remaining()));
-                    buf.put_slice(&bytes);
-                    if !rest.is_empty() {
-                        inner.reads.push_front(Read::Bytes(rest));
-                    }
-                    Poll::Ready(Ok(()))
+        self.with(|inner| match inner.reads.pop_front() {
+            Some(Read::Bytes(mut bytes)) => {
+                let rest = bytes.split_off(bytes.len().min(buf.remaining()));
+                buf.put_slice(&bytes);
+                if !rest.is_empty() {
+                    inner.reads.push_front(Read::Bytes(rest));
                 }
-                Some(Read::Pending) => {
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                Some(Read::Error(kind)) => Poll::Ready(Err(kind.into())),
-                Some(Read::End) => {
-                    inner.reads.push_front(Read::End);
-                    Poll::Ready(Ok(()))
-                }
-                None => match &inner.flood {
-                    Some((bytes, each)) => {
-                        // Its first poll moves the clock.
-                        let _ = std::pin::pin!(tokio::time::advance(*each)).poll(cx);
-                        buf.put_slice(&bytes[..bytes.len().min(buf.remaining())]);
-                        Poll::Ready(Ok(()))
-                    }
-                    None => Poll::Pending,
-                },
+                Poll::Ready(Ok(()))
             }
+            Some(Read::Pending) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Read::End) => {
+                inner.reads.push_front(Read::End);
+                Poll::Ready(Ok(()))
+            }
+            None => Poll::Pending,
         })
     }
 }
 
 impl AsyncWrite for Script {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.with(|inner| {
             inner.record.writes += 1;
-            let len = match inner.writes.pop_front() {
-                Some(Write::Take(most)) => buf.len().min(most),
-                Some(Write::Pending) => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Some(Write::Error(kind)) => return Poll::Ready(Err(kind.into())),
-                None if inner.stalled => return Poll::Pending,
-                None => buf.len(),
-            };
-            inner.record.written.extend_from_slice(&buf[..len]);
-            Poll::Ready(Ok(len))
+            if inner.stalled {
+                return Poll::Pending;
+            }
+            inner.record.written.extend_from_slice(buf);
+            Poll::Ready(Ok(buf.len()))
         })
     }
 
@@ -146,7 +102,6 @@ impl AsyncWrite for Script {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|inner| inner.record.shut_down = true);
         Poll::Ready(Ok(()))
     }
 }

@@ -7,13 +7,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use sansocket::tokio::{Listener, Pending, WebSocket, connect_over, serve};
-use sansocket::{CloseCode, Closed, Error, Initiator, Message, SendError, Server};
+use sansocket::{CloseCode, Closed, Error, Initiator, Message, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::common::{CLOSE, TEXT, close_payload};
+use crate::common::{CLOSE, close_payload};
 use crate::peer::{Peer, after, at_once};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,69 +37,6 @@ async fn a_stop_closes_every_connection() {
     for client in clients {
         assert_going_away(&client.await.unwrap());
     }
-}
-
-/// A message that was read is handed out; what comes after the Close frame was sent is discarded, and
-/// the handler is not asked to answer it.
-#[tokio::test(start_paused = true)]
-async fn messages_around_a_stop() {
-    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
-        let mut ws = pending.accept().await.unwrap();
-        let mut received = Vec::new();
-        while let Some(message) = ws.recv().await.unwrap() {
-            received.push(message);
-        }
-        assert_eq!(received, [Message::text("before")]);
-        assert_eq!(ws.closed().unwrap().code, CloseCode::NORMAL);
-        assert_eq!(ws.closed().unwrap().initiator, Initiator::Local);
-        assert!(ws.closed().unwrap().clean);
-    });
-    let mut peer = served.open_by_hand().await;
-    peer.send(TEXT, b"before").await;
-    let stopped = tokio::spawn(served.stop());
-    assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
-    peer.send(TEXT, b"after").await;
-    peer.send_close(1000, "").await;
-    assert_eq!(peer.frame().await, None);
-    drop(peer);
-    at_once(stopped).await.unwrap().unwrap();
-}
-
-/// The application began to close before, and still wants what arrives.
-#[tokio::test(start_paused = true)]
-async fn a_stop_while_the_application_closes() {
-    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
-        let mut ws = pending.accept().await.unwrap();
-        ws.start_close(None).unwrap();
-        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("after")));
-        assert_eq!(ws.recv().await.unwrap(), None);
-    });
-    let mut peer = served.open_by_hand().await;
-    assert_eq!(peer.frame().await, Some((CLOSE, vec![])));
-    let stopped = tokio::spawn(served.stop());
-    tokio::task::yield_now().await;
-    peer.send(TEXT, b"after").await;
-    peer.send_close(1000, "").await;
-    assert_eq!(peer.frame().await, None);
-    drop(peer);
-    at_once(stopped).await.unwrap().unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn halves_in_other_tasks() {
-    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
-        let (mut sender, mut receiver) = pending.accept().await.unwrap().split();
-        let receiving = tokio::spawn(async move { receiver.recv().await });
-        sender.send("hello").await.unwrap();
-        assert_eq!(receiving.await.unwrap().unwrap(), None);
-        assert!(matches!(sender.send("late").await, Err(Error::Send(SendError::Closing))));
-    });
-    let mut ws = served.open().await;
-    assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hello")));
-    let stopped = tokio::spawn(served.stop());
-    assert_eq!(ws.recv().await.unwrap(), None);
-    assert_going_away(ws.closed().unwrap());
-    at_once(stopped).await.unwrap().unwrap();
 }
 
 /// The server waits for them as for all others.
@@ -130,24 +67,6 @@ async fn a_stop_during_opening_handshakes() {
     at_once(served.stop()).await.unwrap();
     assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0);
     assert_eq!(half.read(&mut [0; 1]).await.unwrap(), 0);
-}
-
-/// A handler that was asked before accepts, and closes.
-#[tokio::test(start_paused = true)]
-async fn a_stop_while_a_handler_decides() {
-    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
-        sleep(SECOND).await;
-        echo(pending).await
-    });
-    let io = served.connect();
-    let client = tokio::spawn(async move {
-        let mut ws = connect_over("ws://localhost/", io).await.unwrap();
-        assert_eq!(ws.recv().await.unwrap(), None);
-        ws.closed().unwrap().clone()
-    });
-    served.settle().await;
-    after(SECOND, served.stop()).await.unwrap();
-    assert_going_away(&client.await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]

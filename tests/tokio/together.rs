@@ -1,7 +1,7 @@
 //! Answers to messages that came together are written together; and `send` keeps its word when nothing
 //! more is received: what it was given is written as soon as the task waits, whatever for.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::task::yield_now;
 
 use crate::common::{PING, ROLES, Sent, TEXT, frame, sent};
 use crate::peer::{after, at_once, with_peer};
-use crate::script::{Read, Script, Write};
+use crate::script::{Read, Script};
 
 /// So many text messages in one piece.
 fn together(to: Role, count: usize) -> Vec<u8> {
@@ -41,7 +41,7 @@ async fn one_write_for_all() {
     for role in ROLES {
         for (count, split) in [(1, false), (2, false), (16, false), (16, true)] {
             let batches = [1, 2, 3].map(|_| [Read::Bytes(together(role, count)), Read::Pending]);
-            let script = Script::new(batches.into_iter().flatten(), []);
+            let script = Script::new(batches.into_iter().flatten());
             let mut ws = over(&script, role, &Config::default());
             let task = tokio::spawn(async move {
                 if split {
@@ -60,38 +60,6 @@ async fn one_write_for_all() {
             assert_eq!(sent(role, &record.written), [1, 2, 3].map(|_| answers(count)).concat());
             assert_eq!(record.writes, 3, "{role:?}, {count} at once, split {split}");
             assert_eq!(record.flushed, record.written.len());
-            task.abort();
-        }
-    }
-}
-
-/// The task receives some of what came, answers it, and then waits for something else for ever.
-#[tokio::test(start_paused = true)]
-async fn the_task_receives_nothing_more() {
-    for role in ROLES {
-        for (answered, split) in [(1, false), (2, false), (1, true), (2, true)] {
-            // The transport takes the answers in pieces, after a while.
-            let writes = [Write::Take(1), Write::Pending, Write::Take(2), Write::Pending];
-            let script = Script::new([Read::Bytes(together(role, 4))], writes);
-            let mut ws = over(&script, role, &Config::default());
-            let task = tokio::spawn(async move {
-                if split {
-                    let (mut sender, mut receiver) = ws.split();
-                    for _ in 0..answered {
-                        let message = receiver.recv().await.unwrap().unwrap();
-                        sender.send(message).await.unwrap();
-                    }
-                    pending::<()>().await;
-                } else {
-                    for _ in 0..answered {
-                        let message = ws.recv().await.unwrap().unwrap();
-                        ws.send(message).await.unwrap();
-                    }
-                    pending::<()>().await;
-                }
-            });
-            let_run().await;
-            assert_eq!(sent(role, &script.record().written), answers(answered), "{role:?}, split {split}");
             task.abort();
         }
     }
@@ -145,27 +113,6 @@ async fn a_silent_connection_has_one_task() {
     }
 }
 
-/// The WebSocket is dropped, or its task ends: what `send` took is written, and then the transport ends.
-#[tokio::test(start_paused = true)]
-async fn the_web_socket_is_dropped() {
-    for role in ROLES {
-        for split in [false, true] {
-            let (mut ws, mut peer) = with_peer(role, 4096, &Config::default());
-            peer.send_raw(&together(role, 4)).await;
-            let message = ws.recv().await.unwrap().unwrap();
-            if split {
-                let (mut sender, receiver) = ws.split();
-                sender.send(message).await.unwrap();
-                drop((sender, receiver));
-            } else {
-                ws.send(message).await.unwrap();
-                drop(ws);
-            }
-            assert_eq!(at_once(peer.frames()).await, answers(1), "{role:?}, split {split}");
-        }
-    }
-}
-
 /// The WebSocket is dropped while the transport takes nothing: it is given up at the write timeout.
 #[tokio::test(start_paused = true)]
 async fn dropped_while_the_transport_is_stalled() {
@@ -192,7 +139,7 @@ async fn dropped_while_the_transport_is_stalled() {
 async fn the_queue_is_full() {
     for role in ROLES {
         let config = Config::default().write_buffer_size(100);
-        let script = Script::new([Read::Bytes(together(role, 200))], []);
+        let script = Script::new([Read::Bytes(together(role, 200))]);
         let mut ws = over(&script, role, &config);
         let task = tokio::spawn(async move {
             while let Some(message) = ws.recv().await.unwrap() {
@@ -212,7 +159,7 @@ async fn the_queue_is_full() {
 #[tokio::test(start_paused = true)]
 async fn the_call_is_dropped() {
     for role in ROLES {
-        let script = Script::new([Read::Bytes(together(role, 3))], []);
+        let script = Script::new([Read::Bytes(together(role, 3))]);
         let mut ws = over(&script, role, &Config::default());
         assert!(ws.recv().await.unwrap().is_some());
         drop(ws.send("never polled"));
@@ -232,7 +179,7 @@ async fn the_call_is_dropped() {
 #[test]
 fn without_a_runtime() {
     for role in ROLES {
-        let script = Script::new([Read::Bytes(together(role, 3))], []);
+        let script = Script::new([Read::Bytes(together(role, 3))]);
         let mut ws = over(&script, role, &Config::default().no_keepalive());
         let mut cx = Context::from_waker(Waker::noop());
         for count in 1..=3 {

@@ -122,7 +122,7 @@ macro_rules! sends {
                 <$type>::send(self, message)$(.$wait)?
             }
             async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-                <$type>::send_prepared(self, message)$(.$wait)?
+                <$type>::send(self, message)$(.$wait)?
             }
             async fn feed(&mut self, message: Message) -> Result<(), Error> {
                 <$type>::feed(self, message)$(.$wait)?

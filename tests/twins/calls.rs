@@ -36,7 +36,7 @@ pub enum Call {
     /// Tells the peer something.
     Tell(&'static str),
     /// Waits until the peer has told something.
-    UntilTold(&'static str),
+    Hear(&'static str),
     Connect(Client),
     Accept(Server),
     Open,
@@ -178,8 +178,8 @@ pub fn tell(what: &'static str) -> Expected {
     Call::Tell(what).ok()
 }
 
-pub fn until_told(what: &'static str) -> Expected {
-    Call::UntilTold(what).ok()
+pub fn hear(what: &'static str) -> Expected {
+    Call::Hear(what).ok()
 }
 
 pub fn connect(client: &Client) -> Call {

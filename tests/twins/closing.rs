@@ -2,12 +2,13 @@
 
 use std::io::ErrorKind;
 
-use sansocket::Role;
+use sansocket::{MessageKind, Role};
 
 use crate::calls::{
-    close, drop_all, feed, flush, recv, recv_incoming, recv_part, send, start_close, start_close_without_code,
+    close, drop_all, feed, feed_part, flush, recv, recv_incoming, recv_part, send, start_close,
+    start_close_without_code,
 };
-use crate::common::{BINARY, CLOSE, ROLES, TEXT, frame};
+use crate::common::{BINARY, CLOSE, FIRST_TEXT, ROLES, TEXT, frame};
 use crate::peer::{
     closes, ends, fails_writes, floods, floods_raw, goes, holds, leaves, pings, raw, reads, resets, says,
     sends, until, until_blocked,
@@ -118,7 +119,7 @@ fn the_peer_does_not_close() {
     }
 }
 
-/// What the peer sends between its Close frame and the end of the transport is discarded, however much it is.
+/// 6455-7.1.1-01: what the peer sends between its Close frame and the end of the transport is discarded, however much it is.
 #[test]
 fn trailing_bytes_are_discarded() {
     for role in ROLES {
@@ -132,17 +133,20 @@ fn trailing_bytes_are_discarded() {
     }
 }
 
-/// The peer ends its direction of the transport right after its Close frame: it is answered all the same.
+/// The peer ends its direction of the transport right after its Close frame: it is answered all the same. (Of halves:
+/// see `drifted.rs`.)
 #[test]
 fn the_peer_closes_and_ends_its_direction() {
     for role in ROLES {
         Script::new(role)
+            .only_whole()
             .peer([closes(1000, "bye"), ends()])
             .calls([recv().none()])
             .sees(["close 1000 \"\"", "end"])
             .closed("1000 \"bye\", Remote, clean")
             .run();
         Script::new(role)
+            .only_whole()
             .peer([until("close"), closes(1000, "bye"), ends()])
             .calls([close(1000, "").ok()])
             .sees(["close 1000 \"\"", "end"])
@@ -155,12 +159,11 @@ fn the_peer_closes_and_ends_its_direction() {
 #[test]
 fn the_peer_closes_and_ends_its_direction_while_we_write() {
     for role in ROLES {
-        let large = [7; 100_000];
         Script::new(role)
             .only_whole()
             .rooms([4095, 4096])
             .peer([holds(), until_blocked(), closes(1000, "bye"), ends(), reads()])
-            .calls([send(large.to_vec()).ok(), recv().none()])
+            .calls([send(vec![7; 100_000]).ok(), recv().none()])
             .sees(["binary 100000 times 7", "close 1000 \"\"", "end"])
             .closed("1000 \"bye\", Remote, clean")
             .run();
@@ -208,6 +211,45 @@ fn messages_after_our_close_frame() {
             ])
             .rooms([4096])
             .sees(["close", "pong \"?\"", "end"])
+            .run();
+    }
+}
+
+/// A message that has begun, ours or the peer's, does not keep either from closing.
+#[test]
+fn within_a_message() {
+    for role in ROLES {
+        Script::new(role)
+            .peer([until("close"), closes(1000, ""), goes()])
+            .calls([feed_part(MessageKind::Text, "be", false).ok(), close(1000, "bye").ok()])
+            .sees(["first text \"be\"", "close 1000 \"bye\"", "end"])
+            .closed("1000 \"\", Local, clean")
+            .run();
+        Script::new(role)
+            .peer([sends(FIRST_TEXT, "be"), closes(1000, ""), goes()])
+            .calls([recv().none()])
+            .sees(["close 1000 \"\"", "end"])
+            .closed("1000 \"\", Remote, clean")
+            .run();
+        Script::new(role)
+            .peer([sends(FIRST_TEXT, "be"), ends()])
+            .calls([recv().gives("ConnectionLost(UnexpectedEof)")])
+            .sees([""; 0])
+            .closed("1006 \"\", Transport, not clean")
+            .run();
+    }
+}
+
+/// What was queued goes before the Close frame, though it is blocked for a while.
+#[test]
+fn closed_with_much_queued() {
+    for role in ROLES {
+        Script::new(role)
+            .rooms([61, 64])
+            .peer([holds(), until_blocked(), reads(), until("close"), closes(1000, ""), goes()])
+            .calls([feed(vec![1; 1000]).ok(), feed("two").ok(), close(1000, "bye").ok()])
+            .sees(["binary 1000 times 1", "text \"two\"", "close 1000 \"bye\"", "end"])
+            .closed("1000 \"\", Local, clean")
             .run();
     }
 }

@@ -2,7 +2,9 @@
 
 use sansocket::MessageKind;
 
-use crate::calls::{feed, flush, ping, pong, recv, recv_incoming, recv_part, send, start_close, write};
+use crate::calls::{
+    close, feed, flush, ping, pong, recv, recv_incoming, recv_part, send, start_close, write,
+};
 use crate::common::{PING, ROLES, TEXT, header};
 use crate::peer::{closes, floods, goes, holds, pings, reads, says, takes, until_blocked, waits};
 use crate::script::{MOMENT, Script, patient};
@@ -65,6 +67,12 @@ fn write_timeout() {
             .calls([recv().gives("TimedOut(Write)")])
             .run();
         script
+            .clone()
+            .only_whole()
+            .calls([close(1000, large).gives("TimedOut(Write)")])
+            .closed("1006 \"\", Local, not clean")
+            .run();
+        script
             .calls([start_close(1000, large).ok(), recv().gives("TimedOut(Write)")])
             .closed("1006 \"\", Local, not clean")
             .run();
@@ -107,15 +115,15 @@ fn unread_pongs() {
 #[test]
 fn a_slow_reader_is_no_dead_one() {
     for role in ROLES {
-        let len = header(TEXT, role == sansocket::Role::Client, 10).len() + 10;
+        let len = header(TEXT, role == sansocket::Role::Client, 4).len() + 4;
         let acts = (1..len).flat_map(|_| [waits(MOMENT), takes(1)]);
         let time = MOMENT * u32::try_from(len - 1).unwrap();
         Script::new(role)
             .config(patient().write_timeout(2 * MOMENT))
             .rooms([1])
             .peer([holds(), until_blocked()].into_iter().chain(acts).chain([reads()]))
-            .calls([send("0123456789").ok()])
-            .sees(["text \"0123456789\""])
+            .calls([send("0123").ok()])
+            .sees(["text \"0123\""])
             .takes(time)
             .run();
     }

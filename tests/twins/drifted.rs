@@ -3,12 +3,14 @@
 use sansocket::handshake::Reply;
 use sansocket::{ProtocolError, Server};
 
-use crate::calls::{self, accept, drop_receiver, feed, flush, open, recv, respond, seen, send, start_close};
+use crate::calls::{
+    accept, close, drop_receiver, feed, flush, hear, open, recv, respond, seen, send, start_close, tell,
+};
 use crate::common::{FIN, ROLES, TEXT};
 use crate::lines;
 use crate::peer::{
-    closes, ends, goes, holds, pings, pongs, raw, reads, says, sends, stops, until, until_blocked,
-    until_end_read, until_read, until_told,
+    closes, ends, goes, hears, holds, pings, pongs, raw, reads, says, sends, stops, until, until_blocked,
+    until_end_read, until_read,
 };
 use crate::script::{MOMENT, REQUEST, Script, patient};
 
@@ -22,11 +24,33 @@ fn a_response_that_is_not_read() {
         .rooms([64 << 10])
         .peer([raw(REQUEST), holds()])
         .calls([
-            accept(&Server::default().handshake_timeout(MOMENT)).ok(),
+            accept(&Server::default().handshake_timeout(10 * MOMENT)).ok(),
             respond(page).gives("TimedOut(OpeningHandshake)"),
         ])
         .takes_its_time()
         .run();
+}
+
+/// The peer ends its direction of the transport right after its Close frame: the receiving half answers it all the same,
+/// though it gives a write but a millisecond at a time, which a byte at a time may take on a slow machine.
+#[test]
+fn the_peer_closes_and_ends_its_direction() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .peer([closes(1000, "bye"), ends()])
+            .calls([recv().none()])
+            .sees(["close 1000 \"\"", "end"])
+            .closed("1000 \"bye\", Remote, clean")
+            .run();
+        Script::new(role)
+            .only_split()
+            .peer([until("close"), closes(1000, "bye"), ends()])
+            .calls([close(1000, "").ok()])
+            .sees(["close 1000 \"\"", "end"])
+            .closed("1000 \"bye\", Local, clean")
+            .run();
+    }
 }
 
 /// The peer sends Close, and nothing more, while the sending half is blocked, and then reads everything: its
@@ -95,29 +119,51 @@ fn the_close_frame_follows_the_senders_message() {
     }
 }
 
+/// A Close frame of the sending half, which is blocked meanwhile, and its answer, with which the transport ends.
+#[test]
+fn the_sender_closes_behind_its_message() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .rooms([61, 64])
+            .peer([holds(), until_blocked(), until_read(), reads(), until("close"), closes(1000, ""), goes()])
+            .both([send(vec![1; 1000]).ok(), close(1000, "bye").ok()], [recv().none()])
+            .sees(["binary 1000 times 1", "close 1000 \"bye\"", "end"])
+            .closed("1000 \"\", Local, clean")
+            .run();
+    }
+}
+
 /// What the kernel had when the server stopped was received before: it is handed out.
 #[test]
 fn a_stop_with_messages_unread() {
     Script::served(&Server::default())
-        .peer([
-            says("1"),
-            until_told("busy"),
-            says("2"),
-            says("3"),
-            stops(),
-            until("close"),
-            closes(1001, ""),
-        ])
+        .peer([says("1"), hears("busy"), says("2"), says("3"), stops(), until("close"), closes(1001, "")])
         .calls([
             open().ok(),
             recv().text("1"),
-            calls::tell("busy"),
-            calls::until_told("stopped"),
+            tell("busy"),
+            hear("stopped"),
             recv().text("2"),
             recv().text("3"),
             recv().none(),
         ])
         .sees(["HTTP/1.1 101 Switching Protocols", "close 1001 \"the server stops\"", "end"])
+        .closed("1001 \"\", Local, clean")
+        .run();
+}
+
+/// The same of more than one read brings.
+#[test]
+fn a_stop_with_much_unread() {
+    let large = "x".repeat(5000);
+    Script::served(&Server::default())
+        .peer([says("1"), hears("busy")])
+        .peer((0..6).map(|_| says(&large)))
+        .peer([stops(), until("close"), closes(1001, "")])
+        .calls([open().ok(), recv().text("1"), tell("busy"), hear("stopped")])
+        .calls((0..6).map(|_| recv().gives("text 5000 times 120")))
+        .calls([recv().none()])
         .closed("1001 \"\", Local, clean")
         .run();
 }
@@ -163,6 +209,7 @@ fn keepalive_is_answered() {
     for role in ROLES {
         Script::new(role)
             .config(patient().keepalive(MOMENT, 100 * MOMENT))
+            .rooms([1, 4096])
             .peer([
                 until("ping"),
                 pongs(""),

@@ -8,8 +8,8 @@ use crate::calls::{close, ping, recv, recv_incoming, recv_part, send};
 use crate::common::{CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, ROLES, TEXT};
 use crate::lines;
 use crate::peer::{
-    Act, ends, fails_writes, floods_raw, goes, holds, pings, raw, reads, refuses_writes, says, sends, until,
-    until_blocked,
+    Act, ends, fails_writes, floods_raw, goes, holds, leaves, pings, raw, reads, refuses_writes, resets,
+    says, sends, until, until_blocked,
 };
 use crate::script::{MOMENT, Script, patient};
 
@@ -122,6 +122,26 @@ fn writes_fail() {
                     .closed("1006 \"\", Transport, not clean")
                     .run();
             }
+        }
+    }
+}
+
+/// The peer is gone while it is written to: what it had sent is received.
+#[test]
+fn the_peer_leaves_while_we_write() {
+    for role in ROLES {
+        for (end, error) in
+            [(leaves(), "ConnectionLost(UnexpectedEof)"), (resets(), "ConnectionLost(ConnectionReset)")]
+        {
+            Script::new(role)
+                .rooms([61, 64])
+                .peer([says("one"), holds(), until_blocked(), end])
+                .both(
+                    [send(vec![1; 1000]).gives("ConnectionLost(BrokenPipe)")],
+                    [recv().text("one"), recv().gives(error)],
+                )
+                .closed("1006 \"\", Transport, not clean")
+                .run();
         }
     }
 }

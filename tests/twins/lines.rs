@@ -1,20 +1,20 @@
 //! What happened, in words that can be compared.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use sansocket::blocking::{Incoming, Part};
+use sansocket::handshake::{HandshakeError, RequestError, ResponseError};
 use sansocket::{Closed, Error, Message, MessageKind};
 
 /// A payload: as text if it is short, else told apart by its length and a hash.
 pub fn payload(payload: &[u8]) -> String {
     match std::str::from_utf8(payload) {
         Ok(text) if text.len() <= 125 => format!("{text:?}"),
-        _ if payload.iter().all(|byte| *byte == payload[0]) => {
-            format!("{} times {}", payload.len(), payload[0])
-        }
+        _ if payload == vec![payload[0]; payload.len()] => format!("{} times {}", payload.len(), payload[0]),
         _ => {
-            let hash = payload.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-            format!("{} bytes {hash:x}", payload.len())
+            let mut hasher = DefaultHasher::new();
+            hasher.write(payload);
+            format!("{} bytes {:x}", payload.len(), hasher.finish())
         }
     }
 }
@@ -29,11 +29,12 @@ pub fn incoming(incoming: &Incoming) -> String {
         Incoming::Message(received) => message(received),
         Incoming::Ping(bytes) => format!("ping {}", payload(bytes)),
         Incoming::Pong(bytes) => format!("pong {}", payload(bytes)),
+        other => panic!("{other:?}"),
     }
 }
 
 pub fn part(part: &Part) -> String {
-    let Part { kind: of, first, last, payload: bytes } = part;
+    let Part { kind: of, first, last, payload: bytes, .. } = part;
     let place = match (first, last) {
         (true, true) => "all of ",
         (true, false) => "first of ",
@@ -89,6 +90,18 @@ pub fn done<T>(result: Result<T, Error>) -> String {
 pub fn error(error: &Error) -> String {
     match error {
         Error::ConnectionLost(error) => format!("ConnectionLost({:?})", error.kind()),
+        Error::Handshake(HandshakeError::Response(ResponseError::Refused(response))) => {
+            let later = response.headers().get("Retry-After");
+            let later = later.map_or(String::new(), |later| format!(", again after {later} s"));
+            format!("Refused({}, {}{later})", response.status(), payload(response.body()))
+        }
+        Error::Handshake(error) => match error {
+            HandshakeError::Request(RequestError::Head(error))
+            | HandshakeError::Response(ResponseError::Head(error)) => format!("Handshake({error:?})"),
+            HandshakeError::Request(error) => format!("Handshake({error:?})"),
+            HandshakeError::Response(error) => format!("Handshake({error:?})"),
+            other => format!("{other:?}"),
+        },
         other => format!("{other:?}"),
     }
 }

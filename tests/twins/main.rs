@@ -15,7 +15,6 @@
 //! [`script`] how the two are joined. Where a deadline has to pass, make it a [`MOMENT`](script::MOMENT):
 //! tokio's clock is stopped, but the blocking adapter waits that long.
 #![cfg(all(feature = "blocking", feature = "tokio"))]
-#![allow(dead_code, reason = "what rows can say, whether or not one does")]
 #![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in helpers, as in tests")]
 
@@ -34,6 +33,8 @@ mod deadlines;
 mod drifted;
 mod failing;
 mod messages;
+mod opening;
+mod serving;
 mod split;
 mod together;
 #[cfg(all(feature = "deflate", feature = "http"))]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sansocket::Role;
 use sansocket::handshake::{Accept, Limits, ReceivedRequest, ServerHandshake};
 
@@ -13,10 +14,10 @@ use crate::lines;
 /// One thing that a peer does.
 #[derive(Clone, Debug)]
 pub enum Act {
-    Frame(u8, Vec<u8>),
+    Frame(u8, Bytes),
     /// A frame for [`Flood`](Self::Flood).
-    Repeated(u8, Vec<u8>),
-    Raw(Vec<u8>),
+    Repeated(u8, Bytes),
+    Raw(Bytes),
     /// Reads nothing from now on.
     Hold,
     /// Reads everything from now on.
@@ -30,7 +31,7 @@ pub enum Act {
     /// Waits until the program has read the end.
     UntilEndRead,
     /// Waits until this was told.
-    UntilTold(&'static str),
+    Hear(&'static str),
     Tell(&'static str),
     /// Takes so many bytes of what was written, though it reads nothing else.
     Take(usize),
@@ -38,7 +39,7 @@ pub enum Act {
     Answer(Accept),
     Wait(Duration),
     /// Sends this again and again from now on: a read always finds some, and takes a millisecond.
-    Flood(Vec<u8>),
+    Flood(Bytes),
     /// Takes so many bytes more, and then the transport fails whoever writes; without a kind, by taking none.
     FailWrites(usize, Option<ErrorKind>),
     /// Ends its direction of the transport.
@@ -47,7 +48,8 @@ pub enum Act {
     Leave,
     /// The transport fails.
     Reset,
-    /// Ends the transport as its role demands: a server at once, a client when the server has.
+    /// Ends its direction when its role demands it: a server once it was sent a Close frame, a client when the server
+    /// has.
     Go,
     /// Stops the server, waits until that has seen it, and tells `stopped`.
     Stop,
@@ -71,12 +73,12 @@ pub fn closes(code: u16, reason: &str) -> Act {
 
 /// Sends a frame with this first byte.
 pub fn sends(first: u8, payload: impl AsRef<[u8]>) -> Act {
-    Act::Frame(first, payload.as_ref().to_vec())
+    Act::Frame(first, Bytes::copy_from_slice(payload.as_ref()))
 }
 
 /// Sends bytes as they are.
-pub fn raw(bytes: impl Into<Vec<u8>>) -> Act {
-    Act::Raw(bytes.into())
+pub fn raw(bytes: impl AsRef<[u8]>) -> Act {
+    Act::Raw(Bytes::copy_from_slice(bytes.as_ref()))
 }
 
 pub fn holds() -> Act {
@@ -103,8 +105,8 @@ pub fn until_end_read() -> Act {
     Act::UntilEndRead
 }
 
-pub fn until_told(what: &'static str) -> Act {
-    Act::UntilTold(what)
+pub fn hears(what: &'static str) -> Act {
+    Act::Hear(what)
 }
 
 pub fn tells(what: &'static str) -> Act {
@@ -125,12 +127,12 @@ pub fn waits(time: Duration) -> Act {
 
 /// Sends this frame again and again.
 pub fn floods(first: u8, payload: impl AsRef<[u8]>) -> Act {
-    Act::Repeated(first, payload.as_ref().to_vec())
+    Act::Repeated(first, Bytes::copy_from_slice(payload.as_ref()))
 }
 
 /// Sends these bytes again and again.
-pub fn floods_raw(bytes: impl Into<Vec<u8>>) -> Act {
-    Act::Flood(bytes.into())
+pub fn floods_raw(bytes: impl AsRef<[u8]>) -> Act {
+    Act::Flood(Bytes::copy_from_slice(bytes.as_ref()))
 }
 
 pub fn fails_writes(after: usize, kind: ErrorKind) -> Act {
@@ -192,8 +194,8 @@ pub enum Stage {
 impl Peer {
     pub fn new(to: Role, stage: Stage, acts: impl IntoIterator<Item = Act>) -> Self {
         let acts = acts.into_iter().map(|act| match act {
-            Act::Frame(first, payload) => Act::Raw(common::frame(to, first, &payload)),
-            Act::Repeated(first, payload) => Act::Flood(common::frame(to, first, &payload)),
+            Act::Frame(first, payload) => Act::Raw(common::frame(to, first, &payload).into()),
+            Act::Repeated(first, payload) => Act::Flood(common::frame(to, first, &payload).into()),
             act => act,
         });
         Self {
@@ -215,7 +217,16 @@ impl Peer {
             && let Some(len) = self.input.windows(4).position(|end| end == b"\r\n\r\n")
         {
             self.head = self.input.drain(..len + 4).collect();
-            let line = std::str::from_utf8(&self.head).unwrap().lines().next().unwrap().to_owned();
+            let head = std::str::from_utf8(&self.head).unwrap();
+            let line = head.lines().next().unwrap().to_owned();
+            if line.starts_with("HTTP/1.1 101 ") {
+                assert!(
+                    head.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
+                    "{head}"
+                );
+            } else if line.starts_with("HTTP/1.1 426 ") {
+                assert!(head.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{head}");
+            }
             let opens = line.starts_with("HTTP/1.1 101 ") || line.starts_with("GET ");
             self.stage = if opens { Stage::Frames } else { Stage::Body };
             self.seen.push(line);
@@ -252,15 +263,15 @@ impl Peer {
     }
 
     /// The response to the request that came; `None` before it has come.
-    pub fn answer(&self, accept: &Accept) -> Option<Vec<u8>> {
+    pub fn answer(&self, accept: &Accept) -> Option<Bytes> {
         let mut response = Vec::new();
         match ServerHandshake::new(Limits::default()).receive(&self.head).unwrap()? {
             ReceivedRequest::WebSocket(request) => {
-                request.accept(accept.clone()).unwrap().encode(&mut response)
+                request.accept(accept.clone()).unwrap().encode(&mut response);
             }
             ReceivedRequest::Http(request) => panic!("{request:?}"),
-        };
-        Some(response)
+        }
+        Some(response.into())
     }
 
     pub fn has_seen(&self, line: &str) -> bool {

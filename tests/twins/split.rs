@@ -5,12 +5,12 @@ use std::io::ErrorKind;
 use sansocket::MessageKind;
 
 use crate::calls::{
-    close, drop_all, drop_receiver, drop_sender, feed, feed_part, flush, ping, recv, recv_incoming,
-    recv_part, seen, send, start_close_without_code, tell, until_told,
+    close, drop_all, drop_receiver, drop_sender, feed, feed_part, flush, hear, ping, pong, recv,
+    recv_incoming, recv_part, seen, send, start_close_without_code, tell,
 };
-use crate::common::{CLOSE, ROLES};
+use crate::common::{CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, ROLES};
 use crate::peer::{
-    closes, fails_writes, goes, holds, leaves, pings, reads, says, sends, tells, until, until_blocked,
+    closes, ends, fails_writes, goes, holds, leaves, pings, reads, says, sends, tells, until, until_blocked,
     until_read,
 };
 use crate::script::{MOMENT, Script, patient};
@@ -27,8 +27,18 @@ fn pings_are_answered_beside_the_sender() {
             .peer([pings("idle"), until("pong"), tells("answered"), holds(), until_blocked()])
             .peer(numbered())
             .peer([until_read(), reads(), until("pong \"99\""), says("end")])
-            .both([until_told("answered"), send([1; 10_000].to_vec()).ok()], [recv().text("end")])
+            .both([hear("answered"), send([1; 10_000].to_vec()).ok()], [recv().text("end")])
             .sees(["pong \"idle\"".into(), "binary 10000 times 1".into()].into_iter().chain(pongs))
+            .run();
+        // More Pings than there is room for Pongs: the latest is answered.
+        Script::new(role)
+            .only_split()
+            .config(patient().write_buffer_size(200))
+            .peer([holds(), until_blocked()])
+            .peer((0..1000).map(|i| pings(&i.to_string())))
+            .peer([until_read(), reads(), until("pong \"999\""), says("end")])
+            .both([send([1; 10_000].to_vec()).ok()], [recv().text("end")])
+            .sees_among_others(["binary 10000 times 1", "pong \"999\""])
             .run();
     }
 }
@@ -43,7 +53,7 @@ fn the_receiver_learns_of_the_senders_deadline() {
                 .config(config.close_timeout(MOMENT))
                 .peer([says("one"), until_read(), tells("it waits")])
                 .both(
-                    [until_told("it waits"), close(1000, "").ok()],
+                    [hear("it waits"), close(1000, "").ok()],
                     [recv().text("one"), recv().gives("TimedOut(ClosingHandshake)")],
                 )
                 .sees(["close 1000 \"\""])
@@ -51,6 +61,19 @@ fn the_receiver_learns_of_the_senders_deadline() {
                 .takes(MOMENT)
                 .run();
         }
+        // `start_close` alone: the receiving half sends the Close frame.
+        Script::new(role)
+            .only_split()
+            .config(patient().close_timeout(MOMENT))
+            .peer([until_read(), tells("it waits")])
+            .both(
+                [hear("it waits"), start_close_without_code().ok()],
+                [recv().gives("TimedOut(ClosingHandshake)")],
+            )
+            .sees(["close"])
+            .closed("1006 \"\", Local, not clean")
+            .takes(MOMENT)
+            .run();
     }
 }
 
@@ -78,6 +101,65 @@ fn the_sender_closes_alone() {
             .sees(["close 1000 \"\""])
             .takes(MOMENT)
             .run();
+    }
+}
+
+/// The same, however far the receiving half had come: to the peer's Close frame, or into a message; and whatever comes
+/// of it.
+#[test]
+fn the_sender_closes_alone_in_the_middle() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .peer([closes(1001, "away"), until("close"), goes()])
+            .calls([drop_receiver(), close(1000, "we").ok(), send("x").gives("Send(Closing)")])
+            .sees(["close 1000 \"we\"", "end"])
+            .run();
+        Script::new(role)
+            .only_split()
+            .peer([closes(1001, "away"), goes()])
+            .calls([recv().none(), drop_receiver(), close(1000, "we").ok(), send("x").gives("Send(Closing)")])
+            .sees(["close 1001 \"\"", "end"])
+            .run();
+        Script::new(role)
+            .only_split()
+            .rooms([4095, 4096])
+            .peer([sends(FIRST_TEXT, "par"), until("close"), sends(LAST_CONTINUATION, "t"), says("more")])
+            .peer([pings("?"), closes(1000, ""), goes()])
+            .calls([recv_part().gives("first of text \"par\""), drop_receiver()])
+            .calls([send("x").ok(), close(1000, "we").ok()])
+            .sees(["text \"x\"", "close 1000 \"we\"", "pong \"?\"", "end"])
+            .run();
+        Script::new(role)
+            .only_split()
+            .peer([until("close"), sends(FIN | 3, ""), goes()])
+            .calls([drop_receiver(), close(1000, "we").gives("Protocol(ReservedOpcode(3))")])
+            .calls([close(1000, "we").ok()])
+            .sees(["close 1000 \"we\"", "end"])
+            .run();
+        Script::new(role)
+            .only_split()
+            .peer([until("close"), ends()])
+            .calls([drop_receiver(), close(1000, "we").gives("ConnectionLost(UnexpectedEof)")])
+            .calls([send("x").gives("Send(Closing)")])
+            .sees(["close 1000 \"we\""])
+            .run();
+    }
+}
+
+/// What the sending half left queued, or only fed, is written though it was dropped.
+#[test]
+fn the_sender_is_dropped_with_messages_queued() {
+    for role in ROLES {
+        for queued in [send("x"), feed("x")] {
+            Script::new(role)
+                .only_split()
+                .rooms([4095, 4096])
+                .peer([says("0"), says("1"), until("text"), says("2")])
+                .calls([recv().text("0"), queued.ok(), drop_sender(), recv().text("1"), recv().text("2")])
+                .sees(["text \"x\""])
+                .run();
+        }
     }
 }
 
@@ -150,7 +232,7 @@ fn start_close() {
             .both([start(), start(), feed("x").gives("Send(Closing)"), flush().ok()], [])
             .both([], [recv().none()])
             .run();
-        script.both([start(), tell("started")], [until_told("started"), recv().none()]).run();
+        script.both([start(), tell("started")], [hear("started"), recv().none()]).run();
     }
 }
 
@@ -164,6 +246,7 @@ fn parts_both_ways() {
             .peer([says("whole"), until("last"), pings("?"), closes(1000, ""), goes()])
             .both(
                 [
+                    pong("unasked").ok(),
                     feed_part(MessageKind::Text, "be", false).ok(),
                     feed_part(MessageKind::Text, "gun", true).ok(),
                     flush().ok(),
@@ -174,7 +257,14 @@ fn parts_both_ways() {
                     recv().none(),
                 ],
             )
-            .sees(["first text \"be\"", "last fragment \"gun\"", "pong \"?\"", "close 1000 \"\"", "end"])
+            .sees([
+                "pong \"unasked\"",
+                "first text \"be\"",
+                "last fragment \"gun\"",
+                "pong \"?\"",
+                "close 1000 \"\"",
+                "end",
+            ])
             .closed("1000 \"\", Remote, clean")
             .run();
     }

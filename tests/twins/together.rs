@@ -1,8 +1,8 @@
 //! `send` while more of what was read waits to be received: what it was given is written without another call.
 
-use crate::calls::{drop_receiver, flush, recv, seen, send, send_prepared, tell, until_told};
+use crate::calls::{drop_receiver, flush, hear, recv, seen, send, send_prepared, tell};
 use crate::common::ROLES;
-use crate::peer::{closes, goes, says, tells, until, until_read};
+use crate::peer::{closes, goes, hears, says, tells, until, until_read};
 use crate::script::Script;
 
 /// The program receives some of what came, answers it, and then does something else.
@@ -16,10 +16,10 @@ fn the_program_receives_nothing_more() {
             .calls([
                 recv().text("0"),
                 send("0").ok(),
-                until_told("one"),
+                hear("one"),
                 recv().text("1"),
                 send_prepared("1").ok(),
-                until_told("two"),
+                hear("two"),
             ])
             .sees(["text \"0\"", "text \"1\""])
             .takes_its_time()
@@ -56,9 +56,9 @@ fn the_receiver_waits() {
         Script::new(role)
             .only_split()
             .peer([says("0"), until_read(), tells("it waits")])
-            .peer([crate::peer::until_told("looked"), closes(1000, ""), goes()])
+            .peer([hears("looked"), closes(1000, ""), goes()])
             .both(
-                [until_told("it waits"), send("a").ok(), seen(["text \"a\""]), tell("looked")],
+                [hear("it waits"), send("a").ok(), seen(["text \"a\""]), tell("looked")],
                 [recv().text("0"), recv().none()],
             )
             .sees(["text \"a\"", "close 1000 \"\"", "end"])

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sansocket::Role;
 use sansocket::blocking::{Transport, TryClone};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -56,7 +57,7 @@ struct State {
     /// How the peer's direction ended, once `inbound` is read.
     ended: Option<Ended>,
     /// What is read again and again.
-    flood: Option<Vec<u8>>,
+    flood: Option<Bytes>,
     /// How many bytes more are taken before a write fails, and how it does.
     fault: Option<(usize, Option<ErrorKind>)>,
     /// It has.
@@ -284,7 +285,7 @@ impl State {
             return Some(self.inbound.read(buf));
         }
         if let Some(flood) = &self.flood {
-            return Some(flood.as_slice().read(buf));
+            return Some(flood.as_ref().read(buf));
         }
         self.starved = true;
         self.end_read |= self.ended.is_some();
@@ -393,8 +394,7 @@ impl State {
                     self.starved = false;
                     self.moved = true;
                 }
-                self.inbound.write_all(&bytes[..len]).unwrap();
-                bytes.drain(..len);
+                self.inbound.write_all(&bytes.split_to(len)).unwrap();
                 return (!bytes.is_empty()).then_some(Act::Raw(bytes));
             }
             Act::Hold => self.peer.reads = false,
@@ -403,8 +403,8 @@ impl State {
             Act::UntilRead if !self.starved || !self.inbound.is_empty() => return Some(act),
             Act::UntilBlocked if !self.blocked => return Some(act),
             Act::UntilEndRead if !self.end_read => return Some(act),
-            Act::UntilTold(what) if !self.told.contains(&what) => return Some(act),
-            Act::Until(_) | Act::UntilRead | Act::UntilBlocked | Act::UntilEndRead | Act::UntilTold(_) => {}
+            Act::Hear(what) if !self.told.contains(&what) => return Some(act),
+            Act::Until(_) | Act::UntilRead | Act::UntilBlocked | Act::UntilEndRead | Act::Hear(_) => {}
             Act::Tell(what) => self.told.push(what),
             Act::Take(bytes) => self.take_some(bytes),
             Act::Answer(ref accept) => match self.peer.answer(accept) {
@@ -421,7 +421,9 @@ impl State {
             }
             Act::Leave => (self.ended, self.gone) = (Some(Ended::Eof), true),
             Act::Reset => (self.ended, self.gone) = (Some(Ended::Reset), true),
-            Act::Go if self.peer.to == Role::Server && !self.peer.has_seen("end") => return Some(act),
+            Act::Go if !self.peer.has_seen(if self.peer.to == Role::Server { "end" } else { "close" }) => {
+                return Some(act);
+            }
             Act::End | Act::Go => self.ended = Some(Ended::Eof),
             Act::Stop => unreachable!("there is no server"),
         }
@@ -498,8 +500,9 @@ impl AsyncRead for Wire {
             // Its first poll moves the clock.
             let _ = pin!(tokio::time::advance(Duration::from_millis(1))).poll(cx);
         }
-        let mut bytes = vec![0; buf.remaining()];
-        self.poll(cx, READ, |state| state.read(&mut bytes)).map_ok(|len| buf.put_slice(&bytes[..len]))
+        let read = ready!(self.poll(cx, READ, |state| state.read(buf.initialize_unfilled())));
+        buf.advance(read?);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -18,8 +18,8 @@ const ALIGN: usize = 32;
 /// A payload this long is aligned where it is copied.
 const LONG: usize = 4 << 10;
 
-/// See [`apply_blocks`]. The vectors are aligned: one that crosses the border of two cache lines takes twice the
-/// time, and a payload behind its header begins anywhere.
+/// See [`apply_blocks`]. The vectors are aligned: one that crosses the border of two cache lines takes twice
+/// the time, and a payload behind its header begins anywhere.
 #[inline]
 pub(super) fn apply(part: &mut [u8], key: u32) {
     let (head, part) = part.split_at_mut(part.as_ptr().align_offset(ALIGN).min(part.len()));
@@ -38,7 +38,8 @@ fn apply_anywhere(part: &mut [u8], key: u32) {
     apply_blocks::<64>(part, key);
 }
 
-/// See [`append_blocks`]. Long payloads are written aligned, as in [`apply`]: it takes some time to get there.
+/// See [`append_blocks`]. Long payloads are written aligned, as in [`apply`]: it takes some time to get
+/// there.
 #[inline]
 pub(super) fn append<'a>(payload: &'a [u8], key: u32, out: &mut Vec<u8>) -> &'a [u8] {
     if payload.len() < LONG {

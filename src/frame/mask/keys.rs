@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::MaskingKey;
 
-/// "The masking key is a 32-bit value chosen at random by the client. When preparing a masked frame,
-/// the client MUST pick a fresh masking key from the set of allowed 32-bit values." (section 5.3)
+/// "The masking key is a 32-bit value chosen at random by the client. When preparing a masked frame, the
+/// client MUST pick a fresh masking key from the set of allowed 32-bit values." (6455-5.3-02)
 pub(crate) struct MaskingKeys {
     random: fn(&mut [u8]),
     /// Drawn ahead, since a strong source is costly to ask for four bytes.

@@ -26,7 +26,7 @@ impl MaskingKey {
 
     /// Masks, or unmasks, part of a payload in place: `part[0]` is the payload's byte `offset`.
     ///
-    /// "transformed-octet-i = original-octet-i XOR masking-key-octet-(i MOD 4)"
+    /// "transformed-octet-i = original-octet-i XOR masking-key-octet-j" (6455-5.3-05), where j is i modulo 4.
     ///
     /// ```
     /// # use sansocket::frame::MaskingKey;

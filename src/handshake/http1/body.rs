@@ -30,7 +30,7 @@ impl Body {
             (_, Some(length)) => limit.min(length),
             (_, None) => limit,
         };
-        Self { end, position: 0, chunk: is_chunked.then(Chunk::default) }
+        Self { end, position: 0, chunk: is_chunked.then_some(Chunk::Size(0)) }
     }
 
     /// Reads on in `input`, the body on the wire so far, and appends what is in it. `true`: nothing more is to come, or
@@ -62,12 +62,6 @@ enum Chunk {
     Data(usize),
     /// In the line end after the data.
     End,
-}
-
-impl Default for Chunk {
-    fn default() -> Self {
-        Self::Size(0)
-    }
 }
 
 impl Chunk {

@@ -85,7 +85,7 @@ fn sent_between_two_rounds() {
         assert!(lone.program.endpoint.due().unwrap() > lone.now);
         lone.program.endpoint.send("news").unwrap();
         let news = PreparedMessage::new("news");
-        lone.program.endpoint.send_prepared(&news).unwrap();
+        lone.program.endpoint.send(&news).unwrap();
         assert_eq!(lone.program.endpoint.due(), Some(lone.now));
         assert_eq!(lone.program.endpoint.queued().messages, 2);
         lone.settle();

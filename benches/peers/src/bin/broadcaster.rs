@@ -82,7 +82,7 @@ impl Member for sansocket::tokio::WebSocket<TcpStream> {
     }
 
     async fn send(&mut self, message: Prepared) -> Option<()> {
-        self.send_prepared(&message.0).await.ok()
+        self.send(&message.0).await.ok()
     }
 }
 

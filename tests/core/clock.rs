@@ -1,5 +1,4 @@
 //! A connection over a clock of the caller's: deadlines without `std`.
-#![allow(clippy::unwrap_used, reason = "in helpers, as in tests")]
 
 use core::time::Duration;
 
