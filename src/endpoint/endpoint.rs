@@ -161,7 +161,7 @@ impl Endpoint {
         }
     }
 
-    /// Tells the time where nothing is read: what is due then is done by [`next_event`](Self::next_event).
+    /// Tells the time in a round that reads nothing: what is due then is done by [`next_event`](Self::next_event).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
     }
@@ -204,7 +204,9 @@ impl Endpoint {
         self.blocked = result.as_ref().is_err_and(|error| self.is_to_wait(error));
         match (result, &mut self.state) {
             (Ok(()), _) => self.did(Outcome::Written),
-            (Err(_), State::Open(open)) if self.blocked => open.outbound.sending.on_write_blocked(now),
+            (Err(_), State::Open(open)) if self.blocked && self.out.is_empty() => {
+                open.outbound.sending.on_write_blocked(now);
+            }
             (Err(_), _) if self.blocked => {}
             (Err(error), State::Open(open)) if self.out.is_empty() => open.fail_writes(error, now),
             (Err(error), _) => {
@@ -212,6 +214,17 @@ impl Endpoint {
                 self.did(Outcome::Failed(Error::ConnectionLost(error)));
             }
         }
+    }
+
+    /// Whether it waits for the stream to have something to read: what to ask a poll for that tells of states, and not
+    /// of changes, such as `poll(2)`.
+    pub fn wants_read(&self) -> bool {
+        self.reading().is_some()
+    }
+
+    /// Whether it waits for the stream to take more; see [`wants_read`](Self::wants_read).
+    pub fn wants_write(&self) -> bool {
+        self.blocked
     }
 
     /// When to go round, if the stream is not ready before.
@@ -224,7 +237,7 @@ impl Endpoint {
             State::Refused(end) => (end.ending.goes_on(self.blocked), None),
             State::Connecting(_) | State::Accepting(_) | State::Pending(_) => (false, None),
         };
-        let to_read = self.more && self.reading().is_some();
+        let to_read = self.more && self.wants_read();
         let to_write = !self.blocked && self.written < self.out.len();
         if goes_on || to_read || to_write || self.told.is_some() {
             return Some(self.now);

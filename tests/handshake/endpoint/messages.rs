@@ -2,8 +2,8 @@
 
 use sansocket::{Config, Message, PreparedMessage, Role};
 
-use super::ROOMS;
 use super::program::{Lone, Pair, World};
+use super::{LEVELS, ROOMS};
 use crate::common::{
     BINARY, CONTINUATION, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, frame, pseudo_random, secs,
 };
@@ -100,7 +100,7 @@ fn sent_between_two_rounds() {
 fn a_peer_that_does_not_read() {
     let config = Config::default().write_buffer_size(1000);
     for role in ROLES {
-        for (room, count) in [(1, 100), (7, 200), (4096, 2000)] {
+        for (room, count) in [(1, 20), (7, 30), (LEVELS, 100), (4096, 200)] {
             let mut lone = Lone::open(role, room, &config);
             lone.program.echoes = true;
             lone.reads = false;
@@ -207,8 +207,8 @@ fn pongs_that_are_not_read() {
 #[test]
 fn a_flood_does_not_keep_others_from_their_turn() {
     for role in ROLES {
-        let mut lone = Lone::open(role, 4 << 20, &Config::default());
-        let frames = frame(role, TEXT, b"again").repeat(200_000);
+        let mut lone = Lone::open(role, 2 << 20, &Config::default());
+        let frames = frame(role, TEXT, b"again").repeat(100_000);
         lone.send(frames);
         lone.act();
         let mut rounds = 0;
@@ -223,7 +223,7 @@ fn a_flood_does_not_keep_others_from_their_turn() {
             }
         }
         assert!(rounds > 4);
-        assert_eq!(lone.program.messages.len(), 200_000);
+        assert_eq!(lone.program.messages.len(), 100_000);
     }
 }
 

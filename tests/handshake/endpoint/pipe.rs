@@ -49,6 +49,19 @@ impl Pipe {
         std::mem::take(&mut self.0.borrow_mut().ready[direction])
     }
 
+    /// Whether a call of who reads, or writes, would come to something.
+    pub fn is_ready(&self, direction: usize) -> bool {
+        let state = self.0.borrow();
+        match direction {
+            READ => state.flushed > 0 || state.end.is_some(),
+            _ => state.bytes.len() < state.room || state.fault.is_some(),
+        }
+    }
+
+    pub fn room(&self) -> usize {
+        self.0.borrow().room
+    }
+
     pub fn moved(&self) -> usize {
         self.0.borrow().moved
     }

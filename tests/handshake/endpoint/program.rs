@@ -1,4 +1,4 @@
-//! Programs around an endpoint, that go round only when an edge or `due` says so: no thread, no clock, no sleep.
+//! Programs around an endpoint, that go round only when a poll or `due` says so: no thread, no clock, no sleep.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sansocket::handshake::{Accept, Limits, ReceivedRequest, ServerHandshake};
 use sansocket::{Client, Config, Endpoint, EndpointEvent, Error, Message, Role, Server};
 
+use super::LEVELS;
 use super::pipe::{Pipe, READ, WRITE};
 use crate::common::{self, Sent};
 
@@ -20,6 +21,8 @@ pub struct Program {
     pub endpoint: Endpoint,
     inbound: Pipe,
     outbound: Pipe,
+    /// Its poll tells of states, and not of changes.
+    polls_levels: bool,
     /// What happened, in words.
     pub events: Vec<String>,
     pub messages: Vec<Message>,
@@ -51,6 +54,7 @@ impl Program {
             endpoint,
             inbound: inbound.clone(),
             outbound: outbound.clone(),
+            polls_levels: inbound.room() == LEVELS,
             events: Vec::new(),
             messages: Vec::new(),
             error: None,
@@ -78,7 +82,12 @@ impl Program {
     }
 
     fn is_to_go(&self, now: Instant) -> bool {
-        let ready = self.inbound.take_ready(READ) | self.outbound.take_ready(WRITE);
+        let ready = if self.polls_levels {
+            self.endpoint.wants_read() && self.inbound.is_ready(READ)
+                || self.endpoint.wants_write() && self.outbound.is_ready(WRITE)
+        } else {
+            self.inbound.take_ready(READ) | self.outbound.take_ready(WRITE)
+        };
         ready || self.endpoint.due().is_some_and(|due| due <= now)
     }
 
