@@ -93,7 +93,17 @@ impl Ending {
         }
     }
 
+    /// Whether there is something to do that waits for nothing, if only what is to be written is not `blocked`.
+    pub(super) fn goes_on(self, blocked: bool) -> bool {
+        match self {
+            Self::Flush { .. } => !blocked,
+            Self::Drain => false,
+            Self::Shutdown | Self::Over => true,
+        }
+    }
+
     /// What follows after `outcome`.
+    #[expect(clippy::match_same_arms, reason = "a table, cell by cell")]
     pub(super) fn after(self, outcome: &Outcome, close_first: bool) -> Self {
         match (self, outcome) {
             (Self::Flush { .. }, Outcome::Written) => {
