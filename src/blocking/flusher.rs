@@ -44,9 +44,10 @@ impl Unwritten {
             return true;
         }
         self.step();
-        // The thread first takes the connection from what it watches, and then looks at the number (`rewatch`). So
-        // either it sees the new number, or this sees that the connection is not watched.
-        self.watched.load(Ordering::SeqCst) || self.watched.swap(true, Ordering::SeqCst)
+        // The thread first takes the connection from what it watches, and then looks at the number (`rewatch`). Both
+        // swap the flag: so either it swaps later, and sees the new number, or this sees that the connection is not
+        // watched.
+        self.watched.swap(true, Ordering::AcqRel)
     }
 
     /// All was written. Not called by two threads at once.
@@ -63,18 +64,18 @@ impl Unwritten {
 
     fn step(&self) {
         let number = self.number.load(Ordering::Relaxed);
-        self.number.store(number.wrapping_add(1), Ordering::SeqCst);
+        self.number.store(number.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Takes the connection from what is watched: what is left from now on is watched anew.
     fn unwatch(&self) {
-        self.watched.store(false, Ordering::SeqCst);
+        self.watched.swap(false, Ordering::AcqRel);
     }
 
     /// Whether the connection is to be watched again, because something is left, and whoever left it did
     /// not have it watched.
     fn rewatch(&self) -> bool {
-        is_any(self.number.load(Ordering::SeqCst)) && !self.watched.swap(true, Ordering::SeqCst)
+        self.is_any() && !self.watched.swap(true, Ordering::AcqRel)
     }
 }
 
