@@ -13,11 +13,10 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Instant;
 
 use crate::endpoint::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::endpoint::sync::{Condvar, Mutex, lock, sleep, spawn, wait_while};
 
 /// A connection, as far as the thread knows it.
 pub(super) trait Flush: Send + Sync {
@@ -85,9 +84,9 @@ fn is_any(number: u32) -> bool {
 
 /// Has the thread look at a connection that left something. False if there can be no thread.
 pub(super) fn watch<F: Flush + 'static>(flush: &Arc<F>) -> bool {
-    let mut register = register();
+    let mut register = lock(&REGISTER);
     if !register.running {
-        if thread::Builder::new().name("sansocket-flush".into()).spawn(run).is_err() {
+        if !spawn("sansocket-flush", run) {
             flush.unwritten().unwatch();
             return false;
         }
@@ -112,19 +111,31 @@ struct Register {
     sleeps: bool,
 }
 
-static REGISTER: Mutex<Register> =
-    Mutex::new(Register { watched: Vec::new(), running: false, sleeps: false });
-static WAKE: Condvar = Condvar::new();
+impl Register {
+    const NEW: Self = Self { watched: Vec::new(), running: false, sleeps: false };
+}
 
-fn register() -> MutexGuard<'static, Register> {
-    REGISTER.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(not(sansocket_loom))]
+static REGISTER: Mutex<Register> = Mutex::new(Register::NEW);
+#[cfg(not(sansocket_loom))]
+static WAKE: Condvar = Condvar::new();
+#[cfg(sansocket_loom)]
+loom::lazy_static! {
+    static ref REGISTER: Mutex<Register> = Mutex::new(Register::NEW);
+    static ref WAKE: Condvar = Condvar::new();
+}
+
+/// Whether there is a thread, for a test of loom's: it must not end before.
+#[cfg(sansocket_loom)]
+pub fn flusher_runs() -> bool {
+    lock(&REGISTER).running
 }
 
 /// The thread.
 fn run() {
     let mut list = List::default();
     while list.take_over() {
-        thread::sleep(FLUSH_AFTER);
+        sleep(FLUSH_AFTER);
         list.look();
     }
 }
@@ -142,11 +153,10 @@ impl List {
     /// Takes over what was given to watch; waits until something is, if there is nothing else to do. False when that
     /// takes long, and the thread is to end.
     fn take_over(&mut self) -> bool {
-        let mut register = register();
+        let mut register = lock(&REGISTER);
         if self.soon.is_empty() && self.blocked.is_empty() {
             register.sleeps = true;
-            let woken = WAKE.wait_timeout_while(register, IDLE, |register| register.watched.is_empty());
-            register = woken.unwrap_or_else(PoisonError::into_inner).0;
+            register = wait_while(&WAKE, register, IDLE, |register| register.watched.is_empty());
             register.sleeps = false;
             register.running = !register.watched.is_empty();
         }
@@ -237,7 +247,7 @@ impl Watched {
 const FLUSH_AFTER: Duration = Duration::from_millis(1);
 
 /// When it tries again a transport that did not take all.
-const RETRY_AFTER: Duration = Duration::from_millis(10);
+const RETRY_AFTER: Duration = Duration::from_millis(if cfg!(sansocket_loom) { 0 } else { 10 });
 
 /// How long it waits for something to do before it ends.
 const IDLE: Duration = Duration::from_secs(5);

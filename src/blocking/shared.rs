@@ -21,14 +21,13 @@ use alloc::sync::Arc;
 use core::ops::Deref;
 use core::time::Duration;
 use std::io::{self, IoSlice};
-use std::sync::TryLockError;
 use std::time::Instant;
 
 use super::flusher::{self, Flush, Unwritten};
 use super::tracker::Token;
 use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_zero};
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
-use crate::endpoint::sync::{Mutex, MutexGuard, lock};
+use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
 use crate::endpoint::write_queue::WriteQueue;
 use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound};
 use crate::error::{SendError, TimedOut};
@@ -116,7 +115,7 @@ impl<S: Transport> Shared<S> {
     /// Writes what is queued, unless another thread is writing: that one will see it. False if so, or if
     /// the transport did not take all in a little time.
     pub(super) fn flush_if_idle(&self) -> Result<bool, Error> {
-        match self.try_writer() {
+        match try_lock(&self.writer) {
             Some(writer) => self.write(writer, self.outbound(), true),
             None => Ok(false),
         }
@@ -127,14 +126,6 @@ impl<S: Transport> Shared<S> {
         if self.unwritten.is_any() && !self.writer.is_poisoned() {
             // Nobody is there to be told.
             let _ = self.flush();
-        }
-    }
-
-    fn try_writer(&self) -> Option<MutexGuard<'_, Writer<S>>> {
-        match self.writer.try_lock() {
-            Ok(writer) => Some(writer),
-            Err(TryLockError::Poisoned(writer)) => Some(writer.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
         }
     }
 
@@ -205,7 +196,7 @@ impl<S: Transport + Send + 'static> Shared<S> {
             let watched = self.unwritten.set_any();
             drop(outbound);
             if watched || flusher::watch(self) { Ok(()) } else { self.flush() }
-        } else if let Some(writer) = self.try_writer() {
+        } else if let Some(writer) = try_lock(&self.writer) {
             self.write(writer, outbound, false).map(drop)
         } else {
             drop(outbound);
@@ -221,8 +212,7 @@ impl<S: Transport + Send> Flush for Shared<S> {
 
     fn write_briefly(&self) -> bool {
         // If it is written already, by a thread that has `writer`, it need not be tried.
-        let blocked = self
-            .try_writer()
+        let blocked = try_lock(&self.writer)
             .is_some_and(|writer| matches!(self.write(writer, self.outbound(), true), Ok(false)));
         if blocked {
             let mut outbound = self.outbound();
