@@ -29,10 +29,21 @@ pub(super) trait Flush: Send + Sync {
 }
 
 /// Whether a connection left something queued, and whether it is watched for that.
+///
+/// ```text
+///           set_any        set_none        set_any        set_none
+/// number  0 ------->  1  ----------->  2  ------->  3  ----------->  4     odd: something is left
+///
+///                 set_any, and then `watch`              unwatch
+/// watched  false --------------------------->  true  ------------->  false
+///                                                    <-------------
+///                                                    rewatch, if odd
+/// ```
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
-    /// Odd while something is left. Another number each time that something is, and each time that it was written.
+    /// Odd while something is left; changed while the connection's `outbound` is locked.
     number: AtomicU32,
+    /// Set while the number is odd, except between the thread's `unwatch` and `rewatch`. Always swapped.
     watched: AtomicBool,
 }
 
@@ -102,6 +113,13 @@ pub(super) fn watch<F: Flush + 'static>(flush: &Arc<F>) -> bool {
 }
 
 /// What the thread is told.
+///
+/// ```text
+/// whoever leaves something   adds it, and starts the thread, or wakes it
+/// the thread                 takes over what was added, and lets go of it to sleep, or to end
+/// ```
+///
+/// No other lock is held or taken meanwhile, and nothing is written.
 struct Register {
     /// What was given to watch, and the thread has not taken over.
     watched: Vec<Watched>,

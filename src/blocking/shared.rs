@@ -2,11 +2,22 @@
 //! whole WebSocket has them, too, and shares them with the thread of `flusher`, if with anybody.
 //!
 //! A thread that receives never waits for a write of another thread: both peers could otherwise wait for
-//! each other to read. So there are two locks: `writer` is held while bytes are written; `outbound` is held to
-//! queue frames, and, where there are halves, never while bytes are written. Who has `outbound` only tries to
-//! lock `writer`, and does not wait. And `writer` is let go of while `outbound` is locked, and nothing is queued:
-//! so a frame that was queued by somebody who found `writer` taken is not left behind. What the receiving
-//! half writes, it tries briefly, and tries again between two reads.
+//! each other to read. So there are two locks:
+//!
+//! ```text
+//!                                            outbound                  writer
+//! frames are queued, deadlines looked at     held                      anybody's, or nobody's
+//! `send` writes what it queued               held                      only tried; else as `flush`
+//! `flush`                                    second                    first, waited for
+//! the receiving half, or `flusher`, writes   second                    first, only tried
+//! bytes are written                          let go of (whole: held)   held
+//! nothing is queued any more                 let go of second          let go of first
+//! a whole WebSocket waits for input          free                      held
+//! ```
+//!
+//! Since `writer` is let go of while `outbound` is locked, and nothing is queued, a frame that was queued by
+//! somebody who found `writer` taken is not left behind. What the receiving half writes, it tries briefly,
+//! and tries again between two reads.
 //!
 //! # When `send` leaves a message queued
 //!
@@ -45,7 +56,8 @@ pub(super) struct Shared<S> {
     unread: AtomicBool,
     /// Whether `send` left something queued; changed while `outbound` is locked.
     unwritten: Unwritten,
-    /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
+    /// The receiving half's state, once that half was dropped: `close` completes the handshake with it, and holds
+    /// this lock meanwhile, from before the others.
     pub(super) orphan: Mutex<Option<Box<SplitReader<S>>>>,
 }
 

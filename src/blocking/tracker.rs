@@ -26,6 +26,12 @@ pub(super) struct Tracker {
     changed: Condvar,
 }
 
+/// ```text
+/// `serve`               counts; waits, and lets go meanwhile; at the end cuts connections off
+/// a connection's thread joins, advances, and leaves when its token is dropped
+/// ```
+///
+/// No other lock is taken meanwhile, and nothing waits for the network.
 #[derive(Debug, Default)]
 struct State {
     census: Census,

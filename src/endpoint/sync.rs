@@ -1,5 +1,16 @@
 //! What tasks and threads share state through, and wait with: the standard library's. In its place `tests/loom` puts
 //! a file of the same name, with loom's, which run a test in every order that their steps can be taken in.
+//!
+//! The locks, and which are taken while others are held; beside each is drawn who holds it while doing what:
+//!
+//! ```text
+//! blocking/shared    orphan -> writer -> outbound; outbound ..> writer         -> waits for it
+//! blocking/tls       incoming -> tls; outgoing -> tls; incoming ..> outgoing   ..> only tries it
+//! tokio/shared       locked -> wakers
+//! blocking/{flusher, stop, tracker}, tokio/tracker: one each, and no other meanwhile
+//! ```
+//!
+//! Those of `tls` are taken while `writer` is held, or none.
 
 use core::time::Duration;
 use std::sync::{PoisonError, TryLockError};
