@@ -6,7 +6,7 @@ use std::io;
 use std::time::Instant;
 
 use super::transport::{Transport, is_timeout, non_zero};
-use crate::endpoint::{Error, Opening, timed_out};
+use crate::endpoint::{Error, LINGER, Opening, append, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
 /// complete. What is in `input` then was read behind it.
@@ -107,14 +107,9 @@ impl Deadline {
 
     /// Appends what the next read brings.
     fn read(self, io: &mut impl Transport, input: &mut Vec<u8>) -> Result<usize, Error> {
-        let start = input.len();
         loop {
             let timeout = self.timeout()?;
-            // `Read` takes initialised bytes only.
-            input.resize(start + READ_BYTES, 0);
-            let read = io.set_read_timeout(timeout).and_then(|()| io.read(&mut input[start..]));
-            input.truncate(start + read.as_ref().map_or(0, |len| *len));
-            match read {
+            match io.set_read_timeout(timeout).and_then(|()| append(input, io)) {
                 Err(error) if is_passing(&error) => {}
                 read => return read.map_err(Error::ConnectionLost),
             }
@@ -140,9 +135,3 @@ impl Deadline {
 fn is_passing(error: &io::Error) -> bool {
     is_timeout(error) || error.kind() == io::ErrorKind::Interrupted
 }
-
-/// How much to read at once: most heads are not longer.
-const READ_BYTES: usize = 1024;
-
-/// How long a client that was answered may take to close.
-const LINGER: Duration = Duration::from_secs(2);

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 use std::io::{self, Read};
-use std::thread;
 use std::time::Instant;
 
 use super::ports::{Port, RETRY_AFTER};
 use super::shared::Reading;
 use super::tracker::LOOK;
 use super::transport::{Transport, is_timeout};
+use crate::endpoint::sync::sleep;
 use crate::endpoint::{Act, Error, Inbound, Item, Next, Outbound, Outcome};
 use crate::error::TimedOut;
 use crate::sender::SendState;
@@ -118,7 +118,7 @@ impl Reading {
         match self.left(port) {
             Some(Duration::ZERO) => Outcome::Late,
             left => {
-                thread::sleep(left.map_or(RETRY_AFTER, |left| left.min(RETRY_AFTER)));
+                sleep(left.map_or(RETRY_AFTER, |left| left.min(RETRY_AFTER)));
                 Outcome::Again
             }
         }

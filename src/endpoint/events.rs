@@ -16,6 +16,26 @@ pub enum Incoming {
     Pong(Bytes),
 }
 
+/// What happened to an [`Endpoint`](crate::Endpoint).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EndpointEvent {
+    /// A client's request has come: [`accept`](crate::Endpoint::accept) it, or [`respond`](crate::Endpoint::respond).
+    Request,
+    /// The opening handshake is over: messages may be sent.
+    Open,
+    /// A message.
+    Message(Message),
+    /// A Ping's application data. It has been answered.
+    Ping(Bytes),
+    /// A Pong's application data.
+    Pong(Bytes),
+    /// All was written: close the stream for writing.
+    ShutDown,
+    /// Nothing is left to do, and nothing more will be told: drop the stream.
+    Over,
+}
+
 /// Part of a message: a fragment's payload, as far as it has arrived.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]

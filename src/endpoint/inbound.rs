@@ -182,9 +182,9 @@ impl Inbound {
         self.end.as_ref()?.closed.as_ref()
     }
 
-    /// Whether nothing more will be received.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.end.is_some()
+    /// How far it has ended, if nothing more will be received.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        Some(self.end.as_ref()?.ending)
     }
 
     /// Whether some of what was read is still to be received.

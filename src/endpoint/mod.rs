@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod inbound;
 mod negotiated;
+mod open;
 mod opening;
 pub(crate) mod outbound;
 mod pending;
@@ -19,16 +20,19 @@ mod random;
 mod read_buffer;
 mod server;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg_attr(sansocket_loom, path = "../../tests/loom/sync.rs")]
 pub(crate) mod sync;
 #[cfg(feature = "rustls")]
 pub(crate) mod tls;
 pub(crate) mod write_queue;
 
 pub use self::client::Client;
-pub use self::endpoint::{Endpoint, EndpointEvent};
+pub use self::endpoint::Endpoint;
 pub use self::error::Error;
-pub use self::events::{Incoming, Part};
+pub use self::events::{EndpointEvent, Incoming, Part};
 pub use self::negotiated::Negotiated;
+#[cfg(feature = "blocking")]
+pub(crate) use self::opening::append;
 pub use self::outbound::{Queued, Sendable};
 pub use self::pending::PendingRequest;
 pub use self::server::Server;
@@ -40,7 +44,7 @@ pub(crate) use self::{
     inbound::{Inbound, Next},
     opening::{ClientOpening, Opening, ServerOpening, timed_out},
     outbound::{Outbound, SendSide},
-    pending::refuse,
+    pending::{LINGER, refuse},
     random::random,
     write_queue::MAX_SLICES,
 };

@@ -1,8 +1,10 @@
 //! Openings: exchanges of bytes that are completed before there is a connection. No I/O.
 
 use alloc::vec::Vec;
+use std::io::{self, Read};
 
 use super::client::Client;
+use super::closing::Outcome;
 use super::error::Error;
 use super::negotiated::Negotiated;
 use crate::config::Config;
@@ -89,7 +91,38 @@ impl Opening for ServerOpening {
     }
 }
 
+/// Carries an opening on after `outcome`, where nothing is waited for: what it took is dropped from `input` at its end.
+pub(super) fn exchange<O: Opening>(
+    opening: &mut O,
+    outcome: Outcome,
+    input: &mut Vec<u8>,
+) -> Result<Option<O::Done>, Error> {
+    match outcome {
+        // An opening that answers before its end is none of ours.
+        Outcome::Read(_) => Ok(opening.receive(input, &mut Vec::new())?.map(|(done, consumed)| {
+            input.drain(..consumed);
+            done
+        })),
+        Outcome::Eof => Err(opening.ended(None, input)),
+        Outcome::Failed(error) => Err(opening.ended(Some(error), input)),
+        Outcome::Written | Outcome::Done | Outcome::Again | Outcome::Late => Ok(None),
+    }
+}
+
+/// Reads once to the end of `input`.
+pub(crate) fn append(input: &mut Vec<u8>, io: &mut impl Read) -> io::Result<usize> {
+    let start = input.len();
+    // `Read` takes initialised bytes only.
+    input.resize(start + READ_BYTES, 0);
+    let read = io.read(&mut input[start..]);
+    input.truncate(start + read.as_ref().map_or(0, |len| *len));
+    read
+}
+
 /// How an opening ends whose deadline has passed.
 pub(crate) fn timed_out() -> Error {
     Error::TimedOut(TimedOut::OpeningHandshake)
 }
+
+/// How much to read at once: most heads are not longer.
+const READ_BYTES: usize = 1024;

@@ -99,3 +99,6 @@ pub(crate) fn refuse(error: &Error, out: &mut Vec<u8>) {
         _ => {}
     }
 }
+
+/// How long a client that was answered may take to read that, and to close.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use core::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoint::{Error, Opening, timed_out};
+use crate::endpoint::{Error, LINGER, Opening, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
 /// complete. What is in `input` then was read behind it.
@@ -111,6 +111,3 @@ pub(super) async fn write(io: &mut (impl AsyncWrite + Unpin), out: &[u8]) -> Res
 
 /// Room for a head that is not read in pieces then, as most need not be.
 const USUAL_HEAD_BYTES: usize = 1024;
-
-/// How long a client that was answered may take to close.
-const LINGER: Duration = Duration::from_secs(2);

@@ -1,8 +1,16 @@
-//! The opening handshake: both sides of it, the headers and URIs it is made of, and the types of the `http` crate.
+//! The opening handshake: both sides of it, the headers and URIs it is made of, the types of the `http` crate; and
+//! endpoints, which go on from there.
 #![cfg(feature = "handshake")]
+#![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in helpers, as in tests")]
 
+#[cfg(feature = "std")]
+#[path = "../common/mod.rs"]
+mod common;
+
 mod client;
+#[cfg(feature = "std")]
+mod endpoint;
 mod header;
 mod http;
 mod server;
