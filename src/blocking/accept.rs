@@ -12,8 +12,8 @@ use super::tls::TlsStream;
 use super::tracker::Token;
 use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
-use crate::endpoint::{Error, PendingRequest, Server, ServerOpening, refuse};
-use crate::handshake::Reply;
+use crate::endpoint::{Error, PendingRequest, Server, refuse};
+use crate::handshake::{Reply, ServerHandshake};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
 pub fn accept<S: Transport>(io: S) -> Result<Pending<S>, Error> {
@@ -64,7 +64,7 @@ pub fn accept_tls<S: Transport>(
 
 fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) -> Result<Pending<S>, Error> {
     let (mut out, mut input) = (Vec::new(), Vec::new());
-    match complete(&mut io, ServerOpening::new(&server.limits), &mut out, &mut input, deadline) {
+    match complete(&mut io, ServerHandshake::new(server.limits.clone()), &mut out, &mut input, deadline) {
         Ok(received) => {
             let request = PendingRequest::new(received, server);
             Ok(Pending { io, request, read_ahead: input, token: None })

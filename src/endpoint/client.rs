@@ -43,7 +43,8 @@ impl Client {
             request,
             limits: Limits::default(),
             config: Config::default(),
-            connect_timeout: CONNECT_TIMEOUT,
+            // Several addresses may each have to time out.
+            connect_timeout: Duration::from_secs(30),
             #[cfg(feature = "rustls")]
             tls: None,
         }
@@ -65,30 +66,26 @@ impl Client {
     }
 
     /// Sets the connection's limits and timeouts.
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
+    pub fn config(self, config: Config) -> Self {
+        Self { config, ..self }
     }
 
     /// Sets the limits of the opening handshake.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// How long the opening handshake may take, from resolving the host's name to the server's answer.
     /// 30 seconds by default.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
+    pub fn connect_timeout(self, connect_timeout: Duration) -> Self {
+        Self { connect_timeout, ..self }
     }
 
     /// Sets how TLS is spoken to a `wss://` server. By default with the `ring` crypto provider, and
     /// Mozilla's certificate authorities.
     #[cfg(feature = "rustls")]
-    pub fn tls(mut self, config: alloc::sync::Arc<rustls::ClientConfig>) -> Self {
-        self.tls = Some(config);
-        self
+    pub fn tls(self, config: alloc::sync::Arc<rustls::ClientConfig>) -> Self {
+        Self { tls: Some(config), ..self }
     }
 
     /// The request to send: what the configuration offers is added to what the caller asked for.
@@ -106,29 +103,16 @@ impl Client {
     }
 }
 
-impl TryFrom<&str> for Client {
-    type Error = Error;
+macro_rules! try_from {
+    ($($uri:ty),+) => {$(
+        impl TryFrom<$uri> for Client {
+            type Error = Error;
 
-    fn try_from(uri: &str) -> Result<Self, Error> {
-        Self::new(uri)
-    }
+            fn try_from(uri: $uri) -> Result<Self, Error> {
+                Self::new(uri.as_ref())
+            }
+        }
+    )+};
 }
 
-impl TryFrom<&String> for Client {
-    type Error = Error;
-
-    fn try_from(uri: &String) -> Result<Self, Error> {
-        Self::new(uri)
-    }
-}
-
-impl TryFrom<String> for Client {
-    type Error = Error;
-
-    fn try_from(uri: String) -> Result<Self, Error> {
-        Self::new(&uri)
-    }
-}
-
-/// Several addresses may each have to time out.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+try_from!(&str, &String, String);

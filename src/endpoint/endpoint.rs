@@ -11,7 +11,7 @@ use super::error::Error;
 use super::events::EndpointEvent;
 use super::negotiated::Negotiated;
 use super::open::{Open, insist};
-use super::opening::{ClientOpening, ServerOpening, append, exchange, timed_out};
+use super::opening::{ClientOpening, append, exchange, timed_out};
 use super::outbound::{Outbound, Queued, Sendable, ToSend as _};
 use super::pending::{LINGER, PendingRequest, refuse};
 use super::server::Server;
@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::connection::Closed;
 use crate::error::SendError;
 use crate::frame::CloseFrame;
-use crate::handshake::Reply;
+use crate::handshake::{Reply, ServerHandshake};
 
 /// A client or a server over a stream that does not wait, for programs with an event loop of their own.
 ///
@@ -81,7 +81,7 @@ pub struct Endpoint {
 #[derive(Debug)]
 enum State {
     Connecting(Box<ClientOpening>),
-    Accepting(Box<(ServerOpening, Server)>),
+    Accepting(Box<(ServerHandshake, Server)>),
     Pending(Box<PendingRequest>),
     Open(Box<Open>),
     /// It did not come to a connection: a last response is written, and the stream closed.
@@ -100,7 +100,7 @@ impl Endpoint {
 
     /// A server over a stream that was accepted.
     pub fn server(server: &Server, now: Instant) -> Self {
-        let state = State::Accepting(Box::new((ServerOpening::new(&server.limits), server.clone())));
+        let state = State::Accepting(Box::new((ServerHandshake::new(server.limits.clone()), server.clone())));
         let deadline = now.checked_add(server.handshake_timeout);
         // A server masks nothing.
         Self { deadline, ..Self::new(state, &server.config, |_| {}, now) }

@@ -47,9 +47,8 @@ impl Negotiated {
     }
 
     /// Permessage-deflate is in use, with these parameters.
-    pub fn with_deflate(mut self, deflate: AgreedDeflate) -> Self {
-        self.deflate = Some(deflate);
-        self
+    pub fn with_deflate(self, deflate: AgreedDeflate) -> Self {
+        Self { deflate: Some(deflate), ..self }
     }
 
     /// What the server's response to a client with this configuration agrees on.
@@ -87,8 +86,8 @@ impl Negotiated {
 /// What a server agrees to by its response.
 impl From<&Accepted> for Negotiated {
     fn from(accepted: &Accepted) -> Self {
-        let negotiated =
-            Self { deflate: AgreedDeflate::answered(accepted.extensions()), ..Self::new(Role::Server) };
+        let deflate = AgreedDeflate::answered(accepted.extensions());
+        let negotiated = Self { deflate, ..Self::new(Role::Server) };
         match accepted.subprotocol() {
             Some(subprotocol) => negotiated.with_subprotocol(subprotocol),
             None => negotiated,

@@ -10,7 +10,7 @@ use super::negotiated::Negotiated;
 use crate::config::Config;
 use crate::error::TimedOut;
 use crate::handshake::{
-    ClientHandshake, HeadError, Limits, ReceivedRequest, RequestError, ResponseError, ServerHandshake,
+    ClientHandshake, HeadError, ReceivedRequest, RequestError, ResponseError, ServerHandshake,
 };
 
 /// An exchange of bytes before a connection: what it begins with is written, and then, as long as it is not
@@ -66,24 +66,15 @@ impl Opening for ClientOpening {
 }
 
 /// The server's opening handshake, up to the request.
-#[derive(Debug)]
-pub(crate) struct ServerOpening(ServerHandshake);
-
-impl ServerOpening {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self(ServerHandshake::new(limits.clone()))
-    }
-}
-
-impl Opening for ServerOpening {
+impl Opening for ServerHandshake {
     type Done = ReceivedRequest;
 
     fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<(ReceivedRequest, usize)>, Error> {
-        let received = self.0.receive(input)?;
-        Ok(received.map(|received| {
-            let consumed = received.head().consumed();
-            (received, consumed)
-        }))
+        let Some(received) = self.receive(input)? else {
+            return Ok(None);
+        };
+        let consumed = received.head().consumed();
+        Ok(Some((received, consumed)))
     }
 
     fn ended(&mut self, error: Option<Error>, _: &[u8]) -> Error {

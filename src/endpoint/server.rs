@@ -44,30 +44,26 @@ impl Default for Server {
 
 impl Server {
     /// Sets the connections' limits and timeouts.
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
-        self
+    pub fn config(self, config: Config) -> Self {
+        Self { config, ..self }
     }
 
     /// Sets the limits of the opening handshake.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// How long a client may take to send its request. 10 seconds by default.
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.handshake_timeout = timeout;
-        self
+    pub fn handshake_timeout(self, handshake_timeout: Duration) -> Self {
+        Self { handshake_timeout, ..self }
     }
 
     /// How many connections `serve` has at once, handshakes included. 10,000 by default.
     ///
     /// At the limit no more are accepted, until one ends: clients wait in the listener's backlog, where
     /// they cost the server nothing.
-    pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections;
-        self
+    pub fn max_connections(self, max_connections: usize) -> Self {
+        Self { max_connections, ..self }
     }
 
     /// How many of the connections of `serve` may be in their opening handshake, which lasts until the
@@ -75,14 +71,12 @@ impl Server {
     ///
     /// Clients that dribble their requests can take these places, each for
     /// [`handshake_timeout`](Self::handshake_timeout), but not those of connections that are open.
-    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
-        self.max_handshakes = handshakes;
-        self
+    pub fn max_handshakes(self, max_handshakes: usize) -> Self {
+        Self { max_handshakes, ..self }
     }
 
     /// How long `serve`, once it is to stop, waits for its connections to close. 10 seconds by default.
-    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
-        self.shutdown_grace = grace;
-        self
+    pub fn shutdown_grace(self, shutdown_grace: Duration) -> Self {
+        Self { shutdown_grace, ..self }
     }
 }

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::deadline::{answer, complete, deadline, within, write};
 use super::tracker::Token;
 use super::web_socket::WebSocket;
-use crate::endpoint::{Error, PendingRequest, Server, ServerOpening, refuse};
-use crate::handshake::Reply;
+use crate::endpoint::{Error, PendingRequest, Server, refuse};
+use crate::handshake::{Reply, ServerHandshake};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
 pub fn accept<S>(io: S) -> impl Future<Output = Result<Pending<S>, Error>>
@@ -71,7 +71,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut out, mut input) = (Vec::new(), Vec::new());
-    match complete(&mut io, ServerOpening::new(&server.limits), &mut out, &mut input, deadline).await {
+    match complete(&mut io, ServerHandshake::new(server.limits.clone()), &mut out, &mut input, deadline).await
+    {
         Ok(received) => {
             let request = PendingRequest::new(received, server);
             Ok(Pending(Box::new(Unanswered { io, request, read_ahead: input, token: None })))
