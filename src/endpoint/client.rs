@@ -88,15 +88,6 @@ impl Client {
         Self { tls: Some(config), ..self }
     }
 
-    /// The request to send: what the configuration offers is added to what the caller asked for.
-    pub(super) fn full_request(&self) -> ClientRequest {
-        let request = self.request.clone();
-        if let Some(deflate) = &self.config.settings.deflate {
-            return request.extension(deflate.offer());
-        }
-        request
-    }
-
     /// The URI.
     pub fn uri(&self) -> &Uri {
         self.request.uri()

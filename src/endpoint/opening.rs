@@ -39,8 +39,11 @@ impl ClientOpening {
     pub(crate) fn start(client: &Client, random: fn(&mut [u8]), out: &mut Vec<u8>) -> Self {
         let mut nonce = [0; 16];
         random(&mut nonce);
-        let handshake = ClientHandshake::start(&client.full_request(), client.limits.clone(), nonce, out);
-        Self { config: client.config.clone(), handshake }
+        let Client { mut request, limits, config, .. } = client.clone();
+        if let Some(deflate) = &config.settings.deflate {
+            request = request.extension(deflate.offer());
+        }
+        Self { config, handshake: ClientHandshake::start(&request, limits, nonce, out) }
     }
 }
 

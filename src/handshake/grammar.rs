@@ -1,6 +1,6 @@
 //! The grammar of header values: tokens and lists (`1#token`).
 //!
-//! Every parser here looks at each byte once; none goes back.
+//! Nothing here goes back: the work is linear in the text.
 
 use core::fmt;
 use core::str;
@@ -20,7 +20,7 @@ impl core::error::Error for InvalidList {}
 
 /// The elements of a line that is a list. Empty elements are skipped, as RFC 9110 section 5.6.1.2 asks.
 ///
-/// The elements themselves contain no comma, not even quoted: tokens, protocols, versions.
+/// The elements themselves contain no comma, not even quoted: tokens, protocols, extensions.
 pub(super) fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
 }

@@ -1,8 +1,8 @@
 //! Reading the head of an HTTP/1.1 request or response: start line, header lines, empty line.
 //!
-//! `httparse` does the parsing. What it leaves to its caller is here: to find the end of the head in input that arrives
-//! in pieces, without starting again for each, and to refuse what is too long or not strictly HTTP (bare CR or LF,
-//! folding) as soon as it is seen.
+//! `httparse` parses the header lines. What it leaves to its caller is here: to find the end of the head in input that
+//! arrives in pieces, without starting again for each, and to refuse what is too long or not strictly HTTP (bare CR or
+//! LF, folding) as soon as it is seen. So are start lines: it knows no HTTP/1.2, and is laxer than RFC 9112.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -77,8 +77,7 @@ impl<L: StartLine> HeadReader<L> {
         if headers_start > limits.start_line_bytes {
             return None;
         }
-        let headers = parse_headers(visible, headers_start, limits.headers.min(FEW))?;
-        Some((line, headers))
+        Some((line, parse_headers(visible, headers_start, limits.headers.min(FEW))?))
     }
 
     /// Finds the end of the line in progress: the line is without its CR LF.
@@ -211,7 +210,6 @@ impl StartLine for StatusLine {
 
     fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HeadError> {
         let text = input.get(line.clone()).unwrap_or_default();
-        // Stricter than `httparse`, which knows neither HTTP/1.2 nor that the second space must be there.
         let (version, rest) = text.split_at_checked(8).ok_or(HeadError::InvalidStartLine)?;
         let minor_version = minor_version(version)?;
         let [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' ', reason @ ..] = rest
@@ -223,10 +221,8 @@ impl StartLine for StatusLine {
     }
 }
 
-/// The minor version of `HTTP-version` (RFC 9112 section 2.3), which is that of HTTP/1.
-///
-/// Not left to `httparse`, to which HTTP/1.2 is an error: "An HTTP/1.1 or higher GET request" (6455-4.2.1-02) may be
-/// one.
+/// The minor version of `HTTP-version` (RFC 9112 section 2.3), which is that of HTTP/1: "An HTTP/1.1 or higher GET
+/// request" (6455-4.2.1-02) may be one of HTTP/1.2.
 fn minor_version(version: &[u8]) -> Result<u8, HeadError> {
     match version {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => Ok(minor - b'0'),
