@@ -103,6 +103,7 @@ impl Ending {
     }
 
     /// What follows after `outcome`.
+    #[expect(clippy::match_same_arms, reason = "a table, cell by cell")]
     pub(super) fn after(self, outcome: &Outcome, close_first: bool) -> Self {
         match (self, outcome) {
             (Self::Flush { .. }, Outcome::Written) if close_first => Self::Shutdown,
