@@ -7,8 +7,8 @@
 //!   in the core. An adapter moves bytes, waits, and wakes.
 //!
 //! Most programs use an adapter: the modules `blocking` and `tokio`, which have the same names with the
-//! same meaning, and [`Client`], [`Server`], [`Config`] and [`Message`]. A program
-//! with an event loop of its own uses an [`Endpoint`]. The core is for those who bring their own I/O, or none.
+//! same meaning, and [`Client`], [`Server`], [`Config`] and [`Message`]. For an event loop of one's own
+//! there is [`Endpoint`], and the core for those who bring all else, too, or have no I/O.
 //!
 //! # The core
 //!

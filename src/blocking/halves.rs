@@ -103,7 +103,8 @@ impl<S: Transport> WebSocketSender<S> {
         self.shared.feed(|outbound| message.to_send().queue(outbound))
     }
 
-    /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
+    /// Queues a message like [`feed`](Self::feed), if there is room; see
+    /// [`WebSocket::try_feed`](super::WebSocket::try_feed).
     pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
         self.shared.outbound().try_queue(|outbound| message.to_send().queue(outbound))
     }

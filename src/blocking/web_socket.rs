@@ -132,10 +132,12 @@ impl<S: Transport> WebSocket<S> {
         self.sender.feed(message)
     }
 
-    /// Queues a message, if there is room for it: false if [`Config::write_buffer_size`] bytes wait to be written
-    /// already, and the message was not queued. It never waits, and writes nothing: [`flush`](Self::flush) does, and
-    /// [`recv`](Self::recv) before it waits. With [`queued`](Self::queued) it is what a program needs that will not
-    /// wait for a slow client, but leave messages out, or close the connection.
+    /// Queues a message, if there is room for it. False: it was not queued, since [`Config::write_buffer_size`] bytes
+    /// wait to be written. Fails where no message may be sent, like [`send`](Self::send).
+    ///
+    /// It never waits, and writes nothing: [`flush`](Self::flush) does, and [`recv`](Self::recv) before it waits. With
+    /// [`queued`](Self::queued) it is for a program that will not wait for a slow client, but leaves messages out, or
+    /// closes the connection.
     pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
         self.sender.try_feed(message)
     }

@@ -27,13 +27,14 @@ pub struct Outbound {
     writing: Writing,
 }
 
-/// How much is queued and not yet written, as far as the transport below is concerned.
+/// How much was queued to be sent that the transport has not taken yet.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Queued {
-    /// The bytes of all frames.
+    /// In bytes of frames, those of Pings, Pongs and Close included.
     pub bytes: usize,
-    /// The messages that end in them, the one included that is just being written.
+    /// In messages, the one included of which only a part was taken. One that is sent in parts counts when its last was
+    /// queued.
     pub messages: usize,
 }
 
@@ -124,12 +125,14 @@ impl Outbound {
         }
     }
 
-    /// Queues something to be sent, unless the connection has ended, or a sender would have to wait: false then.
+    /// Queues something to be sent, unless the connection has ended; false if a sender would have to wait.
     pub(crate) fn try_queue(
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<(), SendError>,
     ) -> Result<bool, Error> {
-        let has_room = !self.is_full();
+        let waiting = self.apart.bytes + self.queue.len();
+        // Where nothing may be sent, there is nothing to wait for.
+        let has_room = waiting < self.sending.write_buffer_size() || self.sending.state() != SendState::Open;
         if has_room {
             self.queue(f)?;
         }

@@ -157,7 +157,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
     }
 
-    /// Queues a message, if there is room; see [`WebSocket::try_feed`](super::WebSocket::try_feed).
+    /// Queues a message like [`feed`](Self::feed), if there is room; see
+    /// [`WebSocket::try_feed`](super::WebSocket::try_feed).
     pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
         self.shared.lock().outbound.try_queue(|outbound| message.to_send().queue(outbound))
     }

@@ -1,11 +1,14 @@
 //! The two halves of a WebSocket, in two threads.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
-use sansocket::blocking::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender};
-use sansocket::{CloseCode, Config, Message};
+use sansocket::blocking::{Incoming, Transport, TryClone, WebSocket, WebSocketReceiver, WebSocketSender};
+use sansocket::{CloseCode, Config, Message, Role};
 
 use crate::common::{PING, PONG, ROLES, TEXT, frame, sent};
 use crate::peer::pair;
@@ -87,5 +90,76 @@ fn a_flush_is_tried_again() {
         let record = script.record();
         assert_eq!(sent(role, &record.written), [(PONG, b"?".to_vec())]);
         assert_eq!(record.flushed, record.written.len());
+    }
+}
+
+/// What the receiving half has taken off the queue, and is writing, is queued still: it is told, and takes room.
+#[test]
+fn queued_while_the_other_half_writes() {
+    let gate = Gate::default();
+    let config = Config::default().write_buffer_size(10);
+    let ws = WebSocket::from_upgraded(gate.clone(), Role::Server, b"", &config).unwrap();
+    let (mut sender, mut receiver) = ws.split().unwrap();
+    let queued = |sender: &WebSocketSender<Gate>| (sender.queued().messages, sender.queued().bytes);
+    assert!(sender.try_feed("0123456789").unwrap());
+    assert_eq!(queued(&sender), (1, 12));
+    let receiving = thread::spawn(move || receiver.recv());
+    gate.0.wait();
+    assert_eq!(queued(&sender), (1, 12), "it is being written");
+    assert!(!sender.try_feed("x").unwrap());
+    sender.start_close(None).unwrap();
+    assert_eq!(queued(&sender), (1, 14));
+    gate.0.wait();
+    assert!(receiving.join().unwrap().is_err(), "the stream has ended");
+    assert_eq!(queued(&sender), (0, 0));
+}
+
+/// A stream whose first write goes on until the test lets it.
+#[derive(Clone, Debug)]
+struct Gate(Arc<Barrier>, Arc<AtomicBool>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Barrier::new(2)), Arc::default())
+    }
+}
+
+impl io::Read for Gate {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl io::Write for Gate {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if !self.1.swap(true, Ordering::SeqCst) {
+            self.0.wait();
+            self.0.wait();
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Gate {
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl TryClone for Gate {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(self.clone())
     }
 }

@@ -2,8 +2,8 @@
 //! every order in which they can get at it, as far as loom tries them: every frame is written, whole and once, in
 //! order, and none is left behind.
 //!
-//! Reads wait for as long as it takes: no timeout comes to the help of a frame that nobody writes. That thread, for
-//! which loom has no time, looks at what was left as soon as it has its turn, and ends as soon as there is nothing.
+//! Reads and writes that are to wait do so for as long as it takes: no deadline comes to the help of a frame that
+//! nobody writes. That thread, for which loom has no time, looks at what was left as soon as it has its turn, and ends as soon as there is nothing.
 //! That it is woken, and looks a millisecond later, is for `tests/blocking/together.rs`; the locks of TLS, and what
 //! `serve` knows of its connections, are not here either.
 //!
@@ -23,7 +23,7 @@ use loom::model::Builder;
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use loom::thread;
 use sansocket::blocking::{Transport, TryClone, WebSocket, flusher_runs};
-use sansocket::{Config, Message, Role};
+use sansocket::{CloseCode, Config, Message, Role};
 
 use crate::common::{CLOSE, PING, PONG, TEXT, close_frame, close_payload, frame, sent};
 
@@ -55,8 +55,10 @@ struct PipeState {
     to_read: Vec<u8>,
     /// What the peer sends once it has got so many bytes.
     reply: (usize, Vec<u8>),
-    /// The peer has ended its direction: when it got a Close frame.
+    /// The peer has ended its direction: when a server has ended its own.
     ended: bool,
+    /// Reads wait for no more than a moment.
+    glances: bool,
     written: Vec<u8>,
     /// How many more bytes it takes.
     room: usize,
@@ -73,6 +75,7 @@ impl Default for PipeState {
             to_read: Vec::new(),
             reply: (usize::MAX, Vec::new()),
             ended: false,
+            glances: false,
             written: Vec::new(),
             room: usize::MAX,
             most: usize::MAX,
@@ -126,7 +129,12 @@ impl Pipe {
 
 impl Read for Pipe {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.wait_while(|state| state.to_read.is_empty() && !state.ended);
+        let mut state = self.wait_while(|state| state.to_read.is_empty() && !state.ended && !state.glances);
+        if state.to_read.is_empty() && !state.ended {
+            drop(state);
+            thread::yield_now();
+            return Err(ErrorKind::WouldBlock.into());
+        }
         let len = state.to_read.len().min(buf.len());
         buf[..len].copy_from_slice(&state.to_read[..len]);
         state.to_read.drain(..len);
@@ -150,7 +158,6 @@ impl Write for Pipe {
             let reply = std::mem::take(&mut state.reply.1);
             state.to_read.extend(reply);
         }
-        state.ended |= state.written.ends_with(&close_frame(Role::Client, 1000, ""));
         self.0.1.notify_all();
         Ok(len)
     }
@@ -161,7 +168,8 @@ impl Write for Pipe {
 }
 
 impl Transport for Pipe {
-    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.state().glances = timeout.is_some_and(|timeout| timeout < Duration::from_secs(1));
         Ok(())
     }
 
@@ -171,7 +179,8 @@ impl Transport for Pipe {
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.state().shut_down = true;
+        let mut state = self.state();
+        (state.shut_down, state.ended) = (true, true);
         Ok(())
     }
 }
@@ -332,4 +341,26 @@ fn a_close_frame_is_answered_while_the_other_half_sends() {
         expected.drain(..usize::from(!went));
         assert_eq!(sent(ROLE, &pipe.state().written), expected);
     });
+}
+
+/// Both close at once, or the peer answers: whichever half writes the Close frame, the other goes on.
+#[test]
+fn a_half_closes_while_the_other_receives() {
+    let close = close_frame(ROLE, 1000, "");
+    let never = PipeState::default().reply;
+    for (to_read, reply) in [(close.clone(), never), (Vec::new(), (4, close))] {
+        model(3, move || {
+            let (to_read, reply) = (to_read.clone(), reply.clone());
+            let pipe = Pipe::new(PipeState { to_read, reply, most: 2, ..PipeState::default() });
+            let (mut sender, mut receiver) = pipe.ws(b"").split().unwrap();
+            let sending = thread::spawn(move || {
+                sender.close(CloseCode::NORMAL, "").unwrap();
+                sender
+            });
+            assert_eq!(receiver.recv().unwrap(), None);
+            assert!(receiver.closed().unwrap().clean);
+            let _sender = sending.join().unwrap();
+            assert_eq!(sent(ROLE, &pipe.state().written), [(CLOSE, close_payload(1000, ""))]);
+        });
+    }
 }

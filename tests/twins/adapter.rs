@@ -16,7 +16,8 @@ use futures_util::stream::FuturesOrdered;
 use sansocket::blocking::{Incoming, Part};
 use sansocket::handshake::Reply;
 use sansocket::{
-    Client, CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PreparedMessage, Role, Server,
+    Client, CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PreparedMessage, Queued,
+    Role, Server,
 };
 use sansocket::{blocking, tokio as asynchronous};
 
@@ -37,6 +38,9 @@ pub trait Sends {
     async fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error>;
     async fn feed(&mut self, message: Message) -> Result<(), Error>;
     async fn feed_part(&mut self, kind: MessageKind, payload: Bytes, last: bool) -> Result<(), Error>;
+    fn try_feed(&mut self, message: Message) -> Result<bool, Error>;
+    fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error>;
+    fn queued(&self) -> Queued;
     async fn flush(&mut self) -> Result<(), Error>;
     async fn ping(&mut self, payload: &[u8]) -> Result<(), Error>;
     async fn pong(&mut self, payload: &[u8]) -> Result<(), Error>;
@@ -126,6 +130,15 @@ macro_rules! sends {
             }
             async fn feed(&mut self, message: Message) -> Result<(), Error> {
                 <$type>::feed(self, message)$(.$wait)?
+            }
+            fn try_feed(&mut self, message: Message) -> Result<bool, Error> {
+                <$type>::try_feed(self, message)
+            }
+            fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<bool, Error> {
+                <$type>::try_feed(self, message)
+            }
+            fn queued(&self) -> Queued {
+                <$type>::queued(self)
             }
             async fn feed_part(&mut self, kind: MessageKind, payload: Bytes, last: bool) -> Result<(), Error> {
                 <$type>::feed_part(self, kind, payload, last)$(.$wait)?

@@ -18,6 +18,10 @@ pub enum Call {
     Send(Message),
     SendFramed(Message),
     Feed(Message),
+    TryFeed(Message),
+    TryFeedPrepared(Message),
+    /// How much is queued.
+    Queued,
     FeedPart(MessageKind, Bytes, bool),
     /// By a `MessageWriter`, a write for each.
     Write(MessageKind, Vec<String>),
@@ -58,6 +62,8 @@ impl Call {
             Self::Send(message) => format!("send {}", lines::message(message)),
             Self::SendFramed(message) => format!("send_prepared {}", lines::message(message)),
             Self::Feed(message) => format!("feed {}", lines::message(message)),
+            Self::TryFeed(message) => format!("try_feed {}", lines::message(message)),
+            Self::TryFeedPrepared(message) => format!("try_feed prepared {}", lines::message(message)),
             Self::FeedPart(_, payload, _) => format!("feed_part {}", lines::payload(payload)),
             Self::Accept(_) => "accept".into(),
             Self::Connect(_) => "connect".into(),
@@ -117,6 +123,19 @@ pub fn send_prepared(message: impl Into<Message>) -> Call {
 
 pub fn feed(message: impl Into<Message>) -> Call {
     Call::Feed(message.into())
+}
+
+pub fn try_feed(message: impl Into<Message>) -> Call {
+    Call::TryFeed(message.into())
+}
+
+pub fn try_feed_prepared(message: impl Into<Message>) -> Call {
+    Call::TryFeedPrepared(message.into())
+}
+
+/// So many messages, in so many bytes of frames.
+pub fn queued(messages: usize, bytes: usize) -> Expected {
+    Call::Queued.gives(format!("{messages} messages, {bytes} bytes"))
 }
 
 pub fn feed_part(kind: MessageKind, payload: impl Into<Bytes>, last: bool) -> Call {
@@ -240,6 +259,14 @@ pub async fn transmit(half: &mut impl Sends, call: &Call) -> Option<String> {
         Call::Send(message) => half.send(message.clone()).await,
         Call::SendFramed(message) => half.send_prepared(&PreparedMessage::new(message.clone())).await,
         Call::Feed(message) => half.feed(message.clone()).await,
+        Call::TryFeed(message) => return Some(lines::room(half.try_feed(message.clone()))),
+        Call::TryFeedPrepared(message) => {
+            return Some(lines::room(half.try_feed_prepared(&PreparedMessage::new(message.clone()))));
+        }
+        Call::Queued => {
+            let queued = half.queued();
+            return Some(format!("{} messages, {} bytes", queued.messages, queued.bytes));
+        }
         Call::FeedPart(kind, payload, last) => half.feed_part(*kind, payload.clone(), *last).await,
         Call::Flush => half.flush().await,
         Call::Ping(payload) => half.ping(payload.as_bytes()).await,

@@ -87,6 +87,11 @@ pub fn done<T>(result: Result<T, Error>) -> String {
     result.map_or_else(|failed| error(&failed), |_| "ok".into())
 }
 
+/// Whether there was room.
+pub fn room(result: Result<bool, Error>) -> String {
+    result.map_or_else(|failed| error(&failed), |has_room| has_room.to_string())
+}
+
 pub fn error(error: &Error) -> String {
     match error {
         Error::ConnectionLost(error) => format!("ConnectionLost({:?})", error.kind()),

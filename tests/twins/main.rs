@@ -34,6 +34,7 @@ mod drifted;
 mod failing;
 mod messages;
 mod opening;
+mod queued;
 mod serving;
 mod split;
 mod together;

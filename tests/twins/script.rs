@@ -253,9 +253,9 @@ impl Script {
             "Send(Closing)"
         };
         let as_expected = |lines: &[&str]| {
-            lines[..3] == ["none"; 3] && lines[3..7].iter().all(|line| [refused, DROPPED].contains(line))
+            lines[..3] == ["none"; 3] && lines[3..8].iter().all(|line| [refused, DROPPED].contains(line))
         };
-        if !after.chunks(10).all(as_expected) {
+        if !after.chunks(11).all(as_expected) {
             let _ = writeln!(faults, "  after the end: {after:?}");
         }
         if let Some(time) = &transcript.time {
@@ -627,13 +627,16 @@ impl<A: Adapter> Hand<'_, A> {
 }
 
 fn after_the_end() -> Vec<Call> {
-    use crate::calls::{close, feed, flush, ping, pong, recv, recv_incoming, recv_part, send, start_close};
+    use crate::calls::{
+        close, feed, flush, ping, pong, recv, recv_incoming, recv_part, send, start_close, try_feed,
+    };
     vec![
         recv(),
         recv_part(),
         recv_incoming(),
         send("x"),
         feed("x"),
+        try_feed("x"),
         ping("x"),
         pong("x"),
         flush(),

@@ -94,6 +94,28 @@ fn sent_between_two_rounds() {
     }
 }
 
+/// What is queued is told to the byte, and to the message.
+#[test]
+fn queued() {
+    let mut lone = Lone::open(Role::Server, 10, &Config::default());
+    lone.reads = false;
+    for message in ["123456", "", "7"] {
+        lone.program.endpoint.send(message).unwrap();
+    }
+    lone.program.endpoint.ping(b"?").unwrap();
+    let queued =
+        |lone: &Lone| (lone.program.endpoint.queued().messages, lone.program.endpoint.queued().bytes);
+    assert_eq!(queued(&lone), (3, 8 + 2 + 3 + 3));
+    lone.settle();
+    assert_eq!(queued(&lone), (1, 6));
+    lone.take(2);
+    lone.settle();
+    assert_eq!(queued(&lone), (1, 4));
+    lone.take(1);
+    lone.settle();
+    assert_eq!(queued(&lone), (0, 3));
+}
+
 /// Who reads nothing of the echoes is not read from: no more is held than `write_buffer_size` and one message. It goes
 /// on when that is read.
 #[test]

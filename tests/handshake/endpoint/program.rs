@@ -21,8 +21,6 @@ pub struct Program {
     pub endpoint: Endpoint,
     inbound: Pipe,
     outbound: Pipe,
-    /// Its poll tells of states, and not of changes.
-    polls_levels: bool,
     /// What happened, in words.
     pub events: Vec<String>,
     pub messages: Vec<Message>,
@@ -54,7 +52,6 @@ impl Program {
             endpoint,
             inbound: inbound.clone(),
             outbound: outbound.clone(),
-            polls_levels: inbound.room() == LEVELS,
             events: Vec::new(),
             messages: Vec::new(),
             error: None,
@@ -82,7 +79,7 @@ impl Program {
     }
 
     fn is_to_go(&self, now: Instant) -> bool {
-        let ready = if self.polls_levels {
+        let ready = if self.inbound.room() == LEVELS {
             self.endpoint.wants_read() && self.inbound.is_ready(READ)
                 || self.endpoint.wants_write() && self.outbound.is_ready(WRITE)
         } else {
