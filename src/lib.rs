@@ -7,8 +7,8 @@
 //!   in the core. An adapter moves bytes, waits, and wakes.
 //!
 //! Most programs use an adapter: the modules `blocking` and `tokio`, which have the same names with the
-//! same meaning, and [`Client`], [`Server`], [`Config`] and [`Message`]. For an event loop of one's own there
-//! is `Endpoint`, and the core for those who bring all else, too, or have no I/O.
+//! same meaning, and [`Client`], [`Server`], [`Config`] and [`Message`]. For an event loop of one's own
+//! there is [`Endpoint`], and the core for those who bring all else, too, or have no I/O.
 //!
 //! # The core
 //!
@@ -174,9 +174,9 @@
 //! The type says whose fault it is. [`ProtocolError`]: the peer broke the RFC, or went beyond a limit; it was
 //! told, with [`ProtocolError::close_code`]. [`SendError`]: the caller asked for what must not be sent;
 //! nothing was, and the connection goes on. [`TimedOut`]: a deadline passed.
-//! [`HandshakeError`](handshake::HandshakeError): the opening handshake failed;
-//! a refusal holds the server's response. The adapters' [`Error`] is one of these, or of the transport. That
-//! a connection is closed is never an error: `recv` returns `None`, and [`Closed`] tells how.
+//! [`RequestError`](handshake::RequestError) and [`ResponseError`](handshake::ResponseError): the opening
+//! handshake failed; a refusal holds the server's response. The adapters' [`Error`] is one of these, or of the
+//! transport. That a connection is closed is never an error: `recv` returns `None`, and [`Closed`] tells how.
 //!
 //! # Features
 //!

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use sansocket::handshake::ClientRequest;
+use sansocket::handshake::{ClientRequest, ResponseError};
 use sansocket::{Client, CloseCode, Closed, Config, Message, TimedOut, Uri};
 
 /// The arguments not yet looked at.
@@ -89,13 +89,14 @@ pub(crate) fn exit_code(result: Result<(), Box<dyn Error + Send + Sync>>) -> Exi
 
 /// A server's refusal is told with what it says about it.
 fn sentence(error: &(dyn Error + Send + Sync + 'static)) -> String {
-    let Some(sansocket::Error::Handshake(handshake)) = error.downcast_ref() else {
-        return error.to_string();
+    let response = match error.downcast_ref() {
+        Some(sansocket::Error::Response(ResponseError::Refused(response))) => response,
+        Some(sansocket::Error::Request(_) | sansocket::Error::Response(_)) => {
+            return format!("the opening handshake failed: {error}");
+        }
+        _ => return error.to_string(),
     };
-    let Some(response) = handshake.refusal() else {
-        return format!("the opening handshake failed: {handshake}");
-    };
-    let mut sentence = format!("{handshake} {}", response.reason());
+    let mut sentence = format!("{error} {}", response.reason());
     if let Some(location) = response.headers().get("Location") {
         sentence.extend([", and points to ", location]);
     }

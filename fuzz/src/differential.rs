@@ -94,6 +94,8 @@ fn receive(role: Role, mut input: Vec<u8>) -> (Vec<Said>, Option<ProtocolError>)
                 said.push(Said::Close(close.map(|close| (close.code.get(), close.reason.into()))));
                 return (said, None);
             }
+            // `Event` may get more of them.
+            Some(other) => unreachable!("the receiver has no other event: {other:?}"),
             None => unreachable!("nothing is discarded before a Close frame"),
         }
         input.drain(..frame.consumed());

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 use std::io::{self, Read};
-use std::thread;
 use std::time::Instant;
 
 use super::ports::{Port, RETRY_AFTER};
 use super::shared::Reading;
 use super::tracker::LOOK;
 use super::transport::{Transport, is_timeout};
+use crate::endpoint::sync::sleep;
 use crate::endpoint::{Act, Error, Inbound, Item, Next, Outbound, Outcome};
 use crate::error::TimedOut;
 use crate::sender::SendState;
@@ -48,7 +48,8 @@ impl Reading {
             Act::Fill => self.fill(port),
             Act::Flush { discard } => match port.flush() {
                 Ok(true) => Outcome::Written,
-                Ok(false) if discard => match self.discard(port) {
+                // No longer than that: another thread may have written all by now.
+                Ok(false) if discard => match self.discard(port, Some(RETRY_AFTER)) {
                     // What is queued may be written all the same.
                     Outcome::Failed(_) => Outcome::Eof,
                     outcome => outcome,
@@ -60,7 +61,7 @@ impl Reading {
                 Ok(()) => Outcome::Done,
                 Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
             },
-            Act::Discard => self.discard(port),
+            Act::Discard => self.discard(port, None),
         }
     }
 
@@ -87,8 +88,8 @@ impl Reading {
         outcome
     }
 
-    fn discard<P: Port>(&mut self, port: &mut P) -> Outcome {
-        self.read(port, None, |_, io| io.read(&mut [0; 1024]))
+    fn discard<P: Port>(&mut self, port: &mut P, most: Option<Duration>) -> Outcome {
+        self.read(port, most, |_, io| io.read(&mut [0; 1024]))
     }
 
     /// Reads once, and waits no longer than until the next deadline, or `most`.
@@ -118,7 +119,7 @@ impl Reading {
         match self.left(port) {
             Some(Duration::ZERO) => Outcome::Late,
             left => {
-                thread::sleep(left.map_or(RETRY_AFTER, |left| left.min(RETRY_AFTER)));
+                sleep(left.map_or(RETRY_AFTER, |left| left.min(RETRY_AFTER)));
                 Outcome::Again
             }
         }

@@ -13,11 +13,10 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Instant;
 
 use crate::endpoint::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::endpoint::sync::{Condvar, Mutex, lock, sleep, spawn, wait_while};
 
 /// A connection, as far as the thread knows it.
 pub(super) trait Flush: Send + Sync {
@@ -30,10 +29,21 @@ pub(super) trait Flush: Send + Sync {
 }
 
 /// Whether a connection left something queued, and whether it is watched for that.
+///
+/// ```text
+///           set_any        set_none        set_any        set_none
+/// number  0 ------->  1  ----------->  2  ------->  3  ----------->  4     odd: something is left
+///
+///                 set_any, and then `watch`              unwatch
+/// watched  false --------------------------->  true  ------------->  false
+///                                                    <-------------
+///                                                    rewatch, if odd
+/// ```
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
-    /// Odd while something is left. Another number each time that something is, and each time that it was written.
+    /// Odd while something is left; changed while the connection's `outbound` is locked.
     number: AtomicU32,
+    /// Set while the number is odd, except between the thread's `unwatch` and `rewatch`. Always swapped.
     watched: AtomicBool,
 }
 
@@ -44,9 +54,10 @@ impl Unwritten {
             return true;
         }
         self.step();
-        // The thread first takes the connection from what it watches, and then looks at the number (`rewatch`). So
-        // either it sees the new number, or this sees that the connection is not watched.
-        self.watched.load(Ordering::SeqCst) || self.watched.swap(true, Ordering::SeqCst)
+        // The thread first takes the connection from what it watches, and then looks at the number (`rewatch`). Both
+        // swap the flag: so either it swaps later, and sees the new number, or this sees that the connection is not
+        // watched.
+        self.watched.swap(true, Ordering::AcqRel)
     }
 
     /// All was written. Not called by two threads at once.
@@ -63,18 +74,18 @@ impl Unwritten {
 
     fn step(&self) {
         let number = self.number.load(Ordering::Relaxed);
-        self.number.store(number.wrapping_add(1), Ordering::SeqCst);
+        self.number.store(number.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Takes the connection from what is watched: what is left from now on is watched anew.
     fn unwatch(&self) {
-        self.watched.store(false, Ordering::SeqCst);
+        self.watched.swap(false, Ordering::AcqRel);
     }
 
     /// Whether the connection is to be watched again, because something is left, and whoever left it did
     /// not have it watched.
     fn rewatch(&self) -> bool {
-        is_any(self.number.load(Ordering::SeqCst)) && !self.watched.swap(true, Ordering::SeqCst)
+        self.is_any() && !self.watched.swap(true, Ordering::AcqRel)
     }
 }
 
@@ -84,9 +95,9 @@ fn is_any(number: u32) -> bool {
 
 /// Has the thread look at a connection that left something. False if there can be no thread.
 pub(super) fn watch<F: Flush + 'static>(flush: &Arc<F>) -> bool {
-    let mut register = register();
+    let mut register = lock(&REGISTER);
     if !register.running {
-        if thread::Builder::new().name("sansocket-flush".into()).spawn(run).is_err() {
+        if !spawn("sansocket-flush", run) {
             flush.unwritten().unwatch();
             return false;
         }
@@ -102,6 +113,13 @@ pub(super) fn watch<F: Flush + 'static>(flush: &Arc<F>) -> bool {
 }
 
 /// What the thread is told.
+///
+/// ```text
+/// whoever leaves something   adds it, and starts the thread, or wakes it
+/// the thread                 takes over what was added, and lets go of it to sleep, or to end
+/// ```
+///
+/// No other lock is held or taken meanwhile, and nothing is written.
 struct Register {
     /// What was given to watch, and the thread has not taken over.
     watched: Vec<Watched>,
@@ -111,19 +129,31 @@ struct Register {
     sleeps: bool,
 }
 
-static REGISTER: Mutex<Register> =
-    Mutex::new(Register { watched: Vec::new(), running: false, sleeps: false });
-static WAKE: Condvar = Condvar::new();
+impl Register {
+    const NEW: Self = Self { watched: Vec::new(), running: false, sleeps: false };
+}
 
-fn register() -> MutexGuard<'static, Register> {
-    REGISTER.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(not(sansocket_loom))]
+static REGISTER: Mutex<Register> = Mutex::new(Register::NEW);
+#[cfg(not(sansocket_loom))]
+static WAKE: Condvar = Condvar::new();
+#[cfg(sansocket_loom)]
+loom::lazy_static! {
+    static ref REGISTER: Mutex<Register> = Mutex::new(Register::NEW);
+    static ref WAKE: Condvar = Condvar::new();
+}
+
+/// Whether there is a thread, for a test of loom's: it must not end before.
+#[cfg(sansocket_loom)]
+pub fn flusher_runs() -> bool {
+    lock(&REGISTER).running
 }
 
 /// The thread.
 fn run() {
     let mut list = List::default();
     while list.take_over() {
-        thread::sleep(FLUSH_AFTER);
+        sleep(FLUSH_AFTER);
         list.look();
     }
 }
@@ -141,11 +171,10 @@ impl List {
     /// Takes over what was given to watch; waits until something is, if there is nothing else to do. False when that
     /// takes long, and the thread is to end.
     fn take_over(&mut self) -> bool {
-        let mut register = register();
+        let mut register = lock(&REGISTER);
         if self.soon.is_empty() && self.blocked.is_empty() {
             register.sleeps = true;
-            let woken = WAKE.wait_timeout_while(register, IDLE, |register| register.watched.is_empty());
-            register = woken.unwrap_or_else(PoisonError::into_inner).0;
+            register = wait_while(&WAKE, register, IDLE, |register| register.watched.is_empty());
             register.sleeps = false;
             register.running = !register.watched.is_empty();
         }
@@ -236,7 +265,7 @@ impl Watched {
 const FLUSH_AFTER: Duration = Duration::from_millis(1);
 
 /// When it tries again a transport that did not take all.
-const RETRY_AFTER: Duration = Duration::from_millis(10);
+const RETRY_AFTER: Duration = Duration::from_millis(if cfg!(sansocket_loom) { 0 } else { 10 });
 
 /// How long it waits for something to do before it ends.
 const IDLE: Duration = Duration::from_secs(5);

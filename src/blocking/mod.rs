@@ -91,6 +91,8 @@ pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use client_stream::ClientStream;
 pub use connect::{connect, connect_over};
+#[cfg(sansocket_loom)]
+pub use flusher::flusher_runs;
 pub use halves::{WebSocketReceiver, WebSocketSender};
 pub use serve::serve;
 pub use server_stream::ServerStream;

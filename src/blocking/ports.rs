@@ -90,7 +90,8 @@ impl<S: Transport> Port for WholePort<'_, S> {
 
     fn flush(&mut self) -> Result<bool, Error> {
         let writer = self.writer();
-        self.shared.write(writer, self.shared.outbound(), true)
+        // A stream without timeouts cannot be tried: what is to be written is written.
+        self.shared.write(writer, self.shared.outbound(), self.shared.times_out)
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {

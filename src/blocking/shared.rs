@@ -2,11 +2,22 @@
 //! whole WebSocket has them, too, and shares them with the thread of `flusher`, if with anybody.
 //!
 //! A thread that receives never waits for a write of another thread: both peers could otherwise wait for
-//! each other to read. So there are two locks: `writer` is held while bytes are written; `outbound` is held to
-//! queue frames, and, where there are halves, never while bytes are written. Who has `outbound` only tries to
-//! lock `writer`, and does not wait. And `writer` is let go of while `outbound` is locked, and nothing is queued:
-//! so a frame that was queued by somebody who found `writer` taken is not left behind. What the receiving
-//! half writes, it tries briefly, and tries again between two reads.
+//! each other to read. So there are two locks:
+//!
+//! ```text
+//!                                            outbound                  writer
+//! frames are queued, deadlines looked at     held                      anybody's, or nobody's
+//! `send` writes what it queued               held                      only tried; else as `flush`
+//! `flush`                                    second                    first, waited for
+//! the receiving half, or `flusher`, writes   second                    first, only tried
+//! bytes are written                          let go of (whole: held)   held
+//! nothing is queued any more                 let go of second          let go of first
+//! a whole WebSocket waits for input          free                      held
+//! ```
+//!
+//! Since `writer` is let go of while `outbound` is locked, and nothing is queued, a frame that was queued by
+//! somebody who found `writer` taken is not left behind. What the receiving half writes, it tries briefly,
+//! and tries again between two reads.
 //!
 //! # When `send` leaves a message queued
 //!
@@ -21,14 +32,13 @@ use alloc::sync::Arc;
 use core::ops::Deref;
 use core::time::Duration;
 use std::io::{self, IoSlice};
-use std::sync::TryLockError;
 use std::time::Instant;
 
 use super::flusher::{self, Flush, Unwritten};
 use super::tracker::Token;
 use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_zero};
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
-use crate::endpoint::sync::{Mutex, MutexGuard, lock};
+use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
 use crate::endpoint::write_queue::WriteQueue;
 use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound};
 use crate::error::{SendError, TimedOut};
@@ -39,14 +49,15 @@ pub(super) struct Shared<S> {
     outbound: Mutex<Outbound>,
     pub(super) writer: Mutex<Writer<S>>,
     /// A write can be tried briefly, so that messages may be left queued.
-    times_out: bool,
+    pub(super) times_out: bool,
     /// The stream took bytes that it has not passed on, as TLS may; set by whoever has `writer`.
     pub(super) unflushed: AtomicBool,
     /// Some of what was read is still to be received. A hint for the sending half.
     unread: AtomicBool,
     /// Whether `send` left something queued; changed while `outbound` is locked.
     unwritten: Unwritten,
-    /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
+    /// The receiving half's state, once that half was dropped: `close` completes the handshake with it, and holds
+    /// this lock meanwhile, from before the others.
     pub(super) orphan: Mutex<Option<Box<SplitReader<S>>>>,
 }
 
@@ -116,7 +127,7 @@ impl<S: Transport> Shared<S> {
     /// Writes what is queued, unless another thread is writing: that one will see it. False if so, or if
     /// the transport did not take all in a little time.
     pub(super) fn flush_if_idle(&self) -> Result<bool, Error> {
-        match self.try_writer() {
+        match try_lock(&self.writer) {
             Some(writer) => self.write(writer, self.outbound(), true),
             None => Ok(false),
         }
@@ -127,14 +138,6 @@ impl<S: Transport> Shared<S> {
         if self.unwritten.is_any() && !self.writer.is_poisoned() {
             // Nobody is there to be told.
             let _ = self.flush();
-        }
-    }
-
-    fn try_writer(&self) -> Option<MutexGuard<'_, Writer<S>>> {
-        match self.writer.try_lock() {
-            Ok(writer) => Some(writer),
-            Err(TryLockError::Poisoned(writer)) => Some(writer.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
         }
     }
 
@@ -205,7 +208,7 @@ impl<S: Transport + Send + 'static> Shared<S> {
             let watched = self.unwritten.set_any();
             drop(outbound);
             if watched || flusher::watch(self) { Ok(()) } else { self.flush() }
-        } else if let Some(writer) = self.try_writer() {
+        } else if let Some(writer) = try_lock(&self.writer) {
             self.write(writer, outbound, false).map(drop)
         } else {
             drop(outbound);
@@ -221,8 +224,7 @@ impl<S: Transport + Send> Flush for Shared<S> {
 
     fn write_briefly(&self) -> bool {
         // If it is written already, by a thread that has `writer`, it need not be tried.
-        let blocked = self
-            .try_writer()
+        let blocked = try_lock(&self.writer)
             .is_some_and(|writer| matches!(self.write(writer, self.outbound(), true), Ok(false)));
         if blocked {
             let mut outbound = self.outbound();

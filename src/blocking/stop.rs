@@ -16,7 +16,7 @@ pub struct Stop(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     asked: AtomicBool,
-    /// Where the servers listen.
+    /// Where the servers listen; locked while they are woken.
     addresses: Mutex<Vec<SocketAddr>>,
 }
 

@@ -29,11 +29,17 @@ pub struct TlsStream<S, C = ServerConnection> {
     shared: Arc<TlsShared<C>>,
 }
 
-/// Locked in this order, if more than one of them is.
+/// Locked in this order, if more than one of them is:
+///
+/// ```text
+/// incoming   by who reads, also while it waits for input    then tls; outgoing is only tried, for an alert
+/// outgoing   by who writes, also while bytes are written    then tls
+/// tls        by either, while records are taken apart or made; never while bytes are moved
+/// ```
 #[derive(Debug)]
 struct TlsShared<C> {
     incoming: Mutex<Unread>,
-    /// Records not yet written; locked while they are.
+    /// Records not yet written.
     outgoing: Mutex<Vec<u8>>,
     tls: Mutex<C>,
 }

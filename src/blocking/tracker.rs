@@ -10,12 +10,12 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::stop::Stop;
 use crate::endpoint::Server;
 use crate::endpoint::census::Census;
+use crate::endpoint::sync::{Condvar, Mutex, MutexGuard, lock, wait_while};
 
 /// The connections that one `serve` has accepted.
 #[derive(Debug)]
@@ -26,6 +26,12 @@ pub(super) struct Tracker {
     changed: Condvar,
 }
 
+/// ```text
+/// `serve`               counts; waits, and lets go meanwhile; at the end cuts connections off
+/// a connection's thread joins, advances, and leaves when its token is dropped
+/// ```
+///
+/// No other lock is taken meanwhile, and nothing waits for the network.
 #[derive(Debug, Default)]
 struct State {
     census: Census,
@@ -69,9 +75,10 @@ impl Tracker {
 
     /// Waits until there may be one more connection, or none any more.
     pub(super) fn wait_for_room(&self, server: &Server) {
+        let full = |state: &mut State| !self.stop.is_asked() && !state.census.has_room(server);
         let mut state = self.state();
-        while !self.stop.is_asked() && !state.census.has_room(server) {
-            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        while full(&mut state) {
+            state = wait_while(&self.changed, state, LOOK, full);
         }
     }
 
@@ -80,7 +87,7 @@ impl Tracker {
         if !time.is_zero() {
             let state = self.state();
             let before = state.census.connections();
-            drop(self.changed.wait_timeout_while(state, time, |state| state.census.connections() >= before));
+            drop(wait_while(&self.changed, state, time, |state| state.census.connections() >= before));
         }
     }
 
@@ -88,13 +95,11 @@ impl Tracker {
     pub(super) fn end(&self, grace: Duration) {
         let state = self.state();
         state.cut(|progress| progress == Progress::Request);
-        let waited = self.changed.wait_timeout_while(state, grace, |state| !state.connections.is_empty());
-        waited.unwrap_or_else(PoisonError::into_inner).0.cut(|_| true);
+        wait_while(&self.changed, state, grace, |state| !state.connections.is_empty()).cut(|_| true);
     }
 
-    /// A panic in a connection's thread leaves the state as whole as it was between two calls.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -149,4 +149,4 @@ pub(super) fn keep_write_timeout(io: &mut impl Transport) -> io::Result<()> {
 }
 
 /// How long a write takes that only tries: what a socket with room takes, it takes at once.
-pub(super) const BRIEF: Duration = Duration::from_millis(1);
+pub(super) const BRIEF: Duration = Duration::from_millis(if cfg!(sansocket_loom) { 3_600_000 } else { 1 });

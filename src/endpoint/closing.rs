@@ -103,31 +103,17 @@ impl Ending {
     }
 
     /// What follows after `outcome`.
+    #[expect(clippy::match_same_arms, reason = "a table, cell by cell")]
     pub(super) fn after(self, outcome: &Outcome, close_first: bool) -> Self {
         match (self, outcome) {
-            (Self::Flush { .. }, Outcome::Written) => {
-                if close_first {
-                    Self::Shutdown
-                } else {
-                    Self::Drain
-                }
-            }
+            (Self::Flush { .. }, Outcome::Written) if close_first => Self::Shutdown,
+            (Self::Flush { .. }, Outcome::Written) => Self::Drain,
             // What is queued can be written all the same.
             (Self::Flush { .. }, Outcome::Eof) => Self::Flush { discard: false },
-            (Self::Shutdown, Outcome::Done) => {
-                if close_first {
-                    Self::Drain
-                } else {
-                    Self::Over
-                }
-            }
-            (Self::Drain, Outcome::Eof) => {
-                if close_first {
-                    Self::Over
-                } else {
-                    Self::Shutdown
-                }
-            }
+            (Self::Shutdown, Outcome::Done) if close_first => Self::Drain,
+            (Self::Shutdown, Outcome::Done) => Self::Over,
+            (Self::Drain, Outcome::Eof) if close_first => Self::Over,
+            (Self::Drain, Outcome::Eof) => Self::Shutdown,
             (_, Outcome::Late | Outcome::Failed(_)) => Self::Over,
             (unchanged, _) => unchanged,
         }

@@ -6,7 +6,7 @@ use std::io;
 
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::handshake::uri::UriError;
-use crate::handshake::{BuildError, HandshakeError, RequestError, ResponseError};
+use crate::handshake::{BuildError, RequestError, Response, ResponseError};
 
 /// Why a call of an adapter failed.
 #[non_exhaustive]
@@ -16,8 +16,10 @@ pub enum Error {
     Uri(UriError),
     /// The transport could not be opened: name resolution, TCP, or TLS.
     Connect(io::Error),
-    /// The opening handshake failed, or was refused.
-    Handshake(HandshakeError),
+    /// The client's request breaks a rule, or asks for no WebSocket where one was to be accepted.
+    Request(RequestError),
+    /// The server's response breaks a rule, or refuses.
+    Response(ResponseError),
     /// What the caller asked to put into the opening handshake may not stand there.
     Build(BuildError),
     /// The peer broke the protocol, and was told so.
@@ -31,83 +33,61 @@ pub enum Error {
     ConnectionLost(io::Error),
 }
 
+impl Error {
+    /// The server's response, if it refused.
+    pub fn refusal(&self) -> Option<&Response> {
+        match self {
+            Self::Response(ResponseError::Refused(response)) => Some(response),
+            _ => None,
+        }
+    }
+
+    /// The error in it.
+    fn inner(&self) -> &(dyn core::error::Error + 'static) {
+        match self {
+            Self::Uri(error) => error,
+            Self::Connect(error) | Self::ConnectionLost(error) => error,
+            Self::Request(error) => error,
+            Self::Response(error) => error,
+            Self::Build(error) => error,
+            Self::Protocol(error) => error,
+            Self::Send(error) => error,
+            Self::TimedOut(error) => error,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Uri(error) => error.fmt(f),
-            Self::Connect(error) => write!(f, "cannot connect: {error}"),
-            Self::Handshake(error) => error.fmt(f),
-            Self::Build(error) => error.fmt(f),
-            Self::Protocol(error) => error.fmt(f),
-            Self::Send(error) => error.fmt(f),
-            Self::TimedOut(error) => error.fmt(f),
-            Self::ConnectionLost(error) => write!(f, "the connection was lost: {error}"),
-        }
+        let what = match self {
+            Self::Connect(_) => "cannot connect: ",
+            Self::ConnectionLost(_) => "the connection was lost: ",
+            _ => "",
+        };
+        write!(f, "{what}{}", self.inner())
     }
 }
 
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Uri(error) => Some(error),
-            Self::Connect(error) | Self::ConnectionLost(error) => Some(error),
-            Self::Handshake(error) => Some(error),
-            Self::Build(error) => Some(error),
-            Self::Protocol(error) => Some(error),
-            Self::Send(error) => Some(error),
-            Self::TimedOut(error) => Some(error),
+        Some(self.inner())
+    }
+}
+
+macro_rules! from {
+    ($($error:ident => $variant:ident),+) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
         }
-    }
+    )+};
 }
 
-impl From<ProtocolError> for Error {
-    fn from(error: ProtocolError) -> Self {
-        Self::Protocol(error)
-    }
-}
+from!(UriError => Uri, RequestError => Request, ResponseError => Response, BuildError => Build);
+from!(ProtocolError => Protocol, SendError => Send, TimedOut => TimedOut);
 
-impl From<SendError> for Error {
-    fn from(error: SendError) -> Self {
-        Self::Send(error)
-    }
-}
-
-impl From<TimedOut> for Error {
-    fn from(error: TimedOut) -> Self {
-        Self::TimedOut(error)
-    }
-}
-
-impl From<UriError> for Error {
-    fn from(error: UriError) -> Self {
-        Self::Uri(error)
-    }
-}
-
-impl From<HandshakeError> for Error {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(error)
-    }
-}
-
-impl From<RequestError> for Error {
-    fn from(error: RequestError) -> Self {
-        Self::Handshake(error.into())
-    }
-}
-
-impl From<ResponseError> for Error {
-    fn from(error: ResponseError) -> Self {
-        Self::Handshake(error.into())
-    }
-}
-
-impl From<BuildError> for Error {
-    fn from(error: BuildError) -> Self {
-        Self::Build(error)
-    }
-}
-
+/// What converts into a [`Client`](crate::Client) without fail is one.
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}

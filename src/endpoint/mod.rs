@@ -20,6 +20,7 @@ mod random;
 mod read_buffer;
 mod server;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg_attr(sansocket_loom, path = "../../tests/loom/sync.rs")]
 pub(crate) mod sync;
 #[cfg(feature = "rustls")]
 pub(crate) mod tls;

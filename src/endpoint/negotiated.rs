@@ -58,7 +58,7 @@ impl Negotiated {
         if let Some(deflate) = &config.settings.deflate {
             negotiated.deflate = deflate.agree_as_client(opened.extensions())?;
         }
-        let (subprotocol, response) = opened.into_parts();
+        let Opened { subprotocol, response, .. } = opened;
         negotiated.details = Some(Box::new(Details { subprotocol, response: Some(response) }));
         Ok(negotiated)
     }

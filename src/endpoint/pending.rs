@@ -9,9 +9,7 @@ use super::negotiated::Negotiated;
 use super::server::Server;
 use crate::config::Config;
 use crate::error::TimedOut;
-use crate::handshake::{
-    Accept, Accepted, HandshakeError, HttpRequest, ReceivedRequest, Reply, Request, RequestError,
-};
+use crate::handshake::{Accept, Accepted, HttpRequest, ReceivedRequest, Reply, Request, RequestError};
 
 /// A client's request that was received and is not yet answered: to be looked at, and the response that accepts it
 /// to be prepared. An adapter's `Pending` is one, with its stream.
@@ -64,7 +62,8 @@ impl PendingRequest {
 
     /// Adds a header to the response that accepts the connection.
     pub fn header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        Ok(self.accept.add_header(name, value)?)
+        self.accept = self.accept.clone().header(name, value)?;
+        Ok(())
     }
 
     /// The response that accepts the connection, with the extensions that the server's configuration asks for. What it
@@ -95,7 +94,7 @@ impl PendingRequest {
 /// Appends the answer to a request that could not be read, if there is one to give.
 pub(crate) fn refuse(error: &Error, out: &mut Vec<u8>) {
     match error {
-        Error::Handshake(HandshakeError::Request(error)) => Reply::from(error).encode(out),
+        Error::Request(error) => Reply::from(error).encode(out),
         Error::TimedOut(TimedOut::OpeningHandshake) => Reply::request_timeout().encode(out),
         _ => {}
     }

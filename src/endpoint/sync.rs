@@ -1,16 +1,56 @@
-//! What tasks and threads share state through: locks and flags of the standard library; or, in `tests/loom`,
-//! loom's, which run a test in every order that they can be taken in.
+//! What tasks and threads share state through, and wait with: the standard library's. In its place `tests/loom` puts
+//! a file of the same name, with loom's, which run a test in every order that their steps can be taken in.
+//!
+//! The locks, and which are taken while others are held; beside each is drawn who holds it while doing what:
+//!
+//! ```text
+//! blocking/shared    orphan -> writer -> outbound; outbound ..> writer         -> waits for it
+//! blocking/tls       incoming -> tls; outgoing -> tls; incoming ..> outgoing   ..> only tries it
+//! tokio/shared       locked -> wakers
+//! blocking/{flusher, stop, tracker}, tokio/tracker: one each, and no other meanwhile
+//! ```
+//!
+//! Those of `tls` are taken while `writer` is held, or none.
 
-use std::sync::PoisonError;
+use core::time::Duration;
+use std::sync::{PoisonError, TryLockError};
+use std::thread;
 
-#[cfg(sansocket_loom)]
-pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
-#[cfg(not(sansocket_loom))]
-pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 /// Locks a mutex, poisoned or not: a panic in another task or thread leaves the state behind each of ours as
 /// whole as it was between two calls.
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same, if nobody else has it.
+#[inline]
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Waits so long, or until `condition` does not hold.
+pub(crate) fn wait_while<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    time: Duration,
+    condition: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    condvar.wait_timeout_while(guard, time, condition).unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// Waits so long.
+pub(crate) fn sleep(time: Duration) {
+    thread::sleep(time);
+}
+
+/// Starts a thread. False if there can be none.
+pub(crate) fn spawn(name: &str, run: fn()) -> bool {
+    thread::Builder::new().name(name.into()).spawn(run).is_ok()
 }

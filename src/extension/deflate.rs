@@ -254,20 +254,15 @@ impl Parameters {
     }
 
     fn to_extension(&self) -> Extension {
-        let mut extension = Extension::constant(NAME);
-        if self.server_no_context_takeover {
-            extension = extension.constant_param("server_no_context_takeover", None);
-        }
-        if self.client_no_context_takeover {
-            extension = extension.constant_param("client_no_context_takeover", None);
-        }
-        if let Some(bits) = self.server_max_window_bits {
-            extension = extension.constant_param("server_max_window_bits", Some(bits.to_string()));
-        }
-        if let Some(bits) = self.client_max_window_bits {
-            extension = extension.constant_param("client_max_window_bits", bits.map(|bits| bits.to_string()));
-        }
-        extension
+        let text = |bits: u8| bits.to_string();
+        let params = [
+            ("server_no_context_takeover", self.server_no_context_takeover.then_some(None)),
+            ("client_no_context_takeover", self.client_no_context_takeover.then_some(None)),
+            ("server_max_window_bits", self.server_max_window_bits.map(|bits| Some(text(bits)))),
+            ("client_max_window_bits", self.client_max_window_bits.map(|bits| bits.map(text))),
+        ];
+        let params = params.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
+        Extension { name: NAME.into(), params: params.collect() }
     }
 }
 

@@ -1,54 +1,33 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1).
 
-use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::build_error::BuildError;
-use super::error::{HeadError, ResponseError};
+use super::error::{BuildError, HeadError, ResponseError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::is_token;
 use super::http1::body::Body;
-use super::http1::head::{Head, HeadReader};
-use super::key::Key;
+use super::http1::head::HeadReader;
+use super::key::{accept_key, base64};
 use super::limits::Limits;
 use super::response::{Response, StatusLine};
 use super::rules::{self, Offer};
 use super::uri::Uri;
 
 /// The request that asks a server for a WebSocket connection.
-///
-/// ```
-/// use sansocket::Uri;
-/// use sansocket::handshake::ClientRequest;
-///
-/// let request = ClientRequest::new(&Uri::parse("wss://example.com/chat")?)
-///     .header("Authorization", "Bearer 6455")?
-///     .subprotocols(["v2.chat", "v1.chat"])?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientRequest {
     uri: Uri,
     headers: ExtraHeaders,
-    /// Tokens, none twice.
-    subprotocols: Vec<String>,
-    require_subprotocol: bool,
-    extensions: Vec<Extension>,
+    offer: Offer,
 }
 
 impl ClientRequest {
     /// A request for the resource the URI names, without options.
     pub fn new(uri: &Uri) -> Self {
-        Self {
-            uri: uri.clone(),
-            headers: ExtraHeaders::default(),
-            subprotocols: Vec::new(),
-            require_subprotocol: false,
-            extensions: Vec::new(),
-        }
+        Self { uri: uri.clone(), headers: ExtraHeaders::default(), offer: Offer::default() }
     }
 
     /// Adds a header, such as `Authorization` or `Cookie`. Those of the handshake itself are refused, as is `Origin`,
@@ -79,10 +58,10 @@ impl ClientRequest {
         if !is_token(subprotocol.as_bytes()) {
             return Err(BuildError::InvalidSubprotocol(subprotocol));
         }
-        if self.subprotocols.contains(&subprotocol) {
+        if self.offer.subprotocols.contains(&subprotocol) {
             return Err(BuildError::RepeatedSubprotocol(subprotocol));
         }
-        self.subprotocols.push(subprotocol);
+        self.offer.subprotocols.push(subprotocol);
         Ok(self)
     }
 
@@ -96,14 +75,14 @@ impl ClientRequest {
 
     /// Whether to fail if the server chooses none of the subprotocols. RFC 6455 lets it, so this is off by default.
     pub fn require_subprotocol(mut self, require: bool) -> Self {
-        self.require_subprotocol = require;
+        self.offer.require_subprotocol = require;
         self
     }
 
     /// Offers an extension, less preferred than those before it. The same name may be offered several times, with
     /// different parameters.
     pub fn extension(mut self, extension: Extension) -> Self {
-        self.extensions.push(extension);
+        self.offer.extensions.push(extension);
         self
     }
 
@@ -113,6 +92,8 @@ impl ClientRequest {
     }
 
     fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
+        // Room for a request without further headers.
+        out.reserve(256);
         // "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1. [..] The "Request-URI"
         // part of the request MUST match the /resource name/" (6455-4.1-20, 6455-4.1-21, 6455-4.1-22).
         for part in ["GET ", self.uri.resource_name(), " HTTP/1.1\r\n"] {
@@ -127,10 +108,10 @@ impl ClientRequest {
         // "a header field with the name |Sec-WebSocket-Version|. The value of this header field MUST be 13."
         // (6455-4.1-31, 6455-4.1-32)
         out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
-        if let Some(list) = list_of(&self.subprotocols) {
+        if let Some(list) = list_of(&self.offer.subprotocols) {
             write_line(out, "Sec-WebSocket-Protocol", list.as_bytes());
         }
-        if let Some(list) = list_of(&self.extensions) {
+        if let Some(list) = list_of(&self.offer.extensions) {
             write_line(out, "Sec-WebSocket-Extensions", list.as_bytes());
         }
         self.headers.iter().for_each(|(name, value)| write_line(out, name, value));
@@ -149,7 +130,9 @@ impl ClientRequest {
 /// #     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".to_vec(),
 /// #     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x02hi".to_vec(),
 /// # ].into_iter();
-/// let request = ClientRequest::new(&Uri::parse("ws://example.com/chat")?);
+/// let request = ClientRequest::new(&Uri::parse("ws://example.com/chat")?)
+///     .header("Authorization", "Bearer 6455")?
+///     .subprotocols(["v2.chat", "v1.chat"])?;
 /// let mut out = Vec::new();
 /// let mut handshake = ClientHandshake::start(&request, Limits::default(), nonce, &mut out);
 /// // Write `out`, then read until there is a result.
@@ -171,11 +154,13 @@ impl ClientRequest {
 /// ```
 #[derive(Debug)]
 pub struct ClientHandshake {
+    /// Of what is yet to come: what was skipped counts, and is taken off.
     limits: Limits,
     offer: Offer,
+    /// What `Sec-WebSocket-Accept` must say.
+    accept: [u8; 28],
     /// Where in the input the response in progress starts: after the responses that were skipped.
     start: usize,
-    interim_responses: usize,
     progress: Progress,
 }
 
@@ -187,21 +172,10 @@ impl ClientHandshake {
     pub fn start(request: &ClientRequest, limits: Limits, nonce: [u8; 16], out: &mut Vec<u8>) -> Self {
         // "The value of this header field MUST be a nonce consisting of a randomly selected 16-byte value that has been
         // base64-encoded" (6455-4.1-27).
-        let key = Key::of_nonce(nonce);
-        request.encode(key.as_bytes(), out);
-        let offer = Offer {
-            accept: key.accept(),
-            subprotocols: request.subprotocols.clone(),
-            require_subprotocol: request.require_subprotocol,
-            extensions: request.extensions.iter().map(|extension| extension.name().to_owned()).collect(),
-        };
-        Self {
-            limits,
-            offer,
-            start: 0,
-            interim_responses: 0,
-            progress: Progress::Head(HeadReader::default()),
-        }
+        let key: [u8; 24] = base64(nonce);
+        request.encode(&key, out);
+        let (offer, accept) = (request.offer.clone(), accept_key(key));
+        Self { limits, offer, accept, start: 0, progress: Progress::Head(HeadReader::default()) }
     }
 
     /// Takes all bytes received so far; the caller only appends to them between calls.
@@ -213,33 +187,33 @@ impl ClientHandshake {
             let response = input.get(self.start..).unwrap_or_default();
             match &mut self.progress {
                 Progress::Head(head) => {
-                    // What was skipped counts too.
-                    let limits = Limits {
-                        head_bytes: self.limits.head_bytes.saturating_sub(self.start),
-                        ..self.limits
-                    };
-                    let Some(head) = head.read(response, &limits)? else {
+                    let Some((line, headers)) = head.read(response, &self.limits)? else {
                         return Ok(None);
                     };
-                    match head.line.status {
-                        101 => return self.open(head).map(Some),
+                    let (status, len) = (line.status, headers.text_len());
+                    let response = Response { line, headers, body: Vec::new() };
+                    match status {
+                        101 => {
+                            let consumed = self.start + len;
+                            let (subprotocol, extensions) =
+                                rules::check_response(&self.offer, self.accept, &response)?;
+                            return Ok(Some(Opened { consumed, subprotocol, extensions, response }));
+                        }
                         // "A client MUST be able to parse one or more 1xx responses received prior to a final response,
                         // even if the client does not expect one." (RFC 9110 section 15.2)
                         100..200 => {
-                            if self.interim_responses >= self.limits.interim_responses {
-                                return Err(ResponseError::TooManyInterimResponses);
-                            }
-                            self.interim_responses += 1;
-                            self.start += head.len;
+                            let left = self.limits.interim_responses.checked_sub(1);
+                            self.limits.interim_responses =
+                                left.ok_or(ResponseError::TooManyInterimResponses)?;
+                            self.limits.head_bytes -= len;
+                            self.start += len;
                         }
                         // "If the status code received from the server is not 101, the client handles the response per
                         // HTTP [RFC2616] procedures." (6455-4.1-40)
                         _ => {
-                            self.start += head.len;
-                            let refusal = Response::new(head.line, head.headers);
-                            let limit = self.limits.refusal_body_bytes;
-                            let body = Body::new(refusal.status(), refusal.headers(), limit);
-                            self.progress = Progress::Body(Box::new(refusal), body);
+                            self.start += len;
+                            let body = Body::new(status, response.headers(), self.limits.refusal_body_bytes);
+                            self.progress = Progress::Body(Box::new(response), body);
                         }
                     }
                 }
@@ -265,22 +239,15 @@ impl ClientHandshake {
             },
         }
     }
-
-    fn open(&self, head: Head<StatusLine>) -> Result<Opened, ResponseError> {
-        let consumed = self.start + head.len;
-        let response = Response::new(head.line, head.headers);
-        let (subprotocol, extensions) = rules::check_response(&self.offer, &response)?;
-        Ok(Opened { consumed, subprotocol, extensions, response })
-    }
 }
 
 /// The server accepted: the connection is open.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Opened {
     consumed: usize,
-    subprotocol: Option<String>,
+    pub(crate) subprotocol: Option<String>,
     extensions: Vec<Extension>,
-    response: Response,
+    pub(crate) response: Response,
 }
 
 impl Opened {
@@ -303,12 +270,6 @@ impl Opened {
     /// The response, with its headers.
     pub fn response(&self) -> &Response {
         &self.response
-    }
-
-    /// The subprotocol and the response.
-    #[cfg(all(feature = "std", feature = "handshake"))]
-    pub(crate) fn into_parts(self) -> (Option<String>, Response) {
-        (self.subprotocol, self.response)
     }
 }
 

@@ -1,54 +1,10 @@
-//! What the peer can do wrong in an opening handshake: the client in its request, the server in its response.
+//! What can be wrong in an opening handshake: with a request, with a response, and with what is to be sent.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
 use super::response::Response;
-
-/// The peer's half of the opening handshake breaks a rule, or refuses: there is no WebSocket connection.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum HandshakeError {
-    /// The client's request was wrong.
-    Request(RequestError),
-    /// The server's response was wrong, or a refusal.
-    Response(ResponseError),
-}
-
-impl HandshakeError {
-    /// The server's response, if it refused.
-    pub fn refusal(&self) -> Option<&Response> {
-        match self {
-            Self::Response(ResponseError::Refused(response)) => Some(response),
-            Self::Request(_) | Self::Response(_) => None,
-        }
-    }
-}
-
-impl From<RequestError> for HandshakeError {
-    fn from(error: RequestError) -> Self {
-        Self::Request(error)
-    }
-}
-
-impl From<ResponseError> for HandshakeError {
-    fn from(error: ResponseError) -> Self {
-        Self::Response(error)
-    }
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Request(error) => error.fmt(f),
-            Self::Response(error) => error.fmt(f),
-        }
-    }
-}
-
-/// The error in it is not its source: it says the same.
-impl core::error::Error for HandshakeError {}
 
 /// The head of a request or a response is not one of HTTP/1.1, or goes beyond a limit.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -158,9 +114,6 @@ impl RequestError {
     }
 
     /// The status, and what is wrong.
-    ///
-    /// "the server MUST stop processing the client's handshake and return an HTTP response with an appropriate error
-    /// code (such as 400 Bad Request)" (6455-4.2.1-01).
     fn answer(&self) -> (u16, &'static str) {
         match self {
             Self::Head(error) => error.answer(),
@@ -275,12 +228,8 @@ impl fmt::Display for ResponseError {
             Self::UnofferedExtension(name) => {
                 return write!(f, "the server uses the extension {name:?}, which was not offered");
             }
-            Self::RepeatedExtension(name) => {
-                return write!(f, "the server uses the extension {name:?} twice");
-            }
-            Self::InvalidDeflateResponse => {
-                "the server's permessage-deflate parameters are invalid, or not what was offered"
-            }
+            Self::RepeatedExtension(name) => return write!(f, "the server lists extension {name:?} twice"),
+            Self::InvalidDeflateResponse => "the answer to permessage-deflate is invalid, or was not offered",
             Self::InvalidSubprotocols => "the Sec-WebSocket-Protocol header is malformed",
             Self::UnofferedSubprotocol(name) => {
                 return write!(f, "the server chose the subprotocol {name:?}, which was not offered");
@@ -293,3 +242,48 @@ impl fmt::Display for ResponseError {
 
 /// A head's error is not its source: it says the same.
 impl core::error::Error for ResponseError {}
+
+/// This endpoint asked for something that must not be sent. Nothing the peer does causes it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Not a header name: a name is a non-empty token.
+    InvalidHeaderName(String),
+    /// The value given for this header has a character other than visible ASCII, space and tab.
+    InvalidHeaderValue(String),
+    /// A header that the handshake itself writes, or that has a method of its own.
+    ReservedHeader(String),
+    /// Not a subprotocol: a subprotocol is a non-empty token.
+    InvalidSubprotocol(String),
+    /// A subprotocol offered twice.
+    RepeatedSubprotocol(String),
+    /// A subprotocol that the client did not offer.
+    UnofferedSubprotocol(String),
+    /// An extension whose name, parameter name or parameter value is not a token.
+    InvalidExtension(String),
+    /// An extension accepted twice.
+    RepeatedExtension(String),
+    /// An extension that the client did not offer.
+    UnofferedExtension(String),
+    /// Not a status that ends a handshake: it is below 200 or above 599.
+    InvalidStatus(u16),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidHeaderName(name) => write!(f, "{name:?} is not a header name"),
+            Self::InvalidHeaderValue(name) => write!(f, "the value of header {name:?} is not visible ASCII"),
+            Self::ReservedHeader(name) => write!(f, "the header {name:?} is written by the handshake itself"),
+            Self::InvalidSubprotocol(name) => write!(f, "{name:?} is not a subprotocol: it must be a token"),
+            Self::RepeatedSubprotocol(name) => write!(f, "the subprotocol {name:?} is offered twice"),
+            Self::UnofferedSubprotocol(name) => write!(f, "the client offers no subprotocol {name:?}"),
+            Self::InvalidExtension(name) => write!(f, "extensions are made of tokens: {name:?} is not one"),
+            Self::RepeatedExtension(name) => write!(f, "the extension {name:?} is accepted twice"),
+            Self::UnofferedExtension(name) => write!(f, "the client offers no extension {name:?}"),
+            Self::InvalidStatus(status) => write!(f, "{status} is not a status from 200 to 599"),
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}

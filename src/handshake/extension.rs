@@ -4,10 +4,9 @@ use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::str;
 
-use super::build_error::BuildError;
-use super::grammar::{InvalidList, as_token, is_token, is_token_byte};
+use super::error::BuildError;
+use super::grammar::{InvalidList, as_token, elements, is_token, trim};
 
 /// An element of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a name and its parameters, in order.
 ///
@@ -18,14 +17,15 @@ use super::grammar::{InvalidList, as_token, is_token, is_token_byte};
 ///     .param("client_max_window_bits", None)?
 ///     .param("server_max_window_bits", Some("10"))?;
 /// assert_eq!(offer.to_string(), "permessage-deflate; client_max_window_bits; server_max_window_bits=10");
+/// assert_eq!(Extension::parse_list([offer.to_string()]), Ok(vec![offer]));
 /// # Ok::<(), sansocket::handshake::BuildError>(())
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Extension {
     /// A token.
-    name: String,
+    pub(crate) name: String,
     /// Names and values are tokens: values are kept without quotes.
-    params: Vec<(String, Option<String>)>,
+    pub(crate) params: Vec<(String, Option<String>)>,
 }
 
 impl Extension {
@@ -40,19 +40,6 @@ impl Extension {
         Ok(self)
     }
 
-    /// An extension whose name is known to be a token.
-    #[cfg(feature = "deflate")]
-    pub(crate) fn constant(name: &'static str) -> Self {
-        Self { name: name.to_owned(), params: Vec::new() }
-    }
-
-    /// Adds a parameter whose name and value are known to be tokens.
-    #[cfg(feature = "deflate")]
-    pub(crate) fn constant_param(mut self, name: &'static str, value: Option<String>) -> Self {
-        self.params.push((name.to_owned(), value));
-        self
-    }
-
     /// The name of the extension. Names are compared exactly.
     pub fn name(&self) -> &str {
         &self.name
@@ -64,32 +51,21 @@ impl Extension {
     }
 
     /// Parses the `Sec-WebSocket-Extensions` lines of a head, in their order, as one list. No lines give an empty list.
-    ///
-    /// ```
-    /// use sansocket::handshake::Extension;
-    ///
-    /// let extensions = Extension::parse_list(["foo", "bar; baz=\"2\""])?;
-    /// assert_eq!(extensions[1].name(), "bar");
-    /// assert_eq!(extensions[1].params().next(), Some(("baz", Some("2"))));
-    /// # Ok::<(), sansocket::handshake::InvalidList>(())
-    /// ```
     pub fn parse_list<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Result<Vec<Self>, InvalidList> {
-        let mut extensions: Vec<Self> = Vec::new();
-        parse_extensions(lines, |part| match part {
-            Part::Extension(name) => extensions.push(Self { name: name.to_owned(), params: Vec::new() }),
-            Part::Param(name, value) => {
-                if let Some(extension) = extensions.last_mut() {
-                    extension.params.push((name.to_owned(), value.map(Cow::into_owned)));
-                }
-            }
-        })?;
+        let mut extensions = Vec::new();
+        parse(lines, Some(&mut extensions))?;
         Ok(extensions)
+    }
+
+    /// The names in lines that form a list.
+    pub(super) fn names<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a str> {
+        lines.flat_map(elements).filter_map(|element| parts(element).next().and_then(as_token))
     }
 
     /// Whether the lines form a list that [`parse_list`](Self::parse_list) takes, without keeping anything: a list
     /// takes many times the memory of its text.
     pub(super) fn check_list<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Result<(), InvalidList> {
-        parse_extensions(lines, |_| ())
+        parse(lines, None)
     }
 }
 
@@ -114,13 +90,6 @@ fn checked_token(token: &str) -> Result<String, BuildError> {
     }
 }
 
-/// A part of an extension list, in the order of its text.
-enum Part<'a> {
-    Extension(&'a str),
-    /// A parameter of the last extension.
-    Param(&'a str, Option<Cow<'a, str>>),
-}
-
 /// RFC 6455 section 9.1:
 ///
 /// ```text
@@ -130,106 +99,60 @@ enum Part<'a> {
 /// ```
 ///
 /// A list over several lines is the lists of its lines: "this header field MAY be split or combined across multiple
-/// lines" (6455-9.1-03). A line break inside an extension would put a comma there, which none may have, not even
-/// quoted.
-fn parse_extensions<L: AsRef<[u8]>>(
+/// lines" (6455-9.1-03). A line break inside an extension would put a comma there. None may have a comma, nor a
+/// semicolon, not even quoted. Whitespace around the parts ("implied *LWS") is skipped.
+///
+/// The extensions go into `list`, if there is one.
+fn parse<L: AsRef<[u8]>>(
     lines: impl IntoIterator<Item = L>,
-    mut visit: impl FnMut(Part<'_>),
+    mut list: Option<&mut Vec<Extension>>,
 ) -> Result<(), InvalidList> {
-    let mut lines_seen = false;
-    let mut extensions_seen = false;
+    let (mut has_lines, mut has_elements) = (false, false);
     for line in lines {
-        lines_seen = true;
-        let mut text = Text(line.as_ref());
-        loop {
-            text.skip_whitespace();
-            if text.is_at_end() {
-                break;
+        has_lines = true;
+        for element in elements(line.as_ref()) {
+            has_elements = true;
+            let mut parts = parts(element);
+            let name = parts.next().and_then(as_token).ok_or(InvalidList)?;
+            let mut params = Vec::new();
+            for part in parts {
+                let (name, value) = parse_param(part).ok_or(InvalidList)?;
+                if list.is_some() {
+                    params.push((name.to_owned(), value.map(Cow::into_owned)));
+                }
             }
-            if text.eat(b',') {
-                continue; // An empty element.
-            }
-            extensions_seen = true;
-            visit(Part::Extension(text.token()?));
-            while text.eat(b';') {
-                let name = text.token()?;
-                let value = if text.eat(b'=') { Some(text.token_or_quoted()?) } else { None };
-                visit(Part::Param(name, value));
-            }
-            if !text.is_at_end() && !text.eat(b',') {
-                return Err(InvalidList);
+            if let Some(list) = &mut list {
+                list.push(Extension { name: name.to_owned(), params });
             }
         }
     }
     // `1#extension`: a header that lists nothing is malformed.
-    if lines_seen && !extensions_seen { Err(InvalidList) } else { Ok(()) }
+    if has_lines && !has_elements { Err(InvalidList) } else { Ok(()) }
 }
 
-/// The rest of a header value; what was read from it is gone. Whitespace between the parts ("implied *LWS") is skipped.
-struct Text<'a>(&'a [u8]);
+/// An extension's name and parameters.
+fn parts(extension: &[u8]) -> impl Iterator<Item = &[u8]> {
+    extension.split(|&byte| byte == b';').map(trim)
+}
 
-impl<'a> Text<'a> {
-    fn is_at_end(&self) -> bool {
-        self.0.is_empty()
+/// A parameter's name, and its value without quotes.
+fn parse_param(param: &[u8]) -> Option<(&str, Option<Cow<'_, str>>)> {
+    let mut parts = param.splitn(2, |&byte| byte == b'=').map(trim);
+    let name = as_token(parts.next()?)?;
+    let value = match parts.next() {
+        Some([b'"', quoted @ .., b'"']) => Some(Cow::Owned(unescape(quoted)?)),
+        Some(token) => Some(Cow::Borrowed(as_token(token)?)),
+        None => None,
+    };
+    Some((name, value))
+}
+
+/// "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the 'token'
+/// ABNF." (6455-9.1-02)
+fn unescape(quoted: &[u8]) -> Option<String> {
+    let (mut value, mut bytes) = (Vec::new(), quoted.iter());
+    while let Some(&byte) = bytes.next() {
+        value.push(if byte == b'\\' { *bytes.next()? } else { byte });
     }
-
-    fn skip_whitespace(&mut self) {
-        while let [b' ' | b'\t', rest @ ..] = self.0 {
-            self.0 = rest;
-        }
-    }
-
-    /// Takes the byte if it is next.
-    fn eat(&mut self, byte: u8) -> bool {
-        if self.0.first() != Some(&byte) {
-            return false;
-        }
-        self.0 = self.0.get(1..).unwrap_or_default();
-        true
-    }
-
-    fn token(&mut self) -> Result<&'a str, InvalidList> {
-        self.skip_whitespace();
-        let len = self.0.iter().take_while(|&&byte| is_token_byte(byte)).count();
-        let (token, rest) = self.0.split_at(len);
-        self.0 = rest;
-        self.skip_whitespace();
-        as_token(token).ok_or(InvalidList)
-    }
-
-    fn token_or_quoted(&mut self) -> Result<Cow<'a, str>, InvalidList> {
-        self.skip_whitespace();
-        if !self.eat(b'"') {
-            return self.token().map(Cow::Borrowed);
-        }
-
-        // "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the
-        // 'token' ABNF." (6455-9.1-02) So a byte between the quotes belongs to a token, escaped or not, and the first
-        // that does not ends the search.
-        let mut value: Cow<'a, str> = Cow::Borrowed("");
-        loop {
-            let len = self.0.iter().take_while(|&&byte| is_token_byte(byte)).count();
-            let (part, rest) = self.0.split_at(len);
-            self.0 = rest;
-            value += str::from_utf8(part).map_err(|_| InvalidList)?;
-            if self.eat(b'"') {
-                break;
-            }
-            let ([b'\\', escaped, rest @ ..], true) = (self.0, self.is_escape()) else {
-                return Err(InvalidList);
-            };
-            self.0 = rest;
-            value.to_mut().push(char::from(*escaped));
-        }
-        if value.is_empty() {
-            return Err(InvalidList);
-        }
-        self.skip_whitespace();
-        Ok(value)
-    }
-
-    /// Whether a backslash and a byte that a token may have are next.
-    fn is_escape(&self) -> bool {
-        matches!(self.0, [b'\\', escaped, ..] if is_token_byte(*escaped))
-    }
+    as_token(&value).map(ToOwned::to_owned)
 }

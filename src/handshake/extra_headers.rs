@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::build_error::BuildError;
+use super::error::BuildError;
 use super::grammar::{is_token, is_value_byte};
 use super::headers::debug_lines;
 
@@ -28,7 +28,8 @@ impl ExtraHeaders {
         if is_reserved(&name.to_ascii_lowercase()) {
             return Err(BuildError::ReservedHeader(name.to_owned()));
         }
-        if !is_sendable(value) {
+        // Bytes from 0x80 on are taken from a peer, but not sent to one.
+        if !value.bytes().all(|byte| byte.is_ascii() && is_value_byte(byte)) {
             return Err(BuildError::InvalidHeaderValue(name.to_owned()));
         }
         self.0.push((name.to_owned(), value.to_owned()));
@@ -73,9 +74,4 @@ pub(super) fn write_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 pub(super) fn list_of<T: ToString>(values: &[T]) -> Option<String> {
     let (first, rest) = values.split_first()?;
     Some(rest.iter().fold(first.to_string(), |list, value| list + ", " + &value.to_string()))
-}
-
-/// Whether a header value may be sent: bytes from 0x80 on are taken from a peer, but not sent to one.
-fn is_sendable(value: &str) -> bool {
-    value.bytes().all(|byte| byte.is_ascii() && is_value_byte(byte))
 }

@@ -66,13 +66,3 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     }
     bytes
 }
-
-/// `version = DIGIT | (NZDIGIT DIGIT) | ("1" DIGIT DIGIT) | ("2" DIGIT DIGIT)`, "Limited to 0-255 range, with no
-/// leading zeros" (RFC 6455 section 4.3).
-pub(super) fn parse_version(version: &[u8]) -> Option<u8> {
-    match version {
-        [b'0', _, ..] => None,
-        _ if version.iter().all(u8::is_ascii_digit) => str::from_utf8(version).ok()?.parse().ok(),
-        _ => None,
-    }
-}

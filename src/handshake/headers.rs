@@ -7,7 +7,6 @@ use core::ops::Range;
 use core::str;
 
 use super::grammar::{InvalidList, tokens};
-use super::known_name::KnownName;
 
 /// The headers of a request or response, in the order of their lines. Names are ASCII case-insensitive.
 ///
@@ -69,7 +68,7 @@ impl Headers {
         self.fields.is_empty()
     }
 
-    /// How long the text is that they are parts of.
+    /// How long the head was, with the empty lines before it, and the one behind it.
     pub(super) fn text_len(&self) -> usize {
         self.text.len()
     }
@@ -92,7 +91,7 @@ impl Headers {
         if values.next().is_some() { Err(repeated) } else { Ok(value) }
     }
 
-    /// A part of the text that is known to be ASCII.
+    /// A part of the text; empty if it is not UTF-8.
     pub(super) fn text(&self, range: &Range<usize>) -> &str {
         str::from_utf8(self.bytes(range)).unwrap_or_default()
     }
@@ -124,6 +123,46 @@ impl Field {
     #[inline]
     pub(super) fn new(written: &[u8], name: Range<usize>, value: Range<usize>) -> Self {
         Self { known: KnownName::of(written), name, value }
+    }
+}
+
+/// A name that the handshakes look up: recognised once, when a head is parsed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum KnownName {
+    Connection,
+    ContentLength,
+    Host,
+    Origin,
+    SecWebSocketAccept,
+    SecWebSocketExtensions,
+    SecWebSocketKey,
+    SecWebSocketProtocol,
+    SecWebSocketVersion,
+    TransferEncoding,
+    Upgrade,
+}
+
+impl KnownName {
+    /// "all header field names in both HTTP requests and HTTP responses are case-insensitive." (6455-4.1-47)
+    #[inline]
+    pub(super) fn of(name: &[u8]) -> Option<Self> {
+        // Only two names are equally long, so that one comparison decides.
+        let (known, written): (_, &[u8]) = match (name.len(), name) {
+            (4, _) => (Self::Host, b"Host"),
+            (6, _) => (Self::Origin, b"Origin"),
+            (7, _) => (Self::Upgrade, b"Upgrade"),
+            (10, _) => (Self::Connection, b"Connection"),
+            (14, _) => (Self::ContentLength, b"Content-Length"),
+            (17, [b'S' | b's', ..]) => (Self::SecWebSocketKey, b"Sec-WebSocket-Key"),
+            (17, _) => (Self::TransferEncoding, b"Transfer-Encoding"),
+            (20, _) => (Self::SecWebSocketAccept, b"Sec-WebSocket-Accept"),
+            (21, _) => (Self::SecWebSocketVersion, b"Sec-WebSocket-Version"),
+            (22, _) => (Self::SecWebSocketProtocol, b"Sec-WebSocket-Protocol"),
+            (24, _) => (Self::SecWebSocketExtensions, b"Sec-WebSocket-Extensions"),
+            _ => return None,
+        };
+        // Nearly always it is as it is written in the RFC, which is compared at once.
+        (name == written || name.eq_ignore_ascii_case(written)).then_some(known)
     }
 }
 

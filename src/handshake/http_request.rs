@@ -6,8 +6,7 @@ use core::ops::Range;
 use core::str;
 
 use super::error::RequestError;
-use super::headers::Headers;
-use super::known_name::KnownName;
+use super::headers::{Headers, KnownName};
 use super::reply::Reply;
 use super::uri::split_authority;
 
@@ -19,7 +18,8 @@ pub struct HttpRequest(Box<Parts>);
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Parts {
     line: RequestLine,
-    target: Target,
+    /// In an absolute target; a range of the head.
+    authority: Option<Range<usize>>,
     headers: Headers,
     /// How many bytes of the input it took.
     consumed: usize,
@@ -39,13 +39,13 @@ impl HttpRequest {
     /// The path, starting with `/` except in the forms of a target that only `OPTIONS` and `CONNECT` have.
     /// Percent-encoding is left as it is.
     pub fn path(&self) -> &str {
-        let path = self.headers().text(&self.0.target.path);
+        let path = self.resource().split('?').next().unwrap_or_default();
         if path.is_empty() { "/" } else { path }
     }
 
     /// What follows the `?`, if there is one.
     pub fn query(&self) -> Option<&str> {
-        self.0.target.query.as_ref().map(|query| self.headers().text(query))
+        self.resource().split_once('?').map(|(_, query)| query)
     }
 
     /// The minor HTTP version: 1 for HTTP/1.1.
@@ -58,7 +58,7 @@ impl HttpRequest {
     ///
     /// It is what the client says: compare it with the server's names before relying on it.
     pub fn host(&self) -> Option<&str> {
-        match &self.0.target.authority {
+        match &self.0.authority {
             // "When an origin server receives a request with an absolute-form of request-target, the origin server MUST
             // ignore the received Host header field" (RFC 9112 section 3.2.2).
             Some(authority) => Some(self.headers().text(authority)),
@@ -85,22 +85,21 @@ impl HttpRequest {
     /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
     pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) {
         // "the server MUST NOT send content in the response" (RFC 9110 section 9.3.2) to a HEAD request.
-        if self.has_method(b"HEAD") { reply.encode_head(out) } else { reply.encode(out) }
+        if self.method() == "HEAD" { reply.encode_head(out) } else { reply.encode(out) }
     }
 
     /// Checks what holds for every HTTP request.
     #[inline]
     pub(super) fn new(line: RequestLine, headers: Headers, consumed: usize) -> Result<Self, RequestError> {
-        let target = Target::parse(&headers, line.target.clone())?;
+        let authority = find_authority(&headers, &line.target)?;
 
         // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host
         // header field and to any request message that contains more than one Host header field line or a Host header
         // field with an invalid field value." (RFC 9112 section 3.2)
-        match headers.only(KnownName::Host, RequestError::RepeatedHost)? {
-            Some(host) => {
-                let host = str::from_utf8(host).map_err(|_| RequestError::InvalidHost)?;
-                split_authority(host).map_err(|_| RequestError::InvalidHost)?;
-            }
+        let host = headers.only(KnownName::Host, RequestError::RepeatedHost)?;
+        match host.map(|host| str::from_utf8(host).map(split_authority)) {
+            Some(Ok(Ok(_))) => {}
+            Some(_) => return Err(RequestError::InvalidHost),
             None if line.minor_version == 0 => {}
             None => return Err(RequestError::MissingHost),
         }
@@ -112,17 +111,57 @@ impl HttpRequest {
             return Err(RequestError::InvalidOrigin);
         }
 
-        Ok(Self(Box::new(Parts { line, target, headers, consumed })))
+        Ok(Self(Box::new(Parts { line, authority, headers, consumed })))
+    }
+
+    /// A request whose head an HTTP library has parsed.
+    ///
+    /// `method` is a token, and no value has a byte that HTTP forbids: the library takes no others. It takes some
+    /// targets and names that HTTP/1.1 does not have.
+    #[cfg(feature = "http")]
+    pub(crate) fn from_parts<'a>(
+        method: &str,
+        target: &str,
+        minor_version: u8,
+        lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Self, RequestError> {
+        use super::error::HeadError;
+        use super::grammar::{is_token, trim};
+        use super::headers::Field;
+
+        // The parts, one behind the other.
+        let mut text = Vec::new();
+        let mut add = |part: &[u8]| {
+            let start = text.len();
+            text.extend_from_slice(part);
+            start..text.len()
+        };
+        if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(HeadError::InvalidStartLine.into());
+        }
+        let line =
+            RequestLine { method: add(method.as_bytes()), target: add(target.as_bytes()), minor_version };
+        let mut fields = Vec::new();
+        for (name, value) in lines {
+            let name = name.as_bytes();
+            if !is_token(name) {
+                return Err(HeadError::InvalidHeaderName.into());
+            }
+            fields.push(Field::new(name, add(name), add(trim(value))));
+        }
+        Self::new(line, Headers::new(text.into_boxed_slice(), fields), 0)
     }
 
     /// Whether the target is a resource name, or an absolute URI that contains one.
     pub(super) fn names_resource(&self) -> bool {
-        self.0.target.authority.is_some() || self.headers().bytes(&self.0.line.target).starts_with(b"/")
+        self.0.authority.is_some() || self.headers().bytes(&self.0.line.target).starts_with(b"/")
     }
 
-    #[inline]
-    pub(super) fn has_method(&self, method: &[u8]) -> bool {
-        self.headers().bytes(&self.0.line.method) == method
+    /// Path and query: the target without the scheme and the authority of an absolute URI.
+    fn resource(&self) -> &str {
+        let target = &self.0.line.target;
+        let start = self.0.authority.as_ref().map_or(target.start, |authority| authority.end);
+        self.headers().text(&(start..target.end))
     }
 }
 
@@ -134,46 +173,26 @@ pub(super) struct RequestLine {
     pub(super) minor_version: u8,
 }
 
-/// The parts of a request target; ranges of the head.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Target {
-    /// Of an absolute URI.
-    authority: Option<Range<usize>>,
-    path: Range<usize>,
-    query: Option<Range<usize>>,
-}
-
-impl Target {
-    /// The characters were checked with the request line. Those that a URI excludes (`|`, `{`, ..) are let through,
-    /// since browsers send some of them; only a fragment is refused.
-    fn parse(headers: &Headers, target: Range<usize>) -> Result<Self, RequestError> {
-        let bytes = headers.bytes(&target);
-        if bytes.contains(&b'#') {
-            return Err(RequestError::InvalidTarget);
+/// Where the authority of a target is, if that is an absolute URI.
+///
+/// The characters were checked with the request line. Those that a URI excludes (`|`, `{`, ..) are let through, since
+/// browsers send some of them; only a fragment is refused.
+fn find_authority(headers: &Headers, target: &Range<usize>) -> Result<Option<Range<usize>>, RequestError> {
+    let bytes = headers.bytes(target);
+    if bytes.contains(&b'#') {
+        return Err(RequestError::InvalidTarget);
+    }
+    // Nearly always a path, in which there is nothing to search for.
+    let absolute = if bytes.starts_with(b"/") { None } else { headers.text(target).split_once("://") };
+    match absolute {
+        Some((scheme, rest)) if WEB_SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+            let (authority, _) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            split_authority(authority).map_err(|_| RequestError::InvalidTarget)?;
+            let start = target.start + scheme.len() + "://".len();
+            Ok(Some(start..start + authority.len()))
         }
-
-        // Nearly always a path, in which there is nothing to search for.
-        let absolute = if bytes.starts_with(b"/") { None } else { headers.text(&target).split_once("://") };
-        let mut rest = target;
-        let authority = match absolute {
-            Some((scheme, text)) if is_web_scheme(scheme) => {
-                let start = rest.start + scheme.len() + "://".len();
-                let len = text.find(['/', '?']).unwrap_or(text.len());
-                let (authority, _) = text.split_at(len);
-                split_authority(authority).map_err(|_| RequestError::InvalidTarget)?;
-                rest.start = start + len;
-                Some(start..rest.start)
-            }
-            _ => None,
-        };
-
-        let path_len = headers.bytes(&rest).iter().position(|&byte| byte == b'?');
-        let path_end = path_len.map_or(rest.end, |len| rest.start + len);
-        let query = path_len.map(|_| path_end + 1..rest.end);
-        Ok(Self { authority, path: rest.start..path_end, query })
+        _ => Ok(None),
     }
 }
 
-fn is_web_scheme(scheme: &str) -> bool {
-    ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
-}
+const WEB_SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];

@@ -1,7 +1,5 @@
 //! `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`, which answers it (RFC 6455 sections 4.1 and 4.2.2).
 
-use core::fmt;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
@@ -24,48 +22,19 @@ pub fn accept_key(key: impl AsRef<[u8]>) -> [u8; 28] {
     base64(hash.finalize())
 }
 
-/// `Sec-WebSocket-Key`: 16 bytes in base64.
-#[derive(Clone, Eq, PartialEq)]
-pub(super) struct Key([u8; 24]);
-
-impl Key {
-    /// The key that a client sends.
-    pub(super) fn of_nonce(nonce: [u8; 16]) -> Self {
-        Self(base64(nonce))
-    }
-
-    /// 22 characters and "==". The last four bits of the 22nd belong to no byte; they may be set, as they are in the
-    /// example of RFC 6455 section 4.1.
-    pub(super) fn parse(value: &[u8]) -> Option<Self> {
-        let key: [u8; 24] = value.try_into().ok()?;
-        let [characters @ .., b'=', b'='] = &key else {
-            return None;
-        };
-        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-        // Without a way out between the characters, the compiler looks at all of them at once.
-        let all_base64 = characters.iter().fold(true, |all, byte| all & is_base64(byte));
-        all_base64.then_some(Self(key))
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// What `Sec-WebSocket-Accept` answers.
-    pub(super) fn accept(&self) -> [u8; 28] {
-        accept_key(self.0)
-    }
-}
-
-/// Keeps it out of logs, like the header.
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").finish_non_exhaustive()
-    }
+/// Whether it is 16 bytes in base64: 22 characters and "==". The last four bits of the 22nd belong to no byte; they may
+/// be set, as they are in the example of RFC 6455 section 4.1.
+pub(super) fn is_key(value: &[u8]) -> bool {
+    let Ok([characters @ .., b'=', b'=']) = <&[u8; 24]>::try_from(value) else {
+        return false;
+    };
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    // Without a way out between the characters, the compiler looks at all of them at once.
+    characters.iter().fold(true, |all, byte| all & is_base64(byte))
 }
 
 /// Base64 of bytes whose number is known; `LEN` is the length of the result.
-fn base64<const LEN: usize>(bytes: impl AsRef<[u8]>) -> [u8; LEN] {
+pub(super) fn base64<const LEN: usize>(bytes: impl AsRef<[u8]>) -> [u8; LEN] {
     let mut text = [0; LEN];
     let len = STANDARD.encode_slice(bytes, &mut text);
     debug_assert_eq!(len, Ok(LEN));

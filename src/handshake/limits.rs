@@ -1,12 +1,6 @@
 //! How much a peer may send in an opening handshake.
 
 /// How much a peer may send in an opening handshake.
-///
-/// ```
-/// use sansocket::handshake::Limits;
-///
-/// let limits = Limits::default().head_bytes(64 * 1024).headers(200);
-/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limits {
     pub(super) head_bytes: usize,

@@ -5,8 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::build_error::BuildError;
-use super::error::RequestError;
+use super::error::{BuildError, RequestError};
 use super::extra_headers::{ExtraHeaders, write_line};
 
 /// A complete HTTP response, after which the connection is to be closed: a refusal, or the answer to a request that
@@ -77,9 +76,8 @@ impl Reply {
         if self.may_have_body() { &self.body } else { &[] }
     }
 
-    /// Appends the response to `out`. To answer a request that was parsed, [`HttpRequest::reply`] knows more.
-    ///
-    /// [`HttpRequest::reply`]: super::HttpRequest::reply
+    /// Appends the response to `out`. To answer a request that was parsed,
+    /// [`HttpRequest::reply`](super::HttpRequest::reply) knows more.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.encode_head(out);
         out.extend_from_slice(self.content());

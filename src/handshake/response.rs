@@ -1,18 +1,17 @@
 //! A server's response, as a client reads it.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::str;
 
-use super::grammar::{elements, parse_version};
-use super::headers::Headers;
-use super::known_name::KnownName;
+use super::grammar::tokens;
+use super::headers::{Headers, KnownName};
 
 /// A server's HTTP response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Response {
     pub(super) line: StatusLine,
-    headers: Headers,
+    pub(super) headers: Headers,
     /// Of a refusal, as far as it was read.
     pub(super) body: Vec<u8>,
 }
@@ -25,7 +24,7 @@ impl Response {
 
     /// The text after the status code. It may be empty, and means nothing to a program.
     pub fn reason(&self) -> &str {
-        str::from_utf8(self.headers.bytes(&self.line.reason)).unwrap_or_default()
+        self.headers.text(&self.line.reason)
     }
 
     /// All headers.
@@ -40,11 +39,9 @@ impl Response {
 
     /// The versions of the WebSocket protocol that the server says it speaks (RFC 6455 section 4.4).
     pub fn websocket_versions(&self) -> impl Iterator<Item = u8> {
-        self.headers.all(KnownName::SecWebSocketVersion).flat_map(elements).filter_map(parse_version)
-    }
-
-    pub(super) fn new(line: StatusLine, headers: Headers) -> Self {
-        Self { line, headers, body: Vec::new() }
+        // "Limited to 0-255 range, with no leading zeros" (RFC 6455 section 4.3), nor a sign.
+        let parse = |version: &str| version.parse().ok().filter(|parsed: &u8| parsed.to_string() == version);
+        tokens(self.headers.all(KnownName::SecWebSocketVersion)).flatten().filter_map(parse)
     }
 }
 

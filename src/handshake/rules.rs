@@ -7,25 +7,27 @@ use alloc::vec::Vec;
 
 use super::error::{HeadError, RequestError, ResponseError};
 use super::extension::Extension;
-use super::grammar::{InvalidList, as_token, elements, is_token, tokens};
-use super::headers::Headers;
+use super::grammar::{as_token, elements, is_token, tokens};
+use super::headers::{Headers, KnownName};
 use super::http_request::HttpRequest;
-use super::key::Key;
-use super::known_name::KnownName;
+use super::key::is_key;
 use super::response::Response;
 
 /// "If the server, while reading the handshake, finds that the client did not send a handshake that matches the
 /// description below [..] the server MUST stop processing the client's handshake and return an HTTP response with an
 /// appropriate error code" (6455-4.2.1-01).
 ///
-/// `None`: the request does not ask for a WebSocket.
+/// `false`: the request does not ask for a WebSocket.
 #[inline]
-pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, RequestError> {
+pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError> {
     let headers = request.headers();
-    let upgrades = upgrades_to_websocket(headers)?;
+    // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
+    let is_protocol = |protocol: &[u8]| protocol.splitn(2, |&byte| byte == b'/').all(is_token);
+    let upgrades = lists(headers, KnownName::Upgrade, b"websocket", is_protocol);
+    let upgrades = upgrades.ok_or(RequestError::InvalidUpgrade)?;
     // A client that sends these means to open a WebSocket connection, be it in a wrong way.
     if !upgrades && !headers.has(KnownName::SecWebSocketKey) && !headers.has(KnownName::SecWebSocketVersion) {
-        return Ok(None);
+        return Ok(false);
     }
 
     // "1. An HTTP/1.1 or higher GET request, including a "Request-URI" [..] that should be interpreted as a /resource
@@ -33,7 +35,7 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, Reques
     if request.minor_version() == 0 {
         return Err(HeadError::UnsupportedHttpVersion.into());
     }
-    if !request.has_method(b"GET") {
+    if request.method() != "GET" {
         return Err(RequestError::MethodNotGet);
     }
     if !request.names_resource() {
@@ -50,21 +52,22 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, Reques
 
     // "4. A |Connection| header field that includes the token "Upgrade", treated as an ASCII case-insensitive value."
     // (6455-4.2.1-05)
-    if !connection_upgrades(headers).map_err(|_| RequestError::InvalidConnection)? {
+    let upgrades = lists(headers, KnownName::Connection, b"upgrade", is_token);
+    if !upgrades.ok_or(RequestError::InvalidConnection)? {
         return Err(RequestError::MissingConnectionUpgrade);
     }
 
     // "5. A |Sec-WebSocket-Key| header field with a base64-encoded [..] value that, when decoded, is 16 bytes in
     // length." (6455-4.2.1-06) It "MUST NOT appear more than once in an HTTP request." (6455-11.3.1-01)
     let key = headers.only(KnownName::SecWebSocketKey, RequestError::RepeatedKey)?;
-    let key = key.ok_or(RequestError::MissingKey)?;
-    let key = Key::parse(key).ok_or(RequestError::InvalidKey)?;
+    if !is_key(key.ok_or(RequestError::MissingKey)?) {
+        return Err(RequestError::InvalidKey);
+    }
 
     // "6. A |Sec-WebSocket-Version| header field, with a value of 13." (6455-4.2.1-07) It "MUST NOT appear more than
     // once in an HTTP request." (6455-11.3.5-02)
     let version = headers.only(KnownName::SecWebSocketVersion, RequestError::RepeatedVersion)?;
-    let version = version.ok_or(RequestError::MissingVersion)?;
-    if version != b"13" {
+    if version.ok_or(RequestError::MissingVersion)? != b"13" {
         return Err(RequestError::UnsupportedVersion);
     }
 
@@ -90,18 +93,16 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<Option<Key>, Reques
     // A body would be read as frames here, or as another request by a proxy in front.
     let is_bodyless = !headers.has(KnownName::TransferEncoding)
         && headers.all(KnownName::ContentLength).all(|length| length == b"0");
-    if is_bodyless { Ok(Some(key)) } else { Err(RequestError::UnexpectedBody) }
+    if is_bodyless { Ok(true) } else { Err(RequestError::UnexpectedBody) }
 }
 
-/// What a client's request said, and the response is held to.
-#[derive(Debug)]
+/// What a client offers, and the response is held to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Offer {
-    /// What `Sec-WebSocket-Accept` must say.
-    pub(super) accept: [u8; 28],
+    /// Tokens, none twice.
     pub(super) subprotocols: Vec<String>,
     pub(super) require_subprotocol: bool,
-    /// The names of the extensions.
-    pub(super) extensions: Vec<String>,
+    pub(super) extensions: Vec<Extension>,
 }
 
 /// Checks a response with status 101, and gives the subprotocol and the extensions in use. "If the server's response
@@ -113,6 +114,7 @@ pub(super) struct Offer {
 #[inline]
 pub(super) fn check_response(
     offer: &Offer,
+    accept: [u8; 28],
     response: &Response,
 ) -> Result<(Option<String>, Vec<Extension>), ResponseError> {
     let headers = response.headers();
@@ -122,21 +124,24 @@ pub(super) fn check_response(
 
     // "2. If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value that is not an
     // ASCII case-insensitive match for the value "websocket"" (6455-4.1-41).
-    if !upgrades_to_websocket_only(headers) {
+    let mut protocols = headers.all(KnownName::Upgrade).flat_map(elements);
+    let first = protocols.next().ok_or(ResponseError::MissingUpgrade)?;
+    if !first.eq_ignore_ascii_case(b"websocket") || protocols.next().is_some() {
         return Err(ResponseError::MissingUpgrade);
     }
 
     // "3. If the response lacks a |Connection| header field or the |Connection| header field doesn't contain a token
     // that is an ASCII case-insensitive match for the value "Upgrade"" (6455-4.1-42).
-    if !connection_upgrades(headers).map_err(|_| ResponseError::InvalidConnection)? {
+    let upgrades = lists(headers, KnownName::Connection, b"upgrade", is_token);
+    if !upgrades.ok_or(ResponseError::InvalidConnection)? {
         return Err(ResponseError::MissingConnectionUpgrade);
     }
 
     // "4. If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept| contains a value
     // other than the base64-encoded SHA-1 of [..]" (6455-4.1-43). It "MUST NOT appear more than once in an HTTP
     // response." (6455-11.3.3-01)
-    let accept = headers.only(KnownName::SecWebSocketAccept, ResponseError::RepeatedAccept)?;
-    if accept.ok_or(ResponseError::MissingAccept)? != offer.accept {
+    let answer = headers.only(KnownName::SecWebSocketAccept, ResponseError::RepeatedAccept)?;
+    if answer.ok_or(ResponseError::MissingAccept)? != accept {
         return Err(ResponseError::WrongAccept);
     }
 
@@ -144,9 +149,8 @@ pub(super) fn check_response(
     // an extension that was not present in the client's handshake" (6455-4.1-44).
     let extensions = Extension::parse_list(headers.all(KnownName::SecWebSocketExtensions))
         .map_err(|_| ResponseError::InvalidExtensions)?;
-    for (i, extension) in extensions.iter().enumerate() {
-        let name = extension.name();
-        if !offer.extensions.iter().any(|offered| offered == name) {
+    for (i, name) in extensions.iter().map(Extension::name).enumerate() {
+        if !offer.extensions.iter().any(|offered| offered.name() == name) {
             return Err(ResponseError::UnofferedExtension(name.to_owned()));
         }
         // Fails at the latest when `i` is the number of offers: the search is never long.
@@ -174,35 +178,20 @@ pub(super) fn check_response(
     Ok((subprotocol, extensions))
 }
 
-/// Whether `Upgrade` of a request lists `websocket`.
-fn upgrades_to_websocket(headers: &Headers) -> Result<bool, RequestError> {
+/// Whether `wanted` is in a list, in whatever case. `None`: another element is not valid.
+fn lists(
+    headers: &Headers,
+    name: KnownName,
+    wanted: &[u8],
+    is_valid: impl Fn(&[u8]) -> bool,
+) -> Option<bool> {
     let mut found = false;
-    for protocol in headers.all(KnownName::Upgrade).flat_map(elements) {
-        // RFC 9110 section 7.8: `protocol = protocol-name [ "/" protocol-version ]`.
-        if protocol.eq_ignore_ascii_case(b"websocket") {
+    for element in headers.all(name).flat_map(elements) {
+        if element.eq_ignore_ascii_case(wanted) {
             found = true;
-        } else if !protocol.splitn(2, |&byte| byte == b'/').all(is_token) {
-            return Err(RequestError::InvalidUpgrade);
+        } else if !is_valid(element) {
+            return None;
         }
     }
-    Ok(found)
-}
-
-/// Whether `Upgrade` of a response lists `websocket` and nothing else.
-fn upgrades_to_websocket_only(headers: &Headers) -> bool {
-    let mut protocols = headers.all(KnownName::Upgrade).flat_map(elements);
-    protocols.next().is_some_and(|name| name.eq_ignore_ascii_case(b"websocket")) && protocols.next().is_none()
-}
-
-/// Whether `Connection` says `Upgrade`, "treated as an ASCII case-insensitive value" (6455-4.2.1-05).
-fn connection_upgrades(headers: &Headers) -> Result<bool, InvalidList> {
-    let mut found = false;
-    for option in headers.all(KnownName::Connection).flat_map(elements) {
-        if option.eq_ignore_ascii_case(b"upgrade") {
-            found = true;
-        } else if !is_token(option) {
-            return Err(InvalidList);
-        }
-    }
-    Ok(found)
+    Some(found)
 }

@@ -5,15 +5,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Deref;
 
-use super::build_error::BuildError;
-use super::error::RequestError;
+use super::error::{BuildError, RequestError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::tokens;
+use super::headers::KnownName;
 use super::http_request::{HttpRequest, RequestLine};
 use super::http1::head::HeadReader;
-use super::key::Key;
-use super::known_name::KnownName;
+use super::key::accept_key;
 use super::limits::Limits;
 use super::rules;
 
@@ -24,7 +23,7 @@ use super::rules;
 ///
 /// # let mut network = vec![b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n".to_vec()];
 /// # let mut read = || network.pop().unwrap();
-/// let mut handshake = ServerHandshake::new(Limits::default());
+/// let mut handshake = ServerHandshake::new(Limits::default().head_bytes(64 * 1024));
 /// let (mut input, mut out) = (Vec::new(), Vec::new());
 /// let received = loop {
 ///     match handshake.receive(&input) {
@@ -36,9 +35,18 @@ use super::rules;
 ///         }
 ///     }
 /// };
+/// // Without an origin, the client is not a browser.
+/// let is_foreign = |origin: &str| origin != "https://example.com";
 /// match received {
+///     Some(ReceivedRequest::WebSocket(request)) if request.origin().is_some_and(is_foreign) => {
+///         request.reply(&Reply::new(403)?, &mut out);
+///     }
 ///     Some(ReceivedRequest::WebSocket(request)) => {
-///         request.accept(Accept::new())?.encode(&mut out);
+///         let mut accept = Accept::new().header("Server", "example")?;
+///         if let Some(subprotocol) = request.choose_subprotocol(&["superchat", "chat"]) {
+///             accept = accept.subprotocol(subprotocol);
+///         }
+///         request.accept(accept)?.encode(&mut out);
 ///         input.drain(..request.consumed()); // What is left are frames.
 ///     }
 ///     Some(ReceivedRequest::Http(request)) => request.reply(&Reply::new(200)?.text("Nothing to see.\n"), &mut out),
@@ -65,10 +73,11 @@ impl ServerHandshake {
     /// HTTP request fails early: at its first byte, at a control character or a wrong line end, at the end of the
     /// request line. An error should be answered with `Reply::from(&error)`, and then the connection closed.
     pub fn receive(&mut self, input: &[u8]) -> Result<Option<ReceivedRequest>, RequestError> {
-        let Some(head) = self.head.read(input, &self.limits)? else {
+        let Some((line, headers)) = self.head.read(input, &self.limits)? else {
             return Ok(None);
         };
-        ReceivedRequest::new(HttpRequest::new(head.line, head.headers, head.len)?).map(Some)
+        let len = headers.text_len();
+        ReceivedRequest::new(HttpRequest::new(line, headers, len)?).map(Some)
     }
 }
 
@@ -94,37 +103,18 @@ impl ReceivedRequest {
     /// Judges a request, wherever it comes from.
     #[inline]
     pub(crate) fn new(http: HttpRequest) -> Result<Self, RequestError> {
-        Ok(match rules::check_request(&http)? {
-            Some(key) => Self::WebSocket(Request { http, key }),
-            None => Self::Http(http),
-        })
+        let is_websocket = rules::check_request(&http)?;
+        Ok(if is_websocket { Self::WebSocket(Request(http)) } else { Self::Http(http) })
     }
 }
 
 /// A valid WebSocket request. It is an [`HttpRequest`] too: see there for path, headers and so on.
 ///
-/// Before it accepts, a server that browsers talk to checks where the request comes from, since any page may open a
-/// WebSocket connection to any server, with the user's cookies (RFC 6455 section 10.2):
-///
-/// ```
-/// use sansocket::handshake::{Accept, BuildError, Reply, Request};
-///
-/// fn answer(request: &Request, out: &mut Vec<u8>) -> Result<bool, BuildError> {
-///     // Without `Origin` the client is not a browser.
-///     let is_allowed = request.origin().is_none_or(|origin| origin == "https://example.com");
-///     if is_allowed {
-///         request.accept(Accept::new())?.encode(out);
-///     } else {
-///         request.reply(&Reply::new(403)?, out);
-///     }
-///     Ok(is_allowed)
-/// }
-/// ```
+/// Before it accepts, a server that browsers talk to checks the [`origin`](HttpRequest::origin), as in the example of
+/// [`ServerHandshake`], since any page may open a WebSocket connection to any server, with the user's cookies (RFC 6455
+/// section 10.2).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Request {
-    http: HttpRequest,
-    key: Key,
-}
+pub struct Request(HttpRequest);
 
 impl Request {
     /// The subprotocols the client offers, most preferred first.
@@ -154,17 +144,17 @@ impl Request {
             return Err(BuildError::UnofferedSubprotocol(chosen.clone()));
         }
         // "Extensions not listed by the client MUST NOT be listed." (6455-4.2.2-15)
-        let offers = if accept.extensions.is_empty() { Vec::new() } else { self.extensions() };
-        for (i, extension) in accept.extensions.iter().enumerate() {
-            let has_same_name = |other: &Extension| other.name() == extension.name();
-            if !offers.iter().any(has_same_name) {
-                return Err(BuildError::UnofferedExtension(extension.name().to_owned()));
+        let offers = || self.headers().all(KnownName::SecWebSocketExtensions);
+        for (i, name) in accept.extensions.iter().map(Extension::name).enumerate() {
+            if !Extension::names(offers()).any(|offered| offered == name) {
+                return Err(BuildError::UnofferedExtension(name.to_owned()));
             }
-            if accept.extensions.iter().take(i).any(has_same_name) {
-                return Err(BuildError::RepeatedExtension(extension.name().to_owned()));
+            if accept.extensions.iter().take(i).any(|other| other.name() == name) {
+                return Err(BuildError::RepeatedExtension(name.to_owned()));
             }
         }
-        Ok(Accepted { accept, accept_key: self.key.accept() })
+        let key = self.headers().all(KnownName::SecWebSocketKey).next().unwrap_or_default();
+        Ok(Accepted { accept, accept_key: accept_key(key) })
     }
 }
 
@@ -172,18 +162,11 @@ impl Deref for Request {
     type Target = HttpRequest;
 
     fn deref(&self) -> &HttpRequest {
-        &self.http
+        &self.0
     }
 }
 
 /// What a server agrees to when it accepts a WebSocket request.
-///
-/// ```
-/// use sansocket::handshake::Accept;
-///
-/// let accept = Accept::new().subprotocol("chat").header("Server", "sansocket")?;
-/// # Ok::<(), sansocket::handshake::BuildError>(())
-/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Accept {
     subprotocol: Option<String>,
@@ -213,15 +196,11 @@ impl Accept {
 
     /// Adds a header, such as `Set-Cookie`. Those of the handshake itself are refused.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
-        self.add_header(name, value)?;
-        Ok(self)
-    }
-
-    pub(crate) fn add_header(&mut self, name: &str, value: &str) -> Result<(), BuildError> {
         self.headers.add(name, value, |name| {
             matches!(name, "upgrade" | "connection" | "content-length" | "transfer-encoding")
                 || name.starts_with("sec-websocket-")
-        })
+        })?;
+        Ok(self)
     }
 }
 
@@ -249,7 +228,8 @@ impl Accepted {
 
     /// Appends the response as HTTP/1.1: frames may follow it at once.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.reserve(USUAL_RESPONSE_BYTES);
+        // Room for the response without further headers.
+        out.reserve(192);
         // "A Status-Line with a 101 response code" (6455-4.2.2-17).
         out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         self.for_each_header(|name, value| write_line(out, name, value));
@@ -274,6 +254,3 @@ impl Accepted {
         self.accept.headers.iter().for_each(|(name, value)| header(name, value));
     }
 }
-
-/// Room for the response without further headers.
-const USUAL_RESPONSE_BYTES: usize = 192;

@@ -7,7 +7,7 @@
 
 use alloc::format;
 use alloc::string::String;
-use core::fmt;
+use core::fmt::{self, Write};
 use core::net::Ipv6Addr;
 use core::str::FromStr;
 
@@ -59,8 +59,6 @@ impl Uri {
         }
 
         let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-
         let (host, port) = split_authority(authority)?;
         // "The port component is OPTIONAL; the default for "ws" is port 80, while the default for "wss" is port 443."
         // (6455-3-01)
@@ -70,7 +68,7 @@ impl Uri {
         let host_len = host.len();
         let authority = if port == default_port { host } else { format!("{host}:{port}") };
 
-        Ok(Self { secure, authority, host_len, port, resource_name: resource_name(path, query)? })
+        Ok(Self { secure, authority, host_len, port, resource_name: resource_name(rest)? })
     }
 
     /// Whether the scheme is `wss`: the connection must be a TLS connection.
@@ -164,27 +162,28 @@ impl core::error::Error for UriError {}
 /// Takes `host [ ":" port ]` apart and checks both; an IPv6 address keeps its brackets. The `Host` header has the same
 /// syntax.
 pub(crate) fn split_authority(authority: &str) -> Result<(&str, Option<u16>), UriError> {
-    split_host(authority)
-        .and_then(|(host, port)| Ok((host, port.map(parse_port).transpose()?)))
-        // No part may have the character: what stands before it is the reason why the authority is wrong.
-        .map_err(|error| if authority.contains('@') { UriError::UserInfo } else { error })
+    // No part may have the character: what stands before it is the reason why the authority is wrong.
+    split_host(authority).map_err(|error| if authority.contains('@') { UriError::UserInfo } else { error })
 }
 
-/// The host, which is checked, and what stands behind its colon.
-fn split_host(authority: &str) -> Result<(&str, Option<&str>), UriError> {
+fn split_host(authority: &str) -> Result<(&str, Option<u16>), UriError> {
     let len = if authority.starts_with('[') {
         let end = authority.find(']').ok_or(UriError::InvalidHost)?;
         let address = authority.get(1..end).unwrap_or_default();
         address.parse::<Ipv6Addr>().map_err(|_| UriError::InvalidHost)?;
         end + 1
     } else {
-        authority.bytes().take_while(|&byte| is_unreserved(byte) || is_sub_delim(byte)).count()
+        authority.bytes().take_while(|&byte| is_plain(byte)).count()
     };
 
     let (host, rest) = authority.split_at(len);
     match rest.strip_prefix(':') {
         port if host.is_empty() && (port.is_some() || rest.is_empty()) => Err(UriError::MissingHost),
-        Some(port) => Ok((host, Some(port))),
+        Some(port) => match port.parse() {
+            // `parse` alone would take a sign.
+            Ok(number @ 1..) if !port.starts_with('+') => Ok((host, Some(number))),
+            _ => Err(UriError::InvalidPort),
+        },
         None if rest.is_empty() => Ok((host, None)),
         // "Characters in the host component that are excluded by the syntax defined above MUST be converted from
         // Unicode to ASCII as specified in [RFC3987]" (6455-11.1.1-01, 6455-11.1.2-01), with tables that are not part
@@ -196,60 +195,39 @@ fn split_host(authority: &str) -> Result<(&str, Option<&str>), UriError> {
     }
 }
 
-fn parse_port(port: &str) -> Result<u16, UriError> {
-    // `parse` alone would take a sign.
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(UriError::InvalidPort);
-    }
-    port.parse().ok().filter(|&port| port != 0).ok_or(UriError::InvalidPort)
-}
-
 /// "The "resource-name" [..] can be constructed by concatenating the following: [..] "/" if the path component is empty
 /// [..] the path component [..] "?" if the query component is non-empty [..] the query component" (6455-3-03).
-fn resource_name(path: &str, query: &str) -> Result<String, UriError> {
-    let mut name = String::with_capacity(path.len() + query.len() + 2);
-    if path.is_empty() {
+///
+/// "Characters in other components that are excluded by the syntax defined above MUST be converted from Unicode to
+/// ASCII by first encoding the characters as UTF-8 and then replacing the corresponding bytes using their
+/// percent-encoded form" (6455-11.1.1-02, 6455-11.1.2-02).
+fn resource_name(path_and_query: &str) -> Result<String, UriError> {
+    let text = match path_and_query.split_once('?') {
+        Some((path, "")) => path,
+        _ => path_and_query,
+    };
+    let mut name = String::with_capacity(text.len() + 1);
+    if !text.starts_with('/') {
         name.push('/');
     }
-    percent_encode(path, &mut name)?;
-    if !query.is_empty() {
-        name.push('?');
-        percent_encode(query, &mut name)?;
+    for (i, byte) in text.bytes().enumerate() {
+        match byte {
+            b'%' if text.bytes().skip(i + 1).take(2).filter(u8::is_ascii_hexdigit).count() < 2 => {
+                return Err(UriError::InvalidPercentEncoding);
+            }
+            b'%' | b':' | b'@' | b'/' | b'?' => name.push(char::from(byte)),
+            _ if is_plain(byte) => name.push(char::from(byte)),
+            _ => {
+                // A `String` takes whatever is written.
+                let _ = write!(name, "%{byte:02X}");
+            }
+        }
     }
     Ok(name)
 }
 
-/// "Characters in other components that are excluded by the syntax defined above MUST be converted from Unicode to
-/// ASCII by first encoding the characters as UTF-8 and then replacing the corresponding bytes using their
-/// percent-encoded form" (6455-11.1.1-02, 6455-11.1.2-02).
-fn percent_encode(component: &str, out: &mut String) -> Result<(), UriError> {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-
-    let bytes = component.as_bytes();
-    for (i, &byte) in bytes.iter().enumerate() {
-        // `?` is told from the start of the query by `Uri::parse`; it is left only inside a query.
-        if is_unreserved(byte) || is_sub_delim(byte) || matches!(byte, b':' | b'@' | b'/' | b'?') {
-            out.push(char::from(byte));
-        } else if byte == b'%' {
-            match bytes.get(i + 1..i + 3) {
-                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => out.push('%'),
-                _ => return Err(UriError::InvalidPercentEncoding),
-            }
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 0xF)]));
-        }
-    }
-    Ok(())
-}
-
-/// RFC 3986 section 2.3.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
-
-/// RFC 3986 section 2.2.
-fn is_sub_delim(byte: u8) -> bool {
-    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+/// What the syntax leaves as it is everywhere: RFC 3986 sections 2.2, `sub-delims`, and 2.3, `unreserved`.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'$' | b'&'..=b',' | b'-' | b'.' | b';' | b'=' | b'_' | b'~')
 }

@@ -1,8 +1,17 @@
 //! What the halves of a WebSocket share: the transport, the sending half's state, and the wakers of the
 //! tasks that poll them.
 //!
-//! The receiving half has its state to itself, so that a data frame locks nothing. The lock is held only
-//! inside `poll` functions.
+//! The receiving half has its state to itself, so that a data frame locks nothing. There are two locks, held only
+//! inside a call:
+//!
+//! ```text
+//! locked   by either half, or the flusher     frames are queued; the transport reads and writes
+//! wakers   by who is about to wait            its waker is put in
+//!          by who wakes                       wakers are taken out, to be woken afterwards
+//! ```
+//!
+//! The first may be held when the second is taken, since a transport may wake while it is polled; not the other
+//! way round. We wake nobody while either is held.
 //!
 //! # When `send` leaves a message queued
 //!

@@ -23,6 +23,12 @@ pub(super) struct Tracker {
     state: Mutex<State>,
 }
 
+/// ```text
+/// `serve`               counts, and leaves its waker; takes out the wakers to wake, and the tasks to abort
+/// a connection's tasks  join, leave their wakers, and leave
+/// ```
+///
+/// No other lock is taken meanwhile. What is taken out is woken, aborted or dropped afterwards.
 #[derive(Debug, Default)]
 struct State {
     census: Census,

@@ -375,7 +375,7 @@ fn a_client_fails_at_what_it_did_not_ask_for() {
         let offers = deflate.is_some();
         let client = Client::new("ws://example.com/").unwrap().config(config(deflate));
         let failed = sansocket::blocking::connect_over(client, ours);
-        assert!(matches!(failed.unwrap_err(), Error::Handshake(_)), "{extensions}");
+        assert!(matches!(failed.unwrap_err(), Error::Response(_)), "{extensions}");
         assert_eq!(serving.join().unwrap(), (offers, vec![]));
     }
 }

@@ -1,4 +1,4 @@
-//! Has the crate take loom's locks: see `src/sync.rs`.
+//! Has the crate take loom's locks: see `sync.rs`.
 
 fn main() {
     println!("cargo::rustc-cfg=sansocket_loom");

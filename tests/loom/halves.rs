@@ -1,8 +1,7 @@
 //! What the halves of a tokio WebSocket share, in every order in which two threads can get at it, as far as
 //! loom tries them: nothing written is lost or written twice, and no task waits for ever.
 //!
-//! Not so the blocking halves, which wait in calls that loom does not know. `tests/blocking/split.rs` and
-//! `together.rs` have real ones.
+//! `blocking.rs` has those of the blocking adapter.
 //!
 //! ```console
 //! $ cargo test --manifest-path tests/loom/Cargo.toml

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use sansocket::handshake::{HandshakeError, ResponseError};
+use sansocket::handshake::ResponseError;
 use sansocket::tokio::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender, accept, connect_over};
 use sansocket::{CloseCode, Config, Error, Message, MessageKind};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -468,7 +468,7 @@ async fn rejecting() {
             let (client, rejected) =
                 at_once(async { tokio::join!(connect_over("ws://example.com/", near), server) }).await;
             match client {
-                Err(Error::Handshake(HandshakeError::Response(ResponseError::Refused(response)))) => {
+                Err(Error::Response(ResponseError::Refused(response))) => {
                     assert_eq!(response.status(), 403);
                 }
                 Err(_) => assert!(rejected.is_none()),

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use sansocket::blocking::{Incoming, Part};
-use sansocket::handshake::{HandshakeError, RequestError, ResponseError};
+use sansocket::handshake::ResponseError;
 use sansocket::{Closed, Error, Message, MessageKind};
 
 /// A payload: as text if it is short, else told apart by its length and a hash.
@@ -95,18 +95,11 @@ pub fn room(result: Result<bool, Error>) -> String {
 pub fn error(error: &Error) -> String {
     match error {
         Error::ConnectionLost(error) => format!("ConnectionLost({:?})", error.kind()),
-        Error::Handshake(HandshakeError::Response(ResponseError::Refused(response))) => {
+        Error::Response(ResponseError::Refused(response)) => {
             let later = response.headers().get("Retry-After");
             let later = later.map_or(String::new(), |later| format!(", again after {later} s"));
             format!("Refused({}, {}{later})", response.status(), payload(response.body()))
         }
-        Error::Handshake(error) => match error {
-            HandshakeError::Request(RequestError::Head(error))
-            | HandshakeError::Response(ResponseError::Head(error)) => format!("Handshake({error:?})"),
-            HandshakeError::Request(error) => format!("Handshake({error:?})"),
-            HandshakeError::Response(error) => format!("Handshake({error:?})"),
-            other => format!("{other:?}"),
-        },
         other => format!("{other:?}"),
     }
 }

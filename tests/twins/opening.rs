@@ -98,7 +98,9 @@ fn a_refusal_whose_body_is_cut_off() {
         .takes(10 * MOMENT)
         .run();
     // Before the head's end there is nothing to tell.
-    for (end, error) in [(ends(), "Handshake(Incomplete)"), (resets(), "ConnectionLost(ConnectionReset)")] {
+    for (end, error) in
+        [(ends(), "Response(Head(Incomplete))"), (resets(), "ConnectionLost(ConnectionReset)")]
+    {
         connecting()
             .peer([until("GET"), raw("HTTP/1.1 403 Forb"), end])
             .calls([connect(&client()).gives(error)])
@@ -117,7 +119,7 @@ fn plain_http() {
         .run();
     serving()
         .peer([raw(PLAIN), until("HTTP/1.1 426"), goes()])
-        .calls([accept(&server()).ok(), open().gives("Handshake(MissingUpgrade)")])
+        .calls([accept(&server()).ok(), open().gives("Request(MissingUpgrade)")])
         .run();
 }
 
@@ -126,19 +128,19 @@ fn plain_http() {
 fn malformed_requests() {
     let long = REQUEST.replace("Host:", &format!("X: {}\r\nHost:", "x".repeat(300)));
     for (request, error, status) in [
-        ("BREW / HTTP/1.1\r\nbad header\r\n\r\n", "InvalidHeaderName", 400),
-        ("nonsense\r\n\r\n", "InvalidStartLine", 400),
+        ("BREW / HTTP/1.1\r\nbad header\r\n\r\n", "Head(InvalidHeaderName)", 400),
+        ("nonsense\r\n\r\n", "Head(InvalidStartLine)", 400),
         (&*REQUEST.replace("GET", "POST"), "MethodNotGet", 405),
         (&*REQUEST.replace("13", "8"), "UnsupportedVersion", 426),
         (&*REQUEST.replace("dGhl", ""), "InvalidKey", 400),
-        (&*long, "HeadTooLarge", 431),
+        (&*long, "Head(HeadTooLarge)", 431),
     ] {
         let limits = Limits::default().head_bytes(400);
         let line: &'static str = format!("HTTP/1.1 {status} ").leak();
         serving()
             .only_whole()
             .peer([raw(request), until(line), goes()])
-            .calls([accept(&server().limits(limits)).gives(format!("Handshake({error})"))])
+            .calls([accept(&server().limits(limits)).gives(format!("Request({error})"))])
             .run();
     }
 }
@@ -146,13 +148,17 @@ fn malformed_requests() {
 /// 6455-7.2.1-02: a transport that is lost in the handshake, by its end or by an error, fails it.
 #[test]
 fn the_transport_is_lost() {
-    for (end, error) in [
-        (ends(), "Handshake(Incomplete)"),
-        (leaves(), "Handshake(Incomplete)"),
-        (resets(), "ConnectionLost(ConnectionReset)"),
+    const RESET: &str = "ConnectionLost(ConnectionReset)";
+    for (end, server_error, client_error) in [
+        (ends(), "Request(Head(Incomplete))", "Response(Head(Incomplete))"),
+        (leaves(), "Request(Head(Incomplete))", "Response(Head(Incomplete))"),
+        (resets(), RESET, RESET),
     ] {
-        serving().peer([raw(&REQUEST[..9]), end.clone()]).calls([accept(&server()).gives(error)]).run();
-        connecting().peer([until("GET"), end]).calls([connect(&client()).gives(error)]).run();
+        serving()
+            .peer([raw(&REQUEST[..9]), end.clone()])
+            .calls([accept(&server()).gives(server_error)])
+            .run();
+        connecting().peer([until("GET"), end]).calls([connect(&client()).gives(client_error)]).run();
     }
     for (fault, error) in [
         (fails_writes(5, ErrorKind::BrokenPipe), "ConnectionLost(BrokenPipe)"),

@@ -2,8 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::handshake::headers::Headers;
-use crate::handshake::known_name::KnownName;
+use crate::handshake::headers::{Headers, KnownName};
 
 /// Collects the start of a refusal's body.
 #[derive(Debug)]

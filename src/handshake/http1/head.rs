@@ -11,20 +11,12 @@ use core::ops::Range;
 
 use httparse::Status;
 
-use super::start_line::StartLine;
 use crate::handshake::error::HeadError;
-use crate::handshake::grammar::is_value_byte;
+use crate::handshake::grammar::{is_token, is_token_byte, is_value_byte};
 use crate::handshake::headers::{Field, Headers};
+use crate::handshake::http_request::RequestLine;
 use crate::handshake::limits::Limits;
-
-/// A head that was read whole.
-#[derive(Debug)]
-pub(crate) struct Head<L> {
-    pub(crate) line: L,
-    pub(crate) headers: Headers,
-    /// With the empty lines before it, and the one behind it.
-    pub(crate) len: usize,
-}
+use crate::handshake::response::StatusLine;
 
 /// Reads a head that arrives in pieces.
 #[derive(Debug, Default)]
@@ -33,9 +25,9 @@ pub(crate) struct HeadReader<L> {
     line_start: usize,
     /// How far that line was searched for its end: the bytes before are not looked at again until the line is complete.
     position: usize,
-    start_line: Option<L>,
-    /// Where the header lines start, and how many are complete.
-    headers_start: usize,
+    /// With where the header lines start.
+    start_line: Option<(L, usize)>,
+    /// How many header lines are complete.
     headers: usize,
 }
 
@@ -43,7 +35,7 @@ impl<L: StartLine> HeadReader<L> {
     /// Reads on in `input`, which starts where it started in the last call and has only grown.
     ///
     /// `None`: the head is not complete. After a head or an error the next call gives the same again.
-    pub(crate) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<Head<L>>, HeadError> {
+    pub(crate) fn read(&mut self, input: &[u8], limits: &Limits) -> Result<Option<(L, Headers)>, HeadError> {
         if self.position == 0
             && let Some(head) = Self::read_whole(input, limits)
         {
@@ -55,18 +47,15 @@ impl<L: StartLine> HeadReader<L> {
                 // "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line
                 // (CRLF) received prior to the request-line." (RFC 9112 section 2.2)
                 (None, true) => {}
-                (None, false) => {
-                    self.start_line = Some(L::parse(input, line)?);
-                    self.headers_start = next;
-                }
+                (None, false) => self.start_line = Some((L::parse(input, line)?, next)),
                 (Some(_), false) => self.headers += 1,
-                (Some(_), true) => {
+                (Some((_, start)), true) => {
                     let head = input.get(..next).unwrap_or_default();
                     // The line ends, their number and the characters of values have been checked.
-                    let headers = parse_headers(head, self.headers_start, self.headers)
-                        .ok_or(HeadError::InvalidHeaderName)?;
+                    let headers =
+                        parse_headers(head, *start, self.headers).ok_or(HeadError::InvalidHeaderName)?;
                     let done = mem::take(self);
-                    return Ok(done.start_line.map(|line| Head { line, headers, len: next }));
+                    return Ok(done.start_line.map(|(line, _)| (line, headers)));
                 }
             }
             self.line_start = next;
@@ -77,7 +66,7 @@ impl<L: StartLine> HeadReader<L> {
 
     /// Reads a head that is there from its first byte to its last, as it usually is, and is valid: then nothing but
     /// `httparse` needs to look at its lines. For all else, `None`, there is the way line by line.
-    fn read_whole(input: &[u8], limits: &Limits) -> Option<Head<L>> {
+    fn read_whole(input: &[u8], limits: &Limits) -> Option<(L, Headers)> {
         let visible = input.get(..limits.head_bytes).unwrap_or(input);
         if !L::may_start_with(*visible.first()?) {
             return None;
@@ -89,7 +78,7 @@ impl<L: StartLine> HeadReader<L> {
             return None;
         }
         let headers = parse_headers(visible, headers_start, limits.headers.min(FEW))?;
-        Some(Head { line, len: headers.text_len(), headers })
+        Some((line, headers))
     }
 
     /// Finds the end of the line in progress: the line is without its CR LF.
@@ -179,6 +168,73 @@ fn parse_headers(input: &[u8], start: usize, most: usize) -> Option<Headers> {
 fn range_in(head: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr().saturating_sub(head.as_ptr().addr());
     start..start + part.len()
+}
+
+/// The first line of a head.
+pub(crate) trait StartLine: Default {
+    /// Whether empty lines before it are skipped.
+    const AFTER_EMPTY_LINES: bool;
+
+    fn may_start_with(byte: u8) -> bool;
+
+    /// Parses `input[line]`, the line without its CR LF: it contains no control characters but tabs.
+    fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HeadError>;
+}
+
+impl StartLine for RequestLine {
+    const AFTER_EMPTY_LINES: bool = true;
+
+    fn may_start_with(byte: u8) -> bool {
+        is_token_byte(byte)
+    }
+
+    fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HeadError> {
+        let mut parts = input.get(line.clone()).unwrap_or_default().splitn(3, |&byte| byte == b' ');
+        let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(HeadError::InvalidStartLine);
+        };
+        if !is_token(method) || target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
+            return Err(HeadError::InvalidStartLine);
+        }
+        let method = line.start..line.start + method.len();
+        let target = method.end + 1..method.end + 1 + target.len();
+        Ok(Self { method, target, minor_version: minor_version(version)? })
+    }
+}
+
+impl StartLine for StatusLine {
+    const AFTER_EMPTY_LINES: bool = false;
+
+    fn may_start_with(byte: u8) -> bool {
+        byte == b'H'
+    }
+
+    fn parse(input: &[u8], line: Range<usize>) -> Result<Self, HeadError> {
+        let text = input.get(line.clone()).unwrap_or_default();
+        // Stricter than `httparse`, which knows neither HTTP/1.2 nor that the second space must be there.
+        let (version, rest) = text.split_at_checked(8).ok_or(HeadError::InvalidStartLine)?;
+        let minor_version = minor_version(version)?;
+        let [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' ', reason @ ..] = rest
+        else {
+            return Err(HeadError::InvalidStartLine);
+        };
+        let status = 100 * u16::from(hundreds - b'0') + 10 * u16::from(tens - b'0') + u16::from(ones - b'0');
+        Ok(Self { minor_version, status, reason: line.end - reason.len()..line.end })
+    }
+}
+
+/// The minor version of `HTTP-version` (RFC 9112 section 2.3), which is that of HTTP/1.
+///
+/// Not left to `httparse`, to which HTTP/1.2 is an error: "An HTTP/1.1 or higher GET request" (6455-4.2.1-02) may be
+/// one.
+fn minor_version(version: &[u8]) -> Result<u8, HeadError> {
+    match version {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'] => Ok(minor - b'0'),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            Err(HeadError::UnsupportedHttpVersion)
+        }
+        _ => Err(HeadError::InvalidStartLine),
+    }
 }
 
 /// How many header lines most heads have at most.

@@ -2,4 +2,3 @@
 
 pub(super) mod body;
 pub(super) mod head;
-mod start_line;

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Duration;
 
-use sansocket::handshake::{HandshakeError, Limits, Reply, ResponseError};
+use sansocket::handshake::{Limits, Reply, ResponseError};
 use sansocket::{Config, Endpoint, EndpointEvent, Error, Role, Server};
 
 use super::ROOMS;
@@ -83,7 +83,7 @@ fn a_request_that_is_refused() {
                 lone.settle();
             }
             let told = lone.program.events.last().unwrap();
-            assert!(told.starts_with("Handshake(Request("), "{told}");
+            assert!(told.starts_with("Request("), "{told}");
             assert_eq!(lone.program.endpoint.due(), Some(lone.now));
             assert!(lone.program.over);
         }
@@ -155,9 +155,7 @@ fn a_client_is_refused() {
             lone.ends = ends;
             let took = lone.run();
             assert_eq!(took, secs(if length.is_empty() && !ends { 30 } else { 0 }));
-            let Some(Error::Handshake(HandshakeError::Response(ResponseError::Refused(response)))) =
-                &lone.program.error
-            else {
+            let Some(Error::Response(ResponseError::Refused(response))) = &lone.program.error else {
                 panic!("{:?}", lone.program.events)
             };
             assert_eq!((response.status(), response.body()), (403, b"banned".as_slice()));
@@ -179,7 +177,7 @@ fn a_response_that_does_not_accept() {
         lone.ends = true;
         lone.settle();
         let [told] = &lone.program.events[..] else { panic!("{:?}", lone.program.events) };
-        assert!(told.starts_with("Handshake(Response("), "{told}");
+        assert!(told.starts_with("Response("), "{told}");
         assert!(lone.program.endpoint.due() <= Some(lone.now));
     }
 }
@@ -279,7 +277,7 @@ fn the_transport_ends_before_the_request_is_whole() {
             lone.ends = true;
             assert_eq!(lone.run(), secs(0));
             assert!(lone.response().starts_with("HTTP/1.1 400 "));
-            assert_eq!(lone.program.events, ["shut down", "Handshake(Request(Head(Incomplete)))"]);
+            assert_eq!(lone.program.events, ["shut down", "Request(Head(Incomplete))"]);
 
             let mut lone = Lone::server(room, &Server::default());
             lone.send(part);
@@ -321,7 +319,7 @@ fn writes_fail_before_there_is_a_connection() {
         lone.send("nonsense\r\n\r\n");
         lone.settle();
         let [told] = &lone.program.events[..] else { panic!("{:?}", lone.program.events) };
-        assert!(told.starts_with("Handshake(Request("), "{told}");
+        assert!(told.starts_with("Request("), "{told}");
     }
 }
 
