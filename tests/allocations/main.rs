@@ -7,3 +7,4 @@ mod common;
 
 mod adapters;
 mod core;
+mod endpoint;
