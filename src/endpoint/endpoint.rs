@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Instant;
 
@@ -54,7 +55,6 @@ use crate::handshake::{Reply, ServerHandshake};
 /// [`Config::write_buffer_size`] bytes wait to be written, and among them what was sent in a round with a message, the
 /// next message is held back, and nothing is read behind it. All else that is sent is the program's to bound, by what
 /// [`queued`](Self::queued) says.
-#[derive(Debug)]
 pub struct Endpoint {
     state: State,
     config: Config,
@@ -78,7 +78,6 @@ pub struct Endpoint {
     over: bool,
 }
 
-#[derive(Debug)]
 enum State {
     Connecting(Box<ClientOpening>),
     Accepting(Box<(ServerHandshake, Server)>),
@@ -166,7 +165,7 @@ impl Endpoint {
         self.now = now;
     }
 
-    /// What happened, one thing at a time. `None`: that was all, or more is to be written before.
+    /// What happened, one thing at a time. `None`: nothing more in this round.
     ///
     /// It fails once, and after all else: when the opening handshake came to nothing, a deadline passed, the peer broke
     /// the protocol, or the transport was lost. What the peer is to be told of it was written; drop the stream.
@@ -409,6 +408,18 @@ impl Endpoint {
         let ending = if self.out.is_empty() { Ending::Over } else { Ending::Flush { discard: true } };
         self.state = State::Refused(End::new(error, ending));
         self.deadline = self.now.checked_add(LINGER);
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    /// Keeps heads and messages out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = self.open_connection();
+        f.debug_struct("Endpoint")
+            .field("inbound", &open.map(|open| &open.inbound))
+            .field("outbound", &open.map(|open| &open.outbound))
+            .field("due", &self.due())
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,7 +15,6 @@ use crate::error::SendError;
 use crate::message::Message;
 
 /// An open connection.
-#[derive(Debug)]
 pub(super) struct Open {
     pub(super) negotiated: Negotiated,
     pub(super) inbound: Inbound,

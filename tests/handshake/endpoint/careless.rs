@@ -172,6 +172,37 @@ fn a_subprotocol_that_was_not_offered() {
     assert!(told.starts_with("Build("), "{told}");
 }
 
+/// What is in messages and heads stays out of logs.
+#[test]
+fn debug_tells_no_secrets() {
+    #[track_caller]
+    fn tells_nothing(lone: &Lone) {
+        let debug = format!("{:?}", lone.program.endpoint);
+        // As text, and as bytes.
+        assert!(
+            debug.len() < 3000 && !debug.contains("secret") && !debug.contains("115, 101, 99"),
+            "{debug}"
+        );
+    }
+    tells_nothing(&Lone::client(1, &client().header("Authorization", "secret").unwrap()));
+    let mut lone = Lone::server(1, &Server::default());
+    lone.program.accepts = false;
+    lone.send("GET / HTTP/1.1\r\nHost: a\r\nCookie: secret");
+    lone.settle();
+    tells_nothing(&lone);
+    lone.send("\r\n\r\n");
+    lone.settle();
+    tells_nothing(&lone);
+    let mut lone = Lone::open(Role::Server, 10, &Config::default().write_buffer_size(20));
+    lone.program.echoes = true;
+    lone.reads = false;
+    for _ in 0..9 {
+        lone.send_frame(TEXT, "the secret of a message");
+    }
+    lone.settle();
+    tells_nothing(&lone);
+}
+
 /// Time that does not go on does no harm.
 #[test]
 fn the_clock_stands_still() {
