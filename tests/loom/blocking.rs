@@ -2,10 +2,11 @@
 //! every order in which they can get at it, as far as loom tries them: every frame is written, whole and once, in
 //! order, and none is left behind.
 //!
-//! Reads and writes that are to wait do so for as long as it takes: no deadline comes to the help of a frame that
-//! nobody writes. That thread, for which loom has no time, looks at what was left as soon as it has its turn, and ends as soon as there is nothing.
-//! That it is woken, and looks a millisecond later, is for `tests/blocking/together.rs`; the locks of TLS, and what
-//! `serve` knows of its connections, are not here either.
+//! What waits does so for as long as it takes: no deadline comes to the help of a frame that nobody writes, and a read
+//! times out, soon, only where the peer does nothing until we do. The thread, for which loom has no time, looks at what
+//! was left as soon as it has its turn, and ends as soon as there is nothing. That it is woken, and looks a millisecond
+//! later, is for `tests/blocking/together.rs`; the locks of TLS, and what `serve` knows of its connections, are not
+//! here either.
 //!
 //! ```console
 //! $ cargo test --manifest-path tests/loom/Cargo.toml
@@ -57,7 +58,9 @@ struct PipeState {
     reply: (usize, Vec<u8>),
     /// The peer has ended its direction: when a server has ended its own.
     ended: bool,
-    /// Reads wait for no more than a moment.
+    /// Reads with a short timeout time out.
+    times_out: bool,
+    /// The next read has one.
     glances: bool,
     written: Vec<u8>,
     /// How many more bytes it takes.
@@ -75,6 +78,7 @@ impl Default for PipeState {
             to_read: Vec::new(),
             reply: (usize::MAX, Vec::new()),
             ended: false,
+            times_out: false,
             glances: false,
             written: Vec::new(),
             room: usize::MAX,
@@ -169,7 +173,8 @@ impl Write for Pipe {
 
 impl Transport for Pipe {
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.state().glances = timeout.is_some_and(|timeout| timeout < Duration::from_secs(1));
+        let mut state = self.state();
+        state.glances = state.times_out && timeout.is_some_and(|timeout| timeout < Duration::from_secs(1));
         Ok(())
     }
 
@@ -328,7 +333,7 @@ fn a_half_that_receives_waits_for_no_write() {
 fn a_close_frame_is_answered_while_the_other_half_sends() {
     model(3, || {
         let to_read = close_frame(ROLE, 1000, "");
-        let pipe = Pipe::new(PipeState { to_read, most: 2, ..PipeState::default() });
+        let pipe = Pipe::new(PipeState { to_read, most: 2, times_out: true, ..PipeState::default() });
         let (mut sender, mut receiver) = pipe.ws(b"").split().unwrap();
         let sending = thread::spawn(move || {
             let went = sender.send("a").is_ok();
@@ -351,7 +356,8 @@ fn a_half_closes_while_the_other_receives() {
     for (to_read, reply) in [(close.clone(), never), (Vec::new(), (4, close))] {
         model(3, move || {
             let (to_read, reply) = (to_read.clone(), reply.clone());
-            let pipe = Pipe::new(PipeState { to_read, reply, most: 2, ..PipeState::default() });
+            let pipe =
+                Pipe::new(PipeState { to_read, reply, most: 2, times_out: true, ..PipeState::default() });
             let (mut sender, mut receiver) = pipe.ws(b"").split().unwrap();
             let sending = thread::spawn(move || {
                 sender.close(CloseCode::NORMAL, "").unwrap();
