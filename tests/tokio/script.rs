@@ -35,6 +35,8 @@ struct Inner {
     reads: VecDeque<Read>,
     /// Writes block for ever.
     stalled: bool,
+    /// Closing it for writing does.
+    stays_open: bool,
     record: Record,
 }
 
@@ -48,6 +50,12 @@ impl Script {
     /// Takes no bytes.
     pub fn stalled(self) -> Self {
         self.with(|inner| inner.stalled = true);
+        self
+    }
+
+    /// Is never closed for writing, however long that is waited for.
+    pub fn staying_open(self) -> Self {
+        self.with(|inner| inner.stays_open = true);
         self
     }
 
@@ -102,6 +110,6 @@ impl AsyncWrite for Script {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        if self.with(|inner| inner.stays_open) { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 }

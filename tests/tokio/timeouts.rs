@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use sansocket::tokio::WebSocket;
 use sansocket::{Config, Error, TimedOut};
 
-use crate::common::{ROLES, secs};
+use crate::common::{ROLES, close_frame, secs};
 use crate::peer::{after, with_peer};
+use crate::script::{Read, Script};
 
 #[track_caller]
 fn timed_out<T: std::fmt::Debug>(result: Result<T, Error>) -> TimedOut {
@@ -41,5 +43,17 @@ async fn no_keepalive() {
     for role in ROLES {
         let (mut ws, _peer) = with_peer(role, 4096, &Config::default().no_keepalive());
         assert!(tokio::time::timeout(secs(1_000_000), ws.recv()).await.is_err());
+    }
+}
+
+/// A stream that cannot be closed, as one with TLS whose peer reads nothing, is given up at the close timeout.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_never_closed() {
+    for role in ROLES {
+        let script = Script::new([Read::Bytes(close_frame(role, 1000, "bye")), Read::End]).staying_open();
+        let config = Config::default().close_timeout(secs(3));
+        let mut ws = WebSocket::from_upgraded(script, role, b"", &config);
+        assert_eq!(after(secs(3), ws.recv()).await.unwrap(), None);
+        assert!(ws.closed().unwrap().clean);
     }
 }

@@ -10,8 +10,8 @@ use crate::calls::{
 };
 use crate::common::{BINARY, CLOSE, FIRST_TEXT, ROLES, TEXT, frame};
 use crate::peer::{
-    closes, ends, fails_writes, floods, floods_raw, goes, holds, leaves, pings, raw, reads, resets, says,
-    sends, until, until_blocked,
+    closes, ends, fails_writes, floods, floods_raw, goes, holds, leaves, pings, raw, reads, refuses_shutdown,
+    resets, says, sends, until, until_blocked,
 };
 use crate::script::{MOMENT, Script, patient};
 
@@ -265,6 +265,19 @@ fn a_close_frame_without_a_code() {
         let start = || start_close_without_code().ok();
         script.clone().calls([start(), start(), feed("x").gives("Send(Closing)"), recv().none()]).run();
         script.calls([start(), flush().ok(), recv().none()]).run();
+    }
+}
+
+/// A transport that cannot be closed for writing alone is closed by dropping it: that is all that is left to do.
+#[test]
+fn the_transport_cannot_be_closed_for_writing() {
+    for role in ROLES {
+        Script::new(role)
+            .peer([refuses_shutdown(), closes(1000, "bye"), ends()])
+            .calls([recv().none()])
+            .sees(["close 1000 \"\""])
+            .closed("1000 \"bye\", Remote, clean")
+            .run();
     }
 }
 

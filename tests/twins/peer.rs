@@ -42,6 +42,8 @@ pub enum Act {
     Flood(Bytes),
     /// Takes so many bytes more, and then the transport fails whoever writes; without a kind, by taking none.
     FailWrites(usize, Option<ErrorKind>),
+    /// The transport cannot be closed for writing alone.
+    RefuseShutdown,
     /// Ends its direction of the transport.
     End,
     /// Ends the transport, both directions of it.
@@ -137,6 +139,10 @@ pub fn floods_raw(bytes: impl AsRef<[u8]>) -> Act {
 
 pub fn fails_writes(after: usize, kind: ErrorKind) -> Act {
     Act::FailWrites(after, Some(kind))
+}
+
+pub fn refuses_shutdown() -> Act {
+    Act::RefuseShutdown
 }
 
 /// Takes so many bytes more, and then none.

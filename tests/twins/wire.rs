@@ -62,6 +62,8 @@ struct State {
     fault: Option<(usize, Option<ErrorKind>)>,
     /// It has.
     faulted: bool,
+    /// The program cannot close its direction but by dropping it.
+    refuses_shutdown: bool,
     /// The peer takes nothing any more.
     gone: bool,
     /// The program closed its direction.
@@ -163,6 +165,7 @@ impl Control {
             flood: None,
             fault: None,
             faulted: false,
+            refuses_shutdown: false,
             gone: false,
             shut_down: false,
             blocked: false,
@@ -252,6 +255,14 @@ impl Pipe {
         what(&mut state);
         state.advance((self.now)());
         self.tell(&mut state);
+    }
+
+    fn try_shut_down(&self) -> io::Result<()> {
+        if self.state().refuses_shutdown {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        self.with(State::shut_down);
+        Ok(())
     }
 
     /// Tries, until it comes to something or nothing moves any more.
@@ -388,6 +399,7 @@ impl State {
             Act::Frame(..) | Act::Repeated(..) => unreachable!("it was made bytes"),
             Act::Flood(bytes) => self.flood = Some(bytes),
             Act::FailWrites(after, kind) => self.fault = Some((after, kind)),
+            Act::RefuseShutdown => self.refuses_shutdown = true,
             Act::Raw(mut bytes) => {
                 let len = bytes.len().min(self.room - self.inbound.len());
                 if len > 0 {
@@ -463,8 +475,7 @@ impl Transport for Wire {
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.pipe.with(State::shut_down);
-        Ok(())
+        self.pipe.try_shut_down()
     }
 }
 
@@ -517,7 +528,6 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.pipe.with(State::shut_down);
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.pipe.try_shut_down())
     }
 }
