@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::io;
 use std::time::Instant;
 
-use super::transport::{Transport, is_timeout, non_zero};
-use crate::endpoint::{Error, LINGER, Opening, append, timed_out};
+use super::transport::{Transport, is_passing, non_zero};
+use crate::endpoint::{Error, LINGER, Opening, append, exchange, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
 /// complete. What is in `input` then was read behind it.
@@ -20,13 +20,7 @@ pub(super) fn complete<O: Opening>(
     loop {
         deadline.write_all(io, out)?;
         out.clear();
-        match deadline.read(io, input) {
-            Ok(1..) => {}
-            Ok(0) => return Err(opening.ended(None, input)),
-            Err(error) => return Err(opening.ended(Some(error), input)),
-        }
-        if let Some((done, consumed)) = opening.receive(input, out)? {
-            input.drain(..consumed);
+        if let Some(done) = exchange(&mut opening, deadline.read(io, input).into(), input, out)? {
             return Ok(done);
         }
     }
@@ -129,9 +123,4 @@ impl Deadline {
         }
         io.flush().map_err(Error::ConnectionLost)
     }
-}
-
-/// Whether it is worth another try, if there is time left.
-fn is_passing(error: &io::Error) -> bool {
-    is_timeout(error) || error.kind() == io::ErrorKind::Interrupted
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::ports::{Port, RETRY_AFTER};
 use super::shared::Reading;
 use super::tracker::LOOK;
-use super::transport::{Transport, is_timeout};
+use super::transport::{Transport, is_passing};
 use crate::endpoint::sync::sleep;
 use crate::endpoint::{Act, Error, Inbound, Item, Next, Outbound, Outcome};
 use crate::error::TimedOut;
@@ -49,11 +49,7 @@ impl Reading {
             Act::Flush { discard } => match port.flush() {
                 Ok(true) => Outcome::Written,
                 // No longer than that: another thread may have written all by now.
-                Ok(false) if discard => match self.discard(port, Some(RETRY_AFTER)) {
-                    // What is queued may be written all the same.
-                    Outcome::Failed(_) => Outcome::Eof,
-                    outcome => outcome,
-                },
+                Ok(false) if discard => self.discard(port, Some(RETRY_AFTER)),
                 Ok(false) => self.pause(port),
                 Err(error) => Outcome::Failed(error),
             },
@@ -107,10 +103,8 @@ impl Reading {
         let wait = [left, port.longest_wait(), look, most].into_iter().flatten().min();
         let stream = port.stream();
         match self.timeout.set(stream, wait).and_then(|()| read(&mut self.inbound, stream)) {
-            Ok(0) => Outcome::Eof,
-            Ok(len) => Outcome::Read(len),
-            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => Outcome::Again,
-            Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
+            Err(error) if is_passing(&error) => Outcome::Again,
+            read => read.map_err(Error::ConnectionLost).into(),
         }
     }
 

@@ -116,6 +116,11 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
+/// Whether it is worth another try, if there is time left.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    is_timeout(error) || error.kind() == io::ErrorKind::Interrupted
+}
+
 /// The read timeout that the stream has: `None` when that is not known.
 #[derive(Debug, Default)]
 #[expect(clippy::option_option, reason = "not known, none, and some are three different things")]

@@ -34,8 +34,8 @@ impl End {
 ///     +--------------------------------------------+   done, not close first
 /// ```
 ///
-/// From each of them, a failure or a deadline that passes leads to `Over`. Who closes first is a server, once
-/// both Close frames have passed or the connection was failed.
+/// From each of them, a failure or a deadline that passes leads to `Over`; but what is queued can be written though
+/// nothing can be read. Who closes first is a server, once both Close frames have passed or the connection was failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
     /// Our Close frame is to be written. What the peer sends meanwhile is to be discarded, since it may read
@@ -78,8 +78,21 @@ pub(crate) enum Outcome {
     Again,
     /// The deadline has passed.
     Late,
-    /// The transport failed.
+    /// Reading failed.
+    ReadFailed(Error),
+    /// Something else failed, or is too late.
     Failed(Error),
+}
+
+/// What a read came to.
+impl From<Result<usize, Error>> for Outcome {
+    fn from(read: Result<usize, Error>) -> Self {
+        match read {
+            Ok(0) => Self::Eof,
+            Ok(len) => Self::Read(len),
+            Err(error) => Self::ReadFailed(error),
+        }
+    }
 }
 
 impl Ending {
@@ -108,13 +121,12 @@ impl Ending {
         match (self, outcome) {
             (Self::Flush { .. }, Outcome::Written) if close_first => Self::Shutdown,
             (Self::Flush { .. }, Outcome::Written) => Self::Drain,
-            // What is queued can be written all the same.
-            (Self::Flush { .. }, Outcome::Eof) => Self::Flush { discard: false },
+            (Self::Flush { .. }, Outcome::Eof | Outcome::ReadFailed(_)) => Self::Flush { discard: false },
             (Self::Shutdown, Outcome::Done) if close_first => Self::Drain,
             (Self::Shutdown, Outcome::Done) => Self::Over,
             (Self::Drain, Outcome::Eof) if close_first => Self::Over,
             (Self::Drain, Outcome::Eof) => Self::Shutdown,
-            (_, Outcome::Late | Outcome::Failed(_)) => Self::Over,
+            (_, Outcome::Late | Outcome::ReadFailed(_) | Outcome::Failed(_)) => Self::Over,
             (unchanged, _) => unchanged,
         }
     }

@@ -135,21 +135,16 @@ impl Endpoint {
                 (Act::Fill, _) => append(&mut self.input, io),
                 _ => io.read(&mut [0; 1024]),
             };
-            let outcome = match result {
-                Ok(0) => Outcome::Eof,
-                Ok(len) => Outcome::Read(len),
+            match &result {
+                Ok(len) => read += len,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if self.is_to_wait(&error) => {
+                Err(error) if self.is_to_wait(error) => {
                     self.more = false;
                     break;
                 }
-                // What is queued may be written all the same.
-                Err(_) if matches!(act, Act::Flush { .. }) => Outcome::Eof,
-                Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
-            };
-            if let Outcome::Read(len) = outcome {
-                read += len;
+                Err(_) => {}
             }
+            let outcome = Outcome::from(result.map_err(Error::ConnectionLost));
             match &mut self.state {
                 State::Open(open) => open.was_read(act, outcome, now),
                 _ => self.did(outcome),
@@ -361,6 +356,7 @@ impl Endpoint {
 
     /// Goes on after what came of reading, writing, or waiting.
     fn did(&mut self, outcome: Outcome) {
+        let (input, out) = (&mut self.input, &mut self.out);
         match &mut self.state {
             State::Open(open) => open.did(outcome, self.now),
             State::Refused(end) => {
@@ -371,15 +367,15 @@ impl Endpoint {
                 }
             }
             State::Pending(_) => {}
-            State::Connecting(opening) => match exchange(&mut **opening, outcome, &mut self.input) {
+            State::Connecting(opening) => match exchange(&mut **opening, outcome, input, out) {
                 Ok(None) => {}
                 Ok(Some(negotiated)) => self.open(negotiated),
                 Err(error) => {
-                    self.out.clear();
+                    out.clear();
                     self.refuse(Some(error));
                 }
             },
-            State::Accepting(accepting) => match exchange(&mut accepting.0, outcome, &mut self.input) {
+            State::Accepting(accepting) => match exchange(&mut accepting.0, outcome, input, out) {
                 Ok(None) => {}
                 Ok(Some(received)) => {
                     let request = PendingRequest::new(received, &accepting.1);
@@ -388,7 +384,7 @@ impl Endpoint {
                     self.deadline = None;
                 }
                 Err(error) => {
-                    refuse(&error, &mut self.out);
+                    refuse(&error, out);
                     self.refuse(Some(error));
                 }
             },

@@ -158,7 +158,7 @@ impl Inbound {
                 Outcome::Read(len) => self.input.on_read(len),
                 Outcome::Again | Outcome::Late | Outcome::Written | Outcome::Done => {}
                 Outcome::Eof => self.end(Some(unexpected_eof()), Ending::Over),
-                Outcome::Failed(error) => self.end(Some(error), Ending::Over),
+                Outcome::ReadFailed(error) | Outcome::Failed(error) => self.end(Some(error), Ending::Over),
             }
             return;
         };

@@ -42,7 +42,7 @@ pub(crate) use self::{
     closing::{Act, Outcome},
     events::Item,
     inbound::{Inbound, Next},
-    opening::{ClientOpening, Opening, timed_out},
+    opening::{ClientOpening, Opening, exchange, timed_out},
     outbound::{Outbound, SendSide},
     pending::{LINGER, refuse},
     random::random,

@@ -78,7 +78,6 @@ impl Open {
                     return Ok(Some(EndpointEvent::ShutDown));
                 }
                 Next::Do(act) => match (act, self.ended.take()) {
-                    (Act::Flush { .. }, Some(_)) => Outcome::Eof,
                     (_, Some(ended)) => ended,
                     (Act::Fill, None) => match self.judge(now, more) {
                         Ok(()) => return Ok(None),
@@ -114,7 +113,7 @@ impl Open {
     /// What came of reading for `act`.
     pub(super) fn was_read(&mut self, act: Act, outcome: Outcome, now: Instant) {
         match outcome {
-            Outcome::Eof | Outcome::Failed(_) if act == Act::Fill => {
+            Outcome::Eof | Outcome::ReadFailed(_) if act == Act::Fill => {
                 (self.looked, self.ended) = (false, Some(outcome));
             }
             outcome => self.did(outcome, now),

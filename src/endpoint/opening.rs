@@ -85,20 +85,21 @@ impl Opening for ServerHandshake {
     }
 }
 
-/// Carries an opening on after `outcome`, where nothing is waited for: what it took is dropped from `input` at its end.
-pub(super) fn exchange<O: Opening>(
+/// Carries an opening on after `outcome`: what it took is dropped from `input` at its end, and what is in `out` then is
+/// to be written.
+pub(crate) fn exchange<O: Opening>(
     opening: &mut O,
     outcome: Outcome,
     input: &mut Vec<u8>,
+    out: &mut Vec<u8>,
 ) -> Result<Option<O::Done>, Error> {
     match outcome {
-        // An opening that answers before its end is none of ours.
-        Outcome::Read(_) => Ok(opening.receive(input, &mut Vec::new())?.map(|(done, consumed)| {
+        Outcome::Read(_) => Ok(opening.receive(input, out)?.map(|(done, consumed)| {
             input.drain(..consumed);
             done
         })),
         Outcome::Eof => Err(opening.ended(None, input)),
-        Outcome::Failed(error) => Err(opening.ended(Some(error), input)),
+        Outcome::ReadFailed(error) | Outcome::Failed(error) => Err(opening.ended(Some(error), input)),
         Outcome::Written | Outcome::Done | Outcome::Again | Outcome::Late => Ok(None),
     }
 }

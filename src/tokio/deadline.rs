@@ -10,7 +10,7 @@ use core::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoint::{Error, LINGER, Opening, timed_out};
+use crate::endpoint::{Error, LINGER, Opening, exchange, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
 /// complete. What is in `input` then was read behind it.
@@ -26,14 +26,14 @@ where
     O: Opening,
 {
     input.reserve(USUAL_HEAD_BYTES);
-    let completed = within(deadline, pin!(exchange(io, &mut opening, out, input))).await;
+    let completed = within(deadline, pin!(carry_out(io, &mut opening, out, input))).await;
     match completed {
         Err(error @ Error::TimedOut(_)) => Err(opening.ended(Some(error), input)),
         completed => completed,
     }
 }
 
-async fn exchange<S, O>(
+async fn carry_out<S, O>(
     io: &mut S,
     opening: &mut O,
     out: &mut Vec<u8>,
@@ -48,13 +48,8 @@ where
             write(io, out).await?;
             out.clear();
         }
-        match io.read_buf(input).await {
-            Ok(1..) => {}
-            Ok(0) => return Err(opening.ended(None, input)),
-            Err(error) => return Err(opening.ended(Some(Error::ConnectionLost(error)), input)),
-        }
-        if let Some((done, consumed)) = opening.receive(input, out)? {
-            input.drain(..consumed);
+        let read = io.read_buf(input).await.map_err(Error::ConnectionLost);
+        if let Some(done) = exchange(opening, read.into(), input, out)? {
             return Ok(done);
         }
     }

@@ -118,11 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Locked<S> {
             Act::Flush { discard } => match self.poll_flush(cx) {
                 Poll::Ready(Ok(())) => Poll::Ready(Outcome::Written),
                 Poll::Ready(Err(error)) => Poll::Ready(Outcome::Failed(error)),
-                Poll::Pending if discard => match ready!(self.poll_discard(cx)) {
-                    // What is queued may be written all the same.
-                    Outcome::Failed(_) => Poll::Ready(Outcome::Eof),
-                    outcome => Poll::Ready(outcome),
-                },
+                Poll::Pending if discard => self.poll_discard(cx),
                 Poll::Pending => Poll::Pending,
             },
             Act::Shutdown => Pin::new(&mut self.io).poll_shutdown(cx).map(|shut| match shut {
@@ -140,9 +136,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Locked<S> {
 
 /// What a read came to.
 fn read(result: io::Result<usize>) -> Outcome {
-    match result {
-        Ok(0) => Outcome::Eof,
-        Ok(len) => Outcome::Read(len),
-        Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
-    }
+    result.map_err(Error::ConnectionLost).into()
 }

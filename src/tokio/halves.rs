@@ -228,7 +228,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     }
 
     pub(super) fn poll_close(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        let Some(mut reading) = self.shared.with(|locked| locked.orphan.take()) else {
+        let orphan = self.shared.lock().orphan.take();
+        let Some(mut reading) = orphan else {
             return self.poll_flush(cx);
         };
         let closed = loop {
@@ -237,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
                 poll => break poll.map_ok(drop),
             }
         };
-        self.shared.with(|locked| locked.orphan = Some(reading));
+        self.shared.lock().orphan = Some(reading);
         closed
     }
 
@@ -245,6 +246,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
         &mut self,
         f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        self.shared.queue(f)
+        self.shared.lock().outbound.queue(f)
     }
 }

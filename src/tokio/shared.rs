@@ -37,7 +37,7 @@ use crate::endpoint::outbound::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock};
 use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound, SendSide};
-use crate::error::{SendError, TimedOut};
+use crate::error::TimedOut;
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
 
@@ -71,10 +71,6 @@ impl<S> Shared<S> {
     /// Wakes all who poll the transport.
     pub(super) fn waker(&self) -> &Waker {
         &self.waker
-    }
-
-    pub(super) fn with<T>(&self, f: impl FnOnce(&mut Locked<S>) -> T) -> T {
-        f(&mut self.lock())
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Locked<S>> {
@@ -130,11 +126,6 @@ impl<S> Shared<S> {
             self.wakers.wake_half(Half::Receiving);
         }
         Ok(())
-    }
-
-    /// Queues data or a control frame, unless the connection has ended.
-    pub(super) fn queue(&self, f: impl FnOnce(&mut Outbound) -> Result<(), SendError>) -> Result<(), Error> {
-        self.lock().outbound.queue(f)
     }
 
     /// Tells whether some of what was read is still to be received.

@@ -115,9 +115,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.receiver.recv_part()
     }
 
-    /// Sends a message: text, bytes, a [`Message`], or a `&PreparedMessage`. When it returns, the message was handed to the transport, unless more of what was
-    /// read waits to be received: then the answers to all of it go together, before the task waits for
-    /// anything. See [when a message is written](super#when-a-message-is-written).
+    /// Sends a message: text, bytes, a [`Message`], or a `&PreparedMessage`.
+    ///
+    /// When it returns, the message was handed to the transport, unless more of what was read waits to be
+    /// received: then the answers to all of it go together, before the task waits for anything. See [when a message is written](super#when-a-message-is-written).
     ///
     /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
     /// both wait for it, come to [`Config::write_timeout`]. Halves in tasks of their own do not.

@@ -1,12 +1,12 @@
 //! How connections of endpoints end. Every cell of the table of ends (`Ending::after`) is reached by a test, here or in
 //! `tests/twins`:
 //!
-//! | | `Written` | `Done` | `Eof` | `Read`, `Again` | `Failed` |
-//! | --- | --- | --- | --- | --- | --- |
-//! | `Flush` | [`the_peer_closes`] | | [`the_peer_ends_its_direction_at_once`] | [`the_close_frame_waits`] | [`writes_fail_while_closing`] |
-//! | `Shutdown` | | [`the_peer_closes`] | | | twins: `the_transport_cannot_be_closed_for_writing` |
-//! | `Drain` | [`we_close`] | | [`the_peer_closes`] | [`the_peer_talks_on`] | [`the_transport_fails_at_last`] |
-//! | `Over` | `after_the_end` | | | `after_the_end` | |
+//! | | `Written` | `Done` | `Eof` | `Read`, `Again` | `ReadFailed` | `Failed` |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | `Flush` | [`the_peer_closes`] | | [`the_peer_ends_its_direction_at_once`] | [`the_close_frame_waits`] | [`writes_fail_while_closing`] | [`writes_fail_while_closing`] |
+//! | `Shutdown` | | [`the_peer_closes`] | | | | twins: `the_transport_cannot_be_closed_for_writing` |
+//! | `Drain` | [`we_close`] | | [`the_peer_closes`] | [`the_peer_talks_on`] | [`the_transport_fails_at_last`] | |
+//! | `Over` | `after_the_end` | | | `after_the_end` | | |
 //!
 //! Each by a server, who closes first, and by a client, who closes last. What is late is failed by an endpoint,
 //! [`nobody_goes`]; `Late` itself is what adapters tell, who wait: in the twins' row of that kind,
