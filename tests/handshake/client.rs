@@ -7,6 +7,8 @@ use sansocket::handshake::{
     Response, ResponseError, ServerHandshake,
 };
 
+use super::cuts::in_every_way;
+
 /// In base64, the key of RFC 6455 section 1.2.
 const NONCE: [u8; 16] = *b"the sample nonce";
 
@@ -42,8 +44,7 @@ fn values(request: &ClientRequest, name: &str) -> Vec<String> {
     parsed.headers.iter().filter(is_wanted).map(|header| text(header.value)).collect()
 }
 
-/// Receives the response in every way it can arrive, which must make no difference: whole, byte by byte, in two parts
-/// cut anywhere, and with bytes behind it.
+/// Receives the response [in every way](in_every_way) it can arrive.
 #[track_caller]
 fn receive(request: &ClientRequest, response: &str) -> Outcome {
     receive_with(request, &Limits::default(), response.as_bytes())
@@ -52,42 +53,22 @@ fn receive(request: &ClientRequest, response: &str) -> Outcome {
 #[track_caller]
 fn receive_with(request: &ClientRequest, limits: &Limits, response: &[u8]) -> Outcome {
     let handshake = || ClientHandshake::start(request, limits.clone(), NONCE, &mut Vec::new());
-    let whole = handshake().receive(response).transpose().expect("the response is complete");
-    if let Ok(opened) = &whole {
+    let behind = [b"\x81\x05hello".as_slice(), b"\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"\n", b" "];
+    let (outcome, len) = in_every_way(response, &behind, handshake, ClientHandshake::receive);
+    if let Ok(opened) = &outcome {
         assert_eq!(opened.consumed(), response.len());
     }
-
-    let mut byte_by_byte = handshake();
-    let first =
-        (0..=response.len()).find_map(|len| Some((len, byte_by_byte.receive(&response[..len]).transpose()?)));
-    let (len, outcome) = first.expect("the response is complete");
-    assert_eq!(outcome, whole);
-    assert!(outcome.is_err() || len == response.len());
-
-    for cut in 0..response.len() {
-        let mut in_two = handshake();
-        match in_two.receive(&response[..cut]).transpose() {
-            None => {
-                assert!(cut < len, "{cut}");
-                assert_eq!(in_two.receive(response).transpose().as_ref(), Some(&whole), "{cut}");
-                // The connection may also end here.
-                let mut ended = handshake();
-                assert_eq!(ended.receive(&response[..cut]), Ok(None));
-                let error = ended.receive_eof(&response[..cut]);
-                assert!(
-                    matches!(error, ResponseError::Head(HeadError::Incomplete) | ResponseError::Refused(_)),
-                    "{cut}: {error:?}"
-                );
-            }
-            Some(outcome) => assert!(outcome.is_err() && outcome == whole && cut >= len, "{cut}"),
-        }
+    // The connection may also end before.
+    for cut in 0..len {
+        let mut ended = handshake();
+        assert_eq!(ended.receive(&response[..cut]), Ok(None));
+        let error = ended.receive_eof(&response[..cut]);
+        assert!(
+            matches!(error, ResponseError::Head(HeadError::Incomplete) | ResponseError::Refused(_)),
+            "{cut}: {error:?}"
+        );
     }
-
-    for trailing in [b"\x81\x05hello".as_slice(), b"\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"\n", b" "] {
-        let with_trailing = [response, trailing].concat();
-        assert_eq!(handshake().receive(&with_trailing).transpose().as_ref(), Some(&whole), "{trailing:?}");
-    }
-    whole
+    outcome
 }
 
 #[track_caller]

@@ -9,6 +9,7 @@
 mod common;
 
 mod client;
+mod cuts;
 #[cfg(feature = "std")]
 mod endpoint;
 mod header;

@@ -6,6 +6,8 @@ use sansocket::handshake::{
     RequestError, ServerHandshake, accept_key,
 };
 
+use super::cuts::in_every_way;
+
 /// The request of RFC 6455 section 1.2, without `Sec-WebSocket-Protocol`, without the empty line.
 const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
     Host: server.example.com\r\n\
@@ -17,8 +19,7 @@ const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
 
 type Outcome = Result<ReceivedRequest, RequestError>;
 
-/// Receives the request in every way it can arrive, which must make no difference: whole, byte by byte, in two parts
-/// cut anywhere, and with bytes behind it.
+/// Receives the request [in every way](in_every_way) it can arrive.
 #[track_caller]
 fn receive(request: impl AsRef<[u8]>) -> Outcome {
     receive_with(&Limits::default(), request.as_ref())
@@ -27,34 +28,12 @@ fn receive(request: impl AsRef<[u8]>) -> Outcome {
 #[track_caller]
 fn receive_with(limits: &Limits, request: &[u8]) -> Outcome {
     let handshake = || ServerHandshake::new(limits.clone());
-    let whole = handshake().receive(request).transpose().expect("the request is complete");
-    if let Ok(received) = &whole {
+    let behind = [b"\x81\x85\0\0\0\0hello".as_slice(), b"\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\n", b" "];
+    let (outcome, _) = in_every_way(request, &behind, handshake, ServerHandshake::receive);
+    if let Ok(received) = &outcome {
         assert_eq!(consumed(received), request.len());
     }
-
-    let mut byte_by_byte = handshake();
-    let first =
-        (0..=request.len()).find_map(|len| Some((len, byte_by_byte.receive(&request[..len]).transpose()?)));
-    let (len, outcome) = first.expect("the request is complete");
-    assert_eq!(outcome, whole);
-    assert!(outcome.is_err() || len == request.len());
-
-    for cut in 0..request.len() {
-        let mut in_two = handshake();
-        match in_two.receive(&request[..cut]).transpose() {
-            None => {
-                assert!(whole.is_ok() || cut < len, "{cut}");
-                assert_eq!(in_two.receive(request).transpose().as_ref(), Some(&whole), "{cut}");
-            }
-            Some(outcome) => assert!(outcome.is_err() && outcome == whole && cut >= len, "{cut}"),
-        }
-    }
-
-    for trailing in [b"\x81\x85\0\0\0\0hello".as_slice(), b"\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\n", b" "] {
-        let with_trailing = [request, trailing].concat();
-        assert_eq!(handshake().receive(&with_trailing).transpose().as_ref(), Some(&whole), "{trailing:?}");
-    }
-    whole
+    outcome
 }
 
 fn consumed(received: &ReceivedRequest) -> usize {

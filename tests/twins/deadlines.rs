@@ -5,8 +5,10 @@ use sansocket::MessageKind;
 use crate::calls::{
     close, feed, flush, ping, pong, recv, recv_incoming, recv_part, send, start_close, write,
 };
-use crate::common::{PING, ROLES, TEXT, header};
-use crate::peer::{closes, floods, goes, holds, pings, reads, says, takes, until_blocked, waits};
+use crate::common::{PING, ROLES, TEXT, frame, header};
+use crate::peer::{
+    closes, floods, goes, holds, pings, pongs, raw, reads, says, takes, until, until_blocked, waits,
+};
 use crate::script::{MOMENT, Script, patient};
 
 /// A peer that is silent gets a Ping after the interval, and is given up after the timeout.
@@ -22,6 +24,32 @@ fn keepalive() {
                 .takes(2 * MOMENT)
                 .run();
         }
+    }
+}
+
+/// The keepalive's Ping is sent when it is due, not when the answer to it is: a peer that answers is not given up.
+#[test]
+fn keepalive_is_answered() {
+    for role in ROLES {
+        Script::new(role)
+            .config(patient().keepalive(MOMENT, 100 * MOMENT))
+            .rooms([1, 4096])
+            .peer([
+                until("ping"),
+                pongs(""),
+                until("ping"),
+                // A part of a message is a sign of life, too.
+                raw(&frame(role, TEXT, b"text")[..3]),
+                until("ping"),
+                raw(&frame(role, TEXT, b"text")[3..]),
+                closes(1000, ""),
+                goes(),
+            ])
+            .calls([recv().text("text"), recv().none()])
+            .sees(["ping \"\"", "ping \"\"", "ping \"\"", "close 1000 \"\"", "end"])
+            .closed("1000 \"\", Remote, clean")
+            .takes(3 * MOMENT)
+            .run();
     }
 }
 
@@ -108,6 +136,19 @@ fn unread_pongs() {
                 .takes(MOMENT)
                 .run();
         }
+    }
+}
+
+/// A peer that reads nothing of the Pongs that it asked for is read from all the same: both could wait for each other.
+#[test]
+fn pongs_that_are_not_read() {
+    for role in ROLES {
+        let floods = (0..100).map(|i| pings(&i.to_string()));
+        Script::new(role)
+            .rooms([100])
+            .peer([holds()].into_iter().chain(floods).chain([reads(), until("pong \"99\""), says("end")]))
+            .calls([recv().text("end")])
+            .run();
     }
 }
 

@@ -30,7 +30,6 @@ mod wire;
 
 mod closing;
 mod deadlines;
-mod drifted;
 mod failing;
 mod messages;
 mod opening;

@@ -250,3 +250,20 @@ fn configurations_arrive() {
 fn response(status: &str, len: usize, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {len}\r\n\r\n{body}")
 }
+
+/// A client that reads nothing of an ordinary response: it has not left whole, and the caller is told.
+#[test]
+fn a_response_that_is_not_read() {
+    let page = Reply::new(200).unwrap().body(vec![b'x'; 32 << 20]);
+    Script::new(Role::Server)
+        .unopened()
+        .only_whole()
+        .rooms([64 << 10])
+        .peer([raw(REQUEST), holds()])
+        .calls([
+            accept(&Server::default().handshake_timeout(10 * MOMENT)).ok(),
+            respond(page).gives("TimedOut(OpeningHandshake)"),
+        ])
+        .takes_its_time()
+        .run();
+}

@@ -33,28 +33,42 @@ fn messages_around_a_stop() {
     }
 }
 
-/// What was read before is handed out.
+/// What was received before is handed out: what was read in one piece, and what the kernel had.
 #[test]
-fn a_stop_with_messages_read() {
+fn a_stop_with_messages_unread() {
+    let in_one_piece = ["1", "2", "3"].map(|text| frame(Role::Server, TEXT, text.as_bytes())).concat();
+    for messages in
+        [vec![raw(in_one_piece), hears("busy")], vec![says("1"), hears("busy"), says("2"), says("3")]]
+    {
+        Script::served(&Server::default())
+            .peer(messages)
+            .peer([stops(), until("close"), closes(1001, "")])
+            .calls([
+                open().ok(),
+                recv().text("1"),
+                tell("busy"),
+                hear("stopped"),
+                recv().text("2"),
+                recv().text("3"),
+                recv().none(),
+            ])
+            .sees([OPENED, STOPPING, "end"])
+            .closed("1001 \"\", Local, clean")
+            .run();
+    }
+}
+
+/// The same of more than one read brings.
+#[test]
+fn a_stop_with_much_unread() {
+    let large = "x".repeat(5000);
     Script::served(&Server::default())
-        .peer([
-            // In one piece.
-            raw(["1", "2", "3"].map(|text| frame(Role::Server, TEXT, text.as_bytes())).concat()),
-            hears("busy"),
-            stops(),
-            until("close"),
-            closes(1001, ""),
-        ])
-        .calls([
-            open().ok(),
-            recv().text("1"),
-            tell("busy"),
-            hear("stopped"),
-            recv().text("2"),
-            recv().text("3"),
-            recv().none(),
-        ])
-        .sees([OPENED, STOPPING, "end"])
+        .peer([says("1"), hears("busy")])
+        .peer((0..6).map(|_| says(&large)))
+        .peer([stops(), until("close"), closes(1001, "")])
+        .calls([open().ok(), recv().text("1"), tell("busy"), hear("stopped")])
+        .calls((0..6).map(|_| recv().gives("text 5000 times 120")))
+        .calls([recv().none()])
         .closed("1001 \"\", Local, clean")
         .run();
 }

@@ -2,16 +2,17 @@
 
 use std::io::ErrorKind;
 
-use sansocket::MessageKind;
+use sansocket::{MessageKind, ProtocolError};
 
 use crate::calls::{
     close, drop_all, drop_receiver, drop_sender, feed, feed_part, flush, hear, ping, pong, recv,
     recv_incoming, recv_part, seen, send, start_close_without_code, tell,
 };
 use crate::common::{CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, ROLES};
+use crate::lines;
 use crate::peer::{
     closes, ends, fails_writes, goes, holds, leaves, pings, reads, says, sends, tells, until, until_blocked,
-    until_read,
+    until_end_read, until_read,
 };
 use crate::script::{MOMENT, Script, patient};
 
@@ -147,6 +148,40 @@ fn the_sender_closes_alone_in_the_middle() {
     }
 }
 
+/// Messages that nobody will receive any more are none to wait for: what is sent is written at once, behind what was
+/// left queued before.
+#[test]
+fn the_receiver_is_dropped_with_messages_unread() {
+    for role in ROLES {
+        for calls in [
+            vec![
+                recv().text("0"),
+                drop_receiver(),
+                send("one").ok(),
+                seen(["text \"one\""]),
+                send("two").ok(),
+                seen(["text \"one\"", "text \"two\""]),
+            ],
+            vec![
+                recv().text("0"),
+                send("one").ok(),
+                recv().text("1"),
+                send("two").ok(),
+                drop_receiver(),
+                send("three").ok(),
+                seen(["text \"one\"", "text \"two\"", "text \"three\""]),
+            ],
+        ] {
+            Script::new(role)
+                .only_split()
+                .rooms([4096])
+                .peer([says("0"), says("1"), says("2")])
+                .calls(calls)
+                .run();
+        }
+    }
+}
+
 /// What the sending half left queued, or only fed, is written though it was dropped.
 #[test]
 fn the_sender_is_dropped_with_messages_queued() {
@@ -266,6 +301,109 @@ fn parts_both_ways() {
                 "end",
             ])
             .closed("1000 \"\", Remote, clean")
+            .run();
+    }
+}
+
+/// The peer sends Close, and nothing more, while the sending half is blocked, and then reads everything: its
+/// Close frame is answered behind the message.
+#[test]
+fn the_peer_closes_and_ends_its_direction_while_a_half_writes() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .rooms([64 << 10])
+            .peer([holds(), until_blocked(), closes(1000, "bye"), ends(), until_end_read(), reads()])
+            .both([send(vec![7; 16 << 20]).ok()], [recv().none()])
+            .sees(["binary 16777216 times 7", "close 1000 \"\"", "end"])
+            .closed("1000 \"bye\", Remote, clean")
+            .run();
+    }
+}
+
+/// The same of a peer that breaks a rule: it is told.
+#[test]
+fn the_peer_fails_and_ends_its_direction_while_a_half_writes() {
+    let error = ProtocolError::ReservedOpcode(3);
+    let told = format!("close 1002 {}", lines::payload(error.reason().as_bytes()));
+    for role in ROLES {
+        for acts in [[ends(), until_end_read(), reads()], [until_read(), reads(), until("close")]] {
+            Script::new(role)
+                .only_split()
+                .rooms([4096])
+                .peer([holds(), until_blocked(), sends(FIN | 3, "")])
+                .peer(acts)
+                .peer([goes()])
+                .both([send(vec![7; 100_000]).ok()], [recv().gives(format!("Protocol({error:?})"))])
+                .sees(["binary 100000 times 7", &told, "end"])
+                .closed("1006 \"\", Local, not clean")
+                .run();
+        }
+    }
+}
+
+/// The Close frame of the receiving half waits for what the sending half is writing, and the transport is closed
+/// after it.
+#[test]
+fn the_close_frame_follows_the_senders_message() {
+    for role in ROLES {
+        for sender in
+            [vec![send([1; 10_000].to_vec()).ok()], vec![feed([1; 10_000].to_vec()).ok(), flush().ok()]]
+        {
+            Script::new(role)
+                .only_split()
+                .peer([
+                    holds(),
+                    until_blocked(),
+                    says("closing"),
+                    pings("?"),
+                    closes(1000, ""),
+                    until_read(),
+                    reads(),
+                    until("close"),
+                    goes(),
+                ])
+                .both(sender, [recv().text("closing"), recv().none()])
+                .sees(["binary 10000 times 1", "pong \"?\"", "close 1000 \"\"", "end"])
+                .closed("1000 \"\", Remote, clean")
+                .run();
+        }
+    }
+}
+
+/// A Close frame of the sending half, which is blocked meanwhile, and its answer, with which the transport ends.
+#[test]
+fn the_sender_closes_behind_its_message() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .rooms([61, 64])
+            .peer([holds(), until_blocked(), until_read(), reads(), until("close"), closes(1000, ""), goes()])
+            .both([send(vec![1; 1000]).ok(), close(1000, "bye").ok()], [recv().none()])
+            .sees(["binary 1000 times 1", "close 1000 \"bye\"", "end"])
+            .closed("1000 \"\", Local, clean")
+            .run();
+    }
+}
+
+/// A write that takes too long is the end for both halves, and each is told why.
+#[test]
+fn both_halves_are_told_of_the_write_timeout() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .config(patient().write_timeout(MOMENT).close_timeout(MOMENT))
+            .rooms([10])
+            .peer([holds()])
+            .both(
+                [
+                    send("far too long for a pipe of ten bytes").gives("TimedOut(Write)"),
+                    send("x").gives("ConnectionLost(BrokenPipe)"),
+                ],
+                [recv().gives("TimedOut(Write)")],
+            )
+            .closed("1006 \"\", Transport, not clean")
+            .takes_its_time()
             .run();
     }
 }
