@@ -62,8 +62,7 @@ impl PendingRequest {
 
     /// Adds a header to the response that accepts the connection.
     pub fn header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        self.accept = self.accept.clone().header(name, value)?;
-        Ok(())
+        Ok(self.accept.add_header(name, value)?)
     }
 
     /// The response that accepts the connection, with the extensions that the server's configuration asks for. What it

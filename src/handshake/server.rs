@@ -196,11 +196,16 @@ impl Accept {
 
     /// Adds a header, such as `Set-Cookie`. Those of the handshake itself are refused.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+        self.add_header(name, value)?;
+        Ok(self)
+    }
+
+    /// The same, for an answer that is kept when the header is refused.
+    pub(crate) fn add_header(&mut self, name: &str, value: &str) -> Result<(), BuildError> {
         self.headers.add(name, value, |name| {
             matches!(name, "upgrade" | "connection" | "content-length" | "transfer-encoding")
                 || name.starts_with("sec-websocket-")
-        })?;
-        Ok(self)
+        })
     }
 }
 

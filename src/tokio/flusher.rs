@@ -3,7 +3,6 @@
 use alloc::sync::Arc;
 use core::future::Future;
 use core::pin::Pin;
-use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,7 +24,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shared<S> {
         timer: &mut Timer,
         message: &mut Option<impl ToSend>,
     ) -> Poll<Result<(), Error>> {
-        if self.unread.load(Ordering::Relaxed) {
+        if self.is_unread() {
             if let Some(queued) = self.leave_queued(message) {
                 return Poll::Ready(queued);
             }

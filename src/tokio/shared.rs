@@ -49,7 +49,7 @@ pub(super) struct Shared<S> {
     /// Wakes all whose wakers these are.
     waker: Waker,
     /// Some of what was read is still to be received. A hint for the sending half.
-    pub(super) unread: AtomicBool,
+    unread: AtomicBool,
 }
 
 impl<S> Shared<S> {
@@ -131,6 +131,11 @@ impl<S> Shared<S> {
     /// Tells whether some of what was read is still to be received.
     pub(super) fn set_unread(&self, unread: bool) {
         self.unread.store(unread, Ordering::Relaxed);
+    }
+
+    /// See [`set_unread`](Self::set_unread).
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// A half is dropped, and leaves `orphan`.
