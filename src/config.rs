@@ -132,6 +132,7 @@ impl Config {
         self.settings_mut().write_timeout = timeout;
         self
     }
+
     fn settings_mut(&mut self) -> &mut Settings {
         Arc::make_mut(&mut self.settings)
     }

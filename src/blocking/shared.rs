@@ -227,10 +227,8 @@ impl<S: Transport + Send> Flush for Shared<S> {
         let blocked = try_lock(&self.writer)
             .is_some_and(|writer| matches!(self.write(writer, self.outbound(), true), Ok(false)));
         if blocked {
-            let mut outbound = self.outbound();
-            if let Err(timed_out) = outbound.sending.handle_timeout(Instant::now()) {
-                outbound.fail_writes(timed_out == TimedOut::Write);
-            }
+            // The next call of the connection's owner finds out.
+            let _ = self.outbound().handle_timeout(Instant::now());
         }
         !blocked
     }

@@ -95,6 +95,13 @@ impl Outbound {
         self.queue.clear();
     }
 
+    /// Fails if a deadline has passed: nothing more will be written then.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), TimedOut> {
+        self.sending
+            .handle_timeout(now)
+            .inspect_err(|timed_out| self.fail_writes(*timed_out == TimedOut::Write))
+    }
+
     /// The receiving half found that a write takes too long: nothing more will be written.
     pub(super) fn write_timed_out(&mut self) {
         self.writing = Writing::TimedOut { told: false };

@@ -37,7 +37,6 @@ use crate::endpoint::outbound::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock};
 use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound, SendSide};
-use crate::error::TimedOut;
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
 
@@ -281,10 +280,7 @@ impl<S: AsyncWrite + Unpin> Locked<S> {
     fn poll_deadline(&mut self, cx: &mut Context<'_>, timer: &mut Timer) -> Poll<Result<(), Error>> {
         loop {
             ready!(timer.poll(cx, self.outbound.sending.poll_timeout()));
-            if let Err(timed_out) = self.outbound.sending.handle_timeout(now()) {
-                self.outbound.fail_writes(timed_out == TimedOut::Write);
-                return Poll::Ready(Err(timed_out.into()));
-            }
+            self.outbound.handle_timeout(now())?;
         }
     }
 

@@ -3,11 +3,11 @@
 use sansocket::MessageKind;
 
 use crate::calls::{
-    close, feed, flush, ping, pong, recv, recv_incoming, recv_part, send, start_close, write,
+    close, feed, flush, hear, ping, pong, recv, recv_incoming, recv_part, send, start_close, write,
 };
 use crate::common::{PING, ROLES, TEXT, frame, header};
 use crate::peer::{
-    closes, floods, goes, holds, pings, pongs, raw, reads, says, takes, until, until_blocked, waits,
+    closes, floods, goes, holds, pings, pongs, raw, reads, says, takes, tells, until, until_blocked, waits,
 };
 use crate::script::{MOMENT, Script, patient};
 
@@ -103,6 +103,28 @@ fn write_timeout() {
         script
             .calls([start_close(1000, large).ok(), recv().gives("TimedOut(Write)")])
             .closed("1006 \"\", Local, not clean")
+            .run();
+    }
+}
+
+/// What `send` left queued is not taken in time while nobody waits for it: the next call fails, and `recv` tells why.
+#[test]
+fn the_write_timeout_of_what_was_left_queued() {
+    for role in ROLES {
+        Script::new(role)
+            .config(patient().write_timeout(MOMENT))
+            .rooms([100])
+            .peer([holds(), says("0"), says("1"), waits(3 * MOMENT), tells("late")])
+            .calls([
+                recv().text("0"),
+                send([1; 200].to_vec()).ok(),
+                hear("late"),
+                flush().gives("ConnectionLost(BrokenPipe)"),
+                recv().text("1"),
+                recv().gives("TimedOut(Write)"),
+            ])
+            .closed("1006 \"\", Transport, not clean")
+            .takes_its_time()
             .run();
     }
 }

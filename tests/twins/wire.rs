@@ -198,11 +198,23 @@ impl Control {
         });
     }
 
-    /// Waits until this was told.
+    /// Waits until this was told, and lets the peer act when its time has come.
     pub fn until_told(&self, what: &'static str) {
-        let untold = |state: &mut State| !state.told.contains(&what);
-        let waited = self.0.changed.wait_timeout_while(self.0.state(), PATIENCE, untold);
-        assert!(!waited.unwrap().1.timed_out(), "nobody tells {what:?}");
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let state = self.0.state();
+            if state.told.contains(&what) {
+                return;
+            }
+            let due = state.due;
+            let left = due.map_or(end, |due| due.min(end)).saturating_duration_since(Instant::now());
+            let untold = |state: &mut State| !state.told.contains(&what) && state.due == due;
+            let waited = self.0.changed.wait_timeout_while(state, left, untold).unwrap().1;
+            assert!(Instant::now() < end, "nobody tells {what:?}");
+            if waited.timed_out() {
+                self.0.with(|_| {});
+            }
+        }
     }
 
     /// Ready once this was told.
