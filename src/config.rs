@@ -31,7 +31,9 @@ pub(crate) struct Settings {
     pub(crate) max_message_size: u64,
     pub(crate) max_frame_size: u64,
     pub(crate) max_fragments: u32,
+    pub(crate) read_buffer_size: usize,
     pub(crate) write_buffer_size: usize,
+    pub(crate) min_data_rate: u32,
     pub(crate) deflate: Option<Deflate>,
     pub(crate) keepalive: Option<(Duration, Duration)>,
     pub(crate) close_timeout: Duration,
@@ -60,17 +62,30 @@ impl Default for Settings {
             max_frame_size: 64 << 20,
             // 64 MiB in frames of 512 bytes. An empty fragment costs the receiver time, but no memory.
             max_fragments: 131_072,
+            // As much as one read of a busy connection brings.
+            read_buffer_size: 64 << 10,
             // As much as a socket's send buffer takes at once.
             write_buffer_size: 64 << 10,
+            // Below what the slowest of links carries, and far above what a peer trickles to stay connected.
+            min_data_rate: 256,
             // Compression is the application's choice: it costs memory, and can reveal secrets.
             deflate: None,
             // Below the 30 to 60 seconds after which proxies and NATs forget an idle connection.
             keepalive: Some((Duration::from_secs(20), Duration::from_secs(20))),
             // A peer that is alive answers within a round trip and what it has still to send.
             close_timeout: Duration::from_secs(10),
-            // Measured from the last byte that the transport took.
+            // A link that comes back within it goes on.
             write_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl Settings {
+    /// How long so many bytes may take; `None` if any of them prolongs a deadline by all its time.
+    pub(crate) fn time_of(&self, bytes: usize) -> Option<Duration> {
+        let rate = u64::from(self.min_data_rate);
+        let nanos = (bytes as u64).saturating_mul(1_000_000_000).checked_div(rate)?;
+        Some(Duration::from_nanos(nanos))
     }
 }
 
@@ -96,6 +111,14 @@ impl Config {
         self
     }
 
+    /// How many bytes are read ahead for a program that does not receive, so that Pings and Close frames among them
+    /// are answered all the same. When so many wait to be received, no more is read, and the peer is not judged by
+    /// its silence.
+    pub fn read_buffer_size(mut self, bytes: usize) -> Self {
+        self.settings_mut().read_buffer_size = bytes;
+        self
+    }
+
     /// How many bytes may wait to be written before Pongs are held back (the latest is kept, as RFC
     /// 6455 section 5.5.3 allows), and before the adapters' `send` and `feed` wait for the transport.
     pub fn write_buffer_size(mut self, bytes: usize) -> Self {
@@ -109,7 +132,11 @@ impl Config {
         self
     }
 
-    /// After `interval` without a byte from the peer, sends a Ping; after `timeout` more, gives up.
+    /// After `interval` without a sign of life from the peer, sends a Ping; after `timeout` more, gives up.
+    ///
+    /// A whole frame is a sign of life, and so is that a transport which took no more takes bytes again: the peer has
+    /// read. The bytes of a frame that is not yet complete count for as long as they may take by
+    /// [`min_data_rate`](Self::min_data_rate). The time for the answer begins when the Ping was written.
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings_mut().keepalive = Some((interval, timeout));
         self
@@ -127,9 +154,17 @@ impl Config {
         self
     }
 
-    /// How long the transport may take no byte at all of what is to be written.
+    /// How long the transport may take no byte of what is to be written; what it takes now and then prolongs that by
+    /// as long as it may take by [`min_data_rate`](Self::min_data_rate).
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.settings_mut().write_timeout = timeout;
+        self
+    }
+
+    /// How many bytes a second a peer has to send of a frame that it began, and to take of what it is sent, once a
+    /// timeout depends on it: else a byte now and then would keep the connection for ever. 0: any will do.
+    pub fn min_data_rate(mut self, bytes_per_second: u32) -> Self {
+        self.settings_mut().min_data_rate = bytes_per_second;
         self
     }
 

@@ -86,7 +86,7 @@
 //!             stream.set_write_timeout(connection.poll_timeout().map(left))?;
 //!             if let Some(len) = in_time(stream.write(&out))? {
 //!                 out.drain(..len);
-//!                 connection.on_written(&mut out);
+//!                 connection.on_written(len, Instant::now(), &mut out);
 //!             }
 //!             connection.handle_timeout(Instant::now(), &mut out)?;
 //!         }

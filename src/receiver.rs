@@ -156,6 +156,17 @@ impl Receiver {
         self.frame.as_ref().map_or(0, |frame| frame.remaining - frame.processed as u64)
     }
 
+    /// Where the next frame begins that was not looked at, in the input; a control frame in progress is one, of which
+    /// so many bytes of payload are unmasked.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn next_frame(&self) -> (u64, usize) {
+        match &self.frame {
+            Some(frame) if frame.header.opcode.is_control() => (0, frame.processed),
+            Some(frame) => (frame.remaining.saturating_add(frame.start as u64), 0),
+            None => (0, 0),
+        }
+    }
+
     fn advance(&mut self, input: &mut [u8], parts: bool) -> Result<Option<Received>, ProtocolError> {
         let result = match self.whole_message(input) {
             Some(message) => self.take_whole_message(input, message, parts).map(Some),

@@ -46,6 +46,7 @@ impl Reading {
     fn perform(&mut self, act: Act, port: &mut impl Port) -> Outcome {
         match act {
             Act::Fill => self.fill(port),
+            Act::Hold => Outcome::Again,
             Act::Flush { discard } => match port.flush() {
                 Ok(true) => Outcome::Written,
                 // No longer than that: another thread may have written all by now.

@@ -163,6 +163,7 @@ impl<S: Transport> Shared<S> {
             }
             // Of the closing handshake, if it has begun.
             let deadline = if briefly { None } else { outbound.sending.poll_timeout() };
+            let before = outbound.queue.len();
             let written;
             if writer.whole {
                 written = writer.write_all(&mut outbound.queue, briefly, deadline);
@@ -173,7 +174,7 @@ impl<S: Transport> Shared<S> {
             if let Err(failed) = written {
                 return write_failed(&mut outbound, failed, briefly);
             }
-            outbound.on_written();
+            outbound.on_written(before, Instant::now);
         }
     }
 
@@ -276,7 +277,7 @@ impl<S: Transport> Writer<S> {
     ) -> Result<(), Failed> {
         let before = queue.len();
         self.try_write_all(queue, briefly, deadline)
-            .map_err(|error| Failed { error, took_some: queue.len() < before })
+            .map_err(|error| Failed { error, took: before - queue.len() })
     }
 
     fn try_write_all(
@@ -330,20 +331,20 @@ impl<S: Transport> Writer<S> {
 /// A write that did not come to its end.
 struct Failed {
     error: Error,
-    /// The transport took some of the bytes.
-    took_some: bool,
+    /// So many of the bytes the transport took.
+    took: usize,
 }
 
 /// Takes note of it. False if it is only that the transport did not take all of what was tried briefly.
 #[cold]
 fn write_failed(
     outbound: &mut Outbound,
-    Failed { error, took_some }: Failed,
+    Failed { error, took }: Failed,
     briefly: bool,
 ) -> Result<bool, Error> {
     let timed_out = matches!(error, Error::TimedOut(_));
-    if took_some {
-        outbound.on_written();
+    if took > 0 {
+        outbound.on_written(took, Instant::now);
     }
     if timed_out && briefly {
         outbound.sending.on_write_blocked(Instant::now());

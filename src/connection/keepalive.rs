@@ -7,11 +7,14 @@ use core::time::Duration;
 
 use super::clock::Instant;
 
-/// Watches the peer's silence. Every byte from the peer, not only a Pong, shows that it is alive.
+/// Watches the peer's silence. Every frame from the peer, not only a Pong, shows that it is alive.
 #[derive(Debug)]
 pub(super) struct Keepalive<I> {
-    /// When bytes last arrived, or the Ping was sent after them.
+    /// When there was last a sign of life, or the Ping was sent after it.
     since: I,
+    /// How much of the input had arrived when it was last found to be incomplete; beyond what this holds, all counts
+    /// as new.
+    seen: u32,
     /// A Ping was sent, and nothing arrived after it.
     pinged: bool,
 }
@@ -25,12 +28,39 @@ pub(super) enum Due {
 
 impl<I: Instant> Keepalive<I> {
     pub(super) fn new(now: I) -> Self {
-        Self { since: now, pinged: false }
+        Self { since: now, seen: 0, pinged: false }
     }
 
+    /// A frame has arrived.
     #[inline]
-    pub(super) fn on_bytes(&mut self, now: I) {
+    pub(super) fn on_frame(&mut self, now: I) {
         *self = Self::new(now);
+    }
+
+    /// So much of the input was looked at, which holds no whole frame, and is `left` there, or not. How much of it
+    /// arrived since the last look.
+    pub(super) fn on_look(&mut self, len: usize, left: bool) -> usize {
+        let arrived = len.saturating_sub(self.seen as usize);
+        self.seen = if left { u32::try_from(len).unwrap_or(u32::MAX) } else { 0 };
+        arrived
+    }
+
+    /// Some of a frame has arrived: it counts for `time`, or altogether.
+    pub(super) fn on_part(&mut self, time: Option<Duration>, now: I) {
+        match time {
+            Some(time) => self.since = self.since.checked_add(time).map_or(now, |since| since.min(now)),
+            None => (self.since, self.pinged) = (now, false),
+        }
+    }
+
+    /// The peer has read, or could not yet: the time for its answer begins anew.
+    pub(super) fn on_life(&mut self, then: I) {
+        self.since = self.since.max(then);
+    }
+
+    /// A Ping was sent that is not answered.
+    pub(super) fn is_pinged(&self) -> bool {
+        self.pinged
     }
 
     /// `interval` is how long the peer may be silent before a Ping, `timeout` how long after it. `None` when
@@ -46,7 +76,7 @@ impl<I: Instant> Keepalive<I> {
         if self.pinged {
             return Some(Due::GiveUp);
         }
-        *self = Self { since: now, pinged: true };
+        (self.since, self.pinged) = (now, true);
         Some(Due::Ping)
     }
 }

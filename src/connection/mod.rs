@@ -137,9 +137,9 @@ impl<I: Instant> Connection<I> {
         self.sending.close(close, now, out)
     }
 
-    /// The transport took bytes, which are no longer in `out`; see [`SendHalf::on_written`].
-    pub fn on_written(&mut self, out: &mut Vec<u8>) {
-        self.sending.on_written(out);
+    /// The transport took so many bytes, which are no longer in `out`; see [`SendHalf::on_written`].
+    pub fn on_written(&mut self, bytes: usize, now: I, out: &mut Vec<u8>) {
+        self.sending.on_written(bytes, now, out);
     }
 
     /// The transport takes no more bytes for now; see [`SendHalf::on_write_blocked`].

@@ -12,7 +12,7 @@ use super::send_half::SendHalf;
 use crate::config::Config;
 use crate::error::{ProtocolError, TimedOut};
 use crate::extension::AgreedDeflate;
-use crate::frame::CloseCode;
+use crate::frame::{CloseCode, CloseFrame};
 use crate::message::Event;
 #[cfg(all(feature = "std", feature = "handshake"))]
 use crate::message::MessageKind;
@@ -26,11 +26,11 @@ pub struct ReceiveHalf<I> {
     receiver: Receiver,
     /// `None` without [`Config::keepalive`], and once it has done its part.
     keepalive: Option<Keepalive<I>>,
-    /// How much of the input had arrived when it was last found to be incomplete.
-    seen: usize,
     /// What the first Close frame said (sections 7.1.5 and 7.1.6); boxed, since most of a connection's
     /// life there is none.
     close: Option<Box<(CloseCode, String)>>,
+    /// A look ahead has found that nothing more will come: the peer's Close frame, or what is none.
+    over: bool,
     /// The transport has ended.
     eof: bool,
 }
@@ -41,8 +41,8 @@ impl<I: Instant> ReceiveHalf<I> {
         Self {
             receiver: Receiver::new(role, config),
             keepalive: config.settings.keepalive.map(|_| Keepalive::new(now)),
-            seen: 0,
             close: None,
+            over: false,
             eof: false,
         }
     }
@@ -99,9 +99,8 @@ impl<I: Instant> ReceiveHalf<I> {
     ) -> Option<(MessageKind, core::ops::Range<usize>)> {
         let received = self.receiver.receive_whole(input)?;
         if let Some(keepalive) = &mut self.keepalive {
-            keepalive.on_bytes(now);
+            keepalive.on_frame(now);
         }
-        self.seen = 0;
         Some(received)
     }
 
@@ -117,6 +116,42 @@ impl<I: Instant> ReceiveHalf<I> {
         self.receiver.resume_text(utf8);
     }
 
+    /// See [`Receiver::next_frame`].
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn next_frame(&self) -> (u64, usize) {
+        self.receiver.next_frame()
+    }
+
+    /// What it was given.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn config(&self) -> &Config {
+        self.receiver.config()
+    }
+
+    /// This endpoint's role.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn role(&self) -> Role {
+        self.receiver.role()
+    }
+
+    /// Bytes were read ahead of what is received: whether they complete frames that show that the peer is alive.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn on_read_ahead(&mut self, bytes: usize, frames: bool, now: I) {
+        if let Some(keepalive) = &mut self.keepalive {
+            let time = if frames { None } else { self.receiver.config().settings.time_of(bytes) };
+            keepalive.on_part(time, now);
+        }
+    }
+
+    /// The peer's Close frame was seen ahead of what is received, or, without one, an error.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn end_ahead(&mut self, close: Option<Option<CloseFrame<'_>>>) {
+        self.over = true;
+        if let Some(close) = close {
+            self.record_close(close);
+        }
+    }
+
     /// Receives nothing more, because of an error in what was received.
     pub fn fail(&mut self) {
         self.receiver.fail();
@@ -126,8 +161,10 @@ impl<I: Instant> ReceiveHalf<I> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<I> {
         match self.receiver.state() {
-            ReceiveState::Open => self.keepalive.as_ref()?.poll_timeout(self.keepalive_times()?),
-            ReceiveState::CloseReceived | ReceiveState::Failed => None,
+            ReceiveState::Open if !self.over => {
+                self.keepalive.as_ref()?.poll_timeout(self.keepalive_times()?)
+            }
+            _ => None,
         }
     }
 
@@ -141,6 +178,15 @@ impl<I: Instant> ReceiveHalf<I> {
         let (Some(times), Some(_)) = (self.keepalive_times(), self.poll_timeout()) else {
             return Ok(());
         };
+        if let Some(keepalive) = &mut self.keepalive {
+            if let Some(taken) = sending.last_taken() {
+                keepalive.on_life(taken);
+            }
+            if keepalive.is_pinged() && sending.is_blocked() {
+                // The Ping may still wait to be written; a peer that takes nothing meets the write deadline.
+                keepalive.on_life(now);
+            }
+        }
         if sending.state() == SendState::CloseSent {
             // After our Close frame it is the closing handshake's deadline that counts.
             self.keepalive = None;
@@ -186,7 +232,7 @@ impl<I: Instant> ReceiveHalf<I> {
     /// [`TimedOut::ClosingHandshake`].
     pub fn should_close_transport(&self, sending: &SendHalf<I>) -> bool {
         self.receiver.role() == Role::Server
-            && self.receiver.state() != ReceiveState::Open
+            && (self.over || self.receiver.state() != ReceiveState::Open)
             && sending.state() == SendState::CloseSent
     }
 
@@ -196,13 +242,17 @@ impl<I: Instant> ReceiveHalf<I> {
 
     #[inline]
     fn note(&mut self, received: Option<&Received>, input: &[u8], now: I) {
-        let seen = if received.is_some() { 0 } else { input.len() };
-        if let Some(keepalive) = &mut self.keepalive
-            && (received.is_some() || seen > self.seen)
-        {
-            keepalive.on_bytes(now);
+        if let Some(keepalive) = &mut self.keepalive {
+            if received.is_some() && self.receiver.missing() == 0 {
+                keepalive.on_frame(now);
+            } else {
+                let len = received.map_or(input.len(), Received::consumed);
+                let arrived = keepalive.on_look(len, received.is_none());
+                if arrived > 0 {
+                    keepalive.on_part(self.receiver.config().settings.time_of(arrived), now);
+                }
+            }
         }
-        self.seen = seen;
         if self.receiver.state() == ReceiveState::CloseReceived && self.close.is_none() {
             self.note_close(received, input);
         }
@@ -211,12 +261,16 @@ impl<I: Instant> ReceiveHalf<I> {
     #[cold]
     fn note_close(&mut self, received: Option<&Received>, input: &[u8]) {
         if let Some(Event::Close(close)) = received.and_then(|received| received.event(input)) {
-            // "If this Close control frame contains no status code, _The WebSocket Connection Close Code_ is
-            // considered to be 1005." (6455-7.1.5-01)
-            self.close = Some(Box::new(match close {
-                Some(close) => (close.code, close.reason.into()),
-                None => (CloseCode::NO_STATUS_RECEIVED, String::new()),
-            }));
+            self.record_close(close);
         }
+    }
+
+    fn record_close(&mut self, close: Option<CloseFrame<'_>>) {
+        // "If this Close control frame contains no status code, _The WebSocket Connection Close Code_ is
+        // considered to be 1005." (6455-7.1.5-01)
+        self.close = Some(Box::new(match close {
+            Some(close) => (close.code, close.reason.into()),
+            None => (CloseCode::NO_STATUS_RECEIVED, String::new()),
+        }));
     }
 }

@@ -18,14 +18,25 @@ pub struct SendHalf<I> {
     sender: Sender,
     /// Set by the first Close frame sent; boxed, since most of a connection's life there is none.
     closing: Option<Box<Closing<I>>>,
-    /// Set while the transport takes no bytes.
-    write_deadline: Option<I>,
+    /// Set when the transport takes no more bytes; boxed, since most of the time it takes all.
+    blocked: Option<Box<Blocked<I>>>,
+}
+
+/// What is known of a transport that took no more bytes.
+#[derive(Debug)]
+struct Blocked<I> {
+    /// It still has to take some.
+    waits: bool,
+    /// By when it has to; `None` when it need not, or that is beyond what `I` can tell.
+    deadline: Option<I>,
+    /// When it last took some for which it had been waited: its peer has read.
+    taken: Option<I>,
 }
 
 impl<I: Instant> SendHalf<I> {
     #[inline]
     pub(crate) fn new(sender: Sender) -> Self {
-        Self { sender, closing: None, write_deadline: None }
+        Self { sender, closing: None, blocked: None }
     }
 
     /// This endpoint's role.
@@ -78,27 +89,78 @@ impl<I: Instant> SendHalf<I> {
         self.close_sent(Initiator::Local, now);
     }
 
-    /// The transport took bytes, which are no longer in `out`: sends the Pong that was held back while there
+    /// The transport took so many bytes, which are no longer in `out`: sends the Pong that was held back while there
     /// was no room, if there is now. To be called after each write, also when `out` is empty then.
     #[inline]
-    pub fn on_written(&mut self, out: &mut Vec<u8>) {
-        self.write_deadline = None;
+    pub fn on_written(&mut self, bytes: usize, now: I, out: &mut Vec<u8>) {
+        self.on_taken(bytes, out.is_empty(), || now);
+        self.answer_held(out);
+    }
+
+    /// The first half of [`on_written`](Self::on_written): whether the transport has taken `all`. It asks for the time
+    /// only if it had been waited for.
+    #[inline]
+    pub(crate) fn on_taken(&mut self, bytes: usize, all: bool, now: impl FnOnce() -> I) {
+        if self.blocked.is_some() {
+            self.prolong(bytes, all, now());
+        }
+    }
+
+    /// The other half of it.
+    #[inline]
+    pub(crate) fn answer_held(&mut self, out: &mut Vec<u8>) {
         self.sender.answer_held(out);
     }
 
+    #[cold]
+    fn prolong(&mut self, bytes: usize, all: bool, now: I) {
+        let settings = &self.sender.config().settings;
+        let (most, time) = (now.checked_add(settings.write_timeout), settings.time_of(bytes));
+        let Some(blocked) = self.blocked.as_mut().filter(|blocked| blocked.waits) else {
+            return;
+        };
+        blocked.taken = Some(now);
+        blocked.waits = !all;
+        let deadline = match (blocked.deadline, time) {
+            (Some(deadline), Some(time)) => deadline.checked_add(time),
+            (deadline, _) => deadline.and(most),
+        };
+        blocked.deadline = deadline.min(most).filter(|_| !all);
+    }
+
     /// The transport takes no more bytes for now: it must take some within
-    /// [`Config::write_timeout`](crate::Config::write_timeout). To be called when a write would wait, or
+    /// [`Config::write_timeout`](crate::Config::write_timeout), and enough of them to keep
+    /// [`Config::min_data_rate`](crate::Config::min_data_rate). To be called when a write would wait, or
     /// before one that may.
     pub fn on_write_blocked(&mut self, now: I) {
-        if self.write_deadline.is_none() {
-            self.write_deadline = now.checked_add(self.write_timeout());
+        let timeout = self.write_timeout();
+        let blocked = self
+            .blocked
+            .get_or_insert_with(|| Box::new(Blocked { waits: false, deadline: None, taken: None }));
+        if !blocked.waits {
+            (blocked.waits, blocked.deadline) = (true, now.checked_add(timeout));
         }
+    }
+
+    /// Whether the transport is waited for to take bytes.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.as_ref().is_some_and(|blocked| blocked.waits)
+    }
+
+    /// When the transport last took bytes for which it had been waited, told once.
+    pub(super) fn last_taken(&mut self) -> Option<I> {
+        let blocked = self.blocked.as_mut()?;
+        let taken = blocked.taken.take();
+        if !blocked.waits {
+            self.blocked = None;
+        }
+        taken
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<I> {
-        [self.close_deadline(), self.write_deadline].into_iter().flatten().min()
+        [self.close_deadline(), self.write_deadline()].into_iter().flatten().min()
     }
 
     /// Tells which deadline has passed at `now`, if any.
@@ -107,7 +169,7 @@ impl<I: Instant> SendHalf<I> {
         if passed(self.close_deadline()) {
             return Err(TimedOut::ClosingHandshake);
         }
-        if passed(self.write_deadline) {
+        if passed(self.write_deadline()) {
             return Err(TimedOut::Write);
         }
         Ok(())
@@ -146,6 +208,10 @@ impl<I: Instant> SendHalf<I> {
     /// Who was the first to send a Close frame, as far as this half knows.
     pub(super) fn initiator(&self) -> Initiator {
         self.closing.as_ref().map_or(Initiator::Transport, |closing| closing.initiator)
+    }
+
+    fn write_deadline(&self) -> Option<I> {
+        self.blocked.as_ref()?.deadline
     }
 
     fn close_deadline(&self) -> Option<I> {

@@ -55,6 +55,8 @@ pub(crate) enum Act {
     /// [Do what is due](super::inbound::Inbound::handle_timeout); write what is queued, as far as it goes; then
     /// read, no longer than until the next deadline.
     Fill,
+    /// Like `Fill`, but read nothing: as much was read as may be ahead of what the program receives.
+    Hold,
     /// Write what is queued, and if not all of it goes, `discard` what there is to read.
     Flush { discard: bool },
     /// Close the transport for writing.

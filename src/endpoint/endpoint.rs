@@ -349,7 +349,7 @@ impl Endpoint {
         (self.out, self.written) = (Vec::new(), 0);
         if let State::Open(open) = &mut self.state {
             self.deadline = None;
-            unflushed |= open.write(io)?;
+            unflushed |= open.write(io, self.now)?;
         }
         if unflushed { insist(|| io.flush().map(|()| 1)).map(drop) } else { Ok(()) }
     }

@@ -14,6 +14,7 @@
 //! here. Nothing here reads, writes, waits, or looks at a clock.
 
 use alloc::boxed::Box;
+use core::convert::Infallible;
 use core::ops::Range;
 use std::io;
 use std::time::Instant;
@@ -21,6 +22,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::admission::STOPPING;
+use super::ahead::{Ahead, Control};
 use super::closing::{Act, End, Ending, Outcome, unexpected_eof};
 use super::error::Error;
 use super::events::{Found, Item, Part};
@@ -30,6 +32,7 @@ use super::read_buffer::ReadBuffer;
 use crate::config::Config;
 use crate::connection::{Closed, ReceiveHalf};
 use crate::error::{ProtocolError, TimedOut};
+use crate::frame::CloseFrame;
 use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
 use crate::sender::SendState;
 
@@ -46,8 +49,17 @@ pub(crate) struct Inbound {
     answered: bool,
     /// The time of the last read: one look at the clock for all the messages it brought.
     now: Instant,
-    /// Set once nothing more will be received; boxed, since most of a connection's life it is not.
-    end: Option<Box<End>>,
+    /// What is not met with most of a connection's life.
+    rare: Option<Box<Rare>>,
+}
+
+/// What most connections have nothing of, most of the time.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Set while there may be something in the input that was looked at and not received.
+    ahead: Option<Ahead>,
+    /// Set once nothing more will be read that is to be received.
+    end: Option<End>,
 }
 
 /// What becomes of the message in progress.
@@ -103,7 +115,7 @@ impl Inbound {
             delivery: Delivery::Whole,
             answered: false,
             now,
-            end: None,
+            rare: None,
         };
         inbound.receiving.leave_text();
         if let Some(agreed) = negotiated.deflate() {
@@ -117,7 +129,7 @@ impl Inbound {
     /// for [`next`](Self::next).
     #[inline]
     pub(crate) fn whole<T: Item>(&mut self, link: &mut impl SendSide) -> Option<T> {
-        if self.end.is_some() {
+        if self.rare.is_some() {
             return None;
         }
         self.whole_message::<T>().unwrap_or_else(|error| {
@@ -128,34 +140,66 @@ impl Inbound {
 
     /// What comes next: the first thing that `T` asks for, or what is to be done to get it.
     pub(crate) fn next<T: Item>(&mut self, link: &mut impl SendSide) -> Next<T> {
-        if self.end.is_none() {
-            match self.advance::<T>(link) {
+        if self.is_open() || self.ahead().is_some() {
+            let before = self.input.unread().len();
+            let step = self.advance::<T>(link);
+            let looked_at = self.ahead().is_some() && self.received_of(before, link);
+            match step {
                 Ok(Step::Item(item)) => return Next::Item(item),
-                Ok(Step::NeedInput) => return Next::Do(Act::Fill),
-                Ok(Step::Closed) => self.end(None, Ending::Flush { discard: true }),
+                Ok(Step::NeedInput) if self.is_open() => {
+                    // What follows what was kept has been discarded, all but control frames.
+                    let act = if looked_at { self.look(link) } else { Some(Act::Fill) };
+                    if let Some(act) = act {
+                        return Next::Do(act);
+                    }
+                }
+                Ok(Step::Closed) if self.is_open() => self.end(None, Ending::Flush { discard: true }),
+                Ok(Step::NeedInput | Step::Closed) => {}
                 Err(error) => self.fail(error, link),
             }
+            // All that came before the end was handed out.
+            self.forget_ahead();
         }
-        let Some(end) = &mut self.end else {
-            return Next::Do(Act::Fill);
+        match self.over(link) {
+            Some(act) => Next::Do(act),
+            None => Next::Over(self.end_mut().and_then(|end| end.error.take())),
+        }
+    }
+
+    /// What is to be done for a program that does not receive: control frames are answered, and all else that was read
+    /// stays to be received.
+    pub(crate) fn look_ahead(&mut self, link: &mut impl SendSide) -> Next<Infallible> {
+        let act = if self.is_open() { self.look(link) } else { None };
+        match act.or_else(|| self.over(link)) {
+            Some(act) => Next::Do(act),
+            None => Next::Over(None),
+        }
+    }
+
+    /// What is to be done of a connection that ends. `None`: nothing is left to do.
+    fn over(&mut self, link: &mut impl SendSide) -> Option<Act> {
+        let Some(end) = self.end_ref() else {
+            return Some(Act::Fill);
         };
-        if let Some(act) = end.ending.act() {
-            return Next::Do(act);
-        }
-        let error = end.error.take();
-        if end.closed.is_none() {
+        let act = end.ending.act();
+        if act.is_none() && end.closed.is_none() {
             self.record_end(link);
         }
-        Next::Over(error)
+        act
     }
 
     /// Tells what came of what [`next`](Self::next) asked for, and when.
     pub(crate) fn did(&mut self, outcome: Outcome, now: Instant, outbound: &mut Outbound) {
         self.now = now;
-        let Some(end) = &mut self.end else {
+        let Some(end) = self.rare.as_mut().and_then(|rare| rare.end.as_mut()) else {
             self.answered = false;
             match outcome {
-                Outcome::Read(len) => self.input.on_read(len),
+                Outcome::Read(len) => {
+                    self.input.on_read(len);
+                    if let Some(ahead) = self.ahead_mut() {
+                        ahead.arrived += len;
+                    }
+                }
                 Outcome::Again | Outcome::Late | Outcome::Written | Outcome::Done => {}
                 Outcome::Eof => self.end(Some(unexpected_eof()), Ending::Over),
                 Outcome::ReadFailed(error) | Outcome::Failed(error) => self.end(Some(error), Ending::Over),
@@ -171,6 +215,14 @@ impl Inbound {
         }
     }
 
+    /// The error that it ended with is still to be told, to whoever closes it.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn put_back(&mut self, error: Error) {
+        if let Some(end) = self.end_mut() {
+            end.error = Some(error);
+        }
+    }
+
     /// Whether an answer was queued that is still to be written.
     #[inline]
     pub(crate) fn take_answered(&mut self) -> bool {
@@ -179,12 +231,31 @@ impl Inbound {
 
     /// How the connection closed, once it has.
     pub(crate) fn closed(&self) -> Option<&Closed> {
-        self.end.as_ref()?.closed.as_ref()
+        self.end_ref()?.closed.as_ref()
+    }
+
+    /// Whether it has closed, and all that was received before, and its error, was handed out.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_over(&self) -> bool {
+        self.ahead().is_none()
+            && self.end_ref().is_some_and(|end| end.closed.is_some() && end.error.is_none())
+    }
+
+    /// How much may be read ahead of what the program receives, if it is known not to.
+    pub(crate) fn most(&self) -> Option<usize> {
+        self.ahead()?;
+        let most = self.receiving.config().settings.read_buffer_size;
+        Some(most.saturating_sub(self.input.unread().len()).max(1))
+    }
+
+    /// Whether as much was read as may be ahead of what the program receives.
+    fn is_full(&self) -> bool {
+        self.ahead().is_some_and(|ahead| ahead.full)
     }
 
     /// How far it has ended, if nothing more will be received.
     pub(super) fn ending(&self) -> Option<Ending> {
-        Some(self.end.as_ref()?.ending)
+        Some(self.end_ref()?.ending)
     }
 
     /// Whether some of what was read is still to be received.
@@ -211,19 +282,26 @@ impl Inbound {
     }
 
     /// Starts the closing handshake for the application, because its server stops. False if it was started
-    /// before, or nothing can be sent any more.
+    /// before, or nothing can be sent any more. What was read stays to be received, if the program is to come back to it.
     pub(crate) fn stop(&mut self, now: Instant, outbound: &mut Outbound) -> bool {
         if outbound.sending.state() != SendState::Open {
             return false;
         }
-        self.take_unfinished();
-        self.delivery = Delivery::Discarded;
+        let is_read = !self.input.is_empty();
+        match self.ahead_mut() {
+            Some(ahead) if is_read => ahead.discards = true,
+            _ => {
+                self.take_unfinished();
+                self.delivery = Delivery::Discarded;
+            }
+        }
         outbound.queue(|outbound| outbound.close(Some(STOPPING), now)).is_ok()
     }
 
     /// When to wake if nothing is read before: the deadline of the receiving half alone.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.receiving.poll_timeout()
+        // A peer that is not read from is not judged.
+        if self.is_full() { None } else { self.receiving.poll_timeout() }
     }
 
     /// Does what is due, as of the last read.
@@ -238,7 +316,7 @@ impl Inbound {
                 outbound.write_timed_out();
             }
         })?;
-        if self.receiving.poll_timeout().is_none_or(|due| self.now < due) {
+        if self.poll_timeout().is_none_or(|due| self.now < due) {
             // A connection that waits is not to be given a buffer.
             return Ok(());
         }
@@ -318,13 +396,17 @@ impl Inbound {
                 self.data(kind, compressed, last, received.payload(), parts)?
             }
             Some(event @ Event::Ping(_)) => {
-                link.outbound(|outbound| outbound.answer(&event, self.now));
-                self.answered = true;
+                let ahead = self.rare.as_mut().and_then(|rare| rare.ahead.as_mut());
+                if !ahead.is_some_and(Ahead::take_answered) {
+                    link.outbound(|outbound| outbound.answer(&event, self.now));
+                    self.answered = true;
+                }
                 Some(Found::Ping(self.input.take(received.payload())))
             }
             Some(Event::Pong(_)) => Some(Found::Pong(self.input.take(received.payload()))),
             Some(event @ Event::Close(_)) => {
-                link.outbound(|outbound| outbound.answer(&event, self.now));
+                let now = link.now(self.now);
+                link.outbound(|outbound| outbound.answer(&event, now));
                 self.input.clear();
                 return Ok(Step::Closed);
             }
@@ -390,20 +472,138 @@ impl Inbound {
     #[cold]
     fn fail(&mut self, error: ProtocolError, link: &mut impl SendSide) {
         self.receiving.fail();
-        link.outbound(|outbound| outbound.fail(error, self.now));
+        if let Some(end) = self.end_mut() {
+            // It was failed when this was looked at, or the transport has ended.
+            end.error = Some(Error::Protocol(error));
+            return;
+        }
+        self.tell_failure(error, link);
+    }
+
+    fn tell_failure(&mut self, error: ProtocolError, link: &mut impl SendSide) {
+        let now = link.now(self.now);
+        link.outbound(|outbound| outbound.fail(error, now));
         self.end(Some(Error::Protocol(error)), Ending::Flush { discard: true });
+    }
+
+    /// Looks at what was read and not received. What is to be done then, unless that was the end.
+    #[cold]
+    fn look(&mut self, link: &mut impl SendSide) -> Option<Act> {
+        let role = self.receiving.role();
+        let next_frame = self.receiving.next_frame();
+        let rare = self.rare.get_or_insert_default();
+        let ahead = rare.ahead.get_or_insert_with(|| Ahead::new(next_frame));
+        let before = ahead.looked();
+        let broken = loop {
+            match ahead.look(self.input.unread(), role) {
+                Ok(Some(Control::Ping(payload))) => {
+                    link.outbound(|outbound| outbound.answer(&Event::Ping(&payload), self.now));
+                    self.answered = true;
+                }
+                Ok(Some(Control::Pong)) => {}
+                Ok(Some(Control::Close(payload))) => match CloseFrame::parse(&payload) {
+                    Ok(close) => {
+                        let now = link.now(self.now);
+                        self.receiving.end_ahead(Some(close));
+                        link.outbound(|outbound| outbound.answer(&Event::Close(close), now));
+                        self.end(None, Ending::Flush { discard: true });
+                        return None;
+                    }
+                    Err(error) => break Some(error),
+                },
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        if let Some(error) = broken {
+            self.receiving.end_ahead(None);
+            self.tell_failure(error, link);
+            return None;
+        }
+        let arrived = core::mem::take(&mut ahead.arrived);
+        if arrived > 0 {
+            self.receiving.on_read_ahead(arrived, ahead.looked() > before, self.now);
+        }
+        let most = self.receiving.config().settings.read_buffer_size.max(1);
+        if ahead.discards && self.input.unread().len() >= most {
+            ahead.keep(self.input.unread().len());
+        }
+        if let Some(discarded) = ahead.take_discarded(self.input.unread().len()) {
+            self.input.remove(discarded);
+        }
+        ahead.full = !ahead.has_kept() && self.input.unread().len() >= most;
+        Some(if ahead.full { Act::Hold } else { Act::Fill })
+    }
+
+    /// The program has received something of an input of `before` bytes. Whether what comes can only be looked at.
+    #[cold]
+    fn received_of(&mut self, before: usize, link: &mut impl SendSide) -> bool {
+        let unread = self.input.unread().len();
+        let Some(rare) = &mut self.rare else {
+            return false;
+        };
+        let Some(ahead) = &mut rare.ahead else {
+            return false;
+        };
+        ahead.on_received(before.saturating_sub(unread));
+        if core::mem::take(&mut ahead.full) {
+            // Nothing was read meanwhile: that is not the peer's silence.
+            self.receiving.on_read_ahead(0, true, link.now(self.now));
+        }
+        let kept = ahead.has_kept();
+        if ahead.is_over() {
+            rare.ahead = None;
+            if rare.end.is_none() {
+                self.rare = None;
+            }
+        }
+        kept
+    }
+
+    /// Whether more may be read that is to be received.
+    fn is_open(&self) -> bool {
+        self.end_ref().is_none()
+    }
+
+    fn end_ref(&self) -> Option<&End> {
+        self.rare.as_ref()?.end.as_ref()
+    }
+
+    fn end_mut(&mut self) -> Option<&mut End> {
+        self.rare.as_mut()?.end.as_mut()
+    }
+
+    fn ahead(&self) -> Option<&Ahead> {
+        self.rare.as_ref()?.ahead.as_ref()
+    }
+
+    fn ahead_mut(&mut self) -> Option<&mut Ahead> {
+        self.rare.as_mut()?.ahead.as_mut()
+    }
+
+    /// What was looked at and kept, of a connection that has ended, is incomplete.
+    fn forget_ahead(&mut self) {
+        if let Some(rare) = &mut self.rare
+            && rare.end.is_some()
+            && rare.ahead.take().is_some()
+        {
+            self.input.clear();
+            self.assembly = None;
+        }
     }
 
     #[cold]
     fn end(&mut self, error: Option<Error>, ending: Ending) {
-        self.end = Some(Box::new(End::new(error, ending)));
+        self.rare.get_or_insert_default().end = Some(End::new(error, ending));
     }
 
     /// The transport has ended.
     #[cold]
     fn record_end(&mut self, link: &mut impl SendSide) {
-        self.input.clear();
-        self.assembly = None;
+        if self.ahead().is_none() {
+            self.input.clear();
+            self.assembly = None;
+        }
         let receiving = &mut self.receiving;
         let closed = link.outbound(|outbound| {
             outbound.end();
@@ -411,7 +611,7 @@ impl Inbound {
             closed.clean &= !outbound.has_lost();
             closed
         });
-        if let Some(end) = &mut self.end {
+        if let Some(end) = self.end_mut() {
             end.closed = Some(closed);
         }
     }

@@ -2,6 +2,7 @@
 //! connection with their buffers, and what is to be done next. No I/O.
 
 pub(crate) mod admission;
+mod ahead;
 pub(crate) mod census;
 mod client;
 mod closing;
@@ -29,6 +30,8 @@ pub(crate) mod write_queue;
 pub use self::client::Client;
 pub use self::endpoint::Endpoint;
 pub use self::error::Error;
+#[cfg(feature = "tokio")]
+pub(crate) use self::events::Nothing;
 pub use self::events::{EndpointEvent, Incoming, Part};
 pub use self::negotiated::Negotiated;
 #[cfg(feature = "blocking")]

@@ -130,7 +130,7 @@ impl Open {
     }
 
     /// Writes what is queued, which ends the round. Whether there was something.
-    pub(super) fn write(&mut self, io: &mut impl Write) -> io::Result<bool> {
+    pub(super) fn write(&mut self, io: &mut impl Write, now: Instant) -> io::Result<bool> {
         self.handed_out = false;
         if self.outbound.has_lost() {
             return Err(ErrorKind::BrokenPipe.into());
@@ -140,7 +140,7 @@ impl Open {
             let queue = &mut self.outbound.queue;
             let len = insist(|| io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])))?;
             queue.advance(len);
-            self.outbound.on_written();
+            self.outbound.on_written(len, || now);
         }
         Ok(written)
     }
@@ -172,7 +172,7 @@ impl Open {
     pub(super) fn did(&mut self, outcome: Outcome, now: Instant) {
         if matches!(outcome, Outcome::Written) {
             // The write deadline is met by a flush, too.
-            self.outbound.on_written();
+            self.outbound.on_written(0, || now);
         }
         self.inbound.did(outcome, now, &mut self.outbound);
     }

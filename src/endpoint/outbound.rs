@@ -1,6 +1,5 @@
 //! Messages into bytes to be written: the sending half of a connection, with its queue.
 
-use alloc::vec::Vec;
 use std::io;
 use std::time::Instant;
 
@@ -232,12 +231,14 @@ impl Outbound {
         }
     }
 
-    /// The transport took bytes, which are no longer in the queue.
+    /// The transport took so many bytes, which are no longer in the queue.
     #[inline]
-    pub(crate) fn on_written(&mut self) {
-        // A queue that was drained is given a buffer only if it needs one.
-        let out = if self.sending.holds_pong() { self.queue.buffer() } else { &mut Vec::new() };
-        self.sending.on_written(out);
+    pub(crate) fn on_written(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
+        self.sending.on_taken(bytes, self.queue.is_empty(), now);
+        if self.sending.holds_pong() {
+            // A queue that was drained is given a buffer only if it needs one.
+            self.sending.answer_held(self.queue.buffer());
+        }
     }
 
     pub(super) fn answer(&mut self, event: &Event<'_>, now: Instant) {
@@ -275,6 +276,11 @@ impl Outbound {
 /// The way from the receiving to the sending half: a reference, or a lock, taken only when a control
 /// frame or an error makes it necessary.
 pub(crate) trait SendSide {
+    /// The time now, if there is a clock: what was read at `then` may have waited for the program.
+    fn now(&self, then: Instant) -> Instant {
+        then
+    }
+
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
 }
 

@@ -70,6 +70,13 @@ impl ReadBuffer {
         }
     }
 
+    /// Drops some bytes that others stand behind.
+    pub(crate) fn remove(&mut self, range: Range<usize>) {
+        let len = self.bytes.len() - range.len();
+        self.bytes.copy_within(range.end.., range.start);
+        self.bytes.truncate(len);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
     }

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::pin::pin;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::deadline::{answer, complete, deadline, within, write};
 use super::tracker::Token;
+use super::transport::Transport;
 use super::web_socket::WebSocket;
 use crate::endpoint::{Error, PendingRequest, Server, refuse};
 use crate::handshake::{Reply, ServerHandshake};
@@ -17,7 +17,7 @@ use crate::handshake::{Reply, ServerHandshake};
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
 pub fn accept<S>(io: S) -> impl Future<Output = Result<Pending<S>, Error>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     Box::pin(async {
         let server = Server::default();
@@ -37,7 +37,7 @@ where
 /// Dropped before it returns, the transport is closed.
 pub fn accept_with<S>(io: S, server: &Server) -> impl Future<Output = Result<Pending<S>, Error>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     Box::pin(accept_until(|| deadline(server.handshake_timeout), io, server))
 }
@@ -52,7 +52,7 @@ pub fn accept_tls<S>(
     server: &Server,
 ) -> impl Future<Output = Result<Pending<tokio_rustls::server::TlsStream<S>>, Error>>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     Box::pin(async {
         let deadline = deadline(server.handshake_timeout);
@@ -68,7 +68,7 @@ pub(super) async fn accept_until<S>(
     server: &Server,
 ) -> Result<Pending<S>, Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     let (mut out, mut input) = (Vec::new(), Vec::new());
     match complete(&mut io, ServerHandshake::new(server.limits.clone()), &mut out, &mut input, deadline).await
@@ -129,7 +129,7 @@ impl<S> Pending<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Pending<S> {
+impl<S: Transport> Pending<S> {
     /// Accepts the connection: sends the response that completes the opening handshake.
     ///
     /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.

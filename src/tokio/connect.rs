@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use core::pin::pin;
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
 use super::client_stream::{ClientStream, TcpOrTls};
 use super::deadline::{complete, deadline, within};
+use super::transport::Transport;
 use super::web_socket::WebSocket;
 #[cfg(feature = "tokio-rustls")]
 use crate::endpoint::tls;
@@ -48,7 +48,7 @@ pub fn connect_over<C, S>(client: C, io: S) -> impl Future<Output = Result<WebSo
 where
     C: TryInto<Client>,
     Error: From<C::Error>,
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     Box::pin(async {
         let client = client.try_into()?;
@@ -104,7 +104,7 @@ async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
 /// The client's opening handshake.
 async fn open<S>(client: &Client, mut io: S, deadline: Instant) -> Result<WebSocket<S>, Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     let (mut out, mut input) = (Vec::new(), Vec::new());
     let opening = ClientOpening::start(client, random, &mut out);

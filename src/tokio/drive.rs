@@ -3,16 +3,19 @@
 //! Everything is a `poll` function that keeps its progress in `Reading` and `Locked`, so that a
 //! dropped future loses nothing.
 
+use alloc::boxed::Box;
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use bytes::BufMut as _;
+use tokio::io::AsyncReadExt;
 
 use super::shared::{Locked, Reading, Shared};
 use super::timer::now;
-use super::tracker::Token;
+use super::tracker::{Token, cut_off};
+use super::transport::Transport;
 use super::wakers::Half;
 use crate::endpoint::{Act, Error, Inbound, Item, Next, Outcome};
 
@@ -26,16 +29,12 @@ impl Reading {
     /// The next thing that `T` asks for. `None`: the connection has ended, and its error, if it had
     /// one, was returned before.
     #[inline]
-    pub(super) fn poll_next<S, T>(
+    pub(super) fn poll_next<S: Transport, T: Item>(
         &mut self,
         cx: &Context<'_>,
         shared: &Shared<S>,
         half: Half,
-    ) -> Poll<Result<Option<T>, Error>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-        T: Item,
-    {
+    ) -> Poll<Result<Option<T>, Error>> {
         if let Some(item) = self.inbound.whole::<T>(&mut &*shared) {
             shared.set_unread(self.inbound.is_unread());
             return Poll::Ready(Ok(Some(item)));
@@ -43,16 +42,12 @@ impl Reading {
         self.poll_next_after::<S, T>(cx, shared, half)
     }
 
-    fn poll_next_after<S, T>(
+    fn poll_next_after<S: Transport, T: Item>(
         &mut self,
         cx: &Context<'_>,
         shared: &Shared<S>,
         half: Half,
-    ) -> Poll<Result<Option<T>, Error>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-        T: Item,
-    {
+    ) -> Poll<Result<Option<T>, Error>> {
         loop {
             match self.inbound.next::<T>(&mut &*shared) {
                 Next::Item(item) => {
@@ -63,17 +58,41 @@ impl Reading {
                     shared.set_unread(self.inbound.is_unread());
                     return Poll::Ready(Ok(Some(item)));
                 }
-                Next::Over(error) => return Poll::Ready(error.map_or(Ok(None), Err)),
+                Next::Over(error) => {
+                    self.close(shared);
+                    return Poll::Ready(error.map_or(Ok(None), Err));
+                }
                 Next::Do(act) => ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act))),
             }
         }
     }
 
+    /// Does what is to be done while the program does not receive; ready when the connection has ended.
+    pub(super) fn poll_ahead<S: Transport>(&mut self, cx: &Context<'_>, shared: &Shared<S>) -> Poll<()> {
+        loop {
+            match self.inbound.look_ahead(&mut &*shared) {
+                Next::Item(never) => match never {},
+                Next::Over(_) => {
+                    self.close(shared);
+                    return Poll::Ready(());
+                }
+                Next::Do(act) => {
+                    ready!(shared.poll(Half::Receiving, cx, |cx| self.poll_act(cx, shared, act)));
+                }
+            }
+        }
+    }
+
+    /// The connection has ended: tells how, and that there is one less.
+    fn close<S>(&mut self, shared: &Shared<S>) {
+        if let Some(closed) = self.inbound.closed() {
+            shared.closed.get_or_init(|| Box::new(closed.clone()));
+        }
+        self.token = None;
+    }
+
     /// Does what the driver asks for, and tells it what came of it.
-    fn poll_act<S>(&mut self, cx: &mut Context<'_>, shared: &Shared<S>, act: Act) -> Poll<()>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    fn poll_act<S: Transport>(&mut self, cx: &mut Context<'_>, shared: &Shared<S>, act: Act) -> Poll<()> {
         loop {
             let mut locked = shared.lock();
             if let Poll::Ready(outcome) = locked.poll_act(cx, act, &mut self.inbound) {
@@ -83,13 +102,20 @@ impl Reading {
             locked.sooner = false;
             let sending = locked.outbound.sending.poll_timeout();
             drop(locked);
-            if act == Act::Fill {
+            if self.token.as_ref().is_some_and(Token::is_cut_off) {
+                let outcome = Outcome::Failed(Error::ConnectionLost(cut_off()));
+                self.inbound.did(outcome, now(), &mut shared.lock().outbound);
+                return Poll::Ready(());
+            }
+            if matches!(act, Act::Fill | Act::Hold) {
                 self.inbound.release();
                 // What is sent meanwhile is not to wait for this half.
                 shared.set_unread(false);
                 let stopping = self.token.as_ref().is_some_and(Token::is_to_stop);
                 if stopping && self.inbound.stop(now(), &mut shared.lock().outbound) {
-                    continue;
+                    // What is to be done may be another thing now.
+                    self.inbound.did(Outcome::Again, now(), &mut shared.lock().outbound);
+                    return Poll::Ready(());
                 }
             }
             let deadline = [sending, self.inbound.poll_timeout()].into_iter().flatten().min();
@@ -103,17 +129,25 @@ impl Reading {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Locked<S> {
+impl<S: Transport> Locked<S> {
     fn poll_act(&mut self, cx: &mut Context<'_>, act: Act, inbound: &mut Inbound) -> Poll<Outcome> {
         match act {
-            Act::Fill => {
+            Act::Fill | Act::Hold => {
                 // Before each read, since a peer that never pauses would keep the timer from being polled.
                 if let Err(timed_out) = inbound.handle_timeout(&mut self.outbound) {
                     return Poll::Ready(Outcome::Failed(timed_out.into()));
                 }
                 // A transport that takes no more may still have something to read.
                 let _ = self.poll_flush(cx);
-                pin!(self.io.read_buf(inbound.room())).poll(cx).map(read)
+                if act == Act::Hold {
+                    return Poll::Pending;
+                }
+                let most = inbound.most();
+                let room = inbound.room();
+                match most {
+                    None => pin!(self.io.read_buf(room)).poll(cx).map(read),
+                    Some(most) => pin!(self.io.read_buf(&mut room.limit(most))).poll(cx).map(read),
+                }
             }
             Act::Flush { discard } => match self.poll_flush(cx) {
                 Poll::Ready(Ok(())) => Poll::Ready(Outcome::Written),

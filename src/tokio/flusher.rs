@@ -5,16 +5,16 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 
 use super::shared::{FlusherState, Shared};
 use super::timer::Timer;
+use super::transport::Transport;
 use super::wakers::Half;
 use crate::endpoint::Error;
 use crate::endpoint::outbound::ToSend;
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shared<S> {
+impl<S: Transport> Shared<S> {
     /// Queues `message`, once there is room, and then writes it; or has it written later, if that is worth
     /// while.
     #[inline]
@@ -103,12 +103,12 @@ struct Flusher<S> {
     retired: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Flusher<S> {
+impl<S: Transport> Future for Flusher<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { shared, timer, retired } = &mut *self;
-        let ended = ready!(shared.poll_sending(Half::Flusher, cx, |locked, all| {
+        let written = shared.poll_sending(Half::Flusher, cx, |locked, all| {
             if matches!(locked.flusher, FlusherState::Retired) {
                 locked.flusher = FlusherState::None;
                 *retired = true;
@@ -118,8 +118,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Flusher<S> {
             let _ = ready!(locked.poll_flush_in_time(all, timer));
             locked.flusher = FlusherState::Waiting(cx.waker().clone());
             Poll::Ready(locked.halves == 0)
-        }));
-        if ended { Poll::Ready(()) } else { Poll::Pending }
+        });
+        match written {
+            Poll::Ready(true) => Poll::Ready(()),
+            Poll::Pending if shared.is_cut_off() => Poll::Ready(()),
+            Poll::Ready(false) | Poll::Pending => Poll::Pending,
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use core::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use futures_sink::Sink;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::halves::{WebSocketReceiver, WebSocketSender};
+use super::shared::Program;
+use super::transport::Transport;
 use super::wakers::Half;
 use super::web_socket::WebSocket;
 use crate::endpoint::Error;
@@ -17,37 +18,37 @@ use crate::frame::{CloseCode, CloseFrame};
 use crate::message::Message;
 
 /// The messages received; ends after the closing handshake, or after the first error.
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
+impl<S: Transport> Stream for WebSocket<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.receiver.poll_next_item::<Message>(Half::Receiving, cx).map(Result::transpose)
+        self.receiver.poll_next_item::<Message>(Half::Receiving, cx, Program::Polled).map(Result::transpose)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for WebSocket<S> {
+impl<S: Transport> FusedStream for WebSocket<S> {
     fn is_terminated(&self) -> bool {
-        self.closed().is_some()
+        self.receiver.is_over()
     }
 }
 
 /// The messages received; ends after the closing handshake, or after the first error.
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocketReceiver<S> {
+impl<S: Transport> Stream for WebSocketReceiver<S> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_next_item::<Message>(Half::Receiving, cx).map(Result::transpose)
+        self.poll_next_item::<Message>(Half::Receiving, cx, Program::Polled).map(Result::transpose)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> FusedStream for WebSocketReceiver<S> {
+impl<S: Transport> FusedStream for WebSocketReceiver<S> {
     fn is_terminated(&self) -> bool {
-        self.closed().is_some()
+        self.is_over()
     }
 }
 
 /// Closing the sink closes the connection with 1000, as [`WebSocket::close`] does.
-impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
+impl<S: Transport> Sink<Message> for WebSocket<S> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -64,13 +65,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.start_close(Some(NORMAL))?;
-        while ready!(self.receiver.poll_next_item::<Message>(Half::Sending, cx))?.is_some() {}
+        while ready!(self.receiver.poll_next_item::<Message>(Half::Sending, cx, Program::Polled))?.is_some() {
+        }
         Poll::Ready(Ok(()))
     }
 }
 
 /// Closing the sink sends a Close frame with 1000, as [`WebSocketSender::close`] does.
-impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocketSender<S> {
+impl<S: Transport> Sink<Message> for WebSocketSender<S> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

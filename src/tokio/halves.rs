@@ -1,74 +1,75 @@
 //! The two halves of a WebSocket, for two tasks.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::poll_fn;
+use core::marker::PhantomData;
 use core::ops::Deref;
+use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::shared::{Reading, Shared};
+use super::shared::{Program, Shared};
 use super::timer::{Timer, now};
 use super::tracker::Token;
+use super::transport::Transport;
 use super::wakers::Half;
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::endpoint::outbound::ToSend;
+use crate::endpoint::sync::lock;
 use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
 
 /// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
-pub(super) fn halves<S>(
+pub(super) fn halves<S: Transport>(
     io: S,
     negotiated: &Negotiated,
     read_ahead: &[u8],
     config: &Config,
 ) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
     let inbound = Inbound::new(negotiated, config, read_ahead, now());
-    let reading = Box::new(Reading { inbound, timer: Timer::default(), token: None });
-    let shared = Arc::new(Shared::new(io, Outbound::new(negotiated, config, random)));
-    let receiver = WebSocketReceiver { reading: Some(reading), shared: shared.clone() };
+    let shared = Arc::new(Shared::new(io, inbound, Outbound::new(negotiated, config, random)));
+    shared.watch(&mut lock(&shared.reading), Program::Receives);
+    let receiver = WebSocketReceiver { shared: shared.clone() };
     (WebSocketSender { timer: Timer::default(), shared }, receiver)
 }
 
 /// The receiving half of a [`WebSocket`](super::WebSocket).
 ///
 /// It answers the peer's Pings and Close frame, and keeps the deadlines, while
-/// [`recv`](Self::recv) is awaited.
+/// [`recv`](Self::recv) is awaited; while it is not, a task does: see [who reads](super#who-reads).
 #[derive(Debug)]
-pub struct WebSocketReceiver<S> {
-    /// `None` only while it is being dropped.
-    reading: Option<Box<Reading>>,
+pub struct WebSocketReceiver<S: Transport> {
     shared: Arc<Shared<S>>,
 }
 
 /// The sending half of a [`WebSocket`](super::WebSocket).
 #[derive(Debug)]
-pub struct WebSocketSender<S> {
+pub struct WebSocketSender<S: Transport> {
     timer: Timer,
     shared: Arc<Shared<S>>,
 }
 
-impl<S> WebSocketReceiver<S> {
-    /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
-    /// the connection.
+impl<S: Transport> WebSocketReceiver<S> {
+    /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
+    /// still to be received then, if the program was not receiving.
     pub fn closed(&self) -> Option<&Closed> {
-        self.reading.as_ref()?.inbound.closed()
+        self.shared.closed.get().map(|closed| &**closed)
+    }
+
+    /// Whether nothing is left to be received.
+    pub(super) fn is_over(&self) -> bool {
+        lock(&self.shared.reading).inbound.is_over()
     }
 
     /// The opening handshake of a connection of `serve` is over.
     pub(super) fn join(&mut self, token: Token) {
-        if let Some(reading) = &mut self.reading {
-            reading.join(token, &self.shared);
-        }
+        lock(&self.shared.reading).join(token, &self.shared);
     }
-}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     ///
     /// Cancel safe: nothing received is lost.
@@ -90,38 +91,86 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReceiver<S> {
         self.next::<Part>()
     }
 
-    fn next<T: Item>(&mut self) -> impl Future<Output = Result<Option<T>, Error>> {
-        poll_fn(|cx| self.poll_next_item::<T>(Half::Receiving, cx))
+    fn next<T: Item>(&mut self) -> Next<'_, S, T> {
+        Next { receiver: self, item: PhantomData }
     }
 
-    /// The next thing that `T` asks for, for a task that polls as `half`.
+    /// The next thing that `T` asks for, for a task that polls as `half`. When it waits, the program
+    /// [`Waits`](Program::Waits), or has just [`Polled`](Program::Polled).
     #[inline]
     pub(super) fn poll_next_item<T: Item>(
         &mut self,
         half: Half,
         cx: &Context<'_>,
+        waits: Program,
     ) -> Poll<Result<Option<T>, Error>> {
-        match &mut self.reading {
-            Some(reading) => reading.poll_next::<S, T>(cx, &self.shared, half),
-            None => Poll::Ready(Ok(None)),
+        let mut reading = lock(&self.shared.reading);
+        let poll = reading.poll_next::<S, T>(cx, &self.shared, half);
+        let program = if poll.is_ready() { Program::Receives } else { waits };
+        if reading.program != program {
+            self.shared.note(&mut reading, program);
+        }
+        poll
+    }
+}
+
+/// The next thing that `T` asks for.
+struct Next<'a, S: Transport, T> {
+    receiver: &'a mut WebSocketReceiver<S>,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<S: Transport, T: Item> Future for Next<'_, S, T> {
+    type Output = Result<Option<T>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let poll = self.receiver.poll_next_item::<T>(Half::Receiving, cx, Program::Waits);
+        self.receiver.shared.set_waits(poll.is_pending());
+        poll
+    }
+}
+
+impl<S: Transport, T> Drop for Next<'_, S, T> {
+    /// The program may do something else next.
+    fn drop(&mut self) {
+        let shared = &self.receiver.shared;
+        if shared.waits() {
+            shared.set_waits(false);
+            let mut reading = lock(&shared.reading);
+            if matches!(reading.program, Program::Waits | Program::Rests) {
+                shared.watch(&mut reading, Program::Receives);
+            }
         }
     }
 }
 
-impl<S> Drop for WebSocketReceiver<S> {
-    /// Leaves the state to the sending half, which can then complete the closing handshake by itself.
+impl<S: Transport> Drop for WebSocketReceiver<S> {
+    /// What still comes is discarded.
     fn drop(&mut self) {
-        self.shared.leave(self.reading.take());
+        let shared = &self.shared;
+        // Nothing more will be received that an answer could wait for.
+        shared.set_unread(false);
+        let before = core::mem::replace(&mut lock(&shared.reading).program, Program::Left);
+        let last = self.closed().is_some() || shared.lock().halves == 1;
+        if before != Program::Neglects && !last {
+            shared.take_care();
+        }
+        shared.leave();
     }
 }
 
-impl<S> Drop for WebSocketSender<S> {
+impl<S: Transport> Drop for WebSocketSender<S> {
     fn drop(&mut self) {
-        self.shared.leave(None);
+        self.shared.leave();
     }
 }
 
-impl<S> WebSocketSender<S> {
+impl<S: Transport> WebSocketSender<S> {
+    /// How the connection closed, once it has.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.shared.closed.get().map(|closed| &**closed)
+    }
+
     /// Whether messages that are sent from now on are compressed; see
     /// [`Sender::compress`](crate::Sender::compress).
     #[cfg(feature = "deflate")]
@@ -133,17 +182,12 @@ impl<S> WebSocketSender<S> {
     pub(super) fn stream(&self) -> impl Deref<Target = S> {
         self.shared.stream()
     }
-}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     /// Sends a message; see [`WebSocket::send`](super::WebSocket::send).
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>>
-    where
-        S: Send + 'static,
-    {
+    pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.to_send());
         poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
     }
@@ -228,18 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketSender<S> {
     }
 
     pub(super) fn poll_close(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        let orphan = self.shared.lock().orphan.take();
-        let Some(mut reading) = orphan else {
-            return self.poll_flush(cx);
-        };
-        let closed = loop {
-            match reading.poll_next::<S, Part>(cx, &self.shared, Half::Sending) {
-                Poll::Ready(Ok(Some(_))) => {}
-                poll => break poll.map_ok(drop),
-            }
-        };
-        self.shared.lock().orphan = Some(reading);
-        closed
+        self.shared.poll_close(cx, &mut self.timer)
     }
 
     pub(super) fn queue(

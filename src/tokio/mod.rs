@@ -78,6 +78,7 @@
 //! `WebSocket`, not in the future. What a dropped call has and has not done is told by its documentation.
 
 mod accept;
+mod caretaker;
 mod client_stream;
 mod connect;
 mod deadline;
@@ -89,7 +90,9 @@ mod serve;
 mod shared;
 mod timer;
 mod tracker;
+mod transport;
 mod wakers;
+mod watch;
 mod web_socket;
 mod writer;
 
@@ -100,6 +103,7 @@ pub use client_stream::ClientStream;
 pub use connect::{connect, connect_over};
 pub use halves::{WebSocketReceiver, WebSocketSender};
 pub use serve::{Listener, serve};
+pub use transport::Transport;
 pub use web_socket::WebSocket;
 pub use writer::MessageWriter;
 

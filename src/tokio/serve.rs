@@ -17,7 +17,6 @@ use core::pin::pin;
 use core::task::{Context, Poll, ready};
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
@@ -25,6 +24,7 @@ use super::accept::{Pending, accept_until};
 use super::deadline::deadline;
 use super::timer::{Timer, now};
 use super::tracker::{AbortOnDrop, TaskToken, Token, Tracker};
+use super::transport::Transport;
 use crate::endpoint::Server;
 use crate::endpoint::admission::BackOff;
 
@@ -102,7 +102,7 @@ where
 /// Where connections come from.
 pub trait Listener {
     /// A connection, before anything was read from it.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Stream: Transport;
 
     /// The next connection.
     ///
@@ -144,7 +144,7 @@ impl<F> Service<F> {
     /// A connection's life.
     fn run<S, H>(self: Arc<Self>, io: S, task: TaskToken, token: Token) -> impl Future<Output = ()>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Transport,
         F: Fn(Pending<S>) -> H,
         H: Future,
     {
@@ -162,7 +162,7 @@ impl<F> Service<F> {
     /// Reads the request, unless the server stops before it has come.
     async fn request<S>(self: Arc<Self>, io: S, token: Token) -> Option<Pending<S>>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Transport,
     {
         let accepting = accept_until(|| deadline(self.server.handshake_timeout), io, &self.server);
         let mut accepting = pin!(accepting);

@@ -1,17 +1,23 @@
-//! What the halves of a WebSocket share: the transport, the sending half's state, and the wakers of the
-//! tasks that poll them.
+//! What the halves of a WebSocket share: the transport, both halves' state, and the wakers of the tasks that
+//! poll them.
 //!
-//! The receiving half has its state to itself, so that a data frame locks nothing. There are two locks, held only
-//! inside a call:
+//! There are three locks, held only inside a call:
 //!
 //! ```text
-//! locked   by either half, or the flusher     frames are queued; the transport reads and writes
-//! wakers   by who is about to wait            its waker is put in
-//!          by who wakes                       wakers are taken out, to be woken afterwards
+//! reading    by the receiving half, or whoever stands in    messages are received
+//! locked     by either half, or the flusher                 frames are queued; the transport reads and writes
+//! wakers     by who is about to wait                        its waker is put in
+//!            by who wakes                                   wakers are taken out, to be woken afterwards
 //! ```
 //!
-//! The first may be held when the second is taken, since a transport may wake while it is polled; not the other
-//! way round. We wake nobody while either is held.
+//! Each may be held when one further down is taken, since a transport may wake while it is polled; not the other
+//! way round. We wake nobody while one of the latter two is held.
+//!
+//! # Who receives
+//!
+//! Whoever polls as the receiving half does, in a call of the program. Nobody else takes `reading` while it does so, or
+//! waits: a data frame locks what nobody contends for. But when the program does not receive for a while, a task does in
+//! its place all that the connection owes its peer: see [`watch`](super::watch).
 //!
 //! # When `send` leaves a message queued
 //!
@@ -22,49 +28,65 @@
 //! when a message is left queued, and so runs as soon as that task waits, writes what it finds then.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use std::io::{self, IoSlice};
-
-use tokio::io::AsyncWrite;
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use super::timer::{Timer, now};
 use super::tracker::Token;
+use super::transport::Transport;
 use super::wakers::{Half, Wakers};
+use super::watch::{Watched, watch};
+use crate::connection::Closed;
 use crate::endpoint::outbound::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
-use crate::endpoint::sync::{Mutex, MutexGuard, lock};
-use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound, SendSide};
+use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
+use crate::endpoint::{Error, Inbound, MAX_SLICES, Nothing, Outbound, SendSide};
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
 
 /// What the halves share, and how they reach it.
 #[derive(Debug)]
 pub(super) struct Shared<S> {
+    pub(super) reading: Mutex<Reading>,
     locked: Mutex<Locked<S>>,
-    wakers: Arc<Wakers>,
+    pub(super) wakers: Arc<Wakers>,
     /// Wakes all whose wakers these are.
     waker: Waker,
     /// Some of what was read is still to be received. A hint for the sending half.
     unread: AtomicBool,
+    /// A call of `recv` waits, or was dropped while it did. The receiving half's own.
+    waits: AtomicBool,
+    /// How the connection closed, once it has.
+    pub(super) closed: OnceLock<Box<Closed>>,
 }
 
 impl<S> Shared<S> {
-    pub(super) fn new(io: S, outbound: Outbound) -> Self {
-        let locked = Locked {
-            io,
-            outbound,
-            unflushed: false,
-            sooner: false,
-            orphan: None,
-            halves: 2,
-            flusher: FlusherState::None,
+    pub(super) fn new(io: S, inbound: Inbound, outbound: Outbound) -> Self {
+        let reading = Reading {
+            inbound,
+            timer: Timer::default(),
+            token: None,
+            program: Program::Receives,
+            watched: false,
         };
+        let locked =
+            Locked { io, outbound, unflushed: false, sooner: false, halves: 2, flusher: FlusherState::None };
         let wakers = Arc::<Wakers>::default();
         let waker = Waker::from(wakers.clone());
-        Self { locked: Mutex::new(locked), wakers, waker, unread: AtomicBool::new(false) }
+        Self {
+            reading: Mutex::new(reading),
+            locked: Mutex::new(locked),
+            wakers,
+            waker,
+            unread: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+            closed: OnceLock::new(),
+        }
     }
 
     /// Wakes all who poll the transport.
@@ -137,18 +159,14 @@ impl<S> Shared<S> {
         self.unread.load(Ordering::Relaxed)
     }
 
-    /// A half is dropped, and leaves `orphan`.
-    pub(super) fn leave(&self, orphan: Option<Box<Reading>>) {
-        let mut locked = self.lock();
-        locked.halves -= 1;
-        if orphan.is_some() {
-            // Nothing more will be received that an answer could wait for.
-            self.set_unread(false);
-            locked.orphan = orphan;
-        }
-        if locked.halves == 0 {
-            direct_flusher(locked, FlusherState::Due);
-        }
+    /// Whether a call of `recv` waits.
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+
+    /// See [`waits`](Self::waits).
+    pub(super) fn set_waits(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Relaxed);
     }
 
     /// Has the flusher end, since nothing was received for long. It is spawned anew when it is needed.
@@ -157,7 +175,72 @@ impl<S> Shared<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Shared<S> {
+impl<S: Transport> Shared<S> {
+    /// Has the program watched, which has received something, or may not come back to it.
+    #[cold]
+    pub(super) fn watch(self: &Arc<Self>, reading: &mut Reading, program: Program) {
+        if reading.program == Program::Neglects {
+            // The caretaker ends.
+            self.wakers.wake_half(Half::Receiving);
+        }
+        reading.program = program;
+        if !reading.watched {
+            let weak: Weak<Self> = Arc::downgrade(self);
+            reading.watched = watch(weak);
+        }
+    }
+
+    /// Takes note of what the program does.
+    #[inline]
+    pub(super) fn note(self: &Arc<Self>, reading: &mut Reading, program: Program) {
+        if program == Program::Waits && reading.program != Program::Neglects {
+            reading.program = program;
+        } else {
+            self.watch(reading, program);
+        }
+    }
+
+    /// Whether nobody is left but tasks of ours, and the server that accepted the connection has ended.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.lock().halves == 0 && lock(&self.reading).token.as_ref().is_some_and(Token::is_cut_off)
+    }
+
+    /// A half is dropped.
+    pub(super) fn leave(self: &Arc<Self>) {
+        let mut locked = self.lock();
+        locked.halves -= 1;
+        if locked.halves > 0 {
+            return;
+        }
+        // What `send` left is offered to the transport at once: the runtime may end next.
+        let left = matches!(locked.flusher, FlusherState::Due | FlusherState::Waiting(_));
+        if left && !std::thread::panicking() {
+            let _ = locked.poll_flush(&mut Context::from_waker(&self.waker));
+        }
+        direct_flusher(locked, FlusherState::Due);
+        // Nor is there anything to take care of any more.
+        self.wakers.wake_half(Half::Receiving);
+    }
+
+    /// Once the receiving half was dropped, completes the closing handshake; else writes what is queued.
+    pub(super) fn poll_close(&self, cx: &Context<'_>, timer: &mut Timer) -> Poll<Result<(), Error>> {
+        let mut reading = lock(&self.reading);
+        match reading.program {
+            // Its caretaker does it, and wakes us.
+            Program::Left if self.closed.get().is_none() => {
+                self.wakers.register(Half::Sending, cx.waker());
+                Poll::Pending
+            }
+            Program::Left | Program::Alone => {
+                reading.poll_next::<S, Nothing>(cx, self, Half::Sending).map_ok(drop)
+            }
+            _ => {
+                drop(reading);
+                self.poll_sending(Half::Sending, cx, |locked, cx| locked.poll_flush_in_time(cx, timer))
+            }
+        }
+    }
+
     /// Queues `message`, once there is room.
     pub(super) fn poll_feed(
         &self,
@@ -184,6 +267,10 @@ impl<S: AsyncWrite + Unpin> Shared<S> {
 }
 
 impl<S> SendSide for &Shared<S> {
+    fn now(&self, _then: Instant) -> Instant {
+        now()
+    }
+
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
         f(&mut self.lock().outbound)
     }
@@ -209,14 +296,12 @@ pub(super) struct Locked<S> {
     unflushed: bool,
     /// There is a deadline that the receiving half does not know of.
     pub(super) sooner: bool,
-    /// The receiving half's state, once that half was dropped: `close` completes the handshake with it.
-    pub(super) orphan: Option<Box<Reading>>,
     /// How many halves there are.
     pub(super) halves: u8,
     pub(super) flusher: FlusherState,
 }
 
-impl<S: AsyncWrite + Unpin> Locked<S> {
+impl<S: Transport> Locked<S> {
     /// Writes all that is queued.
     #[inline]
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -243,23 +328,32 @@ impl<S: AsyncWrite + Unpin> Locked<S> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(len)) => {
                     self.outbound.queue.advance(len);
-                    self.outbound.on_written();
+                    self.outbound.on_written(len, now);
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    let before = self.outbound.sending.poll_timeout();
-                    self.outbound.sending.on_write_blocked(now());
-                    self.sooner |= self.outbound.sending.poll_timeout() != before;
-                    return Poll::Pending;
-                }
+                Poll::Pending => return self.wait_to_write(),
             }
         }
         if self.unflushed {
-            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            // What the transport took it may not have passed on, as TLS may not.
+            match Pin::new(&mut self.io).poll_flush(cx) {
+                Poll::Ready(flushed) => flushed?,
+                Poll::Pending => return self.wait_to_write(),
+            }
             self.unflushed = false;
+            self.outbound.on_written(0, now);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The transport takes no more for now.
+    #[cold]
+    fn wait_to_write(&mut self) -> Poll<io::Result<()>> {
+        let before = self.outbound.sending.poll_timeout();
+        self.outbound.sending.on_write_blocked(now());
+        self.sooner |= self.outbound.sending.poll_timeout() != before;
+        Poll::Pending
     }
 
     /// Like [`poll_flush`](Self::poll_flush), but fails when a deadline passes.
@@ -313,13 +407,67 @@ impl<S: AsyncWrite + Unpin> Locked<S> {
     }
 }
 
-/// The receiving half's state: whoever receives has it alone.
+/// The receiving half's state.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) inbound: Inbound,
     pub(super) timer: Timer,
-    /// Of a connection that `serve` accepted.
+    /// Of a connection that `serve` accepted, until it has ended.
     pub(super) token: Option<Token>,
+    pub(super) program: Program,
+    /// It is [watched](super::watch); always, while it `Receives` or `Pauses`, if there is a runtime.
+    watched: bool,
+}
+
+/// Whether the program receives.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Program {
+    /// It has, or may be about to, since it was last looked at.
+    Receives,
+    /// It waits in a call.
+    Waits,
+    /// It has waited in a call since it was last looked at.
+    Rests,
+    /// It has polled, and may poll again when it is woken: nobody tells if it will not.
+    Polled,
+    /// It has not, since it was last looked at.
+    Pauses,
+    /// It has not for so long that a caretaker does what has to be done.
+    Neglects,
+    /// It has dropped the receiving half, and a caretaker does.
+    Left,
+    /// The same, without a caretaker: there is no runtime for it.
+    Alone,
+}
+
+impl<S: Transport> Watched for Shared<S> {
+    fn look(self: Arc<Self>) -> bool {
+        let Some(mut reading) = try_lock(&self.reading) else {
+            return true;
+        };
+        if self.closed.get().is_none() && self.lock().halves > 0 {
+            match reading.program {
+                Program::Receives => {
+                    reading.program = Program::Pauses;
+                    return true;
+                }
+                Program::Waits => {
+                    reading.program = Program::Rests;
+                    return true;
+                }
+                Program::Polled if self.wakers.has(Half::Receiving) => return true,
+                Program::Pauses | Program::Polled => {
+                    (reading.program, reading.watched) = (Program::Neglects, false);
+                    drop(reading);
+                    self.take_care();
+                    return false;
+                }
+                Program::Rests | Program::Neglects | Program::Left | Program::Alone => {}
+            }
+        }
+        reading.watched = false;
+        false
+    }
 }
 
 /// Whether there is a flusher, and what it does.

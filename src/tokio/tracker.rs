@@ -9,6 +9,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::{Context, Poll, Waker};
+use std::io;
 
 use tokio::task::JoinHandle;
 
@@ -20,6 +21,7 @@ use crate::endpoint::sync::{Mutex, MutexGuard, lock};
 #[derive(Debug, Default)]
 pub(super) struct Tracker {
     stopping: AtomicBool,
+    ended: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -119,14 +121,19 @@ impl Tracker {
     pub(super) fn stop(&self) {
         // Whoever leaves a waker behind after this sees that it is set.
         self.stopping.store(true, Ordering::Release);
-        let wakers: Vec<_> = self.state().slots.iter_mut().filter_map(|slot| slot.waker.take()).collect();
+        let wakers: Vec<_> = self.state().slots.iter().filter_map(|slot| slot.waker.clone()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Aborts all tasks.
+    /// Aborts all tasks, and has what was kept of connections elsewhere end.
     fn abort(&self) {
-        let tasks: Vec<_> = self.state().slots.iter_mut().filter_map(|slot| slot.task.take()).collect();
+        self.ended.store(true, Ordering::Release);
+        let mut state = self.state();
+        let tasks: Vec<_> = state.slots.iter_mut().filter_map(|slot| slot.task.take()).collect();
+        let wakers: Vec<_> = state.slots.iter_mut().filter_map(|slot| slot.waker.take()).collect();
+        drop(state);
         tasks.iter().for_each(JoinHandle::abort);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// The connection of this slot does something that others may wait for.
@@ -217,6 +224,11 @@ impl Token {
     pub(super) fn is_to_stop(&self) -> bool {
         self.tracker.stopping.load(Ordering::Acquire)
     }
+
+    /// Whether the server has ended, and the connection has to.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.tracker.ended.load(Ordering::Acquire)
+    }
 }
 
 impl Drop for Token {
@@ -226,4 +238,9 @@ impl Drop for Token {
             slot.waker.take()
         });
     }
+}
+
+/// How a connection ends that its server has cut off.
+pub(super) fn cut_off() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the server has ended")
 }

@@ -32,6 +32,11 @@ impl Wakers {
         }
     }
 
+    /// Whether somebody polled as `half`, and was not woken since.
+    pub(super) fn has(&self, half: Half) -> bool {
+        lock(&self.0)[half as usize].is_some()
+    }
+
     /// Has `half` polled again.
     pub(super) fn wake_half(&self, half: Half) {
         let waker = lock(&self.0)[half as usize].take();

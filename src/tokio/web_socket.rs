@@ -3,9 +3,9 @@
 use core::ops::Deref;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::halves::{self, WebSocketReceiver, WebSocketSender};
+use super::transport::Transport;
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
@@ -22,13 +22,13 @@ use crate::message::{Message, MessageKind};
 /// is dropped the transport is closed as it stands: [`close`](Self::close) it first, so that the peer
 /// can tell the end from an accident.
 #[derive(Debug)]
-pub struct WebSocket<S> {
+pub struct WebSocket<S: Transport> {
     pub(super) sender: WebSocketSender<S>,
     pub(super) receiver: WebSocketReceiver<S>,
     negotiated: Negotiated,
 }
 
-impl<S> WebSocket<S> {
+impl<S: Transport> WebSocket<S> {
     /// A WebSocket over a stream whose opening handshake was carried out elsewhere, by an HTTP server for one, and
     /// came to `negotiated`: a [`Negotiated`], or just a [`Role`](crate::Role), if nothing was agreed on.
     /// `read_ahead` holds the bytes that were read behind it.
@@ -87,7 +87,7 @@ impl<S> WebSocket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+impl<S: Transport> WebSocket<S> {
     /// The next message. `None`: the connection was closed by the closing handshake; see
     /// [`closed`](Self::closed).
     ///
@@ -125,10 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
-    pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>>
-    where
-        S: Send + 'static,
-    {
+    pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
         self.sender.send(message)
     }
 

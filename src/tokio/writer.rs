@@ -5,9 +5,10 @@ use core::task::{Context, Poll, ready};
 use std::io;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use super::halves::WebSocketSender;
+use super::transport::Transport;
 use crate::message::MessageKind;
 
 /// Sends what is written to it as one message, a fragment for each write, in constant memory. Made by
@@ -30,21 +31,21 @@ use crate::message::MessageKind;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct MessageWriter<'a, S> {
+pub struct MessageWriter<'a, S: Transport> {
     sender: &'a mut WebSocketSender<S>,
     kind: MessageKind,
     /// The last fragment was queued.
     ended: bool,
 }
 
-impl<S> WebSocketSender<S> {
+impl<S: Transport> WebSocketSender<S> {
     /// A writer that sends what is written to it as one message, in fragments.
     pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
         MessageWriter { sender: self, kind, ended: false }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
+impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let Self { sender, kind, ended } = &mut *self;
         if *ended {

@@ -54,7 +54,7 @@ fn deadlines<I: Instant>(at: fn(u64) -> I) {
     assert_eq!(client.poll_timeout(), None);
     client.on_write_blocked(at(1));
     assert_eq!(client.poll_timeout(), Some(at(4)));
-    client.on_written(&mut out);
+    client.on_written(1, at(2), &mut out);
     assert_eq!(client.poll_timeout(), None);
     client.close(Some(CloseFrame { code: CloseCode::NORMAL, reason: "" }), at(7), &mut out).unwrap();
     assert_eq!(out, b"\x88\x82\0\0\0\0\x03\xe8");
@@ -62,7 +62,7 @@ fn deadlines<I: Instant>(at: fn(u64) -> I) {
     client.on_write_blocked(at(8));
     assert_eq!(client.handle_timeout(at(10), &mut out), Ok(()));
     assert_eq!(client.handle_timeout(at(11), &mut out), Err(TimedOut::Write));
-    client.on_written(&mut out);
+    client.on_written(13, at(12), &mut Vec::new());
     assert_eq!(client.handle_timeout(at(17), &mut out), Err(TimedOut::ClosingHandshake));
     let closed = client.receive_eof();
     assert_eq!((closed.code, closed.initiator), (CloseCode::ABNORMAL_CLOSURE, Initiator::Local));

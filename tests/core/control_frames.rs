@@ -147,14 +147,14 @@ fn ping_flood() {
             assert_eq!((*first, &payload[..4]), (PONG, &i.to_be_bytes()[..]), "the first ones, in order");
         }
 
-        connection.on_written(&mut out);
+        connection.on_written(1, now, &mut out);
         assert_eq!(sent(role, &out).len(), answered.len(), "there is still no room");
         out.clear();
-        connection.on_written(&mut out);
+        connection.on_written(1, now, &mut out);
         let held = sent(role, &out);
         assert_eq!((held.len(), &held[0].1[..4]), (1, &9_999u32.to_be_bytes()[..]));
         out.clear();
-        connection.on_written(&mut out);
+        connection.on_written(1, now, &mut out);
         assert_eq!(out, [], "once");
     }
 }
@@ -179,7 +179,7 @@ fn a_newer_pong_replaces_the_held_one() {
         give(&mut connection, &frame(role, PING, b"newer"), now, &mut out);
         assert_eq!(sent(role, &out), [(PONG, b"newer".to_vec())]);
         out.clear();
-        connection.on_written(&mut out);
+        connection.on_written(1, now, &mut out);
         assert_eq!(out, []);
     }
 }
@@ -192,7 +192,7 @@ fn a_held_pong_and_close() {
         let mut out = Vec::new();
         let (mut connection, now) = with_a_pong_held(role);
         give(&mut connection, &close_frame(role, 1000, ""), now, &mut out);
-        connection.on_written(&mut out);
+        connection.on_written(1, now, &mut out);
         assert_eq!(sent(role, &out), [(CLOSE, b"\x03\xe8".to_vec())]);
 
         out.clear();
@@ -200,20 +200,20 @@ fn a_held_pong_and_close() {
         connection.receive(&mut [0xff], now, &mut out).unwrap_err();
         assert_eq!(sent(role, &out).len(), 1);
         out.clear();
-        connection.on_written(&mut out);
+        connection.on_written(1, now, &mut out);
         assert_eq!(out, []);
 
         out.clear();
         let (mut connection, now) = with_a_pong_held(role);
         connection.close(None, now, &mut out).unwrap();
-        connection.on_written(&mut out);
+        connection.on_written(1, now, &mut out);
         assert_eq!(sent(role, &out), [(CLOSE, vec![]), (PONG, b"held".to_vec())]);
 
         out.clear();
         let (mut connection, now) = with_a_pong_held(role);
         connection.close(None, now, &mut out).unwrap();
         give(&mut connection, &frame(role, CLOSE, b""), now, &mut out);
-        connection.on_written(&mut out);
+        connection.on_written(1, now, &mut out);
         assert_eq!(sent(role, &out), [(CLOSE, vec![])]);
     }
 }
@@ -229,7 +229,7 @@ fn no_write_buffer() {
         give(&mut connection, &frame(role, PING, b"2"), common::start(), &mut out);
         assert_eq!(sent(role, &out), [(PONG, b"1".to_vec())]);
         out.clear();
-        connection.on_written(&mut out);
+        connection.on_written(1, common::start(), &mut out);
         assert_eq!(sent(role, &out), [(PONG, b"2".to_vec())]);
     }
 }

@@ -79,7 +79,7 @@ async fn the_grace_period() {
     assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
     assert_eq!(peer.frame().await, None);
 
-    // A handler that does not receive.
+    // A handler that does not receive: its connection closes all the same, and it is dropped.
     let mut served = Served::start(&server, async |pending: Pending<_>| {
         let ws = pending.accept().await.unwrap();
         std::future::pending::<()>().await;
@@ -87,6 +87,7 @@ async fn the_grace_period() {
     });
     let mut peer = served.open_by_hand().await;
     after(3 * SECOND, served.stop()).await.unwrap();
+    assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
     assert_eq!(peer.frame().await, None);
 }
 

@@ -32,7 +32,7 @@ fn keepalive() {
 fn keepalive_is_answered() {
     for role in ROLES {
         Script::new(role)
-            .config(patient().keepalive(MOMENT, 100 * MOMENT))
+            .config(patient().keepalive(MOMENT, 100 * MOMENT).min_data_rate(0))
             .rooms([1, 4096])
             .peer([
                 until("ping"),
@@ -182,7 +182,7 @@ fn a_slow_reader_is_no_dead_one() {
         let acts = (1..len).flat_map(|_| [waits(MOMENT), takes(1)]);
         let time = MOMENT * u32::try_from(len - 1).unwrap();
         Script::new(role)
-            .config(patient().write_timeout(2 * MOMENT))
+            .config(patient().write_timeout(2 * MOMENT).min_data_rate(0))
             .rooms([1])
             .peer([holds(), until_blocked()].into_iter().chain(acts).chain([reads()]))
             .calls([send("0123").ok()])

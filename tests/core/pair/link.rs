@@ -154,8 +154,9 @@ impl Pair {
                     pipe.pieces.push_back((arrival, piece.to_vec()));
                 }
             }
+            let len = endpoint.out.len();
             endpoint.out.clear();
-            endpoint.connection.on_written(&mut endpoint.out);
+            endpoint.connection.on_written(len, self.now, &mut endpoint.out);
         }
         if pipe.end.is_none() && (endpoint.connection.should_close_transport() || endpoint.is_done()) {
             endpoint.end();

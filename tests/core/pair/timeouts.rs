@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sansocket::{Config, Initiator, Message, Role, TimedOut};
+use sansocket::{Config, Connection, Initiator, Message, Role, TimedOut};
 
 use super::link::Pair;
 use crate::common::{self, CLOSE, PING, PONG, frame, give, ping, pong, secs, sent, text};
@@ -28,11 +28,11 @@ fn keepalive_keeps_alive() {
     }
 }
 
-/// A Ping is sent after as much silence as configured, and not while the peer talks.
+/// A Ping is sent after as much silence as configured, and not while the peer talks, however slowly where that is fine.
 #[test]
 fn any_byte_is_a_sign_of_life() {
     for role in common::ROLES {
-        let config = Config::default().keepalive(secs(10), secs(5));
+        let config = Config::default().keepalive(secs(10), secs(5)).min_data_rate(0);
         let start = common::start();
         let mut connection = common::connection(role, &config, start);
         let mut out = Vec::new();
@@ -58,12 +58,77 @@ fn any_byte_is_a_sign_of_life() {
     }
 }
 
+/// The bytes of a frame that is not complete count for as long as they may take: a peer that sends one now and then is
+/// asked for a sign of life, and given up; one that keeps the rate is not. A whole frame is a sign of life.
+#[test]
+fn a_byte_now_and_then_keeps_no_connection() {
+    for role in common::ROLES {
+        let config = Config::default().keepalive(secs(10), secs(5)).min_data_rate(4);
+        let start = common::start();
+        // Bytes at a time, one second apart, and what comes of it when.
+        for (bytes, given_up) in [(1, Some(21)), (2, Some(30)), (4, None), (9, None)] {
+            for parts in [false, true] {
+                let mut connection = common::connection(role, &config, start);
+                let (mut input, mut out) = (Vec::new(), Vec::new());
+                let mut wire = frame(role, common::BINARY, &[7; 400]);
+                wire.extend_from_slice(&frame(role, common::TEXT, b"whole"));
+                let mut ended = None;
+                for (elapsed, piece) in (1..).zip(wire.chunks(bytes)) {
+                    let now = start + secs(elapsed);
+                    input.extend_from_slice(piece);
+                    let receive = if parts { Connection::receive_part } else { Connection::receive };
+                    while let Some(received) = receive(&mut connection, &mut input, now, &mut out).unwrap() {
+                        input.drain(..received.consumed());
+                    }
+                    if let Err(timed_out) = connection.handle_timeout(now, &mut out) {
+                        assert_eq!(timed_out, TimedOut::Keepalive);
+                        ended = Some(elapsed);
+                        break;
+                    }
+                    if input.is_empty() && elapsed > 1 && !parts {
+                        assert_eq!(connection.poll_timeout(), Some(now + secs(10)), "a whole frame");
+                    }
+                }
+                assert_eq!(ended, given_up, "{bytes} bytes a second, in parts: {parts}");
+                assert_eq!(sent(role, &out).len(), usize::from(given_up.is_some()), "a Ping was sent before");
+            }
+        }
+    }
+}
+
+/// That a transport takes bytes for which it had been waited shows that its peer reads; and a Ping that still waits to
+/// be written is not to be answered yet: its time begins when it was written.
+#[test]
+fn what_the_transport_takes_is_a_sign_of_life() {
+    for role in common::ROLES {
+        let config = Config::default().keepalive(secs(20), secs(20)).write_timeout(secs(300));
+        let start = common::start();
+        let mut connection = common::connection(role, &config, start);
+        let mut out = Vec::new();
+        connection.sender().binary(&[7; 1000], &mut out).unwrap();
+        connection.on_write_blocked(start + secs(1));
+        connection.handle_timeout(start + secs(20), &mut out).unwrap();
+        // Nothing is taken for longer than the answer may take.
+        assert_eq!(connection.handle_timeout(start + secs(45), &mut out), Ok(()));
+        let written = start + secs(50);
+        let message = out.len() - if role == Role::Client { 6 } else { 2 };
+        out.drain(..message);
+        assert_eq!(sent(role, &out), [(PING, vec![])], "it was sent behind the message");
+        connection.on_written(message, written, &mut out);
+        out.clear();
+        connection.on_written(2, written + secs(3), &mut out);
+        assert_eq!(connection.handle_timeout(written + secs(22), &mut out), Ok(()));
+        assert_eq!(connection.poll_timeout(), Some(written + secs(23)));
+        assert_eq!(connection.handle_timeout(written + secs(23), &mut out), Err(TimedOut::Keepalive));
+    }
+}
+
 /// An incomplete frame that was looked at before is no sign of life either.
 #[test]
 fn an_incomplete_frame_is_one_sign_of_life() {
     for role in common::ROLES {
         let start = common::start();
-        let mut connection = common::connection(role, &Config::default(), start);
+        let mut connection = common::connection(role, &Config::default().min_data_rate(0), start);
         let mut input = frame(role, common::TEXT, b"text");
         input.pop();
         for (elapsed, alive_at) in [(1, 1), (2, 1), (3, 1)] {
@@ -231,7 +296,8 @@ fn write_timeout() {
     assert_eq!(pair.client.timed_out, Some(TimedOut::Write));
 }
 
-/// A byte that is taken puts the write timeout off; nothing waiting, there is none.
+/// What is taken puts the write timeout off by as long as it may take, at most to its whole time; nothing waiting, there
+/// is none.
 #[test]
 fn progress_puts_off_the_write_timeout() {
     for role in common::ROLES {
@@ -242,8 +308,15 @@ fn progress_puts_off_the_write_timeout() {
         connection.on_write_blocked(start);
         connection.on_write_blocked(start + secs(10));
         assert_eq!(connection.poll_timeout(), Some(start + secs(30)), "since it was blocked first");
-        connection.on_written(&mut out);
-        assert_eq!(connection.poll_timeout(), None);
+        // 256 bytes a second.
+        let mut rest = vec![7];
+        connection.on_written(512, start + secs(10), &mut rest);
+        assert_eq!(connection.poll_timeout(), Some(start + secs(32)));
+        connection.on_write_blocked(start + secs(11));
+        connection.on_written(1 << 20, start + secs(20), &mut rest);
+        assert_eq!(connection.poll_timeout(), Some(start + secs(50)), "no more than its whole time");
+        connection.on_written(1, start + secs(21), &mut out);
+        assert_eq!(connection.poll_timeout(), None, "all was taken");
         connection.on_write_blocked(start + secs(29));
         assert_eq!(connection.handle_timeout(start + secs(30), &mut out), Ok(()));
         assert_eq!(connection.handle_timeout(start + secs(59), &mut out), Err(TimedOut::Write));

@@ -9,7 +9,7 @@ use crate::common::{BINARY, CLOSE, PING, ROLES, TEXT, frame, secs};
 #[test]
 fn keepalive() {
     for role in ROLES {
-        let mut lone = Lone::open(role, 1, &Config::default().keepalive(secs(5), secs(3)));
+        let mut lone = Lone::open(role, 1, &Config::default().keepalive(secs(5), secs(3)).min_data_rate(0));
         lone.run_for(secs(5));
         assert_eq!(lone.frames(), [(PING, Vec::new())]);
         lone.run_for(secs(2));
@@ -86,7 +86,7 @@ fn close_timeout() {
 fn write_timeout() {
     for role in ROLES {
         for (echoes, written) in [(false, 0), (true, 0), (true, 5)] {
-            let config = Config::default().write_timeout(secs(3)).write_buffer_size(50);
+            let config = Config::default().write_timeout(secs(3)).write_buffer_size(50).min_data_rate(0);
             let mut lone = Lone::open(role, 10, &config.no_keepalive());
             lone.program.echoes = echoes;
             lone.reads = false;
@@ -110,8 +110,11 @@ fn write_timeout() {
 #[test]
 fn a_slow_reader_is_no_dead_one() {
     for role in ROLES {
-        let config =
-            Config::default().write_timeout(secs(3)).write_buffer_size(50).keepalive(secs(1), secs(1));
+        let config = Config::default()
+            .write_timeout(secs(3))
+            .write_buffer_size(50)
+            .keepalive(secs(1), secs(1))
+            .min_data_rate(0);
         let mut lone = Lone::open(role, 1, &config);
         lone.program.echoes = true;
         lone.reads = false;

@@ -1,0 +1,60 @@
+//! A task that does what a receiving half does, but for the messages: it begins when the program [is
+//! seen](super::watch) not to receive, and ends when the program comes back to it.
+
+use alloc::sync::Arc;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use tokio::runtime::Handle;
+
+use super::shared::{Program, Shared};
+use super::transport::Transport;
+use super::wakers::Half;
+use crate::endpoint::Nothing;
+use crate::endpoint::sync::lock;
+
+impl<S: Transport> Shared<S> {
+    /// Has the connection taken care of. Not with a lock of ours: where there is no runtime for it, or one that ends, the
+    /// task is dropped at once, and says so.
+    pub(super) fn take_care(self: &Arc<Self>) {
+        let caretaker = Caretaker(self.clone());
+        let _ = Handle::try_current().map(|runtime| runtime.spawn(caretaker));
+    }
+}
+
+struct Caretaker<S: Transport>(Arc<Shared<S>>);
+
+impl<S: Transport> Future for Caretaker<S> {
+    type Output = ();
+
+    /// It polls in the receiving half's place, which wakes this when it takes that back.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = &self.0;
+        let mut reading = lock(&shared.reading);
+        match reading.program {
+            _ if shared.lock().halves == 0 => {}
+            Program::Neglects => ready!(reading.poll_ahead(cx, shared)),
+            Program::Left => {
+                // Nobody will receive it.
+                if let Err(error) = ready!(reading.poll_next::<S, Nothing>(cx, shared, Half::Receiving)) {
+                    reading.inbound.put_back(error);
+                }
+                shared.wakers.wake_half(Half::Sending);
+            }
+            _ => {}
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: Transport> Drop for Caretaker<S> {
+    /// Its runtime may end before the connection.
+    fn drop(&mut self) {
+        let mut reading = lock(&self.0.reading);
+        if reading.program == Program::Left {
+            reading.program = Program::Alone;
+            self.0.wakers.wake_half(Half::Sending);
+        }
+    }
+}
