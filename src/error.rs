@@ -22,9 +22,13 @@ pub enum ProtocolError {
     FrameTooBig,
     /// A Close frame with a code that must not be on the wire (section 7.4).
     InvalidCloseCode(CloseCode),
+    /// A Close frame whose reason is not UTF-8 (section 8.1), such as one that was cut inside a character. The code that
+    /// stood before it is here, and tells why the peer closes: it is what section 7.1.5 calls the connection's close
+    /// code. The frame is no part of a closing handshake, so [`Closed`](crate::Closed) says 1006, as for all that fails.
+    InvalidCloseReason(CloseCode),
     /// A compressed message that cannot be inflated (RFC 7692 section 7.2.2).
     InvalidCompressedData,
-    /// Text, or a close reason, that is not UTF-8 (section 8.1).
+    /// Text that is not UTF-8 (section 8.1).
     InvalidUtf8,
     /// A 64-bit length whose most significant bit is set (section 5.2).
     LengthTooLarge,
@@ -52,7 +56,9 @@ impl ProtocolError {
     /// The code of the Close frame that reports this error to the peer.
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidCompressedData | Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD_DATA,
+            Self::InvalidCloseReason(_) | Self::InvalidCompressedData | Self::InvalidUtf8 => {
+                CloseCode::INVALID_PAYLOAD_DATA
+            }
             Self::FrameTooBig | Self::MessageTooBig => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments => CloseCode::POLICY_VIOLATION,
             Self::ContinuationWithoutMessage
@@ -78,6 +84,7 @@ impl ProtocolError {
             Self::FragmentedControlFrame => "a control frame is fragmented",
             Self::FrameTooBig => "a frame is larger than the limit",
             Self::InvalidCloseCode(_) => "a Close frame's code must not be on the wire",
+            Self::InvalidCloseReason(_) => "a Close frame's reason is not valid UTF-8",
             Self::InvalidCompressedData => "a compressed message cannot be inflated",
             Self::InvalidUtf8 => "text is not valid UTF-8",
             Self::LengthTooLarge => "a frame's length has its most significant bit set",
@@ -99,6 +106,7 @@ impl fmt::Display for ProtocolError {
         write!(f, "the peer broke the WebSocket protocol: {}", self.reason())?;
         match self {
             Self::InvalidCloseCode(code) => write!(f, ": {code}"),
+            Self::InvalidCloseReason(code) => write!(f, ", behind the code {code}"),
             Self::ReservedOpcode(opcode) => write!(f, ": {opcode:#x}"),
             _ => Ok(()),
         }

@@ -115,6 +115,9 @@ impl<'a> CloseFrame<'a> {
     pub const MAX_REASON: usize = super::MAX_CONTROL_PAYLOAD - 2;
 
     /// Reads an unmasked payload; `None` when it is empty, which is a Close frame without a code.
+    ///
+    /// Fails if the payload is one byte, if the code must not be on the wire, and if the reason is not UTF-8: that error
+    /// has the code.
     pub fn parse(payload: &'a [u8]) -> Result<Option<Self>, ProtocolError> {
         let Some((&code, reason)) = payload.split_first_chunk() else {
             return if payload.is_empty() { Ok(None) } else { Err(ProtocolError::TruncatedCloseCode) };
@@ -125,7 +128,7 @@ impl<'a> CloseFrame<'a> {
         }
         match core::str::from_utf8(reason) {
             Ok(reason) => Ok(Some(Self { code, reason })),
-            Err(_) => Err(ProtocolError::InvalidUtf8),
+            Err(_) => Err(ProtocolError::InvalidCloseReason(code)),
         }
     }
 

@@ -320,6 +320,7 @@ fn broken_rules(role: Role) -> Vec<(ProtocolError, u16, Vec<u8>)> {
         (ProtocolError::FragmentedControlFrame, 1002, frame(role, PING & !common::FIN, b"")),
         (ProtocolError::FrameTooBig, 1009, announced(role, BINARY, 101)),
         (ProtocolError::InvalidCloseCode(CloseCode::ABNORMAL_CLOSURE), 1002, close_frame(role, 1006, "no")),
+        (ProtocolError::InvalidCloseReason(NORMAL.code), 1007, frame(role, CLOSE, b"\x03\xe8\xff")),
         (ProtocolError::InvalidUtf8, 1007, frame(role, TEXT, b"\xff")),
         (ProtocolError::LengthTooLarge, 1002, long(BINARY, &[127, 0x80, 0, 0, 0, 0, 0, 0, 0])),
         (mask_error, 1002, wrong_mask),

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use sansocket::utf8::InvalidUtf8;
 use sansocket::{CloseCode, CloseFrame, ProtocolError, SendError};
 
-const PROTOCOL_ERRORS: [ProtocolError; 17] = [
+const PROTOCOL_ERRORS: [ProtocolError; 18] = [
     ProtocolError::ContinuationWithoutMessage,
     ProtocolError::ControlFrameTooLong,
     ProtocolError::FragmentedControlFrame,
     ProtocolError::FrameTooBig,
     ProtocolError::InvalidCloseCode(CloseCode::new(1005)),
+    ProtocolError::InvalidCloseReason(CloseCode::new(1001)),
     ProtocolError::InvalidCompressedData,
     ProtocolError::InvalidUtf8,
     ProtocolError::LengthTooLarge,
@@ -60,6 +61,7 @@ fn errors_are_sentences() {
 fn values_are_named() {
     for (error, value) in [
         (ProtocolError::InvalidCloseCode(CloseCode::new(1005)), "1005"),
+        (ProtocolError::InvalidCloseReason(CloseCode::new(1001)), "1001"),
         (ProtocolError::ReservedOpcode(11), "0xb"),
     ] {
         assert!(error.to_string().contains(value), "{error}");

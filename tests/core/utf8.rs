@@ -4,7 +4,7 @@
 use std::str;
 
 use sansocket::utf8::Utf8Validator;
-use sansocket::{Config, MessageKind, ProtocolError, Role, SendError};
+use sansocket::{CloseCode, Config, MessageKind, ProtocolError, Role, SendError};
 
 use crate::common::{
     self, FIRST_TEXT, LAST_CONTINUATION, PING, ROLES, TEXT, announced, every_way, fails, fails_at, frame,
@@ -234,15 +234,18 @@ fn truncated_text_fails() {
     }
 }
 
-/// 6455-8.1-01, 6455-5.5.1-03: a close reason that is not UTF-8, or ends inside a code point, fails
-/// with 1007.
+/// 6455-8.1-01, 6455-5.5.1-03, 6455-7.1.5-01: a close reason that is not UTF-8, or ends inside a code point,
+/// fails with 1007, and the caller is told the code before it.
 #[test]
 fn invalid_close_reasons_fail() {
     for role in ROLES {
         for invalid in INVALID.map(|(invalid, _)| invalid).into_iter().chain([&b"\xe2\x82"[..]]) {
-            let payload = [&1000u16.to_be_bytes(), invalid].concat();
-            let bytes = frame(role, common::CLOSE, &payload);
-            fails(role, &Config::default(), &bytes, ProtocolError::InvalidUtf8);
+            for code in [1000u16, 1001, 4999] {
+                let payload = [&code.to_be_bytes(), invalid].concat();
+                let bytes = frame(role, common::CLOSE, &payload);
+                let error = ProtocolError::InvalidCloseReason(CloseCode::new(code));
+                fails(role, &Config::default(), &bytes, error);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use sansocket::ProtocolError;
+use sansocket::{CloseCode, ProtocolError};
 
 use crate::calls::{close, ping, recv, recv_incoming, recv_part, send};
 use crate::common::{CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, ROLES, TEXT};
@@ -22,6 +22,10 @@ fn the_peer_breaks_the_protocol() {
             (ProtocolError::ReservedOpcode(3), vec![sends(FIN | 3, "")]),
             (ProtocolError::ReservedBitSet, vec![sends(TEXT | 0x40, "")]),
             (ProtocolError::InvalidUtf8, vec![sends(TEXT, b"\xff")]),
+            (
+                ProtocolError::InvalidCloseReason(CloseCode::GOING_AWAY),
+                vec![sends(CLOSE, b"\x03\xe9cut\xc3")],
+            ),
             (ProtocolError::ContinuationWithoutMessage, vec![sends(LAST_CONTINUATION, "")]),
             (ProtocolError::MessageTooBig, vec![sends(TEXT, [b'x'; 2001])]),
             (ProtocolError::TruncatedCloseCode, vec![sends(CLOSE, b"\x03")]),

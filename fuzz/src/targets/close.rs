@@ -36,7 +36,7 @@ fn parse_naively(payload: &[u8]) -> Result<Option<CloseFrame<'_>>, ProtocolError
     if !on_the_wire {
         return Err(ProtocolError::InvalidCloseCode(code));
     }
-    let reason = str::from_utf8(reason).map_err(|_| ProtocolError::InvalidUtf8)?;
+    let reason = str::from_utf8(reason).map_err(|_| ProtocolError::InvalidCloseReason(code))?;
     Ok(Some(CloseFrame { code, reason }))
 }
 
