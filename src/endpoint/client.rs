@@ -50,10 +50,15 @@ impl Client {
         }
     }
 
-    /// Adds a header to the request; see [`ClientRequest::header`].
+    /// Adds a header to the request; a `User-Agent` replaces the crate's own. See [`ClientRequest::header`].
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
         self.request = self.request.header(name, value)?;
         Ok(self)
+    }
+
+    /// Sends no `User-Agent`; see [`ClientRequest::without_user_agent`].
+    pub fn without_user_agent(self) -> Self {
+        Self { request: self.request.without_user_agent(), ..self }
     }
 
     /// Offers subprotocols, most preferred first; see [`ClientRequest::subprotocols`].

@@ -21,18 +21,30 @@ use super::uri::Uri;
 pub struct ClientRequest {
     uri: Uri,
     headers: ExtraHeaders,
+    /// Whether the crate names itself.
+    names_crate: bool,
     offer: Offer,
 }
 
 impl ClientRequest {
-    /// A request for the resource the URI names, without options.
+    /// A request for the resource the URI names, without options but for a `User-Agent`: this crate's name and version.
     pub fn new(uri: &Uri) -> Self {
-        Self { uri: uri.clone(), headers: ExtraHeaders::default(), offer: Offer::default() }
+        let (headers, offer) = (ExtraHeaders::default(), Offer::default());
+        Self { uri: uri.clone(), headers, names_crate: true, offer }
     }
 
     /// Adds a header, such as `Authorization` or `Cookie`. Those of the handshake itself are refused, as is `Origin`,
-    /// for which there is [`origin`](Self::origin).
+    /// for which there is [`origin`](Self::origin). A `User-Agent` replaces the one that there is:
+    ///
+    /// ```
+    /// # use sansocket::{Uri, handshake::ClientRequest};
+    /// let request = ClientRequest::new(&Uri::parse("wss://example.com/")?).header("User-Agent", "feed-reader/2.1")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+        if name.eq_ignore_ascii_case(USER_AGENT) {
+            self = self.without_user_agent();
+        }
         self.headers.add(name, value, |name| {
             matches!(
                 name,
@@ -40,6 +52,14 @@ impl ClientRequest {
             ) || name.starts_with("sec-websocket-")
         })?;
         Ok(self)
+    }
+
+    /// Sends no `User-Agent`. Some servers refuse requests without one: "A user agent SHOULD send a User-Agent header
+    /// field in each request unless specifically configured not to do so." (RFC 9110 section 10.1.5)
+    pub fn without_user_agent(mut self) -> Self {
+        self.headers.remove(USER_AGENT);
+        self.names_crate = false;
+        self
     }
 
     /// Sets `Origin`, which only browsers have to send; it is for clients that act for one, or whose server asks for
@@ -113,6 +133,9 @@ impl ClientRequest {
         }
         if let Some(list) = list_of(&self.offer.extensions) {
             write_line(out, "Sec-WebSocket-Extensions", list.as_bytes());
+        }
+        if self.names_crate {
+            write_line(out, USER_AGENT, concat!("sansocket/", env!("CARGO_PKG_VERSION")).as_bytes());
         }
         self.headers.iter().for_each(|(name, value)| write_line(out, name, value));
         out.extend_from_slice(b"\r\n");
@@ -280,3 +303,5 @@ enum Progress {
     /// The body of a refusal.
     Body(Box<Response>, Body),
 }
+
+const USER_AGENT: &str = "User-Agent";

@@ -116,7 +116,8 @@ fn rfc_example() {
         .origin("http://example.com")
         .unwrap()
         .subprotocols(["chat", "superchat"])
-        .unwrap();
+        .unwrap()
+        .without_user_agent();
     let mut out = Vec::new();
     let mut handshake = ClientHandshake::start(&request, Limits::default(), NONCE, &mut out);
     assert_eq!(
@@ -224,6 +225,21 @@ fn origin() {
     let request = request("ws://h/").origin("http://a").unwrap().origin("http://www.example.com").unwrap();
     assert_eq!(values(&request, "Origin"), ["http://www.example.com"]);
     assert_eq!(request.origin("a\r\nb"), Err(BuildError::InvalidHeaderValue("Origin".to_owned())));
+}
+
+/// RFC 9110 section 10.1.5: the crate names itself, unless the caller names something else, or nothing.
+#[test]
+fn user_agent() {
+    let request = request("ws://h/");
+    assert_eq!(values(&request, "User-Agent"), [concat!("sansocket/", env!("CARGO_PKG_VERSION"))]);
+    let named = request.clone().header("user-agent", "a/1").unwrap().header("USER-AGENT", "b/2 (c)").unwrap();
+    assert_eq!(values(&named, "User-Agent"), ["b/2 (c)"]);
+    let invalid = BuildError::InvalidHeaderValue("User-Agent".to_owned());
+    assert_eq!(request.clone().header("User-Agent", "a\r\nb"), Err(invalid));
+    for silent in [&request, &named].map(|request| request.clone().without_user_agent()) {
+        assert_eq!(values(&silent, "User-Agent"), [""; 0]);
+        assert_eq!(values(&silent.header("User-Agent", "c/3").unwrap(), "User-Agent"), ["c/3"]);
+    }
 }
 
 /// 6455-4.1-33, 6455-4.1-34, 6455-4.1-35: subprotocols are tokens, none twice, in the order of preference.

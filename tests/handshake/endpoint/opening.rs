@@ -37,6 +37,22 @@ fn a_connection_is_opened() {
     }
 }
 
+/// RFC 9110 section 10.1.5: a client names the crate, or what it was given, or nothing.
+#[test]
+fn user_agent() {
+    for (client, named) in [
+        (client(), Some(concat!("sansocket/", env!("CARGO_PKG_VERSION")))),
+        (client().header("user-agent", "a/1").unwrap(), Some("a/1")),
+        (client().without_user_agent(), None),
+    ] {
+        let mut pair = Pair::new(ROOMS[0], &client, &Server::default());
+        pair.server.accepts = false;
+        pair.settle();
+        let request = pair.server.endpoint.request().unwrap();
+        assert_eq!(request.request().headers().get("User-Agent"), named);
+    }
+}
+
 /// What follows the request, or the response, at once is received.
 #[test]
 fn frames_behind_the_handshake() {
