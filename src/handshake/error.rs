@@ -14,7 +14,8 @@ pub enum HeadError {
     InvalidStartLine,
     /// A line does not end in CR LF.
     InvalidLineEnd,
-    /// A header value continues on a second line.
+    /// A header line begins with whitespace: in a request, or as the first of a response. Where it is another of a
+    /// response, the value before it goes on, with spaces for the line's end (RFC 9112 section 5.2).
     FoldedHeader,
     /// A header line has no name, no colon, or a character in the name that no name may have.
     InvalidHeaderName,

@@ -607,7 +607,15 @@ fn malformed_responses() {
         ("HTTP/1.1 101 \r\nUpgrade\r\n\r\n", E::InvalidHeaderName),
         ("HTTP/1.1 101 \r\nUpgrade: websocket\n", E::InvalidLineEnd),
         ("HTTP/1.1 101 \r\nUpgrade: web\0", E::InvalidHeaderValue),
-        ("HTTP/1.1 101 \r\nUpgrade: websocket\r\n\t", E::FoldedHeader),
+        ("HTTP/1.1 101 \r\n\tUpgrade: websocket\r\n", E::FoldedHeader),
+        // A fold mends no name, and makes no header.
+        ("HTTP/1.1 101 \r\nUpgrade\r\n : websocket\r\n\r\n", E::InvalidHeaderName),
+        ("HTTP/1.1 101 \r\nUp\r\n grade: websocket\r\n\r\n", E::InvalidHeaderName),
+        ("HTTP/1.1 101 \r\nUpgrade\r\n websocket\r\n\r\n", E::InvalidHeaderName),
+        ("HTTP/1.1 101 \r\nUpgrade: websocket\r\n\tx\0", E::InvalidHeaderValue),
+        ("HTTP/1.1 101 \r\nUpgrade: websocket\r\n x\n", E::InvalidLineEnd),
+        ("HTTP/1.1 101 \r\nUpgrade: websocket\r\n x\r\r", E::InvalidLineEnd),
+        ("HTTP/1.1 101 \r\nUpgrade: websocket\r\n x\r\ny\0", E::InvalidHeaderName),
     ] {
         assert_fails(response, &error.into());
     }
@@ -617,6 +625,47 @@ fn malformed_responses() {
     opened(&request("ws://h/"), &with(&[("Switching Protocols", "\u{e9}\t ")]));
     // RFC 9112 section 6.3: a 1xx response ends with its head, whatever these say.
     opened(&request("ws://h/"), &with_lines("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"));
+}
+
+/// RFC 9112 section 5.2: a value that goes on in another line has spaces for the line's end, and no tabs beside them,
+/// in each response; a client takes it like one that is in one line.
+#[test]
+fn folded_headers() {
+    let request = request("ws://h/").subprotocols(["a", "b"]).unwrap();
+    let lines =
+        "\r\nSec-WebSocket-Protocol: \t\r\n \r\n b\r\nX: a\tb \t\r\n\t\r\n \tc\td\r\nSec-WebSocket-Accept";
+    let response = with(&[
+        ("Upgrade: websocket", "Upgrade:\r\n websocket\r\n\t"),
+        ("Connection: Upgrade", "Connection: keep-alive,\r\n\t \tUpgrade"),
+        ("\r\nSec-WebSocket-Accept", lines),
+    ]);
+    let opened = opened(&request, &response);
+    assert_eq!(opened.subprotocol(), Some("b"));
+    let headers = opened.response().headers();
+    assert_eq!(headers.len(), 5);
+    for (name, value) in [
+        ("Upgrade", "websocket"),
+        ("Connection", "keep-alive,     Upgrade"),
+        ("X", "a\tb         c\td"),
+        ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+    ] {
+        assert_eq!(headers.get(name), Some(value));
+    }
+
+    // What is in two lines is not what is in one.
+    let torn = with(&[("BiTxaQ", "BiT\r\n xaQ")]);
+    assert_fails(&torn, &ResponseError::WrongAccept);
+    let response = refused("HTTP/1.1 403 No\r\nContent-Length:\r\n\t2\r\nX-Why: not\r\n you\r\n\r\nno");
+    assert_eq!((response.headers().get("X-Why"), response.body()), (Some("not   you"), &b"no"[..]));
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>,\r\n </b>\r\n\r\n".to_owned();
+    assert!(receive(&request, &(interim + &with(&[]))).is_ok());
+
+    // Such lines are no headers of their own; their bytes count.
+    let folds = with_lines(&format!("X: x{}\r\n", "\r\n x".repeat(100)));
+    let limits = Limits::default().headers(4).head_bytes(folds.len());
+    assert!(receive_with(&request, &limits, folds.as_bytes()).is_ok());
+    let outcome = receive_with(&request, &limits.head_bytes(folds.len() - 1), folds.as_bytes());
+    assert_eq!(outcome, Err(HeadError::HeadTooLarge.into()));
 }
 
 /// 6455-4.1-47: header names in any case.

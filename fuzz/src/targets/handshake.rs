@@ -17,7 +17,8 @@ impl Head {
     /// Reads a head with the empty line at its end.
     #[track_caller]
     pub fn read(head: &[u8]) -> Self {
-        let mut lines = split(head, b"\r\n");
+        let head = unfolded(head);
+        let mut lines = split(&head, b"\r\n");
         assert_eq!((lines.pop(), lines.pop()), (Some(&b""[..]), Some(&b""[..])), "the end of the head");
         assert!(lines.iter().flat_map(|line| line.iter()).all(|byte| !matches!(byte, 0..=8 | 10..=31 | 127)));
         let mut lines = lines.into_iter();
@@ -45,6 +46,24 @@ impl Head {
     pub fn lists(&self, name: &str, token: &str) -> bool {
         self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
+}
+
+/// RFC 9112 section 5.2: a line that begins with whitespace goes on with the one before it, and spaces stand for all the
+/// whitespace between.
+fn unfolded(head: &[u8]) -> Vec<u8> {
+    let (mut head, is_blank) = (head.to_vec(), |byte: u8| matches!(byte, b' ' | b'\t'));
+    while let Some(fold) = head.windows(3).position(|bytes| bytes.starts_with(b"\r\n") && is_blank(bytes[2]))
+    {
+        let (mut start, mut end) = (fold, fold + 2);
+        while is_blank(head[start - 1]) {
+            start -= 1;
+        }
+        while is_blank(head[end]) {
+            end += 1;
+        }
+        head[start..end].fill(b' ');
+    }
+    head
 }
 
 pub fn is_token(text: &[u8]) -> bool {

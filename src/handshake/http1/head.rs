@@ -2,7 +2,7 @@
 //!
 //! `httparse` parses the header lines. What it leaves to its caller is here: to find the end of the head in input that
 //! arrives in pieces, without starting again for each, and to refuse what is too long or not strictly HTTP (bare CR or
-//! LF, folding) as soon as it is seen. So are start lines: it knows no HTTP/1.2, and is laxer than RFC 9112.
+//! LF, folding in a request) as soon as it is seen. So are start lines: it knows no HTTP/1.2, and is laxer than RFC 9112.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -29,6 +29,8 @@ pub(crate) struct HeadReader<L> {
     start_line: Option<(L, usize)>,
     /// How many header lines are complete.
     headers: usize,
+    /// Whether one of them goes on in another line.
+    folded: bool,
 }
 
 impl<L: StartLine> HeadReader<L> {
@@ -48,12 +50,17 @@ impl<L: StartLine> HeadReader<L> {
                 // (CRLF) received prior to the request-line." (RFC 9112 section 2.2)
                 (None, true) => {}
                 (None, false) => self.start_line = Some((L::parse(input, line)?, next)),
+                (Some(_), false) if matches!(input.get(line.start), Some(b' ' | b'\t')) => self.folded = true,
                 (Some(_), false) => self.headers += 1,
                 (Some((_, start)), true) => {
                     let head = input.get(..next).unwrap_or_default();
                     // The line ends, their number and the characters of values have been checked.
-                    let headers =
-                        parse_headers(head, *start, self.headers).ok_or(HeadError::InvalidHeaderName)?;
+                    let headers = if self.folded {
+                        parse_headers(&unfold(head, *start), *start, self.headers)
+                    } else {
+                        parse_headers(head, *start, self.headers)
+                    };
+                    let headers = headers.ok_or(HeadError::InvalidHeaderName)?;
                     let done = mem::take(self);
                     return Ok(done.start_line.map(|(line, _)| (line, headers)));
                 }
@@ -103,10 +110,13 @@ impl<L: StartLine> HeadReader<L> {
             [] | [b'\r'] => Err(HeadError::HeadTooLarge),
             [b'\r' | b'\n', ..] => Err(HeadError::InvalidLineEnd),
             _ if self.start_line.is_none() => Err(HeadError::InvalidStartLine),
-            _ if visible.get(self.line_start..self.position).unwrap_or_default().contains(&b':') => {
-                Err(HeadError::InvalidHeaderValue)
-            }
-            _ => Err(HeadError::InvalidHeaderName),
+            _ => match visible.get(self.line_start..self.position) {
+                // The second line of a value needs no colon.
+                Some(line) if matches!(line, [b' ' | b'\t', ..]) || line.contains(&b':') => {
+                    Err(HeadError::InvalidHeaderValue)
+                }
+                _ => Err(HeadError::InvalidHeaderName),
+            },
         }
     }
 
@@ -119,6 +129,7 @@ impl<L: StartLine> HeadReader<L> {
             (None, _) => Err(HeadError::InvalidStartLine),
             // "A server that receives an obs-fold in a request message [..] MUST either reject the message by sending a
             // 400 (Bad Request) [..] or replace each received obs-fold" (RFC 9112 section 5.2).
+            (Some(_), b' ' | b'\t') if L::UNFOLDS && self.headers > 0 => Ok(()),
             (Some(_), b' ' | b'\t') => Err(HeadError::FoldedHeader),
             (Some(_), _) if self.headers < limits.headers => Ok(()),
             (Some(_), _) => Err(HeadError::TooManyHeaders),
@@ -135,6 +146,33 @@ fn value_len(bytes: &[u8]) -> usize {
     let len = 16 * clean.count();
     let rest = bytes.get(len..).unwrap_or_default();
     len + rest.iter().position(|&byte| !is_value_byte(byte)).unwrap_or(rest.len())
+}
+
+/// "A user agent that receives an obs-fold in a response message [..] MUST replace each received obs-fold with one or
+/// more SP octets prior to interpreting the field value." (RFC 9112 section 5.2) It is as many, so that everything stays
+/// where it was. The header lines start at `start`.
+fn unfold(head: &[u8], start: usize) -> Vec<u8> {
+    let mut head = head.to_vec();
+    // What was looked at: no byte is twice, but for whitespace before a fold.
+    let mut done = start;
+    loop {
+        let rest = head.get_mut(done..).unwrap_or_default();
+        let Some(fold) = rest.windows(3).position(|bytes| matches!(bytes, [b'\r', b'\n', b' ' | b'\t']))
+        else {
+            return head;
+        };
+        let (before, behind) = rest.split_at_mut(fold + "\r\n".len());
+        let blanks_before =
+            before.iter().rev().skip("\r\n".len()).take_while(|byte| is_blank(**byte)).count();
+        let blanks_behind = behind.iter().take_while(|byte| is_blank(**byte)).count();
+        before.iter_mut().rev().take("\r\n".len() + blanks_before).for_each(|byte| *byte = b' ');
+        behind.iter_mut().take(blanks_behind).for_each(|byte| *byte = b' ');
+        done += fold + "\r\n".len() + blanks_behind;
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// Parses a head whose header lines start at `start`, and are no more than `most`. `None`: they are not complete, or
@@ -174,6 +212,9 @@ pub(crate) trait StartLine: Default {
     /// Whether empty lines before it are skipped.
     const AFTER_EMPTY_LINES: bool;
 
+    /// Whether a header line that begins with whitespace goes on with the value before it.
+    const UNFOLDS: bool;
+
     fn may_start_with(byte: u8) -> bool;
 
     /// Parses `input[line]`, the line without its CR LF: it contains no control characters but tabs.
@@ -182,6 +223,7 @@ pub(crate) trait StartLine: Default {
 
 impl StartLine for RequestLine {
     const AFTER_EMPTY_LINES: bool = true;
+    const UNFOLDS: bool = false;
 
     fn may_start_with(byte: u8) -> bool {
         is_token_byte(byte)
@@ -203,6 +245,7 @@ impl StartLine for RequestLine {
 
 impl StartLine for StatusLine {
     const AFTER_EMPTY_LINES: bool = false;
+    const UNFOLDS: bool = true;
 
     fn may_start_with(byte: u8) -> bool {
         byte == b'H'
