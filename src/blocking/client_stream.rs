@@ -10,24 +10,31 @@ use std::net::TcpStream;
 use super::tls::TlsStream;
 use super::transport::{Transport, TryClone};
 
-/// The stream of a client's connection: TCP, or TLS over it.
+/// The stream of a client's connection: TCP, or what [`connect_over`](super::connect_over) was given, or TLS over it.
 #[derive(Debug)]
-pub struct ClientStream(pub(super) TcpOrTls);
+pub struct ClientStream<S = TcpStream>(pub(super) PlainOrTls<S>);
 
 #[derive(Debug)]
-pub(super) enum TcpOrTls {
-    Tcp(TcpStream),
+pub(super) enum PlainOrTls<S> {
+    Plain(S),
     #[cfg(feature = "rustls")]
-    Tls(TlsStream<TcpStream, rustls::ClientConnection>),
+    Tls(TlsStream<S, rustls::ClientConnection>),
 }
 
 impl ClientStream {
     /// The TCP stream, below TLS if there is any.
     pub fn tcp(&self) -> &TcpStream {
+        self.get_ref()
+    }
+}
+
+impl<S> ClientStream<S> {
+    /// The stream below TLS, if there is TLS. Reading from it or writing to it would corrupt the connection.
+    pub fn get_ref(&self) -> &S {
         match &self.0 {
-            TcpOrTls::Tcp(tcp) => tcp,
+            PlainOrTls::Plain(io) => io,
             #[cfg(feature = "rustls")]
-            TcpOrTls::Tls(tls) => tls.get_ref(),
+            PlainOrTls::Tls(tls) => tls.get_ref(),
         }
     }
 
@@ -36,8 +43,8 @@ impl ClientStream {
     #[cfg(feature = "rustls")]
     pub fn tls(&self) -> Option<impl Deref<Target = rustls::ClientConnection>> {
         match &self.0 {
-            TcpOrTls::Tcp(_) => None,
-            TcpOrTls::Tls(tls) => Some(tls.tls()),
+            PlainOrTls::Plain(_) => None,
+            PlainOrTls::Tls(tls) => Some(tls.tls()),
         }
     }
 }
@@ -46,20 +53,20 @@ impl ClientStream {
 macro_rules! forward {
     ($trait:ident, $self:ident.$method:ident($($argument:expr),*)) => {
         match &mut $self.0 {
-            TcpOrTls::Tcp(tcp) => $trait::$method(tcp, $($argument),*),
+            PlainOrTls::Plain(io) => $trait::$method(io, $($argument),*),
             #[cfg(feature = "rustls")]
-            TcpOrTls::Tls(tls) => $trait::$method(tls, $($argument),*),
+            PlainOrTls::Tls(tls) => $trait::$method(tls, $($argument),*),
         }
     };
 }
 
-impl Read for ClientStream {
+impl<S: Transport> Read for ClientStream<S> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         forward!(Read, self.read(buf))
     }
 }
 
-impl Write for ClientStream {
+impl<S: Transport> Write for ClientStream<S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         forward!(Write, self.write(buf))
     }
@@ -73,7 +80,7 @@ impl Write for ClientStream {
     }
 }
 
-impl Transport for ClientStream {
+impl<S: Transport> Transport for ClientStream<S> {
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         forward!(Transport, self.set_read_timeout(timeout))
     }
@@ -85,14 +92,22 @@ impl Transport for ClientStream {
     fn shutdown_write(&mut self) -> io::Result<()> {
         forward!(Transport, self.shutdown_write())
     }
+
+    fn times_out(&self) -> bool {
+        match &self.0 {
+            PlainOrTls::Plain(io) => io.times_out(),
+            #[cfg(feature = "rustls")]
+            PlainOrTls::Tls(tls) => tls.times_out(),
+        }
+    }
 }
 
-impl TryClone for ClientStream {
+impl<S: TryClone> TryClone for ClientStream<S> {
     fn try_clone(&self) -> io::Result<Self> {
         Ok(Self(match &self.0 {
-            TcpOrTls::Tcp(tcp) => TcpOrTls::Tcp(TryClone::try_clone(tcp)?),
+            PlainOrTls::Plain(io) => PlainOrTls::Plain(io.try_clone()?),
             #[cfg(feature = "rustls")]
-            TcpOrTls::Tls(tls) => TcpOrTls::Tls(tls.try_clone()?),
+            PlainOrTls::Tls(tls) => PlainOrTls::Tls(tls.try_clone()?),
         }))
     }
 }

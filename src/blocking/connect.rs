@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 
-use super::client_stream::{ClientStream, TcpOrTls};
+use super::client_stream::{ClientStream, PlainOrTls};
 use super::deadline::{Deadline, complete};
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
@@ -32,9 +32,35 @@ where
     open(&client, stream, deadline)
 }
 
-/// Opens a connection over a stream that leads to the server already: a Unix socket, a proxy's tunnel,
-/// or a `TlsStream` over either. See [`connect`].
-pub fn connect_over<C, S>(client: C, io: S) -> Result<WebSocket<S>, Error>
+/// Opens a connection over a stream that leads to the server already: a Unix socket, or a proxy's tunnel. To a
+/// `wss://` URI it speaks TLS over the stream, as [`connect`] does over TCP: without the feature `rustls` it fails,
+/// and sends nothing. Over TLS of your own, see [`connect_as_is`].
+///
+/// ```no_run
+/// # fn run(tunnel: std::net::TcpStream) -> Result<(), sansocket::Error> {
+/// use sansocket::Client;
+///
+/// let client = Client::new("wss://example.com/feed")?.header("Authorization", "Bearer 1234")?;
+/// let ws = sansocket::blocking::connect_over(client, tunnel)?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn connect_over<C, S>(client: C, io: S) -> Result<WebSocket<ClientStream<S>>, Error>
+where
+    C: TryInto<Client>,
+    Error: From<C::Error>,
+    S: Transport,
+{
+    let client = client.try_into()?;
+    let deadline = Deadline::after(client.connect_timeout);
+    let stream = secure(io, &client, deadline)?;
+    open(&client, stream, deadline)
+}
+
+/// Opens a connection over a stream as it is. The handshake, credentials and all, is sent in the clear if the stream
+/// is not a secure one, **whatever the URI says**: this is for TLS of your own, such as a `TlsStream`, and for streams
+/// that need none. See [`connect`].
+pub fn connect_as_is<C, S>(client: C, io: S) -> Result<WebSocket<S>, Error>
 where
     C: TryInto<Client>,
     Error: From<C::Error>,
@@ -65,29 +91,29 @@ fn connect_tcp(uri: &Uri, deadline: Deadline) -> Result<TcpStream, Error> {
 }
 
 #[cfg(not(feature = "rustls"))]
-fn secure(tcp: TcpStream, client: &Client, _deadline: Deadline) -> Result<ClientStream, Error> {
+fn secure<S>(io: S, client: &Client, _deadline: Deadline) -> Result<ClientStream<S>, Error> {
     if client.uri().is_secure() {
         return Err(Error::Connect(io::Error::new(
             io::ErrorKind::Unsupported,
             "a wss:// URI needs TLS: enable the feature `rustls`",
         )));
     }
-    Ok(ClientStream(TcpOrTls::Tcp(tcp)))
+    Ok(ClientStream(PlainOrTls::Plain(io)))
 }
 
 /// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
 /// connection and before sending the handshake data." (6455-4.1-14)
 #[cfg(feature = "rustls")]
-fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<ClientStream, Error> {
+fn secure<S: Transport>(mut io: S, client: &Client, deadline: Deadline) -> Result<ClientStream<S>, Error> {
     if !client.uri().is_secure() {
-        return Ok(ClientStream(TcpOrTls::Tcp(tcp)));
+        return Ok(ClientStream(PlainOrTls::Plain(io)));
     }
     let config = tls::client_config(client).map_err(Error::Connect)?;
     let name = tls::server_name(client.uri()).map_err(Error::Connect)?;
     let mut connection = rustls::ClientConnection::new(config, name)
         .map_err(|error| Error::Connect(io::Error::other(error)))?;
-    deadline.handshake(&mut connection, &mut tcp)?;
-    Ok(ClientStream(TcpOrTls::Tls(TlsStream::new(connection, tcp).map_err(Error::Connect)?)))
+    deadline.handshake(&mut connection, &mut io)?;
+    Ok(ClientStream(PlainOrTls::Tls(TlsStream::new(connection, io).map_err(Error::Connect)?)))
 }
 
 /// The client's opening handshake.

@@ -90,7 +90,7 @@ mod writer;
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
 pub use client_stream::ClientStream;
-pub use connect::{connect, connect_over};
+pub use connect::{connect, connect_as_is, connect_over};
 #[cfg(sansocket_loom)]
 pub use flusher::flusher_runs;
 pub use halves::{WebSocketReceiver, WebSocketSender};

@@ -20,7 +20,7 @@ use crate::thread_cache;
 /// TLS over a stream, whose two directions two threads can use if those of the stream below can be.
 ///
 /// [`accept_tls`](super::accept_tls) makes those of servers. Of a [`rustls::ClientConnection`] and a stream,
-/// [`new`](Self::new) makes one for [`connect_over`](super::connect_over). It takes what a
+/// [`new`](Self::new) makes one for [`connect_as_is`](super::connect_as_is). It takes what a
 /// [`rustls::StreamOwned`] consists of, too: that is no [`Transport`], since its writes may wait for something
 /// to read.
 #[derive(Debug)]

@@ -89,7 +89,7 @@ enum State {
 
 impl Endpoint {
     /// A client over a stream that leads, or will lead, to its server; see [`Sender::client`](crate::Sender::client)
-    /// for `random`.
+    /// for `random`. It speaks no TLS: for a `wss://` URI, its bytes are to pass through the program's.
     pub fn client(client: &Client, random: fn(&mut [u8]), now: Instant) -> Self {
         let mut out = Vec::new();
         let state = State::Connecting(Box::new(ClientOpening::start(client, random, &mut out)));

@@ -8,7 +8,7 @@ use std::io;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use super::client_stream::{ClientStream, TcpOrTls};
+use super::client_stream::{ClientStream, PlainOrTls};
 use super::deadline::{complete, deadline, within};
 use super::transport::Transport;
 use super::web_socket::WebSocket;
@@ -42,9 +42,42 @@ where
     })
 }
 
-/// Opens a connection over a stream that leads to the server already: a Unix socket, a proxy's tunnel,
-/// or TLS of another make. See [`connect`].
-pub fn connect_over<C, S>(client: C, io: S) -> impl Future<Output = Result<WebSocket<S>, Error>>
+/// Opens a connection over a stream that leads to the server already: a Unix socket, or a proxy's tunnel. To a
+/// `wss://` URI it speaks TLS over the stream, as [`connect`] does over TCP: without the feature `tokio-rustls` it
+/// fails, and sends nothing. Over TLS of another make, see [`connect_as_is`].
+///
+/// ```no_run
+/// # async fn run(tunnel: tokio::net::TcpStream) -> Result<(), sansocket::Error> {
+/// use sansocket::Client;
+///
+/// let client = Client::new("wss://example.com/feed")?.header("Authorization", "Bearer 1234")?;
+/// let ws = sansocket::tokio::connect_over(client, tunnel).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropped before it returns, the transport is closed.
+pub fn connect_over<C, S>(client: C, io: S) -> impl Future<Output = Result<WebSocket<ClientStream<S>>, Error>>
+where
+    C: TryInto<Client>,
+    Error: From<C::Error>,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    Box::pin(async {
+        let client = client.try_into()?;
+        let deadline = deadline(client.connect_timeout);
+        let securing = async { secure(io, &client).await.map_err(Error::Connect) };
+        let stream = within(|| deadline, pin!(securing)).await?;
+        open(&client, stream, deadline).await
+    })
+}
+
+/// Opens a connection over a stream as it is. The handshake, credentials and all, is sent in the clear if the stream
+/// is not a secure one, **whatever the URI says**: this is for TLS of another make, and for streams that need none. See
+/// [`connect`].
+///
+/// Dropped before it returns, the transport is closed.
+pub fn connect_as_is<C, S>(client: C, io: S) -> impl Future<Output = Result<WebSocket<S>, Error>>
 where
     C: TryInto<Client>,
     Error: From<C::Error>,
@@ -79,26 +112,29 @@ async fn connect_tcp(uri: &Uri, deadline: Instant) -> io::Result<TcpStream> {
 
 #[cfg(not(feature = "tokio-rustls"))]
 #[expect(clippy::unused_async, reason = "the TLS handshake, with the feature `tokio-rustls`")]
-async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
+async fn secure<S>(io: S, client: &Client) -> io::Result<ClientStream<S>> {
     if client.uri().is_secure() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "a wss:// URI needs TLS: enable the feature `tokio-rustls`",
         ));
     }
-    Ok(ClientStream(TcpOrTls::Tcp(tcp)))
+    Ok(ClientStream(PlainOrTls::Plain(io)))
 }
 
 /// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
 /// connection and before sending the handshake data." (6455-4.1-14)
 #[cfg(feature = "tokio-rustls")]
-async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
+async fn secure<S>(io: S, client: &Client) -> io::Result<ClientStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     if !client.uri().is_secure() {
-        return Ok(ClientStream(TcpOrTls::Tcp(tcp)));
+        return Ok(ClientStream(PlainOrTls::Plain(io)));
     }
     let connector = tokio_rustls::TlsConnector::from(tls::client_config(client)?);
-    let stream = connector.connect(tls::server_name(client.uri())?, tcp).await?;
-    Ok(ClientStream(TcpOrTls::Tls(Box::new(stream))))
+    let stream = connector.connect(tls::server_name(client.uri())?, io).await?;
+    Ok(ClientStream(PlainOrTls::Tls(Box::new(stream))))
 }
 
 /// The client's opening handshake.

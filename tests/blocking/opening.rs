@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, TcpListener, ToSocketAddrs};
 use std::thread;
 use std::time::Duration;
 
+#[cfg(not(feature = "rustls"))]
+use sansocket::blocking::connect_as_is;
 use sansocket::blocking::{accept, accept_with, connect, connect_over};
 use sansocket::{Client, CloseCode, Config, Error, Message, Server, TimedOut};
 
@@ -72,6 +74,24 @@ fn the_transport_cannot_be_opened() {
     assert!(matches!(&error, Error::Connect(error) if error.kind() == ErrorKind::ConnectionRefused));
     assert!(matches!(connect("ws://name.invalid/").unwrap_err(), Error::Connect(_)));
     assert!(matches!(connect("http://127.0.0.1/").unwrap_err(), Error::Uri(_)));
+}
+
+/// 6455-4.1-14: without TLS, a `wss://` URI is refused, over a given stream too, and nothing is sent; as it is, it is used
+/// only where that is asked for by name.
+#[cfg(not(feature = "rustls"))]
+#[test]
+fn no_tls() {
+    let (script, (listener, port)) = (Script::new([Read::End], []), listen());
+    for error in [
+        connect_over("wss://example.com/", script.clone()).unwrap_err(),
+        connect(format!("wss://127.0.0.1:{port}/")).unwrap_err(),
+    ] {
+        assert_eq!(error.to_string(), "cannot connect: a wss:// URI needs TLS: enable the feature `rustls`");
+    }
+    assert_eq!(script.record().written, b"");
+    assert!(listener.accept().is_ok());
+    connect_as_is("wss://example.com/", script.clone()).unwrap_err();
+    assert!(script.record().written.starts_with(b"GET / HTTP/1.1\r\nHost: example.com\r\n"));
 }
 
 /// The stream's timeouts are no longer than what is left of the handshake's.

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sansocket::blocking::{Pending, ServerStream, Stop, WebSocket, connect_over, serve};
+use sansocket::blocking::{ClientStream, Pending, ServerStream, Stop, WebSocket, connect_over, serve};
 use sansocket::{CloseCode, Closed, Error, Initiator, Message, Role, Server};
 
 use crate::common::CLOSE;
@@ -195,7 +195,7 @@ impl Served {
         tcp
     }
 
-    fn open(&self) -> WebSocket<TcpStream> {
+    fn open(&self) -> WebSocket<ClientStream> {
         connect_over("ws://localhost/", self.connect()).unwrap()
     }
 

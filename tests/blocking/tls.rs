@@ -6,6 +6,7 @@ use std::ops::DerefMut;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -15,9 +16,9 @@ use rustls::{
 };
 use sansocket::blocking::{
     ClientStream, Incoming, NoDeadlines, TlsStream, Transport, TryClone, WebSocket, accept, accept_tls,
-    connect, connect_over,
+    connect, connect_as_is, connect_over,
 };
-use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server};
+use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server, TimedOut};
 
 use crate::common::{CLOSE, TEXT, close_frame, close_payload, frame, sent};
 use crate::script::{Read, Script};
@@ -280,7 +281,7 @@ fn over_any_stream() {
         assert!(receiver.closed().unwrap().clean);
     });
     let stream = TlsStream::new(client, near).unwrap();
-    let mut ws = connect_over("ws://localhost/", stream).unwrap();
+    let mut ws = connect_as_is("wss://localhost/", stream).unwrap();
     ws.send("text").unwrap();
     assert_eq!(ws.recv().unwrap(), Some(Message::text("text")));
     ws.close(CloseCode::NORMAL, "").unwrap();
@@ -291,6 +292,69 @@ fn over_any_stream() {
     far.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let error = TlsStream::new(connections().1, near).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+}
+
+/// 6455-4.1-14, 6455-4.1-17, 6455-10.6-01: a stream that leads to the server gets TLS for a `wss://` URI, and is plain
+/// for a `ws://` one; its halves can be used by two threads.
+#[test]
+fn over_a_given_stream() {
+    fn answer_one<S: Transport + Send + 'static>(ws: &mut WebSocket<S>) {
+        let message = ws.recv().unwrap().unwrap();
+        ws.send(message).unwrap();
+        ws.close(CloseCode::NORMAL, "").unwrap();
+    }
+
+    for (uri, secure) in [("wss://localhost/", true), ("ws://localhost/", false)] {
+        let (server, tls) = configs();
+        let (near, far) = UnixStream::pair().unwrap();
+        let serving = thread::spawn(move || {
+            if secure {
+                let mut ws = accept_tls(far, server, &Server::default()).unwrap().accept().unwrap();
+                assert_eq!(ws.get_ref().tls().server_name(), Some("localhost"));
+                answer_one(&mut ws);
+            } else {
+                answer_one(&mut accept(far).unwrap().accept().unwrap());
+            }
+        });
+        let ws = connect_over(Client::new(uri).unwrap().tls(tls), near).unwrap();
+        assert_eq!(ws.get_ref().tls().is_some(), secure);
+        assert!(ws.get_ref().get_ref().peer_addr().is_ok());
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        let receiving = thread::spawn(move || {
+            assert_eq!(receiver.recv().unwrap(), Some(Message::text("text")));
+            assert_eq!(receiver.recv().unwrap(), None);
+        });
+        sender.send("text").unwrap();
+        receiving.join().unwrap();
+        serving.join().unwrap();
+    }
+}
+
+/// 6455-4.1-14, 6455-4.1-15: over a given stream, too, nothing of the handshake is sent to a server that has not proved
+/// who it is, and it has no longer than the timeout. What says that it has no deadlines keeps its word below TLS.
+#[test]
+fn a_given_stream_that_speaks_no_tls() {
+    for answer in [&b""[..], b"HTTP/1.1 101 Switching Protocols\r\n\r\n"] {
+        let client = Client::new("wss://localhost/").unwrap().header("Authorization", "Bearer 1").unwrap();
+        let reads = (!answer.is_empty()).then(|| Read::Bytes(answer.into()));
+        let script = Script::new(reads, []);
+        let error =
+            connect_over(client.connect_timeout(Duration::from_millis(5)), script.clone()).unwrap_err();
+        match error {
+            Error::TimedOut(TimedOut::OpeningHandshake) => assert!(answer.is_empty()),
+            Error::Connect(error) => assert_eq!(error.kind(), io::ErrorKind::InvalidData),
+            other => panic!("{other:?}"),
+        }
+        let written = script.record().written;
+        assert_eq!([written[0], written[1], written[5]], [22, 3, 1], "a ClientHello");
+        assert!(!written.windows(6).any(|part| part == b"Bearer"));
+    }
+
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let served = thread::spawn(move || far.read(&mut [0; 100]).unwrap());
+    let error = connect_over("wss://localhost/", NoDeadlines(near)).unwrap_err();
+    assert!(matches!(error, Error::Connect(_)), "{error:?}");
+    assert!(served.join().unwrap() > 0);
 }
 
 /// However many messages come at once, their answers take one write of the stream below. There is room for the

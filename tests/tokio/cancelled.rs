@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::task::Poll;
 
 use sansocket::handshake::ResponseError;
-use sansocket::tokio::{Incoming, WebSocket, WebSocketReceiver, WebSocketSender, accept, connect_over};
+use sansocket::tokio::{
+    ClientStream, Incoming, WebSocket, WebSocketReceiver, WebSocketSender, accept, connect_over,
+};
 use sansocket::{CloseCode, Config, Error, Message, MessageKind};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
@@ -446,7 +448,7 @@ async fn opening() {
     }
 }
 
-async fn both_speak(mut client: Ws, mut server: Ws) {
+async fn both_speak(mut client: WebSocket<ClientStream<DuplexStream>>, mut server: Ws) {
     at_once(async {
         let (sent, received) = tokio::join!(client.send("hello"), server.recv());
         sent.unwrap();

@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 
 use sansocket::handshake::{HeadError, Limits, ResponseError};
+#[cfg(not(feature = "tokio-rustls"))]
+use sansocket::tokio::connect_as_is;
 use sansocket::tokio::{accept, connect, connect_over};
 use sansocket::{Client, CloseCode, Config, Error, Message};
 use tokio::io::duplex;
@@ -127,6 +129,22 @@ async fn clients() {
     let client = Client::new(&uri).unwrap().limits(Limits::default().headers(1));
     let refused = connect_over(client, Script::new([Read::Bytes(response.into()), Read::End])).await;
     assert_eq!(response_error(refused), HeadError::TooManyHeaders.into());
+}
+
+/// 6455-4.1-14: without TLS, a `wss://` URI is refused, over a given stream too, and nothing is sent; as it is, it is used
+/// only where that is asked for by name.
+#[cfg(not(feature = "tokio-rustls"))]
+#[tokio::test(start_paused = true)]
+async fn no_tls() {
+    let script = Script::new([Read::End]);
+    let error = connect_over("wss://example.com/", script.clone()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot connect: a wss:// URI needs TLS: enable the feature `tokio-rustls`"
+    );
+    assert_eq!(script.record().written, b"");
+    connect_as_is("wss://example.com/", script.clone()).await.unwrap_err();
+    assert!(script.record().written.starts_with(b"GET / HTTP/1.1\r\nHost: example.com\r\n"));
 }
 
 /// 6455-5.3-03: a client's masking keys, and its nonces, differ from connection to connection and from

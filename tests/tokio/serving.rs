@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use sansocket::tokio::{Listener, Pending, WebSocket, connect_over, serve};
+use sansocket::tokio::{ClientStream, Listener, Pending, WebSocket, connect_over, serve};
 use sansocket::{CloseCode, Closed, Error, Initiator, Message, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
@@ -326,7 +326,7 @@ impl Served {
         self.backlog.send(Err(error)).unwrap();
     }
 
-    async fn open(&mut self) -> WebSocket<DuplexStream> {
+    async fn open(&mut self) -> WebSocket<ClientStream<DuplexStream>> {
         connect_over("ws://localhost/", self.connect()).await.unwrap()
     }
 

@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use sansocket::tokio::{accept, accept_tls, connect};
+use sansocket::tokio::{WebSocket, accept, accept_tls, connect, connect_as_is, connect_over};
 use sansocket::{Client, CloseCode, Error, Message, Server, TimedOut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::script::{Read, Script};
 
 /// A server's configuration with a certificate for `localhost` of its own making, and that of a client
 /// that trusts it.
@@ -199,4 +201,75 @@ async fn both_handshakes() {
     let accepted = accepting(&impatient).await;
     assert!(matches!(accepted, Err(Error::TimedOut(TimedOut::OpeningHandshake))), "{accepted:?}");
     drop(silent);
+}
+
+/// 6455-4.1-14, 6455-4.1-17, 6455-10.6-01: a stream that leads to the server gets TLS for a `wss://` URI, and is plain
+/// for a `ws://` one. As it is, it is used where that is asked for by name: TLS of another make.
+#[tokio::test(start_paused = true)]
+async fn over_a_given_stream() {
+    async fn answer_one<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(mut ws: WebSocket<S>) {
+        let message = ws.recv().await.unwrap().unwrap();
+        ws.send(message).await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), None);
+    }
+
+    async fn ask<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(mut ws: WebSocket<S>) {
+        ws.send("text").await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("text")));
+        ws.close(CloseCode::NORMAL, "").await.unwrap();
+    }
+
+    let (server, tls) = configs();
+    let (near, far) = duplex(1 << 16);
+    let serving = async {
+        let pending = accept_tls(far, server.clone(), &Server::default()).await.unwrap();
+        assert_eq!(pending.get_ref().get_ref().1.server_name(), Some("localhost"));
+        answer_one(pending.accept().await.unwrap()).await;
+    };
+    let driving = async {
+        let ws = connect_over(Client::new("wss://localhost/").unwrap().tls(tls.clone()), near).await.unwrap();
+        assert!(ws.get_ref().tls().unwrap().peer_certificates().is_some());
+        ask(ws).await;
+    };
+    tokio::join!(serving, driving);
+
+    let (near, far) = duplex(1 << 16);
+    let serving = async { answer_one(accept(far).await.unwrap().accept().await.unwrap()).await };
+    let driving = async {
+        let ws = connect_over(Client::new("ws://localhost/").unwrap().tls(tls.clone()), near).await.unwrap();
+        assert!(ws.get_ref().tls().is_none());
+        ask(ws).await;
+    };
+    tokio::join!(serving, driving);
+
+    let (near, far) = duplex(1 << 16);
+    let serving = async {
+        let pending = accept_tls(far, server.clone(), &Server::default()).await.unwrap();
+        answer_one(pending.accept().await.unwrap()).await;
+    };
+    let driving = async {
+        let name = "localhost".try_into().unwrap();
+        let stream = TlsConnector::from(tls.clone()).connect(name, near).await.unwrap();
+        ask(connect_as_is("wss://localhost/", stream).await.unwrap()).await;
+    };
+    tokio::join!(serving, driving);
+}
+
+/// 6455-4.1-14, 6455-4.1-15: over a given stream, too, nothing of the handshake is sent to a server that has not proved
+/// who it is, and it has no longer than the timeout.
+#[tokio::test(start_paused = true)]
+async fn a_given_stream_that_speaks_no_tls() {
+    for answer in [None, Some(Read::Bytes("HTTP/1.1 101 Switching Protocols\r\n\r\n".into()))] {
+        let silent = answer.is_none();
+        let script = Script::new(answer);
+        let client = Client::new("wss://localhost/").unwrap().header("Authorization", "Bearer 1").unwrap();
+        match connect_over(client, script.clone()).await.unwrap_err() {
+            Error::TimedOut(TimedOut::OpeningHandshake) => assert!(silent),
+            Error::Connect(error) => assert_eq!(error.kind(), io::ErrorKind::InvalidData),
+            other => panic!("{other:?}"),
+        }
+        let written = script.record().written;
+        assert_eq!([written[0], written[1], written[5]], [22, 3, 1], "a ClientHello");
+        assert!(!contains(&written, b"Bearer"));
+    }
 }

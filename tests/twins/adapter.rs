@@ -236,7 +236,7 @@ impl<S: BlockingStream> Adapter for Blocking<S> {
     }
 
     async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error> {
-        blocking::connect_over(client, io)
+        blocking::connect_as_is(client, io)
     }
 
     async fn accept(io: Self::Stream, server: &Server) -> Result<Self::Pending, Error> {
@@ -317,7 +317,7 @@ impl<S: TokioStream> Adapter for Tokio<S> {
     }
 
     async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error> {
-        asynchronous::connect_over(client, io).await
+        asynchronous::connect_as_is(client, io).await
     }
 
     async fn accept(io: Self::Stream, server: &Server) -> Result<Self::Pending, Error> {
