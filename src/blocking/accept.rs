@@ -12,6 +12,8 @@ use super::tls::TlsStream;
 use super::tracker::Token;
 use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
+#[cfg(feature = "rustls")]
+use crate::endpoint::tls;
 use crate::endpoint::{Error, PendingRequest, Server, refuse};
 use crate::handshake::{Reply, ServerHandshake};
 
@@ -34,7 +36,8 @@ pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, E
 
 /// Like [`accept_with`], over TLS: "all further communication for the connection (including the server's
 /// handshake) MUST run through the encrypted tunnel" (6455-4.2.2-03). Both handshakes together have
-/// [`Server::handshake_timeout`].
+/// [`Server::handshake_timeout`]. What is spoken is HTTP/1.1: a client that agreed on another protocol by ALPN, since
+/// `config` lists it, is not answered, and [`Error::Connect`] names it.
 ///
 /// What TLS knows of the client can be looked at before the request is answered:
 ///
@@ -51,13 +54,14 @@ pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, E
 #[cfg(feature = "rustls")]
 pub fn accept_tls<S: Transport>(
     mut io: S,
-    tls: Arc<rustls::ServerConfig>,
+    config: Arc<rustls::ServerConfig>,
     server: &Server,
 ) -> Result<Pending<TlsStream<S>>, Error> {
     let deadline = Deadline::after(server.handshake_timeout);
-    let connection = rustls::ServerConnection::new(tls);
+    let connection = rustls::ServerConnection::new(config);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
-    deadline.handshake(&mut connection, &mut io)?;
+    deadline.handshake(&mut connection, &mut io).map_err(tls::explain)?;
+    tls::check_alpn(connection.alpn_protocol())?;
     let io = TlsStream::new(connection, io).map_err(Error::Connect)?;
     accept_until(deadline, io, server)
 }

@@ -88,6 +88,10 @@ impl Client {
 
     /// Sets how TLS is spoken to a `wss://` server. By default with the `ring` crypto provider, and
     /// Mozilla's certificate authorities.
+    ///
+    /// Of the protocols that it lists for ALPN, such as `h2` for other uses of the configuration, none is offered but
+    /// `http/1.1`, the one that is spoken; with an empty list, none at all. By default `http/1.1` is. A server that
+    /// chooses another protocol fails the connection with [`Error::Connect`].
     #[cfg(feature = "rustls")]
     pub fn tls(self, config: alloc::sync::Arc<rustls::ClientConfig>) -> Self {
         Self { tls: Some(config), ..self }

@@ -1,28 +1,37 @@
-//! TLS (RFC 6455 section 10.6) by rustls: what both adapters' `connect` need for `wss://`.
+//! TLS (RFC 6455 section 10.6) by rustls: what both adapters need for `wss://`, and for TLS on a server.
 
+use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec;
 use std::io;
 use std::sync::OnceLock;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, PeerMisbehaved, RootCertStore};
 
 use super::client::Client;
+use super::error::Error;
 use crate::handshake::uri::Uri;
 
-/// The configuration that the client was given, or the default one, which is made once.
+/// The configuration that the client was given, or the default one, which is made once. Of the protocols that a
+/// configuration lists for ALPN (RFC 7301), it offers the one that is spoken here.
 pub(crate) fn client_config(client: &Client) -> io::Result<Arc<ClientConfig>> {
     static DEFAULT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = client.tls.as_ref().or_else(|| DEFAULT.get()) {
-        return Ok(config.clone());
+        let mut config = config.clone();
+        if config.alpn_protocols.iter().any(|protocol| protocol != HTTP_1_1) {
+            Arc::make_mut(&mut config).alpn_protocols = vec![HTTP_1_1.to_vec()];
+        }
+        return Ok(config);
     }
     // The provider is named here: rustls would panic if the process had several to choose from.
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_root_certificates(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect::<RootCertStore>())
         .with_no_client_auth();
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     Ok(DEFAULT.get_or_init(|| Arc::new(config)).clone())
 }
 
@@ -32,3 +41,34 @@ pub(crate) fn server_name(uri: &Uri) -> io::Result<ServerName<'static>> {
         io::Error::new(io::ErrorKind::InvalidInput, "the host is not a name that TLS can verify")
     })
 }
+
+/// What client and server agreed on by ALPN has to be what is spoken next.
+pub(crate) fn check_alpn(agreed: Option<&[u8]>) -> Result<(), Error> {
+    match agreed {
+        None | Some(HTTP_1_1) => Ok(()),
+        Some(other) => Err(Error::Connect(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("ALPN chose {}, and what is spoken here is http/1.1", other.escape_ascii()),
+        ))),
+    }
+}
+
+/// Says that it was ALPN, where TLS failed because of it.
+pub(crate) fn explain(error: Error) -> Error {
+    let Error::Connect(error) = error else { return error };
+    let cause = error.get_ref().and_then(|error| error.downcast_ref());
+    let what = match cause {
+        Some(
+            rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)
+            | rustls::Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol),
+        ) => "by ALPN http/1.1 was offered, and the server did not choose it",
+        Some(rustls::Error::NoApplicationProtocol) => {
+            "by ALPN the client offered no protocol that the server's configuration lists"
+        }
+        _ => return Error::Connect(error),
+    };
+    Error::Connect(io::Error::new(error.kind(), format!("{what}: {error}")))
+}
+
+/// As registered for ALPN (RFC 7301 section 6).
+const HTTP_1_1: &[u8] = b"http/1.1";

@@ -11,6 +11,8 @@ use super::deadline::{answer, complete, deadline, within, write};
 use super::tracker::Token;
 use super::transport::Transport;
 use super::web_socket::WebSocket;
+#[cfg(feature = "tokio-rustls")]
+use crate::endpoint::tls;
 use crate::endpoint::{Error, PendingRequest, Server, refuse};
 use crate::handshake::{Reply, ServerHandshake};
 
@@ -44,11 +46,12 @@ where
 
 /// Like [`accept_with`], over TLS: "all further communication for the connection (including the server's
 /// handshake) MUST run through the encrypted tunnel" (6455-4.2.2-03). Both handshakes together have
-/// [`Server::handshake_timeout`].
+/// [`Server::handshake_timeout`]. What is spoken is HTTP/1.1: a client that agreed on another protocol by ALPN, since
+/// `config` lists it, is not answered, and [`Error::Connect`] names it.
 #[cfg(feature = "tokio-rustls")]
 pub fn accept_tls<S>(
     io: S,
-    tls: alloc::sync::Arc<rustls::ServerConfig>,
+    config: alloc::sync::Arc<rustls::ServerConfig>,
     server: &Server,
 ) -> impl Future<Output = Result<Pending<tokio_rustls::server::TlsStream<S>>, Error>>
 where
@@ -56,8 +59,12 @@ where
 {
     Box::pin(async {
         let deadline = deadline(server.handshake_timeout);
-        let tls = async { tokio_rustls::TlsAcceptor::from(tls).accept(io).await.map_err(Error::Connect) };
-        let stream = within(|| deadline, pin!(tls)).await?;
+        let securing = async {
+            let stream = tokio_rustls::TlsAcceptor::from(config).accept(io).await;
+            stream.map_err(|error| tls::explain(Error::Connect(error)))
+        };
+        let stream = within(|| deadline, pin!(securing)).await?;
+        tls::check_alpn(stream.get_ref().1.alpn_protocol())?;
         accept_until(|| deadline, stream, server).await
     })
 }

@@ -35,7 +35,7 @@ where
         let deadline = deadline(client.connect_timeout);
         let opening = async {
             let tcp = connect_tcp(client.uri(), deadline).await.map_err(Error::Connect)?;
-            secure(tcp, &client).await.map_err(Error::Connect)
+            secure(tcp, &client).await
         };
         let stream = within(|| deadline, pin!(opening)).await?;
         open(&client, stream, deadline).await
@@ -66,8 +66,7 @@ where
     Box::pin(async {
         let client = client.try_into()?;
         let deadline = deadline(client.connect_timeout);
-        let securing = async { secure(io, &client).await.map_err(Error::Connect) };
-        let stream = within(|| deadline, pin!(securing)).await?;
+        let stream = within(|| deadline, pin!(secure(io, &client))).await?;
         open(&client, stream, deadline).await
     })
 }
@@ -112,12 +111,12 @@ async fn connect_tcp(uri: &Uri, deadline: Instant) -> io::Result<TcpStream> {
 
 #[cfg(not(feature = "tokio-rustls"))]
 #[expect(clippy::unused_async, reason = "the TLS handshake, with the feature `tokio-rustls`")]
-async fn secure<S>(io: S, client: &Client) -> io::Result<ClientStream<S>> {
+async fn secure<S>(io: S, client: &Client) -> Result<ClientStream<S>, Error> {
     if client.uri().is_secure() {
-        return Err(io::Error::new(
+        return Err(Error::Connect(io::Error::new(
             io::ErrorKind::Unsupported,
             "a wss:// URI needs TLS: enable the feature `tokio-rustls`",
-        ));
+        )));
     }
     Ok(ClientStream(PlainOrTls::Plain(io)))
 }
@@ -125,15 +124,18 @@ async fn secure<S>(io: S, client: &Client) -> io::Result<ClientStream<S>> {
 /// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
 /// connection and before sending the handshake data." (6455-4.1-14)
 #[cfg(feature = "tokio-rustls")]
-async fn secure<S>(io: S, client: &Client) -> io::Result<ClientStream<S>>
+async fn secure<S>(io: S, client: &Client) -> Result<ClientStream<S>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if !client.uri().is_secure() {
         return Ok(ClientStream(PlainOrTls::Plain(io)));
     }
-    let connector = tokio_rustls::TlsConnector::from(tls::client_config(client)?);
-    let stream = connector.connect(tls::server_name(client.uri())?, io).await?;
+    let config = tls::client_config(client).map_err(Error::Connect)?;
+    let name = tls::server_name(client.uri()).map_err(Error::Connect)?;
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, io).await;
+    let stream = stream.map_err(|error| tls::explain(Error::Connect(error)))?;
+    tls::check_alpn(stream.get_ref().1.alpn_protocol())?;
     Ok(ClientStream(PlainOrTls::Tls(Box::new(stream))))
 }
 

@@ -357,6 +357,74 @@ fn a_given_stream_that_speaks_no_tls() {
     assert!(served.join().unwrap() > 0);
 }
 
+/// RFC 7301: a client offers HTTP/1.1 alone, whatever else its configuration lists; a server that does not choose it fails
+/// the connection, by an error that says so.
+#[test]
+fn the_client_offers_one_protocol() {
+    let listing =
+        |protocols: &[&str]| protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    for (offered, supported, chosen) in [
+        (&["h2", "http/1.1"][..], &["h2", "http/1.1"][..], Ok(Some("http/1.1"))),
+        (&["h2"], &["http/1.1"], Ok(Some("http/1.1"))),
+        (&["h2"], &[], Ok(None)),
+        (&[], &["h2"], Ok(None)),
+        (&["h2"], &["h2"], Err("by ALPN http/1.1 was offered, and the server did not choose it: ")),
+    ] {
+        let (mut server, mut client) = configs();
+        Arc::make_mut(&mut server).alpn_protocols = listing(supported);
+        Arc::make_mut(&mut client).alpn_protocols = listing(offered);
+        let (near, far) = UnixStream::pair().unwrap();
+        let serving = thread::spawn(move || accept_tls(far, server, &Server::default())?.accept());
+        let connected = connect_over(Client::new("wss://localhost/").unwrap().tls(client), near);
+        match (connected, chosen) {
+            (Ok(ws), Ok(chosen)) => {
+                assert_eq!(ws.get_ref().tls().unwrap().alpn_protocol(), chosen.map(str::as_bytes));
+                serving.join().unwrap().unwrap();
+            }
+            (Err(error), Err(what)) => {
+                assert!(error.to_string().contains(what), "{error}");
+                let error = serving.join().unwrap().unwrap_err().to_string();
+                assert!(error.contains("by ALPN the client offered no protocol that"), "{error}");
+            }
+            (connected, _) => panic!("{offered:?}, {supported:?}: {connected:?}"),
+        }
+    }
+
+    // A server that chooses what was not offered: the ServerHello of TLS 1.2, whose last extension is ALPN with `h2`.
+    let hello = [
+        &b"\x16\x03\x03\0\x35\x02\0\0\x31\x03\x03"[..],
+        &[7; 32],
+        b"\0\xc0\x2f\0\0\x09\0\x10\0\x05\0\x03\x02h2",
+    ];
+    let script = Script::new([Read::Bytes(hello.concat())], []);
+    let error = connect_over("wss://localhost/", script.clone()).unwrap_err().to_string();
+    assert!(error.contains("by ALPN http/1.1 was offered, and the server did not choose it: "), "{error}");
+    assert!(script.record().written.windows(9).any(|part| part == b"\x08http/1.1"), "by default, too");
+}
+
+/// RFC 7301: what a client and a server agreed on is what is spoken: a server whose configuration lists `h2`, for other
+/// uses of it, does not take its frames for a request.
+#[test]
+fn the_server_speaks_what_was_agreed_on() {
+    for (offered, agreed) in [(&[&b"http/1.1"[..], b"h2"][..], "h2"), (&[b"acme-tls/1"], "acme-tls/1")] {
+        let (mut server, mut client) = configs();
+        Arc::make_mut(&mut server).alpn_protocols =
+            [&b"h2"[..], b"http/1.1", b"acme-tls/1"].map(<[u8]>::to_vec).to_vec();
+        Arc::make_mut(&mut client).alpn_protocols =
+            offered.iter().map(|protocol| protocol.to_vec()).collect();
+        let (near, far) = UnixStream::pair().unwrap();
+        let asking = thread::spawn(move || {
+            let client = ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
+            let mut stream = TlsStream::new(client, near).unwrap();
+            stream.read(&mut [0]).map_or(0, |len| len)
+        });
+        let error = accept_tls(far, server, &Server::default()).unwrap_err();
+        let expected = format!("cannot connect: ALPN chose {agreed}, and what is spoken here is http/1.1");
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(asking.join().unwrap(), 0, "nothing was answered");
+    }
+}
+
 /// However many messages come at once, their answers take one write of the stream below. There is room for the
 /// writes of the thread that sees to what a slow machine has kept waiting.
 #[test]

@@ -273,3 +273,53 @@ async fn a_given_stream_that_speaks_no_tls() {
         assert!(!contains(&written, b"Bearer"));
     }
 }
+
+/// RFC 7301: a client offers HTTP/1.1 alone, whatever else its configuration lists; a server that does not choose it fails
+/// the connection, and so does a client that agreed with the server on something else, by errors that say so.
+#[tokio::test(start_paused = true)]
+async fn protocols_are_agreed_on() {
+    let listing =
+        |protocols: &[&str]| protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    let (server, client) = configs();
+    for (offered, supported, chosen) in [
+        (&["h2", "http/1.1"][..], &["h2", "http/1.1"][..], Ok(Some("http/1.1"))),
+        (&["h2"], &[], Ok(None)),
+        (&[], &["h2"], Ok(None)),
+        (&["h2"], &["h2"], Err("by ALPN http/1.1 was offered, and the server did not choose it: ")),
+    ] {
+        let (mut server, mut client) = (server.clone(), client.clone());
+        Arc::make_mut(&mut server).alpn_protocols = listing(supported);
+        Arc::make_mut(&mut client).alpn_protocols = listing(offered);
+        let (near, far) = duplex(1 << 16);
+        let serving = async { accept_tls(far, server, &Server::default()).await?.accept().await };
+        let connecting = connect_over(Client::new("wss://localhost/").unwrap().tls(client), near);
+        match (tokio::join!(connecting, serving), chosen) {
+            ((Ok(ws), Ok(_)), Ok(chosen)) => {
+                assert_eq!(ws.get_ref().tls().unwrap().alpn_protocol(), chosen.map(str::as_bytes));
+            }
+            ((Err(error), Err(served)), Err(what)) => {
+                assert!(error.to_string().contains(what), "{error}");
+                assert!(
+                    served.to_string().contains("by ALPN the client offered no protocol that"),
+                    "{served}"
+                );
+            }
+            (done, _) => panic!("{offered:?}, {supported:?}: {done:?}"),
+        }
+    }
+
+    let (mut server, mut client) = (server, client);
+    Arc::make_mut(&mut server).alpn_protocols = listing(&["h2", "http/1.1"]);
+    Arc::make_mut(&mut client).alpn_protocols = listing(&["http/1.1", "h2"]);
+    let (near, far) = duplex(1 << 16);
+    let asking = async {
+        let name = "localhost".try_into().unwrap();
+        let mut stream = TlsConnector::from(client).connect(name, near).await.unwrap();
+        stream.read(&mut [0]).await.unwrap_or(0)
+    };
+    let accepting = async { accept_tls(far, server, &Server::default()).await };
+    let (accepted, answered) = tokio::join!(accepting, asking);
+    let error = accepted.unwrap_err().to_string();
+    assert_eq!(error, "cannot connect: ALPN chose h2, and what is spoken here is http/1.1");
+    assert_eq!(answered, 0, "nothing was answered");
+}
