@@ -1,8 +1,12 @@
 //! Opening connections: name resolution, TCP, TLS, and the client's opening handshake.
 
+use alloc::borrow::ToOwned;
+use alloc::vec;
 use alloc::vec::Vec;
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
 
 use super::client_stream::{ClientStream, PlainOrTls};
 use super::deadline::{Deadline, complete};
@@ -12,12 +16,13 @@ use super::transport::{Transport, keep_write_timeout, non_zero};
 use super::web_socket::WebSocket;
 #[cfg(feature = "rustls")]
 use crate::endpoint::tls;
-use crate::endpoint::{Client, ClientOpening, Error, random};
+use crate::endpoint::{Client, ClientOpening, Error, random, timed_out};
 use crate::handshake::uri::Uri;
 
 /// Opens a connection to a `ws://` URI (with the feature `rustls` also `wss://`), or as a [`Client`]
-/// says. Every address of the host is tried, within [`Client::connect_timeout`]; the system's name
-/// resolution alone keeps its own time.
+/// says. Every address of the host is tried, within [`Client::connect_timeout`], which holds for the look-up of its
+/// name too. The system's look-ups cannot be ended: one that takes longer goes on in a thread of its own until the
+/// system gives up, and what it comes to is dropped.
 ///
 /// Fails with what kept the connection from being opened; a server's refusal holds its response.
 pub fn connect<C>(client: C) -> Result<WebSocket<ClientStream>, Error>
@@ -72,7 +77,7 @@ where
 
 /// Tries the host's addresses in turn, each for its share of the time that is left.
 fn connect_tcp(uri: &Uri, deadline: Deadline) -> Result<TcpStream, Error> {
-    let addresses: Vec<_> = (uri.host(), uri.port()).to_socket_addrs().map_err(Error::Connect)?.collect();
+    let addresses = look_up(uri, deadline)?;
     let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     for address in addresses {
@@ -88,6 +93,21 @@ fn connect_tcp(uri: &Uri, deadline: Deadline) -> Result<TcpStream, Error> {
         }
     }
     Err(Error::Connect(last_error))
+}
+
+/// The addresses of the URI's host.
+fn look_up(uri: &Uri, deadline: Deadline) -> Result<Vec<SocketAddr>, Error> {
+    if let Ok(address) = uri.host().parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, uri.port())]);
+    }
+    let (host, (found, addresses)) = ((uri.host().to_owned(), uri.port()), mpsc::sync_channel(1));
+    let look_up = move || {
+        // Nobody may be waiting for it any more.
+        let _ = found.send(host.to_socket_addrs().map(Iterator::collect));
+    };
+    thread::Builder::new().name("sansocket look-up".into()).spawn(look_up).map_err(Error::Connect)?;
+    let found: io::Result<_> = addresses.recv_timeout(deadline.left()?).map_err(|_| timed_out())?;
+    found.map_err(Error::Connect)
 }
 
 #[cfg(not(feature = "rustls"))]

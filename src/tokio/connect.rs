@@ -18,7 +18,9 @@ use crate::endpoint::{Client, ClientOpening, Error, random};
 use crate::handshake::uri::Uri;
 
 /// Opens a connection to a `ws://` URI (with the feature `tokio-rustls` also `wss://`), or as a [`Client`]
-/// says. Every address of the host is tried, within [`Client::connect_timeout`].
+/// says. Every address of the host is tried, within [`Client::connect_timeout`], which holds for the look-up of its
+/// name too. The system's look-ups cannot be ended: one that takes longer goes on in a thread of the runtime until the
+/// system gives up, and a runtime that is dropped waits for it, unless by `shutdown_timeout`.
 ///
 /// Fails with what kept the connection from being opened; a server's refusal holds its response.
 ///

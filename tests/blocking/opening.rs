@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener, ToSocketAddrs};
 use std::thread;
 use std::time::Duration;
+#[cfg(target_os = "linux")]
+use std::{net::UdpSocket, process::Command};
 
 #[cfg(not(feature = "rustls"))]
 use sansocket::blocking::connect_as_is;
@@ -61,6 +63,44 @@ fn all_addresses_are_tried() {
         let ws = connect(format!("ws://localhost:{}", address.port())).unwrap();
         assert_eq!(ws.get_ref().tcp().peer_addr().unwrap(), address);
         serving.join().unwrap();
+    }
+}
+
+/// The timeout holds for the look-up of the host's name: here of a server of names that does not answer, for which the
+/// system waits many seconds. Addresses are not looked up.
+///
+/// The system's setting is another one for a process of its own: this test again. That takes root, and is passed over
+/// where that is not to be had.
+#[cfg(target_os = "linux")]
+#[test]
+fn name_look_ups_are_in_time() {
+    const NAMES: &str = "127.77.0.53";
+    const ALONE: &str = "SANSOCKET_NAMES_ARE_SLOW";
+
+    if std::env::var_os(ALONE).is_some() {
+        let client = Client::new("ws://slow.example/").unwrap().connect_timeout(Duration::from_millis(100));
+        let error = connect(client).unwrap_err();
+        assert!(matches!(error, Error::TimedOut(TimedOut::OpeningHandshake)), "{error:?}");
+        let (listener, port) = listen();
+        let serving = thread::spawn(move || accept(listener.accept().unwrap().0).unwrap().accept().unwrap());
+        connect(format!("ws://127.0.0.1:{port}/")).unwrap();
+        serving.join().unwrap();
+        return;
+    }
+    let Ok(silent) = UdpSocket::bind((NAMES, 53)) else { return };
+    let path = std::env::temp_dir().join(format!("sansocket-names-{}", std::process::id()));
+    std::fs::write(&path, format!("nameserver {NAMES}\n")).unwrap();
+    let mut alone = Command::new("unshare");
+    alone.args(["--mount", "sh", "-c", "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\""]);
+    alone.arg(&path).arg(std::env::current_exe().unwrap());
+    alone.args(["--exact", "opening::name_look_ups_are_in_time"]).env(ALONE, "");
+    let output = alone.output();
+    std::fs::remove_file(path).unwrap();
+    // If no names were asked for, the system has another way to find them, or lets nobody change it.
+    silent.set_nonblocking(true).unwrap();
+    if silent.recv(&mut [0; 512]).is_ok() {
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }
 
