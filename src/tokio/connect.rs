@@ -63,7 +63,7 @@ pub fn connect_over<C, S>(client: C, io: S) -> impl Future<Output = Result<WebSo
 where
     C: TryInto<Client>,
     Error: From<C::Error>,
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     Box::pin(async {
         let client = client.try_into()?;
@@ -128,7 +128,7 @@ async fn secure<S>(io: S, client: &Client) -> Result<ClientStream<S>, Error> {
 #[cfg(feature = "tokio-rustls")]
 async fn secure<S>(io: S, client: &Client) -> Result<ClientStream<S>, Error>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
 {
     if !client.uri().is_secure() {
         return Ok(ClientStream(PlainOrTls::Plain(io)));
