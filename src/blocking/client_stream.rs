@@ -85,6 +85,14 @@ impl Transport for ClientStream {
     fn shutdown_write(&mut self) -> io::Result<()> {
         forward!(Transport, self.shutdown_write())
     }
+
+    fn unflushed(&self) -> usize {
+        match &self.0 {
+            TcpOrTls::Tcp(tcp) => tcp.unflushed(),
+            #[cfg(feature = "rustls")]
+            TcpOrTls::Tls(tls) => tls.unflushed(),
+        }
+    }
 }
 
 impl TryClone for ClientStream {

@@ -6,6 +6,7 @@ use std::ops::DerefMut;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -15,12 +16,13 @@ use rustls::{
 };
 use sansocket::blocking::{
     ClientStream, Incoming, NoDeadlines, TlsStream, Transport, TryClone, WebSocket, accept, accept_tls,
-    connect, connect_over,
+    accept_with, connect, connect_over,
 };
-use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server};
+use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server, TimedOut};
 
 use crate::common::{CLOSE, TEXT, close_frame, close_payload, frame, sent};
 use crate::script::{Read, Script};
+use crate::slow::{Slow, State};
 use crate::together::{answers, echo, together};
 
 /// A certificate for `localhost` of its own making, its key, and a store that trusts it.
@@ -291,6 +293,61 @@ fn over_any_stream() {
     far.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     let error = TlsStream::new(connections().1, near).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+}
+
+/// A peer that sends a record a byte at a time holds up no deadline: those of the opening handshake, of keepalive, and of
+/// the closing handshake pass, long before the record is whole.
+#[test]
+fn a_record_byte_by_byte() {
+    const DRIP: Duration = Duration::from_millis(2);
+    const TIMEOUT: Duration = Duration::from_millis(60);
+
+    fn drips<C, D>((mut far, tls): (Far, C)) -> (Slow, TlsStream<Slow, C>)
+    where
+        C: DerefMut<Target = ConnectionCommon<D>>,
+    {
+        let to_read = far.seal(&[b'x'; 10_000]).into();
+        let slow = Slow::new(State { to_read, drips: Some(DRIP), room: usize::MAX, ..State::default() });
+        (slow.clone(), TlsStream::new(tls, slow).unwrap())
+    }
+
+    #[track_caller]
+    fn assert_timed_out<T: std::fmt::Debug>(slow: &Slow, result: Result<T, Error>, expected: TimedOut) {
+        assert!(matches!(result, Err(Error::TimedOut(timed_out)) if timed_out == expected), "{result:?}");
+        assert!(!slow.state().to_read.is_empty(), "it has read the whole record");
+    }
+
+    fn open<C, D>(ends: fn() -> (Far, C), role: Role)
+    where
+        C: DerefMut<Target = ConnectionCommon<D>> + Send + 'static,
+    {
+        let config = Config::default().keepalive(TIMEOUT, TIMEOUT).close_timeout(TIMEOUT);
+        for split in [false, true] {
+            let (slow, stream) = drips(ends());
+            let mut ws = WebSocket::from_upgraded(stream, role, b"", &config).unwrap();
+            let received = if split { ws.split().unwrap().1.recv() } else { ws.recv() };
+            assert_timed_out(&slow, received, TimedOut::Keepalive);
+            let (slow, stream) = drips(ends());
+            let mut ws = WebSocket::from_upgraded(stream, role, b"", &config).unwrap();
+            let closed = if split {
+                let (mut sender, mut receiver) = ws.split().unwrap();
+                sender.close(CloseCode::NORMAL, "").unwrap();
+                receiver.recv().map(drop)
+            } else {
+                ws.close(CloseCode::NORMAL, "")
+            };
+            assert_timed_out(&slow, closed, TimedOut::ClosingHandshake);
+        }
+    }
+
+    let (slow, stream) = drips(Far::client_of());
+    let accepted = accept_with(stream, &Server::default().handshake_timeout(TIMEOUT));
+    assert_timed_out(&slow, accepted, TimedOut::OpeningHandshake);
+    let (slow, stream) = drips(Far::server_of());
+    let client = Client::new("ws://localhost/").unwrap().connect_timeout(TIMEOUT);
+    assert_timed_out(&slow, connect_over(client, stream), TimedOut::OpeningHandshake);
+    open(Far::client_of, Role::Server);
+    open(Far::server_of, Role::Client);
 }
 
 /// However many messages come at once, their answers take one write of the stream below. There is room for the
