@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::io::{self, Read};
 use std::time::Instant;
 
-use super::ports::{Port, RETRY_AFTER};
+use super::ports::Port;
+use super::retry::Wrote;
 use super::shared::Reading;
 use super::tracker::LOOK;
 use super::transport::{Transport, is_passing};
@@ -46,15 +47,16 @@ impl Reading {
     fn perform(&mut self, act: Act, port: &mut impl Port) -> Outcome {
         match act {
             Act::Fill => self.fill(port),
-            Act::Flush { discard } => match port.flush() {
+            Act::Flush { discard } => match self.flush(port) {
                 Ok(true) => Outcome::Written,
                 // No longer than that: another thread may have written all by now.
-                Ok(false) if discard => self.discard(port, Some(RETRY_AFTER)),
+                Ok(false) if discard => self.discard(port, Some(self.retry.after())),
                 Ok(false) => self.pause(port),
                 Err(error) => Outcome::Failed(error),
             },
             Act::Shutdown => match port.stream().shutdown_write() {
                 Ok(()) => Outcome::Done,
+                Err(error) if is_passing(&error) => self.pause(port),
                 Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
             },
             Act::Discard => self.discard(port, None),
@@ -63,14 +65,14 @@ impl Reading {
 
     fn fill<P: Port>(&mut self, port: &mut P) -> Outcome {
         // A transport that takes no more may still have something to read.
-        let written = matches!(port.flush(), Ok(true));
+        let written = matches!(self.flush(port), Ok(true));
         let due = |outbound: &mut Outbound| {
             self.inbound.handle_timeout(outbound)?;
             Ok::<_, TimedOut>(!outbound.queue.is_empty())
         };
         match port.outbound(due) {
             // A Ping was due.
-            Ok(true) if written => drop(port.flush()),
+            Ok(true) if written => drop(self.flush(port)),
             Ok(_) => {}
             Err(timed_out) => return Outcome::Failed(timed_out.into()),
         }
@@ -82,6 +84,13 @@ impl Reading {
             port.outbound(|outbound| self.inbound.stop(Instant::now(), outbound));
         }
         outcome
+    }
+
+    /// Writes what is queued. False if not all of it was.
+    fn flush(&mut self, port: &mut impl Port) -> Result<bool, Error> {
+        let wrote = port.flush()?;
+        self.retry.note(wrote);
+        Ok(wrote == Wrote::All)
     }
 
     fn discard<P: Port>(&mut self, port: &mut P, most: Option<Duration>) -> Outcome {
@@ -100,7 +109,7 @@ impl Reading {
             left => left,
         };
         let look = self.token.as_ref().map(|_| LOOK);
-        let wait = [left, port.longest_wait(), look, most].into_iter().flatten().min();
+        let wait = [left, port.longest_wait(self.retry.after()), look, most].into_iter().flatten().min();
         let stream = port.stream();
         match self.timeout.set(stream, wait).and_then(|()| read(&mut self.inbound, stream)) {
             Err(error) if is_passing(&error) => Outcome::Again,
@@ -113,7 +122,8 @@ impl Reading {
         match self.left(port) {
             Some(Duration::ZERO) => Outcome::Late,
             left => {
-                sleep(left.map_or(RETRY_AFTER, |left| left.min(RETRY_AFTER)));
+                let retry = self.retry.after();
+                sleep(left.map_or(retry, |left| left.min(retry)));
                 Outcome::Again
             }
         }

@@ -350,6 +350,37 @@ fn a_record_byte_by_byte() {
     open(Far::server_of, Role::Client);
 }
 
+/// The write timeout, and that of the closing handshake, are not those of a write of the stream below.
+#[test]
+fn a_stream_below_that_takes_little() {
+    const TIMEOUT: Duration = Duration::from_millis(80);
+
+    fn writes<C, D>(ends: fn() -> (Far, C), role: Role)
+    where
+        C: DerefMut<Target = ConnectionCommon<D>> + Send + 'static,
+    {
+        for (sips, close) in [(0, false), (1, false), (usize::MAX, true)] {
+            let slow = Slow::new(State { room: 10, sips, ..State::default() });
+            let stream = TlsStream::new(ends().1, slow.clone()).unwrap();
+            let config = Config::default().write_timeout(TIMEOUT).close_timeout(TIMEOUT).no_keepalive();
+            let mut ws = WebSocket::from_upgraded(stream, role, b"", &config).unwrap();
+            ws.feed(vec![0; 1000]).unwrap();
+            let (mut sender, _receiver) = ws.split().unwrap();
+            let written = if close { sender.close(CloseCode::NORMAL, "") } else { sender.flush() };
+            let expected = if close { TimedOut::ClosingHandshake } else { TimedOut::Write };
+            assert!(
+                matches!(written, Err(Error::TimedOut(timed_out)) if timed_out == expected),
+                "{written:?}"
+            );
+            let waited = slow.state().waited;
+            assert!(waited <= TIMEOUT * 3 / 2, "{role:?}, {sips}: it waited {waited:?}");
+        }
+    }
+
+    writes(Far::client_of, Role::Server);
+    writes(Far::server_of, Role::Client);
+}
+
 /// However many messages come at once, their answers take one write of the stream below. There is room for the
 /// writes of the thread that sees to what a slow machine has kept waiting.
 #[test]
