@@ -97,21 +97,20 @@ impl Reading {
         self.read(port, most, |_, io| io.read(&mut [0; 1024]))
     }
 
-    /// Reads once, and waits no longer than until the next deadline, or `most`.
+    /// Reads once, and waits no longer than until the next deadline, or `most`. What has come before a deadline that has
+    /// passed is read: the caller may have been busy.
     fn read<P: Port>(
         &mut self,
         port: &mut P,
         most: Option<Duration>,
         read: impl FnOnce(&mut Inbound, &mut P::Stream) -> io::Result<usize>,
     ) -> Outcome {
-        let left = match self.left(port) {
-            Some(Duration::ZERO) => return Outcome::Late,
-            left => left,
-        };
+        let left = self.left(port);
         let look = self.token.as_ref().map(|_| LOOK);
         let wait = [left, port.longest_wait(self.retry.after()), look, most].into_iter().flatten().min();
         let stream = port.stream();
         match self.timeout.set(stream, wait).and_then(|()| read(&mut self.inbound, stream)) {
+            Err(error) if is_passing(&error) && left == Some(Duration::ZERO) => Outcome::Late,
             Err(error) if is_passing(&error) => Outcome::Again,
             read => read.map_err(Error::ConnectionLost).into(),
         }

@@ -74,6 +74,8 @@
 //! - By an eighth, where a call waits to write. [`Config::write_timeout`] runs from the last byte that the transport took,
 //!   and a write tells only at its end whether it took any: so no write waits for longer than an eighth of it, or of
 //!   [`Config::close_timeout`].
+//! - Not before what has come was looked at: a program that was busy for longer than a deadline receives what its
+//!   next read brings, and only then is told.
 //!
 //! A receiving half that has an answer to write, and whose peer reads nothing, looks for room like the thread that writes
 //! what was left: after ten milliseconds, and then an eighth of the time that there was none.

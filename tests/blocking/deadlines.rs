@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use sansocket::blocking::WebSocket;
-use sansocket::{CloseCode, Config, Error, Role, TimedOut};
+use sansocket::{CloseCode, CloseFrame, Config, Error, Role, TimedOut};
 
 use crate::common::{PING, ROLES, TEXT, frame, secs};
 use crate::peer::with_peer;
@@ -166,6 +166,27 @@ fn what_was_left_is_not_taken() {
     }
     let writes = slow.state().writes;
     assert!(writes < 60, "{writes} writes");
+}
+
+/// What had come when the deadline passed is received, though the program was busy until then. (A row of `tests/twins` has
+/// the same over pipes.)
+#[test]
+fn busy_while_the_peer_closes() {
+    for role in ROLES {
+        let texts = ["1", "2", "3"].map(|text| frame(role, TEXT, text.as_bytes())).concat();
+        let answer = crate::common::close_frame(role, 1000, "");
+        let script = Script::new([Read::Bytes([texts, answer].concat()), Read::End], []);
+        let config = Config::default().close_timeout(TINY);
+        let mut ws = WebSocket::from_upgraded(script, role, b"", &config).unwrap();
+        ws.start_close(Some(CloseFrame { code: CloseCode::NORMAL, reason: "" })).unwrap();
+        ws.flush().unwrap();
+        std::thread::sleep(2 * TINY);
+        for text in ["1", "2", "3"] {
+            assert_eq!(ws.recv().unwrap(), Some(text.into()));
+        }
+        assert_eq!(ws.recv().unwrap(), None);
+        assert!(ws.closed().unwrap().clean);
+    }
 }
 
 /// A timeout of zero, which is an error to sockets, is one of the shortest.
