@@ -16,6 +16,10 @@
 //! a whole WebSocket waits for input          free                      held
 //! ```
 //!
+//! A third one, `reader`, is held by whoever receives for a WebSocket that was split, from before these: by the receiving
+//! half in its calls; and once that was dropped, by `close`. Dropping it only tries the lock: if `close` has it, that does
+//! the rest.
+//!
 //! Since `writer` is let go of while `outbound` is locked, and nothing is queued, a frame that was queued by
 //! somebody who found `writer` taken is not left behind. What the receiving half writes, it tries briefly,
 //! and tries again between two reads.
@@ -33,17 +37,20 @@ use alloc::sync::Arc;
 use core::ops::Deref;
 use core::time::Duration;
 use std::io::{self, IoSlice};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::flusher::{self, Flush, Unwritten};
 use super::retry::{Retry, Wrote};
 use super::tracker::Token;
 use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_zero};
+use crate::connection::Closed;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
 use crate::endpoint::write_queue::WriteQueue;
-use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound};
+use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound, Queued};
 use crate::error::SendError;
+use crate::sender::SendState;
 
 /// The sending half's state, and the way to it.
 #[derive(Debug)]
@@ -58,9 +65,13 @@ pub(super) struct Shared<S> {
     unread: AtomicBool,
     /// Whether `send` left something queued; changed while `outbound` is locked.
     unwritten: Unwritten,
-    /// The receiving half's state, once that half was dropped: `close` completes the handshake with it, and holds
-    /// this lock meanwhile, from before the others.
-    pub(super) orphan: Mutex<Option<Box<SplitReader<S>>>>,
+    /// The receiving half's state, if there are halves. Whoever receives holds this lock meanwhile, from before the
+    /// others: that half, or `close`, once it was dropped.
+    pub(super) reader: Mutex<Option<Box<SplitReader<S>>>>,
+    /// The receiving half was dropped.
+    orphaned: AtomicBool,
+    /// How the connection closed, once it has; if there are halves.
+    pub(super) closed: OnceLock<Box<Closed>>,
 }
 
 impl<S> Shared<S> {
@@ -72,6 +83,17 @@ impl<S> Shared<S> {
     /// See [`set_unread`](Self::set_unread).
     pub(super) fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
+    }
+
+    /// The receiving half was dropped: nobody will wait for input but `close`.
+    pub(super) fn orphan(&self) {
+        self.set_unread(false);
+        self.orphaned.store(true, Ordering::Release);
+    }
+
+    /// See [`orphan`](Self::orphan).
+    pub(super) fn is_orphaned(&self) -> bool {
+        self.orphaned.load(Ordering::Acquire)
     }
 
     /// The stream.
@@ -94,13 +116,22 @@ impl<S: Transport> Shared<S> {
             unflushed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             unwritten: Unwritten::default(),
-            orphan: Mutex::new(None),
+            reader: Mutex::new(None),
+            orphaned: AtomicBool::new(false),
+            closed: OnceLock::new(),
         }
     }
 
     /// Whether nothing waits to be written, or to be passed on by the stream.
     pub(super) fn is_written(&self, outbound: &Outbound) -> bool {
         outbound.queue.is_empty() && !self.unflushed.load(Ordering::Relaxed)
+    }
+
+    /// Whether a Close frame was written: nothing more will be.
+    pub(super) fn has_sent_all(&self) -> bool {
+        let outbound = self.outbound();
+        let queued = outbound.queued() != Queued::default();
+        outbound.sending.state() == SendState::CloseSent && !queued && self.is_written(&outbound)
     }
 
     /// Queues data, once there is room for it.
@@ -123,6 +154,12 @@ impl<S: Transport> Shared<S> {
     pub(super) fn flush(&self) -> Result<(), Error> {
         let writer = lock(&self.writer);
         self.write(writer, self.outbound(), || false).map(drop)
+    }
+
+    /// The same, but gives up when the receiving half is dropped: the peer may take no more before somebody receives.
+    pub(super) fn flush_unless_orphaned(&self) -> Result<(), Error> {
+        let writer = lock(&self.writer);
+        self.write(writer, self.outbound(), || self.is_orphaned()).map(drop)
     }
 
     /// Tries for a moment to write what is queued, unless another thread is writing: that one will see it.

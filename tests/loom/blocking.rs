@@ -371,3 +371,23 @@ fn a_half_closes_while_the_other_receives() {
         });
     }
 }
+
+/// The receiving half is dropped while the other closes: who of the two comes last sees to it that the peer is not kept
+/// waiting for the end of the transport.
+#[test]
+fn a_half_is_dropped_while_the_other_closes() {
+    model(3, || {
+        let reply = (4, close_frame(ROLE, 1000, ""));
+        let pipe = Pipe::new(PipeState { reply, most: 2, times_out: true, ..PipeState::default() });
+        let (mut sender, receiver) = pipe.ws(b"").split().unwrap();
+        let sending = thread::spawn(move || {
+            sender.close(CloseCode::NORMAL, "").unwrap();
+            sender
+        });
+        drop(receiver);
+        let _sender = sending.join().unwrap();
+        let state = pipe.state();
+        assert!(state.shut_down);
+        assert_eq!(sent(ROLE, &state.written), [(CLOSE, close_payload(1000, ""))]);
+    });
+}
