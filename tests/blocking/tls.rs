@@ -312,8 +312,8 @@ fn a_record_byte_by_byte() {
     }
 
     #[track_caller]
-    fn assert_timed_out<T: std::fmt::Debug>(slow: &Slow, result: Result<T, Error>, expected: TimedOut) {
-        assert!(matches!(result, Err(Error::TimedOut(timed_out)) if timed_out == expected), "{result:?}");
+    fn assert_timed_out<T: std::fmt::Debug>(slow: &Slow, result: &Result<T, Error>, expected: TimedOut) {
+        assert!(matches!(result, Err(Error::TimedOut(timed_out)) if *timed_out == expected), "{result:?}");
         assert!(!slow.state().to_read.is_empty(), "it has read the whole record");
     }
 
@@ -326,7 +326,7 @@ fn a_record_byte_by_byte() {
             let (slow, stream) = drips(ends());
             let mut ws = WebSocket::from_upgraded(stream, role, b"", &config).unwrap();
             let received = if split { ws.split().unwrap().1.recv() } else { ws.recv() };
-            assert_timed_out(&slow, received, TimedOut::Keepalive);
+            assert_timed_out(&slow, &received, TimedOut::Keepalive);
             let (slow, stream) = drips(ends());
             let mut ws = WebSocket::from_upgraded(stream, role, b"", &config).unwrap();
             let closed = if split {
@@ -336,16 +336,16 @@ fn a_record_byte_by_byte() {
             } else {
                 ws.close(CloseCode::NORMAL, "")
             };
-            assert_timed_out(&slow, closed, TimedOut::ClosingHandshake);
+            assert_timed_out(&slow, &closed, TimedOut::ClosingHandshake);
         }
     }
 
     let (slow, stream) = drips(Far::client_of());
     let accepted = accept_with(stream, &Server::default().handshake_timeout(TIMEOUT));
-    assert_timed_out(&slow, accepted, TimedOut::OpeningHandshake);
+    assert_timed_out(&slow, &accepted, TimedOut::OpeningHandshake);
     let (slow, stream) = drips(Far::server_of());
     let client = Client::new("ws://localhost/").unwrap().connect_timeout(TIMEOUT);
-    assert_timed_out(&slow, connect_over(client, stream), TimedOut::OpeningHandshake);
+    assert_timed_out(&slow, &connect_over(client, stream), TimedOut::OpeningHandshake);
     open(Far::client_of, Role::Server);
     open(Far::server_of, Role::Client);
 }
