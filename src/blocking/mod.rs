@@ -57,6 +57,7 @@
 //! receive for still waiting; then that thread writes, before it waits, or the one that writes what was left.
 //! [`WebSocket::feed`] queues and leaves the rest to you.
 //!
+//! [`Config::close_timeout`]: crate::Config::close_timeout
 //! [`Config::write_buffer_size`]: crate::Config::write_buffer_size
 //! [`Config::write_timeout`]: crate::Config::write_timeout
 //!
