@@ -96,7 +96,10 @@ impl Deadline {
                 return Err(Error::Connect(io::Error::new(io::ErrorKind::InvalidData, error)));
             }
         }
-        self.write(io, io::Write::flush)
+        self.write(io, io::Write::flush).map_err(|error| match error {
+            Error::ConnectionLost(error) => Error::Connect(error),
+            error => error,
+        })
     }
 
     /// Appends what the next read brings.
