@@ -21,6 +21,7 @@ usage: echo_server [options]
   --max-message-size BYTES     larger messages fail the connection (default 67108864)
   --handshake-timeout SECONDS  for a client's whole opening handshake (default 10)
   --write-timeout SECONDS      for a client that reads nothing of what is sent to it (default 30)
+  --close-timeout SECONDS      for a closing handshake, once a Close frame was sent (default 10)
   --keepalive SECONDS          silence before a Ping, and before giving up after it (default 20; 0 is off)
   --subprotocol NAME           a subprotocol to accept; may be repeated
   --deflate                    accept permessage-deflate (with the feature `deflate`)

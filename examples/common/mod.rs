@@ -137,6 +137,7 @@ impl EchoOptions {
                     options.server = options.server.handshake_timeout(arguments.seconds());
                 }
                 "--write-timeout" => config = config.write_timeout(arguments.seconds()),
+                "--close-timeout" => config = config.close_timeout(arguments.seconds()),
                 "--keepalive" => {
                     let interval = arguments.seconds();
                     config = if interval.is_zero() {

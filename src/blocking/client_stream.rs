@@ -100,6 +100,14 @@ impl<S: Transport> Transport for ClientStream<S> {
             PlainOrTls::Tls(tls) => tls.times_out(),
         }
     }
+
+    fn unflushed(&self) -> usize {
+        match &self.0 {
+            PlainOrTls::Plain(io) => io.unflushed(),
+            #[cfg(feature = "rustls")]
+            PlainOrTls::Tls(tls) => tls.unflushed(),
+        }
+    }
 }
 
 impl<S: TryClone> TryClone for ClientStream<S> {

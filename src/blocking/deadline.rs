@@ -31,11 +31,11 @@ pub(super) fn complete<O: Opening>(
 pub(super) fn answer(mut io: impl Transport, out: &[u8]) -> Result<(), Error> {
     let deadline = Deadline::after(LINGER);
     deadline.write_all(&mut io, out)?;
-    match io.shutdown_write() {
+    match deadline.write(&mut io, Transport::shutdown_write) {
         Ok(()) => {}
         // Dropping it is all that can be done.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
-        Err(error) => return Err(Error::ConnectionLost(error)),
+        Err(Error::ConnectionLost(error)) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
+        Err(error) => return Err(error),
     }
     let mut discarded = Vec::new();
     // It has time enough to read a page.
@@ -96,7 +96,10 @@ impl Deadline {
                 return Err(Error::Connect(io::Error::new(io::ErrorKind::InvalidData, error)));
             }
         }
-        io.flush().map_err(Error::Connect)
+        self.write(io, io::Write::flush).map_err(|error| match error {
+            Error::ConnectionLost(error) => Error::Connect(error),
+            error => error,
+        })
     }
 
     /// Appends what the next read brings.
@@ -113,14 +116,26 @@ impl Deadline {
     /// Writes all of `out`.
     pub(super) fn write_all(self, io: &mut impl Transport, mut out: &[u8]) -> Result<(), Error> {
         while !out.is_empty() {
-            let timeout = self.timeout()?;
-            match io.set_write_timeout(timeout).and_then(|()| io.write(out)) {
-                Ok(0) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
-                Ok(len) => out = out.get(len..).unwrap_or_default(),
-                Err(error) if is_passing(&error) => {}
-                Err(error) => return Err(Error::ConnectionLost(error)),
+            match self.write(io, |io| io.write(out))? {
+                0 => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
+                len => out = out.get(len..).unwrap_or_default(),
             }
         }
-        io.flush().map_err(Error::ConnectionLost)
+        self.write(io, io::Write::flush)
+    }
+
+    /// Does what writes, until it comes to something.
+    fn write<S: Transport, T>(
+        self,
+        io: &mut S,
+        mut write: impl FnMut(&mut S) -> io::Result<T>,
+    ) -> Result<T, Error> {
+        loop {
+            let timeout = self.timeout()?;
+            match io.set_write_timeout(timeout).and_then(|()| write(io)) {
+                Err(error) if is_passing(&error) => {}
+                written => return written.map_err(Error::ConnectionLost),
+            }
+        }
     }
 }

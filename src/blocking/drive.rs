@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::io::{self, Read};
 use std::time::Instant;
 
-use super::ports::{Port, RETRY_AFTER};
+use super::ports::Port;
+use super::retry::Wrote;
 use super::shared::Reading;
 use super::tracker::LOOK;
 use super::transport::{Transport, is_passing};
@@ -47,15 +48,16 @@ impl Reading {
         match act {
             Act::Fill => self.fill(port),
             Act::Hold => Outcome::Again,
-            Act::Flush { discard } => match port.flush() {
+            Act::Flush { discard } => match self.flush(port) {
                 Ok(true) => Outcome::Written,
                 // No longer than that: another thread may have written all by now.
-                Ok(false) if discard => self.discard(port, Some(RETRY_AFTER)),
+                Ok(false) if discard => self.discard(port, Some(self.retry.after())),
                 Ok(false) => self.pause(port),
                 Err(error) => Outcome::Failed(error),
             },
             Act::Shutdown => match port.stream().shutdown_write() {
                 Ok(()) => Outcome::Done,
+                Err(error) if is_passing(&error) => self.pause(port),
                 Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
             },
             Act::Discard => self.discard(port, None),
@@ -64,14 +66,14 @@ impl Reading {
 
     fn fill<P: Port>(&mut self, port: &mut P) -> Outcome {
         // A transport that takes no more may still have something to read.
-        let written = matches!(port.flush(), Ok(true));
+        let written = matches!(self.flush(port), Ok(true));
         let due = |outbound: &mut Outbound| {
             self.inbound.handle_timeout(outbound)?;
             Ok::<_, TimedOut>(!outbound.queue.is_empty())
         };
         match port.outbound(due) {
             // A Ping was due.
-            Ok(true) if written => drop(port.flush()),
+            Ok(true) if written => drop(self.flush(port)),
             Ok(_) => {}
             Err(timed_out) => return Outcome::Failed(timed_out.into()),
         }
@@ -85,25 +87,31 @@ impl Reading {
         outcome
     }
 
+    /// Writes what is queued. False if not all of it was.
+    fn flush(&mut self, port: &mut impl Port) -> Result<bool, Error> {
+        let wrote = port.flush()?;
+        self.retry.note(wrote);
+        Ok(wrote == Wrote::All)
+    }
+
     fn discard<P: Port>(&mut self, port: &mut P, most: Option<Duration>) -> Outcome {
         self.read(port, most, |_, io| io.read(&mut [0; 1024]))
     }
 
-    /// Reads once, and waits no longer than until the next deadline, or `most`.
+    /// Reads once, and waits no longer than until the next deadline, or `most`. What has come before a deadline that has
+    /// passed is read: the caller may have been busy.
     fn read<P: Port>(
         &mut self,
         port: &mut P,
         most: Option<Duration>,
         read: impl FnOnce(&mut Inbound, &mut P::Stream) -> io::Result<usize>,
     ) -> Outcome {
-        let left = match self.left(port) {
-            Some(Duration::ZERO) => return Outcome::Late,
-            left => left,
-        };
+        let left = self.left(port);
         let look = self.token.as_ref().map(|_| LOOK);
-        let wait = [left, port.longest_wait(), look, most].into_iter().flatten().min();
+        let wait = [left, port.longest_wait(self.retry.after()), look, most].into_iter().flatten().min();
         let stream = port.stream();
         match self.timeout.set(stream, wait).and_then(|()| read(&mut self.inbound, stream)) {
+            Err(error) if is_passing(&error) && left == Some(Duration::ZERO) => Outcome::Late,
             Err(error) if is_passing(&error) => Outcome::Again,
             read => read.map_err(Error::ConnectionLost).into(),
         }
@@ -114,7 +122,8 @@ impl Reading {
         match self.left(port) {
             Some(Duration::ZERO) => Outcome::Late,
             left => {
-                sleep(left.map_or(RETRY_AFTER, |left| left.min(RETRY_AFTER)));
+                let retry = self.retry.after();
+                sleep(left.map_or(retry, |left| left.min(retry)));
                 Outcome::Again
             }
         }

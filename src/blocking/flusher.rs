@@ -3,18 +3,20 @@
 //!
 //! Nearly always the owner of a connection that left a message writes it itself, a moment later, with others.
 //! So the thread looks at a connection a millisecond after that, and writes only what nobody has written
-//! meanwhile. A connection that left something is watched, once, until a look finds that nothing is left; one
-//! whose owner waits for input has nothing. While none is watched, the thread sleeps until one is.
+//! meanwhile. A connection that left something is watched, once, until a look finds that nothing is left, or that its
+//! transport takes nothing; one whose owner waits for input has nothing. While none is watched, the thread sleeps until one
+//! is, or one that takes nothing is to be [tried again](Retry).
 //!
 //! Being watched does not keep a connection alive: one that was dropped has written what it left.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use super::retry::Retry;
 use crate::endpoint::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::endpoint::sync::{Condvar, Mutex, lock, sleep, spawn, wait_while};
 
@@ -23,9 +25,9 @@ pub(super) trait Flush: Send + Sync {
     /// Whether something is left queued.
     fn unwritten(&self) -> &Unwritten;
 
-    /// Writes what is queued, if the transport takes it at once. False if it does not. An error is kept for
-    /// the next call of the connection's owner.
-    fn write_briefly(&self) -> bool;
+    /// Writes what is queued, if the transport takes it at once. If it does not, or another thread is writing, tells when to
+    /// try again. An error is kept for the next call of the connection's owner.
+    fn write_briefly(&self, retry: &mut Retry) -> Option<Duration>;
 }
 
 /// Whether a connection left something queued, and whether it is watched for that.
@@ -39,11 +41,15 @@ pub(super) trait Flush: Send + Sync {
 ///                                                    <-------------
 ///                                                    rewatch, if odd
 /// ```
+///
+/// One whose transport takes nothing is not watched, though something is left: who leaves something anew, when all was
+/// written, has it watched again.
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
     /// Odd while something is left; changed while the connection's `outbound` is locked.
     number: AtomicU32,
-    /// Set while the number is odd, except between the thread's `unwatch` and `rewatch`. Always swapped.
+    /// Set while the number is odd, except between the thread's `unwatch` and `rewatch`, and while the transport takes
+    /// nothing. Always swapped.
     watched: AtomicBool,
 }
 
@@ -105,7 +111,7 @@ pub(super) fn watch<F: Flush + 'static>(flush: &Arc<F>) -> bool {
     }
     let number = flush.unwritten().number.load(Ordering::Relaxed);
     let flush: Weak<F> = Arc::downgrade(flush);
-    register.watched.push(Watched { flush, number });
+    register.watched.push(Watched { flush, number, retry: Retry::default() });
     if core::mem::take(&mut register.sleeps) {
         WAKE.notify_one();
     }
@@ -162,9 +168,10 @@ fn run() {
 #[derive(Default)]
 struct List {
     soon: VecDeque<Watched>,
-    /// Transports that did not take all, and when to try each again. Only one a look: others are not to wait
-    /// for all of them.
-    blocked: VecDeque<(Instant, Watched)>,
+    /// Transports that did not take all, by when to try each again, and a number of its own. Only one a look: others are
+    /// not to wait for all of them.
+    blocked: BTreeMap<(Instant, u64), Watched>,
+    next: u64,
 }
 
 impl List {
@@ -172,76 +179,63 @@ impl List {
     /// takes long, and the thread is to end.
     fn take_over(&mut self) -> bool {
         let mut register = lock(&REGISTER);
-        if self.soon.is_empty() && self.blocked.is_empty() {
+        if self.soon.is_empty() {
+            let again = self.blocked.first_key_value().map(|((again, _), _)| *again);
+            let time = again.map_or(IDLE, |again| again.saturating_duration_since(Instant::now()));
             register.sleeps = true;
-            register = wait_while(&WAKE, register, IDLE, |register| register.watched.is_empty());
+            register = wait_while(&WAKE, register, time, |register| register.watched.is_empty());
             register.sleeps = false;
-            register.running = !register.watched.is_empty();
         }
         self.soon.extend(register.watched.drain(..));
+        register.running = !(self.soon.is_empty() && self.blocked.is_empty());
         register.running
     }
 
     fn look(&mut self) {
-        self.unblock();
-        if self.blocked.front().is_some_and(|(again, _)| *again <= Instant::now())
-            && let Some((_, watched)) = self.blocked.pop_front()
-        {
-            self.look_at(watched);
+        let again = self.blocked.first_entry().filter(|blocked| blocked.key().0 <= Instant::now());
+        if let Some(blocked) = again {
+            let watched = blocked.remove();
+            self.take(|| watched.look_again());
         }
         for _ in 0..self.soon.len() {
             if let Some(watched) = self.soon.pop_front() {
-                self.look_at(watched);
+                self.take(|| watched.look());
             }
         }
     }
 
-    /// What its owner has written meanwhile is not blocked any more.
-    fn unblock(&mut self) {
-        for _ in 0..self.blocked.len() {
-            match self.blocked.pop_front() {
-                Some((_, watched)) if watched.has_changed() => self.soon.push_back(watched),
-                blocked => self.blocked.extend(blocked),
-            }
-        }
-    }
-
-    fn look_at(&mut self, watched: Watched) {
+    fn take(&mut self, look: impl FnOnce() -> Verdict) {
         // A transport that panics is left to its owner, whose next call finds out.
-        match catch_unwind(AssertUnwindSafe(|| watched.look())).unwrap_or(Verdict::Over) {
+        match catch_unwind(AssertUnwindSafe(look)).unwrap_or(Verdict::Over) {
             Verdict::Soon(watched) => self.soon.push_back(watched),
-            Verdict::Blocked(watched) => self.blocked.push_back((Instant::now() + RETRY_AFTER, watched)),
+            Verdict::Blocked(time, watched) => {
+                self.blocked.insert((Instant::now() + time, self.next), watched);
+                self.next += 1;
+            }
             Verdict::Over => {}
         }
     }
 }
 
-/// A connection that is watched.
+/// A connection that is watched, or whose transport takes nothing.
 struct Watched {
     flush: Weak<dyn Flush>,
     /// What [`Unwritten`] said when it was last looked at.
     number: u32,
+    retry: Retry,
 }
 
 /// What a look came to.
 enum Verdict {
     /// Something is left: look again.
     Soon(Watched),
-    /// The transport did not take it.
-    Blocked(Watched),
+    /// The transport did not take it: try again after this time.
+    Blocked(Duration, Watched),
     /// Nothing is left.
     Over,
 }
 
 impl Watched {
-    /// Something was written, or left, since the last look; or the connection was dropped.
-    fn has_changed(&self) -> bool {
-        let number = |flush: Arc<dyn Flush>| flush.unwritten().number.load(Ordering::Relaxed);
-        // What a transport does when it is dropped is not to end the thread.
-        catch_unwind(AssertUnwindSafe(|| self.flush.upgrade().map(number) != Some(self.number)))
-            .unwrap_or(true)
-    }
-
     fn look(mut self) -> Verdict {
         let Some(flush) = self.flush.upgrade() else {
             return Verdict::Over;
@@ -252,20 +246,31 @@ impl Watched {
             return Verdict::Soon(self);
         }
         unwritten.unwatch();
-        let written = !is_any(self.number) || flush.write_briefly();
-        match (unwritten.rewatch(), written) {
-            (true, true) => Verdict::Soon(self),
-            (true, false) => Verdict::Blocked(self),
-            (false, _) => Verdict::Over,
+        self.write(&*flush)
+    }
+
+    /// Its transport took nothing: it is not watched.
+    fn look_again(self) -> Verdict {
+        match self.flush.upgrade() {
+            Some(flush) if flush.unwritten().number.load(Ordering::Relaxed) == self.number => {
+                self.write(&*flush)
+            }
+            // All was written, and what was left since then is watched anew.
+            _ => Verdict::Over,
         }
+    }
+
+    fn write(mut self, flush: &dyn Flush) -> Verdict {
+        let left = is_any(self.number);
+        if let Some(time) = left.then(|| flush.write_briefly(&mut self.retry)).flatten() {
+            return Verdict::Blocked(time, self);
+        }
+        if flush.unwritten().rewatch() { Verdict::Soon(self) } else { Verdict::Over }
     }
 }
 
 /// How often the thread looks at what was left.
 const FLUSH_AFTER: Duration = Duration::from_millis(1);
-
-/// When it tries again a transport that did not take all.
-const RETRY_AFTER: Duration = Duration::from_millis(if cfg!(sansocket_loom) { 0 } else { 10 });
 
 /// How long it waits for something to do before it ends.
 const IDLE: Duration = Duration::from_secs(5);

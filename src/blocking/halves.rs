@@ -12,7 +12,7 @@ use super::shared::{Reading, Shared, SplitReader};
 use super::transport::{Transport, TryClone};
 use crate::connection::Closed;
 use crate::endpoint::outbound::ToSend;
-use crate::endpoint::sync::lock;
+use crate::endpoint::sync::{lock, try_lock};
 use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued, Sendable};
 use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
@@ -25,7 +25,8 @@ pub(super) fn split<S: TryClone>(
     let shared = sender.shared.clone();
     let reader = SplitReader { reading, io: shared.part()? };
     shared.set_unread(reader.reading.inbound.is_unread());
-    Ok((sender, WebSocketReceiver { reader: Some(Box::new(reader)), shared }))
+    *lock(&shared.reader) = Some(Box::new(reader));
+    Ok((sender, WebSocketReceiver { shared }))
 }
 
 /// The receiving half of a [`WebSocket`](super::WebSocket).
@@ -33,9 +34,7 @@ pub(super) fn split<S: TryClone>(
 /// It answers the peer's Pings and Close frame, and keeps the deadlines, while [`recv`](Self::recv)
 /// runs.
 #[derive(Debug)]
-pub struct WebSocketReceiver<S> {
-    /// `None` only while it is being dropped.
-    reader: Option<Box<SplitReader<S>>>,
+pub struct WebSocketReceiver<S: Transport> {
     shared: Arc<Shared<S>>,
 }
 
@@ -46,15 +45,13 @@ pub struct WebSocketSender<S: Transport> {
     pub(super) shared: Arc<Shared<S>>,
 }
 
-impl<S> WebSocketReceiver<S> {
+impl<S: Transport> WebSocketReceiver<S> {
     /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
     /// the connection.
     pub fn closed(&self) -> Option<&Closed> {
-        self.reader.as_ref()?.reading.inbound.closed()
+        self.shared.closed.get().map(Box::as_ref)
     }
-}
 
-impl<S: Transport> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.next::<Message>()
@@ -71,15 +68,23 @@ impl<S: Transport> WebSocketReceiver<S> {
     }
 
     fn next<T: Item>(&mut self) -> Result<Option<T>, Error> {
-        self.reader.as_mut().map_or(Ok(None), |reader| next::<S, T>(reader, &self.shared))
+        next(&self.shared)
     }
 }
 
-impl<S> Drop for WebSocketReceiver<S> {
-    /// Leaves the state to the sending half, which can then complete the closing handshake by itself.
+impl<S: Transport> Drop for WebSocketReceiver<S> {
+    /// Leaves the state to the sending half, which can then complete the closing handshake by itself. If its `close` has
+    /// returned, nobody will: then the transport is closed for writing, so that the peer need not wait for that.
     fn drop(&mut self) {
-        self.shared.set_unread(false);
-        *lock(&self.shared.orphan) = self.reader.take();
+        self.shared.orphan();
+        if self.shared.has_sent_all()
+            && let Some(mut reader) = try_lock(&self.shared.reader)
+            && let Some(SplitReader { reading, io }) = reader.as_deref_mut()
+            && reading.inbound.closed().is_none()
+        {
+            // It fails only where there is nothing left to close.
+            let _ = io.shutdown_write();
+        }
     }
 }
 
@@ -152,16 +157,17 @@ impl<S: Transport> WebSocketSender<S> {
     ///
     /// The closing handshake is completed by the receiving half's
     /// [`recv`](WebSocketReceiver::recv), which returns `None` then. If that half was dropped, this
-    /// call completes it, within [`Config::close_timeout`](crate::Config::close_timeout).
+    /// call completes it, within [`Config::close_timeout`](crate::Config::close_timeout); also if it is dropped while
+    /// this call writes.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.start_close(Some(CloseFrame { code, reason }))?;
-        match &mut *lock(&self.shared.orphan) {
-            Some(reader) => {
-                while next::<S, Part>(reader, &self.shared)?.is_some() {}
-                Ok(())
-            }
-            None => self.shared.flush(),
+        if !self.shared.is_orphaned() {
+            self.shared.flush_unless_orphaned()?;
         }
+        if self.shared.is_orphaned() {
+            while next::<S, Part>(&self.shared)?.is_some() {}
+        }
+        Ok(())
     }
 
     /// Queues a Close frame, and returns at once. No message can be sent after it. Does nothing if one was
@@ -181,9 +187,16 @@ impl<S: Transport> Drop for WebSocketSender<S> {
     }
 }
 
-fn next<S: Transport, T: Item>(reader: &mut SplitReader<S>, shared: &Shared<S>) -> Result<Option<T>, Error> {
-    let SplitReader { reading, io } = reader;
+/// Receives the next thing. `None` too if there is no receiving half's state, which a half always has.
+fn next<S: Transport, T: Item>(shared: &Shared<S>) -> Result<Option<T>, Error> {
+    let mut reader = lock(&shared.reader);
+    let Some(SplitReader { reading, io }) = reader.as_deref_mut() else {
+        return Ok(None);
+    };
     let item = reading.next::<T>(HalfPort { io, shared });
     shared.set_unread(reading.inbound.is_unread());
+    if let Some(closed) = reading.inbound.closed() {
+        shared.closed.get_or_init(|| Box::new(closed.clone()));
+    }
     item
 }

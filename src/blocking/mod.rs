@@ -43,8 +43,9 @@
 //! be started, `send` leaves nothing queued.
 //!
 //! - The two milliseconds are what it takes while the transport has room. A transport that has none is tried
-//!   again every ten milliseconds or so, until [`Config::write_timeout`]; others do not wait for it. Each that
-//!   is tried may delay the rest by some milliseconds.
+//!   again after ten milliseconds or so, and then less and less often, until [`Config::write_timeout`]: when it has room
+//!   again, the rest is late by an eighth of the time that it had none. Others do not wait for it, but each that is tried
+//!   may delay the rest by some milliseconds.
 //! - If that thread's write fails, the connection has ended, and the next call that sends or receives fails.
 //! - A process that ends without dropping the WebSocket, by [`std::process::exit`] or because `main` returns
 //!   while other threads run, may lose what was left queued. Whoever must know that a message was handed over
@@ -56,6 +57,7 @@
 //! receive for still waiting; then that thread writes, before it waits, or the one that writes what was left.
 //! [`WebSocket::feed`] queues and leaves the rest to you.
 //!
+//! [`Config::close_timeout`]: crate::Config::close_timeout
 //! [`Config::write_buffer_size`]: crate::Config::write_buffer_size
 //! [`Config::write_timeout`]: crate::Config::write_timeout
 //!
@@ -63,9 +65,21 @@
 //!
 //! Keepalive Pings are sent, and deadlines noticed, while one of the calls that wait is running: a stream
 //! wakes it by a read or write timeout, which is what [`Transport`] asks of it. No thread does that behind
-//! the caller's back, but for the write timeout of what was left queued. A deadline may be noticed late by an
-//! eighth of its time, so that a timeout need not be set anew for every read. Streams without timeouts work
-//! through [`NoDeadlines`].
+//! the caller's back, but for the write timeout of what was left queued. Streams without timeouts work through
+//! [`NoDeadlines`].
+//!
+//! A deadline belongs to the operation, whatever system calls that takes, and however little the peer sends or takes at a
+//! time, inside TLS too. It may be noticed late:
+//!
+//! - By an eighth of its time, where a call waits for input, so that a timeout need not be set anew for every read.
+//! - By an eighth, where a call waits to write. [`Config::write_timeout`] runs from the last byte that the transport took,
+//!   and a write tells only at its end whether it took any: so no write waits for longer than an eighth of it, or of
+//!   [`Config::close_timeout`].
+//! - Not before what has come was looked at: a program that was busy for longer than a deadline receives what its
+//!   next read brings, and only then is told.
+//!
+//! A receiving half that has an answer to write, and whose peer reads nothing, looks for room like the thread that writes
+//! what was left: after ten milliseconds, and then an eighth of the time that there was none.
 
 mod accept;
 mod client_stream;
@@ -75,6 +89,7 @@ mod drive;
 mod flusher;
 mod halves;
 mod ports;
+mod retry;
 mod serve;
 mod server_stream;
 mod shared;

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::retry::Wrote;
 use super::shared::{Shared, Writer};
 use super::transport::Transport;
 use crate::endpoint::sync::{MutexGuard, lock};
@@ -14,13 +15,13 @@ pub(super) trait Port: SendSide {
     /// The stream to read from.
     fn stream(&mut self) -> &mut Self::Stream;
 
-    /// Writes what is queued. False when not all of it could be, because the transport, or another thread
-    /// that is writing, would have to be waited for: that is not for a thread to do that is to read.
-    fn flush(&mut self) -> Result<bool, Error>;
+    /// Writes what is queued. Not all of it, where the transport, or another thread that is writing, would have to be
+    /// waited for: that is not for a thread to do that is to read.
+    fn flush(&mut self) -> Result<Wrote, Error>;
 
-    /// How long to wait for input before trying again to write, and before looking again at deadlines that
-    /// another thread may have set.
-    fn longest_wait(&mut self) -> Option<Duration>;
+    /// How long to wait for input before trying again to write, if that is to be tried after `retry`; and before looking
+    /// again at deadlines that another thread may have set.
+    fn longest_wait(&mut self, retry: Duration) -> Option<Duration>;
 }
 
 /// A receiving half's way to the rest.
@@ -43,7 +44,7 @@ impl<S: Transport> Port for HalfPort<'_, S> {
         self.io
     }
 
-    fn flush(&mut self) -> Result<bool, Error> {
+    fn flush(&mut self) -> Result<Wrote, Error> {
         // It may have to wait next: what is sent meanwhile is not to wait for that.
         self.shared.set_unread(false);
         self.shared.flush_if_idle()
@@ -51,9 +52,9 @@ impl<S: Transport> Port for HalfPort<'_, S> {
 
     /// The other thread may close the connection while this one waits for input: its deadline is then
     /// noticed at most this much later.
-    fn longest_wait(&mut self) -> Option<Duration> {
+    fn longest_wait(&mut self, retry: Duration) -> Option<Duration> {
         let outbound = self.shared.outbound();
-        Some(if self.shared.is_written(&outbound) { outbound.sending.close_timeout() } else { RETRY_AFTER })
+        Some(if self.shared.is_written(&outbound) { outbound.sending.close_timeout() } else { retry })
     }
 }
 
@@ -88,16 +89,13 @@ impl<S: Transport> Port for WholePort<'_, S> {
         &mut self.writer.insert(writer).io
     }
 
-    fn flush(&mut self) -> Result<bool, Error> {
+    fn flush(&mut self) -> Result<Wrote, Error> {
         let writer = self.writer();
         // A stream without timeouts cannot be tried: what is to be written is written.
-        self.shared.write(writer, self.shared.outbound(), self.shared.times_out)
+        self.shared.write(writer, self.shared.outbound(), || self.shared.times_out)
     }
 
-    fn longest_wait(&mut self) -> Option<Duration> {
-        (!self.shared.is_written(&self.shared.outbound())).then_some(RETRY_AFTER)
+    fn longest_wait(&mut self, retry: Duration) -> Option<Duration> {
+        (!self.shared.is_written(&self.shared.outbound())).then_some(retry)
     }
 }
-
-/// How long the receiving half waits for input before it tries again to write.
-pub(super) const RETRY_AFTER: Duration = Duration::from_millis(10);

@@ -11,9 +11,14 @@
 //! `flush`                                    second                    first, waited for
 //! the receiving half, or `flusher`, writes   second                    first, only tried
 //! bytes are written                          let go of (whole: held)   held
+//! between two writes of one call             held                      held
 //! nothing is queued any more                 let go of second          let go of first
 //! a whole WebSocket waits for input          free                      held
 //! ```
+//!
+//! A third one, `reader`, is held by whoever receives for a WebSocket that was split, from before these: by the receiving
+//! half in its calls; and once that was dropped, by `close`. Dropping it only tries the lock: if `close` has it, that does
+//! the rest.
 //!
 //! Since `writer` is let go of while `outbound` is locked, and nothing is queued, a frame that was queued by
 //! somebody who found `writer` taken is not left behind. What the receiving half writes, it tries briefly,
@@ -32,16 +37,20 @@ use alloc::sync::Arc;
 use core::ops::Deref;
 use core::time::Duration;
 use std::io::{self, IoSlice};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::flusher::{self, Flush, Unwritten};
+use super::retry::{Retry, Wrote};
 use super::tracker::Token;
 use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_zero};
+use crate::connection::Closed;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
 use crate::endpoint::write_queue::WriteQueue;
-use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound};
-use crate::error::{SendError, TimedOut};
+use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound, Queued};
+use crate::error::SendError;
+use crate::sender::SendState;
 
 /// The sending half's state, and the way to it.
 #[derive(Debug)]
@@ -56,9 +65,13 @@ pub(super) struct Shared<S> {
     unread: AtomicBool,
     /// Whether `send` left something queued; changed while `outbound` is locked.
     unwritten: Unwritten,
-    /// The receiving half's state, once that half was dropped: `close` completes the handshake with it, and holds
-    /// this lock meanwhile, from before the others.
-    pub(super) orphan: Mutex<Option<Box<SplitReader<S>>>>,
+    /// The receiving half's state, if there are halves. Whoever receives holds this lock meanwhile, from before the
+    /// others: that half, or `close`, once it was dropped.
+    pub(super) reader: Mutex<Option<Box<SplitReader<S>>>>,
+    /// The receiving half was dropped.
+    orphaned: AtomicBool,
+    /// How the connection closed, once it has; if there are halves.
+    pub(super) closed: OnceLock<Box<Closed>>,
 }
 
 impl<S> Shared<S> {
@@ -70,6 +83,17 @@ impl<S> Shared<S> {
     /// See [`set_unread`](Self::set_unread).
     pub(super) fn is_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
+    }
+
+    /// The receiving half was dropped: nobody will wait for input but `close`.
+    pub(super) fn orphan(&self) {
+        self.set_unread(false);
+        self.orphaned.store(true, Ordering::Release);
+    }
+
+    /// See [`orphan`](Self::orphan).
+    pub(super) fn is_orphaned(&self) -> bool {
+        self.orphaned.load(Ordering::Acquire)
     }
 
     /// The stream.
@@ -85,21 +109,29 @@ impl<S> Shared<S> {
 impl<S: Transport> Shared<S> {
     /// The stream has the write timeout.
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
-        let timeout = non_zero(outbound.sending.write_timeout());
         Self {
             outbound: Mutex::new(outbound),
             times_out: io.times_out(),
-            writer: Mutex::new(Writer { io, timeout, set: BRIEF, whole: true }),
+            writer: Mutex::new(Writer { io, set: BRIEF, whole: true }),
             unflushed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             unwritten: Unwritten::default(),
-            orphan: Mutex::new(None),
+            reader: Mutex::new(None),
+            orphaned: AtomicBool::new(false),
+            closed: OnceLock::new(),
         }
     }
 
     /// Whether nothing waits to be written, or to be passed on by the stream.
     pub(super) fn is_written(&self, outbound: &Outbound) -> bool {
         outbound.queue.is_empty() && !self.unflushed.load(Ordering::Relaxed)
+    }
+
+    /// Whether a Close frame was written: nothing more will be.
+    pub(super) fn has_sent_all(&self) -> bool {
+        let outbound = self.outbound();
+        let queued = outbound.queued() != Queued::default();
+        outbound.sending.state() == SendState::CloseSent && !queued && self.is_written(&outbound)
     }
 
     /// Queues data, once there is room for it.
@@ -121,15 +153,20 @@ impl<S: Transport> Shared<S> {
     /// Writes what is queued, after what another thread is writing.
     pub(super) fn flush(&self) -> Result<(), Error> {
         let writer = lock(&self.writer);
-        self.write(writer, self.outbound(), false).map(drop)
+        self.write(writer, self.outbound(), || false).map(drop)
     }
 
-    /// Writes what is queued, unless another thread is writing: that one will see it. False if so, or if
-    /// the transport did not take all in a little time.
-    pub(super) fn flush_if_idle(&self) -> Result<bool, Error> {
+    /// The same, but gives up when the receiving half is dropped: the peer may take no more before somebody receives.
+    pub(super) fn flush_unless_orphaned(&self) -> Result<(), Error> {
+        let writer = lock(&self.writer);
+        self.write(writer, self.outbound(), || self.is_orphaned()).map(drop)
+    }
+
+    /// Tries for a moment to write what is queued, unless another thread is writing: that one will see it.
+    pub(super) fn flush_if_idle(&self) -> Result<Wrote, Error> {
         match try_lock(&self.writer) {
-            Some(writer) => self.write(writer, self.outbound(), true),
-            None => Ok(false),
+            Some(writer) => self.write(writer, self.outbound(), || true),
+            None => Ok(Wrote::Nothing),
         }
     }
 
@@ -141,40 +178,52 @@ impl<S: Transport> Shared<S> {
         }
     }
 
-    /// Writes what is queued, or tries `briefly`: false when the transport did not take all, and is to be given
-    /// more time.
+    /// Writes what is queued. Where the transport has to be waited for, it is until a deadline has passed, or the
+    /// caller `gives_up`.
+    ///
+    /// A write that waits is told only at its end whether the transport took something meanwhile. So each waits for a
+    /// part of the time at most: see [`patience`].
     pub(super) fn write<'a>(
         &'a self,
         mut writer: MutexGuard<'a, Writer<S>>,
         mut outbound: MutexGuard<'a, Outbound>,
-        briefly: bool,
-    ) -> Result<bool, Error> {
+        gives_up: impl Fn() -> bool,
+    ) -> Result<Wrote, Error> {
+        let mut wait = BRIEF;
         loop {
             if let Some(ended) = outbound.ended() {
                 outbound.queue.clear();
                 self.unwritten.set_none();
-                return ended.map(|()| true);
+                return ended.map(|()| Wrote::All);
             }
             if self.is_written(&outbound) {
                 self.unwritten.set_none();
                 // Before `outbound` is: see the top of this file.
                 drop(writer);
-                return Ok(true);
+                return Ok(Wrote::All);
             }
-            // Of the closing handshake, if it has begun.
-            let deadline = if briefly { None } else { outbound.sending.poll_timeout() };
             let before = outbound.queue.len();
             let written;
             if writer.whole {
-                written = writer.write_all(&mut outbound.queue, briefly, deadline);
+                written = writer.write_all(&mut outbound.queue, wait);
             } else {
-                (written, outbound) = self.write_apart(&mut writer, outbound, briefly, deadline);
+                (written, outbound) = self.write_apart(&mut writer, outbound, wait);
             }
-            self.unflushed.store(written.is_err(), Ordering::Relaxed);
-            if let Err(failed) = written {
-                return write_failed(&mut outbound, failed, briefly);
+            self.unflushed.store(!matches!(written, Ok(Wrote::All)), Ordering::Relaxed);
+            match written {
+                Ok(Wrote::All) => outbound.on_written(before, Instant::now),
+                Ok(wrote) => {
+                    wait = blocked(&mut outbound, wrote);
+                    if gives_up() {
+                        return Ok(wrote);
+                    }
+                    outbound.handle_timeout(Instant::now())?;
+                }
+                Err(error) => {
+                    outbound.fail_writes(false);
+                    return Err(error);
+                }
             }
-            outbound.on_written(before, Instant::now);
         }
     }
 
@@ -183,12 +232,11 @@ impl<S: Transport> Shared<S> {
         &'a self,
         writer: &mut Writer<S>,
         mut outbound: MutexGuard<'a, Outbound>,
-        briefly: bool,
-        deadline: Option<Instant>,
-    ) -> (Result<(), Failed>, MutexGuard<'a, Outbound>) {
+        wait: Duration,
+    ) -> (Result<Wrote, Error>, MutexGuard<'a, Outbound>) {
         let mut queue = outbound.take_queue();
         drop(outbound);
-        let written = writer.write_all(&mut queue, briefly, deadline);
+        let written = writer.write_all(&mut queue, wait);
         outbound = self.outbound();
         outbound.put_back(queue);
         (written, outbound)
@@ -210,7 +258,7 @@ impl<S: Transport + Send + 'static> Shared<S> {
             drop(outbound);
             if watched || flusher::watch(self) { Ok(()) } else { self.flush() }
         } else if let Some(writer) = try_lock(&self.writer) {
-            self.write(writer, outbound, false).map(drop)
+            self.write(writer, outbound, || false).map(drop)
         } else {
             drop(outbound);
             self.flush()
@@ -223,15 +271,17 @@ impl<S: Transport + Send> Flush for Shared<S> {
         &self.unwritten
     }
 
-    fn write_briefly(&self) -> bool {
-        // If it is written already, by a thread that has `writer`, it need not be tried.
-        let blocked = try_lock(&self.writer)
-            .is_some_and(|writer| matches!(self.write(writer, self.outbound(), true), Ok(false)));
-        if blocked {
-            // The next call of the connection's owner finds out.
-            let _ = self.outbound().handle_timeout(Instant::now());
+    fn write_briefly(&self, retry: &mut Retry) -> Option<Duration> {
+        let wrote = self.flush_if_idle().ok()?;
+        retry.note(wrote);
+        if wrote == Wrote::All {
+            return None;
         }
-        !blocked
+        let (now, mut outbound) = (Instant::now(), self.outbound());
+        // The next call of the connection's owner finds out.
+        outbound.handle_timeout(now).ok()?;
+        let left = outbound.sending.poll_timeout().map(|deadline| deadline.saturating_duration_since(now));
+        Some(left.map_or(retry.after(), |left| left.min(retry.after())))
     }
 }
 
@@ -258,8 +308,6 @@ impl<S> Deref for Stream<'_, S> {
 #[derive(Debug)]
 pub(super) struct Writer<S> {
     pub(super) io: S,
-    /// How long the transport may take nothing, where a write is not only tried.
-    timeout: Duration,
     /// The timeout that is set. It is `BRIEF` but after a wait, so that what is written at once sets none.
     set: Duration,
     /// No receiving half in another thread needs the queue while bytes are written.
@@ -267,28 +315,23 @@ pub(super) struct Writer<S> {
 }
 
 impl<S: Transport> Writer<S> {
-    /// Writes the whole queue, or tries `briefly`. It takes no longer than until `deadline`.
+    /// Writes the whole queue, or as much as the transport takes in about the time of `wait`.
     #[inline]
-    fn write_all(
-        &mut self,
-        queue: &mut WriteQueue,
-        briefly: bool,
-        deadline: Option<Instant>,
-    ) -> Result<(), Failed> {
-        let before = queue.len();
-        self.try_write_all(queue, briefly, deadline)
-            .map_err(|error| Failed { error, took: before - queue.len() })
+    fn write_all(&mut self, queue: &mut WriteQueue, wait: Duration) -> Result<Wrote, Error> {
+        let before = queue.len() + self.io.unflushed();
+        if self.try_write_all(queue, wait)? {
+            return Ok(Wrote::All);
+        }
+        Ok(match before.saturating_sub(queue.len() + self.io.unflushed()) {
+            0 => Wrote::Nothing,
+            took => Wrote::Some(took),
+        })
     }
 
-    fn try_write_all(
-        &mut self,
-        queue: &mut WriteQueue,
-        briefly: bool,
-        deadline: Option<Instant>,
-    ) -> Result<(), Error> {
-        self.wait_for(BRIEF)?;
-        let brief_end = briefly.then(|| Instant::now() + BRIEF);
-        let mut waits = false;
+    fn try_write_all(&mut self, queue: &mut WriteQueue, wait: Duration) -> Result<bool, Error> {
+        self.wait_for(wait)?;
+        // Most of what is only tried needs no look at the clock.
+        let mut end = (wait != BRIEF).then(|| Instant::now().checked_add(wait));
         loop {
             let written = if queue.is_empty() {
                 self.io.flush().map(|()| None)
@@ -298,22 +341,23 @@ impl<S: Transport> Writer<S> {
                 self.io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])).map(Some)
             };
             match written {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(true),
                 Ok(Some(0)) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
                 Ok(Some(len)) => {
                     queue.advance(len);
-                    if !queue.is_empty() && brief_end.is_some_and(|end| end <= Instant::now()) {
-                        return Err(TimedOut::Write.into());
+                    if queue.is_empty() {
+                        continue;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if !is_timeout(&error) => return Err(Error::ConnectionLost(error)),
-                Err(_) if briefly || waits => return Err(TimedOut::Write.into()),
-                Err(_) => {
-                    waits = true;
-                    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                    self.wait_for(left.map_or(self.timeout, |left| non_zero(left).min(self.timeout)))?;
-                }
+                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) => return Err(Error::ConnectionLost(error)),
+            }
+            // One that is beyond what the clock can tell never comes.
+            let now = Instant::now();
+            let end = *end.get_or_insert(now.checked_add(wait));
+            if end.is_some_and(|end| end <= now) {
+                return Ok(false);
             }
         }
     }
@@ -328,34 +372,24 @@ impl<S: Transport> Writer<S> {
     }
 }
 
-/// A write that did not come to its end.
-struct Failed {
-    error: Error,
-    /// So many of the bytes the transport took.
-    took: usize,
+/// The transport took no more, after it had taken some, or nothing: says how long to wait for it.
+#[cold]
+fn blocked(outbound: &mut Outbound, wrote: Wrote) -> Duration {
+    let now = Instant::now();
+    if let Wrote::Some(took) = wrote {
+        outbound.on_written(took, || now);
+    }
+    outbound.sending.on_write_blocked(now);
+    patience(outbound, now)
 }
 
-/// Takes note of it. False if it is only that the transport did not take all of what was tried briefly.
-#[cold]
-fn write_failed(
-    outbound: &mut Outbound,
-    Failed { error, took }: Failed,
-    briefly: bool,
-) -> Result<bool, Error> {
-    let timed_out = matches!(error, Error::TimedOut(_));
-    if took > 0 {
-        outbound.on_written(took, Instant::now);
-    }
-    if timed_out && briefly {
-        outbound.sending.on_write_blocked(Instant::now());
-        return Ok(false);
-    }
-    outbound.fail_writes(timed_out);
-    match outbound.sending.handle_timeout(Instant::now()) {
-        // It was the closing handshake's.
-        Err(passed) if timed_out => Err(passed.into()),
-        _ => Err(error),
-    }
+/// How long one write may wait: an eighth of the time that deadlines give, also of the one that may begin meanwhile. And
+/// half of what is left of it, since whoever receives sees the deadline pass, but not what is taken while a write waits.
+fn patience(outbound: &Outbound, now: Instant) -> Duration {
+    let sending = &outbound.sending;
+    let most = sending.write_timeout().min(sending.close_timeout()) / 8;
+    let left = sending.poll_timeout().map(|deadline| deadline.saturating_duration_since(now) / 2);
+    non_zero(left.map_or(most, |left| left.min(most)))
 }
 
 /// The receiving half's state: whoever receives has it alone.
@@ -364,6 +398,8 @@ pub(super) struct Reading {
     pub(super) inbound: Inbound,
     /// The read timeout that the stream has.
     pub(super) timeout: ReadTimeout,
+    /// Of what is queued.
+    pub(super) retry: Retry,
     /// Of a connection that `serve` accepted.
     pub(super) token: Option<Arc<Token>>,
 }

@@ -86,14 +86,18 @@ impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> TlsStream<S, C>
 }
 
 impl<C: DerefMut<Target = ConnectionCommon<D>>, D> TlsShared<C> {
-    /// Makes records of what `f` does, and writes them as far as the stream's timeout allows.
+    /// Makes records of what `f` does, and writes them as far as one write of the stream goes. Those of before are
+    /// written first: while any is left, no more are made.
     fn send<T>(
         &self,
         io: &mut impl Write,
         outgoing: &mut Vec<u8>,
         f: impl FnOnce(&mut C) -> io::Result<T>,
     ) -> io::Result<T> {
-        write_all(io, outgoing)?;
+        if !outgoing.is_empty() {
+            write_once(io, outgoing)?;
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let mut tls = lock(&self.tls);
         let result = f(&mut tls)?;
         *outgoing = thread_cache::take(&SPARE);
@@ -103,8 +107,14 @@ impl<C: DerefMut<Target = ConnectionCommon<D>>, D> TlsShared<C> {
         drop(tls);
         // It was taken, so it counts as written. What keeps the records from being so will keep the next
         // write, or `flush`, too.
-        let _ = write_all(io, outgoing);
+        let _ = write_once(io, outgoing);
         Ok(result)
+    }
+
+    /// Takes what there is for `buf` in what was read. `None`: more has to be read.
+    fn take(&self, io: &mut impl Write, incoming: &mut Unread, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        let taken = incoming.take(&mut lock(&self.tls), buf);
+        taken.inspect_err(|_| self.alert(io))
     }
 
     /// Tells the peer, by an alert, what is wrong with what it sent; not if other writes had to be waited for.
@@ -155,27 +165,25 @@ impl Unread {
     }
 }
 
+/// A call reads the stream below at most once, and fails with `Interrupted` if that brought no whole record: a peer that
+/// sends one a byte at a time would else keep it for as long as it likes.
 impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Read for TlsStream<S, C> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut incoming = lock(&self.shared.incoming);
-        loop {
-            let taken = incoming.take(&mut lock(&self.shared.tls), buf);
-            match taken {
-                Ok(None) => {}
-                Ok(Some(len)) => return Ok(len),
-                Err(error) => {
-                    self.shared.alert(&mut self.io);
-                    return Err(error);
-                }
-            }
-            if incoming.fill(&mut self.io)? == 0 {
-                // Whether the peer meant to end here is for rustls to say.
-                lock(&self.shared.tls).read_tls(&mut io::empty())?;
-            }
+        if let Some(len) = self.shared.take(&mut self.io, &mut incoming, buf)? {
+            return Ok(len);
         }
+        if incoming.fill(&mut self.io)? == 0 {
+            // Whether the peer meant to end here is for rustls to say.
+            lock(&self.shared.tls).read_tls(&mut io::empty())?;
+        }
+        let taken = self.shared.take(&mut self.io, &mut incoming, buf)?;
+        taken.ok_or_else(|| io::ErrorKind::Interrupted.into())
     }
 }
 
+/// A call writes the stream below at most once, and fails with `Interrupted` if records are left. It takes at most what
+/// rustls makes records of at once, 64 KiB, and nothing while records are left.
 impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Write for TlsStream<S, C> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.send(|tls| tls.writer().write(buf))
@@ -186,7 +194,7 @@ impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Write for TlsSt
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        write_all(&mut self.io, &mut lock(&self.shared.outgoing))?;
+        write_once(&mut self.io, &mut lock(&self.shared.outgoing))?;
         self.io.flush()
     }
 }
@@ -210,6 +218,10 @@ impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Transport for T
         self.io.shutdown_write()
     }
 
+    fn unflushed(&self) -> usize {
+        lock(&self.shared.outgoing).len() + self.io.unflushed()
+    }
+
     fn times_out(&self) -> bool {
         self.io.times_out()
     }
@@ -221,25 +233,22 @@ impl<S: TryClone, C: DerefMut<Target = ConnectionCommon<D>>, D> TryClone for Tls
     }
 }
 
-/// Writes records, and drops those that were written; gives the memory back when all were.
-fn write_all(io: &mut impl Write, records: &mut Vec<u8>) -> io::Result<()> {
-    let mut written = 0;
-    let result = loop {
-        match records.get(written..) {
-            None | Some([]) => break Ok(()),
-            Some(left) => match io.write(left) {
-                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
-                Ok(len) => written += len,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break Err(error),
-            },
-        }
-    };
-    records.drain(..written.min(records.len()));
+/// Writes records, by one write, and drops what was written; gives the memory back when all were. Fails with `Interrupted`
+/// if some are left.
+fn write_once(io: &mut impl Write, records: &mut Vec<u8>) -> io::Result<()> {
     if records.is_empty() {
-        thread_cache::keep_buffer(&SPARE, core::mem::take(records));
+        return Ok(());
     }
-    result
+    let written = io.write(records)?;
+    if written == 0 {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    if written < records.len() {
+        records.drain(..written);
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    thread_cache::keep_buffer(&SPARE, core::mem::take(records));
+    Ok(())
 }
 
 std::thread_local! {

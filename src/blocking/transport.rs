@@ -9,6 +9,11 @@ use std::net::{Shutdown, TcpStream};
 ///
 /// After a timeout, a read or a write fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
 /// [`TimedOut`](io::ErrorKind::TimedOut), as those of `std` do.
+///
+/// A stream over another one, as TLS is, reads or writes that one at most once a call. If that does not bring a call to its
+/// end, be it a read, a write, a flush or [`shutdown_write`](Self::shutdown_write), it fails with
+/// [`Interrupted`](io::ErrorKind::Interrupted), and is called again if there is time left. A call that went on by itself
+/// would wait for each byte as long as the timeout says.
 pub trait Transport: Read + Write {
     /// Sets how long a read may take; `None`: as long as it will. Never called with zero.
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
@@ -19,6 +24,12 @@ pub trait Transport: Read + Write {
     /// Closes the stream for writing, so that the peer reads its end. A stream that cannot do that alone
     /// fails with [`Unsupported`](io::ErrorKind::Unsupported), and is closed when it is dropped.
     fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// How many bytes writes have taken that are still to be written to a stream below, by [`flush`](Write::flush) or by the
+    /// next write: by them it is known whether that one takes anything.
+    fn unflushed(&self) -> usize {
+        0
+    }
 
     /// Whether a write takes no longer than the timeout that was set. Where it may, `send` leaves nothing
     /// queued: writing it later could keep the messages of other connections waiting.

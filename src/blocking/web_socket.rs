@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::halves::{self, WebSocketReceiver, WebSocketSender};
 use super::ports::WholePort;
+use super::retry::Retry;
 use super::shared::Reading;
 use super::tracker::{Progress, Token};
 use super::transport::{ReadTimeout, Transport, TryClone, keep_write_timeout};
@@ -93,7 +94,12 @@ impl<S: Transport> WebSocket<S> {
     pub(super) fn new(io: S, negotiated: Negotiated, read_ahead: &[u8], config: &Config) -> Self {
         let inbound = Inbound::new(&negotiated, config, read_ahead, Instant::now());
         Self {
-            reading: Reading { inbound, timeout: ReadTimeout::default(), token: None },
+            reading: Reading {
+                inbound,
+                timeout: ReadTimeout::default(),
+                retry: Retry::default(),
+                token: None,
+            },
             sender: WebSocketSender::new(io, Outbound::new(&negotiated, config, random)),
             negotiated,
         }

@@ -121,11 +121,12 @@ impl<I: Instant> SendHalf<I> {
         };
         blocked.taken = Some(now);
         blocked.waits = !all;
-        let deadline = match (blocked.deadline, time) {
-            (Some(deadline), Some(time)) => deadline.checked_add(time),
+        let prolonged = blocked.deadline.zip(time).and_then(|(deadline, time)| deadline.checked_add(time));
+        blocked.deadline = match (blocked.deadline, prolonged.zip(most)) {
+            _ if all => None,
+            (Some(_), Some((prolonged, most))) => Some(prolonged.min(most)),
             (deadline, _) => deadline.and(most),
         };
-        blocked.deadline = deadline.min(most).filter(|_| !all);
     }
 
     /// The transport takes no more bytes for now: it must take some within

@@ -132,7 +132,9 @@ impl ReadBuffer {
         self.bytes.resize(self.bytes.capacity().min(start + self.room), 0);
         let result = io.read(&mut self.bytes[start..]);
         self.bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
-        if result.is_err() && start == 0 && !continues {
+        // One that was interrupted did not wait: what it reads may have come in part.
+        let waited = result.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::Interrupted);
+        if waited && start == 0 && !continues {
             self.shrink();
         }
         result

@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use sansocket::blocking::WebSocket;
-use sansocket::{CloseCode, Config, Error, Role, TimedOut};
+use sansocket::{CloseCode, CloseFrame, Config, Error, Role, TimedOut};
 
 use crate::common::{PING, ROLES, TEXT, frame, secs};
 use crate::peer::with_peer;
 use crate::script::{Read, Script, Write};
+use crate::slow::{Slow, State};
 
 const TINY: Duration = Duration::from_millis(5);
 /// How long a write takes that is only tried.
@@ -22,8 +23,8 @@ fn timed_out<T: std::fmt::Debug>(result: Result<T, Error>) -> TimedOut {
     }
 }
 
-/// Reads wait for what is due first, writes as long as configured; timeouts are not set anew for
-/// every read.
+/// Reads wait for what is due first, writes an eighth of what is configured, time and again; timeouts are not set anew
+/// for every read.
 #[test]
 fn streams_are_given_timeouts() {
     for role in ROLES {
@@ -47,7 +48,7 @@ fn streams_are_given_timeouts() {
 
         let script = Script::new([], [Write::Error(ErrorKind::WouldBlock)]);
         WebSocket::from_upgraded(script.clone(), role, b"", &config).unwrap().send("x").unwrap();
-        assert_eq!(script.record().write_timeouts, [Some(BRIEF), Some(secs(77))]);
+        assert_eq!(script.record().write_timeouts, [Some(BRIEF), Some(secs(9) / 8)]);
 
         // Without deadlines, reads wait as long as they will.
         let script = Script::new([Read::End], []);
@@ -87,6 +88,104 @@ fn writes_time_out() {
         // Over sockets.
         let (mut ws, _peer) = with_peer(role, &config);
         assert_eq!(timed_out(ws.send(vec![0; 10_000_000])), TimedOut::Write);
+    }
+}
+
+/// The time of a write runs from the last byte that was taken, whatever a write waits for that took some: late by an
+/// eighth.
+#[test]
+fn the_write_timeout_is_not_that_of_one_write() {
+    let timeout = Duration::from_millis(160);
+    for role in ROLES {
+        for sips in [0, 1] {
+            let slow = Slow::new(State { room: 10, sips, ..State::default() });
+            let config = Config::default().write_timeout(timeout).no_keepalive();
+            let mut ws = WebSocket::from_upgraded(slow.clone(), role, b"", &config).unwrap();
+            assert_eq!(timed_out(ws.send(vec![0; 1000])), TimedOut::Write);
+            let waited = slow.state().waited;
+            assert!(waited <= timeout * 3 / 2, "{role:?}, {sips}: it waited {waited:?}");
+        }
+    }
+}
+
+/// A peer that takes a byte now and then is not waited for beyond the deadline of the closing handshake.
+#[test]
+fn closing_a_stream_that_takes_little() {
+    let timeout = Duration::from_millis(80);
+    for role in ROLES {
+        for split in [false, true] {
+            let slow = Slow::new(State { sips: usize::MAX, ..State::default() });
+            let config = Config::default().close_timeout(timeout).no_keepalive();
+            let mut ws = WebSocket::from_upgraded(slow.clone(), role, b"", &config).unwrap();
+            ws.feed(vec![0; 1000]).unwrap();
+            let closed = if split {
+                let (mut sender, _receiver) = ws.split().unwrap();
+                sender.close(CloseCode::NORMAL, "")
+            } else {
+                ws.close(CloseCode::NORMAL, "")
+            };
+            assert_eq!(timed_out(closed), TimedOut::ClosingHandshake);
+            let waited = slow.state().waited;
+            assert!(waited <= timeout * 3 / 2, "{role:?}, split {split}: it waited {waited:?}");
+        }
+    }
+}
+
+/// A transport that takes nothing of the Pongs that were asked for is looked at less and less often: many such peers do
+/// not keep a processor busy.
+#[test]
+fn pongs_that_are_not_taken() {
+    let timeout = Duration::from_millis(1600);
+    for split in [false, true] {
+        let slow = Slow::new(State { to_read: frame(Role::Server, PING, b"?").into(), ..State::default() });
+        let config = Config::default().write_timeout(timeout);
+        let mut ws = WebSocket::from_upgraded(slow.clone(), Role::Server, b"", &config).unwrap();
+        let received = if split {
+            let (_sender, mut receiver) = ws.split().unwrap();
+            receiver.recv()
+        } else {
+            ws.recv()
+        };
+        assert_eq!(timed_out(received), TimedOut::Write);
+        let state = slow.state();
+        assert!(state.reads < 60 && state.writes < 60, "{} reads, {} writes", state.reads, state.writes);
+    }
+}
+
+/// The same for the thread that writes what was left queued.
+#[test]
+fn what_was_left_is_not_taken() {
+    let messages = [frame(Role::Server, TEXT, b"1"), frame(Role::Server, TEXT, b"2")].concat();
+    let slow = Slow::new(State { to_read: messages.into(), ..State::default() });
+    let config = Config::default().write_timeout(Duration::from_millis(1600));
+    let mut ws = WebSocket::from_upgraded(slow.clone(), Role::Server, b"", &config).unwrap();
+    ws.recv().unwrap();
+    ws.send("1").unwrap();
+    while ws.feed("2").is_ok() {
+        std::thread::sleep(TINY);
+    }
+    let writes = slow.state().writes;
+    assert!(writes < 60, "{writes} writes");
+}
+
+/// What had come when the deadline passed is received, though the program was busy until then. (A row of `tests/twins` has
+/// the same over pipes.)
+#[test]
+fn busy_while_the_peer_closes() {
+    for role in ROLES {
+        let texts = ["1", "2", "3"].map(|text| frame(role, TEXT, text.as_bytes())).concat();
+        let answer = crate::common::close_frame(role, 1000, "");
+        let script = Script::new([Read::Bytes([texts, answer].concat()), Read::End], []);
+        let config = Config::default().close_timeout(TINY);
+        let mut ws = WebSocket::from_upgraded(script, role, b"", &config).unwrap();
+        ws.start_close(Some(CloseFrame { code: CloseCode::NORMAL, reason: "" })).unwrap();
+        ws.flush().unwrap();
+        std::thread::sleep(2 * TINY);
+        for text in ["1", "2", "3"] {
+            assert_eq!(ws.recv().unwrap(), Some(text.into()));
+        }
+        assert_eq!(ws.recv().unwrap(), None);
+        assert!(ws.closed().unwrap().clean);
     }
 }
 

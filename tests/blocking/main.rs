@@ -10,6 +10,7 @@
 mod common;
 mod peer;
 mod script;
+mod slow;
 
 mod closing;
 mod deadlines;

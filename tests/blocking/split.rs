@@ -3,14 +3,14 @@
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use sansocket::blocking::{Incoming, Transport, TryClone, WebSocket, WebSocketReceiver, WebSocketSender};
 use sansocket::{CloseCode, Config, Message, Role};
 
-use crate::common::{PING, PONG, ROLES, TEXT, frame, sent};
+use crate::common::{PING, PONG, ROLES, TEXT, frame, secs, sent};
 use crate::peer::pair;
 use crate::script::{Read, Script, Write};
 
@@ -112,6 +112,40 @@ fn queued_while_the_other_half_writes() {
     gate.0.wait();
     assert!(receiving.join().unwrap().is_err(), "the stream has ended");
     assert_eq!(queued(&sender), (0, 0));
+}
+
+/// The receiving half is dropped at once, though the other half writes its Close frame and has to wait.
+#[test]
+fn dropped_while_the_other_half_closes() {
+    let gate = Gate::default();
+    let ws = WebSocket::from_upgraded(gate.clone(), Role::Server, b"", &Config::default()).unwrap();
+    let (mut sender, receiver) = ws.split().unwrap();
+    let closing = thread::spawn(move || sender.close(CloseCode::NORMAL, ""));
+    gate.0.wait();
+    let (dropped, done) = mpsc::channel();
+    thread::spawn(move || {
+        drop(receiver);
+        dropped.send(()).unwrap();
+    });
+    done.recv_timeout(secs(20)).expect("it is dropped");
+    gate.0.wait();
+    // It completes the closing handshake, which the stream's end cuts short.
+    assert!(closing.join().unwrap().is_err());
+}
+
+/// The receiving half is dropped when the other half's `close` has returned: nobody is left who would receive the peer's
+/// Close frame, so the peer is not kept waiting for the end of the transport.
+#[test]
+fn dropped_when_the_other_half_has_closed() {
+    for role in ROLES {
+        let script = Script::default();
+        let ws = WebSocket::from_upgraded(script.clone(), role, b"", &Config::default()).unwrap();
+        let (mut sender, receiver) = ws.split().unwrap();
+        sender.close(CloseCode::NORMAL, "").unwrap();
+        assert!(!script.record().shut_down);
+        drop(receiver);
+        assert!(script.record().shut_down);
+    }
 }
 
 /// A stream whose first write goes on until the test lets it.

@@ -16,12 +16,13 @@ use rustls::{
 };
 use sansocket::blocking::{
     ClientStream, Incoming, NoDeadlines, TlsStream, Transport, TryClone, WebSocket, accept, accept_tls,
-    connect, connect_as_is, connect_over,
+    accept_with, connect, connect_as_is, connect_over,
 };
 use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server, TimedOut};
 
 use crate::common::{CLOSE, TEXT, close_frame, close_payload, frame, sent};
 use crate::script::{Read, Script};
+use crate::slow::{Slow, State};
 use crate::together::{answers, echo, together};
 
 /// A certificate for `localhost` of its own making, its key, and a store that trusts it.
@@ -423,6 +424,92 @@ fn the_server_speaks_what_was_agreed_on() {
         assert_eq!(error.to_string(), expected);
         assert_eq!(asking.join().unwrap(), 0, "nothing was answered");
     }
+}
+
+/// A peer that sends a record a byte at a time holds up no deadline: those of the opening handshake, of keepalive, and of
+/// the closing handshake pass, long before the record is whole.
+#[test]
+fn a_record_byte_by_byte() {
+    const DRIP: Duration = Duration::from_millis(2);
+    const TIMEOUT: Duration = Duration::from_millis(60);
+
+    fn drips<C, D>((mut far, tls): (Far, C)) -> (Slow, TlsStream<Slow, C>)
+    where
+        C: DerefMut<Target = ConnectionCommon<D>>,
+    {
+        let to_read = far.seal(&[b'x'; 10_000]).into();
+        let slow = Slow::new(State { to_read, drips: Some(DRIP), room: usize::MAX, ..State::default() });
+        (slow.clone(), TlsStream::new(tls, slow).unwrap())
+    }
+
+    #[track_caller]
+    fn assert_timed_out<T: std::fmt::Debug>(slow: &Slow, result: &Result<T, Error>, expected: TimedOut) {
+        assert!(matches!(result, Err(Error::TimedOut(timed_out)) if *timed_out == expected), "{result:?}");
+        assert!(!slow.state().to_read.is_empty(), "it has read the whole record");
+    }
+
+    fn open<C, D>(ends: fn() -> (Far, C), role: Role)
+    where
+        C: DerefMut<Target = ConnectionCommon<D>> + Send + 'static,
+    {
+        let config = Config::default().keepalive(TIMEOUT, TIMEOUT).close_timeout(TIMEOUT);
+        for split in [false, true] {
+            let (slow, stream) = drips(ends());
+            let mut ws = WebSocket::from_upgraded(stream, role, b"", &config).unwrap();
+            let received = if split { ws.split().unwrap().1.recv() } else { ws.recv() };
+            assert_timed_out(&slow, &received, TimedOut::Keepalive);
+            let (slow, stream) = drips(ends());
+            let mut ws = WebSocket::from_upgraded(stream, role, b"", &config).unwrap();
+            let closed = if split {
+                let (mut sender, mut receiver) = ws.split().unwrap();
+                sender.close(CloseCode::NORMAL, "").unwrap();
+                receiver.recv().map(drop)
+            } else {
+                ws.close(CloseCode::NORMAL, "")
+            };
+            assert_timed_out(&slow, &closed, TimedOut::ClosingHandshake);
+        }
+    }
+
+    let (slow, stream) = drips(Far::client_of());
+    let accepted = accept_with(stream, &Server::default().handshake_timeout(TIMEOUT));
+    assert_timed_out(&slow, &accepted, TimedOut::OpeningHandshake);
+    let (slow, stream) = drips(Far::server_of());
+    let client = Client::new("ws://localhost/").unwrap().connect_timeout(TIMEOUT);
+    assert_timed_out(&slow, &connect_over(client, stream), TimedOut::OpeningHandshake);
+    open(Far::client_of, Role::Server);
+    open(Far::server_of, Role::Client);
+}
+
+/// The write timeout, and that of the closing handshake, are not those of a write of the stream below.
+#[test]
+fn a_stream_below_that_takes_little() {
+    const TIMEOUT: Duration = Duration::from_millis(80);
+
+    fn writes<C, D>(ends: fn() -> (Far, C), role: Role)
+    where
+        C: DerefMut<Target = ConnectionCommon<D>> + Send + 'static,
+    {
+        for (sips, close) in [(0, false), (1, false), (usize::MAX, true)] {
+            let slow = Slow::new(State { room: 10, sips, ..State::default() });
+            let stream = TlsStream::new(ends().1, slow.clone()).unwrap();
+            let config = Config::default().write_timeout(TIMEOUT).close_timeout(TIMEOUT).no_keepalive();
+            let mut ws = WebSocket::from_upgraded(stream, role, b"", &config).unwrap();
+            ws.feed(vec![0; 1000]).unwrap();
+            let (mut sender, _receiver) = ws.split().unwrap();
+            let written = if close { sender.close(CloseCode::NORMAL, "") } else { sender.flush() };
+            let expected = if close { TimedOut::ClosingHandshake } else { TimedOut::Write };
+            assert!(
+                matches!(written, Err(Error::TimedOut(timed_out)) if timed_out == expected),
+                "{written:?}"
+            );
+            let waited = slow.state().waited;
+            assert!(waited <= TIMEOUT * 3 / 2, "{role:?}, {sips}: it waited {waited:?}");
+        }
+    }
+
+    writes(Far::client_of, Role::Server);
+    writes(Far::server_of, Role::Client);
 }
 
 /// However many messages come at once, their answers take one write of the stream below. There is room for the

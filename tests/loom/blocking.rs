@@ -179,7 +179,8 @@ impl Transport for Pipe {
     }
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.state().waits = timeout == Some(Duration::MAX);
+        // An eighth of what nobody waits for.
+        self.state().waits = timeout.is_some_and(|timeout| timeout > Duration::MAX / 16);
         Ok(())
     }
 
@@ -369,4 +370,24 @@ fn a_half_closes_while_the_other_receives() {
             assert_eq!(sent(ROLE, &pipe.state().written), [(CLOSE, close_payload(1000, ""))]);
         });
     }
+}
+
+/// The receiving half is dropped while the other closes: who of the two comes last sees to it that the peer is not kept
+/// waiting for the end of the transport.
+#[test]
+fn a_half_is_dropped_while_the_other_closes() {
+    model(3, || {
+        let reply = (4, close_frame(ROLE, 1000, ""));
+        let pipe = Pipe::new(PipeState { reply, most: 2, times_out: true, ..PipeState::default() });
+        let (mut sender, receiver) = pipe.ws(b"").split().unwrap();
+        let sending = thread::spawn(move || {
+            sender.close(CloseCode::NORMAL, "").unwrap();
+            sender
+        });
+        drop(receiver);
+        let _sender = sending.join().unwrap();
+        let state = pipe.state();
+        assert!(state.shut_down);
+        assert_eq!(sent(ROLE, &state.written), [(CLOSE, close_payload(1000, ""))]);
+    });
 }

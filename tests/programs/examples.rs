@@ -20,6 +20,7 @@ fn help() {
         "--max-message-size BYTES",
         "--handshake-timeout SECONDS",
         "--write-timeout SECONDS",
+        "--close-timeout SECONDS",
         "--keepalive SECONDS",
         "--subprotocol NAME",
         "--deflate",

@@ -165,6 +165,61 @@ fn a_peer_that_never_reads() {
     });
 }
 
+/// A message is sent back that is not read, while Pings keep coming: the server has so much time for it, and no more.
+#[test]
+fn peers_that_speak_and_never_read() {
+    attack(&["--write-timeout", "1", "--keepalive", "60"], |server| {
+        let mut peers: Vec<_> = (0..2).map(|_| Peer::open(server)).collect();
+        for peer in &mut peers {
+            peer.tcp.write_all(&frame(Role::Server, BINARY, &vec![7; 8 * MIB])).unwrap();
+        }
+        until_lost(&mut peers, |_| {});
+    });
+}
+
+/// The closing handshake has so much time, and no more: of peers that read nothing of what is to go before the Close frame,
+/// or a byte now and then.
+#[test]
+fn a_closing_that_is_not_taken() {
+    let reads: [fn(&mut Peer); 2] = [
+        |_| {},
+        |peer| {
+            // It may have ended.
+            let _ = peer.tcp.read(&mut [0]);
+        },
+    ];
+    let closes =
+        [frame(Role::Server, CLOSE, &close_payload(1000, "")), announced(Role::Server, BINARY, 1 << 62)];
+    for read in reads {
+        for close in &closes {
+            attack(&["--close-timeout", "1", "--keepalive", "60", "--write-timeout", "60"], |server| {
+                let mut peers: Vec<_> = (0..5).map(|_| Peer::open(server)).collect();
+                for peer in &mut peers {
+                    // The Pongs are more than all buffers hold.
+                    peer.tcp.write_all(&frame(Role::Server, PING, &[0; 125]).repeat(60_000)).unwrap();
+                    peer.tcp.write_all(close).unwrap();
+                }
+                until_lost(&mut peers, read);
+            });
+        }
+    }
+}
+
+/// Sends Pings until the server has dropped all of these connections.
+#[track_caller]
+fn until_lost(peers: &mut Vec<Peer>, mut also: impl FnMut(&mut Peer)) {
+    let start = Instant::now();
+    let ping = frame(Role::Server, PING, b"still here");
+    while !peers.is_empty() {
+        assert!(start.elapsed() < PATIENCE / 3, "{} of them are borne with", peers.len());
+        thread::sleep(Duration::from_millis(50));
+        peers.retain_mut(|peer| {
+            also(peer);
+            peer.tcp.write_all(&ping).is_ok()
+        });
+    }
+}
+
 #[test]
 fn a_reset_at_every_byte() {
     let mut conversation = REQUEST.to_vec();

@@ -5,13 +5,13 @@ use std::io::ErrorKind;
 use sansocket::{MessageKind, Role};
 
 use crate::calls::{
-    close, drop_all, feed, feed_part, flush, recv, recv_incoming, recv_part, send, start_close,
+    close, drop_all, feed, feed_part, flush, hear, recv, recv_incoming, recv_part, send, start_close,
     start_close_without_code,
 };
 use crate::common::{BINARY, CLOSE, FIRST_TEXT, ROLES, TEXT, frame};
 use crate::peer::{
     closes, ends, fails_writes, floods, floods_raw, goes, holds, leaves, pings, raw, reads, refuses_shutdown,
-    resets, says, sends, until, until_blocked,
+    resets, says, sends, tells, until, until_blocked, waits,
 };
 use crate::script::{MOMENT, Script, patient};
 
@@ -116,6 +116,24 @@ fn the_peer_does_not_close() {
                 .takes(MOMENT)
                 .run();
         }
+    }
+}
+
+/// What had come before the close timeout passed is received, though the program was busy until then.
+#[test]
+fn busy_while_the_peer_closes() {
+    for role in ROLES {
+        Script::new(role)
+            .config(patient().close_timeout(MOMENT))
+            .rooms([4096])
+            .peer([until("close"), says("1"), says("2"), says("3"), closes(1000, "")])
+            .peer([waits(2 * MOMENT), tells("late"), goes()])
+            .calls([start_close(1000, "").ok(), flush().ok(), hear("late")])
+            .calls(["1", "2", "3"].map(|text| recv().text(text)))
+            .calls([recv().none()])
+            .closed("1000 \"\", Local, clean")
+            .takes_its_time()
+            .run();
     }
 }
 
