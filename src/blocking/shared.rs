@@ -31,7 +31,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Deref;
 use core::time::Duration;
-use std::io::{self, IoSlice};
+use std::io;
 use std::time::Instant;
 
 use super::flusher::{self, Flush, Unwritten};
@@ -40,7 +40,7 @@ use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
 use crate::endpoint::write_queue::WriteQueue;
-use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound};
+use crate::endpoint::{Error, Inbound, Outbound};
 use crate::error::{SendError, TimedOut};
 
 /// The sending half's state, and the way to it.
@@ -291,10 +291,8 @@ impl<S: Transport> Writer<S> {
         loop {
             let written = if queue.is_empty() {
                 self.io.flush().map(|()| None)
-            } else if let Some(slice) = queue.one_slice() {
-                self.io.write(slice).map(Some)
             } else {
-                self.io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])).map(Some)
+                self.io.write(queue.front()).map(Some)
             };
             match written {
                 Ok(None) => return Ok(()),

@@ -111,6 +111,22 @@ impl<S: Read + Write> Transport for NoDeadlines<S> {
     }
 }
 
+/// A stream that is written to one slice at a time, as the trait does it: rustls writes several records at once, with
+/// `writev` on a socket, which raises `SIGPIPE` when the peer is gone.
+#[cfg(feature = "rustls")]
+pub(super) struct PlainWrites<'a, S>(pub(super) &'a mut S);
+
+#[cfg(feature = "rustls")]
+impl<S: Write> Write for PlainWrites<'_, S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Whether a read or write gave up because of a timeout: which of the two kinds is the platform's choice.
 pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)

@@ -46,5 +46,4 @@ pub(crate) use self::{
     outbound::{Outbound, SendSide},
     pending::{LINGER, refuse},
     random::random,
-    write_queue::MAX_SLICES,
 };

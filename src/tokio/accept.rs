@@ -9,6 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::deadline::{answer, complete, deadline, within, write};
+#[cfg(feature = "tokio-rustls")]
+use super::plain_writes::PlainWrites;
 use super::tracker::Token;
 use super::web_socket::WebSocket;
 use crate::endpoint::{Error, PendingRequest, Server, refuse};
@@ -50,13 +52,15 @@ pub fn accept_tls<S>(
     io: S,
     tls: alloc::sync::Arc<rustls::ServerConfig>,
     server: &Server,
-) -> impl Future<Output = Result<Pending<tokio_rustls::server::TlsStream<S>>, Error>>
+) -> impl Future<Output = Result<Pending<tokio_rustls::server::TlsStream<PlainWrites<S>>>, Error>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     Box::pin(async {
         let deadline = deadline(server.handshake_timeout);
-        let tls = async { tokio_rustls::TlsAcceptor::from(tls).accept(io).await.map_err(Error::Connect) };
+        let tls = async {
+            tokio_rustls::TlsAcceptor::from(tls).accept(PlainWrites(io)).await.map_err(Error::Connect)
+        };
         let stream = within(|| deadline, pin!(tls)).await?;
         accept_until(|| deadline, stream, server).await
     })

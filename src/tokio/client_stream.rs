@@ -9,6 +9,9 @@ use std::io::{self, IoSlice};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+#[cfg(feature = "tokio-rustls")]
+use super::plain_writes::PlainWrites;
+
 /// The stream of a client's connection: TCP, or TLS over it.
 #[derive(Debug)]
 pub struct ClientStream(pub(super) TcpOrTls);
@@ -17,7 +20,7 @@ pub struct ClientStream(pub(super) TcpOrTls);
 pub(super) enum TcpOrTls {
     Tcp(TcpStream),
     #[cfg(feature = "tokio-rustls")]
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Tls(Box<tokio_rustls::client::TlsStream<PlainWrites<TcpStream>>>),
 }
 
 impl ClientStream {
@@ -26,7 +29,7 @@ impl ClientStream {
         match &self.0 {
             TcpOrTls::Tcp(tcp) => tcp,
             #[cfg(feature = "tokio-rustls")]
-            TcpOrTls::Tls(tls) => tls.get_ref().0,
+            TcpOrTls::Tls(tls) => &tls.get_ref().0.0,
         }
     }
 }

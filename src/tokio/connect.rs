@@ -11,6 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client_stream::{ClientStream, TcpOrTls};
 use super::deadline::{complete, deadline, within};
+#[cfg(feature = "tokio-rustls")]
+use super::plain_writes::PlainWrites;
 use super::web_socket::WebSocket;
 #[cfg(feature = "tokio-rustls")]
 use crate::endpoint::tls;
@@ -97,7 +99,7 @@ async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
         return Ok(ClientStream(TcpOrTls::Tcp(tcp)));
     }
     let connector = tokio_rustls::TlsConnector::from(tls::client_config(client)?);
-    let stream = connector.connect(tls::server_name(client.uri())?, tcp).await?;
+    let stream = connector.connect(tls::server_name(client.uri())?, PlainWrites(tcp)).await?;
     Ok(ClientStream(TcpOrTls::Tls(Box::new(stream))))
 }
 

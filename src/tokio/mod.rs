@@ -85,6 +85,8 @@ mod drive;
 mod flusher;
 mod futures;
 mod halves;
+#[cfg(feature = "tokio-rustls")]
+mod plain_writes;
 mod serve;
 mod shared;
 mod timer;
@@ -99,6 +101,8 @@ pub use accept::{Pending, accept, accept_with};
 pub use client_stream::ClientStream;
 pub use connect::{connect, connect_over};
 pub use halves::{WebSocketReceiver, WebSocketSender};
+#[cfg(feature = "tokio-rustls")]
+pub use plain_writes::PlainWrites;
 pub use serve::{Listener, serve};
 pub use web_socket::WebSocket;
 pub use writer::MessageWriter;
