@@ -137,7 +137,7 @@ impl Outbound {
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<(), SendError>,
     ) -> Result<bool, Error> {
-        let waiting = self.apart.bytes + self.queue.len();
+        let waiting = self.apart.bytes + self.queue.held();
         // Where nothing may be sent, there is nothing to wait for.
         let has_room = waiting < self.sending.write_buffer_size() || self.sending.state() != SendState::Open;
         if has_room {
@@ -170,7 +170,7 @@ impl Outbound {
     /// Whether so much is queued that a sender has to wait.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= self.sending.write_buffer_size()
+        self.queue.held() >= self.sending.write_buffer_size()
     }
 
     #[inline]

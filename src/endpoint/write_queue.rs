@@ -36,6 +36,8 @@ struct Payloads {
     queue: VecDeque<(usize, Bytes)>,
     /// The bytes in all of them.
     len: usize,
+    /// How much of the first was written: it is held until all of it is.
+    written: usize,
 }
 
 impl WriteQueue {
@@ -48,6 +50,13 @@ impl WriteQueue {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many bytes it keeps for that: a payload of which some was written is kept whole.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        let payloads = self.payloads.as_ref().map_or(0, |payloads| payloads.len + payloads.written);
+        self.bytes.len() - self.written + payloads
     }
 
     /// Where to append whole frames.
@@ -144,12 +153,14 @@ impl WriteQueue {
             let step = if self.written == *end { len.min(payload.len()) } else { 0 };
             payload.advance(step);
             payloads.len -= step;
+            payloads.written += step;
             len -= step;
             if !payload.is_empty() {
                 break;
             }
             self.front = *end;
             payloads.queue.pop_front();
+            payloads.written = 0;
         }
         self.written += len.min(self.bytes.len() - self.written);
         if self.written > self.bytes.len() / 2 {
@@ -164,7 +175,7 @@ impl WriteQueue {
             && payloads.queue.capacity() <= MAX_PAYLOADS
         {
             payloads.queue.clear();
-            payloads.len = 0;
+            (payloads.len, payloads.written) = (0, 0);
             thread_cache::keep(&SPARE_PAYLOADS, Some(payloads));
         }
         (self.written, self.front) = (0, 0);
