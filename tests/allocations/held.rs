@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use sansocket::blocking;
-use sansocket::{Config, Role};
+use sansocket::blocking::{self, NoDeadlines};
+use sansocket::{Config, MessageKind, Role};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::common::{BINARY, PING, frame};
+use crate::common::{BINARY, CONTINUATION, FIRST_TEXT, PING, frame};
 
 /// A peer that sends what it is given, and then nothing, and reads nothing.
 #[derive(Clone, Debug, Default)]
@@ -167,6 +167,35 @@ fn small_slices_keep_no_large_buffers_blocking() {
             queued >= 64 * KIB && usize::try_from(held.bytes_current).unwrap() <= most,
             "{} bytes",
             held.bytes_current
+        );
+    }
+}
+
+/// A message that comes in small fragments takes a quarter more than its bytes, while it is joined and when it has been:
+/// as an allocator counts that can make what it gave out longer.
+#[test]
+fn fragments_are_joined_in_little_more_than_their_bytes() {
+    const FRAGMENTS: usize = 50_000;
+    for (kind, first) in [(MessageKind::Text, FIRST_TEXT), (MessageKind::Binary, BINARY & 0x0f)] {
+        let (fragment, end) =
+            (frame(Role::Server, CONTINUATION, &[b'x'; 700]), frame(Role::Server, 0x80, b""));
+        let read = [frame(Role::Server, first, &[b'x'; 700]), fragment.repeat(FRAGMENTS - 1), end].concat();
+        let mut ws = blocking::WebSocket::from_upgraded(
+            NoDeadlines(Deaf(Arc::new(Mutex::new(read.into())))),
+            Role::Server,
+            b"",
+            &Config::default(),
+        )
+        .unwrap();
+        let mut message = None;
+        let taken = allocation_counter::measure(|| message = ws.recv().unwrap());
+        let message = message.unwrap();
+        assert_eq!((message.kind(), message.len()), (kind, 700 * FRAGMENTS));
+        println!("{kind:?}: {} bytes held of {}", taken.bytes_current, message.len());
+        assert!(
+            usize::try_from(taken.bytes_current).unwrap() <= message.len() * 5 / 4,
+            "{} bytes",
+            taken.bytes_current
         );
     }
 }
