@@ -72,6 +72,12 @@ impl Sender {
         }
     }
 
+    /// Where masking keys come from, on a client.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn masking_keys(&mut self) -> Option<&mut MaskingKeys> {
+        self.masking.as_deref_mut()
+    }
+
     /// Compresses messages as `deflate` says, with the `agreed` parameters, from the next message on.
     pub fn use_deflate(&mut self, deflate: &Deflate, agreed: AgreedDeflate) {
         self.deflater = Some(Box::new(Deflater::new(deflate, agreed, self.role())));

@@ -15,6 +15,7 @@ mod open;
 mod opening;
 pub(crate) mod outbound;
 mod pending;
+pub(crate) mod process;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
 mod read_buffer;

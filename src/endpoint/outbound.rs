@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::negotiated::Negotiated;
+use super::process::process;
 use super::write_queue::WriteQueue;
 use crate::config::Config;
 use crate::connection::SendHalf;
@@ -56,10 +57,13 @@ impl Outbound {
     /// The sending half of a new connection; see [`Sender::client`] for `random`.
     #[inline]
     pub(crate) fn new(negotiated: &Negotiated, config: &Config, random: fn(&mut [u8])) -> Self {
-        let sender = match negotiated.role() {
+        let mut sender = match negotiated.role() {
             Role::Client => Sender::client(config, random),
             Role::Server => Sender::server(config),
         };
+        if let Some(keys) = sender.masking_keys() {
+            keys.watch_process(process);
+        }
         let mut outbound = Self {
             sending: SendHalf::new(sender),
             queue: WriteQueue::default(),
@@ -238,6 +242,9 @@ impl Outbound {
         // A queue that was drained is given a buffer only if it needs one.
         let out = if self.sending.holds_pong() { self.queue.buffer() } else { &mut Vec::new() };
         self.sending.on_written(out);
+        if let Some(keys) = self.sending.sender().masking_keys() {
+            keys.pause();
+        }
     }
 
     pub(super) fn answer(&mut self, event: &Event<'_>, now: Instant) {
