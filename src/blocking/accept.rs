@@ -55,6 +55,7 @@ pub fn accept_tls<S: Transport>(
     server: &Server,
 ) -> Result<Pending<TlsStream<S>>, Error> {
     let deadline = Deadline::after(server.handshake_timeout);
+    io.set_blocking().map_err(Error::Connect)?;
     let connection = rustls::ServerConnection::new(tls);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io)?;
@@ -63,6 +64,7 @@ pub fn accept_tls<S: Transport>(
 }
 
 fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) -> Result<Pending<S>, Error> {
+    io.set_blocking().map_err(Error::ConnectionLost)?;
     let (mut out, mut input) = (Vec::new(), Vec::new());
     match complete(&mut io, ServerHandshake::new(server.limits.clone()), &mut out, &mut input, deadline) {
         Ok(received) => {

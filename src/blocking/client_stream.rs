@@ -74,6 +74,10 @@ impl Write for ClientStream {
 }
 
 impl Transport for ClientStream {
+    fn set_blocking(&mut self) -> io::Result<()> {
+        forward!(Transport, self.set_blocking())
+    }
+
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         forward!(Transport, self.set_read_timeout(timeout))
     }

@@ -92,6 +92,7 @@ fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<Cli
 
 /// The client's opening handshake.
 fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<WebSocket<S>, Error> {
+    io.set_blocking().map_err(Error::Connect)?;
     let (mut out, mut input) = (Vec::new(), Vec::new());
     let opening = ClientOpening::start(client, random, &mut out);
     let negotiated = complete(&mut io, opening, &mut out, &mut input, deadline)?;

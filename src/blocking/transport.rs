@@ -10,6 +10,12 @@ use std::net::{Shutdown, TcpStream};
 /// After a timeout, a read or a write fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
 /// [`TimedOut`](io::ErrorKind::TimedOut), as those of `std` do.
 pub trait Transport: Read + Write {
+    /// Has reads and writes wait, which a socket in non-blocking mode does not: called before a connection begins. A
+    /// stream that always waits, or whose timeouts hold all the same, need not do anything.
+    fn set_blocking(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Sets how long a read may take; `None`: as long as it will. Never called with zero.
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
@@ -37,6 +43,10 @@ pub trait TryClone: Transport + Sized {
 macro_rules! socket {
     ($socket:ty) => {
         impl Transport for $socket {
+            fn set_blocking(&mut self) -> io::Result<()> {
+                self.set_nonblocking(false)
+            }
+
             fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
                 Self::set_read_timeout(self, timeout)
             }
