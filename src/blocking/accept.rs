@@ -12,6 +12,8 @@ use super::tls::TlsStream;
 use super::tracker::Token;
 use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
+#[cfg(feature = "rustls")]
+use crate::endpoint::tls::RECORDS;
 use crate::endpoint::{Error, PendingRequest, Server, refuse};
 use crate::handshake::{Reply, ServerHandshake};
 
@@ -59,6 +61,7 @@ pub fn accept_tls<S: Transport>(
     let connection = rustls::ServerConnection::new(tls);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io)?;
+    connection.set_buffer_limit(Some(RECORDS));
     let io = TlsStream::new(connection, io).map_err(Error::Connect)?;
     accept_until(deadline, io, server)
 }

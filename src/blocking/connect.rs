@@ -87,6 +87,7 @@ fn secure(mut tcp: TcpStream, client: &Client, deadline: Deadline) -> Result<Cli
     let mut connection = rustls::ClientConnection::new(config, name)
         .map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut tcp)?;
+    connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(ClientStream(TcpOrTls::Tls(TlsStream::new(connection, tcp).map_err(Error::Connect)?)))
 }
 

@@ -32,3 +32,7 @@ pub(crate) fn server_name(uri: &Uri) -> io::Result<ServerName<'static>> {
         io::Error::new(io::ErrorKind::InvalidInput, "the host is not a name that TLS can verify")
     })
 }
+
+/// How many bytes of records rustls keeps that the transport has not taken, beside what is queued: one record is enough
+/// to write, and more would be held beyond `write_buffer_size`.
+pub(crate) const RECORDS: usize = 16 << 10;

@@ -13,6 +13,8 @@ use super::deadline::{answer, complete, deadline, within, write};
 use super::plain_writes::PlainWrites;
 use super::tracker::Token;
 use super::web_socket::WebSocket;
+#[cfg(feature = "tokio-rustls")]
+use crate::endpoint::tls::RECORDS;
 use crate::endpoint::{Error, PendingRequest, Server, refuse};
 use crate::handshake::{Reply, ServerHandshake};
 
@@ -61,7 +63,8 @@ where
         let tls = async {
             tokio_rustls::TlsAcceptor::from(tls).accept(PlainWrites(io)).await.map_err(Error::Connect)
         };
-        let stream = within(|| deadline, pin!(tls)).await?;
+        let mut stream = within(|| deadline, pin!(tls)).await?;
+        stream.get_mut().1.set_buffer_limit(Some(RECORDS));
         accept_until(|| deadline, stream, server).await
     })
 }

@@ -99,7 +99,8 @@ async fn secure(tcp: TcpStream, client: &Client) -> io::Result<ClientStream> {
         return Ok(ClientStream(TcpOrTls::Tcp(tcp)));
     }
     let connector = tokio_rustls::TlsConnector::from(tls::client_config(client)?);
-    let stream = connector.connect(tls::server_name(client.uri())?, PlainWrites(tcp)).await?;
+    let mut stream = connector.connect(tls::server_name(client.uri())?, PlainWrites(tcp)).await?;
+    stream.get_mut().1.set_buffer_limit(Some(tls::RECORDS));
     Ok(ClientStream(TcpOrTls::Tls(Box::new(stream))))
 }
 
