@@ -121,6 +121,11 @@ impl Config {
 
     /// How many bytes may wait to be written before Pongs are held back (the latest is kept, as RFC
     /// 6455 section 5.5.3 allows), and before the adapters' `send` and `feed` wait for the transport.
+    ///
+    /// What is kept for them counts: a message counts whole until all of it is written. One that was received and is sent
+    /// on keeps at most the buffer alive that it was read into, which is no more than 128 KiB, or twice the message;
+    /// below 32 KiB it is copied. `Bytes` that the program has sliced from something larger keep that alive, and count as
+    /// long as they are. TLS keeps a record more, of 16 KiB.
     pub fn write_buffer_size(mut self, bytes: usize) -> Self {
         self.settings_mut().write_buffer_size = bytes;
         self

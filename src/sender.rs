@@ -50,7 +50,8 @@ pub struct Sender {
 
 impl Sender {
     /// A client's sending direction. `random` fills a slice: "the masking key MUST be derived from a strong
-    /// source of entropy" (6455-5.3-03). It is called once for many keys.
+    /// source of entropy" (6455-5.3-03). It is called once for many keys: a fork copies those that are left, and the state
+    /// of most generators, so that only one of the two processes is to go on with them. (The adapters see to that.)
     pub fn client(config: &Config, random: fn(&mut [u8])) -> Self {
         Self::new(config, Some(Box::new(MaskingKeys::new(random))))
     }
@@ -70,6 +71,12 @@ impl Sender {
             message: None,
             held_pong: None,
         }
+    }
+
+    /// Where masking keys come from, on a client.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn masking_keys(&mut self) -> Option<&mut MaskingKeys> {
+        self.masking.as_deref_mut()
     }
 
     /// Compresses messages as `deflate` says, with the `agreed` parameters, from the next message on.

@@ -58,15 +58,18 @@ pub fn accept_tls<S: Transport>(
     server: &Server,
 ) -> Result<Pending<TlsStream<S>>, Error> {
     let deadline = Deadline::after(server.handshake_timeout);
+    io.set_blocking().map_err(Error::Connect)?;
     let connection = rustls::ServerConnection::new(config);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io).map_err(tls::explain)?;
     tls::check_alpn(connection.alpn_protocol())?;
+    connection.set_buffer_limit(Some(tls::RECORDS));
     let io = TlsStream::new(connection, io).map_err(Error::Connect)?;
     accept_until(deadline, io, server)
 }
 
 fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) -> Result<Pending<S>, Error> {
+    io.set_blocking().map_err(Error::ConnectionLost)?;
     let (mut out, mut input) = (Vec::new(), Vec::new());
     match complete(&mut io, ServerHandshake::new(server.limits.clone()), &mut out, &mut input, deadline) {
         Ok(received) => {

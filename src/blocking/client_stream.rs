@@ -81,6 +81,10 @@ impl<S: Transport> Write for ClientStream<S> {
 }
 
 impl<S: Transport> Transport for ClientStream<S> {
+    fn set_blocking(&mut self) -> io::Result<()> {
+        forward!(Transport, self.set_blocking())
+    }
+
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         forward!(Transport, self.set_read_timeout(timeout))
     }

@@ -134,11 +134,13 @@ fn secure<S: Transport>(mut io: S, client: &Client, deadline: Deadline) -> Resul
         .map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io).map_err(tls::explain)?;
     tls::check_alpn(connection.alpn_protocol())?;
+    connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(ClientStream(PlainOrTls::Tls(TlsStream::new(connection, io).map_err(Error::Connect)?)))
 }
 
 /// The client's opening handshake.
 fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<WebSocket<S>, Error> {
+    io.set_blocking().map_err(Error::Connect)?;
     let (mut out, mut input) = (Vec::new(), Vec::new());
     let opening = ClientOpening::start(client, random, &mut out);
     let negotiated = complete(&mut io, opening, &mut out, &mut input, deadline)?;

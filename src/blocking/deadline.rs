@@ -5,6 +5,8 @@ use core::time::Duration;
 use std::io;
 use std::time::Instant;
 
+#[cfg(feature = "rustls")]
+use super::transport::PlainWrites;
 use super::transport::{Transport, is_passing, non_zero};
 use crate::endpoint::{Error, LINGER, Opening, append, exchange, timed_out};
 
@@ -80,7 +82,7 @@ impl Deadline {
         while tls.is_handshaking() || tls.wants_write() {
             let timeout = self.timeout()?;
             let moved = if tls.wants_write() {
-                io.set_write_timeout(timeout).and_then(|()| tls.write_tls(io))
+                io.set_write_timeout(timeout).and_then(|()| tls.write_tls(&mut PlainWrites(io)))
             } else {
                 io.set_read_timeout(timeout).and_then(|()| tls.read_tls(io))
             };
@@ -92,7 +94,7 @@ impl Deadline {
             }
             if let Err(error) = tls.process_new_packets() {
                 // The alert that tells the peer; what counts is the error.
-                let _ = tls.write_tls(io);
+                let _ = tls.write_tls(&mut PlainWrites(io));
                 return Err(Error::Connect(io::Error::new(io::ErrorKind::InvalidData, error)));
             }
         }

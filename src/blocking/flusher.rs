@@ -1,5 +1,5 @@
 //! A thread that writes what was left queued: one for the process, which begins when it is first needed,
-//! and ends when it has not been for some seconds.
+//! and ends when it has not been for some seconds. The child of a fork gets one of its own.
 //!
 //! Nearly always the owner of a connection that left a message writes it itself, a moment later, with others.
 //! So the thread looks at a connection a millisecond after that, and writes only what nobody has written
@@ -17,7 +17,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::retry::Retry;
-use crate::endpoint::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::endpoint::process::process;
+use crate::endpoint::sync::atomic::{AtomicU32, Ordering};
 use crate::endpoint::sync::{Condvar, Mutex, lock, sleep, spawn, wait_while};
 
 /// A connection, as far as the thread knows it.
@@ -37,7 +38,7 @@ pub(super) trait Flush: Send + Sync {
 /// number  0 ------->  1  ----------->  2  ------->  3  ----------->  4     odd: something is left
 ///
 ///                 set_any, and then `watch`              unwatch
-/// watched  false --------------------------->  true  ------------->  false
+/// watched    0   --------------------------> process ------------->    0
 ///                                                    <-------------
 ///                                                    rewatch, if odd
 /// ```
@@ -48,9 +49,9 @@ pub(super) trait Flush: Send + Sync {
 pub(super) struct Unwritten {
     /// Odd while something is left; changed while the connection's `outbound` is locked.
     number: AtomicU32,
-    /// Set while the number is odd, except between the thread's `unwatch` and `rewatch`, and while the transport takes
-    /// nothing. Always swapped.
-    watched: AtomicBool,
+    /// By the thread of which process: set while the number is odd, except between the thread's `unwatch` and `rewatch`,
+    /// and while the transport takes nothing. Always swapped.
+    watched: AtomicU32,
 }
 
 impl Unwritten {
@@ -63,7 +64,8 @@ impl Unwritten {
         // The thread first takes the connection from what it watches, and then looks at the number (`rewatch`). Both
         // swap the flag: so either it swaps later, and sees the new number, or this sees that the connection is not
         // watched.
-        self.watched.swap(true, Ordering::AcqRel)
+        let process = process();
+        self.watched.swap(process, Ordering::AcqRel) == process
     }
 
     /// All was written. Not called by two threads at once.
@@ -85,13 +87,13 @@ impl Unwritten {
 
     /// Takes the connection from what is watched: what is left from now on is watched anew.
     fn unwatch(&self) {
-        self.watched.swap(false, Ordering::AcqRel);
+        self.watched.swap(0, Ordering::AcqRel);
     }
 
     /// Whether the connection is to be watched again, because something is left, and whoever left it did
     /// not have it watched.
     fn rewatch(&self) -> bool {
-        self.is_any() && !self.watched.swap(true, Ordering::AcqRel)
+        self.is_any() && self.watched.swap(process(), Ordering::AcqRel) == 0
     }
 }
 
@@ -102,12 +104,15 @@ fn is_any(number: u32) -> bool {
 /// Has the thread look at a connection that left something. False if there can be no thread.
 pub(super) fn watch<F: Flush + 'static>(flush: &Arc<F>) -> bool {
     let mut register = lock(&REGISTER);
-    if !register.running {
+    let process = process();
+    if register.running_in != process {
+        // After a fork, what the parent had watched is for the parent to write.
+        *register = Register::NEW;
         if !spawn("sansocket-flush", run) {
             flush.unwritten().unwatch();
             return false;
         }
-        register.running = true;
+        register.running_in = process;
     }
     let number = flush.unwritten().number.load(Ordering::Relaxed);
     let flush: Weak<F> = Arc::downgrade(flush);
@@ -129,14 +134,14 @@ pub(super) fn watch<F: Flush + 'static>(flush: &Arc<F>) -> bool {
 struct Register {
     /// What was given to watch, and the thread has not taken over.
     watched: Vec<Watched>,
-    /// There is a thread.
-    running: bool,
+    /// The process in which there is a thread: a fork copies this, and not the thread. 0: there is none.
+    running_in: u32,
     /// It is to be woken.
     sleeps: bool,
 }
 
 impl Register {
-    const NEW: Self = Self { watched: Vec::new(), running: false, sleeps: false };
+    const NEW: Self = Self { watched: Vec::new(), running_in: 0, sleeps: false };
 }
 
 #[cfg(not(sansocket_loom))]
@@ -152,7 +157,7 @@ loom::lazy_static! {
 /// Whether there is a thread, for a test of loom's: it must not end before.
 #[cfg(sansocket_loom)]
 pub fn flusher_runs() -> bool {
-    lock(&REGISTER).running
+    lock(&REGISTER).running_in != 0
 }
 
 /// The thread.
@@ -187,8 +192,10 @@ impl List {
             register.sleeps = false;
         }
         self.soon.extend(register.watched.drain(..));
-        register.running = !(self.soon.is_empty() && self.blocked.is_empty());
-        register.running
+        if self.soon.is_empty() && self.blocked.is_empty() {
+            register.running_in = 0;
+        }
+        register.running_in != 0
     }
 
     fn look(&mut self) {

@@ -61,6 +61,21 @@
 //! [`Config::write_buffer_size`]: crate::Config::write_buffer_size
 //! [`Config::write_timeout`]: crate::Config::write_timeout
 //!
+//! # Signals and forks
+//!
+//! - A peer that is gone is an error, whatever the process does at `SIGPIPE`: nothing is written with `writev`, which
+//!   raises it on a socket. A stream of your own has to write as the standard library's sockets do.
+//! - After a fork, parent and child draw nonces and masking keys of their own, and the child starts its own thread for
+//!   what is left queued. A connection is for one of the two: [`flush`](WebSocket::flush) it before, since both have
+//!   what is queued, and would write it; and fork while no other thread uses a connection, since a lock that one holds
+//!   stays locked in the child. (Processes are told apart by their numbers: the first process of a PID namespace may
+//!   have that of its parent.)
+//!
+//! # Sockets in non-blocking mode
+//!
+//! A socket or listener that is handed over is set to blocking mode, by [`Transport::set_blocking`]. Left to you is not
+//! to set it back, through a clone for example: both are handles of one thing.
+//!
 //! # Deadlines
 //!
 //! Keepalive Pings are sent, and deadlines noticed, while one of the calls that wait is running: a stream

@@ -55,6 +55,8 @@ where
     F: Fn(Pending<ServerStream>) -> T + Send + Sync + 'static,
 {
     let address = listener.local_addr()?;
+    // One that does not wait would have the loop spin.
+    listener.set_nonblocking(false)?;
     stop.watch(address);
     let tracker = Arc::new(Tracker::new(stop.clone()));
     let service = Arc::new(Service { server: server.clone(), handler });

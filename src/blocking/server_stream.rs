@@ -44,6 +44,10 @@ impl Write for ServerStream {
 }
 
 impl Transport for ServerStream {
+    fn set_blocking(&mut self) -> io::Result<()> {
+        self.0.set_nonblocking(false)
+    }
+
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.0.set_read_timeout(timeout)
     }

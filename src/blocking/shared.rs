@@ -36,7 +36,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Deref;
 use core::time::Duration;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -48,7 +48,7 @@ use crate::connection::Closed;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
 use crate::endpoint::write_queue::WriteQueue;
-use crate::endpoint::{Error, Inbound, MAX_SLICES, Outbound, Queued};
+use crate::endpoint::{Error, Inbound, Outbound, Queued};
 use crate::error::SendError;
 use crate::sender::SendState;
 
@@ -335,10 +335,8 @@ impl<S: Transport> Writer<S> {
         loop {
             let written = if queue.is_empty() {
                 self.io.flush().map(|()| None)
-            } else if let Some(slice) = queue.one_slice() {
-                self.io.write(slice).map(Some)
             } else {
-                self.io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])).map(Some)
+                self.io.write(queue.front()).map(Some)
             };
             match written {
                 Ok(None) => return Ok(true),

@@ -201,6 +201,10 @@ impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Write for TlsSt
 
 /// The timeouts are those of the stream below.
 impl<S: Transport, C: DerefMut<Target = ConnectionCommon<D>>, D> Transport for TlsStream<S, C> {
+    fn set_blocking(&mut self) -> io::Result<()> {
+        self.io.set_blocking()
+    }
+
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.io.set_read_timeout(timeout)
     }

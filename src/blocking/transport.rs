@@ -15,6 +15,12 @@ use std::net::{Shutdown, TcpStream};
 /// [`Interrupted`](io::ErrorKind::Interrupted), and is called again if there is time left. A call that went on by itself
 /// would wait for each byte as long as the timeout says.
 pub trait Transport: Read + Write {
+    /// Has reads and writes wait, which a socket in non-blocking mode does not: called before a connection begins. A
+    /// stream that always waits, or whose timeouts hold all the same, need not do anything.
+    fn set_blocking(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Sets how long a read may take; `None`: as long as it will. Never called with zero.
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
@@ -48,6 +54,10 @@ pub trait TryClone: Transport + Sized {
 macro_rules! socket {
     ($socket:ty) => {
         impl Transport for $socket {
+            fn set_blocking(&mut self) -> io::Result<()> {
+                self.set_nonblocking(false)
+            }
+
             fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
                 Self::set_read_timeout(self, timeout)
             }
@@ -119,6 +129,22 @@ impl<S: Read + Write> Transport for NoDeadlines<S> {
 
     fn times_out(&self) -> bool {
         false
+    }
+}
+
+/// A stream that is written to one slice at a time, as the trait does it: rustls writes several records at once, with
+/// `writev` on a socket, which raises `SIGPIPE` when the peer is gone.
+#[cfg(feature = "rustls")]
+pub(super) struct PlainWrites<'a, S>(pub(super) &'a mut S);
+
+#[cfg(feature = "rustls")]
+impl<S: Write> Write for PlainWrites<'_, S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

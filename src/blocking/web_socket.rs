@@ -78,13 +78,14 @@ impl<S: Transport> WebSocket<S> {
 impl<S: Transport> WebSocket<S> {
     /// A WebSocket over a stream whose opening handshake was carried out elsewhere, and came to `negotiated`: a
     /// [`Negotiated`], or just a [`Role`](crate::Role), if nothing was agreed on. `read_ahead` holds the bytes that
-    /// were read behind it. Fails when the stream's timeouts cannot be set.
+    /// were read behind it. A socket is set to blocking mode. Fails when that, or the stream's timeouts, cannot be set.
     pub fn from_upgraded(
         mut io: S,
         negotiated: impl Into<Negotiated>,
         read_ahead: &[u8],
         config: &Config,
     ) -> io::Result<Self> {
+        io.set_blocking()?;
         keep_write_timeout(&mut io)?;
         Ok(Self::new(io, negotiated.into(), read_ahead, config))
     }

@@ -433,17 +433,16 @@ impl Inbound {
             return Ok(None);
         }
         if parts {
-            return Ok(Some(Found::Part(self.part(kind, payload.freeze(), last))));
+            let payload = self.input.owned(payload.freeze());
+            return Ok(Some(Found::Part(self.part(kind, payload, last))));
         }
         let assembly = self.assembly.get_or_insert_default();
         let message = assembly.assembler.push_shared(kind, compressed, last, payload)?;
         assembly.kind = message.is_none().then_some(kind);
-        if let Some(message) = &message
-            && !compressed
-        {
-            self.input.remember(message.len());
-        }
-        Ok(message.map(Found::Message))
+        Ok(match message {
+            Some(message) if !compressed => Some(Found::Message(self.input.owned_message(message)?)),
+            message => message.map(Found::Message),
+        })
     }
 
     /// Takes the fragments that were joined before the caller asked for parts.

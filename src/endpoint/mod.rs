@@ -16,6 +16,7 @@ mod open;
 mod opening;
 pub(crate) mod outbound;
 mod pending;
+pub(crate) mod process;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
 mod read_buffer;
@@ -49,5 +50,4 @@ pub(crate) use self::{
     outbound::{Outbound, SendSide},
     pending::{LINGER, refuse},
     random::random,
-    write_queue::MAX_SLICES,
 };

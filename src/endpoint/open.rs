@@ -1,6 +1,6 @@
 //! An endpoint's open connection: what is handed out, read for and written.
 
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, Write};
 use std::time::Instant;
 
 use super::closing::{Act, Outcome};
@@ -9,7 +9,6 @@ use super::events::{EndpointEvent, Incoming};
 use super::inbound::{Inbound, Next};
 use super::negotiated::Negotiated;
 use super::outbound::Outbound;
-use super::write_queue::MAX_SLICES;
 use crate::config::Config;
 use crate::error::SendError;
 use crate::message::Message;
@@ -138,7 +137,7 @@ impl Open {
         let written = !self.outbound.queue.is_empty();
         while !self.outbound.queue.is_empty() {
             let queue = &mut self.outbound.queue;
-            let len = insist(|| io.write_vectored(queue.slices(&mut [IoSlice::new(&[]); MAX_SLICES])))?;
+            let len = insist(|| io.write(queue.front()))?;
             queue.advance(len);
             self.outbound.on_written(len, || now);
         }

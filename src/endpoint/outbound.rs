@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::negotiated::Negotiated;
+use super::process::process;
 use super::write_queue::WriteQueue;
 use crate::config::Config;
 use crate::connection::SendHalf;
@@ -55,10 +56,13 @@ impl Outbound {
     /// The sending half of a new connection; see [`Sender::client`] for `random`.
     #[inline]
     pub(crate) fn new(negotiated: &Negotiated, config: &Config, random: fn(&mut [u8])) -> Self {
-        let sender = match negotiated.role() {
+        let mut sender = match negotiated.role() {
             Role::Client => Sender::client(config, random),
             Role::Server => Sender::server(config),
         };
+        if let Some(keys) = sender.masking_keys() {
+            keys.watch_process(process);
+        }
         let mut outbound = Self {
             sending: SendHalf::new(sender),
             queue: WriteQueue::default(),
@@ -136,7 +140,7 @@ impl Outbound {
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<(), SendError>,
     ) -> Result<bool, Error> {
-        let waiting = self.apart.bytes + self.queue.len();
+        let waiting = self.apart.bytes + self.queue.held();
         // Where nothing may be sent, there is nothing to wait for.
         let has_room = waiting < self.sending.write_buffer_size() || self.sending.state() != SendState::Open;
         if has_room {
@@ -169,7 +173,7 @@ impl Outbound {
     /// Whether so much is queued that a sender has to wait.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.queue.len() >= self.sending.write_buffer_size()
+        self.queue.held() >= self.sending.write_buffer_size()
     }
 
     #[inline]
@@ -181,7 +185,7 @@ impl Outbound {
         let Some(frame) = self.sending.sender().prepared_frame(message)? else {
             return self.send_payload(message.kind(), message.shared_payload());
         };
-        if frame.len() < COPY_BELOW {
+        if frame.len() < SHARE_FROM {
             self.queue.buffer().extend_from_slice(frame);
         } else {
             self.queue.push_payload(frame.clone());
@@ -249,7 +253,7 @@ impl Outbound {
         self.sending.fail(error, now, self.queue.buffer());
     }
 
-    /// Copies a small payload behind its header; queues a large one where it lies.
+    /// Copies a small payload behind its header; of a large one only the beginning, and queues the rest where it lies.
     #[inline]
     fn queue_frame(&mut self, header: &FrameHeader, payload: Bytes) {
         if payload.len() < COPY_BELOW {
@@ -260,7 +264,7 @@ impl Outbound {
     }
 
     fn queue_large(&mut self, header: &FrameHeader, payload: Bytes) {
-        let payload = match header.masking_key {
+        let mut payload = match header.masking_key {
             None => payload,
             Some(key) => match masked_in_place(key, payload) {
                 Ok(masked) => masked,
@@ -268,7 +272,9 @@ impl Outbound {
                 Err(payload) => return header.append_frame(&payload, self.queue.buffer()),
             },
         };
-        self.queue.buffer().extend_from_slice(&header.encode());
+        let buffer = self.queue.buffer();
+        buffer.extend_from_slice(&header.encode());
+        buffer.extend_from_slice(&payload.split_to(WITH_HEADER));
         self.queue.push_payload(payload);
     }
 }
@@ -356,8 +362,15 @@ fn masked_in_place(key: MaskingKey, payload: Bytes) -> Result<Bytes, Bytes> {
     Ok(payload.freeze())
 }
 
-/// A payload this long is written from where it lies: copying costs more than another slice to write.
-const COPY_BELOW: usize = 4096;
+/// A payload this long is written from where it lies, but for its beginning. One that is shorter is copied, so that it goes
+/// with its header in one write, and keeps no larger buffer alive that it is a slice of.
+const COPY_BELOW: usize = 2 * WITH_HEADER;
+
+/// How much of a long payload is written with its header: so much that another write costs little beside it.
+const WITH_HEADER: usize = 16 << 10;
+
+/// A frame that is prepared for many connections is shared by them if it is this long.
+const SHARE_FROM: usize = 4 << 10;
 
 /// How a connection that has ended is reported to those who ask later.
 fn ended() -> io::Error {

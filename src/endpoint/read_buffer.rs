@@ -6,8 +6,9 @@ use core::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::message::Message;
 use crate::thread_cache;
-use crate::utf8::TextInProgress;
+use crate::utf8::{InvalidUtf8, TextInProgress};
 
 /// Bytes that were read and not yet consumed. It grows with what arrives, never with what a header
 /// announces, and is given back while a connection waits.
@@ -16,9 +17,10 @@ pub(crate) struct ReadBuffer {
     bytes: BytesMut,
     /// How much room to offer the next read: what recent reads have filled.
     room: usize,
-    /// The size of the last frame that was larger than `room` can be: so much arrived before, and may again.
+    /// The size of the last frame that was larger than `room` can be, less what small ones brought since: so much arrived
+    /// before, and may again.
     large: u32,
-    /// The most memory that `bytes` had since it was last given back; 0 when it has none.
+    /// The memory that `bytes` is part of; 0 when it has none.
     held: u32,
 }
 
@@ -41,17 +43,50 @@ impl ReadBuffer {
         &mut self.bytes
     }
 
-    /// Hands out the bytes in `payload` without a copy, and consumes them and those before.
+    /// Hands out the bytes in `payload`, and consumes them and those before: without a copy, but for a small part of a
+    /// large buffer.
     #[inline]
     pub(crate) fn take(&mut self, payload: Range<usize>) -> Bytes {
-        if payload.is_empty() {
-            self.bytes.advance(payload.end.min(self.bytes.len()));
-            return Bytes::new();
+        if self.held > MAX_KEPT || payload.is_empty() {
+            return self.take_rarely(payload);
         }
-        self.remember(payload.end);
         let mut taken = self.bytes.split_to(payload.end.min(self.bytes.len())).freeze();
         taken.advance(payload.start.min(taken.len()));
         taken
+    }
+
+    /// Of a large buffer; or nothing, which keeps no buffer alive.
+    #[cold]
+    fn take_rarely(&mut self, payload: Range<usize>) -> Bytes {
+        let taken = self.take_mut(payload).freeze();
+        if taken.is_empty() { Bytes::new() } else { self.owned(taken) }
+    }
+
+    /// What was taken without a copy; a small part of a large buffer with one, so that whoever keeps it does not keep the
+    /// buffer alive.
+    pub(crate) fn owned(&mut self, taken: Bytes) -> Bytes {
+        if self.is_small(taken.len()) { self.copied(&taken) } else { taken }
+    }
+
+    /// The same for a message that is not compressed, and was joined of parts, if that was necessary.
+    pub(crate) fn owned_message(&mut self, message: Message) -> Result<Message, InvalidUtf8> {
+        self.remember(message.len());
+        if self.is_small(message.len()) {
+            Message::new(message.kind(), self.copied(message.payload()))
+        } else {
+            Ok(message)
+        }
+    }
+
+    fn is_small(&self, len: usize) -> bool {
+        self.held > MAX_KEPT && len < self.held as usize / 2
+    }
+
+    /// Bytes in memory of their own. A large buffer that brings no large frames any more is not worth the copies: it is
+    /// then given back.
+    fn copied(&mut self, bytes: &[u8]) -> Bytes {
+        self.large = self.large.saturating_sub(saturated(bytes.len().max(MIN_COPIED)));
+        Bytes::copy_from_slice(bytes)
     }
 
     /// Like [`take`](Self::take), for what something may be joined to.
@@ -64,7 +99,7 @@ impl ReadBuffer {
 
     /// So much came at once, and may again.
     #[inline]
-    pub(crate) fn remember(&mut self, len: usize) {
+    fn remember(&mut self, len: usize) {
         if len > MAX_ROOM {
             self.large = saturated(len);
         }
@@ -90,11 +125,12 @@ impl ReadBuffer {
 
     /// Makes room for the next read: behind `text`, if that is what it continues.
     fn make_room(&mut self, missing: u64, text: Option<&mut TextInProgress>) {
-        if self.held == 0 && text.is_none() {
-            self.bytes = thread_cache::take(&SPARE);
-        }
         let len = self.bytes.len();
         let before = text.as_ref().map_or(0, |text| text.len());
+        if text.is_none() && (self.held == 0 || len == 0 && self.held > MAX_KEPT && self.large == 0) {
+            self.bytes = thread_cache::take(&SPARE);
+            self.held = 0;
+        }
         if len + before == 0 {
             // Begin again at the front, if what was handed out is done with: that memory is in the caches.
             let _ = self.bytes.try_reclaim(self.bytes.capacity() + 1);
@@ -113,6 +149,8 @@ impl ReadBuffer {
                 }
                 _ => self.bytes.reserve(room),
             }
+            // It begins at the front of all the memory there is.
+            self.held = 0;
         }
         self.held = self.held.max(saturated(before + self.bytes.capacity()));
     }
@@ -170,7 +208,7 @@ impl ReadBuffer {
                 text.detach();
             }
             let bytes = core::mem::take(&mut self.bytes);
-            if self.held <= saturated(2 * MAX_ROOM) {
+            if self.held <= MAX_KEPT {
                 thread_cache::keep(&SPARE, bytes);
             }
             self.held = 0;
@@ -203,3 +241,7 @@ std::thread_local! {
 const MIN_ROOM: usize = 4 << 10;
 /// Beyond this, a read's system call costs little per byte. A frame of 64 KiB fits, with its header.
 const MAX_ROOM: usize = (64 << 10) + 64;
+/// Twice that: a larger buffer is freed rather than kept for another connection, and small parts of it are copied out.
+const MAX_KEPT: u32 = 2 * ((64 << 10) + 64);
+/// What a copy costs at least, in bytes.
+const MIN_COPIED: usize = 1 << 10;

@@ -72,3 +72,7 @@ pub(crate) fn explain(error: Error) -> Error {
 
 /// As registered for ALPN (RFC 7301 section 6).
 const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// How many bytes of records rustls keeps that the transport has not taken, beside what is queued: one record is enough
+/// to write, and more would be held beyond `write_buffer_size`.
+pub(crate) const RECORDS: usize = 16 << 10;

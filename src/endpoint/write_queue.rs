@@ -5,7 +5,6 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
-use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
@@ -15,13 +14,13 @@ use crate::thread_cache;
 /// A queue of bytes.
 ///
 /// ```text
-/// bytes:     h p h p h | h p h | h p        h: header, p: small payload
-///            ^front ^written   ^
-/// payloads:            P0      P1           written when `bytes` is written up to their position
+/// bytes:     h p h p h b | h p h b | h p    h: header, p: small payload, b: beginning of a large one
+///            ^front ^written     ^
+/// payloads:              P0        P1       the rest of it, written when `bytes` is written up to its position
 /// ```
 #[derive(Default)]
 pub(crate) struct WriteQueue {
-    /// Headers and small payloads; whole frames but for the payloads that are to be put between.
+    /// Headers, and payloads as far as they are copied; whole frames but for what is to be put between.
     bytes: Vec<u8>,
     /// How many of `bytes` were written.
     written: usize,
@@ -37,6 +36,8 @@ struct Payloads {
     queue: VecDeque<(usize, Bytes)>,
     /// The bytes in all of them.
     len: usize,
+    /// How much of the first was written: it is held until all of it is.
+    written: usize,
 }
 
 impl WriteQueue {
@@ -51,6 +52,13 @@ impl WriteQueue {
         self.len() == 0
     }
 
+    /// How many bytes it keeps for that: a payload of which some was written is kept whole.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        let payloads = self.payloads.as_ref().map_or(0, |payloads| payloads.len + payloads.written);
+        self.bytes.len() - self.written + payloads
+    }
+
     /// Where to append whole frames.
     #[inline]
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
@@ -60,7 +68,8 @@ impl WriteQueue {
         &mut self.bytes
     }
 
-    /// Appends a payload without a copy. Its header is at the end of [`buffer`](Self::buffer), or part of it.
+    /// Appends the rest of a payload without a copy. What comes before it is at the end of [`buffer`](Self::buffer); or it
+    /// is a whole frame.
     pub(crate) fn push_payload(&mut self, payload: Bytes) {
         let payloads =
             self.payloads.get_or_insert_with(|| thread_cache::take(&SPARE_PAYLOADS).unwrap_or_default());
@@ -81,12 +90,12 @@ impl WriteQueue {
             let Some((header, mut end)) = self.frame_at(at) else {
                 return messages;
             };
-            let start = end - usize::try_from(header.payload_len).unwrap_or_default();
-            let apart = start < end && payloads.next_if(|(position, _)| *position == start).is_some();
-            if apart {
-                end = start;
+            let payload = end - usize::try_from(header.payload_len).unwrap_or_default()..end;
+            let apart = payloads.next_if(|(position, _)| payload.contains(position));
+            if let Some((position, _)) = apart {
+                end = *position;
             }
-            let unwritten = apart || end > self.written;
+            let unwritten = apart.is_some() || end > self.written;
             messages += usize::from(unwritten && header.fin && !header.opcode.is_control());
             at = end;
         }
@@ -104,33 +113,24 @@ impl WriteQueue {
         later.clear();
     }
 
-    /// All that is to be written, if it is in one piece, as it nearly always is.
+    /// What is to be written next: the bytes at the front that lie behind each other. Empty if nothing is left.
+    ///
+    /// Never several slices at once: `writev` on a socket whose peer is gone raises `SIGPIPE`, which ends a process that
+    /// does not ignore it, and a plain write of the standard library does not.
     #[inline]
-    pub(crate) fn one_slice(&self) -> Option<&[u8]> {
-        if self.payloads.is_none() { self.bytes.get(self.written..) } else { None }
+    pub(crate) fn front(&self) -> &[u8] {
+        match &self.payloads {
+            None => self.bytes.get(self.written..).unwrap_or_default(),
+            Some(payloads) => self.front_of(payloads),
+        }
     }
 
-    /// Fills `slices` from the front of the queue, and returns those it filled.
-    pub(crate) fn slices<'a, 's>(&'a self, slices: &'s mut [IoSlice<'a>]) -> &'s [IoSlice<'a>] {
-        let mut position = self.written;
-        let mut filled = 0;
-        let mut push = |slice: &'a [u8]| {
-            if let Some(free) = slices.get_mut(filled)
-                && !slice.is_empty()
-            {
-                *free = IoSlice::new(slice);
-                filled += 1;
-            }
-        };
-        let payloads = self.payloads.iter().flat_map(|payloads| &payloads.queue);
-        for (at, payload) in payloads.take(MAX_SLICES) {
-            push(&self.bytes[position..*at]);
-            push(payload);
-            position = *at;
+    fn front_of<'a>(&'a self, payloads: &'a Payloads) -> &'a [u8] {
+        match payloads.queue.front() {
+            Some((at, payload)) if *at == self.written => payload,
+            Some((at, _)) => &self.bytes[self.written..*at],
+            None => &self.bytes[self.written..],
         }
-        // Behind so many payloads there is no free slice for it.
-        push(&self.bytes[position..]);
-        &slices[..filled]
     }
 
     /// Drops the first `len` bytes, which were written.
@@ -153,12 +153,14 @@ impl WriteQueue {
             let step = if self.written == *end { len.min(payload.len()) } else { 0 };
             payload.advance(step);
             payloads.len -= step;
+            payloads.written += step;
             len -= step;
             if !payload.is_empty() {
                 break;
             }
             self.front = *end;
             payloads.queue.pop_front();
+            payloads.written = 0;
         }
         self.written += len.min(self.bytes.len() - self.written);
         if self.written > self.bytes.len() / 2 {
@@ -170,10 +172,10 @@ impl WriteQueue {
     /// connection writes next.
     pub(crate) fn clear(&mut self) {
         if let Some(mut payloads) = self.payloads.take()
-            && payloads.queue.capacity() <= 2 * MAX_SLICES
+            && payloads.queue.capacity() <= MAX_PAYLOADS
         {
             payloads.queue.clear();
-            payloads.len = 0;
+            (payloads.len, payloads.written) = (0, 0);
             thread_cache::keep(&SPARE_PAYLOADS, Some(payloads));
         }
         (self.written, self.front) = (0, 0);
@@ -220,5 +222,5 @@ std::thread_local! {
     static SPARE_PAYLOADS: Cell<Option<Box<Payloads>>> = const { Cell::new(None) };
 }
 
-/// How many slices one vectored write takes at most.
-pub(crate) const MAX_SLICES: usize = 16;
+/// A longer list of payloads is freed rather than kept.
+const MAX_PAYLOADS: usize = 32;

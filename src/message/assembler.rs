@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::ProtocolError;
 use crate::extension::{AgreedDeflate, Inflater};
 use crate::role::Role;
-use crate::utf8::{TextInProgress, Utf8Validator};
+use crate::utf8::{TextInProgress, Utf8Validator, append};
 
 /// Joins the fragments of a message, and inflates it if it is compressed.
 ///
@@ -67,7 +67,7 @@ impl Assembler {
         } else if last && bytes.is_empty() {
             return Ok(Some(Message::Binary(payload.freeze())));
         } else {
-            bytes.extend_from_slice(&payload);
+            append(&mut bytes, &payload);
         }
         if last {
             return Ok(Some(Message::new(kind, bytes.into())?));
@@ -90,12 +90,12 @@ impl Assembler {
         }
     }
 
-    /// The text that has been joined of an incomplete message.
+    /// The text of an incomplete message, if more of it is to be read right behind it.
     #[cfg(all(feature = "std", feature = "handshake"))]
     pub(crate) fn text(&mut self) -> Option<&mut TextInProgress> {
         match &mut self.unfinished {
-            Unfinished::Text(text) => Some(text),
-            Unfinished::Bytes(_) => None,
+            Unfinished::Text(text) if text.is_in_place() => Some(text),
+            Unfinished::Text(_) | Unfinished::Bytes(_) => None,
         }
     }
 

@@ -40,7 +40,7 @@ impl MessageKind {
 /// A whole message. Cheap to clone: it shares its bytes.
 ///
 /// A received message is a slice of the buffer it was read into, and keeps that buffer alive: copy
-/// what you keep for long.
+/// what you keep for long. (The adapters copy what is a small part of a buffer that is larger than 128 KiB.)
 #[derive(Clone, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "what the RFC defines")]
 pub enum Message {

@@ -8,6 +8,8 @@ use core::pin::pin;
 use tokio::time::Instant;
 
 use super::deadline::{answer, complete, deadline, within, write};
+#[cfg(feature = "tokio-rustls")]
+use super::plain_writes::PlainWrites;
 use super::tracker::Token;
 use super::transport::Transport;
 use super::web_socket::WebSocket;
@@ -53,18 +55,20 @@ pub fn accept_tls<S>(
     io: S,
     config: alloc::sync::Arc<rustls::ServerConfig>,
     server: &Server,
-) -> impl Future<Output = Result<Pending<tokio_rustls::server::TlsStream<S>>, Error>>
+) -> impl Future<Output = Result<Pending<tokio_rustls::server::TlsStream<PlainWrites<S>>>, Error>>
 where
     S: Transport,
 {
     Box::pin(async {
         let deadline = deadline(server.handshake_timeout);
         let securing = async {
-            let stream = tokio_rustls::TlsAcceptor::from(config).accept(io).await;
+            let stream = tokio_rustls::TlsAcceptor::from(config).accept(PlainWrites(io)).await;
             stream.map_err(|error| tls::explain(Error::Connect(error)))
         };
-        let stream = within(|| deadline, pin!(securing)).await?;
-        tls::check_alpn(stream.get_ref().1.alpn_protocol())?;
+        let mut stream = within(|| deadline, pin!(securing)).await?;
+        let connection = stream.get_mut().1;
+        tls::check_alpn(connection.alpn_protocol())?;
+        connection.set_buffer_limit(Some(tls::RECORDS));
         accept_until(|| deadline, stream, server).await
     })
 }

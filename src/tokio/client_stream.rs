@@ -9,6 +9,9 @@ use std::io::{self, IoSlice};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+#[cfg(feature = "tokio-rustls")]
+use super::plain_writes::PlainWrites;
+
 /// The stream of a client's connection: TCP, or what [`connect_over`](super::connect_over) was given, or TLS over it.
 #[derive(Debug)]
 pub struct ClientStream<S = TcpStream>(pub(super) PlainOrTls<S>);
@@ -17,7 +20,7 @@ pub struct ClientStream<S = TcpStream>(pub(super) PlainOrTls<S>);
 pub(super) enum PlainOrTls<S> {
     Plain(S),
     #[cfg(feature = "tokio-rustls")]
-    Tls(Box<tokio_rustls::client::TlsStream<S>>),
+    Tls(Box<tokio_rustls::client::TlsStream<PlainWrites<S>>>),
 }
 
 impl ClientStream {
@@ -33,7 +36,7 @@ impl<S> ClientStream<S> {
         match &self.0 {
             PlainOrTls::Plain(io) => io,
             #[cfg(feature = "tokio-rustls")]
-            PlainOrTls::Tls(tls) => tls.get_ref().0,
+            PlainOrTls::Tls(tls) => &tls.get_ref().0.0,
         }
     }
 

@@ -10,6 +10,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client_stream::{ClientStream, PlainOrTls};
 use super::deadline::{complete, deadline, within};
+#[cfg(feature = "tokio-rustls")]
+use super::plain_writes::PlainWrites;
 use super::transport::Transport;
 use super::web_socket::WebSocket;
 #[cfg(feature = "tokio-rustls")]
@@ -135,9 +137,11 @@ where
     }
     let config = tls::client_config(client).map_err(Error::Connect)?;
     let name = tls::server_name(client.uri()).map_err(Error::Connect)?;
-    let stream = tokio_rustls::TlsConnector::from(config).connect(name, io).await;
-    let stream = stream.map_err(|error| tls::explain(Error::Connect(error)))?;
-    tls::check_alpn(stream.get_ref().1.alpn_protocol())?;
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, PlainWrites(io)).await;
+    let mut stream = stream.map_err(|error| tls::explain(Error::Connect(error)))?;
+    let connection = stream.get_mut().1;
+    tls::check_alpn(connection.alpn_protocol())?;
+    connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(ClientStream(PlainOrTls::Tls(Box::new(stream))))
 }
 

@@ -72,6 +72,20 @@
 //!
 //! [`Config::write_buffer_size`]: crate::Config::write_buffer_size
 //!
+//! # Signals and forks
+//!
+//! - A peer that is gone is an error, whatever the process does at `SIGPIPE`: nothing is written with `writev`, which
+//!   raises it on a socket; nor is it by TLS that this crate makes. A stream of your own has to write as tokio's do, and
+//!   TLS of your own belongs over `PlainWrites`.
+//! - After a fork, parent and child draw nonces and masking keys of their own. A runtime does not outlive a fork: the
+//!   child needs another one, and connections that it opens there. (Processes are told apart by their numbers: the first
+//!   process of a PID namespace may have that of its parent.)
+//!
+//! # Streams of the standard library
+//!
+//! Tokio wants a socket or listener of `std` in non-blocking mode, and does not see to that itself: call
+//! `set_nonblocking(true)` before `from_std`. One that blocks would hold up all tasks of its thread.
+//!
 //! # Cancel safety
 //!
 //! Every call can be dropped at any point, in `select!` for one: all progress is kept in the
@@ -86,6 +100,8 @@ mod drive;
 mod flusher;
 mod futures;
 mod halves;
+#[cfg(feature = "tokio-rustls")]
+mod plain_writes;
 mod serve;
 mod shared;
 mod timer;
@@ -102,6 +118,8 @@ pub use accept::{Pending, accept, accept_with};
 pub use client_stream::ClientStream;
 pub use connect::{connect, connect_as_is, connect_over};
 pub use halves::{WebSocketReceiver, WebSocketSender};
+#[cfg(feature = "tokio-rustls")]
+pub use plain_writes::PlainWrites;
 pub use serve::{Listener, serve};
 pub use transport::Transport;
 pub use web_socket::WebSocket;

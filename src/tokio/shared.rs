@@ -32,7 +32,7 @@ use alloc::sync::{Arc, Weak};
 use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ use crate::connection::Closed;
 use crate::endpoint::outbound::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
-use crate::endpoint::{Error, Inbound, MAX_SLICES, Nothing, Outbound, SendSide};
+use crate::endpoint::{Error, Inbound, Nothing, Outbound, SendSide};
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
 
@@ -317,14 +317,7 @@ impl<S: Transport> Locked<S> {
 
     fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outbound.queue.is_empty() {
-            let io = Pin::new(&mut self.io);
-            let written = if let Some(slice) = self.outbound.queue.one_slice() {
-                io.poll_write(cx, slice)
-            } else {
-                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                io.poll_write_vectored(cx, self.outbound.queue.slices(&mut slices))
-            };
-            match written {
+            match Pin::new(&mut self.io).poll_write(cx, self.outbound.queue.front()) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(len)) => {
                     self.outbound.queue.advance(len);

@@ -9,8 +9,8 @@ mod text;
 use core::fmt;
 use core::str;
 
-pub(crate) use self::text::TextInProgress;
 pub use self::text::Utf8Bytes;
+pub(crate) use self::text::{TextInProgress, append};
 
 /// Validates text piece by piece; a piece may end inside a code point.
 ///

@@ -7,6 +7,7 @@
 //! the two.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
@@ -24,36 +25,52 @@ pub struct Utf8Bytes {
 /// Text that arrives in pieces: each is validated when it comes, and none again.
 ///
 /// The pieces of one frame lie behind each other in the buffer that they were read into, and are joined
-/// without a copy.
+/// without a copy. Others are joined in memory of the text's own.
 #[derive(Default)]
 pub(crate) struct TextInProgress {
-    /// What `utf8` was fed with, and nothing else: nobody else has these bytes, so that they do not change.
+    /// What `utf8` was fed with, and nothing else, is `joined` and then `bytes`: nobody else has these bytes, so that they
+    /// do not change. One of the two is empty.
+    joined: Vec<u8>,
     bytes: BytesMut,
     utf8: Utf8Validator,
 }
 
 impl TextInProgress {
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.joined.len() + self.bytes.len()
     }
 
     /// Adds a piece. Fails when no continuation could make it text, and drops the text then: a validator that
     /// has failed tells nothing more.
     pub(crate) fn push(mut self, piece: BytesMut) -> Result<Self, InvalidUtf8> {
         self.utf8.feed(&piece)?;
-        self.bytes.unsplit(piece);
+        if self.joined.is_empty()
+            && (self.bytes.is_empty() || self.bytes.as_ptr_range().end == piece.as_ptr())
+        {
+            self.bytes.unsplit(piece);
+        } else {
+            append(&mut self.joined, &core::mem::take(&mut self.bytes));
+            append(&mut self.joined, &piece);
+        }
         Ok(self)
     }
 
     /// Ends the text; fails inside a code point.
     pub(crate) fn finish(mut self) -> Result<Utf8Bytes, InvalidUtf8> {
         self.utf8.finish()?;
-        Ok(Utf8Bytes { bytes: self.bytes.freeze() })
+        Ok(Utf8Bytes { bytes: self.into_parts().0 })
     }
 
     /// What there is of the text, and the validator for what follows.
     pub(crate) fn into_parts(self) -> (Bytes, Utf8Validator) {
-        (self.bytes.freeze(), self.utf8)
+        let bytes = if self.joined.is_empty() { self.bytes.freeze() } else { self.joined.into() };
+        (bytes, self.utf8)
+    }
+
+    /// Whether the next piece can be joined without a copy, if it is read into [room](Self::room) behind the text.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.joined.is_empty()
     }
 
     /// Room for `room` bytes right behind the text, for the next piece to be read into.
@@ -69,6 +86,19 @@ impl TextInProgress {
         self.bytes = BytesMut::from(&*self.bytes);
     }
 }
+
+/// Adds a fragment to what there is of a message. Memory that is large grows by an eighth: it is moved more often than if
+/// it doubled, still a bounded number of times for each byte, and a message holds little more than its bytes.
+pub(crate) fn append(message: &mut Vec<u8>, fragment: &[u8]) {
+    let len = message.len();
+    if len > LARGE && message.capacity() - len < fragment.len() {
+        message.reserve_exact(fragment.len().max(len / 8));
+    }
+    message.extend_from_slice(fragment);
+}
+
+/// What is smaller may double.
+const LARGE: usize = 64 << 10;
 
 impl Utf8Bytes {
     /// The text.

@@ -8,3 +8,4 @@ mod common;
 mod adapters;
 mod core;
 mod endpoint;
+mod held;

@@ -16,6 +16,7 @@ mod closing;
 mod deadlines;
 mod failing;
 mod messages;
+mod modes;
 mod opening;
 mod serving;
 mod split;

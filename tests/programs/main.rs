@@ -1,4 +1,4 @@
-//! The example programs, run as a user runs them, and attacked.
+//! The example programs, run as a user runs them, and attacked; and what the process around a connection does.
 //!
 //! `cargo test` builds them before it runs this; `cargo test --test programs` does not, and tests what was built last.
 //! That is why this is a binary of its own: the others need no program that is built beside them, and what the programs
@@ -13,4 +13,5 @@ mod common;
 mod process;
 
 mod examples;
+mod host;
 mod hostile;

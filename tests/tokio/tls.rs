@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use sansocket::tokio::{WebSocket, accept, accept_tls, connect, connect_as_is, connect_over};
@@ -119,6 +120,26 @@ async fn everything_passes_inside() {
     for secret in ["plain", "HTTP/1.1", "Upgrade", "ccccc"] {
         assert!(!contains(&passed, secret.as_bytes()), "{secret}");
     }
+}
+
+/// What TLS has taken, and a peer that reads nothing has not, is little beside what may be queued.
+#[tokio::test]
+async fn records_that_wait_are_few() {
+    const LARGE: usize = 1 << 20;
+    let (server, client) = configs();
+    let (near, far) = tokio::io::duplex(1024);
+    let serving =
+        async { accept_tls(near, server, &Server::default()).await.unwrap().accept().await.unwrap() };
+    let connecting = async {
+        let name = "localhost".try_into().unwrap();
+        let tls = TlsConnector::from(client).connect(name, far).await.unwrap();
+        connect_over("ws://localhost/", tls).await.unwrap()
+    };
+    let (mut ws, _client) = tokio::join!(serving, connecting);
+    assert!(ws.try_feed(vec![7; LARGE]).unwrap());
+    assert!(ws.flush().now_or_never().is_none());
+    let taken = LARGE - ws.queued().bytes;
+    assert!(taken <= 20 << 10, "{taken} bytes");
 }
 
 /// 6455-4.1-14: the first bytes on the wire are a TLS `ClientHello`; a server that does not answer it

@@ -215,7 +215,8 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let len = || prop_oneof![0..10_usize, 120..130_usize, 4080..4100_usize, 0..20_000_usize];
+    let len =
+        || prop_oneof![0..10_usize, 120..130_usize, 4080..4100_usize, 0..20_000_usize, 32_760..33_000_usize];
     let step = prop_oneof![
         3 => len().prop_map(Step::Feed),
         3 => len().prop_map(Step::Prepared),
@@ -232,11 +233,14 @@ async fn count(role: Role, room: usize, steps: Vec<Step>) -> Result<(), TestCase
     let (io, mut peer) = tokio::io::duplex(room);
     let config = Config::default().write_buffer_size(FULL).no_keepalive();
     let mut ws = sansocket::tokio::WebSocket::from_upgraded(io, role, b"", &config);
-    // Of each frame where it ends, and whether a message does.
+    // Of each frame where it ends, and whether a message does; and from where on it is kept until all is written.
     let (mut frames, mut read, mut in_pipe, mut open) = (Vec::new(), 0, 0, false);
     for step in steps {
-        let end = frames.last().map_or(0, |(end, _)| *end);
-        let waits = end - read - in_pipe;
+        let end = end_of(&frames);
+        let gone = read + in_pipe;
+        let begun =
+            frames.iter().find(|(end, ..)| *end > gone).map_or(0, |(.., kept)| gone.saturating_sub(*kept));
+        let waits = end - gone + begun;
         match step {
             Step::Feed(len) | Step::Prepared(len) => {
                 let message = Message::binary(vec![7; len]);
@@ -244,17 +248,24 @@ async fn count(role: Role, room: usize, steps: Vec<Step>) -> Result<(), TestCase
                     Step::Feed(_) => ws.try_feed(message),
                     _ => ws.try_feed(&PreparedMessage::new(message)),
                 };
+                let next = end + frame(role, len);
+                let kept = match (step, role) {
+                    (Step::Prepared(_), Role::Server) if next - end >= 4096 => end,
+                    (Step::Feed(_), _) if len >= 32 << 10 => next - len + (16 << 10),
+                    _ => next,
+                };
                 match fed {
-                    Ok(true) => frames.push((end + frame(role, len), true)),
+                    Ok(true) => frames.push((next, true, kept)),
                     Ok(false) => prop_assert!(waits >= FULL),
                     Err(_) => prop_assert!(open),
                 }
-                prop_assert_eq!(open || waits >= FULL, fed_nothing(&frames, end));
+                prop_assert_eq!(open || waits >= FULL, end_of(&frames) == end);
             }
             Step::Part(len, last) => {
                 if waits < FULL {
                     ws.feed_part(MessageKind::Binary, vec![7; len], last).await.unwrap();
-                    frames.push((end + frame(role, len), last));
+                    let next = end + frame(role, len);
+                    frames.push((next, last, if len < 32 << 10 { next } else { next - len + (16 << 10) }));
                     open = !last;
                 }
             }
@@ -270,16 +281,16 @@ async fn count(role: Role, room: usize, steps: Vec<Step>) -> Result<(), TestCase
             }
         }
         let gone = read + in_pipe;
-        let total = frames.last().map_or(0, |(end, _)| *end);
-        let messages = frames.iter().filter(|(end, is_message)| *end > gone && *is_message).count();
+        let total = end_of(&frames);
+        let messages = frames.iter().filter(|(end, is_message, _)| *end > gone && *is_message).count();
         let queued = ws.queued();
         prop_assert_eq!((queued.bytes, queued.messages), (total - gone, messages));
     }
     Ok(())
 }
 
-fn fed_nothing(frames: &[(usize, bool)], end: usize) -> bool {
-    frames.last().map_or(0, |(end, _)| *end) == end
+fn end_of(frames: &[(usize, bool, usize)]) -> usize {
+    frames.last().map_or(0, |(end, ..)| *end)
 }
 
 proptest! {

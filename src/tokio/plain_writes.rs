@@ -1,0 +1,41 @@
+//! A stream for TLS to be written to.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream that is written to one slice at a time.
+///
+/// rustls writes several records at once, with `writev` on a socket. On Unix that raises `SIGPIPE` when the peer is gone,
+/// which ends a process that does not ignore it, as one whose `main` is not Rust's may not; a plain write fails instead.
+/// So TLS that this crate makes is over such a stream, and TLS of your own had better be, where that matters.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a wrapper of one thing")]
+pub struct PlainWrites<S>(pub S);
+
+impl<S: AsyncRead + Unpin> AsyncRead for PlainWrites<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+/// Of several slices the first that is not empty is written, as the trait does it.
+impl<S: AsyncWrite + Unpin> AsyncWrite for PlainWrites<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
