@@ -2,6 +2,7 @@
 //! connection with their buffers, and what is to be done next. No I/O.
 
 pub(crate) mod admission;
+mod assembly;
 pub(crate) mod census;
 mod client;
 mod closing;

@@ -81,6 +81,11 @@ impl Inflater {
     ) -> Result<Inflated, ProtocolError> {
         match self.0 {}
     }
+
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn final_blocks(&self) -> usize {
+        match self.0 {}
+    }
 }
 
 /// Inside structs, so that only this module sees that what needs one is never reached.

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use super::shared::{Locked, Reading, Shared};
 use super::timer::now;
 use super::tracker::Token;
+use super::turns::poll_yield;
 use super::wakers::Half;
 use crate::endpoint::{Act, Error, Inbound, Item, Next, Outcome};
 
@@ -63,6 +64,7 @@ impl Reading {
                     shared.set_unread(self.inbound.is_unread());
                     return Poll::Ready(Ok(Some(item)));
                 }
+                Next::Yield => return poll_yield(cx),
                 Next::Over(error) => return Poll::Ready(error.map_or(Ok(None), Err)),
                 Next::Do(act) => ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act))),
             }

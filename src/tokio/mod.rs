@@ -89,6 +89,7 @@ mod serve;
 mod shared;
 mod timer;
 mod tracker;
+mod turns;
 mod wakers;
 mod web_socket;
 mod writer;
