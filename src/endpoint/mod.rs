@@ -6,6 +6,7 @@ mod assembly;
 pub(crate) mod census;
 mod client;
 mod closing;
+mod compressing;
 #[expect(clippy::module_inception, reason = "the noun that the folder is about")]
 mod endpoint;
 mod error;
@@ -15,6 +16,8 @@ mod negotiated;
 mod open;
 mod opening;
 pub(crate) mod outbound;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) mod outgoing;
 mod pending;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
