@@ -73,12 +73,6 @@ impl Sender {
         }
     }
 
-    /// Where masking keys come from, on a client.
-    #[cfg(all(feature = "std", feature = "handshake"))]
-    pub(crate) fn masking_keys(&mut self) -> Option<&mut MaskingKeys> {
-        self.masking.as_deref_mut()
-    }
-
     /// Compresses messages as `deflate` says, with the `agreed` parameters, from the next message on.
     pub fn use_deflate(&mut self, deflate: &Deflate, agreed: AgreedDeflate) {
         self.deflater = Some(Box::new(Deflater::new(deflate, agreed, self.role())));
@@ -327,9 +321,15 @@ impl Sender {
         Ok(())
     }
 
+    /// Compresses messages, if permessage-deflate was negotiated.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn deflater(&mut self) -> Option<&mut Deflater> {
+        self.deflater.as_deref_mut()
+    }
+
     /// Counts a fragment as part of the message in progress, or begins one with it, `compressed` or not;
     /// returns its opcode.
-    fn next_fragment(
+    pub(crate) fn next_fragment(
         &mut self,
         kind: MessageKind,
         payload: &[u8],
@@ -354,16 +354,27 @@ impl Sender {
         Ok(opcode)
     }
 
-    /// "set the "Per-Message Compressed" bit of the first frame" (7692-6.1-01), and of no other.
     fn append_compressed(&mut self, opcode: Opcode, payload: &[u8], last: bool, out: &mut Vec<u8>) {
         let first = opcode != Opcode::Continuation;
         let compressed = self.deflater.as_mut().and_then(|deflater| deflater.deflate(payload, first, last));
-        let mut header = self.header(opcode, compressed.as_deref().unwrap_or(payload).len(), last);
-        header.rsv1 = first && compressed.is_some();
+        let header = self.compressed_header(opcode, compressed.as_deref(), payload, last);
         header.append_frame(compressed.as_deref().unwrap_or(payload), out);
         if let Some(compressed) = compressed {
             Deflater::give_back(compressed);
         }
+    }
+
+    /// The header of a frame whose payload was compressed: "set the "Per-Message Compressed" bit of the first frame"
+    /// (7692-6.1-01), and of no other. `None`: it is sent as it is.
+    pub(crate) fn compressed_header(
+        &mut self,
+        opcode: Opcode,
+        compressed: Option<&[u8]>,
+        payload: &[u8],
+        last: bool,
+    ) -> FrameHeader {
+        let rsv1 = opcode != Opcode::Continuation && compressed.is_some();
+        FrameHeader { rsv1, ..self.header(opcode, compressed.unwrap_or(payload).len(), last) }
     }
 
     /// The code that answers a received one: the same, but that 1010 is not for servers to send.
@@ -375,7 +386,7 @@ impl Sender {
     }
 
     #[inline]
-    fn check_open(&self) -> Result<(), SendError> {
+    pub(crate) fn check_open(&self) -> Result<(), SendError> {
         match self.state {
             SendState::Open => Ok(()),
             SendState::CloseSent => Err(SendError::Closing),
@@ -384,7 +395,7 @@ impl Sender {
 
     /// Whether a message may begin.
     #[inline]
-    fn check_between_messages(&self) -> Result<(), SendError> {
+    pub(crate) fn check_between_messages(&self) -> Result<(), SendError> {
         self.check_open()?;
         if self.message.is_some() { Err(SendError::MessageInProgress) } else { Ok(()) }
     }

@@ -35,6 +35,8 @@ impl Reading {
                     }
                     return Ok(Some(item));
                 }
+                // A thread is not shared.
+                Next::Yield => {}
                 Next::Over(error) => return error.map_or(Ok(None), Err),
                 Next::Do(act) => {
                     let outcome = self.perform(act, &mut port);

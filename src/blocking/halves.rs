@@ -12,6 +12,7 @@ use super::shared::{Reading, Shared, SplitReader};
 use super::transport::{Transport, TryClone};
 use crate::connection::Closed;
 use crate::endpoint::outbound::ToSend;
+use crate::endpoint::outgoing::{PartToSend, compressed, try_feed};
 use crate::endpoint::sync::{lock, try_lock};
 use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued, Sendable};
 use crate::error::SendError;
@@ -90,9 +91,10 @@ impl<S: Transport> Drop for WebSocketReceiver<S> {
 
 impl<S: Transport + Send + 'static> WebSocketSender<S> {
     /// Sends a message. What [`WebSocket::send`](super::WebSocket::send) promises, this does: if the
-    /// receiving half has more to receive, the message may be left queued.
+    /// receiving half has more to receive, the message may be left queued. That half answers while this one compresses
+    /// the message, and may answer a Close frame, after which it is not sent.
     pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
-        self.shared.send(self.shared.is_unread(), |outbound| message.to_send().queue(outbound))
+        self.shared.send_message(self.shared.is_unread(), message.to_send())
     }
 }
 
@@ -105,13 +107,13 @@ impl<S: Transport> WebSocketSender<S> {
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     pub fn feed(&mut self, message: impl Sendable) -> Result<(), Error> {
-        self.shared.feed(|outbound| message.to_send().queue(outbound))
+        self.feed_outgoing(message.to_send())
     }
 
     /// Queues a message like [`feed`](Self::feed), if there is room; see
     /// [`WebSocket::try_feed`](super::WebSocket::try_feed).
     pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
-        self.shared.outbound().try_queue(|outbound| message.to_send().queue(outbound))
+        try_feed(message.to_send(), &*self.shared)
     }
 
     /// How much is queued and not yet written.
@@ -126,7 +128,14 @@ impl<S: Transport> WebSocketSender<S> {
         payload: impl Into<Bytes>,
         last: bool,
     ) -> Result<(), Error> {
-        self.shared.feed(|outbound| outbound.send_part(kind, payload.into(), last))
+        self.feed_outgoing(PartToSend { kind, payload: payload.into(), last })
+    }
+
+    fn feed_outgoing(&mut self, message: impl ToSend) -> Result<(), Error> {
+        if message.is_large() {
+            return compressed(message, &*self.shared, |queue| self.shared.feed(queue));
+        }
+        self.shared.feed(|outbound| message.queue(outbound))
     }
 
     /// Whether messages that are sent from now on are compressed; see

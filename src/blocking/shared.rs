@@ -45,10 +45,12 @@ use super::retry::{Retry, Wrote};
 use super::tracker::Token;
 use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_zero};
 use crate::connection::Closed;
+use crate::endpoint::outbound::ToSend;
+use crate::endpoint::outgoing::compressed;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
 use crate::endpoint::write_queue::WriteQueue;
-use crate::endpoint::{Error, Inbound, Outbound, Queued};
+use crate::endpoint::{Error, Inbound, Outbound, Queued, SendSide};
 use crate::error::SendError;
 use crate::sender::SendState;
 
@@ -106,6 +108,12 @@ impl<S> Shared<S> {
     }
 }
 
+impl<S> SendSide for &Shared<S> {
+    fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
+        f(&mut Shared::outbound(self))
+    }
+}
+
 impl<S: Transport> Shared<S> {
     /// The stream has the write timeout.
     pub(super) fn new(io: S, outbound: Outbound) -> Self {
@@ -140,6 +148,7 @@ impl<S: Transport> Shared<S> {
     }
 
     /// Waits until there is room in the queue.
+    #[inline]
     fn room(&self) -> Result<MutexGuard<'_, Outbound>, Error> {
         let outbound = self.outbound();
         if !outbound.is_full() {
@@ -244,9 +253,19 @@ impl<S: Transport> Shared<S> {
 }
 
 impl<S: Transport + Send + 'static> Shared<S> {
+    /// Sends a message; a large one is compressed before, without either lock.
+    #[inline]
+    pub(super) fn send_message(self: &Arc<Self>, unread: bool, message: impl ToSend) -> Result<(), Error> {
+        if message.is_large() {
+            return compressed(message, &**self, |queue| self.send(unread, queue));
+        }
+        self.send(unread, |outbound| message.queue(outbound))
+    }
+
     /// Queues a message, and writes it; or leaves that to a later write, if some of what was read is
     /// `unread`.
-    pub(super) fn send(
+    #[inline]
+    fn send(
         self: &Arc<Self>,
         unread: bool,
         message: impl FnOnce(&mut Outbound) -> Result<(), SendError>,

@@ -16,7 +16,6 @@ use super::transport::{ReadTimeout, Transport, TryClone, keep_write_timeout};
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::outbound::ToSend;
 use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
@@ -228,7 +227,7 @@ impl<S: Transport + Send + 'static> WebSocket<S> {
     /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
     pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
         let unread = self.reading.inbound.is_unread();
-        self.sender.shared.send(unread, |outbound| message.to_send().queue(outbound))
+        self.sender.shared.send_message(unread, message.to_send())
     }
 }
 

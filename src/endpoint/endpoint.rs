@@ -51,6 +51,9 @@ use crate::handshake::{Reply, ServerHandshake};
 /// }
 /// ```
 ///
+/// A round takes no more than some milliseconds, but for what is sent: a large message that was compressed is inflated in
+/// several, which are [due](Self::due) at once.
+///
 /// What is read and not yet handed out is bounded by the limits of [`Config`]. So are answers: while
 /// [`Config::write_buffer_size`] bytes wait to be written, and among them what was sent in a round with a message, the
 /// next message is held back, and nothing is read behind it. All else that is sent is the program's to bound, by what

@@ -23,6 +23,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::admission::STOPPING;
 use super::ahead::{Ahead, Control};
+use super::assembly::{Assembly, Inflation};
 use super::closing::{Act, End, Ending, Outcome, unexpected_eof};
 use super::error::Error;
 use super::events::{Found, Item, Part};
@@ -33,7 +34,7 @@ use crate::config::Config;
 use crate::connection::{Closed, ReceiveHalf};
 use crate::error::{ProtocolError, TimedOut};
 use crate::frame::CloseFrame;
-use crate::message::{Assembler, Event, Fragment, Message, MessageKind};
+use crate::message::{Event, Fragment, Message, MessageKind};
 use crate::sender::SendState;
 
 /// The receiving half with its buffers.
@@ -47,6 +48,8 @@ pub(crate) struct Inbound {
     /// An answer was queued since it was last tried to write: it is to be sent "as soon as is practical"
     /// (6455-5.5.2-03).
     answered: bool,
+    /// How much work was done since others had their turn, in bytes: a little over [`ENOUGH`] at most.
+    worked: u32,
     /// The time of the last read: one look at the clock for all the messages it brought.
     now: Instant,
     /// What is not met with most of a connection's life.
@@ -73,22 +76,14 @@ enum Delivery {
     Discarded,
 }
 
-/// A message of which there is only a part.
-#[derive(Debug, Default)]
-struct Assembly {
-    assembler: Assembler,
-    /// The kind of the message that `assembler` holds fragments of.
-    kind: Option<MessageKind>,
-    /// What is still to be inflated of a fragment whose message is handed out in parts.
-    inflating: Option<Inflating>,
-}
-
 /// What comes next.
 #[derive(Debug)]
 pub(crate) enum Next<T> {
     /// Something that was asked for. If [`take_answered`](Inbound::take_answered) says so, what is queued is to
     /// be written, as far as it goes.
     Item(T),
+    /// Much was done, and there is more to do: let others have their turn, and ask again.
+    Yield,
     /// Do this, and tell [`did`](Inbound::did) what came of it.
     Do(Act),
     /// The connection has ended: with this error, if it was not returned before.
@@ -98,6 +93,8 @@ pub(crate) enum Next<T> {
 /// What a look at what was read came to.
 enum Step<T> {
     Item(T),
+    /// Enough for now, though there is more to look at.
+    Yield,
     /// All that was read has been looked at: read more.
     NeedInput,
     /// A Close frame was received: nothing more will be.
@@ -114,13 +111,14 @@ impl Inbound {
             assembly: None,
             delivery: Delivery::Whole,
             answered: false,
+            worked: 0,
             now,
             rare: None,
         };
         inbound.receiving.leave_text();
         if let Some(agreed) = negotiated.deflate() {
             inbound.receiving.use_deflate(agreed);
-            inbound.assembly.get_or_insert_default().assembler.use_deflate(negotiated.role(), config, agreed);
+            inbound.assembly.get_or_insert_default().use_deflate(negotiated.role(), config, agreed);
         }
         inbound
     }
@@ -146,6 +144,7 @@ impl Inbound {
             let looked_at = self.ahead().is_some() && self.received_of(before, link);
             match step {
                 Ok(Step::Item(item)) => return Next::Item(item),
+                Ok(Step::Yield) => return Next::Yield,
                 Ok(Step::NeedInput) if self.is_open() => {
                     // What follows what was kept has been discarded, all but control frames.
                     let act = if looked_at { self.look(link) } else { Some(Act::Fill) };
@@ -195,6 +194,8 @@ impl Inbound {
             self.answered = false;
             match outcome {
                 Outcome::Read(len) => {
+                    // Even a peer that never pauses, and sends nothing that is handed out, is left for others.
+                    self.work(len / 4);
                     self.input.on_read(len);
                     if let Some(ahead) = self.ahead_mut() {
                         ahead.arrived += len;
@@ -267,18 +268,19 @@ impl Inbound {
     /// Where to append what is read next; [`did`](Self::did) is to be told how much that is.
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let missing = self.missing();
-        self.input.room(missing, self.assembly.as_mut().and_then(|assembly| assembly.assembler.text()))
+        self.input.room(missing, self.assembly.as_mut().and_then(|assembly| assembly.text()))
     }
 
     /// Reads once; [`did`](Self::did) is to be told how much.
     pub(crate) fn fill(&mut self, io: &mut impl io::Read) -> io::Result<usize> {
         let missing = self.missing();
-        self.input.fill(io, missing, self.assembly.as_mut().and_then(|assembly| assembly.assembler.text()))
+        self.input.fill(io, missing, self.assembly.as_mut().and_then(|assembly| assembly.text()))
     }
 
     /// Gives back what memory it can, since nothing arrives for now.
     pub(crate) fn release(&mut self) {
-        self.input.release(self.assembly.as_mut().and_then(|assembly| assembly.assembler.text()));
+        self.worked = 0;
+        self.input.release(self.assembly.as_mut().and_then(|assembly| assembly.text()));
     }
 
     /// Starts the closing handshake for the application, because its server stops. False if it was started
@@ -353,14 +355,22 @@ impl Inbound {
             return Ok(Step::Item(item));
         }
         loop {
-            let found = match self.next_inflated()? {
-                Some(part) => Found::Part(part),
-                None => match self.next_frame(T::PARTS, link)? {
-                    Step::Item(Some(found)) => found,
-                    Step::Item(None) => continue,
-                    Step::NeedInput => return Ok(Step::NeedInput),
-                    Step::Closed => return Ok(Step::Closed),
-                },
+            if self.worked >= ENOUGH {
+                self.worked = 0;
+                return Ok(Step::Yield);
+            }
+            // A message of which parts were handed out is not assembled: what is left of it is skipped.
+            let parts = T::PARTS || self.delivery != Delivery::Whole;
+            let step = match self.inflate_next(parts)? {
+                Some(step) => step,
+                None => self.next_frame(parts, link)?,
+            };
+            let found = match step {
+                Step::Item(Some(found)) => found,
+                Step::Item(None) => continue,
+                Step::Yield => return Ok(Step::Yield),
+                Step::NeedInput => return Ok(Step::NeedInput),
+                Step::Closed => return Ok(Step::Closed),
             };
             if self.delivery != Delivery::Discarded
                 && let Some(item) = T::pick(found)
@@ -379,8 +389,6 @@ impl Inbound {
         if self.input.is_empty() {
             return Ok(Step::NeedInput);
         }
-        // A message of which parts were handed out is not assembled: what is left of it is skipped.
-        let parts = parts || self.delivery != Delivery::Whole;
         let input = self.input.unread_mut();
         let received = if parts {
             self.receiving.receive_part(input, self.now)?
@@ -427,29 +435,24 @@ impl Inbound {
         parts: bool,
     ) -> Result<Option<Found>, ProtocolError> {
         let payload = self.input.take_mut(payload);
-        if parts && compressed {
-            self.assembly.get_or_insert_default().inflating =
-                Some(Inflating { kind, payload: payload.freeze(), last });
-            return Ok(None);
-        }
-        if parts {
+        if !compressed && parts {
             let payload = self.input.owned(payload.freeze());
             return Ok(Some(Found::Part(self.part(kind, payload, last))));
         }
         let assembly = self.assembly.get_or_insert_default();
-        let message = assembly.assembler.push_shared(kind, compressed, last, payload)?;
-        assembly.kind = message.is_none().then_some(kind);
-        Ok(match message {
-            Some(message) if !compressed => Some(Found::Message(self.input.owned_message(message)?)),
-            message => message.map(Found::Message),
+        if compressed {
+            assembly.begin_inflating(kind, payload.freeze(), last);
+            return Ok(None);
+        }
+        Ok(match assembly.push(kind, last, payload)? {
+            Some(message) => Some(Found::Message(self.input.owned_message(message)?)),
+            None => None,
         })
     }
 
     /// Takes the fragments that were joined before the caller asked for parts.
     fn take_unfinished(&mut self) -> Option<Part> {
-        let assembly = self.assembly.as_mut()?;
-        let kind = assembly.kind.take()?;
-        let (joined, utf8) = assembly.assembler.take_unfinished();
+        let (kind, joined, utf8) = self.assembly.as_mut()?.take_unfinished()?;
         self.receiving.resume_text(utf8);
         Some(self.part(kind, joined, false))
     }
@@ -615,35 +618,27 @@ impl Inbound {
         }
     }
 
-    /// The next part of the fragment that is being inflated, if one is: a small payload can inflate to
-    /// more than is to be held at once.
-    fn next_inflated(&mut self) -> Result<Option<Part>, ProtocolError> {
-        let Some(Assembly { assembler, inflating, .. }) = self.assembly.as_deref_mut() else {
+    /// Inflates some of the fragment that is being inflated, if one is: what that came to, if anything.
+    fn inflate_next(&mut self, parts: bool) -> Result<Option<Step<Option<Found>>>, ProtocolError> {
+        let Some(assembly) = &mut self.assembly else {
             return Ok(None);
         };
-        let Some(Inflating { kind, mut payload, last }) = inflating.take() else {
+        let Some((inflation, worked)) = assembly.inflate(parts)? else {
             return Ok(None);
         };
-        let (bytes, done) = assembler.inflate_part(kind, &mut payload, last, MAX_PART)?;
-        if !done {
-            *inflating = Some(Inflating { kind, payload, last });
-        }
-        Ok(Some(self.part(kind, bytes, last && done)))
+        self.work(worked);
+        Ok(Some(Step::Item(match inflation {
+            Inflation::Nothing => None,
+            Inflation::Message(message) => Some(Found::Message(message)),
+            Inflation::Part(kind, payload, last) => Some(Found::Part(self.part(kind, payload, last))),
+        })))
+    }
+
+    /// Counts what was done.
+    fn work(&mut self, bytes: usize) {
+        self.worked = self.worked.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 }
 
-struct Inflating {
-    kind: MessageKind,
-    payload: Bytes,
-    last: bool,
-}
-
-impl core::fmt::Debug for Inflating {
-    /// Keeps messages out of logs.
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Inflating").field("len", &self.payload.len()).finish_non_exhaustive()
-    }
-}
-
-/// The largest part to inflate at once.
-const MAX_PART: usize = 64 << 10;
+/// How much work to do before others have their turn, in bytes that were inflated, or were to be: some milliseconds.
+const ENOUGH: u32 = 256 << 10;

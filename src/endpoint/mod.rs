@@ -3,9 +3,11 @@
 
 pub(crate) mod admission;
 mod ahead;
+mod assembly;
 pub(crate) mod census;
 mod client;
 mod closing;
+mod compressing;
 #[expect(clippy::module_inception, reason = "the noun that the folder is about")]
 mod endpoint;
 mod error;
@@ -15,6 +17,8 @@ mod negotiated;
 mod open;
 mod opening;
 pub(crate) mod outbound;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) mod outgoing;
 mod pending;
 pub(crate) mod process;
 #[cfg(any(feature = "blocking", feature = "tokio"))]

@@ -72,6 +72,8 @@ impl Open {
                 }
                 Next::Item(Incoming::Ping(payload)) => return Ok(Some(EndpointEvent::Ping(payload))),
                 Next::Item(Incoming::Pong(payload)) => return Ok(Some(EndpointEvent::Pong(payload))),
+                // More is due at once.
+                Next::Yield => return Ok(None),
                 Next::Do(Act::Shutdown) => {
                     self.did(Outcome::Done, now);
                     return Ok(Some(EndpointEvent::ShutDown));

@@ -1,17 +1,19 @@
 //! Messages into bytes to be written: the sending half of a connection, with its queue.
 
+use alloc::boxed::Box;
 use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::compressing::{Compressing, begin_compressing};
 use super::error::Error;
 use super::negotiated::Negotiated;
-use super::process::process;
 use super::write_queue::WriteQueue;
 use crate::config::Config;
 use crate::connection::SendHalf;
 use crate::error::{ProtocolError, SendError, TimedOut};
+use crate::extension::Deflater;
 use crate::frame::{CloseFrame, FrameHeader, MaskingKey};
 use crate::message::{Event, Message, MessageKind, PreparedMessage};
 use crate::role::Role;
@@ -22,9 +24,13 @@ use crate::sender::{SendState, Sender};
 pub struct Outbound {
     pub(crate) sending: SendHalf<Instant>,
     pub(crate) queue: WriteQueue,
-    /// What another thread has taken off the queue, and is writing.
-    apart: Queued,
+    /// How many bytes another thread has taken off the queue, and is writing.
+    apart: usize,
+    /// And how many messages.
+    apart_messages: u32,
     writing: Writing,
+    /// A message that was given to be sent, and is still to be compressed, before anything else is queued.
+    pub(super) aside: Option<Box<Compressing>>,
 }
 
 /// How much was queued to be sent that the transport has not taken yet.
@@ -56,18 +62,17 @@ impl Outbound {
     /// The sending half of a new connection; see [`Sender::client`] for `random`.
     #[inline]
     pub(crate) fn new(negotiated: &Negotiated, config: &Config, random: fn(&mut [u8])) -> Self {
-        let mut sender = match negotiated.role() {
+        let sender = match negotiated.role() {
             Role::Client => Sender::client(config, random),
             Role::Server => Sender::server(config),
         };
-        if let Some(keys) = sender.masking_keys() {
-            keys.watch_process(process);
-        }
         let mut outbound = Self {
             sending: SendHalf::new(sender),
             queue: WriteQueue::default(),
-            apart: Queued::default(),
+            apart: 0,
+            apart_messages: 0,
             writing: Writing::Open,
+            aside: None,
         };
         if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, negotiated.deflate()) {
             outbound.sending.sender().use_deflate(deflate, agreed);
@@ -77,11 +82,23 @@ impl Outbound {
 
     /// Queues something to be sent, unless the connection has ended.
     #[inline]
-    pub(crate) fn queue(&mut self, f: impl FnOnce(&mut Self) -> Result<(), SendError>) -> Result<(), Error> {
+    pub(crate) fn queue<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, SendError>) -> Result<T, Error> {
+        if self.writing != Writing::Open || self.aside.is_some() {
+            self.before_queueing()?;
+        }
+        Ok(f(self)?)
+    }
+
+    /// Fails if the connection has ended. Compresses at once what was set aside, since something is to be sent behind it.
+    #[cold]
+    fn before_queueing(&mut self) -> Result<(), Error> {
         if self.writing != Writing::Open && self.sending.state() == SendState::Open {
             return Err(Error::ConnectionLost(ended()));
         }
-        Ok(f(self)?)
+        if let Some(compressing) = self.aside.take() {
+            self.send_compressing(*compressing)?;
+        }
+        Ok(())
     }
 
     /// The connection has ended: nothing more will be written.
@@ -140,30 +157,37 @@ impl Outbound {
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<(), SendError>,
     ) -> Result<bool, Error> {
-        let waiting = self.apart.bytes + self.queue.held();
-        // Where nothing may be sent, there is nothing to wait for.
-        let has_room = waiting < self.sending.write_buffer_size() || self.sending.state() != SendState::Open;
+        let has_room = self.has_room();
         if has_room {
             self.queue(f)?;
         }
         Ok(has_room)
     }
 
+    /// Whether a sender would not have to wait.
+    pub(super) fn has_room(&self) -> bool {
+        let waiting = self.apart + self.queue.held();
+        // Where nothing may be sent, there is nothing to wait for.
+        waiting < self.sending.write_buffer_size() || self.sending.state() != SendState::Open
+    }
+
     /// How much is queued.
     pub(crate) fn queued(&self) -> Queued {
-        let Queued { bytes, messages } = self.apart;
-        Queued { bytes: bytes + self.queue.len(), messages: messages + self.queue.messages() }
+        let messages = self.apart_messages as usize + self.queue.messages();
+        Queued { bytes: self.apart + self.queue.len(), messages }
     }
 
     /// Takes what is queued, for a thread that writes it while more may be queued.
     pub(crate) fn take_queue(&mut self) -> WriteQueue {
-        self.apart = self.queued();
+        let Queued { bytes, messages } = self.queued();
+        self.apart = bytes;
+        self.apart_messages = u32::try_from(messages).unwrap_or(u32::MAX);
         core::mem::take(&mut self.queue)
     }
 
     /// Gives back what could not be written of it.
     pub(crate) fn put_back(&mut self, mut queue: WriteQueue) {
-        self.apart = Queued::default();
+        (self.apart, self.apart_messages) = (0, 0);
         if !queue.is_empty() {
             queue.append(core::mem::take(&mut self.queue));
             self.queue = queue;
@@ -204,7 +228,23 @@ impl Outbound {
         Ok(())
     }
 
-    pub(crate) fn send_part(
+    /// Sends what was compressed apart; what is still to be compressed of it is, at once.
+    pub(super) fn send_compressing(&mut self, mut compressing: Compressing) -> Result<(), SendError> {
+        while !compressing.step() {}
+        let (header, compressed) = compressing.end(self.sending.sender())?;
+        match compressed {
+            Ok(compressed) if compressed.len() < COPY_COMPRESSED_BELOW => {
+                header.append_frame(&compressed, self.queue.buffer());
+                Deflater::give_back(compressed);
+            }
+            // What is held is to be no more than what counts.
+            Ok(compressed) => self.queue_frame(&header, compressed.into_boxed_slice().into()),
+            Err(payload) => self.queue_frame(&header, payload),
+        }
+        Ok(())
+    }
+
+    pub(super) fn send_part(
         &mut self,
         kind: MessageKind,
         payload: Bytes,
@@ -300,6 +340,20 @@ impl SendSide for Outbound {
 pub trait ToSend {
     /// Queues it.
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError>;
+
+    /// Whether it is so large that it is to be compressed apart, if it is to be compressed.
+    #[inline]
+    fn is_large(&self) -> bool {
+        false
+    }
+
+    /// Begins to compress it, unless it is to be sent as it is.
+    fn begin(self, _: &mut Outbound) -> Result<Result<Box<Compressing>, Self>, SendError>
+    where
+        Self: Sized,
+    {
+        Ok(Err(self))
+    }
 }
 
 impl<F: FnOnce(&mut Outbound) -> Result<(), SendError>> ToSend for F {
@@ -315,11 +369,36 @@ impl ToSend for Message {
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
         outbound.send(self)
     }
+
+    #[inline]
+    fn is_large(&self) -> bool {
+        self.len() >= COMPRESS_APART_FROM
+    }
+
+    fn begin(self, outbound: &mut Outbound) -> Result<Result<Box<Compressing>, Self>, SendError> {
+        Ok(match begin_compressing(outbound.sending.sender(), self.len(), None)? {
+            Some(deflating) => Ok(Compressing::new(self.kind(), None, self.into_payload(), deflating).into()),
+            None => Err(self),
+        })
+    }
 }
 
 impl ToSend for &PreparedMessage {
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
         outbound.send_prepared(self)
+    }
+
+    fn is_large(&self) -> bool {
+        self.payload().len() >= COMPRESS_APART_FROM
+    }
+
+    fn begin(self, outbound: &mut Outbound) -> Result<Result<Box<Compressing>, Self>, SendError> {
+        Ok(match begin_compressing(outbound.sending.sender(), self.payload().len(), None)? {
+            Some(deflating) => {
+                Ok(Compressing::new(self.kind(), None, self.shared_payload(), deflating).into())
+            }
+            None => Err(self),
+        })
     }
 }
 
@@ -371,6 +450,12 @@ const WITH_HEADER: usize = 16 << 10;
 
 /// A frame that is prepared for many connections is shared by them if it is this long.
 const SHARE_FROM: usize = 4 << 10;
+
+/// A compressed payload below this is copied, so that the thread keeps the buffer that it was compressed to.
+const COPY_COMPRESSED_BELOW: usize = 64 << 10;
+
+/// A message this long is compressed apart. What is shorter takes less time to compress than others notice.
+pub(super) const COMPRESS_APART_FROM: usize = 4096;
 
 /// How a connection that has ended is reported to those who ask later.
 fn ended() -> io::Error {

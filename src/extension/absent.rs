@@ -60,7 +60,28 @@ impl Deflater {
         match self.0 {}
     }
 
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn begin(&mut self) -> Deflating {
+        match self.0 {}
+    }
+
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn end(&mut self, _: Deflating, _: &[u8], _: bool, _: bool) -> Option<Vec<u8>> {
+        match self.0 {}
+    }
+
     pub(crate) fn give_back(_: Vec<u8>) {}
+}
+
+#[cfg(all(feature = "std", feature = "handshake"))]
+#[derive(Debug)]
+pub(crate) struct Deflating(Never);
+
+#[cfg(all(feature = "std", feature = "handshake"))]
+impl Deflating {
+    pub(crate) fn step(&mut self, _: &[u8]) -> bool {
+        match self.0 {}
+    }
 }
 
 #[derive(Debug)]
@@ -79,6 +100,11 @@ impl Inflater {
         _: usize,
         _: &mut Vec<u8>,
     ) -> Result<Inflated, ProtocolError> {
+        match self.0 {}
+    }
+
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn final_blocks(&self) -> usize {
         match self.0 {}
     }
 }

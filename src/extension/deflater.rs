@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::fmt;
 
 use flate2::{Compress, Compression, FlushCompress};
 
@@ -19,6 +20,22 @@ pub(crate) struct Deflater {
     /// With context takeover, its window is that of all compressed messages so far. `None` while there is
     /// no window to keep.
     compressor: Option<Box<Compress>>,
+    /// How many bytes were compressed since others had their turn: at most a [`STEP`].
+    worked: usize,
+}
+
+/// A part of a message that is being compressed, apart from the connection that it is sent on. If it is dropped, the
+/// part was not sent, and the connection's next one begins with an empty window.
+pub(crate) struct Deflating {
+    compressor: Box<Compress>,
+    /// A buffer of the thread's.
+    compressed: Vec<u8>,
+    /// How many bytes of the part were compressed.
+    taken: usize,
+    /// All of them were, and what they came to is in `compressed`.
+    done: bool,
+    /// See [`Deflater`].
+    worked: usize,
 }
 
 impl Deflater {
@@ -34,6 +51,7 @@ impl Deflater {
             no_context_takeover: agreed.no_context_takeover(role),
             min_size: deflate.min_size,
             compressor: None,
+            worked: 0,
         }
     }
 
@@ -47,8 +65,47 @@ impl Deflater {
     /// it arrives. `None` when a message in one part, the first and `last`, gains nothing, and the peer's
     /// window does not depend on it.
     pub(crate) fn deflate(&mut self, part: &[u8], first: bool, last: bool) -> Option<Vec<u8>> {
-        let mut compressed = thread_cache::take(&SCRATCH);
-        self.append_deflated(part, last, &mut compressed);
+        let mut deflating = self.begin();
+        deflating.deflate(part, usize::MAX);
+        self.end(deflating, part, first, last)
+    }
+
+    /// Begins to compress a part of a message. No other is compressed until this one has come to its
+    /// [end](Self::end), or was dropped.
+    pub(crate) fn begin(&mut self) -> Deflating {
+        Deflating {
+            compressor: self.compressor.take().unwrap_or_else(|| self.kind.take()),
+            compressed: thread_cache::take(&SCRATCH),
+            taken: 0,
+            done: false,
+            worked: self.worked,
+        }
+    }
+
+    /// All of `part` was compressed: what [`deflate`](Self::deflate) returns.
+    pub(crate) fn end(
+        &mut self,
+        deflating: Deflating,
+        part: &[u8],
+        first: bool,
+        last: bool,
+    ) -> Option<Vec<u8>> {
+        let Deflating { compressor, mut compressed, worked, .. } = deflating;
+        self.worked = worked;
+        if last && self.no_context_takeover {
+            self.kind.give_back(compressor);
+        } else {
+            self.compressor = Some(compressor);
+        }
+        if last {
+            if compressed.len() > TAIL.len() && compressed.ends_with(&TAIL) {
+                compressed.truncate(compressed.len() - TAIL.len());
+            } else {
+                // Nothing to flush: an empty block, as in RFC 7692 section 7.2.3.6.
+                compressed.clear();
+                compressed.push(0);
+            }
+        }
         if first && last && self.no_context_takeover && compressed.len() >= part.len() {
             Self::give_back(compressed);
             return None;
@@ -60,36 +117,53 @@ impl Deflater {
     pub(crate) fn give_back(compressed: Vec<u8>) {
         thread_cache::keep_buffer(&SCRATCH, compressed);
     }
+}
 
-    fn append_deflated(&mut self, mut part: &[u8], last: bool, out: &mut Vec<u8>) {
-        let start = out.len();
-        let compressor = self.compressor.get_or_insert_with(|| self.kind.take());
+impl Deflating {
+    /// Compresses some of `part`, which is the same in all calls; true when all of it was. Others are to have their turn
+    /// before the next step.
+    pub(crate) fn step(&mut self, part: &[u8]) -> bool {
+        if self.worked >= STEP {
+            self.worked = 0;
+        }
+        if !self.done {
+            let before = self.taken;
+            self.deflate(part, STEP - self.worked);
+            self.worked += self.taken - before;
+        }
+        self.done
+    }
+
+    /// Compresses at most so many more bytes of `part`.
+    fn deflate(&mut self, part: &[u8], most: usize) {
+        let rest = part.get(self.taken..).unwrap_or_default();
+        self.done = rest.len() <= most;
+        let mut piece = if self.done { rest } else { &rest[..most] };
+        let flush = if self.done { FlushCompress::Sync } else { FlushCompress::None };
+        self.taken += piece.len();
+        let out = &mut self.compressed;
         loop {
-            out.reserve((part.len() / 2).clamp(64, 64 << 10));
-            let before = compressor.total_in();
-            let status = compressor.compress_vec(part, out, FlushCompress::Sync);
-            // Bounded by the length of `part`.
-            let consumed = usize::try_from(compressor.total_in() - before).unwrap_or(part.len());
-            part = part.get(consumed..).unwrap_or_default();
+            out.reserve((piece.len() / 2).clamp(64, 64 << 10));
+            let before = self.compressor.total_in();
+            let status = self.compressor.compress_vec(piece, out, flush);
+            // Bounded by the length of `piece`.
+            let consumed = usize::try_from(self.compressor.total_in() - before).unwrap_or(piece.len());
+            piece = piece.get(consumed..).unwrap_or_default();
             // Raw deflate fails only for want of input or room; with room to spare all was flushed.
-            if status.is_err() || (part.is_empty() && out.len() < out.capacity()) {
+            if status.is_err() || (piece.is_empty() && out.len() < out.capacity()) {
                 break;
             }
         }
-        if last {
-            if out.len() - start > TAIL.len() && out.ends_with(&TAIL) {
-                out.truncate(out.len() - TAIL.len());
-            } else {
-                // Nothing to flush: an empty block, as in RFC 7692 section 7.2.3.6.
-                out.truncate(start);
-                out.push(0);
-            }
-            if self.no_context_takeover
-                && let Some(compressor) = self.compressor.take()
-            {
-                self.kind.give_back(compressor);
-            }
-        }
+    }
+}
+
+impl fmt::Debug for Deflating {
+    /// Keeps messages out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflating")
+            .field("compressed", &self.compressed.len())
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,3 +203,7 @@ std::thread_local! {
     /// Making a compressor costs far more than resetting one.
     static SPARE: Cell<Option<(CompressorKind, Box<Compress>)>> = const { Cell::new(None) };
 }
+
+/// How much is compressed before others have their turn: some milliseconds, and no more than 20 where compressing is
+/// slowest.
+const STEP: usize = 64 << 10;

@@ -31,6 +31,8 @@ pub(crate) struct Inflater {
     tail: usize,
     /// The text message in progress, as far as it was inflated.
     utf8: Utf8Validator,
+    /// How many final blocks the last call has come to the end of.
+    final_blocks: usize,
 }
 
 impl Inflater {
@@ -47,11 +49,14 @@ impl Inflater {
             needs_tail: false,
             tail: 0,
             utf8: Utf8Validator::default(),
+            final_blocks: 0,
         }
     }
 
     /// Inflates the next part of a message, and appends up to `room` bytes to `out`; `last` says that the
     /// message ends with this part. Call again, with what was not consumed, until it is done.
+    ///
+    /// It takes no more than `room` bytes either, nor more than some final blocks: what inflates to nothing is work, too.
     ///
     /// The first fault in the stream is what counts, be it in the deflated data, in the text, or that there
     /// is too much of it: how the message was cut makes no difference.
@@ -64,7 +69,10 @@ impl Inflater {
         out: &mut Vec<u8>,
     ) -> Result<Inflated, ProtocolError> {
         let end = out.len().saturating_add(room);
-        let mut inflated = self.inflate_bytes(kind, part, end, out)?;
+        self.final_blocks = 0;
+        let taken = part.get(..room).unwrap_or(part);
+        let mut inflated = self.inflate_bytes(kind, taken, end, out)?;
+        inflated.done &= taken.len() == part.len();
         // A message that ended with a final block needs no tail. Nor has one of no bytes at all a block that
         // the tail could end: it would become the front of the next message.
         while inflated.done && last && self.tail < TAIL.len() && self.needs_tail {
@@ -78,7 +86,13 @@ impl Inflater {
         Ok(inflated)
     }
 
-    /// Inflates until `input` is used up, or `out` is `end` bytes long.
+    /// How much work the last call of [`inflate`](Self::inflate) was beside what it took and made, in bytes.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn final_blocks(&self) -> usize {
+        self.final_blocks * FINAL_BLOCK
+    }
+
+    /// Inflates until `input` is used up, or `out` is `end` bytes long, or after many final blocks.
     fn inflate_bytes(
         &mut self,
         kind: MessageKind,
@@ -109,6 +123,11 @@ impl Inflater {
                 Ok(Status::StreamEnd) => {
                     window.begin_again()?;
                     self.needs_tail = false;
+                    self.final_blocks += 1;
+                    // Who wants all inflated at once is not kept from it.
+                    if self.final_blocks >= MAX_FINAL_BLOCKS && end < usize::MAX {
+                        return Ok(Inflated { consumed: consumed + taken, done: false });
+                    }
                 }
                 Ok(_) if taken > 0 || !made.is_empty() || rest.is_empty() => {}
                 // It takes no more, which it would have said.
@@ -236,6 +255,13 @@ std::thread_local! {
     /// Making a decompressor costs far more than resetting one.
     static SPARE: Cell<Option<Box<Window>>> = const { Cell::new(None) };
 }
+
+/// How many bytes a final block counts for beside its own: after it the window is copied, which takes about as long as
+/// to inflate so many.
+const FINAL_BLOCK: usize = 256;
+
+/// How many to inflate at once.
+const MAX_FINAL_BLOCKS: usize = 512;
 
 /// The largest LZ77 window.
 const WINDOW: usize = 32 << 10;

@@ -13,12 +13,17 @@ mod deflater;
 #[cfg(feature = "deflate")]
 mod inflater;
 
+#[cfg(all(not(feature = "deflate"), feature = "std", feature = "handshake"))]
+pub(crate) use self::absent::Deflating;
 #[cfg(not(feature = "deflate"))]
 pub(crate) use self::absent::{AgreedDeflate, Deflate, Deflater, Inflater};
 #[cfg(feature = "deflate")]
 pub use self::deflate::{AgreedDeflate, Deflate};
 #[cfg(feature = "deflate")]
-pub(crate) use self::{deflater::Deflater, inflater::Inflater};
+pub(crate) use self::{
+    deflater::{Deflater, Deflating},
+    inflater::Inflater,
+};
 
 /// How far an [`Inflater`] came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -11,6 +11,8 @@ use bytes::{Bytes, BytesMut};
 use super::{Fragment, Message, MessageKind};
 use crate::config::Config;
 use crate::error::ProtocolError;
+#[cfg(all(feature = "std", feature = "handshake"))]
+use crate::extension::Inflated;
 use crate::extension::{AgreedDeflate, Inflater};
 use crate::role::Role;
 use crate::utf8::{TextInProgress, Utf8Validator, append};
@@ -112,6 +114,25 @@ impl Assembler {
         Ok(())
     }
 
+    /// Inflates some of a fragment's payload, at most `room` bytes, behind what there is of the message; returns the
+    /// message if that completes it. Drops from `payload` what was inflated; tells whether all of it was.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn push_inflated(
+        &mut self,
+        kind: MessageKind,
+        payload: &mut Bytes,
+        last: bool,
+        room: usize,
+    ) -> Result<(Option<Message>, Progress), ProtocolError> {
+        let mut bytes = self.unfinished.take_bytes();
+        let progress = self.inflate_some(kind, payload, last, room, &mut bytes)?;
+        if last && progress.done {
+            return Ok((Some(Message::new(kind, bytes.into())?), progress));
+        }
+        self.unfinished = Unfinished::Bytes(bytes);
+        Ok((None, progress))
+    }
+
     /// Inflates some of a fragment's payload: at most `room` bytes, which are returned. Drops from
     /// `payload` what was inflated; tells whether all of it was.
     #[cfg(all(feature = "std", feature = "handshake"))]
@@ -121,13 +142,37 @@ impl Assembler {
         payload: &mut Bytes,
         last: bool,
         room: usize,
-    ) -> Result<(Bytes, bool), ProtocolError> {
-        let inflater = self.inflater.as_mut().ok_or(ProtocolError::InvalidCompressedData)?;
+    ) -> Result<(Bytes, Progress), ProtocolError> {
         let mut part = Vec::new();
-        let progress = inflater.inflate(kind, payload, last, room, &mut part)?;
-        payload.advance(progress.consumed);
-        Ok((part.into(), progress.done))
+        let progress = self.inflate_some(kind, payload, last, room, &mut part)?;
+        Ok((part.into(), progress))
     }
+
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    fn inflate_some(
+        &mut self,
+        kind: MessageKind,
+        payload: &mut Bytes,
+        last: bool,
+        room: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Progress, ProtocolError> {
+        let inflater = self.inflater.as_mut().ok_or(ProtocolError::InvalidCompressedData)?;
+        let before = out.len();
+        let Inflated { consumed, done } = inflater.inflate(kind, payload, last, room, out)?;
+        payload.advance(consumed);
+        Ok(Progress { done, worked: out.len() - before + consumed + inflater.final_blocks() })
+    }
+}
+
+/// How far a fragment's payload was inflated.
+#[cfg(all(feature = "std", feature = "handshake"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// All of it was.
+    pub(crate) done: bool,
+    /// How much work that was, in bytes.
+    pub(crate) worked: usize,
 }
 
 impl fmt::Debug for Assembler {

@@ -16,6 +16,7 @@ use super::shared::{Locked, Reading, Shared};
 use super::timer::now;
 use super::tracker::{Token, cut_off};
 use super::transport::Transport;
+use super::turns::poll_yield;
 use super::wakers::Half;
 use crate::endpoint::{Act, Error, Inbound, Item, Next, Outcome};
 
@@ -58,6 +59,7 @@ impl Reading {
                     shared.set_unread(self.inbound.is_unread());
                     return Poll::Ready(Ok(Some(item)));
                 }
+                Next::Yield => return poll_yield(cx),
                 Next::Over(error) => {
                     self.close(shared);
                     return Poll::Ready(error.map_or(Ok(None), Err));
@@ -72,6 +74,7 @@ impl Reading {
         loop {
             match self.inbound.look_ahead(&mut &*shared) {
                 Next::Item(never) => match never {},
+                Next::Yield => return poll_yield(cx),
                 Next::Over(_) => {
                     self.close(shared);
                     return Poll::Ready(());

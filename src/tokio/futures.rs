@@ -13,7 +13,6 @@ use super::transport::Transport;
 use super::wakers::Half;
 use super::web_socket::WebSocket;
 use crate::endpoint::Error;
-use crate::endpoint::outbound::ToSend;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::Message;
 
@@ -48,6 +47,9 @@ impl<S: Transport> FusedStream for WebSocketReceiver<S> {
 }
 
 /// Closing the sink closes the connection with 1000, as [`WebSocket::close`] does.
+///
+/// A large message that is to be compressed is set aside by `start_send`, and compressed by the next `poll_ready`,
+/// `poll_flush` or `poll_close`, step by step, or at once by whatever else is sent before.
 impl<S: Transport> Sink<Message> for WebSocket<S> {
     type Error = Error;
 
@@ -56,7 +58,7 @@ impl<S: Transport> Sink<Message> for WebSocket<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.sender.queue(|outbound| message.queue(outbound))
+        self.sender.queue_or_set_aside(message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -64,6 +66,7 @@ impl<S: Transport> Sink<Message> for WebSocket<S> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.sender.poll_aside(cx))?;
         self.start_close(Some(NORMAL))?;
         while ready!(self.receiver.poll_next_item::<Message>(Half::Sending, cx, Program::Polled))?.is_some() {
         }
@@ -71,7 +74,8 @@ impl<S: Transport> Sink<Message> for WebSocket<S> {
     }
 }
 
-/// Closing the sink sends a Close frame with 1000, as [`WebSocketSender::close`] does.
+/// Closing the sink sends a Close frame with 1000, as [`WebSocketSender::close`] does. Large messages are compressed as
+/// by that of [`WebSocket`].
 impl<S: Transport> Sink<Message> for WebSocketSender<S> {
     type Error = Error;
 
@@ -80,7 +84,7 @@ impl<S: Transport> Sink<Message> for WebSocketSender<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.queue(|outbound| message.queue(outbound))
+        self.queue_or_set_aside(message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -88,6 +92,7 @@ impl<S: Transport> Sink<Message> for WebSocketSender<S> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_aside(cx))?;
         self.start_close(Some(NORMAL))?;
         WebSocketSender::poll_close(&mut self, cx)
     }

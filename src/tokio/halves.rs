@@ -1,11 +1,12 @@
 //! The two halves of a WebSocket, for two tasks.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
@@ -17,9 +18,9 @@ use super::wakers::Half;
 use crate::config::Config;
 use crate::connection::Closed;
 use crate::endpoint::outbound::ToSend;
+use crate::endpoint::outgoing::{Compressing, Outgoing, PartToSend, try_feed};
 use crate::endpoint::sync::lock;
 use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
-use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
 
@@ -188,8 +189,31 @@ impl<S: Transport> WebSocketSender<S> {
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
     pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
-        let mut message = Some(message.to_send());
-        poll_fn(move |cx| self.shared.poll_send(cx, &mut self.timer, &mut message))
+        Sending { sender: self, message: Outgoing::new(message.to_send()) }
+    }
+
+    #[inline]
+    fn poll_send<M: ToSend>(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &mut Outgoing<M>,
+    ) -> Poll<Result<(), Error>> {
+        if message.is_large() {
+            ready!(self.shared.poll_compress(cx, message))?;
+        }
+        match message {
+            Outgoing::AsItIs(message) => self.shared.poll_send(cx, &mut self.timer, message),
+            Outgoing::Compressing(message) => self.poll_send_compressed(cx, message),
+        }
+    }
+
+    #[cold]
+    fn poll_send_compressed(
+        &mut self,
+        cx: &Context<'_>,
+        message: &mut Option<Box<Compressing>>,
+    ) -> Poll<Result<(), Error>> {
+        self.shared.poll_send(cx, &mut self.timer, message)
     }
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
@@ -197,14 +221,13 @@ impl<S: Transport> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the message was not queued.
     pub fn feed(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
-        let mut message = Some(message.to_send());
-        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut message))
+        self.feed_outgoing(message.to_send())
     }
 
     /// Queues a message like [`feed`](Self::feed), if there is room; see
     /// [`WebSocket::try_feed`](super::WebSocket::try_feed).
     pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
-        self.shared.lock().outbound.try_queue(|outbound| message.to_send().queue(outbound))
+        try_feed(message.to_send(), &*self.shared)
     }
 
     /// How much is queued and not yet written.
@@ -221,9 +244,20 @@ impl<S: Transport> WebSocketSender<S> {
         payload: impl Into<Bytes>,
         last: bool,
     ) -> impl Future<Output = Result<(), Error>> {
-        let payload = payload.into();
-        let mut part = Some(move |outbound: &mut Outbound| outbound.send_part(kind, payload, last));
-        poll_fn(move |cx| self.shared.poll_feed(cx, &mut self.timer, &mut part))
+        self.feed_outgoing(PartToSend { kind, payload: payload.into(), last })
+    }
+
+    fn feed_outgoing(&mut self, message: impl ToSend) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Outgoing::new(message);
+        poll_fn(move |cx| {
+            if message.is_large() {
+                ready!(self.shared.poll_compress(cx, &mut message))?;
+            }
+            match &mut message {
+                Outgoing::AsItIs(message) => self.shared.poll_feed(cx, &mut self.timer, message),
+                Outgoing::Compressing(message) => self.shared.poll_feed(cx, &mut self.timer, message),
+            }
+        })
     }
 
     /// Writes everything that was queued.
@@ -262,23 +296,47 @@ impl<S: Transport> WebSocketSender<S> {
         self.shared.start_close(close)
     }
 
-    pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_aside(cx))?;
         self.shared.poll_sending(Half::Sending, cx, |locked, cx| locked.poll_room(cx, &mut self.timer))
     }
 
-    pub(super) fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_aside(cx))?;
         self.shared
             .poll_sending(Half::Sending, cx, |locked, cx| locked.poll_flush_in_time(cx, &mut self.timer))
     }
 
-    pub(super) fn poll_close(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+    /// Compresses what [`queue_or_set_aside`](Self::queue_or_set_aside) set aside.
+    pub(super) fn poll_aside(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.poll_aside(cx)
+    }
+
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.shared.poll_close(cx, &mut self.timer)
     }
 
-    pub(super) fn queue(
-        &mut self,
-        f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
-    ) -> Result<(), Error> {
-        self.shared.lock().outbound.queue(f)
+    /// Queues a message, or leaves it to the next poll to compress it before.
+    pub(super) fn queue_or_set_aside(&mut self, message: impl ToSend) -> Result<(), Error> {
+        self.shared.lock().outbound.queue_or_set_aside(message)
+    }
+}
+
+/// A message is sent. It is a type of its own to be inlined, as a closure that does this would not be.
+struct Sending<'a, S: Transport, M> {
+    sender: &'a mut WebSocketSender<S>,
+    message: Outgoing<M>,
+}
+
+/// None of its fields is pinned.
+impl<S: Transport, M> Unpin for Sending<'_, S, M> {}
+
+impl<S: Transport, M: ToSend> Future for Sending<'_, S, M> {
+    type Output = Result<(), Error>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { sender, message } = &mut *self;
+        sender.poll_send(cx, message)
     }
 }

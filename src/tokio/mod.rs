@@ -47,6 +47,14 @@
 //! been silent for long.)
 //! [`WebSocket::feed`] queues and leaves the rest to you.
 //!
+//! # Large messages
+//!
+//! No call keeps its thread for long. What takes long to inflate is inflated in many polls, between which other tasks have
+//! their turn; so is a message compressed that is large, by `send`, `feed` and the rest that is awaited: before it is
+//! queued, so that the other half's answers go before it, and a Close frame too, after which `send` fails. A call that is
+//! dropped before that has sent nothing. It has used up the compressor's window, which the next message begins anew:
+//! that one is compressed as if it were the first.
+//!
 //! # Broadcasts
 //!
 //! What goes to many connections is framed once: each sends the same bytes.
@@ -94,6 +102,7 @@
 mod accept;
 mod caretaker;
 mod client_stream;
+mod compressing;
 mod connect;
 mod deadline;
 mod drive;
@@ -107,6 +116,7 @@ mod shared;
 mod timer;
 mod tracker;
 mod transport;
+mod turns;
 mod wakers;
 mod watch;
 mod web_socket;

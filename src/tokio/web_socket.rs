@@ -123,6 +123,9 @@ impl<S: Transport> WebSocket<S> {
     /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
     /// both wait for it, come to [`Config::write_timeout`]. Halves in tasks of their own do not.
     ///
+    /// A large message that is to be compressed is compressed step by step: other tasks have their turn between, and
+    /// the receiving half answers meanwhile. See [large messages](super#large-messages).
+    ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, by the
     /// next call that writes.
     pub fn send(&mut self, message: impl Sendable) -> impl Future<Output = Result<(), Error>> {
@@ -140,8 +143,9 @@ impl<S: Transport> WebSocket<S> {
     /// Queues a message, if there is room for it. False: it was not queued, since [`Config::write_buffer_size`] bytes
     /// wait to be written. Fails where no message may be sent, like [`send`](Self::send).
     ///
-    /// It never waits, and writes nothing: [`flush`](Self::flush) does, and [`recv`](Self::recv) before it waits. With
-    /// [`queued`](Self::queued) it is for a program that will not wait for a slow client, but leaves messages out, or
+    /// It never waits, and writes nothing: [`flush`](Self::flush) does, and [`recv`](Self::recv) before it waits. A
+    /// large message that is to be compressed is compressed at once, where [`feed`](Self::feed) lets other tasks have
+    /// their turn. With [`queued`](Self::queued) it is for a program that will not wait for a slow client, but leaves messages out, or
     /// closes the connection.
     pub fn try_feed(&mut self, message: impl Sendable) -> Result<bool, Error> {
         self.sender.try_feed(message)

@@ -9,6 +9,7 @@ use tokio::io::AsyncWrite;
 
 use super::halves::WebSocketSender;
 use super::transport::Transport;
+use crate::endpoint::outgoing::PartToSend;
 use crate::message::MessageKind;
 
 /// Sends what is written to it as one message, a fragment for each write, in constant memory. Made by
@@ -53,7 +54,7 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
         }
         ready!(sender.poll_room(cx)).map_err(io::Error::other)?;
         sender
-            .queue(|outbound| outbound.send_part(*kind, Bytes::copy_from_slice(buf), false))
+            .queue_or_set_aside(PartToSend { kind: *kind, payload: Bytes::copy_from_slice(buf), last: false })
             .map_err(io::Error::other)?;
         Poll::Ready(Ok(buf.len()))
     }
@@ -64,9 +65,10 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended {
+            ready!(self.sender.poll_aside(cx)).map_err(io::Error::other)?;
             let kind = self.kind;
             self.sender
-                .queue(|outbound| outbound.send_part(kind, Bytes::new(), true))
+                .queue_or_set_aside(PartToSend { kind, payload: Bytes::new(), last: true })
                 .map_err(io::Error::other)?;
             self.ended = true;
         }

@@ -47,7 +47,7 @@ fn echoes<S: TryClone + AsRawFd + Send + 'static>((near, far): (S, S)) {
         assert_eq!(ws.recv().unwrap(), None);
     });
     let mut ws = connect_over("ws://localhost/", near).unwrap();
-    assert!(waits(&*ws.get_ref()));
+    assert!(waits(ws.get_ref().get_ref()));
     let message = Message::binary(vec![7; LARGE]);
     ws.send(message.clone()).unwrap();
     assert!(ws.recv().unwrap().unwrap() == message);

@@ -12,10 +12,10 @@ use sansocket::{
     Server,
 };
 
-const PLAIN: &str = "permessage-deflate";
+pub const PLAIN: &str = "permessage-deflate";
 
 /// A client's request with these offers, and what it sends behind it.
-fn opening(extensions: &str, frames: &[u8]) -> Vec<u8> {
+pub fn opening(extensions: &str, frames: &[u8]) -> Vec<u8> {
     let request = format!(
         "GET / HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
@@ -25,7 +25,7 @@ fn opening(extensions: &str, frames: &[u8]) -> Vec<u8> {
 }
 
 /// A server, and what its client sent at once.
-fn blocking_server(
+pub fn blocking_server(
     deflate: Deflate,
     extensions: &str,
     sent: &[u8],
@@ -37,7 +37,7 @@ fn blocking_server(
 }
 
 #[cfg(feature = "tokio")]
-async fn tokio_server(
+pub async fn tokio_server(
     deflate: Deflate,
     extensions: &str,
     sent: &[u8],

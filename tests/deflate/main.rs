@@ -17,5 +17,7 @@ mod hostile;
 mod memory;
 mod negotiation;
 mod sending;
+#[cfg(all(feature = "blocking", feature = "tokio"))]
+mod turns;
 mod vectors;
 mod window;

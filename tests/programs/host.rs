@@ -85,29 +85,6 @@ fn a_fork_draws_keys_of_its_own() {
             tokio_key(&wire, &mut open_tokio(wire.clone(), Role::Client))
         }
     });
-    differs("a key of a blocking connection that was there", || {
-        let wire = Wire::default();
-        let mut ws = blocking_client(&wire);
-        blocking_key(&wire, &mut ws);
-        move || blocking_key(&wire, &mut ws)
-    });
-    differs("a key of a connection that was there on tokio", || {
-        let wire = Wire::default();
-        let mut ws = open_tokio(wire.clone(), Role::Client);
-        tokio_key(&wire, &mut ws);
-        move || tokio_key(&wire, &mut ws)
-    });
-    differs("the key of an answer", || {
-        let wire = Wire::default();
-        let mut ws = blocking_client(&wire);
-        blocking_key(&wire, &mut ws);
-        move || {
-            wire.0.lock().unwrap().unread.extend(b"\x89\x00\x82\x00");
-            ws.recv().unwrap();
-            ws.flush().unwrap();
-            wire.key()
-        }
-    });
 }
 
 /// What `send` leaves queued is written in the child too, where there is no thread any more that does so.

@@ -1,7 +1,12 @@
 //! Messages and Pings, whole WebSockets.
 
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
 use sansocket::tokio::WebSocket;
-use sansocket::{Config, Error, Message, ProtocolError};
+use sansocket::{Config, Error, Message, ProtocolError, Role};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::common::{PING, PONG, ROLES, TEXT, frame};
 use crate::peer::{at_once, with_peer};
@@ -77,5 +82,56 @@ async fn a_ping_flood_stays_bounded() {
             tokio::join!(flood, receive);
         })
         .await;
+    }
+}
+
+/// A peer that never pauses, and sends nothing that is handed out, leaves the thread to others, whatever its transport is:
+/// a poll ends after some reads.
+#[tokio::test]
+async fn a_peer_that_never_pauses_is_left_for_others() {
+    let mut ws = WebSocket::from_upgraded(Pongs { left: 60_000 }, Role::Client, b"", &Config::default());
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut polls = 0;
+    let end = loop {
+        if let Poll::Ready(end) = pin!(ws.recv()).poll(&mut cx) {
+            break end;
+        }
+        polls += 1;
+    };
+    assert!(matches!(end, Err(Error::ConnectionLost(_))), "{end:?}");
+    assert!(polls >= 4, "{polls}");
+}
+
+/// A stream of Pongs that nobody asked for, as long as it is.
+struct Pongs {
+    left: usize,
+}
+
+impl AsyncRead for Pongs {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let pong = frame(Role::Client, PONG, &[0; 125]);
+        while buf.remaining() >= pong.len() && self.left > 0 {
+            buf.put_slice(&pong);
+            self.left -= 1;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Pongs {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

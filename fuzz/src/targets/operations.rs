@@ -140,7 +140,7 @@ impl World {
             pipe.bytes.extend(bytes);
         }
         self.moved += taken;
-        end.on_written();
+        end.on_written(taken, self.now);
         if end.out.is_empty() && end.side.should_close_transport() {
             self.close_transport(i);
         }
@@ -329,6 +329,8 @@ struct End {
     close_deadline: Option<Instant>,
     write_deadline: Option<Instant>,
     keepalive_deadline: Option<Instant>,
+    /// When the transport last took what had been waited for.
+    last_taken: Option<Instant>,
     pinged: bool,
     /// Everything that the peer wrote was received.
     read_everything: bool,
@@ -345,7 +347,9 @@ impl End {
         let mut config = Config::default()
             .write_buffer_size(setup.write_buffer_size)
             .close_timeout(setup.close_timeout)
-            .write_timeout(setup.write_timeout);
+            .write_timeout(setup.write_timeout)
+            // Any byte will do: what a rate makes of it is for tests.
+            .min_data_rate(0);
         config = match setup.keepalive {
             Some((interval, timeout)) => config.keepalive(interval, timeout),
             None => config.no_keepalive(),
@@ -374,6 +378,7 @@ impl End {
             close_deadline: None,
             write_deadline: None,
             keepalive_deadline: setup.keepalive.map(|(interval, _)| now + interval),
+            last_taken: None,
             pinged: false,
             read_everything: false,
             over: None,
@@ -507,8 +512,6 @@ impl End {
             match self.side.receive(parts, &mut self.input, now, &mut self.out) {
                 Ok(None) => break,
                 Ok(Some(received)) => {
-                    // Also when it arrived earlier, and is only now handed out, as a part.
-                    self.heard(now);
                     let seen = received.event(&self.input).map(Seen::from);
                     self.input.drain(..received.consumed());
                     match seen {
@@ -530,6 +533,22 @@ impl End {
         // Once it is off, it stays off.
         self.keepalive_deadline =
             self.keepalive_deadline.and(self.setup.keepalive.map(|(interval, _)| now + interval));
+    }
+
+    /// That the transport took what it had not taken at once shows that the peer reads; and while it takes no more, a
+    /// Ping may not have left.
+    fn note_life(&mut self, now: Instant) {
+        let (Some(deadline), Some((interval, timeout))) = (self.keepalive_deadline, self.setup.keepalive)
+        else {
+            return;
+        };
+        if !self.is_receiving() {
+            return;
+        }
+        let time = if self.pinged { timeout } else { interval };
+        let blocked = (self.pinged && self.write_deadline.is_some()).then_some(now);
+        let life = self.last_taken.take().max(blocked);
+        self.keepalive_deadline = life.map_or(Some(deadline), |life| Some(deadline.max(life + time)));
     }
 
     fn saw(&mut self, seen: Seen, before: usize, now: Instant) {
@@ -597,10 +616,13 @@ impl End {
         self.write_deadline.get_or_insert(now + self.setup.write_timeout);
     }
 
-    fn on_written(&mut self) {
-        self.write_deadline = None;
+    fn on_written(&mut self, bytes: usize, now: Instant) {
+        if self.write_deadline.is_some() {
+            self.write_deadline = (!self.out.is_empty()).then(|| now + self.setup.write_timeout);
+            self.last_taken = Some(now);
+        }
         let before = self.out.len();
-        self.side.on_written(&mut self.out);
+        self.side.on_written(bytes, now, &mut self.out);
         match self.held_pong.take_if(|_| before <= self.setup.write_buffer_size) {
             Some(payload) => {
                 self.appended(before, &[(0x8a, &payload)]);
@@ -614,6 +636,11 @@ impl End {
     fn handle_timeout(&mut self, now: Instant) {
         if self.over.is_some() {
             return;
+        }
+        if self.close_deadline.is_none_or(|deadline| now < deadline)
+            && self.write_deadline.is_none_or(|deadline| now < deadline)
+        {
+            self.note_life(now);
         }
         let before = self.out.len();
         let result = self.side.handle_timeout(now, &mut self.out);
@@ -758,10 +785,10 @@ impl Side {
         }
     }
 
-    fn on_written(&mut self, out: &mut Vec<u8>) {
+    fn on_written(&mut self, bytes: usize, now: Instant, out: &mut Vec<u8>) {
         match self {
-            Self::Whole(connection) => connection.on_written(out),
-            Self::Halves(halves) => halves.1.on_written(out),
+            Self::Whole(connection) => connection.on_written(bytes, now, out),
+            Self::Halves(halves) => halves.1.on_written(bytes, now, out),
         }
     }
 

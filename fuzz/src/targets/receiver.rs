@@ -107,7 +107,7 @@ impl Outcome {
             }
         }
         let mut held = Vec::new();
-        connection.on_written(&mut held);
+        connection.on_written(0, now, &mut held);
         out.extend_from_slice(&held);
         Self {
             events,

@@ -1,0 +1,146 @@
+//! What is on its way to be queued, and may have to be compressed before.
+
+use alloc::boxed::Box;
+
+use bytes::Bytes;
+
+pub(crate) use super::compressing::Compressing;
+use super::compressing::begin_compressing;
+use super::error::Error;
+use super::outbound::{COMPRESS_APART_FROM, Outbound, SendSide, ToSend};
+use crate::error::SendError;
+use crate::message::MessageKind;
+
+/// What is to be sent. A large message that is to be compressed is [begun](Outbound::begin), then compressed
+/// [step by step](Compressing::step), without the connection, and queued when that is done. Dropped before, it is not
+/// sent.
+#[derive(Debug)]
+pub(crate) enum Outgoing<M> {
+    /// `None`: it was queued.
+    AsItIs(Option<M>),
+    /// The same.
+    Compressing(Option<Box<Compressing>>),
+}
+
+impl<M: ToSend> Outgoing<M> {
+    #[inline]
+    pub(crate) fn new(message: M) -> Self {
+        Self::AsItIs(Some(message))
+    }
+
+    /// Whether there may be more to do with it than to queue it.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        match self {
+            Self::AsItIs(message) => message.as_ref().is_some_and(ToSend::is_large),
+            Self::Compressing(_) => true,
+        }
+    }
+}
+
+impl ToSend for Box<Compressing> {
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        outbound.send_compressing(*self)
+    }
+}
+
+impl Outbound {
+    /// Begins to compress `message`, unless it is to be sent as it is.
+    pub(crate) fn begin<M: ToSend>(&mut self, message: M) -> Result<Outgoing<M>, Error> {
+        if self.has_lost() {
+            // Why not, queueing it tells.
+            return Ok(Outgoing::new(message));
+        }
+        let begun = self.queue(|outbound| message.begin(outbound))?;
+        Ok(begun.map_or_else(Outgoing::new, |begun| Outgoing::Compressing(Some(begun))))
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Outbound {
+    /// Queues what was compressed.
+    pub(crate) fn queue_compressed(&mut self, compressed: Box<Compressing>) -> Result<(), Error> {
+        self.queue(|outbound| outbound.send_compressing(*compressed))
+    }
+
+    /// Queues a message, or sets it aside, to be compressed before anything else is queued.
+    pub(crate) fn queue_or_set_aside(&mut self, message: impl ToSend) -> Result<(), Error> {
+        if !message.is_large() {
+            return self.queue(|outbound| message.queue(outbound));
+        }
+        match self.begin(message)? {
+            Outgoing::AsItIs(message) => {
+                message.map_or(Ok(()), |message| self.queue(|this| message.queue(this)))
+            }
+            Outgoing::Compressing(compressing) => {
+                self.aside = compressing;
+                Ok(())
+            }
+        }
+    }
+
+    /// Has it compressed before anything else is queued.
+    pub(crate) fn set_aside(&mut self, compressing: Box<Compressing>) {
+        self.aside = Some(compressing);
+    }
+
+    /// Takes what was set aside, to go on compressing it.
+    pub(crate) fn take_aside(&mut self) -> Option<Box<Compressing>> {
+        self.aside.take()
+    }
+}
+
+/// Compresses a large message, if it is to be compressed, all at once; the connection is free meanwhile. `send` is given
+/// what to queue then.
+pub(crate) fn compressed<M: ToSend, L: SendSide, T>(
+    message: M,
+    mut link: L,
+    send: impl FnOnce(&mut dyn FnMut(&mut Outbound) -> Result<(), SendError>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut outgoing = link.outbound(|outbound| outbound.begin(message))?;
+    if let Outgoing::Compressing(Some(compressing)) = &mut outgoing {
+        while !compressing.step() {}
+    }
+    send(&mut |outbound| match &mut outgoing {
+        Outgoing::AsItIs(message) => message.take().map_or(Ok(()), |message| message.queue(outbound)),
+        Outgoing::Compressing(message) => message.take().map_or(Ok(()), |message| message.queue(outbound)),
+    })
+}
+
+/// Queues `message`, if there is room for it.
+pub(crate) fn try_feed<L: SendSide + Copy>(message: impl ToSend, mut link: L) -> Result<bool, Error> {
+    if !message.is_large() {
+        return link.outbound(|outbound| outbound.try_queue(|outbound| message.queue(outbound)));
+    }
+    if !link.outbound(|outbound| outbound.has_room()) {
+        return Ok(false);
+    }
+    compressed(message, link, |queue| link.outbound(|outbound| outbound.try_queue(queue)))
+}
+
+/// A part of a message.
+#[derive(Debug)]
+pub(crate) struct PartToSend {
+    pub(crate) kind: MessageKind,
+    pub(crate) payload: Bytes,
+    pub(crate) last: bool,
+}
+
+impl ToSend for PartToSend {
+    fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
+        outbound.send_part(self.kind, self.payload, self.last)
+    }
+
+    fn is_large(&self) -> bool {
+        self.payload.len() >= COMPRESS_APART_FROM
+    }
+
+    fn begin(self, outbound: &mut Outbound) -> Result<Result<Box<Compressing>, Self>, SendError> {
+        let part = Some(self.last);
+        Ok(match begin_compressing(outbound.sending.sender(), self.payload.len(), part)? {
+            Some(deflating) => Ok(Compressing::new(self.kind, part, self.payload, deflating).into()),
+            None => Err(self),
+        })
+    }
+}
