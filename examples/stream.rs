@@ -8,9 +8,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use common::Arguments;
-use sansocket::tokio::WebSocket;
+use sansocket::tokio::{Transport, WebSocket};
 use sansocket::{Client, CloseCode, Config, MessageKind, Server};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 const USAGE: &str = "\
@@ -61,10 +61,7 @@ async fn run(size: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-async fn send(
-    ws: &mut WebSocket<impl AsyncRead + AsyncWrite + Unpin>,
-    size: u64,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn send(ws: &mut WebSocket<impl Transport>, size: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut writer = ws.message_writer(MessageKind::Binary);
     let mut source = tokio::io::repeat(0x5a).take(size);
     let mut part = vec![0; 64 << 10];
@@ -77,10 +74,7 @@ async fn send(
     Ok(writer.shutdown().await?)
 }
 
-async fn receive(
-    ws: &mut WebSocket<impl AsyncRead + AsyncWrite + Unpin>,
-    size: u64,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn receive(ws: &mut WebSocket<impl Transport>, size: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut received = 0;
     loop {
         let part = ws.recv_part().await?.ok_or("the connection was closed before the message ended")?;

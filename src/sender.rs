@@ -50,8 +50,7 @@ pub struct Sender {
 
 impl Sender {
     /// A client's sending direction. `random` fills a slice: "the masking key MUST be derived from a strong
-    /// source of entropy" (6455-5.3-03). It is called once for many keys: a fork copies those that are left, and the state
-    /// of most generators, so that only one of the two processes is to go on with them. (The adapters see to that.)
+    /// source of entropy" (6455-5.3-03). It is called once for many keys: of two processes that a fork makes, one is to go on.
     pub fn client(config: &Config, random: fn(&mut [u8])) -> Self {
         Self::new(config, Some(Box::new(MaskingKeys::new(random))))
     }

@@ -8,10 +8,12 @@ pub(crate) mod census;
 mod client;
 mod closing;
 mod compressing;
+mod duties;
 #[expect(clippy::module_inception, reason = "the noun that the folder is about")]
 mod endpoint;
 mod error;
 mod events;
+mod found;
 mod inbound;
 mod negotiated;
 mod open;
@@ -24,6 +26,7 @@ pub(crate) mod process;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
 mod read_buffer;
+pub(crate) mod sendable;
 mod server;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 #[cfg_attr(sansocket_loom, path = "../../tests/loom/sync.rs")]
@@ -41,8 +44,9 @@ pub use self::events::{EndpointEvent, Incoming, Part};
 pub use self::negotiated::Negotiated;
 #[cfg(feature = "blocking")]
 pub(crate) use self::opening::append;
-pub use self::outbound::{Queued, Sendable};
+pub use self::outbound::Queued;
 pub use self::pending::PendingRequest;
+pub use self::sendable::Sendable;
 pub use self::server::Server;
 /// For the adapters.
 #[cfg(any(feature = "blocking", feature = "tokio"))]

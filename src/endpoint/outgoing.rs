@@ -7,7 +7,8 @@ use bytes::Bytes;
 pub(crate) use super::compressing::Compressing;
 use super::compressing::begin_compressing;
 use super::error::Error;
-use super::outbound::{COMPRESS_APART_FROM, Outbound, SendSide, ToSend};
+use super::outbound::{COMPRESS_APART_FROM, Outbound, SendSide};
+use super::sendable::ToSend;
 use crate::error::SendError;
 use crate::message::MessageKind;
 

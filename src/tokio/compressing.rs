@@ -5,8 +5,8 @@ use core::task::{Context, Poll, ready};
 use super::shared::Shared;
 use super::turns::poll_yield;
 use crate::endpoint::Error;
-use crate::endpoint::outbound::ToSend;
 use crate::endpoint::outgoing::Outgoing;
+use crate::endpoint::sendable::ToSend;
 
 impl<S> Shared<S> {
     /// Compresses `message`, if it is to be compressed; ready when it can be queued.

@@ -12,7 +12,7 @@ use super::timer::Timer;
 use super::transport::Transport;
 use super::wakers::Half;
 use crate::endpoint::Error;
-use crate::endpoint::outbound::ToSend;
+use crate::endpoint::sendable::ToSend;
 
 impl<S: Transport> Shared<S> {
     /// Queues `message`, once there is room, and then writes it; or has it written later, if that is worth

@@ -42,7 +42,7 @@ use super::transport::Transport;
 use super::wakers::{Half, Wakers};
 use super::watch::{Watched, watch};
 use crate::connection::Closed;
-use crate::endpoint::outbound::ToSend;
+use crate::endpoint::sendable::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
 use crate::endpoint::{Error, Inbound, Nothing, Outbound, SendSide};

@@ -183,7 +183,7 @@ fn open_blocking<S: blocking::Transport>(io: S, role: Role) -> blocking::WebSock
     blocking::WebSocket::from_upgraded(io, role, b"", &Config::default()).unwrap()
 }
 
-fn open_tokio<S: AsyncRead + AsyncWrite + Unpin>(io: S, role: Role) -> sansocket::tokio::WebSocket<S> {
+fn open_tokio<S: sansocket::tokio::Transport>(io: S, role: Role) -> sansocket::tokio::WebSocket<S> {
     sansocket::tokio::WebSocket::from_upgraded(io, role, b"", &Config::default())
 }
 

@@ -127,7 +127,7 @@ async fn everything_passes_inside() {
 async fn records_that_wait_are_few() {
     const LARGE: usize = 1 << 20;
     let (server, client) = configs();
-    let (near, far) = tokio::io::duplex(1024);
+    let (near, far) = duplex(1024);
     let serving =
         async { accept_tls(near, server, &Server::default()).await.unwrap().accept().await.unwrap() };
     let connecting = async {
