@@ -201,11 +201,11 @@ impl Outbound {
     }
 
     #[inline]
-    fn send(&mut self, message: Message) -> Result<(), SendError> {
+    pub(super) fn send(&mut self, message: Message) -> Result<(), SendError> {
         self.send_payload(message.kind(), message.into_payload())
     }
 
-    fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+    pub(super) fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
         let Some(frame) = self.sending.sender().prepared_frame(message)? else {
             return self.send_payload(message.kind(), message.shared_payload());
         };
