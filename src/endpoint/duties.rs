@@ -18,6 +18,9 @@ impl Inbound {
     /// What is to be done for a program that does not receive: control frames are answered, and all else that was read
     /// stays to be received.
     pub(crate) fn look_ahead(&mut self, link: &mut impl SendSide) -> Next<Infallible> {
+        if self.takes_a_rest() {
+            return Next::Yield;
+        }
         let act = if self.is_open() { self.look(link) } else { None };
         match act.or_else(|| self.over(link)) {
             Some(act) => Next::Do(act),
@@ -31,13 +34,10 @@ impl Inbound {
         if outbound.sending.state() != SendState::Open {
             return false;
         }
-        let is_read = !self.input.is_empty();
-        match self.ahead_mut() {
-            Some(ahead) if is_read => ahead.discards = true,
-            _ => {
-                self.take_unfinished();
-                self.delivery = Delivery::Discarded;
-            }
+        let ahead = self.ahead_mut().map(|ahead| ahead.discards = true);
+        if ahead.is_none() || self.input.is_empty() {
+            self.take_unfinished();
+            self.delivery = Delivery::Discarded;
         }
         outbound.queue(|outbound| outbound.close(Some(STOPPING), now)).is_ok()
     }

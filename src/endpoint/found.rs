@@ -42,8 +42,7 @@ impl Inbound {
             return Ok(Step::Item(item));
         }
         loop {
-            if self.worked >= ENOUGH {
-                self.worked = 0;
+            if self.takes_a_rest() {
                 return Ok(Step::Yield);
             }
             // A message of which parts were handed out is not assembled: what is left of it is skipped.
@@ -65,6 +64,15 @@ impl Inbound {
                 return Ok(Step::Item(item));
             }
         }
+    }
+
+    /// Whether so much work was done that others are to have their turn.
+    pub(super) fn takes_a_rest(&mut self) -> bool {
+        let enough = self.worked >= ENOUGH;
+        if enough {
+            self.worked = 0;
+        }
+        enough
     }
 
     /// What the next frame, or part of one, came to, if anything.

@@ -106,8 +106,11 @@ impl Reading {
             let sending = locked.outbound.sending.poll_timeout();
             drop(locked);
             if self.token.as_ref().is_some_and(Token::is_cut_off) {
+                let mut locked = shared.lock();
+                // The stream itself may be kept by a half that the program has.
+                let _ = Pin::new(&mut locked.io).poll_shutdown(cx);
                 let outcome = Outcome::Failed(Error::ConnectionLost(cut_off()));
-                self.inbound.did(outcome, now(), &mut shared.lock().outbound);
+                self.inbound.did(outcome, now(), &mut locked.outbound);
                 return Poll::Ready(());
             }
             if matches!(act, Act::Fill | Act::Hold) {

@@ -448,7 +448,11 @@ impl<S: Transport> Watched for Shared<S> {
                     reading.program = Program::Rests;
                     return true;
                 }
-                Program::Polled if self.wakers.has(Half::Receiving) => return true,
+                Program::Polled
+                    if [Half::Receiving, Half::Sending].iter().any(|half| self.wakers.has(*half)) =>
+                {
+                    return true;
+                }
                 Program::Pauses | Program::Polled => {
                     (reading.program, reading.watched) = (Program::Neglects, false);
                     drop(reading);

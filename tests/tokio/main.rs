@@ -13,6 +13,7 @@ mod script;
 
 mod cancelled;
 mod failing;
+mod last_words;
 mod messages;
 mod opening;
 mod parts;

@@ -7,13 +7,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use sansocket::tokio::{ClientStream, Listener, Pending, WebSocket, connect_over, serve};
-use sansocket::{CloseCode, Closed, Error, Initiator, Message, Server};
+use sansocket::{CloseCode, Closed, Error, Initiator, Message, Role, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::common::{CLOSE, close_payload};
+use crate::common::{CLOSE, PING, PONG, TEXT, close_payload, frame};
 use crate::peer::{Peer, after, at_once};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -89,6 +89,63 @@ async fn the_grace_period() {
     after(3 * SECOND, served.stop()).await.unwrap();
     assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
     assert_eq!(peer.frame().await, None);
+}
+
+/// A connection of which only the sending half was kept is told that the server stops, and cut off with the others.
+#[tokio::test(start_paused = true)]
+async fn the_sending_half_outlives_its_task() {
+    let server = Server::default().shutdown_grace(3 * SECOND);
+    let (give, mut given) = mpsc::unbounded_channel();
+    let mut served = Served::start(&server, move |pending: Pending<_>| {
+        let give = give.clone();
+        async move {
+            let (sender, _) = pending.accept().await.unwrap().split();
+            give.send(sender).unwrap();
+        }
+    });
+    let mut peer = served.open_by_hand().await;
+    let mut sender = given.recv().await.unwrap();
+    sender.send("here").await.unwrap();
+    assert_eq!(peer.frame().await, Some((TEXT, b"here".to_vec())));
+    // It answers by itself, and throws away what nobody will receive.
+    peer.send(TEXT, b"not received").await;
+    peer.send(PING, b"?").await;
+    assert_eq!(at_once(peer.frame()).await, Some((PONG, b"?".to_vec())));
+    after(3 * SECOND, served.stop()).await.unwrap();
+    assert_eq!(at_once(peer.frame()).await, Some((CLOSE, close_payload(1001, "the server stops"))));
+    assert_eq!(at_once(peer.frame()).await, None);
+    sender.send("late").await.unwrap_err();
+}
+
+/// What a handler left queued is written within the grace, and not after it.
+#[tokio::test(start_paused = true)]
+async fn what_was_left_does_not_outlive_the_server() {
+    for reads in [true, false] {
+        let server = Server::default().shutdown_grace(3 * SECOND);
+        let mut served = Served::start(&server, async |pending: Pending<_>| {
+            let mut ws = pending.accept().await.unwrap();
+            let message = ws.recv().await.unwrap().unwrap();
+            // More waits to be received, so this is left.
+            ws.feed(vec![7; 10_000]).await.unwrap();
+            ws.send(message).await.unwrap();
+        });
+        let mut peer = served.open_by_hand().await;
+        peer.send_raw(&[frame(Role::Server, TEXT, b"1"), frame(Role::Server, TEXT, b"2")].concat()).await;
+        served.settle().await;
+        if reads {
+            let stopping = tokio::spawn(served.stop());
+            assert_eq!(peer.frame().await.unwrap().1.len(), 10_000);
+            assert_eq!(peer.frame().await, Some((TEXT, b"1".to_vec())));
+            assert_eq!(peer.frame().await, None);
+            at_once(stopping).await.unwrap().unwrap();
+        } else {
+            after(3 * SECOND, served.stop()).await.unwrap();
+            sleep(3 * SECOND).await;
+            let mut bytes = Vec::new();
+            peer.io.read_to_end(&mut bytes).await.unwrap();
+            assert!(bytes.len() <= 4096, "what the transport held when the server ended: {}", bytes.len());
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -342,7 +399,7 @@ impl Served {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(io.read_u8().await.unwrap());
         }
-        Peer::new(io, sansocket::Role::Server)
+        Peer::new(io, Role::Server)
     }
 
     /// Lets all tasks do what they can do now.
