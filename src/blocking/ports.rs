@@ -1,6 +1,7 @@
 //! How a receiving half reaches the sending half and the stream: they are ours alone, or shared with another thread.
 
 use core::time::Duration;
+use std::time::Instant;
 
 use super::retry::Wrote;
 use super::shared::{Shared, Writer};
@@ -32,6 +33,10 @@ pub(super) struct HalfPort<'a, S> {
 }
 
 impl<S: Transport> SendSide for HalfPort<'_, S> {
+    fn now(&self, _then: Instant) -> Instant {
+        Instant::now()
+    }
+
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
         f(&mut self.shared.outbound())
     }
@@ -76,6 +81,10 @@ impl<'a, S> WholePort<'a, S> {
 }
 
 impl<S: Transport> SendSide for WholePort<'_, S> {
+    fn now(&self, _then: Instant) -> Instant {
+        Instant::now()
+    }
+
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
         f(&mut self.shared.outbound())
     }

@@ -109,6 +109,10 @@ impl<S> Shared<S> {
 }
 
 impl<S> SendSide for &Shared<S> {
+    fn now(&self, _then: Instant) -> Instant {
+        Instant::now()
+    }
+
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
         f(&mut Shared::outbound(self))
     }

@@ -323,14 +323,17 @@ impl Outbound {
 /// frame or an error makes it necessary.
 pub(crate) trait SendSide {
     /// The time now, if there is a clock: what was read at `then` may have waited for the program.
-    fn now(&self, then: Instant) -> Instant {
-        then
-    }
+    fn now(&self, then: Instant) -> Instant;
 
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T;
 }
 
 impl SendSide for Outbound {
+    /// It has no clock.
+    fn now(&self, then: Instant) -> Instant {
+        then
+    }
+
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
         f(self)
     }

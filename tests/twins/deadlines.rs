@@ -191,3 +191,41 @@ fn a_slow_reader_is_no_dead_one() {
             .run();
     }
 }
+
+/// A peer that says nothing while it takes what it is sent, slowly, is alive: what the transport takes shows it, and the
+/// Ping that waits behind the message is not answered yet.
+#[test]
+fn a_long_upload_is_a_sign_of_life() {
+    for role in ROLES {
+        let slowly = (0..8).flat_map(|_| [waits(MOMENT / 2), takes(100)]);
+        Script::new(role)
+            .only_split()
+            .config(patient().keepalive(MOMENT, MOMENT).min_data_rate(0))
+            .rooms([100])
+            .peer([holds(), until_blocked()].into_iter().chain(slowly))
+            .peer([reads(), until("ping"), pongs(""), closes(1000, ""), goes()])
+            .both([send(vec![7; 3000]).ok()], [recv().none()])
+            .sees_among_others(["binary 3000 times 7", "ping \"\"", "close 1000 \"\""])
+            .closed("1000 \"\", Remote, clean")
+            .takes_its_time()
+            .run();
+    }
+}
+
+/// The time for the closing handshake begins with our Close frame, not when the peer's was read: a program that was busy
+/// for longer still has what it queued written, and its answer.
+#[test]
+fn the_close_timeout_begins_with_the_answer() {
+    for role in ROLES {
+        Script::new(role)
+            .config(patient().close_timeout(4 * MOMENT))
+            .rooms([100])
+            .peer([holds(), says("1"), closes(1000, ""), waits(5 * MOMENT), tells("late")])
+            .peer([waits(MOMENT), reads(), goes()])
+            .calls([recv().text("1"), hear("late"), feed(vec![7; 3000]).ok(), recv().none()])
+            .sees(["binary 3000 times 7", "close 1000 \"\"", "end"])
+            .closed("1000 \"\", Remote, clean")
+            .takes_its_time()
+            .run();
+    }
+}
