@@ -5,16 +5,18 @@ use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use sansocket::tokio::{WebSocket, accept, accept_tls, connect, connect_as_is, connect_over};
-use sansocket::{Client, CloseCode, Error, Message, Server, TimedOut};
+use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server, TimedOut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::common::{TEXT, frame, secs};
 use crate::script::{Read, Script};
 
 /// A server's configuration with a certificate for `localhost` of its own making, and that of a client
@@ -142,6 +144,79 @@ async fn records_that_wait_are_few() {
     assert!(taken <= 20 << 10, "{taken} bytes");
 }
 
+/// A peer that reads nothing is given up at the write timeout, though TLS has taken what the transport has not, and though
+/// the peer speaks all the time; and what is dropped with something left to write lets go of its stream then.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_speaks_and_reads_nothing() {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Program {
+        Sends,
+        Receives,
+        IsGone,
+    }
+    let message = frame(Role::Server, TEXT, b"I speak");
+    for program in [Program::Sends, Program::Receives, Program::IsGone] {
+        let (server, client) = configs();
+        let (near, far) = duplex(1 << 14);
+        let config = Config::default().write_timeout(secs(7)).min_data_rate(0);
+        let settings = Server::default().config(config);
+        let serving = async { accept_tls(near, server, &settings).await.unwrap().accept().await.unwrap() };
+        let connecting = async {
+            let name = "localhost".try_into().unwrap();
+            let mut tls = TlsConnector::from(client).connect(name, far).await.unwrap();
+            tls.write_all(
+                b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                  Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            )
+            .await
+            .unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(tls.read_u8().await.unwrap());
+            }
+            tls.write_all(&message.repeat(2)).await.unwrap();
+            tls
+        };
+        let (mut ws, mut peer) = tokio::join!(serving, connecting);
+        assert!(ws.recv().await.unwrap().is_some());
+        let speaks = async {
+            while peer.write_all(&message).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        let large = vec![7; 1 << 17];
+        let gives_up = async {
+            match program {
+                // One more is unread: it is left for a task to write.
+                Program::IsGone => {
+                    ws.send(large).await.unwrap();
+                    drop(ws);
+                    return;
+                }
+                Program::Sends => {
+                    assert!(ws.recv().await.unwrap().is_some());
+                    let error = ws.send(large).await.unwrap_err();
+                    assert!(matches!(error, Error::TimedOut(TimedOut::Write)), "{error:?}");
+                }
+                Program::Receives => {
+                    ws.feed(large).await.unwrap();
+                    let error = loop {
+                        if let Err(error) = ws.recv().await {
+                            break error;
+                        }
+                    };
+                    assert!(matches!(error, Error::TimedOut(TimedOut::Write)), "{error:?}");
+                }
+            }
+            drop(ws);
+        };
+        let start = tokio::time::Instant::now();
+        tokio::join!(speaks, gives_up);
+        let took = start.elapsed();
+        assert!((secs(7)..=secs(8)).contains(&took), "{took:?}");
+    }
+}
+
 /// 6455-4.1-14: the first bytes on the wire are a TLS `ClientHello`; a server that does not answer it
 /// is not spoken to.
 #[tokio::test]
@@ -218,7 +293,7 @@ async fn both_handshakes() {
 
     // One that says nothing.
     let silent = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
-    let impatient = Server::default().handshake_timeout(std::time::Duration::from_millis(10));
+    let impatient = Server::default().handshake_timeout(Duration::from_millis(10));
     let accepted = accepting(&impatient).await;
     assert!(matches!(accepted, Err(Error::TimedOut(TimedOut::OpeningHandshake))), "{accepted:?}");
     drop(silent);
