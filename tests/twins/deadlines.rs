@@ -229,3 +229,31 @@ fn the_close_timeout_begins_with_the_answer() {
             .run();
     }
 }
+
+/// A byte now and then keeps no connection: a peer that takes less than the least rate is given up at the write timeout,
+/// and one that sends less of a frame when it has not answered the keepalive's Ping.
+#[test]
+fn a_byte_now_and_then_keeps_no_connection() {
+    const MANY: u32 = 1_000_000;
+    for role in ROLES {
+        let slowly = (0..20).flat_map(|_| [waits(MOMENT / 2), takes(1)]);
+        Script::new(role)
+            .config(patient().write_timeout(2 * MOMENT).min_data_rate(MANY))
+            .rooms([1])
+            .peer([holds(), until_blocked()].into_iter().chain(slowly))
+            .calls([send(vec![7; 100]).gives("TimedOut(Write)")])
+            .takes(2 * MOMENT)
+            .run();
+
+        let message = frame(role, TEXT, &[b'x'; 100]);
+        let slowly = message.iter().take(20).flat_map(|byte| [waits(MOMENT / 2), raw([*byte])]);
+        Script::new(role)
+            .config(patient().keepalive(MOMENT, 2 * MOMENT).min_data_rate(MANY))
+            .rooms([4096])
+            .peer(slowly)
+            .calls([recv().gives("TimedOut(Keepalive)")])
+            .sees(["ping \"\""])
+            .takes(3 * MOMENT)
+            .run();
+    }
+}
