@@ -70,9 +70,10 @@ impl Inbound {
 
     /// How much may be read ahead of what the program receives, if it is known not to.
     pub(crate) fn most(&self) -> Option<usize> {
-        self.ahead()?;
+        // What is to be discarded is read in pieces of this size.
+        let least = if self.ahead()?.has_kept() { 4096 } else { 1 };
         let most = self.receiving.config().settings.read_buffer_size;
-        Some(most.saturating_sub(self.input.unread().len()).max(1))
+        Some(most.saturating_sub(self.input.unread().len()).max(least))
     }
 
     /// Whether as much was read as may be ahead of what the program receives.

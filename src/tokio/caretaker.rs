@@ -33,7 +33,7 @@ impl<S: Transport> Future for Caretaker<S> {
         let shared = &self.0;
         let mut reading = lock(&shared.reading);
         match reading.program {
-            _ if shared.lock().halves == 0 => {}
+            _ if shared.is_abandoned(&reading) => {}
             Program::Neglects => ready!(reading.poll_ahead(cx, shared)),
             Program::Left => {
                 // Nobody will receive it.

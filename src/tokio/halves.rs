@@ -151,9 +151,12 @@ impl<S: Transport> Drop for WebSocketReceiver<S> {
         let shared = &self.shared;
         // Nothing more will be received that an answer could wait for.
         shared.set_unread(false);
-        let before = core::mem::replace(&mut lock(&shared.reading).program, Program::Left);
         let last = self.closed().is_some() || shared.lock().halves == 1;
-        if before != Program::Neglects && !last {
+        let mut reading = lock(&shared.reading);
+        let cared_for = reading.program == Program::Neglects;
+        reading.program = if last && !cared_for { Program::Alone } else { Program::Left };
+        drop(reading);
+        if !last && !cared_for {
             shared.take_care();
         }
         shared.leave();

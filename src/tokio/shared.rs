@@ -218,8 +218,24 @@ impl<S: Transport> Shared<S> {
             let _ = locked.poll_flush(&mut Context::from_waker(&self.waker));
         }
         direct_flusher(locked, FlusherState::Due);
-        // Nor is there anything to take care of any more.
-        self.wakers.wake_half(Half::Receiving);
+        let mut reading = lock(&self.reading);
+        if self.is_abandoned(&reading) || reading.program == Program::Left {
+            // There is nothing to take care of any more, or a caretaker to see what there is.
+            drop(reading);
+            self.wakers.wake_half(Half::Receiving);
+        } else {
+            reading.program = Program::Left;
+            drop(reading);
+            self.take_care();
+        }
+    }
+
+    /// Whether the program has dropped all it had, and nothing is left to do but to write what was accepted. A server that
+    /// stops has its Close frame answered.
+    pub(super) fn is_abandoned(&self, reading: &Reading) -> bool {
+        let stopping = self.closed.get().is_none() && reading.token.as_ref().is_some_and(Token::is_to_stop);
+        let locked = self.lock();
+        locked.halves == 0 && !(stopping && locked.outbound.sending.state() == SendState::CloseSent)
     }
 
     /// Once the receiving half was dropped, completes the closing handshake; else writes what is queued.

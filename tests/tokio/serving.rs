@@ -117,6 +117,43 @@ async fn the_sending_half_outlives_its_task() {
     sender.send("late").await.unwrap_err();
 }
 
+/// A handler that only sends, and returns when it cannot any more: the closing handshake that the stop began is completed
+/// all the same, and what the peer still sends is thrown away.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_only_sends() {
+    let mut served = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let mut ws = pending.accept().await.unwrap();
+        loop {
+            if let Err(error) = ws.send("tick").await {
+                break error;
+            }
+            sleep(SECOND / 10).await;
+        }
+    });
+    let mut peer = served.open_by_hand().await;
+    peer.send(TEXT, b"never received").await;
+    for _ in 0..20 {
+        assert_eq!(peer.frame().await, Some((TEXT, b"tick".to_vec())));
+    }
+    let stopping = tokio::spawn(served.stop());
+    let last = loop {
+        let frame = peer.frame().await.unwrap();
+        if frame.0 != TEXT {
+            break frame;
+        }
+    };
+    assert_eq!(last, (CLOSE, close_payload(1001, "the server stops")));
+    sleep(SECOND).await;
+    assert!(!stopping.is_finished(), "it waits for the answer");
+    for _ in 0..100 {
+        peer.send(TEXT, &[b'x'; 1000]).await;
+    }
+    peer.send_close(1001, "").await;
+    assert_eq!(at_once(peer.frame()).await, None);
+    drop(peer);
+    at_once(stopping).await.unwrap().unwrap();
+}
+
 /// What a handler left queued is written within the grace, and not after it.
 #[tokio::test(start_paused = true)]
 async fn what_was_left_does_not_outlive_the_server() {
