@@ -69,8 +69,9 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {
+    /// What is below the error in it, which says all itself: who prints the chain reads nothing twice.
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        Some(self.inner())
+        self.inner().source()
     }
 }
 

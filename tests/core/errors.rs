@@ -130,6 +130,30 @@ fn errors_of_adapters() {
         (Error::ConnectionLost(io()), io().to_string(), "the connection was lost: "),
     ] {
         assert_eq!(error.to_string(), format!("{text}{below}"));
-        assert_eq!(error.source().unwrap().to_string(), below);
+        // It was said: who prints the chain reads it once.
+        assert!(error.source().is_none());
+    }
+    let wrapped = std::io::Error::other(Error::Connect(std::io::Error::other(Chained)));
+    let error = Error::Connect(wrapped);
+    assert_eq!(error.to_string(), "cannot connect: cannot connect: chained");
+    assert_eq!(error.source().unwrap().to_string(), SendError::Closing.to_string());
+}
+
+/// An error that says what it is, and has a source.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[derive(Debug)]
+struct Chained;
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl std::fmt::Display for Chained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("chained")
+    }
+}
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl std::error::Error for Chained {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&SendError::Closing)
     }
 }
