@@ -5,11 +5,14 @@ mod assembler;
 mod event;
 mod prepared;
 
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 pub use self::assembler::Assembler;
 pub use self::event::{Event, Fragment};
@@ -123,35 +126,19 @@ impl fmt::Debug for Message {
     }
 }
 
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Self::text(text)
-    }
+/// What is text becomes a text message, what is bytes a binary one.
+macro_rules! from {
+    ($make:ident: $($from:ty),+) => {$(
+        impl From<$from> for Message {
+            fn from(payload: $from) -> Self {
+                Self::$make(payload)
+            }
+        }
+    )+};
 }
 
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Self::text(text)
-    }
-}
-
-impl From<Utf8Bytes> for Message {
-    fn from(text: Utf8Bytes) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<Bytes> for Message {
-    fn from(payload: Bytes) -> Self {
-        Self::Binary(payload)
-    }
-}
-
-impl From<Vec<u8>> for Message {
-    fn from(payload: Vec<u8>) -> Self {
-        Self::binary(payload)
-    }
-}
+from!(text: &str, String, &String, Cow<'_, str>, Box<str>, Arc<str>, Utf8Bytes);
+from!(binary: Bytes, BytesMut, Vec<u8>, Box<[u8]>);
 
 impl From<&[u8]> for Message {
     fn from(payload: &[u8]) -> Self {
@@ -161,6 +148,12 @@ impl From<&[u8]> for Message {
 
 impl<const N: usize> From<&[u8; N]> for Message {
     fn from(payload: &[u8; N]) -> Self {
+        Self::from(payload.as_slice())
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Message {
+    fn from(payload: [u8; N]) -> Self {
         Self::from(payload.as_slice())
     }
 }

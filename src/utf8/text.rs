@@ -6,7 +6,10 @@
 //! [`Utf8Bytes::as_str`] is [`core::str::from_utf8`]; `tests/core/text.rs` and the fuzz target `text` compare
 //! the two.
 
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
@@ -144,17 +147,24 @@ impl fmt::Display for Utf8Bytes {
     }
 }
 
-impl PartialEq<str> for Utf8Bytes {
-    fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
-    }
+/// Text is compared with text, on either side.
+macro_rules! equals {
+    ($($text:ty),+) => {$(
+        impl PartialEq<$text> for Utf8Bytes {
+            fn eq(&self, other: &$text) -> bool {
+                self.as_str() == AsRef::<str>::as_ref(other)
+            }
+        }
+
+        impl PartialEq<Utf8Bytes> for $text {
+            fn eq(&self, other: &Utf8Bytes) -> bool {
+                other == self
+            }
+        }
+    )+};
 }
 
-impl PartialEq<&str> for Utf8Bytes {
-    fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
-    }
-}
+equals!(str, &str, String, Cow<'_, str>);
 
 impl From<&str> for Utf8Bytes {
     fn from(text: &str) -> Self {
@@ -167,6 +177,31 @@ impl From<String> for Utf8Bytes {
         Self { bytes: text.into() }
     }
 }
+
+impl From<Cow<'_, str>> for Utf8Bytes {
+    fn from(text: Cow<'_, str>) -> Self {
+        text.into_owned().into()
+    }
+}
+
+impl From<Box<str>> for Utf8Bytes {
+    fn from(text: Box<str>) -> Self {
+        String::from(text).into()
+    }
+}
+
+/// Text that is copied, once.
+macro_rules! from_shared {
+    ($($text:ty),+) => {$(
+        impl From<$text> for Utf8Bytes {
+            fn from(text: $text) -> Self {
+                Self::from(AsRef::<str>::as_ref(&text))
+            }
+        }
+    )+};
+}
+
+from_shared!(&String, Arc<str>);
 
 impl TryFrom<Bytes> for Utf8Bytes {
     type Error = InvalidUtf8;

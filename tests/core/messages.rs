@@ -1,8 +1,10 @@
 //! Messages, and text that is cheap to clone: what they are made of, and what can be made of them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 #[cfg(feature = "std")]
 use sansocket::Event;
 use sansocket::{Assembler, Fragment, Message, MessageKind, Utf8Bytes};
@@ -16,6 +18,10 @@ fn from() {
     for text in [
         Message::from("text"),
         Message::from(String::from("text")),
+        Message::from(&String::from("text")),
+        Message::from(Cow::from("text")),
+        Message::from(Box::<str>::from("text")),
+        Message::from(Arc::<str>::from("text")),
         Message::from(Utf8Bytes::from("text")),
         Message::text("text"),
         Message::Text(Utf8Bytes::from_static("text")),
@@ -28,7 +34,10 @@ fn from() {
     for binary in [
         Message::from(b"\xff\0"),
         Message::from(&b"\xff\0"[..]),
+        Message::from(*b"\xff\0"),
         Message::from(vec![0xff, 0]),
+        Message::from(vec![0xff, 0].into_boxed_slice()),
+        Message::from(BytesMut::from(&b"\xff\0"[..])),
         Message::from(Bytes::from_static(b"\xff\0")),
         Message::binary(vec![0xff, 0]),
     ] {

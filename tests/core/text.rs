@@ -1,6 +1,8 @@
 //! Text in `Bytes`: the way with `unsafe`, compared with its safe twin, [`str::from_utf8`].
 
+use std::borrow::Cow;
 use std::str;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sansocket::utf8::{InvalidUtf8, Utf8Validator};
@@ -78,9 +80,16 @@ fn text_is_the_same_whatever_it_is_made_of() {
         Utf8Bytes::from(TEXT),
         Utf8Bytes::from(String::from(TEXT)),
         Utf8Bytes::try_from(bytes.clone()).unwrap(),
+        Utf8Bytes::from(&String::from(TEXT)),
+        Utf8Bytes::from(Cow::from(TEXT)),
+        Utf8Bytes::from(Box::<str>::from(TEXT)),
+        Utf8Bytes::from(Arc::<str>::from(TEXT)),
     ];
     for text in &texts {
         assert_eq!(text, TEXT);
+        assert_eq!(*text, String::from(TEXT));
+        assert_eq!(String::from(TEXT), *text);
+        assert!(*TEXT == *text && Cow::from(TEXT) == *text);
         assert_eq!(*text, texts[0]);
         assert_eq!(text.clone().to_string(), TEXT);
         assert_eq!(format!("{text:?}"), format!("{TEXT:?}"));
