@@ -82,6 +82,9 @@ pub enum RequestError {
     InvalidUpgrade,
     /// `Upgrade` is missing or does not say `websocket`.
     MissingUpgrade,
+    /// There is a `Sec-WebSocket-Key`, and no `Upgrade`, or HTTP/1.0: a proxy that was not told to pass upgrades on took it
+    /// away.
+    LostUpgrade,
     /// `Connection` is not a list of tokens.
     InvalidConnection,
     /// `Connection` is missing or does not say `Upgrade`.
@@ -126,6 +129,11 @@ impl RequestError {
             Self::InvalidOrigin => (400, "the Origin header is repeated or malformed"),
             Self::InvalidUpgrade => (400, "the Upgrade header is not a list of protocols"),
             Self::MissingUpgrade => (426, "the Upgrade header does not say websocket"),
+            Self::LostUpgrade => (
+                426,
+                "a proxy has taken the upgrade away: have it speak HTTP/1.1 to this server, and pass on the headers \
+                 Upgrade and Connection (for nginx: proxy_http_version 1.1, and proxy_set_header for both)",
+            ),
             Self::InvalidConnection => (400, "the Connection header is not a list of tokens"),
             Self::MissingConnectionUpgrade => (426, "the Connection header does not say Upgrade"),
             Self::MissingKey => (400, "the Sec-WebSocket-Key header is missing"),

@@ -30,9 +30,15 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError>
         return Ok(false);
     }
 
+    // What a proxy leaves of a request whose upgrade it does not pass on: the commonest mistake there is.
+    let old = request.minor_version() == 0;
+    if headers.has(KnownName::SecWebSocketKey) && (old || !headers.has(KnownName::Upgrade)) {
+        return Err(RequestError::LostUpgrade);
+    }
+
     // "1. An HTTP/1.1 or higher GET request, including a "Request-URI" [..] that should be interpreted as a /resource
     // name/ defined in Section 3 (or an absolute HTTP/HTTPS URI containing the /resource name/)." (6455-4.2.1-02)
-    if request.minor_version() == 0 {
+    if old {
         return Err(HeadError::UnsupportedHttpVersion.into());
     }
     if request.method() != "GET" {

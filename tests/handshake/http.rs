@@ -58,7 +58,7 @@ fn refusals() {
 
     for (request, error, status) in [
         (upgrade().method(Method::POST), RequestError::MethodNotGet, 405),
-        (upgrade().version(Version::HTTP_10), HeadError::UnsupportedHttpVersion.into(), 505),
+        (upgrade().version(Version::HTTP_10), RequestError::LostUpgrade, 426),
         (upgrade().version(Version::HTTP_2), HeadError::UnsupportedHttpVersion.into(), 505),
         (upgrade().header("Sec-WebSocket-Key", "again"), RequestError::RepeatedKey, 400),
         (upgrade().header("Sec-WebSocket-Version", "8"), RequestError::RepeatedVersion, 400),

@@ -231,7 +231,12 @@ fn request_line() {
     assert_eq!(reply(&RequestError::MethodNotGet).all("Allow"), ["GET"]);
 
     websocket(with(&[("HTTP/1.1", "HTTP/1.2")]));
-    for version in ["HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/3.0"] {
+    assert_refused(
+        with(&[("HTTP/1.1", "HTTP/1.0"), ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "")]),
+        &HeadError::UnsupportedHttpVersion.into(),
+        505,
+    );
+    for version in ["HTTP/0.9", "HTTP/2.0", "HTTP/3.0"] {
         assert_refused(with(&[("HTTP/1.1", version)]), &HeadError::UnsupportedHttpVersion.into(), 505);
     }
     for version in [
@@ -335,7 +340,6 @@ fn upgrade() {
         websocket(with(&[(LINE, line)]));
     }
     for line in [
-        "",
         "Upgrade:\r\n",
         "Upgrade: h2c\r\n",
         "Upgrade: websockets\r\n",
@@ -354,6 +358,22 @@ fn upgrade() {
         assert_refused(with(&[(LINE, line)]), &RequestError::InvalidUpgrade, 400);
     }
     assert_eq!(reply(&RequestError::MissingUpgrade).all("Upgrade"), ["websocket"]);
+}
+
+/// What is left of a request behind a proxy that passes no upgrades on: the answer says so, and what to do about it.
+#[test]
+fn a_proxy_took_the_upgrade_away() {
+    const UPGRADE: (&str, &str) = ("Upgrade: websocket\r\n", "");
+    const OLD: (&str, &str) = ("HTTP/1.1", "HTTP/1.0");
+    const CLOSE: (&str, &str) = ("Connection: Upgrade\r\n", "Connection: close\r\n");
+    for changes in [&[UPGRADE][..], &[OLD], &[UPGRADE, CLOSE], &[UPGRADE, OLD, CLOSE]] {
+        assert_refused(with(changes), &RequestError::LostUpgrade, 426);
+    }
+    let answer = String::from_utf8(reply(&RequestError::LostUpgrade).body).unwrap();
+    assert!(
+        answer.contains("Upgrade and Connection") && answer.contains("proxy_http_version 1.1"),
+        "{answer}"
+    );
 }
 
 /// 6455-4.2.1-05: `Connection` lists `Upgrade`, over all its lines; no substring does.
@@ -721,6 +741,7 @@ fn every_error_has_an_answer() {
         (E::Head(HeadError::Incomplete), 400),
         (E::InvalidUpgrade, 400),
         (E::MissingUpgrade, 426),
+        (E::LostUpgrade, 426),
         (E::InvalidConnection, 400),
         (E::MissingConnectionUpgrade, 426),
         (E::InvalidSubprotocols, 400),
