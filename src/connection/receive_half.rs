@@ -187,8 +187,10 @@ impl<I: Instant> ReceiveHalf<I> {
                 keepalive.on_life(taken);
             }
             if keepalive.is_pinged() && sending.is_blocked() {
-                // The Ping may still wait to be written; a peer that takes nothing meets the write deadline.
-                keepalive.on_life(now);
+                // The Ping may still wait to be written; a peer that takes nothing meets the write deadline. Until then
+                // it is looked at again, but not all the time, however short the time for an answer is.
+                let pause = (sending.write_timeout() / 8).min(LOOK_AFTER).saturating_sub(times.1);
+                keepalive.on_life(now.checked_add(pause).unwrap_or(now));
             }
         }
         if sending.state() == SendState::CloseSent {
@@ -278,3 +280,6 @@ impl<I: Instant> ReceiveHalf<I> {
         }));
     }
 }
+
+/// How long it takes at most to see that a Ping has been written.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
