@@ -137,10 +137,12 @@
 //! | [`Config::max_message_size`] | 64 MiB | failed with 1009 | memory filled by a message, as it is or inflated |
 //! | [`Config::max_frame_size`] | 64 MiB | failed with 1009 | a length that is announced to be waited for |
 //! | [`Config::max_fragments`] | 131,072 | failed with 1008 | a message of empty fragments that never ends |
+//! | [`Config::read_buffer_size`] | 64 KiB | no more is read, and the peer's silence is not counted | memory filled for a program that does not receive |
 //! | [`Config::write_buffer_size`] | 64 KiB | only the latest Ping is answered; senders wait | Pings whose Pongs are not read; memory filled by a slow reader |
-//! | [`Config::keepalive`] | 20 s, 20 s | a Ping; without an answer [`TimedOut::Keepalive`], 1006 | a peer that vanished, or says nothing |
+//! | [`Config::keepalive`] | 20 s, 20 s | a Ping; without an answer [`TimedOut::Keepalive`], 1006 | a peer that vanished, says nothing, or a byte now and then |
 //! | [`Config::close_timeout`] | 10 s | [`TimedOut::ClosingHandshake`], 1006 | a peer that does not answer a Close frame, or keeps the transport open |
-//! | [`Config::write_timeout`] | 30 s | [`TimedOut::Write`], 1006 | a peer that reads nothing |
+//! | [`Config::write_timeout`] | 30 s | [`TimedOut::Write`], 1006 | a peer that reads nothing, or a byte now and then |
+//! | [`Config::min_data_rate`] | 256 bytes a second | what comes or is taken more slowly does not put off those two | a peer that is never quite silent |
 //! | [`Config::deflate`] | off | sent as it is | memory for each connection's windows; secrets told by their length |
 //! | [`Deflate::server_max_window_bits`] | 15 | a larger window is not used | memory for windows |
 //! | [`Deflate::client_max_window_bits`] | 15 | a larger window is not asked for | memory for windows |
@@ -158,7 +160,7 @@
 //! What is failed is told with that close code, and closed; what timed out is closed unsaid, and
 //! [`Closed`] says 1006. A length that a peer announces is checked against the limits at the frame's header,
 //! and no memory is reserved for it before its bytes arrive. A control frame has at most 125 bytes (RFC 6455
-//! section 5.5): more is failed with 1002. A client that was refused has 2 seconds to read why.
+//! section 5.5): more is failed with 1002.
 //!
 //! Those of [`Config`], [`Deflate`] and [`Limits`](handshake::Limits) are the limits of one connection: all
 //! connections together take their number times as much.
@@ -168,6 +170,36 @@
 //! [`Limits::headers`]: handshake::Limits::headers
 //! [`Limits::interim_responses`]: handshake::Limits::interim_responses
 //! [`Limits::refusal_body_bytes`]: handshake::Limits::refusal_body_bytes
+//!
+//! # Deadlines
+//!
+//! A deadline belongs to an operation, whatever system calls that takes, inside TLS too. The adapters and [`Endpoint`] keep
+//! all of them; the core those that have a row in [`Config`].
+//!
+//! | deadline | begins | ends | when it passes |
+//! | --- | --- | --- | --- |
+//! | [`Client::connect_timeout`] | with `connect`, before the name is looked up | when the server has answered | `connect` fails with [`TimedOut::OpeningHandshake`] |
+//! | [`Server::handshake_timeout`] | with `accept`, before a TLS handshake | when the request has come | the client is answered 408, and `accept` fails with that; `serve` tells no handler |
+//! | the same, anew | with `Pending::accept` | when the answer is written | `Pending::accept` fails with that |
+//! | 2 seconds | when a request is refused | when the client was told, and has closed the transport | the transport is closed |
+//! | [`Config::keepalive`], `interval` | at each sign of life | with the next | a Ping is sent |
+//! | `timeout` | when that Ping's last byte is written | with the next sign of life | whoever receives is told [`TimedOut::Keepalive`] |
+//! | [`Config::write_timeout`] | when the transport takes no more; anew as it takes some | when it has taken all | whoever waits to send is told [`TimedOut::Write`], and whoever receives |
+//! | [`Config::close_timeout`] | when a Close frame is queued: by `close`, as an answer, for an error, or by a server's stop | with the end of the transport | [`TimedOut::ClosingHandshake`] is told by whichever call waits for the peer's Close frame; if both have passed, nobody is told |
+//! | [`Server::shutdown_grace`] | with the stop of `serve` | when all connections have ended | what is left of them is cut off |
+//!
+//! - A sign of life is a whole frame, whatever it is, and that the transport takes bytes for which it was waited: the
+//!   peer has read. Bytes of a frame that is not complete put the deadline off by as long as they may take by
+//!   [`Config::min_data_rate`], and so do bytes that are taken of a write: by their time, at most to the whole timeout.
+//! - While as much was read ahead as [`Config::read_buffer_size`] allows, the peer's silence is not counted; and not after a
+//!   Close frame was sent, where [`Config::close_timeout`] holds.
+//! - The deadlines of a connection hold whether its program receives or not: the adapters say who reads. One that no longer
+//!   receives is found within half a second, and what was due meanwhile is done then.
+//! - On tokio a deadline is noticed as late as the runtime's timers are, which a task that does not yield holds up.
+//! - The blocking adapter notices one late by an eighth of its time at most, for waits that a timeout is not set anew for, and
+//!   for writes, which tell only at their end whether they took any: none waits for longer than an eighth of the
+//!   shorter one of [`Config::write_timeout`] and [`Config::close_timeout`]. A server's stop it notices within a second.
+//! - What has come before a deadline passed is received first, also by a program that was busy for longer.
 //!
 //! # Errors
 //!

@@ -93,8 +93,11 @@ impl Deadline {
                 Err(error) => return Err(Error::Connect(error)),
             }
             if let Err(error) = tls.process_new_packets() {
-                // The alert that tells the peer; what counts is the error.
-                let _ = tls.write_tls(&mut PlainWrites(io));
+                // The alert that tells the peer, behind what was said before; what counts is the error.
+                while tls.wants_write()
+                    && self.write(io, |io| tls.write_tls(&mut PlainWrites(io))).is_ok_and(|len| len > 0)
+                {
+                }
                 return Err(Error::Connect(io::Error::new(io::ErrorKind::InvalidData, error)));
             }
         }

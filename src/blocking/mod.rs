@@ -78,20 +78,9 @@
 //!
 //! # Deadlines
 //!
-//! Keepalive Pings are sent, and deadlines noticed, while one of the calls that wait is running: a stream
-//! wakes it by a read or write timeout, which is what [`Transport`] asks of it. No thread does that behind
-//! the caller's back, but for the write timeout of what was left queued. Streams without timeouts work through
-//! [`NoDeadlines`].
-//!
-//! A deadline belongs to the operation, whatever system calls that takes, and however little the peer sends or takes at a
-//! time, inside TLS too. It may be noticed late:
-//!
-//! - By an eighth of its time, where a call waits for input, so that a timeout need not be set anew for every read.
-//! - By an eighth, where a call waits to write. [`Config::write_timeout`] runs from the last byte that the transport took,
-//!   and a write tells only at its end whether it took any: so no write waits for longer than an eighth of it, or of
-//!   [`Config::close_timeout`].
-//! - Not before what has come was looked at: a program that was busy for longer than a deadline receives what its
-//!   next read brings, and only then is told.
+//! The crate's documentation has [a table of them](crate#deadlines), and says how late they may be noticed. What wakes a
+//! call at one is a read or write timeout of the stream, which is what [`Transport`] asks of it; over streams without
+//! timeouts, in [`NoDeadlines`], there are none.
 //!
 //! A receiving half that has an answer to write, and whose peer reads nothing, looks for room like the thread that writes
 //! what was left: after ten milliseconds, and then an eighth of the time that there was none.

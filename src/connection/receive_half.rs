@@ -143,13 +143,17 @@ impl<I: Instant> ReceiveHalf<I> {
         }
     }
 
-    /// The peer's Close frame was seen ahead of what is received, or, without one, an error.
+    /// The peer's Close frame was seen ahead of what is received.
     #[cfg(all(feature = "std", feature = "handshake"))]
-    pub(crate) fn end_ahead(&mut self, close: Option<Option<CloseFrame<'_>>>) {
+    pub(crate) fn close_ahead(&mut self, close: Option<CloseFrame<'_>>) {
         self.over = true;
-        if let Some(close) = close {
-            self.record_close(close);
-        }
+        self.record_close(close);
+    }
+
+    /// An error was seen ahead of what is received.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn fail_ahead(&mut self) {
+        self.over = true;
     }
 
     /// Receives nothing more, because of an error in what was received.
@@ -183,8 +187,10 @@ impl<I: Instant> ReceiveHalf<I> {
                 keepalive.on_life(taken);
             }
             if keepalive.is_pinged() && sending.is_blocked() {
-                // The Ping may still wait to be written; a peer that takes nothing meets the write deadline.
-                keepalive.on_life(now);
+                // The Ping may still wait to be written; a peer that takes nothing meets the write deadline. Until then
+                // it is looked at again, but not all the time, however short the time for an answer is.
+                let pause = (sending.write_timeout() / 8).min(LOOK_AFTER).saturating_sub(times.1);
+                keepalive.on_life(now.checked_add(pause).unwrap_or(now));
             }
         }
         if sending.state() == SendState::CloseSent {
@@ -274,3 +280,6 @@ impl<I: Instant> ReceiveHalf<I> {
         }));
     }
 }
+
+/// How long it takes at most to see that a Ping has been written.
+const LOOK_AFTER: Duration = Duration::from_secs(1);

@@ -1,25 +1,85 @@
 //! A task that does what a receiving half does, but for the messages: it begins when the program [is
 //! seen](super::watch) not to receive, and ends when the program comes back to it.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use tokio::runtime::Handle;
 
-use super::shared::{Program, Shared};
+use super::shared::{Program, Reading, Shared};
 use super::transport::Transport;
 use super::wakers::Half;
+use super::watch::{Watched, watch};
 use crate::endpoint::Nothing;
-use crate::endpoint::sync::lock;
+use crate::endpoint::sync::{lock, try_lock};
 
 impl<S: Transport> Shared<S> {
+    /// Has the program watched, which has received something, or may not come back to it.
+    #[cold]
+    pub(super) fn watch(self: &Arc<Self>, reading: &mut Reading, program: Program) {
+        if reading.program == Program::Neglects {
+            // The caretaker ends.
+            self.wakers.wake_half(Half::Receiving);
+        }
+        reading.program = program;
+        if !reading.watched {
+            let weak: Weak<Self> = Arc::downgrade(self);
+            reading.watched = watch(weak);
+        }
+    }
+
+    /// Takes note of what the program does.
+    #[inline]
+    pub(super) fn note(self: &Arc<Self>, reading: &mut Reading, program: Program) {
+        if program == Program::Waits && reading.program != Program::Neglects {
+            reading.program = program;
+        } else {
+            self.watch(reading, program);
+        }
+    }
+
     /// Has the connection taken care of. Not with a lock of ours: where there is no runtime for it, or one that ends, the
     /// task is dropped at once, and says so.
     pub(super) fn take_care(self: &Arc<Self>) {
         let caretaker = Caretaker(self.clone());
         let _ = Handle::try_current().map(|runtime| runtime.spawn(caretaker));
+    }
+}
+
+/// Whether there is to be a caretaker.
+impl<S: Transport> Watched for Shared<S> {
+    fn look(self: Arc<Self>) -> bool {
+        let Some(mut reading) = try_lock(&self.reading) else {
+            return true;
+        };
+        if self.closed.get().is_none() && self.lock().halves > 0 {
+            match reading.program {
+                Program::Receives => {
+                    reading.program = Program::Pauses;
+                    return true;
+                }
+                Program::Waits => {
+                    reading.program = Program::Rests;
+                    return true;
+                }
+                Program::Polled
+                    if [Half::Receiving, Half::Sending].iter().any(|half| self.wakers.has(*half)) =>
+                {
+                    return true;
+                }
+                Program::Pauses | Program::Polled => {
+                    (reading.program, reading.watched) = (Program::Neglects, false);
+                    drop(reading);
+                    self.take_care();
+                    return false;
+                }
+                Program::Rests | Program::Neglects | Program::Left | Program::Alone => {}
+            }
+        }
+        reading.watched = false;
+        false
     }
 }
 

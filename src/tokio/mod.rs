@@ -32,9 +32,8 @@
 //!
 //! # Deadlines
 //!
-//! Keepalive Pings are sent, and deadlines noticed, while one of the calls that wait is being awaited; a
-//! connection is usually in [`WebSocket::recv`] most of the time. The runtime's timers must be enabled,
-//! unless all timeouts are out of use.
+//! The crate's documentation has [a table of them](crate#deadlines), and says how late they may be noticed. The runtime's
+//! timers must be enabled.
 //!
 //! # When a message is written
 //!

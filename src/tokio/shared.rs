@@ -28,7 +28,7 @@
 //! when a message is left queued, and so runs as soon as that task waits, writes what it finds then.
 
 use alloc::boxed::Box;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
@@ -40,11 +40,10 @@ use super::timer::{Timer, now};
 use super::tracker::Token;
 use super::transport::Transport;
 use super::wakers::{Half, Wakers};
-use super::watch::{Watched, watch};
 use crate::connection::Closed;
 use crate::endpoint::sendable::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
-use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
+use crate::endpoint::sync::{Mutex, MutexGuard, lock};
 use crate::endpoint::{Error, Inbound, Nothing, Outbound, SendSide};
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
@@ -176,30 +175,6 @@ impl<S> Shared<S> {
 }
 
 impl<S: Transport> Shared<S> {
-    /// Has the program watched, which has received something, or may not come back to it.
-    #[cold]
-    pub(super) fn watch(self: &Arc<Self>, reading: &mut Reading, program: Program) {
-        if reading.program == Program::Neglects {
-            // The caretaker ends.
-            self.wakers.wake_half(Half::Receiving);
-        }
-        reading.program = program;
-        if !reading.watched {
-            let weak: Weak<Self> = Arc::downgrade(self);
-            reading.watched = watch(weak);
-        }
-    }
-
-    /// Takes note of what the program does.
-    #[inline]
-    pub(super) fn note(self: &Arc<Self>, reading: &mut Reading, program: Program) {
-        if program == Program::Waits && reading.program != Program::Neglects {
-            reading.program = program;
-        } else {
-            self.watch(reading, program);
-        }
-    }
-
     /// Whether nobody is left but tasks of ours, and the server that accepted the connection has ended.
     pub(super) fn is_cut_off(&self) -> bool {
         self.lock().halves == 0 && lock(&self.reading).token.as_ref().is_some_and(Token::is_cut_off)
@@ -425,7 +400,7 @@ pub(super) struct Reading {
     pub(super) token: Option<Token>,
     pub(super) program: Program,
     /// It is [watched](super::watch); always, while it `Receives` or `Pauses`, if there is a runtime.
-    watched: bool,
+    pub(super) watched: bool,
 }
 
 /// Whether the program receives.
@@ -447,40 +422,6 @@ pub(super) enum Program {
     Left,
     /// The same, without a caretaker: there is no runtime for it.
     Alone,
-}
-
-impl<S: Transport> Watched for Shared<S> {
-    fn look(self: Arc<Self>) -> bool {
-        let Some(mut reading) = try_lock(&self.reading) else {
-            return true;
-        };
-        if self.closed.get().is_none() && self.lock().halves > 0 {
-            match reading.program {
-                Program::Receives => {
-                    reading.program = Program::Pauses;
-                    return true;
-                }
-                Program::Waits => {
-                    reading.program = Program::Rests;
-                    return true;
-                }
-                Program::Polled
-                    if [Half::Receiving, Half::Sending].iter().any(|half| self.wakers.has(*half)) =>
-                {
-                    return true;
-                }
-                Program::Pauses | Program::Polled => {
-                    (reading.program, reading.watched) = (Program::Neglects, false);
-                    drop(reading);
-                    self.take_care();
-                    return false;
-                }
-                Program::Rests | Program::Neglects | Program::Left | Program::Alone => {}
-            }
-        }
-        reading.watched = false;
-        false
-    }
 }
 
 /// Whether there is a flusher, and what it does.

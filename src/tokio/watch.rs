@@ -37,8 +37,8 @@ pub(super) fn watch(connection: Weak<dyn Watched>) -> bool {
             }
             register.added.push(connection);
             // A runtime that nobody drives any more does not look.
-            if !register.looked.is_some_and(|looked| now().saturating_duration_since(looked) < 4 * LOOK_AFTER)
-            {
+            let looks = |looked| now().saturating_duration_since(looked) < 4 * LOOK_AFTER;
+            if !register.looked.is_some_and(looks) {
                 register.looked = Some(now());
                 register.turn += 1;
                 let lookout = Lookout { register: watch.clone(), turn: register.turn };
@@ -79,10 +79,7 @@ impl Lookout {
             while at < watched.len() {
                 let end = watched.len().min(at + AT_ONCE);
                 while at < end.min(watched.len()) {
-                    let is_watched = |connection: &Weak<dyn Watched>| {
-                        connection.upgrade().is_some_and(|connection| connection.look())
-                    };
-                    if is_watched(&watched[at]) {
+                    if watched[at].upgrade().is_some_and(Watched::look) {
                         at += 1;
                     } else {
                         watched.swap_remove(at);

@@ -7,8 +7,10 @@ use sansocket::{Client, Deflate, Server};
 
 /// The rows that name a limit: the type, the limit's name, its default.
 fn documented() -> Vec<(&'static str, &'static str, &'static str)> {
-    include_str!("../../src/lib.rs")
+    let (_, section) = include_str!("../../src/lib.rs").split_once("//! # Limits and timeouts\n").unwrap();
+    section
         .lines()
+        .take_while(|line| !line.starts_with("//! # "))
         .filter_map(|line| line.strip_prefix("//! | [`")?.split_once("`] | "))
         .filter_map(|(limit, rest)| {
             let ((owner, name), (default, _)) = (limit.split_once("::")?, rest.split_once(" | ")?);
@@ -31,6 +33,7 @@ fn shown(default: &str) -> String {
         None => number(default).to_string(),
         Some((value, "MiB")) => (number(value) << 20).to_string(),
         Some((value, "KiB")) => (number(value) << 10).to_string(),
+        Some((value, "bytes a second")) => number(value).to_string(),
         Some((value, "s")) => format!("{value}s"),
         // Several durations.
         Some(_) => format!("Some(({},),)", default.replace(' ', "")),

@@ -546,7 +546,9 @@ impl End {
             return;
         }
         let time = if self.pinged { timeout } else { interval };
-        let blocked = (self.pinged && self.write_deadline.is_some()).then_some(now);
+        // It is looked at again after a while, also where the answer has no time at all.
+        let pause = (self.setup.write_timeout / 8).min(Duration::from_secs(1)).saturating_sub(timeout);
+        let blocked = (self.pinged && self.write_deadline.is_some()).then(|| now + pause);
         let life = self.last_taken.take().max(blocked);
         self.keepalive_deadline = life.map_or(Some(deadline), |life| Some(deadline.max(life + time)));
     }
