@@ -1,12 +1,12 @@
 //! What a connection owes its peer beside receiving messages, and whether its program receives or not: answers, a look at
 //! the clock, and a server's farewell.
 
-use core::convert::Infallible;
 use std::time::Instant;
 
 use super::admission::STOPPING;
 use super::ahead::{Ahead, Control};
 use super::closing::{Act, Ending};
+use super::events::Nothing;
 use super::inbound::{Delivery, Inbound, Next};
 use super::outbound::{Outbound, SendSide};
 use crate::error::TimedOut;
@@ -17,7 +17,7 @@ use crate::sender::SendState;
 impl Inbound {
     /// What is to be done for a program that does not receive: control frames are answered, and all else that was read
     /// stays to be received.
-    pub(crate) fn look_ahead(&mut self, link: &mut impl SendSide) -> Next<Infallible> {
+    pub(crate) fn look_ahead(&mut self, link: &mut impl SendSide) -> Next<Nothing> {
         let act = if self.is_open() { self.look(link) } else { None };
         match act.or_else(|| self.over(link)) {
             Some(act) => Next::Do(act),
@@ -70,8 +70,9 @@ impl Inbound {
 
     /// How much may be read ahead of what the program receives, if it is known not to.
     pub(crate) fn most(&self) -> Option<usize> {
-        self.ahead()?;
         let most = self.receiving.config().settings.read_buffer_size;
+        // What comes behind what is kept is discarded at once.
+        self.ahead().filter(|ahead| !ahead.has_kept())?;
         Some(most.saturating_sub(self.input.unread().len()).max(1))
     }
 
