@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use super::ports::Port;
 use super::retry::Wrote;
-use super::shared::Reading;
+use super::shared::{LOOK_AFTER, Reading};
 use super::tracker::LOOK;
 use super::transport::{Transport, is_passing};
 use crate::endpoint::sync::sleep;
-use crate::endpoint::{Act, Error, Inbound, Item, Next, Outbound, Outcome};
+use crate::endpoint::{Act, Error, Inbound, Item, Next, Nothing, Outbound, Outcome};
 use crate::error::TimedOut;
 use crate::sender::SendState;
 
@@ -37,56 +37,123 @@ impl Reading {
                 }
                 // A thread is not shared.
                 Next::Yield => {}
-                Next::Over(error) => return error.map_or(Ok(None), Err),
+                Next::Over(error) => {
+                    self.token = None;
+                    return error.map_or(Ok(None), Err);
+                }
                 Next::Do(act) => {
-                    let outcome = self.perform(act, &mut port);
+                    let outcome = self.perform(act, &mut port, Patience::Waits);
                     port.outbound(|outbound| self.inbound.did(outcome, Instant::now(), outbound));
                 }
             }
         }
     }
 
-    fn perform(&mut self, act: Act, port: &mut impl Port) -> Outcome {
+    /// Whether it is time to look at what has come, while the program sends and does not receive.
+    pub(super) fn is_look_due(&self) -> bool {
+        // Loom has no time.
+        !cfg!(sansocket_loom)
+            && self.inbound.closed().is_none()
+            && Instant::now().saturating_duration_since(self.inbound.looked()) >= LOOK_AFTER
+    }
+
+    /// Does what the connection owes its peer while the program does not receive, without waiting for anything. What has
+    /// come stays to be received, or is to be discarded, if nobody will receive it.
+    pub(super) fn look(&mut self, port: &mut impl Port, discard: bool) {
+        for _ in 0..AT_ONCE {
+            let next =
+                if discard { self.inbound.next::<Nothing>(port) } else { self.inbound.look_ahead(port) };
+            match next {
+                Next::Item(never) => match never {},
+                Next::Yield => {}
+                Next::Over(error) => {
+                    self.token = None;
+                    return error.map_or((), |error| self.inbound.put_back(error));
+                }
+                Next::Do(act) => {
+                    let outcome = self.perform(act, port, Patience::Looks);
+                    let is_all = matches!(outcome, Outcome::Again);
+                    port.outbound(|outbound| self.inbound.did(outcome, Instant::now(), outbound));
+                    if is_all {
+                        break;
+                    }
+                }
+            }
+        }
+        // The server's stop may have queued something last.
+        let written = self.flush(port);
+        port.set_owes(matches!(written, Ok(false)));
+    }
+
+    fn perform(&mut self, act: Act, port: &mut impl Port, patience: Patience) -> Outcome {
+        let looks = patience == Patience::Looks;
         match act {
-            Act::Fill => self.fill(port),
-            Act::Hold => Outcome::Again,
+            Act::Fill => self.fill(port, looks),
+            Act::Hold => self.hold(port),
             Act::Flush { discard } => match self.flush(port) {
                 Ok(true) => Outcome::Written,
                 // No longer than that: another thread may have written all by now.
-                Ok(false) if discard => self.discard(port, Some(self.retry.after())),
+                Ok(false) if discard => {
+                    let most = if looks { Duration::ZERO } else { self.retry.after() };
+                    self.discard(port, Some(most))
+                }
+                Ok(false) if looks => Outcome::Again,
                 Ok(false) => self.pause(port),
                 Err(error) => Outcome::Failed(error),
             },
             Act::Shutdown => match port.stream().shutdown_write() {
                 Ok(()) => Outcome::Done,
+                Err(error) if is_passing(&error) && looks => Outcome::Again,
                 Err(error) if is_passing(&error) => self.pause(port),
                 Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
             },
-            Act::Discard => self.discard(port, None),
+            Act::Discard => self.discard(port, looks.then_some(Duration::ZERO)),
         }
     }
 
-    fn fill<P: Port>(&mut self, port: &mut P) -> Outcome {
+    fn fill<P: Port>(&mut self, port: &mut P, looks: bool) -> Outcome {
+        if let Err(timed_out) = self.prepare(port) {
+            return Outcome::Failed(timed_out.into());
+        }
+        // What has come is handed out before the server's stop: a look that hardly waits.
+        let stopping = self.is_stopping(port);
+        let outcome = self.read(port, (looks || stopping).then_some(Duration::ZERO), Inbound::fill);
+        if stopping && matches!(outcome, Outcome::Again | Outcome::Late) {
+            port.outbound(|outbound| self.inbound.stop(Instant::now(), outbound));
+        }
+        outcome
+    }
+
+    /// The same, but for reading: as much was read as may be.
+    fn hold(&mut self, port: &mut impl Port) -> Outcome {
+        if let Err(timed_out) = self.prepare(port) {
+            return Outcome::Failed(timed_out.into());
+        }
+        if self.is_stopping(port) {
+            port.outbound(|outbound| self.inbound.stop(Instant::now(), outbound));
+        }
+        if self.left(port) == Some(Duration::ZERO) { Outcome::Late } else { Outcome::Again }
+    }
+
+    /// Writes what is queued, and does what is due.
+    fn prepare(&mut self, port: &mut impl Port) -> Result<(), TimedOut> {
         // A transport that takes no more may still have something to read.
         let written = matches!(self.flush(port), Ok(true));
         let due = |outbound: &mut Outbound| {
             self.inbound.handle_timeout(outbound)?;
             Ok::<_, TimedOut>(!outbound.queue.is_empty())
         };
-        match port.outbound(due) {
-            // A Ping was due.
-            Ok(true) if written => drop(self.flush(port)),
-            Ok(_) => {}
-            Err(timed_out) => return Outcome::Failed(timed_out.into()),
+        // A Ping may have been due.
+        if port.outbound(due)? && written {
+            let _ = self.flush(port);
         }
-        // What has come is handed out before the server's stop: a look that hardly waits.
-        let stopping = self.token.as_ref().is_some_and(|token| token.is_to_stop())
-            && port.outbound(|outbound| outbound.sending.state() == SendState::Open);
-        let outcome = self.read(port, stopping.then_some(Duration::ZERO), Inbound::fill);
-        if stopping && matches!(outcome, Outcome::Again | Outcome::Late) {
-            port.outbound(|outbound| self.inbound.stop(Instant::now(), outbound));
-        }
-        outcome
+        Ok(())
+    }
+
+    /// Whether the server stops, and the closing handshake is to be started because of it.
+    fn is_stopping(&self, port: &mut impl Port) -> bool {
+        self.token.as_ref().is_some_and(|token| token.is_to_stop())
+            && port.outbound(|outbound| outbound.sending.state() == SendState::Open)
     }
 
     /// Writes what is queued. False if not all of it was.
@@ -106,13 +173,23 @@ impl Reading {
         &mut self,
         port: &mut P,
         most: Option<Duration>,
-        read: impl FnOnce(&mut Inbound, &mut P::Stream) -> io::Result<usize>,
+        mut read: impl FnMut(&mut Inbound, &mut P::Stream) -> io::Result<usize>,
     ) -> Outcome {
         let left = self.left(port);
         let look = self.token.as_ref().map(|_| LOOK);
         let wait = [left, port.longest_wait(self.retry.after()), look, most].into_iter().flatten().min();
         let stream = port.stream();
-        match self.timeout.set(stream, wait).and_then(|()| read(&mut self.inbound, stream)) {
+        let mut result = self.timeout.set(stream, wait).and_then(|()| read(&mut self.inbound, stream));
+        for _ in 0..AT_ONCE {
+            // Nothing was waited for: it may have more that is not yet a whole record.
+            let goes_on = most == Some(Duration::ZERO)
+                && result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted);
+            if !goes_on {
+                break;
+            }
+            result = read(&mut self.inbound, stream);
+        }
+        match result {
             Err(error) if is_passing(&error) && left == Some(Duration::ZERO) => Outcome::Late,
             Err(error) if is_passing(&error) => Outcome::Again,
             read => read.map_err(Error::ConnectionLost).into(),
@@ -138,3 +215,15 @@ impl Reading {
         Some(deadline.saturating_duration_since(Instant::now()))
     }
 }
+
+/// Whether something is waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Patience {
+    Waits,
+    /// It is only looked at what there is.
+    Looks,
+}
+
+/// How much is done in one look, in steps that each may read once: a peer that never pauses is not to hold up a program
+/// that sends.
+const AT_ONCE: usize = 32;

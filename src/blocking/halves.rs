@@ -8,14 +8,13 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::ports::HalfPort;
+use super::sending::Sending;
 use super::shared::{Reading, Shared, SplitReader};
 use super::transport::{Transport, TryClone};
 use crate::connection::Closed;
-use crate::endpoint::outgoing::{PartToSend, compressed, try_feed};
-use crate::endpoint::sendable::ToSend;
-use crate::endpoint::sync::{lock, try_lock};
+use crate::endpoint::outgoing::try_feed;
+use crate::endpoint::sync::lock;
 use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued, Sendable};
-use crate::error::SendError;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
 
@@ -33,7 +32,7 @@ pub(super) fn split<S: TryClone>(
 /// The receiving half of a [`WebSocket`](super::WebSocket).
 ///
 /// It answers the peer's Pings and Close frame, and keeps the deadlines, while [`recv`](Self::recv)
-/// runs.
+/// runs; when nobody receives, the calls of the sending half do: see [who reads](super#who-reads).
 #[derive(Debug)]
 pub struct WebSocketReceiver<S: Transport> {
     shared: Arc<Shared<S>>,
@@ -47,8 +46,8 @@ pub struct WebSocketSender<S: Transport> {
 }
 
 impl<S: Transport> WebSocketReceiver<S> {
-    /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
-    /// the connection.
+    /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
+    /// still to be received then, if the program was not receiving.
     pub fn closed(&self) -> Option<&Closed> {
         self.shared.closed.get().map(Box::as_ref)
     }
@@ -78,14 +77,7 @@ impl<S: Transport> Drop for WebSocketReceiver<S> {
     /// returned, nobody will: then the transport is closed for writing, so that the peer need not wait for that.
     fn drop(&mut self) {
         self.shared.orphan();
-        if self.shared.has_sent_all()
-            && let Some(mut reader) = try_lock(&self.shared.reader)
-            && let Some(SplitReader { reading, io }) = reader.as_deref_mut()
-            && reading.inbound.closed().is_none()
-        {
-            // It fails only where there is nothing left to close.
-            let _ = io.shutdown_write();
-        }
+        self.shared.close_orphaned();
     }
 }
 
@@ -94,7 +86,8 @@ impl<S: Transport + Send + 'static> WebSocketSender<S> {
     /// receiving half has more to receive, the message may be left queued. That half answers while this one compresses
     /// the message, and may answer a Close frame, after which it is not sent.
     pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
-        self.shared.send_message(self.shared.is_unread(), message.to_send())
+        let unread = self.shared.is_unread();
+        self.sending().send(unread, message.to_send())
     }
 }
 
@@ -104,10 +97,15 @@ impl<S: Transport> WebSocketSender<S> {
         Self { shared: Arc::new(Shared::new(io, outbound)) }
     }
 
+    /// How the connection closed, once it has.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.shared.closed.get().map(Box::as_ref)
+    }
+
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
     /// Waits, or writes, like [`WebSocket::feed`](super::WebSocket::feed).
     pub fn feed(&mut self, message: impl Sendable) -> Result<(), Error> {
-        self.feed_outgoing(message.to_send())
+        self.sending().feed(message.to_send())
     }
 
     /// Queues a message like [`feed`](Self::feed), if there is room; see
@@ -128,14 +126,7 @@ impl<S: Transport> WebSocketSender<S> {
         payload: impl Into<Bytes>,
         last: bool,
     ) -> Result<(), Error> {
-        self.feed_outgoing(PartToSend { kind, payload: payload.into(), last })
-    }
-
-    fn feed_outgoing(&mut self, message: impl ToSend) -> Result<(), Error> {
-        if message.is_large() {
-            return compressed(message, &*self.shared, |queue| self.shared.feed(queue));
-        }
-        self.shared.feed(|outbound| message.queue(outbound))
+        self.sending().feed_part(kind, payload, last)
     }
 
     /// Whether messages that are sent from now on are compressed; see
@@ -147,19 +138,17 @@ impl<S: Transport> WebSocketSender<S> {
 
     /// Writes everything that was queued.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.shared.flush()
+        self.sending().flush()
     }
 
     /// Sends a Ping; see [`WebSocket::ping`](super::WebSocket::ping).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.queue(|outbound| outbound.ping(payload))?;
-        self.flush()
+        self.sending().write(|outbound| outbound.ping(payload))
     }
 
     /// Sends a Pong that no Ping asked for; see [`WebSocket::pong`](super::WebSocket::pong).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.queue(|outbound| outbound.pong(payload))?;
-        self.flush()
+        self.sending().write(|outbound| outbound.pong(payload))
     }
 
     /// Sends a Close frame. No message can be sent after it. Does nothing if one was sent before.
@@ -169,9 +158,11 @@ impl<S: Transport> WebSocketSender<S> {
     /// call completes it, within [`Config::close_timeout`](crate::Config::close_timeout); also if it is dropped while
     /// this call writes.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.start_close(Some(CloseFrame { code, reason }))?;
+        if self.closed().is_none() {
+            self.start_close(Some(CloseFrame { code, reason }))?;
+        }
         if !self.shared.is_orphaned() {
-            self.shared.flush_unless_orphaned()?;
+            self.sending().flush_close()?;
         }
         if self.shared.is_orphaned() {
             while next::<S, Part>(&self.shared)?.is_some() {}
@@ -182,11 +173,11 @@ impl<S: Transport> WebSocketSender<S> {
     /// Queues a Close frame, and returns at once. No message can be sent after it. Does nothing if one was
     /// sent before. [`flush`](Self::flush) sends it, or the receiving half before it waits the next time.
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
-        self.queue(|outbound| outbound.close(close, Instant::now()))
+        self.shared.outbound().queue(|outbound| outbound.close(close, Instant::now()))
     }
 
-    fn queue(&mut self, f: impl FnOnce(&mut Outbound) -> Result<(), SendError>) -> Result<(), Error> {
-        self.shared.outbound().queue(f)
+    pub(super) fn sending(&mut self) -> Sending<'_, S> {
+        Sending::half(&self.shared)
     }
 }
 
@@ -198,14 +189,13 @@ impl<S: Transport> Drop for WebSocketSender<S> {
 
 /// Receives the next thing. `None` too if there is no receiving half's state, which a half always has.
 fn next<S: Transport, T: Item>(shared: &Shared<S>) -> Result<Option<T>, Error> {
+    shared.note_received();
     let mut reader = lock(&shared.reader);
     let Some(SplitReader { reading, io }) = reader.as_deref_mut() else {
         return Ok(None);
     };
     let item = reading.next::<T>(HalfPort { io, shared });
     shared.set_unread(reading.inbound.is_unread());
-    if let Some(closed) = reading.inbound.closed() {
-        shared.closed.get_or_init(|| Box::new(closed.clone()));
-    }
+    shared.note_closed(&reading.inbound);
     item
 }

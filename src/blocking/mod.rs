@@ -94,6 +94,7 @@ mod flusher;
 mod halves;
 mod ports;
 mod retry;
+mod sending;
 mod serve;
 mod server_stream;
 mod shared;

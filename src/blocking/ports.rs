@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use super::retry::Wrote;
-use super::shared::{Shared, Writer};
+use super::shared::{Shared, Tries, Writer};
 use super::transport::Transport;
 use crate::endpoint::sync::{MutexGuard, lock};
 use crate::endpoint::{Error, Outbound, SendSide};
@@ -19,6 +19,9 @@ pub(super) trait Port: SendSide {
     /// Writes what is queued. Not all of it, where the transport, or another thread that is writing, would have to be
     /// waited for: that is not for a thread to do that is to read.
     fn flush(&mut self) -> Result<Wrote, Error>;
+
+    /// A look at what has come is over: whether it left something queued.
+    fn set_owes(&mut self, owes: bool);
 
     /// How long to wait for input before trying again to write, if that is to be tried after `retry`; and before looking
     /// again at deadlines that another thread may have set.
@@ -55,6 +58,10 @@ impl<S: Transport> Port for HalfPort<'_, S> {
         self.shared.flush_if_idle()
     }
 
+    fn set_owes(&mut self, owes: bool) {
+        self.shared.set_owes(owes);
+    }
+
     /// The other thread may close the connection while this one waits for input: its deadline is then
     /// noticed at most this much later.
     fn longest_wait(&mut self, retry: Duration) -> Option<Duration> {
@@ -68,11 +75,22 @@ impl<S: Transport> Port for HalfPort<'_, S> {
 pub(super) struct WholePort<'a, S> {
     shared: &'a Shared<S>,
     writer: Option<MutexGuard<'a, Writer<S>>>,
+    /// A write is under way, which is not to be begun again.
+    within_write: bool,
 }
 
 impl<'a, S> WholePort<'a, S> {
     pub(super) fn new(shared: &'a Shared<S>) -> Self {
-        Self { shared, writer: None }
+        Self { shared, writer: None, within_write: false }
+    }
+
+    /// For a look in the middle of a write, which goes on with the [writer](Self::into_writer).
+    pub(super) fn within_write(shared: &'a Shared<S>, writer: MutexGuard<'a, Writer<S>>) -> Self {
+        Self { shared, writer: Some(writer), within_write: true }
+    }
+
+    pub(super) fn into_writer(mut self) -> MutexGuard<'a, Writer<S>> {
+        self.writer()
     }
 
     fn writer(&mut self) -> MutexGuard<'a, Writer<S>> {
@@ -99,9 +117,16 @@ impl<S: Transport> Port for WholePort<'_, S> {
     }
 
     fn flush(&mut self) -> Result<Wrote, Error> {
+        if self.within_write {
+            return Ok(Wrote::Nothing);
+        }
         let writer = self.writer();
         // A stream without timeouts cannot be tried: what is to be written is written.
-        self.shared.write(writer, self.shared.outbound(), || self.shared.times_out)
+        self.shared.write(writer, self.shared.outbound(), &mut Tries(self.shared.times_out))
+    }
+
+    fn set_owes(&mut self, owes: bool) {
+        self.shared.set_owes(owes);
     }
 
     fn longest_wait(&mut self, retry: Duration) -> Option<Duration> {

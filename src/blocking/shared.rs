@@ -18,7 +18,8 @@
 //!
 //! A third one, `reader`, is held by whoever receives for a WebSocket that was split, from before these: by the receiving
 //! half in its calls; and once that was dropped, by `close`. Dropping it only tries the lock: if `close` has it, that does
-//! the rest.
+//! the rest. A sending half tries it, too, to [look](super::sending) at what has come while nobody receives; also while it
+//! writes, and has `writer`. It has it for a moment only, and then does itself what a drop meanwhile could not.
 //!
 //! Since `writer` is let go of while `outbound` is locked, and nothing is queued, a frame that was queued by
 //! somebody who found `writer` taken is not left behind. What the receiving half writes, it tries briefly,
@@ -40,14 +41,12 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use super::flusher::{self, Flush, Unwritten};
+use super::flusher::{Flush, Unwritten};
 use super::retry::{Retry, Wrote};
 use super::tracker::Token;
 use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_zero};
 use crate::connection::Closed;
-use crate::endpoint::outgoing::compressed;
-use crate::endpoint::sendable::ToSend;
-use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
+use crate::endpoint::sync::atomic::{AtomicBool, Ordering, fence};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
 use crate::endpoint::write_queue::WriteQueue;
 use crate::endpoint::{Error, Inbound, Outbound, Queued, SendSide};
@@ -65,8 +64,12 @@ pub(super) struct Shared<S> {
     pub(super) unflushed: AtomicBool,
     /// Some of what was read is still to be received. A hint for the sending half.
     unread: AtomicBool,
+    /// Something was sent since the program last received.
+    sent: AtomicBool,
+    /// A look at what has come left something queued.
+    owes: AtomicBool,
     /// Whether `send` left something queued; changed while `outbound` is locked.
-    unwritten: Unwritten,
+    pub(super) unwritten: Unwritten,
     /// The receiving half's state, if there are halves. Whoever receives holds this lock meanwhile, from before the
     /// others: that half, or `close`, once it was dropped.
     pub(super) reader: Mutex<Option<Box<SplitReader<S>>>>,
@@ -87,10 +90,46 @@ impl<S> Shared<S> {
         self.unread.load(Ordering::Relaxed)
     }
 
+    /// A call that receives begins.
+    #[inline]
+    pub(super) fn note_received(&self) {
+        self.sent.store(false, Ordering::Relaxed);
+    }
+
+    /// A call that sends begins. Whether the one before sent, too.
+    #[inline]
+    pub(super) fn note_sent(&self) -> bool {
+        let sent = self.sent.load(Ordering::Relaxed);
+        if !sent {
+            self.sent.store(true, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    /// A look at what has come is over: whether it left something queued.
+    pub(super) fn set_owes(&self, owes: bool) {
+        self.owes.store(owes, Ordering::Relaxed);
+    }
+
+    /// Tells the halves how the connection closed, once it has.
+    pub(super) fn note_closed(&self, inbound: &Inbound) {
+        if let Some(closed) = inbound.closed() {
+            self.closed.get_or_init(|| Box::new(closed.clone()));
+        }
+    }
+
     /// The receiving half was dropped: nobody will wait for input but `close`.
     pub(super) fn orphan(&self) {
         self.set_unread(false);
         self.orphaned.store(true, Ordering::Release);
+        // Either it gets the lock that it tries next, or who has it finds out.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether that half was dropped, asked by one who has just released the lock that it tried.
+    pub(super) fn is_orphaned_by_now(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.is_orphaned()
     }
 
     /// See [`orphan`](Self::orphan).
@@ -127,6 +166,8 @@ impl<S: Transport> Shared<S> {
             writer: Mutex::new(Writer { io, set: BRIEF, whole: true }),
             unflushed: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            sent: AtomicBool::new(false),
+            owes: AtomicBool::new(false),
             unwritten: Unwritten::default(),
             reader: Mutex::new(None),
             orphaned: AtomicBool::new(false),
@@ -146,53 +187,38 @@ impl<S: Transport> Shared<S> {
         outbound.sending.state() == SendState::CloseSent && !queued && self.is_written(&outbound)
     }
 
-    /// Queues data, once there is room for it.
-    pub(super) fn feed(&self, f: impl FnOnce(&mut Outbound) -> Result<(), SendError>) -> Result<(), Error> {
-        self.room()?.queue(f)
-    }
-
-    /// Waits until there is room in the queue.
-    #[inline]
-    fn room(&self) -> Result<MutexGuard<'_, Outbound>, Error> {
-        let outbound = self.outbound();
-        if !outbound.is_full() {
-            return Ok(outbound);
-        }
-        drop(outbound);
-        self.flush()?;
-        Ok(self.outbound())
-    }
-
-    /// Writes what is queued, after what another thread is writing.
-    pub(super) fn flush(&self) -> Result<(), Error> {
-        let writer = lock(&self.writer);
-        self.write(writer, self.outbound(), || false).map(drop)
-    }
-
-    /// The same, but gives up when the receiving half is dropped: the peer may take no more before somebody receives.
-    pub(super) fn flush_unless_orphaned(&self) -> Result<(), Error> {
-        let writer = lock(&self.writer);
-        self.write(writer, self.outbound(), || self.is_orphaned()).map(drop)
-    }
-
     /// Tries for a moment to write what is queued, unless another thread is writing: that one will see it.
     pub(super) fn flush_if_idle(&self) -> Result<Wrote, Error> {
         match try_lock(&self.writer) {
-            Some(writer) => self.write(writer, self.outbound(), || true),
+            Some(writer) => self.write(writer, self.outbound(), &mut Tries(true)),
             None => Ok(Wrote::Nothing),
         }
     }
 
-    /// Writes what `send` left queued, before the sending half is dropped. Not with a stream that panicked.
+    /// Writes what `send` left queued, and what is owed to the peer, before the sending half is dropped. Not with a stream
+    /// that panicked.
     pub(super) fn flush_left(&self) {
-        if self.unwritten.is_any() && !self.writer.is_poisoned() {
+        if (self.unwritten.is_any() || self.owes.load(Ordering::Relaxed)) && !self.writer.is_poisoned() {
             // Nobody is there to be told.
-            let _ = self.flush();
+            let _ = self.write(lock(&self.writer), self.outbound(), &mut Tries(false));
+        }
+    }
+
+    /// The receiving half was dropped. If the sending half's `close` has returned, nobody will wait for the peer's end:
+    /// then the transport is closed for writing, so that the peer need not wait for that.
+    pub(super) fn close_orphaned(&self) {
+        if self.has_sent_all()
+            && let Some(mut reader) = try_lock(&self.reader)
+            && let Some(SplitReader { reading, io }) = reader.as_deref_mut()
+            && reading.inbound.closed().is_none()
+        {
+            // It fails only where there is nothing left to close.
+            let _ = io.shutdown_write();
         }
     }
 
     /// Writes what is queued. Where the transport has to be waited for, it is until a deadline has passed, or the
-    /// caller `gives_up`.
+    /// caller gives up. It may look at what has come meanwhile.
     ///
     /// A write that waits is told only at its end whether the transport took something meanwhile. So each waits for a
     /// part of the time at most: see [`patience`].
@@ -200,7 +226,7 @@ impl<S: Transport> Shared<S> {
         &'a self,
         mut writer: MutexGuard<'a, Writer<S>>,
         mut outbound: MutexGuard<'a, Outbound>,
-        gives_up: impl Fn() -> bool,
+        waits: &mut impl Waits<'a, S>,
     ) -> Result<Wrote, Error> {
         let mut wait = BRIEF;
         loop {
@@ -227,10 +253,16 @@ impl<S: Transport> Shared<S> {
                 Ok(Wrote::All) => outbound.on_written(before, Instant::now),
                 Ok(wrote) => {
                     wait = blocked(&mut outbound, wrote);
-                    if gives_up() {
+                    if waits.gives_up() {
                         return Ok(wrote);
                     }
                     outbound.handle_timeout(Instant::now())?;
+                    drop(outbound);
+                    writer = waits.look(writer);
+                    outbound = self.outbound();
+                    if waits.is_over(&outbound) {
+                        return Err(SendError::Closing.into());
+                    }
                 }
                 Err(error) => {
                     outbound.fail_writes(false);
@@ -253,39 +285,6 @@ impl<S: Transport> Shared<S> {
         outbound = self.outbound();
         outbound.put_back(queue);
         (written, outbound)
-    }
-}
-
-impl<S: Transport + Send + 'static> Shared<S> {
-    /// Sends a message; a large one is compressed before, without either lock.
-    #[inline]
-    pub(super) fn send_message(self: &Arc<Self>, unread: bool, message: impl ToSend) -> Result<(), Error> {
-        if message.is_large() {
-            return compressed(message, &**self, |queue| self.send(unread, queue));
-        }
-        self.send(unread, |outbound| message.queue(outbound))
-    }
-
-    /// Queues a message, and writes it; or leaves that to a later write, if some of what was read is
-    /// `unread`.
-    #[inline]
-    fn send(
-        self: &Arc<Self>,
-        unread: bool,
-        message: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
-    ) -> Result<(), Error> {
-        let mut outbound = self.room()?;
-        outbound.queue(message)?;
-        if unread && self.times_out {
-            let watched = self.unwritten.set_any();
-            drop(outbound);
-            if watched || flusher::watch(self) { Ok(()) } else { self.flush() }
-        } else if let Some(writer) = try_lock(&self.writer) {
-            self.write(writer, outbound, || false).map(drop)
-        } else {
-            drop(outbound);
-            self.flush()
-        }
     }
 }
 
@@ -404,13 +403,43 @@ fn blocked(outbound: &mut Outbound, wrote: Wrote) -> Duration {
     patience(outbound, now)
 }
 
-/// How long one write may wait: an eighth of the time that deadlines give, also of the one that may begin meanwhile. And
-/// half of what is left of it, since whoever receives sees the deadline pass, but not what is taken while a write waits.
+/// How long one write may wait: until the next look, or an eighth of the time that deadlines give, also of the one that may
+/// begin meanwhile. And half of what is left of it, since whoever receives sees the deadline pass, but not what is taken
+/// while a write waits.
 fn patience(outbound: &Outbound, now: Instant) -> Duration {
     let sending = &outbound.sending;
-    let most = sending.write_timeout().min(sending.close_timeout()) / 8;
+    let most = (sending.write_timeout().min(sending.close_timeout()) / 8).min(LOOK_AFTER);
     let left = sending.poll_timeout().map(|deadline| deadline.saturating_duration_since(now) / 2);
     non_zero(left.map_or(most, |left| left.min(most)))
+}
+
+/// What a thread does while the transport takes no more.
+pub(super) trait Waits<'a, S> {
+    /// Whether it does not wait.
+    fn gives_up(&self) -> bool;
+
+    /// Looks at what has come, if it is time to.
+    fn look(&mut self, writer: MutexGuard<'a, Writer<S>>) -> MutexGuard<'a, Writer<S>>;
+
+    /// Whether that has made an end to what it waits for.
+    fn is_over(&self, outbound: &Outbound) -> bool;
+}
+
+/// Looks at nothing, and waits, or only tries.
+pub(super) struct Tries(pub(super) bool);
+
+impl<'a, S> Waits<'a, S> for Tries {
+    fn gives_up(&self) -> bool {
+        self.0
+    }
+
+    fn look(&mut self, writer: MutexGuard<'a, Writer<S>>) -> MutexGuard<'a, Writer<S>> {
+        writer
+    }
+
+    fn is_over(&self, _outbound: &Outbound) -> bool {
+        false
+    }
 }
 
 /// The receiving half's state: whoever receives has it alone.
@@ -421,7 +450,7 @@ pub(super) struct Reading {
     pub(super) timeout: ReadTimeout,
     /// Of what is queued.
     pub(super) retry: Retry,
-    /// Of a connection that `serve` accepted.
+    /// Of a connection that `serve` accepted, until it has ended.
     pub(super) token: Option<Arc<Token>>,
 }
 
@@ -432,3 +461,6 @@ pub(super) struct SplitReader<S> {
     /// For reading, and for closing the transport.
     pub(super) io: S,
 }
+
+/// How long a program may send without receiving before what has come is looked at.
+pub(super) const LOOK_AFTER: Duration = Duration::from_millis(200);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::halves::{self, WebSocketReceiver, WebSocketSender};
 use super::ports::WholePort;
 use super::retry::Retry;
+use super::sending::Sending;
 use super::shared::Reading;
 use super::tracker::{Progress, Token};
 use super::transport::{ReadTimeout, Transport, TryClone, keep_write_timeout};
@@ -25,10 +26,10 @@ use crate::message::{Message, MessageKind};
 
 /// A WebSocket connection over a stream.
 ///
-/// Pings and Close frames of the peer are answered by [`recv`](Self::recv). When the WebSocket is
-/// dropped, what [`send`](Self::send) left queued is written, which may take
-/// [`Config::write_timeout`], and the transport is closed as it stands: [`close`](Self::close) it first, so
-/// that the peer can tell the end from an accident.
+/// Pings and Close frames of the peer are answered by [`recv`](Self::recv), and in a program that does not call it by the
+/// calls that send: see [who reads](super#who-reads). When the WebSocket is dropped, what [`send`](Self::send) left
+/// queued is written, and so are answers, which may take [`Config::write_timeout`], and the transport is closed as it
+/// stands: [`close`](Self::close) it first, so that the peer can tell the end from an accident.
 #[derive(Debug)]
 pub struct WebSocket<S: Transport> {
     reading: Reading,
@@ -61,8 +62,8 @@ impl<S: Transport> WebSocket<S> {
         self.negotiated.response()
     }
 
-    /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
-    /// the connection.
+    /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
+    /// still to be received then, if the program was not receiving.
     pub fn closed(&self) -> Option<&Closed> {
         self.reading.inbound.closed()
     }
@@ -135,7 +136,7 @@ impl<S: Transport> WebSocket<S> {
     /// Queues a message. It is sent by [`flush`](Self::flush), or by [`recv`](Self::recv) before it
     /// waits. Writes what is queued when that is [`Config::write_buffer_size`] bytes.
     pub fn feed(&mut self, message: impl Sendable) -> Result<(), Error> {
-        self.sender.feed(message)
+        self.sending().feed(message.to_send())
     }
 
     /// Queues a message, if there is room for it. False: it was not queued, since [`Config::write_buffer_size`] bytes
@@ -163,28 +164,28 @@ impl<S: Transport> WebSocket<S> {
         payload: impl Into<Bytes>,
         last: bool,
     ) -> Result<(), Error> {
-        self.sender.feed_part(kind, payload, last)
+        self.sending().feed_part(kind, payload, last)
     }
 
     /// A writer that sends what is written to it as one message, in fragments.
     pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        self.sender.message_writer(kind)
+        MessageWriter::new(self.sending(), kind)
     }
 
     /// Writes everything that was queued.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.sender.flush()
+        self.sending().flush()
     }
 
     /// Sends a Ping, with at most 125 bytes that the Pong will repeat;
     /// [`recv_incoming`](Self::recv_incoming) returns it.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.sender.ping(payload)
+        self.sending().write(|outbound| outbound.ping(payload))
     }
 
     /// Sends a Pong that no Ping asked for: a sign of life that is not answered.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.sender.pong(payload)
+        self.sending().write(|outbound| outbound.pong(payload))
     }
 
     /// Closes the connection: sends a Close frame, waits for the peer's and for the end of the
@@ -210,7 +211,12 @@ impl<S: Transport> WebSocket<S> {
     }
 
     fn next<T: Item>(&mut self) -> Result<Option<T>, Error> {
+        self.sender.shared.note_received();
         self.reading.next::<T>(WholePort::new(&self.sender.shared))
+    }
+
+    fn sending(&mut self) -> Sending<'_, S> {
+        Sending::whole(&self.sender.shared, &mut self.reading)
     }
 }
 
@@ -223,11 +229,13 @@ impl<S: Transport + Send + 'static> WebSocket<S> {
     /// dropped, and otherwise some two milliseconds later, behind the caller's back. If that fails, the next
     /// call tells so. See [when a message is written](super#when-a-message-is-written).
     ///
-    /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
-    /// both wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not.
+    /// While it waits for the transport, what has come is looked at a few times a second, and read ahead up to
+    /// [`Config::read_buffer_size`]: two peers that send each other more than that and what the transport holds, and both
+    /// wait for it, come to [`Config::write_timeout`]. Halves in threads of their own do not. If it finds that the peer
+    /// has closed, it fails with [`SendError::Closing`](crate::SendError::Closing).
     pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
-        let unread = self.reading.inbound.is_unread();
-        self.sender.shared.send_message(unread, message.to_send())
+        let unread = self.reading.inbound.is_unread() && !self.reading.inbound.is_ahead();
+        self.sending().send(unread, message.to_send())
     }
 }
 

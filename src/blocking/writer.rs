@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use bytes::Bytes;
 
 use super::halves::WebSocketSender;
+use super::sending::Sending;
 use super::transport::Transport;
 use crate::endpoint::Error;
 use crate::message::MessageKind;
@@ -28,32 +29,36 @@ use crate::message::MessageKind;
 /// ```
 #[derive(Debug)]
 pub struct MessageWriter<'a, S: Transport> {
-    sender: &'a mut WebSocketSender<S>,
+    sending: Sending<'a, S>,
     kind: MessageKind,
 }
 
 impl<S: Transport> WebSocketSender<S> {
     /// A writer that sends what is written to it as one message, in fragments.
     pub fn message_writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        MessageWriter { sender: self, kind }
+        MessageWriter::new(self.sending(), kind)
     }
 }
 
-impl<S: Transport> MessageWriter<'_, S> {
+impl<'a, S: Transport> MessageWriter<'a, S> {
+    pub(super) fn new(sending: Sending<'a, S>, kind: MessageKind) -> Self {
+        Self { sending, kind }
+    }
+
     /// Ends the message, and writes all of it.
-    pub fn finish(self) -> Result<(), Error> {
-        self.sender.feed_part(self.kind, Bytes::new(), true)?;
-        self.sender.flush()
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.sending.feed_part(self.kind, Bytes::new(), true)?;
+        self.sending.flush()
     }
 }
 
 impl<S: Transport> Write for MessageWriter<'_, S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.sender.feed_part(self.kind, Bytes::copy_from_slice(buf), false).map_err(io::Error::other)?;
+        self.sending.feed_part(self.kind, Bytes::copy_from_slice(buf), false).map_err(io::Error::other)?;
         Ok(buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sender.flush().map_err(io::Error::other)
+        self.sending.flush().map_err(io::Error::other)
     }
 }

@@ -206,6 +206,12 @@ impl<I: Instant> SendHalf<I> {
         }
     }
 
+    /// Whether the peer has closed: it has no use for what is still to be sent.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn is_refused(&self) -> bool {
+        self.initiator() == Initiator::Remote
+    }
+
     /// Who was the first to send a Close frame, as far as this half knows.
     pub(super) fn initiator(&self) -> Initiator {
         self.closing.as_ref().map_or(Initiator::Transport, |closing| closing.initiator)

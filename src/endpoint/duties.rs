@@ -1,12 +1,12 @@
 //! What a connection owes its peer beside receiving messages, and whether its program receives or not: answers, a look at
 //! the clock, and a server's farewell.
 
-use core::convert::Infallible;
 use std::time::Instant;
 
 use super::admission::STOPPING;
 use super::ahead::{Ahead, Control};
 use super::closing::{Act, Ending};
+use super::events::Nothing;
 use super::inbound::{Delivery, Inbound, Next};
 use super::outbound::{Outbound, SendSide};
 use crate::error::TimedOut;
@@ -17,7 +17,7 @@ use crate::sender::SendState;
 impl Inbound {
     /// What is to be done for a program that does not receive: control frames are answered, and all else that was read
     /// stays to be received.
-    pub(crate) fn look_ahead(&mut self, link: &mut impl SendSide) -> Next<Infallible> {
+    pub(crate) fn look_ahead(&mut self, link: &mut impl SendSide) -> Next<Nothing> {
         if self.takes_a_rest() {
             return Next::Yield;
         }
@@ -70,10 +70,10 @@ impl Inbound {
 
     /// How much may be read ahead of what the program receives, if it is known not to.
     pub(crate) fn most(&self) -> Option<usize> {
-        // What is to be discarded is read in pieces of this size.
-        let least = if self.ahead()?.has_kept() { 4096 } else { 1 };
         let most = self.receiving.config().settings.read_buffer_size;
-        Some(most.saturating_sub(self.input.unread().len()).max(least))
+        // What comes behind what is kept is discarded at once.
+        self.ahead().filter(|ahead| !ahead.has_kept())?;
+        Some(most.saturating_sub(self.input.unread().len()).max(1))
     }
 
     /// Whether as much was read as may be ahead of what the program receives.

@@ -112,10 +112,8 @@ impl Item for Part {
 }
 
 /// What a caller asks for that has no use for anything.
-#[cfg(feature = "tokio")]
 pub(crate) enum Nothing {}
 
-#[cfg(feature = "tokio")]
 impl Item for Nothing {
     const PARTS: bool = true;
 

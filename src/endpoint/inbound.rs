@@ -14,7 +14,7 @@
 //! here. Nothing here reads, writes, waits, or looks at a clock.
 
 use alloc::boxed::Box;
-use std::io;
+use std::io::{self, Read as _};
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -201,7 +201,6 @@ impl Inbound {
     }
 
     /// The error that it ended with is still to be told, to whoever closes it.
-    #[cfg(feature = "tokio")]
     pub(crate) fn put_back(&mut self, error: Error) {
         if let Some(end) = self.end_mut() {
             end.error = Some(error);
@@ -237,6 +236,16 @@ impl Inbound {
         !self.input.is_empty()
     }
 
+    /// Whether some of it was looked at, since the program did not receive.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.ahead().is_some()
+    }
+
+    /// When something was last read, or tried to be.
+    pub(crate) fn looked(&self) -> Instant {
+        self.now
+    }
+
     /// Where to append what is read next; [`did`](Self::did) is to be told how much that is.
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let missing = self.missing();
@@ -245,8 +254,12 @@ impl Inbound {
 
     /// Reads once; [`did`](Self::did) is to be told how much.
     pub(crate) fn fill(&mut self, io: &mut impl io::Read) -> io::Result<usize> {
-        let missing = self.missing();
-        self.input.fill(io, missing, self.assembly.as_mut().and_then(|assembly| assembly.text()))
+        let (missing, most) = (self.missing(), self.most());
+        let text = self.assembly.as_mut().and_then(|assembly| assembly.text());
+        match most {
+            None => self.input.fill(io, missing, text),
+            Some(most) => self.input.fill(&mut io::Read::by_ref(io).take(most as u64), missing, text),
+        }
     }
 
     /// Gives back what memory it can, since nothing arrives for now.

@@ -38,8 +38,6 @@ pub(crate) mod write_queue;
 pub use self::client::Client;
 pub use self::endpoint::Endpoint;
 pub use self::error::Error;
-#[cfg(feature = "tokio")]
-pub(crate) use self::events::Nothing;
 pub use self::events::{EndpointEvent, Incoming, Part};
 pub use self::negotiated::Negotiated;
 #[cfg(feature = "blocking")]
@@ -52,7 +50,7 @@ pub use self::server::Server;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use self::{
     closing::{Act, Outcome},
-    events::Item,
+    events::{Item, Nothing},
     inbound::{Inbound, Next},
     opening::{ClientOpening, Opening, exchange, timed_out},
     outbound::{Outbound, SendSide},

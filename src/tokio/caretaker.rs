@@ -83,6 +83,18 @@ impl<S: Transport> Watched for Shared<S> {
     }
 }
 
+impl<S> Shared<S> {
+    /// A caretaker has found that the connection ends. If the peer has closed, a sending half does not wait for it any more.
+    pub(super) fn refuse(&self) {
+        let mut locked = self.lock();
+        let refused = locked.outbound.sending.is_refused();
+        if core::mem::replace(&mut locked.refused, refused) != refused {
+            drop(locked);
+            self.wakers.wake_half(Half::Sending);
+        }
+    }
+}
+
 struct Caretaker<S: Transport>(Arc<Shared<S>>);
 
 impl<S: Transport> Future for Caretaker<S> {

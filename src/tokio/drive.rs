@@ -12,7 +12,7 @@ use std::io;
 use bytes::BufMut as _;
 use tokio::io::AsyncReadExt;
 
-use super::shared::{Locked, Reading, Shared};
+use super::shared::{Locked, Program, Reading, Shared};
 use super::timer::now;
 use super::tracker::{Token, cut_off};
 use super::transport::Transport;
@@ -64,7 +64,15 @@ impl Reading {
                     self.close(shared);
                     return Poll::Ready(error.map_or(Ok(None), Err));
                 }
-                Next::Do(act) => ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act))),
+                Next::Do(act) => {
+                    if matches!(act, Act::Flush { .. })
+                        && self.program == Program::Left
+                        && half == Half::Receiving
+                    {
+                        shared.refuse();
+                    }
+                    ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act)));
+                }
             }
         }
     }
@@ -80,6 +88,9 @@ impl Reading {
                     return Poll::Ready(());
                 }
                 Next::Do(act) => {
+                    if matches!(act, Act::Flush { .. }) {
+                        shared.refuse();
+                    }
                     ready!(shared.poll(Half::Receiving, cx, |cx| self.poll_act(cx, shared, act)));
                 }
             }

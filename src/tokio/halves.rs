@@ -290,7 +290,9 @@ impl<S: Transport> WebSocketSender<S> {
     ///
     /// Dropped before it returns, the Close frame was queued: call it again to go on.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.start_close(Some(CloseFrame { code, reason }))?;
+        if self.closed().is_none() {
+            self.start_close(Some(CloseFrame { code, reason }))?;
+        }
         poll_fn(|cx| self.poll_close(cx)).await
     }
 

@@ -45,6 +45,7 @@ use crate::endpoint::sendable::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock};
 use crate::endpoint::{Error, Inbound, Nothing, Outbound, SendSide};
+use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
 
@@ -73,8 +74,15 @@ impl<S> Shared<S> {
             program: Program::Receives,
             watched: false,
         };
-        let locked =
-            Locked { io, outbound, unflushed: false, sooner: false, halves: 2, flusher: FlusherState::None };
+        let locked = Locked {
+            io,
+            outbound,
+            unflushed: false,
+            refused: false,
+            sooner: false,
+            halves: 2,
+            flusher: FlusherState::None,
+        };
         let wakers = Arc::<Wakers>::default();
         let waker = Waker::from(wakers.clone());
         Self {
@@ -239,7 +247,10 @@ impl<S: Transport> Shared<S> {
         timer: &mut Timer,
         message: &mut Option<impl ToSend>,
     ) -> Poll<Result<(), Error>> {
-        self.poll_sending(Half::Sending, cx, |locked, cx| locked.poll_queue(cx, timer, message))
+        self.poll_sending(Half::Sending, cx, |locked, cx| {
+            let poll = locked.poll_queue(cx, timer, message);
+            locked.unless_refused(poll)
+        })
     }
 
     /// Queues `message`, once there is room, and then writes it.
@@ -251,8 +262,11 @@ impl<S: Transport> Shared<S> {
         message: &mut Option<impl ToSend>,
     ) -> Poll<Result<(), Error>> {
         self.poll_sending(Half::Sending, cx, |locked, cx| {
-            ready!(locked.poll_queue(cx, timer, message))?;
-            locked.poll_flush_in_time(cx, timer)
+            let poll = match locked.poll_queue(cx, timer, message) {
+                Poll::Ready(Ok(())) => locked.poll_flush_in_time(cx, timer),
+                poll => poll,
+            };
+            locked.unless_refused(poll)
         })
     }
 }
@@ -285,6 +299,8 @@ pub(super) struct Locked<S> {
     pub(super) outbound: Outbound,
     /// Bytes were written and not yet flushed through `io`.
     unflushed: bool,
+    /// The peer's Close frame was found by a caretaker.
+    pub(super) refused: bool,
     /// There is a deadline that the receiving half does not know of.
     pub(super) sooner: bool,
     /// How many halves there are.
@@ -351,6 +367,15 @@ impl<S: Transport> Locked<S> {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => self.poll_deadline(cx, timer),
         }
+    }
+
+    /// A message is not waited for once the peer has closed, and nobody receives.
+    #[inline]
+    fn unless_refused(&self, poll: Poll<Result<(), Error>>) -> Poll<Result<(), Error>> {
+        if poll.is_pending() && self.refused {
+            return Poll::Ready(Err(SendError::Closing.into()));
+        }
+        poll
     }
 
     /// Fails when a deadline passes.

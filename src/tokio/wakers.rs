@@ -11,7 +11,7 @@ use crate::endpoint::sync::{Mutex, lock};
 pub(super) struct Wakers(Mutex<[Option<Waker>; 3]>);
 
 /// Who polls a transport.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Half {
     Receiving,
     Sending,

@@ -46,6 +46,8 @@ pub trait Sends {
     async fn pong(&mut self, payload: &[u8]) -> Result<(), Error>;
     async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error>;
     fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error>;
+    /// What its `closed` tells.
+    fn ended(&self) -> Option<&Closed>;
 }
 
 /// An adapter.
@@ -75,6 +77,9 @@ pub trait Adapter: Sized {
 
     /// Lets what goes on behind the program's back go on.
     async fn pause();
+
+    /// Does nothing for so long.
+    async fn sleep(time: Duration);
 
     /// Writes a message by a `MessageWriter`.
     async fn write(ws: &mut Self::Whole, kind: MessageKind, chunks: &[String]) -> io::Result<()>;
@@ -158,6 +163,9 @@ macro_rules! sends {
             fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
                 <$type>::start_close(self, close)
             }
+            fn ended(&self) -> Option<&Closed> {
+                <$type>::closed(self)
+            }
         }
     };
 }
@@ -217,6 +225,10 @@ impl<S: BlockingStream> Adapter for Blocking<S> {
 
     async fn pause() {
         thread::yield_now();
+    }
+
+    async fn sleep(time: Duration) {
+        thread::sleep(time);
     }
 
     async fn write(ws: &mut Self::Whole, kind: MessageKind, chunks: &[String]) -> io::Result<()> {
@@ -298,6 +310,10 @@ impl<S: TokioStream> Adapter for Tokio<S> {
 
     async fn pause() {
         tokio::task::yield_now().await;
+    }
+
+    async fn sleep(time: Duration) {
+        tokio::time::sleep(time).await;
     }
 
     async fn write(ws: &mut Self::Whole, kind: MessageKind, chunks: &[String]) -> io::Result<()> {

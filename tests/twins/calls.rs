@@ -1,5 +1,7 @@
 //! What a program calls, one call after the other, and what each is to come to.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use sansocket::handshake::Reply;
 use sansocket::{Client, CloseCode, CloseFrame, Error, Message, MessageKind, PreparedMessage, Server};
@@ -30,6 +32,10 @@ pub enum Call {
     Pong(String),
     StartClose(Option<(u16, String)>),
     Close(u16, String),
+    /// Sends a message now and then, and receives nothing.
+    SendOn(Until),
+    /// Does something else.
+    Pause(Duration),
     DropSender,
     DropReceiver,
     DropAll,
@@ -46,6 +52,17 @@ pub enum Call {
     Open,
     Respond(Reply),
     Reject(u16, String),
+}
+
+/// How long a program sends on.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    /// Until it fails.
+    Fails,
+    /// Until the peer has told this.
+    Told(&'static str),
+    /// Whether it fails or not, until the connection has closed.
+    Closed,
 }
 
 /// A call, and the line that it is to come to.
@@ -173,6 +190,26 @@ pub fn close(code: u16, reason: &str) -> Call {
     Call::Close(code, reason.into())
 }
 
+/// Sends `TICK` now and then until that fails: comes to the error.
+pub fn send_until_it_fails() -> Call {
+    Call::SendOn(Until::Fails)
+}
+
+/// Sends `TICK` now and then until the peer has told something.
+pub fn send_until_told(what: &'static str) -> Expected {
+    Call::SendOn(Until::Told(what)).ok()
+}
+
+/// Sends `TICK` now and then, though it fails, until the connection has closed.
+pub fn send_until_closed() -> Expected {
+    Call::SendOn(Until::Closed).ok()
+}
+
+/// The program does something else for so long.
+pub fn pause(time: Duration) -> Expected {
+    Call::Pause(time).ok()
+}
+
 pub fn drop_sender() -> Expected {
     Call::DropSender.ok()
 }
@@ -279,6 +316,9 @@ pub async fn transmit(half: &mut impl Sends, call: &Call) -> Option<String> {
     };
     Some(lines::done(result))
 }
+
+/// What is sent now and then.
+pub const TICK: &str = "tick";
 
 /// Any line.
 pub const ANY: &str = "anything";

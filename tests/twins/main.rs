@@ -32,6 +32,7 @@ mod closing;
 mod deadlines;
 mod failing;
 mod messages;
+mod neglect;
 mod opening;
 mod queued;
 mod serving;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use sansocket::blocking::ServerStream;
 use sansocket::{Config, Error, Role, Server};
 
-use crate::adapter::{Adapter, Blocking, Receives, Serves, Tokio};
-use crate::calls::{ANY, Call, Expected, receive, transmit};
+use crate::adapter::{Adapter, Blocking, Receives, Sends, Serves, Tokio};
+use crate::calls::{ANY, Call, Expected, TICK, Until, receive, transmit};
 use crate::lines;
 use crate::peer::{Act, Peer, Stage};
 use crate::wire::{Control, PATIENCE, Wire};
@@ -253,7 +253,8 @@ impl Script {
             "Send(Closing)"
         };
         let as_expected = |lines: &[&str]| {
-            lines[..3] == ["none"; 3] && lines[3..8].iter().all(|line| [refused, DROPPED].contains(line))
+            lines[..3].iter().all(|line| ["none", DROPPED].contains(line))
+                && lines[3..8].iter().all(|line| [refused, DROPPED].contains(line))
         };
         if !after.chunks(11).all(as_expected) {
             let _ = writeln!(faults, "  after the end: {after:?}");
@@ -445,6 +446,7 @@ impl<A: Adapter> Program<A> {
         let closed = match &self.state {
             State::Whole(ws) => lines::closed(ws.closed()),
             State::Split(_, Some(receiver)) => lines::closed(receiver.closed()),
+            State::Split(Some(sender), None) => lines::closed(sender.ended()),
             _ => DROPPED.into(),
         };
         let mut after = Vec::new();
@@ -529,6 +531,13 @@ impl<A: Adapter> Program<A> {
     }
 
     async fn call_open(&mut self, call: &Call) -> String {
+        if let Call::SendOn(until) = call {
+            return match &mut self.state {
+                State::Whole(ws) => send_on::<A>(ws, &self.control, *until).await,
+                State::Split(Some(sender), _) => send_on::<A>(sender, &self.control, *until).await,
+                _ => DROPPED.into(),
+            };
+        }
         let line = match &mut self.state {
             State::Whole(ws) => match (call, receive(ws, call).await) {
                 (Call::Write(kind, chunks), _) => Some(match A::write(ws, *kind, chunks).await {
@@ -579,6 +588,26 @@ async fn until_the_end(receiver: &mut impl Receives) -> String {
     }
 }
 
+/// Sends now and then, and nothing else.
+async fn send_on<A: Adapter>(half: &mut impl Sends, control: &Control, until: Until) -> String {
+    // In fewer steps than the peer may take.
+    for _ in 0..PATIENCE.as_millis() / PACE.as_millis() {
+        let result = half.send(TICK.into()).await;
+        match (until, result) {
+            (Until::Closed, _) if half.ended().is_some() => return "ok".into(),
+            (Until::Closed, _) => {}
+            (_, Err(error)) => return lines::error(&error),
+            (Until::Told(what), Ok(())) if control.is_told(what) => return "ok".into(),
+            (Until::Told(_) | Until::Fails, Ok(())) => {}
+        }
+        A::sleep(PACE).await;
+    }
+    "it went on for too long".into()
+}
+
+/// The time between two messages.
+const PACE: Duration = Duration::from_millis(20);
+
 /// A call that is none of the WebSocket's.
 async fn look<A: Adapter>(control: &Control, call: &Call) -> Option<String> {
     match call {
@@ -590,6 +619,10 @@ async fn look<A: Adapter>(control: &Control, call: &Call) -> Option<String> {
         }
         Call::Hear(what) => {
             A::until_told(control, what).await;
+            Some("ok".into())
+        }
+        Call::Pause(time) => {
+            A::sleep(*time).await;
             Some("ok".into())
         }
         _ => None,
@@ -613,9 +646,12 @@ impl<A: Adapter> Hand<'_, A> {
     pub async fn run(mut self) -> Vec<String> {
         let mut lines = Vec::new();
         for Expected { call, .. } in self.calls {
-            let line = match look::<A>(self.control, call).await {
-                Some(line) => Some(line),
-                None => match &mut self.half {
+            let line = match (look::<A>(self.control, call).await, call, &mut self.half) {
+                (Some(line), ..) => Some(line),
+                (None, Call::SendOn(until), Half::Sender(sender)) => {
+                    Some(send_on::<A>(*sender, self.control, *until).await)
+                }
+                (None, _, half) => match half {
                     Half::Sender(sender) => transmit(*sender, call).await,
                     Half::Receiver(receiver) => receive(*receiver, call).await,
                 },

@@ -198,6 +198,11 @@ impl Control {
         });
     }
 
+    /// Whether this was told.
+    pub fn is_told(&self, what: &str) -> bool {
+        self.0.state().told.iter().any(|told| *told == what)
+    }
+
     /// Waits until this was told, and lets the peer act when its time has come.
     pub fn until_told(&self, what: &'static str) {
         let end = Instant::now() + PATIENCE;

@@ -1,0 +1,228 @@
+//! What sends, for a whole WebSocket or a sending half. It looks at what has come, too, while nobody receives: see
+//! [who reads](super#who-reads).
+
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::flusher;
+use super::ports::{HalfPort, WholePort};
+use super::shared::{Reading, Shared, SplitReader, Waits, Writer};
+use super::transport::Transport;
+use crate::endpoint::outgoing::{PartToSend, compressed};
+use crate::endpoint::sendable::ToSend;
+use crate::endpoint::sync::{MutexGuard, lock, try_lock};
+use crate::endpoint::{Error, Outbound};
+use crate::error::SendError;
+use crate::message::MessageKind;
+
+/// A way to send.
+#[derive(Debug)]
+pub(super) struct Sending<'a, S> {
+    shared: &'a Arc<Shared<S>>,
+    /// A whole WebSocket's; that of halves is shared.
+    reading: Option<&'a mut Reading>,
+    what: What,
+    /// This call has looked at what has come.
+    looked: bool,
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum What {
+    /// A message, or a Ping: it is not waited for any more once a look has found that the peer has closed.
+    Message,
+    /// The Close frame: if the receiving half is dropped meanwhile, the peer may take no more before somebody receives.
+    Close,
+    /// What is queued, whatever that is.
+    Rest,
+}
+
+impl<'a, S: Transport> Sending<'a, S> {
+    /// By a sending half.
+    #[inline]
+    pub(super) fn half(shared: &'a Arc<Shared<S>>) -> Self {
+        Self { shared, reading: None, what: What::Rest, looked: false }
+    }
+
+    /// By a whole WebSocket.
+    #[inline]
+    pub(super) fn whole(shared: &'a Arc<Shared<S>>, reading: &'a mut Reading) -> Self {
+        Self { shared, reading: Some(reading), what: What::Rest, looked: false }
+    }
+
+    /// Queues a message, once there is room for it.
+    pub(super) fn feed(&mut self, message: impl ToSend) -> Result<(), Error> {
+        self.begin(What::Message);
+        if message.is_large() {
+            return compressed(message, &**self.shared, |queue| self.queue_with_room(queue));
+        }
+        self.queue_with_room(|outbound| message.queue(outbound))
+    }
+
+    /// Queues part of a message.
+    pub(super) fn feed_part(
+        &mut self,
+        kind: MessageKind,
+        payload: impl Into<Bytes>,
+        last: bool,
+    ) -> Result<(), Error> {
+        self.feed(PartToSend { kind, payload: payload.into(), last })
+    }
+
+    /// Queues something, and writes it.
+    pub(super) fn write(
+        &mut self,
+        f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        self.begin(What::Message);
+        self.shared.outbound().queue(f)?;
+        self.write_queue()
+    }
+
+    /// Writes what is queued, after what another thread is writing.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        self.begin(What::Rest);
+        self.write_queue()
+    }
+
+    /// The same, but gives up when the receiving half is dropped.
+    pub(super) fn flush_close(&mut self) -> Result<(), Error> {
+        self.begin(What::Close);
+        self.write_queue()
+    }
+
+    fn queue_with_room(
+        &mut self,
+        f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        self.room()?.queue(f)
+    }
+
+    /// Waits until there is room in the queue.
+    #[inline]
+    fn room(&mut self) -> Result<MutexGuard<'a, Outbound>, Error> {
+        let outbound = self.shared.outbound();
+        if !outbound.is_full() {
+            return Ok(outbound);
+        }
+        drop(outbound);
+        self.write_queue()?;
+        Ok(self.shared.outbound())
+    }
+
+    fn write_queue(&mut self) -> Result<(), Error> {
+        let shared: &'a Shared<S> = self.shared;
+        let writer = lock(&shared.writer);
+        shared.write(writer, shared.outbound(), self).map(drop)
+    }
+
+    /// A call that sends begins. If the one before sent, too, nobody may be receiving.
+    #[inline]
+    fn begin(&mut self, what: What) {
+        (self.what, self.looked) = (what, false);
+        if self.shared.note_sent() {
+            self.look();
+        }
+    }
+
+    #[cold]
+    fn look(&mut self) {
+        match &mut self.reading {
+            // One that cannot be tried would be waited for.
+            _ if !self.shared.times_out => {}
+            Some(reading) if reading.is_look_due() => reading.look(&mut WholePort::new(self.shared), false),
+            Some(_) => {}
+            None => {
+                look_beside(self.shared);
+            }
+        }
+    }
+}
+
+impl<S: Transport + Send + 'static> Sending<'_, S> {
+    /// Sends a message; a large one is compressed before, without either lock.
+    #[inline]
+    pub(super) fn send(&mut self, unread: bool, message: impl ToSend) -> Result<(), Error> {
+        self.begin(What::Message);
+        if message.is_large() {
+            return compressed(message, &**self.shared, |queue| self.send_queued(unread, queue));
+        }
+        self.send_queued(unread, |outbound| message.queue(outbound))
+    }
+
+    /// Queues a message, and writes it; or leaves that to a later write, if some of what was read is
+    /// `unread`.
+    #[inline]
+    fn send_queued(
+        &mut self,
+        unread: bool,
+        message: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
+    ) -> Result<(), Error> {
+        let mut outbound = self.room()?;
+        let shared = self.shared;
+        outbound.queue(message)?;
+        if unread && shared.times_out {
+            let watched = shared.unwritten.set_any();
+            drop(outbound);
+            if watched || flusher::watch(shared) { Ok(()) } else { self.write_queue() }
+        } else if let Some(writer) = try_lock(&shared.writer) {
+            shared.write(writer, outbound, self).map(drop)
+        } else {
+            drop(outbound);
+            self.write_queue()
+        }
+    }
+}
+
+impl<'a, S: Transport> Waits<'a, S> for Sending<'a, S> {
+    fn gives_up(&self) -> bool {
+        self.what == What::Close && self.shared.is_orphaned()
+    }
+
+    fn look(&mut self, writer: MutexGuard<'a, Writer<S>>) -> MutexGuard<'a, Writer<S>> {
+        match &mut self.reading {
+            _ if !self.shared.times_out => writer,
+            Some(reading) if reading.is_look_due() => {
+                let mut port = WholePort::within_write(self.shared, writer);
+                reading.look(&mut port, false);
+                self.looked = true;
+                port.into_writer()
+            }
+            Some(_) => writer,
+            None => {
+                self.looked |= look_beside(self.shared);
+                writer
+            }
+        }
+    }
+
+    fn is_over(&self, outbound: &Outbound) -> bool {
+        self.looked && self.what == What::Message && outbound.sending.is_refused()
+    }
+}
+
+/// Looks in the place of a receiving half, unless that receives; whether it did. What it needs of the writer it only tries
+/// to get.
+fn look_beside<S: Transport>(shared: &Shared<S>) -> bool {
+    let Some(mut reader) = try_lock(&shared.reader) else {
+        return false;
+    };
+    let orphaned = shared.is_orphaned();
+    let mut looked = false;
+    if let Some(SplitReader { reading, io }) = reader.as_deref_mut()
+        && reading.is_look_due()
+    {
+        reading.look(&mut HalfPort { io, shared }, orphaned);
+        // What is sent meanwhile is not to wait for that half.
+        shared.set_unread(false);
+        shared.note_closed(&reading.inbound);
+        looked = true;
+    }
+    drop(reader);
+    if !orphaned && shared.is_orphaned_by_now() {
+        // Dropping that half only tried the lock.
+        shared.close_orphaned();
+    }
+    looked
+}
