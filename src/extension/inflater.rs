@@ -31,7 +31,7 @@ pub(crate) struct Inflater {
     tail: usize,
     /// The text message in progress, as far as it was inflated.
     utf8: Utf8Validator,
-    /// How many final blocks the last call has come to the end of.
+    /// How many final blocks were come to the end of, and not [told](Self::take_final_blocks).
     final_blocks: usize,
 }
 
@@ -56,7 +56,7 @@ impl Inflater {
     /// Inflates the next part of a message, and appends up to `room` bytes to `out`; `last` says that the
     /// message ends with this part. Call again, with what was not consumed, until it is done.
     ///
-    /// It takes no more than `room` bytes either, nor more than some final blocks: what inflates to nothing is work, too.
+    /// With a bound it ends after some final blocks, too, which are work.
     ///
     /// The first fault in the stream is what counts, be it in the deflated data, in the text, or that there
     /// is too much of it: how the message was cut makes no difference.
@@ -69,10 +69,7 @@ impl Inflater {
         out: &mut Vec<u8>,
     ) -> Result<Inflated, ProtocolError> {
         let end = out.len().saturating_add(room);
-        self.final_blocks = 0;
-        let taken = part.get(..room).unwrap_or(part);
-        let mut inflated = self.inflate_bytes(kind, taken, end, out)?;
-        inflated.done &= taken.len() == part.len();
+        let mut inflated = self.inflate_bytes(kind, part, end, out)?;
         // A message that ended with a final block needs no tail. Nor has one of no bytes at all a block that
         // the tail could end: it would become the front of the next message.
         while inflated.done && last && self.tail < TAIL.len() && self.needs_tail {
@@ -86,10 +83,10 @@ impl Inflater {
         Ok(inflated)
     }
 
-    /// How much work the last call of [`inflate`](Self::inflate) was beside what it took and made, in bytes.
+    /// How much work [`inflate`](Self::inflate) was since the last call, beside what it took and made, in bytes.
     #[cfg(all(feature = "std", feature = "handshake"))]
-    pub(crate) fn final_blocks(&self) -> usize {
-        self.final_blocks * FINAL_BLOCK
+    pub(crate) fn take_final_blocks(&mut self) -> usize {
+        core::mem::take(&mut self.final_blocks) * FINAL_BLOCK
     }
 
     /// Inflates until `input` is used up, or `out` is `end` bytes long, or after many final blocks.
