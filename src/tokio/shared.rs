@@ -193,6 +193,7 @@ impl<S: Transport> Shared<S> {
     /// Takes note of what the program does.
     #[inline]
     pub(super) fn note(self: &Arc<Self>, reading: &mut Reading, program: Program) {
+        self.set_waits(program == Program::Waits);
         if program == Program::Waits && reading.program != Program::Neglects {
             reading.program = program;
         } else {
@@ -335,7 +336,7 @@ impl<S: Transport> Locked<S> {
                 Poll::Pending => return self.wait_to_write(),
             }
             self.unflushed = false;
-            self.outbound.on_written(0, now);
+            self.outbound.on_flushed(now);
         }
         Poll::Ready(Ok(()))
     }
