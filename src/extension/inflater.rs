@@ -13,7 +13,7 @@ use crate::error::ProtocolError;
 use crate::message::MessageKind;
 use crate::role::Role;
 use crate::thread_cache;
-use crate::utf8::Utf8Validator;
+use crate::utf8::{LARGE, Utf8Validator};
 
 /// Inflates the messages of one connection.
 #[derive(Debug)]
@@ -114,7 +114,11 @@ impl Inflater {
             if self.len > self.max_message_size {
                 return Err(ProtocolError::MessageTooBig);
             }
-            append(out, made, most);
+            if out.capacity() - out.len() < made.len() {
+                let left = self.max_message_size - self.len;
+                grow(out, made.len(), usize::try_from(left).unwrap_or(usize::MAX));
+            }
+            out.extend_from_slice(made);
             self.needs_tail |= taken > 0;
             match status {
                 Ok(Status::StreamEnd) => {
@@ -154,13 +158,13 @@ impl Inflater {
     }
 }
 
-/// Appends `made` to `out`, to which no more than `most` bytes are to be appended. The buffer doubles when it
-/// is full: it grows with what was inflated, not with what a ratio promises.
-fn append(out: &mut Vec<u8>, made: &[u8], most: usize) {
-    if out.capacity() - out.len() < made.len() {
-        out.reserve_exact(made.len().max(out.len()).min(most));
-    }
-    out.extend_from_slice(made);
+/// Makes room for `made` bytes, behind which no more than `left` follow. The buffer doubles when it is full, or grows by an
+/// eighth once it is large: with what was inflated, not with what a ratio promises.
+#[cold]
+fn grow(out: &mut Vec<u8>, made: usize, left: usize) {
+    let len = out.len();
+    let more = if len > LARGE { len / 8 } else { len };
+    out.reserve_exact(made.max(more.min(made.saturating_add(left))));
 }
 
 /// A decompressor that takes any window a peer may use, and goes on after final blocks.
