@@ -82,39 +82,37 @@ impl Reading {
 
     /// Does what the driver asks for, and tells it what came of it.
     fn poll_act<S: Transport>(&mut self, cx: &mut Context<'_>, shared: &Shared<S>, act: Act) -> Poll<()> {
-        loop {
-            let mut locked = shared.lock();
-            if let Poll::Ready(outcome) = locked.poll_act(cx, act, &mut self.inbound) {
-                self.inbound.did(outcome, now(), &mut locked.outbound);
-                return Poll::Ready(());
-            }
-            locked.sooner = false;
-            let sending = locked.outbound.sending.poll_timeout();
-            drop(locked);
-            if self.token.as_ref().is_some_and(Token::is_cut_off) {
-                let outcome = Outcome::Failed(Error::ConnectionLost(cut_off()));
-                self.inbound.did(outcome, now(), &mut shared.lock().outbound);
-                return Poll::Ready(());
-            }
-            if matches!(act, Act::Fill | Act::Hold) {
-                self.inbound.release();
-                // What is sent meanwhile is not to wait for this half.
-                shared.set_unread(false);
-                let stopping = self.token.as_ref().is_some_and(Token::is_to_stop);
-                if stopping && self.inbound.stop(now(), &mut shared.lock().outbound) {
-                    // What is to be done may be another thing now.
-                    self.inbound.did(Outcome::Again, now(), &mut shared.lock().outbound);
-                    return Poll::Ready(());
-                }
-            }
-            let deadline = [sending, self.inbound.poll_timeout()].into_iter().flatten().min();
-            ready!(self.timer.poll(cx, deadline));
-            self.inbound.did(Outcome::Late, now(), &mut shared.lock().outbound);
-            if act == Act::Fill {
-                shared.retire_flusher();
-            }
+        let mut locked = shared.lock();
+        if let Poll::Ready(outcome) = locked.poll_act(cx, act, &mut self.inbound) {
+            self.inbound.did(outcome, now(), &mut locked.outbound);
             return Poll::Ready(());
         }
+        locked.sooner = false;
+        let sending = locked.outbound.sending.poll_timeout();
+        drop(locked);
+        if self.token.as_ref().is_some_and(Token::is_cut_off) {
+            let outcome = Outcome::Failed(Error::ConnectionLost(cut_off()));
+            self.inbound.did(outcome, now(), &mut shared.lock().outbound);
+            return Poll::Ready(());
+        }
+        if matches!(act, Act::Fill | Act::Hold) {
+            self.inbound.release();
+            // What is sent meanwhile is not to wait for this half.
+            shared.set_unread(false);
+            let stopping = self.token.as_ref().is_some_and(Token::is_to_stop);
+            if stopping && self.inbound.stop(now(), &mut shared.lock().outbound) {
+                // What is to be done may be another thing now.
+                self.inbound.did(Outcome::Again, now(), &mut shared.lock().outbound);
+                return Poll::Ready(());
+            }
+        }
+        let deadline = [sending, self.inbound.poll_timeout()].into_iter().flatten().min();
+        ready!(self.timer.poll(cx, deadline));
+        self.inbound.did(Outcome::Late, now(), &mut shared.lock().outbound);
+        if act == Act::Fill {
+            shared.retire_flusher();
+        }
+        Poll::Ready(())
     }
 }
 

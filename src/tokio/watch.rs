@@ -37,7 +37,7 @@ pub(super) fn watch(connection: Weak<dyn Watched>) -> bool {
             }
             register.added.push(connection);
             // A runtime that nobody drives any more does not look.
-            if !register.looked.is_some_and(|looked| now().saturating_duration_since(looked) < 4 * LOOK_AFTER)
+            if register.looked.is_none_or(|looked| now().saturating_duration_since(looked) >= 4 * LOOK_AFTER)
             {
                 register.looked = Some(now());
                 register.turn += 1;
@@ -79,9 +79,8 @@ impl Lookout {
             while at < watched.len() {
                 let end = watched.len().min(at + AT_ONCE);
                 while at < end.min(watched.len()) {
-                    let is_watched = |connection: &Weak<dyn Watched>| {
-                        connection.upgrade().is_some_and(|connection| connection.look())
-                    };
+                    let is_watched =
+                        |connection: &Weak<dyn Watched>| connection.upgrade().is_some_and(Watched::look);
                     if is_watched(&watched[at]) {
                         at += 1;
                     } else {
