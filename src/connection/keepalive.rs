@@ -47,9 +47,10 @@ impl<I: Instant> Keepalive<I> {
 
     /// Some of a frame has arrived: it counts for `time`, or altogether.
     pub(super) fn on_part(&mut self, time: Option<Duration>, now: I) {
-        match time {
-            Some(time) => self.since = self.since.checked_add(time).map_or(now, |since| since.min(now)),
-            None => (self.since, self.pinged) = (now, false),
+        if let Some(time) = time {
+            self.since = self.since.checked_add(time).map_or(now, |since| since.min(now));
+        } else {
+            (self.since, self.pinged) = (now, false);
         }
     }
 

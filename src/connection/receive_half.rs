@@ -143,13 +143,17 @@ impl<I: Instant> ReceiveHalf<I> {
         }
     }
 
-    /// The peer's Close frame was seen ahead of what is received, or, without one, an error.
+    /// The peer's Close frame was seen ahead of what is received.
     #[cfg(all(feature = "std", feature = "handshake"))]
-    pub(crate) fn end_ahead(&mut self, close: Option<Option<CloseFrame<'_>>>) {
+    pub(crate) fn close_ahead(&mut self, close: Option<CloseFrame<'_>>) {
         self.over = true;
-        if let Some(close) = close {
-            self.record_close(close);
-        }
+        self.record_close(close);
+    }
+
+    /// An error was.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn fail_ahead(&mut self) {
+        self.over = true;
     }
 
     /// Receives nothing more, because of an error in what was received.

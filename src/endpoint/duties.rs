@@ -98,7 +98,7 @@ impl Inbound {
                 Ok(Some(Control::Close(payload))) => match CloseFrame::parse(&payload) {
                     Ok(close) => {
                         let now = link.now(self.now);
-                        self.receiving.end_ahead(Some(close));
+                        self.receiving.close_ahead(close);
                         link.outbound(|outbound| outbound.answer(&Event::Close(close), now));
                         self.end(None, Ending::Flush { discard: true });
                         return None;
@@ -110,7 +110,7 @@ impl Inbound {
             }
         };
         if let Some(error) = broken {
-            self.receiving.end_ahead(None);
+            self.receiving.fail_ahead();
             self.tell_failure(error, link);
             return None;
         }
