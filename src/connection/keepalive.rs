@@ -50,7 +50,7 @@ impl<I: Instant> Keepalive<I> {
         if let Some(time) = time {
             self.since = self.since.checked_add(time).map_or(now, |since| since.min(now));
         } else {
-            *self = Self { since: now, pinged: false, ..*self };
+            (self.since, self.pinged) = (now, false);
         }
     }
 

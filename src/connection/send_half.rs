@@ -79,6 +79,7 @@ impl<I: Instant> SendHalf<I> {
 
     /// Whether a Pong is held back.
     #[cfg(all(feature = "std", feature = "handshake"))]
+    #[inline]
     pub(crate) fn holds_pong(&self) -> bool {
         self.sender.holds_pong()
     }

@@ -29,8 +29,9 @@ pub struct Outbound {
     /// And how many messages.
     apart_messages: u32,
     writing: Writing,
-    /// A message that was given to be sent, and is still to be compressed, before anything else is queued.
-    pub(super) aside: Option<Box<Compressing>>,
+    /// A message that was given to be sent, and is still to be compressed, before anything else is queued: `writing` says
+    /// that there is one, if it is still open.
+    aside: Option<Box<Compressing>>,
 }
 
 /// How much was queued to be sent that the transport has not taken yet.
@@ -48,6 +49,8 @@ pub struct Queued {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Writing {
     Open,
+    /// The same, and a message was set aside: a state of its own, since each message asks for both. (4 instructions.)
+    Aside,
     /// The connection has ended, and all that was queued was written.
     Complete,
     /// Some of what was queued could not be written.
@@ -83,7 +86,7 @@ impl Outbound {
     /// Queues something to be sent, unless the connection has ended.
     #[inline]
     pub(crate) fn queue<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, SendError>) -> Result<T, Error> {
-        if self.writing != Writing::Open || self.aside.is_some() {
+        if self.writing != Writing::Open {
             self.before_queueing()?;
         }
         Ok(f(self)?)
@@ -92,18 +95,35 @@ impl Outbound {
     /// Fails if the connection has ended. Compresses at once what was set aside, since something is to be sent behind it.
     #[cold]
     fn before_queueing(&mut self) -> Result<(), Error> {
-        if self.writing != Writing::Open && self.sending.state() == SendState::Open {
+        if self.writing != Writing::Aside && self.sending.state() == SendState::Open {
             return Err(Error::ConnectionLost(ended()));
         }
-        if let Some(compressing) = self.aside.take() {
+        if let Some(compressing) = self.take_aside() {
             self.send_compressing(*compressing)?;
         }
         Ok(())
     }
 
+    /// Has it compressed before anything else is queued.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_aside(&mut self, compressing: Box<Compressing>) {
+        self.aside = Some(compressing);
+        if self.writing == Writing::Open {
+            self.writing = Writing::Aside;
+        }
+    }
+
+    /// Takes what was set aside, to go on compressing it.
+    pub(crate) fn take_aside(&mut self) -> Option<Box<Compressing>> {
+        if self.writing == Writing::Aside {
+            self.writing = Writing::Open;
+        }
+        self.aside.take()
+    }
+
     /// The connection has ended: nothing more will be written.
     pub(crate) fn end(&mut self) {
-        if self.writing == Writing::Open {
+        if matches!(self.writing, Writing::Open | Writing::Aside) {
             self.writing = if self.queue.is_empty() { Writing::Complete } else { Writing::Lost };
         }
         self.queue.clear();
@@ -142,7 +162,7 @@ impl Outbound {
     #[inline]
     pub(crate) fn ended(&mut self) -> Option<Result<(), Error>> {
         match self.writing {
-            Writing::Open => None,
+            Writing::Open | Writing::Aside => None,
             Writing::Complete if self.sending.state() == SendState::CloseSent => Some(Ok(())),
             Writing::TimedOut { told: false } => {
                 self.writing = Writing::TimedOut { told: true };
@@ -224,7 +244,7 @@ impl Outbound {
             return sender.message(kind, &payload, self.queue.buffer());
         }
         let header = sender.message_header(kind, payload.len())?;
-        self.queue_frame(&header, payload);
+        self.queue_frame(header, payload);
         Ok(())
     }
 
@@ -238,8 +258,8 @@ impl Outbound {
                 Deflater::give_back(compressed);
             }
             // What is held is to be no more than what counts.
-            Ok(compressed) => self.queue_frame(&header, compressed.into_boxed_slice().into()),
-            Err(payload) => self.queue_frame(&header, payload),
+            Ok(compressed) => self.queue_frame(header, compressed.into_boxed_slice().into()),
+            Err(payload) => self.queue_frame(header, payload),
         }
         Ok(())
     }
@@ -255,7 +275,7 @@ impl Outbound {
             return sender.fragment(kind, &payload, last, self.queue.buffer());
         }
         let header = sender.fragment_header(kind, &payload, last)?;
-        self.queue_frame(&header, payload);
+        self.queue_frame(header, payload);
         Ok(())
     }
 
@@ -280,9 +300,21 @@ impl Outbound {
     pub(crate) fn on_written(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
         self.sending.on_taken(bytes, self.queue.is_empty(), now);
         if self.sending.holds_pong() {
-            // A queue that was drained is given a buffer only if it needs one.
-            self.sending.answer_held(self.queue.buffer());
+            self.answer_held();
         }
+    }
+
+    /// The transport has passed on all that it took, and that was all.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn on_flushed(&mut self, now: impl FnOnce() -> Instant) {
+        self.sending.on_taken(0, true, now);
+    }
+
+    /// A queue that was drained is given a buffer only if it needs one.
+    #[cold]
+    fn answer_held(&mut self) {
+        self.sending.answer_held(self.queue.buffer());
     }
 
     pub(super) fn answer(&mut self, event: &Event<'_>, now: Instant) {
@@ -295,7 +327,7 @@ impl Outbound {
 
     /// Copies a small payload behind its header; of a large one only the beginning, and queues the rest where it lies.
     #[inline]
-    fn queue_frame(&mut self, header: &FrameHeader, payload: Bytes) {
+    fn queue_frame(&mut self, header: FrameHeader, payload: Bytes) {
         if payload.len() < COPY_BELOW {
             header.append_frame(&payload, self.queue.buffer());
         } else {
@@ -303,7 +335,7 @@ impl Outbound {
         }
     }
 
-    fn queue_large(&mut self, header: &FrameHeader, payload: Bytes) {
+    fn queue_large(&mut self, header: FrameHeader, payload: Bytes) {
         let mut payload = match header.masking_key {
             None => payload,
             Some(key) => match masked_in_place(key, payload) {

@@ -104,7 +104,7 @@ impl Inflater {
     }
 
     #[cfg(all(feature = "std", feature = "handshake"))]
-    pub(crate) fn final_blocks(&self) -> usize {
+    pub(crate) fn take_final_blocks(&mut self) -> usize {
         match self.0 {}
     }
 }

@@ -13,7 +13,7 @@ use crate::error::ProtocolError;
 use crate::message::MessageKind;
 use crate::role::Role;
 use crate::thread_cache;
-use crate::utf8::Utf8Validator;
+use crate::utf8::{LARGE, Utf8Validator};
 
 /// Inflates the messages of one connection.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Inflater {
     tail: usize,
     /// The text message in progress, as far as it was inflated.
     utf8: Utf8Validator,
-    /// How many final blocks the last call has come to the end of.
+    /// How many final blocks were come to the end of, and not [told](Self::take_final_blocks).
     final_blocks: usize,
 }
 
@@ -56,7 +56,7 @@ impl Inflater {
     /// Inflates the next part of a message, and appends up to `room` bytes to `out`; `last` says that the
     /// message ends with this part. Call again, with what was not consumed, until it is done.
     ///
-    /// It takes no more than `room` bytes either, nor more than some final blocks: what inflates to nothing is work, too.
+    /// With a bound it ends after some final blocks, too, which are work.
     ///
     /// The first fault in the stream is what counts, be it in the deflated data, in the text, or that there
     /// is too much of it: how the message was cut makes no difference.
@@ -69,10 +69,7 @@ impl Inflater {
         out: &mut Vec<u8>,
     ) -> Result<Inflated, ProtocolError> {
         let end = out.len().saturating_add(room);
-        self.final_blocks = 0;
-        let taken = part.get(..room).unwrap_or(part);
-        let mut inflated = self.inflate_bytes(kind, taken, end, out)?;
-        inflated.done &= taken.len() == part.len();
+        let mut inflated = self.inflate_bytes(kind, part, end, out)?;
         // A message that ended with a final block needs no tail. Nor has one of no bytes at all a block that
         // the tail could end: it would become the front of the next message.
         while inflated.done && last && self.tail < TAIL.len() && self.needs_tail {
@@ -86,10 +83,10 @@ impl Inflater {
         Ok(inflated)
     }
 
-    /// How much work the last call of [`inflate`](Self::inflate) was beside what it took and made, in bytes.
+    /// How much work [`inflate`](Self::inflate) was since the last call, beside what it took and made, in bytes.
     #[cfg(all(feature = "std", feature = "handshake"))]
-    pub(crate) fn final_blocks(&self) -> usize {
-        self.final_blocks * FINAL_BLOCK
+    pub(crate) fn take_final_blocks(&mut self) -> usize {
+        core::mem::take(&mut self.final_blocks) * FINAL_BLOCK
     }
 
     /// Inflates until `input` is used up, or `out` is `end` bytes long, or after many final blocks.
@@ -117,7 +114,11 @@ impl Inflater {
             if self.len > self.max_message_size {
                 return Err(ProtocolError::MessageTooBig);
             }
-            append(out, made, most);
+            if out.capacity() - out.len() < made.len() {
+                let left = self.max_message_size - self.len;
+                grow(out, made.len(), usize::try_from(left).unwrap_or(usize::MAX));
+            }
+            out.extend_from_slice(made);
             self.needs_tail |= taken > 0;
             match status {
                 Ok(Status::StreamEnd) => {
@@ -157,13 +158,13 @@ impl Inflater {
     }
 }
 
-/// Appends `made` to `out`, to which no more than `most` bytes are to be appended. The buffer doubles when it
-/// is full: it grows with what was inflated, not with what a ratio promises.
-fn append(out: &mut Vec<u8>, made: &[u8], most: usize) {
-    if out.capacity() - out.len() < made.len() {
-        out.reserve_exact(made.len().max(out.len()).min(most));
-    }
-    out.extend_from_slice(made);
+/// Makes room for `made` bytes, behind which no more than `left` follow. The buffer doubles when it is full, or grows by an
+/// eighth once it is large: with what was inflated, not with what a ratio promises.
+#[cold]
+fn grow(out: &mut Vec<u8>, made: usize, left: usize) {
+    let len = out.len();
+    let more = if len > LARGE { len / 8 } else { len };
+    out.reserve_exact(made.max(more.min(made.saturating_add(left))));
 }
 
 /// A decompressor that takes any window a peer may use, and goes on after final blocks.

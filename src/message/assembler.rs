@@ -159,9 +159,13 @@ impl Assembler {
     ) -> Result<Progress, ProtocolError> {
         let inflater = self.inflater.as_mut().ok_or(ProtocolError::InvalidCompressedData)?;
         let before = out.len();
-        let Inflated { consumed, done } = inflater.inflate(kind, payload, last, room, out)?;
+        // No more of it at once than of what comes of it: what inflates to nothing is work, too.
+        let taken = payload.get(..room).unwrap_or(payload);
+        let whole = taken.len() == payload.len();
+        let Inflated { consumed, done } = inflater.inflate(kind, taken, last && whole, room, out)?;
         payload.advance(consumed);
-        Ok(Progress { done, worked: out.len() - before + consumed + inflater.final_blocks() })
+        let worked = out.len() - before + consumed + inflater.take_final_blocks();
+        Ok(Progress { done: done && whole, worked })
     }
 }
 

@@ -33,6 +33,7 @@ impl<S: Transport> Shared<S> {
     /// Takes note of what the program does.
     #[inline]
     pub(super) fn note(self: &Arc<Self>, reading: &mut Reading, program: Program) {
+        self.set_waits(program == Program::Waits);
         if program == Program::Waits && reading.program != Program::Neglects {
             reading.program = program;
         } else {

@@ -5,7 +5,7 @@ use core::task::{Context, Poll, ready};
 use super::shared::Shared;
 use super::turns::poll_yield;
 use crate::endpoint::Error;
-use crate::endpoint::outgoing::Outgoing;
+use crate::endpoint::outgoing::{Begun, Outgoing};
 use crate::endpoint::sendable::ToSend;
 
 impl<S> Shared<S> {
@@ -24,7 +24,7 @@ impl<S> Shared<S> {
             *message = self.lock().outbound.begin(large)?;
         }
         match message {
-            Outgoing::Compressing(Some(compressing)) => {
+            Outgoing::Compressing(Begun(Some(compressing))) => {
                 if compressing.step() {
                     return Poll::Ready(Ok(()));
                 }

@@ -29,21 +29,7 @@ impl Reading {
 
     /// The next thing that `T` asks for. `None`: the connection has ended, and its error, if it had
     /// one, was returned before.
-    #[inline]
     pub(super) fn poll_next<S: Transport, T: Item>(
-        &mut self,
-        cx: &Context<'_>,
-        shared: &Shared<S>,
-        half: Half,
-    ) -> Poll<Result<Option<T>, Error>> {
-        if let Some(item) = self.inbound.whole::<T>(&mut &*shared) {
-            shared.set_unread(self.inbound.is_unread());
-            return Poll::Ready(Ok(Some(item)));
-        }
-        self.poll_next_after::<S, T>(cx, shared, half)
-    }
-
-    fn poll_next_after<S: Transport, T: Item>(
         &mut self,
         cx: &Context<'_>,
         shared: &Shared<S>,

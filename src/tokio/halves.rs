@@ -1,6 +1,5 @@
 //! The two halves of a WebSocket, for two tasks.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
 use core::marker::PhantomData;
@@ -10,16 +9,16 @@ use core::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::shared::{Program, Shared};
+use super::shared::{Program, Reading, Shared};
 use super::timer::{Timer, now};
 use super::tracker::Token;
 use super::transport::Transport;
 use super::wakers::Half;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::outgoing::{Compressing, Outgoing, PartToSend, try_feed};
+use crate::endpoint::outgoing::{Begun, Outgoing, PartToSend, try_feed};
 use crate::endpoint::sendable::ToSend;
-use crate::endpoint::sync::lock;
+use crate::endpoint::sync::{MutexGuard, lock};
 use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
@@ -106,12 +105,41 @@ impl<S: Transport> WebSocketReceiver<S> {
         waits: Program,
     ) -> Poll<Result<Option<T>, Error>> {
         let mut reading = lock(&self.shared.reading);
+        // What most calls come to has nothing to note of the program.
+        if reading.program == Program::Receives
+            && let Some(item) = reading.inbound.whole::<T>(&mut &*self.shared)
+        {
+            self.shared.set_unread(reading.inbound.is_unread());
+            return Poll::Ready(Ok(Some(item)));
+        }
+        self.poll_next_after::<T>(reading, half, cx, waits)
+    }
+
+    fn poll_next_after<T: Item>(
+        &self,
+        mut reading: MutexGuard<'_, Reading>,
+        half: Half,
+        cx: &Context<'_>,
+        waits: Program,
+    ) -> Poll<Result<Option<T>, Error>> {
         let poll = reading.poll_next::<S, T>(cx, &self.shared, half);
         let program = if poll.is_ready() { Program::Receives } else { waits };
         if reading.program != program {
             self.shared.note(&mut reading, program);
         }
         poll
+    }
+}
+
+impl<S: Transport> WebSocketReceiver<S> {
+    /// A call that waited was dropped.
+    #[cold]
+    fn give_up(&self) {
+        let mut reading = lock(&self.shared.reading);
+        if matches!(reading.program, Program::Waits | Program::Rests) {
+            self.shared.watch(&mut reading, Program::Receives);
+        }
+        self.shared.set_waits(false);
     }
 }
 
@@ -125,22 +153,16 @@ impl<S: Transport, T: Item> Future for Next<'_, S, T> {
     type Output = Result<Option<T>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let poll = self.receiver.poll_next_item::<T>(Half::Receiving, cx, Program::Waits);
-        self.receiver.shared.set_waits(poll.is_pending());
-        poll
+        self.receiver.poll_next_item::<T>(Half::Receiving, cx, Program::Waits)
     }
 }
 
 impl<S: Transport, T> Drop for Next<'_, S, T> {
     /// The program may do something else next.
+    #[inline]
     fn drop(&mut self) {
-        let shared = &self.receiver.shared;
-        if shared.waits() {
-            shared.set_waits(false);
-            let mut reading = lock(&shared.reading);
-            if matches!(reading.program, Program::Waits | Program::Rests) {
-                shared.watch(&mut reading, Program::Receives);
-            }
+        if self.receiver.shared.waits() {
+            self.receiver.give_up();
         }
     }
 }
@@ -201,22 +223,23 @@ impl<S: Transport> WebSocketSender<S> {
         cx: &mut Context<'_>,
         message: &mut Outgoing<M>,
     ) -> Poll<Result<(), Error>> {
-        if message.is_large() {
-            ready!(self.shared.poll_compress(cx, message))?;
-        }
-        match message {
-            Outgoing::AsItIs(message) => self.shared.poll_send(cx, &mut self.timer, message),
-            Outgoing::Compressing(message) => self.poll_send_compressed(cx, message),
+        match message.small() {
+            Some(message) => self.shared.poll_send(cx, &mut self.timer, message),
+            None => self.poll_send_large(cx, message),
         }
     }
 
     #[cold]
-    fn poll_send_compressed(
+    fn poll_send_large<M: ToSend>(
         &mut self,
-        cx: &Context<'_>,
-        message: &mut Option<Box<Compressing>>,
+        cx: &mut Context<'_>,
+        message: &mut Outgoing<M>,
     ) -> Poll<Result<(), Error>> {
-        self.shared.poll_send(cx, &mut self.timer, message)
+        ready!(self.shared.poll_compress(cx, message))?;
+        match message {
+            Outgoing::AsItIs(message) => self.shared.poll_send(cx, &mut self.timer, message),
+            Outgoing::Compressing(Begun(message)) => self.shared.poll_send(cx, &mut self.timer, message),
+        }
     }
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
@@ -253,12 +276,13 @@ impl<S: Transport> WebSocketSender<S> {
     fn feed_outgoing(&mut self, message: impl ToSend) -> impl Future<Output = Result<(), Error>> {
         let mut message = Outgoing::new(message);
         poll_fn(move |cx| {
-            if message.is_large() {
-                ready!(self.shared.poll_compress(cx, &mut message))?;
+            if let Some(message) = message.small() {
+                return self.shared.poll_feed(cx, &mut self.timer, message);
             }
+            ready!(self.shared.poll_compress(cx, &mut message))?;
             match &mut message {
                 Outgoing::AsItIs(message) => self.shared.poll_feed(cx, &mut self.timer, message),
-                Outgoing::Compressing(message) => self.shared.poll_feed(cx, &mut self.timer, message),
+                Outgoing::Compressing(Begun(message)) => self.shared.poll_feed(cx, &mut self.timer, message),
             }
         })
     }

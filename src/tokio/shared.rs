@@ -342,7 +342,7 @@ impl<S: Transport> Locked<S> {
                 Poll::Pending => return self.wait_to_write(),
             }
             self.unflushed = false;
-            self.outbound.on_written(0, now);
+            self.outbound.on_flushed(now);
         }
         Poll::Ready(Ok(()))
     }

@@ -251,6 +251,36 @@ impl io::Write for Bursts {
     }
 }
 
+/// What a connection takes whose program only sends: the task that answers in its place, and its timer, included.
+#[test]
+fn a_connection_that_only_sends_is_small() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let mut all = Vec::with_capacity(100);
+    let mut open = |count: i64| {
+        let taken = allocation_counter::measure(|| {
+            runtime.block_on(async {
+                for _ in 0..count {
+                    let stream = Given(Arc::default());
+                    let config = Config::default();
+                    let mut ws =
+                        sansocket::tokio::WebSocket::from_upgraded(stream, Role::Server, b"", &config);
+                    ws.send(Message::binary(vec![7; 100])).await.unwrap();
+                    all.push(ws);
+                }
+                // It is seen not to receive.
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            });
+        });
+        taken.bytes_current / count
+    };
+    // The first one brings what all share.
+    open(1);
+    let taken = open(99);
+    println!("tokio, only sends: {taken} bytes");
+    assert!(taken <= 1024, "{taken} bytes");
+}
+
 /// A stream that reads what it is given, and takes all that is written.
 struct Given(Arc<Mutex<VecDeque<u8>>>);
 

@@ -121,17 +121,25 @@ const MOST: usize = 4 * 64 * KIB;
 async fn small_slices_keep_no_large_buffers_on_tokio() {
     let mut cx = Context::from_waker(Waker::noop());
     for (kept, _, frames) in mixes() {
+        let messages = frames.iter().filter(|frame| frame[0] == BINARY).count();
         let deaf = Deaf::sends(frames);
         let config = Config::default().no_keepalive();
         let mut ws = sansocket::tokio::WebSocket::from_upgraded(deaf, Role::Server, b"", &config);
         let held = allocation_counter::measure(|| {
-            loop {
-                let Poll::Ready(message) = pin!(ws.recv()).poll(&mut cx) else { break };
+            let mut received = 0;
+            while received < messages {
+                // Others have their turn now and then.
+                let Poll::Ready(message) = pin!(ws.recv()).poll(&mut cx) else { continue };
                 let message = message.unwrap().unwrap();
+                received += 1;
                 if message.len() == kept {
                     // The last one may find no room, since Pongs count too.
                     let _ = ws.try_feed(message).unwrap();
                 }
+            }
+            // Once for others to have their turn, and once for it to wait.
+            for _ in 0..2 {
+                assert!(pin!(ws.recv()).poll(&mut cx).is_pending());
             }
         });
         let queued = ws.queued().bytes;
