@@ -18,6 +18,8 @@ pub(super) struct Ahead {
     unmasked: usize,
     /// How many Pings of those looked at, the latest, were answered: they are not to be when they are received.
     answered: usize,
+    /// The program has not received since the last look: what is read then is bounded.
+    pub(super) neglected: bool,
     /// As much was read as may be, for the time being.
     pub(super) full: bool,
     /// How much was read since the last look.

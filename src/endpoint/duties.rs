@@ -22,6 +22,9 @@ impl Inbound {
             return Next::Yield;
         }
         let act = if self.is_open() { self.look(link) } else { None };
+        if let Some(ahead) = self.ahead_mut() {
+            ahead.neglected = true;
+        }
         match act.or_else(|| self.over(link)) {
             Some(act) => Next::Do(act),
             None => Next::Over(None),
@@ -68,11 +71,11 @@ impl Inbound {
         self.receiving.handle_timeout(self.now, &mut outbound.sending, out)
     }
 
-    /// How much may be read ahead of what the program receives, if it is known not to.
+    /// How much may be read ahead of what the program receives, if it does not.
     pub(crate) fn most(&self) -> Option<usize> {
         let most = self.receiving.config().settings.read_buffer_size;
         // What comes behind what is kept is discarded at once.
-        self.ahead().filter(|ahead| !ahead.has_kept())?;
+        self.ahead().filter(|ahead| ahead.neglected && !ahead.has_kept())?;
         Some(most.saturating_sub(self.input.unread().len()).max(1))
     }
 
@@ -141,6 +144,8 @@ impl Inbound {
             return false;
         };
         ahead.on_received(before.saturating_sub(unread));
+        // What it waits for may be more than is read ahead of it.
+        ahead.neglected = false;
         if core::mem::take(&mut ahead.full) {
             // Nothing was read meanwhile: that is not the peer's silence.
             self.receiving.on_read_ahead(0, true, link.now(self.now));
