@@ -12,7 +12,7 @@ use std::io;
 use bytes::BufMut as _;
 use tokio::io::AsyncReadExt;
 
-use super::shared::{Locked, Reading, Shared};
+use super::shared::{Locked, Program, Reading, Shared};
 use super::timer::now;
 use super::tracker::{Token, cut_off};
 use super::transport::Transport;
@@ -53,6 +53,7 @@ impl Reading {
             match self.inbound.next::<T>(&mut &*shared) {
                 Next::Item(item) => {
                     if self.inbound.take_answered() {
+                        self.relieve(shared);
                         // Whether it can be written or not, the message comes first.
                         let _ = shared.poll(half, cx, |cx| shared.lock().poll_flush(cx));
                     }
@@ -64,8 +65,19 @@ impl Reading {
                     self.close(shared);
                     return Poll::Ready(error.map_or(Ok(None), Err));
                 }
-                Next::Do(act) => ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act))),
+                Next::Do(act) => {
+                    self.relieve(shared);
+                    ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act)));
+                }
             }
+        }
+    }
+
+    /// Has a caretaker see that the program is back, before the program's waker takes the place of its own: it would never
+    /// be woken then, and keep the transport open for ever.
+    fn relieve<S>(&self, shared: &Shared<S>) {
+        if self.program == Program::Neglects {
+            shared.wakers.wake_half(Half::Receiving);
         }
     }
 

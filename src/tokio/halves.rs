@@ -153,7 +153,10 @@ impl<S: Transport> Drop for WebSocketReceiver<S> {
         shared.set_unread(false);
         let before = core::mem::replace(&mut lock(&shared.reading).program, Program::Left);
         let last = self.closed().is_some() || shared.lock().halves == 1;
-        if before != Program::Neglects && !last {
+        if before == Program::Neglects {
+            // It discards from now on, be there as much read ahead as may be.
+            shared.wakers.wake_half(Half::Receiving);
+        } else if !last {
             shared.take_care();
         }
         shared.leave();
