@@ -6,8 +6,9 @@
 //! ```text
 //! blocking/shared    reader -> writer -> outbound; outbound ..> writer         -> waits for it
 //! blocking/tls       incoming -> tls; outgoing -> tls; incoming ..> outgoing   ..> only tries it
-//! tokio/shared       locked -> wakers
-//! blocking/{flusher, stop, tracker}, tokio/tracker: one each, and no other meanwhile
+//! tokio/shared       reading -> locked -> wakers
+//! tokio/{tracker, watch}: one each, while reading is held, or no other
+//! blocking/{flusher, stop, tracker}: one each, and no other meanwhile
 //! ```
 //!
 //! Those of `tls` are taken while `writer` is held, or none.

@@ -39,6 +39,7 @@ impl Reading {
             match self.inbound.next::<T>(&mut &*shared) {
                 Next::Item(item) => {
                     if self.inbound.take_answered() {
+                        self.relieve(shared);
                         // Whether it can be written or not, the message comes first.
                         let _ = shared.poll(half, cx, |cx| shared.lock().poll_flush(cx));
                     }
@@ -57,9 +58,18 @@ impl Reading {
                     {
                         shared.refuse();
                     }
+                    self.relieve(shared);
                     ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act)));
                 }
             }
+        }
+    }
+
+    /// Has a caretaker see that the program is back, before the program's waker takes the place of its own: it would never
+    /// be woken then, and keep the transport open for ever.
+    fn relieve<S>(&self, shared: &Shared<S>) {
+        if self.program == Program::Neglects {
+            shared.wakers.wake_half(Half::Receiving);
         }
     }
 

@@ -178,7 +178,10 @@ impl<S: Transport> Drop for WebSocketReceiver<S> {
         let cared_for = reading.program == Program::Neglects;
         reading.program = if last && !cared_for { Program::Alone } else { Program::Left };
         drop(reading);
-        if !last && !cared_for {
+        if cared_for {
+            // It discards from now on, be there as much read ahead as may be.
+            shared.wakers.wake_half(Half::Receiving);
+        } else if !last {
             shared.take_care();
         }
         shared.leave();

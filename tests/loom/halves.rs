@@ -24,10 +24,10 @@ use loom::model::Builder;
 use loom::sync::Mutex;
 use loom::thread;
 use sansocket::tokio::WebSocket;
-use sansocket::{Config, Message, Role};
+use sansocket::{CloseCode, Config, Message, Role};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::common::{TEXT, frame, sent};
+use crate::common::{CLOSE, TEXT, close_frame, close_payload, frame, sent};
 
 /// A server, since it needs no random keys; without deadlines, since loom has no clock.
 const ROLE: Role = Role::Server;
@@ -54,6 +54,8 @@ struct PipeState {
     written: Vec<u8>,
     /// How many more bytes it takes.
     room: usize,
+    /// The peer has ended its direction: when a server has ended its own.
+    ended: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -91,7 +93,7 @@ impl Pipe {
 impl AsyncRead for Pipe {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.lock().unwrap();
-        if state.to_read.is_empty() {
+        if state.to_read.is_empty() && !state.ended {
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -119,6 +121,14 @@ impl AsyncWrite for Pipe {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waker = {
+            let mut state = self.0.lock().unwrap();
+            state.ended = true;
+            state.reader.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -175,5 +185,34 @@ fn a_dropped_send_takes_no_wake_up() {
         // Unless the other task has waited since, it is still queued.
         block_on(sender.flush()).unwrap();
         assert_eq!(sent(ROLE, &pipe.written()), [(TEXT, b"out".to_vec())]);
+    });
+}
+
+/// `close` takes the receiving half's place, where there is no runtime for a task that would: it comes to its end, whenever
+/// that half is dropped, and whichever of the two has the lock of what is received.
+#[test]
+fn a_close_in_the_place_of_a_dropped_receiver() {
+    model(|| {
+        let pipe = Pipe::default();
+        let ws = WebSocket::from_upgraded(pipe.clone(), ROLE, b"", &config());
+        let (mut sender, mut receiver) = ws.split();
+        let closing = thread::spawn(move || {
+            block_on(sender.close(CloseCode::NORMAL, "")).unwrap();
+            sender
+        });
+        let receiving = thread::spawn(move || {
+            block_on(async {
+                let mut recv = pin!(receiver.recv());
+                let _ = poll_fn(|cx| Poll::Ready(recv.as_mut().poll(cx).map(Result::unwrap))).await;
+            });
+        });
+        pipe.make_room(100);
+        pipe.give(&close_frame(ROLE, 1000, ""));
+        receiving.join().unwrap();
+        let mut sender = closing.join().unwrap();
+        // It may have been done when there still was a receiving half.
+        block_on(sender.close(CloseCode::NORMAL, "")).unwrap();
+        assert!(sender.closed().unwrap().clean);
+        assert_eq!(sent(ROLE, &pipe.written()), [(CLOSE, close_payload(1000, ""))]);
     });
 }

@@ -11,6 +11,7 @@ mod common;
 mod peer;
 mod script;
 
+mod ahead;
 mod cancelled;
 mod failing;
 mod last_words;
