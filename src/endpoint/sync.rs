@@ -17,6 +17,9 @@ use core::time::Duration;
 use std::sync::{PoisonError, TryLockError};
 use std::thread;
 
+#[cfg(feature = "tokio")]
+use atomic_refcell::{AtomicRefCell, AtomicRefMut};
+
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic};
 
 /// Locks a mutex, poisoned or not: a panic in another task or thread leaves the state behind each of ours as
@@ -33,6 +36,39 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         Ok(guard) => Some(guard),
         Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
         Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// What one has at a time, and two hardly ever want at once. It has no queue: who finds it taken lets other threads run
+/// until it is free, which takes no longer than another one's poll.
+#[cfg(feature = "tokio")]
+#[derive(Debug)]
+pub(crate) struct Turn<T>(AtomicRefCell<T>);
+
+#[cfg(feature = "tokio")]
+impl<T> Turn<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(AtomicRefCell::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn take(&self) -> AtomicRefMut<'_, T> {
+        self.0.try_borrow_mut().unwrap_or_else(|_| self.wait())
+    }
+
+    /// The same, if nobody else has it.
+    pub(crate) fn try_take(&self) -> Option<AtomicRefMut<'_, T>> {
+        self.0.try_borrow_mut().ok()
+    }
+
+    #[cold]
+    fn wait(&self) -> AtomicRefMut<'_, T> {
+        loop {
+            thread::yield_now();
+            if let Some(taken) = self.try_take() {
+                return taken;
+            }
+        }
     }
 }
 

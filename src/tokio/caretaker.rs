@@ -13,7 +13,6 @@ use super::transport::Transport;
 use super::wakers::Half;
 use super::watch::{Watched, watch};
 use crate::endpoint::Nothing;
-use crate::endpoint::sync::{lock, try_lock};
 
 impl<S: Transport> Shared<S> {
     /// Has the program watched, which has received something, or may not come back to it.
@@ -52,7 +51,7 @@ impl<S: Transport> Shared<S> {
 /// Whether there is to be a caretaker.
 impl<S: Transport> Watched for Shared<S> {
     fn look(self: Arc<Self>) -> bool {
-        let Some(mut reading) = try_lock(&self.reading) else {
+        let Some(mut reading) = self.reading.try_take() else {
             return true;
         };
         if self.closed.get().is_none() && self.lock().halves > 0 {
@@ -104,7 +103,7 @@ impl<S: Transport> Future for Caretaker<S> {
     /// It polls in the receiving half's place, which wakes this when it takes that back.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let shared = &self.0;
-        let mut reading = lock(&shared.reading);
+        let mut reading = shared.reading.take();
         match reading.program {
             _ if shared.is_abandoned(&reading) => {}
             Program::Neglects => ready!(reading.poll_ahead(cx, shared)),
@@ -124,7 +123,7 @@ impl<S: Transport> Future for Caretaker<S> {
 impl<S: Transport> Drop for Caretaker<S> {
     /// Its runtime may end before the connection.
     fn drop(&mut self) {
-        let mut reading = lock(&self.0.reading);
+        let mut reading = self.0.reading.take();
         if reading.program == Program::Left {
             reading.program = Program::Alone;
             self.0.wakers.wake_half(Half::Sending);

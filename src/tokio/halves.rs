@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
 use core::marker::PhantomData;
-use core::ops::Deref;
+use core::ops::{Deref, DerefMut};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -18,7 +18,6 @@ use crate::config::Config;
 use crate::connection::Closed;
 use crate::endpoint::outgoing::{Begun, Outgoing, PartToSend, try_feed};
 use crate::endpoint::sendable::ToSend;
-use crate::endpoint::sync::{MutexGuard, lock};
 use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
@@ -32,7 +31,7 @@ pub(super) fn halves<S: Transport>(
 ) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
     let inbound = Inbound::new(negotiated, config, read_ahead, now());
     let shared = Arc::new(Shared::new(io, inbound, Outbound::new(negotiated, config, random)));
-    shared.watch(&mut lock(&shared.reading), Program::Receives);
+    shared.watch(&mut shared.reading.take(), Program::Receives);
     let receiver = WebSocketReceiver { shared: shared.clone() };
     (WebSocketSender { timer: Timer::default(), shared }, receiver)
 }
@@ -62,12 +61,12 @@ impl<S: Transport> WebSocketReceiver<S> {
 
     /// Whether nothing is left to be received.
     pub(super) fn is_over(&self) -> bool {
-        lock(&self.shared.reading).inbound.is_over()
+        self.shared.reading.take().inbound.is_over()
     }
 
     /// The opening handshake of a connection of `serve` is over.
     pub(super) fn join(&mut self, token: Token) {
-        lock(&self.shared.reading).join(token, &self.shared);
+        self.shared.reading.take().join(token, &self.shared);
     }
 
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
@@ -104,7 +103,7 @@ impl<S: Transport> WebSocketReceiver<S> {
         cx: &Context<'_>,
         waits: Program,
     ) -> Poll<Result<Option<T>, Error>> {
-        let mut reading = lock(&self.shared.reading);
+        let mut reading = self.shared.reading.take();
         // What most calls come to has nothing to note of the program.
         if reading.program == Program::Receives
             && let Some(item) = reading.inbound.whole::<T>(&mut &*self.shared)
@@ -117,7 +116,7 @@ impl<S: Transport> WebSocketReceiver<S> {
 
     fn poll_next_after<T: Item>(
         &self,
-        mut reading: MutexGuard<'_, Reading>,
+        mut reading: impl DerefMut<Target = Reading>,
         half: Half,
         cx: &Context<'_>,
         waits: Program,
@@ -135,7 +134,7 @@ impl<S: Transport> WebSocketReceiver<S> {
     /// A call that waited was dropped.
     #[cold]
     fn give_up(&self) {
-        let mut reading = lock(&self.shared.reading);
+        let mut reading = self.shared.reading.take();
         if matches!(reading.program, Program::Waits | Program::Rests) {
             self.shared.watch(&mut reading, Program::Receives);
         }
@@ -174,7 +173,7 @@ impl<S: Transport> Drop for WebSocketReceiver<S> {
         // Nothing more will be received that an answer could wait for.
         shared.set_unread(false);
         let last = self.closed().is_some() || shared.lock().halves == 1;
-        let mut reading = lock(&shared.reading);
+        let mut reading = shared.reading.take();
         let cared_for = reading.program == Program::Neglects;
         reading.program = if last && !cared_for { Program::Alone } else { Program::Left };
         drop(reading);

@@ -43,7 +43,7 @@ use super::wakers::{Half, Wakers};
 use crate::connection::Closed;
 use crate::endpoint::sendable::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
-use crate::endpoint::sync::{Mutex, MutexGuard, lock};
+use crate::endpoint::sync::{Mutex, MutexGuard, Turn, lock};
 use crate::endpoint::{Error, Inbound, Nothing, Outbound, SendSide};
 use crate::error::SendError;
 use crate::frame::CloseFrame;
@@ -52,7 +52,7 @@ use crate::sender::SendState;
 /// What the halves share, and how they reach it.
 #[derive(Debug)]
 pub(super) struct Shared<S> {
-    pub(super) reading: Mutex<Reading>,
+    pub(super) reading: Turn<Reading>,
     locked: Mutex<Locked<S>>,
     pub(super) wakers: Arc<Wakers>,
     /// Wakes all whose wakers these are.
@@ -86,7 +86,7 @@ impl<S> Shared<S> {
         let wakers = Arc::<Wakers>::default();
         let waker = Waker::from(wakers.clone());
         Self {
-            reading: Mutex::new(reading),
+            reading: Turn::new(reading),
             locked: Mutex::new(locked),
             wakers,
             waker,
@@ -185,7 +185,7 @@ impl<S> Shared<S> {
 impl<S: Transport> Shared<S> {
     /// Whether nobody is left but tasks of ours, and the server that accepted the connection has ended.
     pub(super) fn is_cut_off(&self) -> bool {
-        self.lock().halves == 0 && lock(&self.reading).token.as_ref().is_some_and(Token::is_cut_off)
+        self.lock().halves == 0 && self.reading.take().token.as_ref().is_some_and(Token::is_cut_off)
     }
 
     /// A half is dropped.
@@ -201,7 +201,7 @@ impl<S: Transport> Shared<S> {
             let _ = locked.poll_flush(&mut Context::from_waker(&self.waker));
         }
         direct_flusher(locked, FlusherState::Due);
-        let mut reading = lock(&self.reading);
+        let mut reading = self.reading.take();
         if self.is_abandoned(&reading) || reading.program == Program::Left {
             // There is nothing to take care of any more, or a caretaker to see what there is.
             drop(reading);
@@ -223,7 +223,7 @@ impl<S: Transport> Shared<S> {
 
     /// Once the receiving half was dropped, completes the closing handshake; else writes what is queued.
     pub(super) fn poll_close(&self, cx: &Context<'_>, timer: &mut Timer) -> Poll<Result<(), Error>> {
-        let mut reading = lock(&self.reading);
+        let mut reading = self.reading.take();
         match reading.program {
             // Its caretaker does it, and wakes us.
             Program::Left if self.closed.get().is_none() => {

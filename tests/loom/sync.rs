@@ -111,3 +111,21 @@ pub(crate) fn sleep(_time: Duration) {
 pub(crate) fn spawn(name: &str, run: fn()) -> bool {
     thread::Builder::new().name(name.into()).spawn(run).is_ok()
 }
+
+/// What one has at a time, and two hardly ever want at once.
+#[derive(Debug)]
+pub(crate) struct Turn<T>(Mutex<T>);
+
+impl<T> Turn<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    pub(crate) fn take(&self) -> MutexGuard<'_, T> {
+        lock(&self.0)
+    }
+
+    pub(crate) fn try_take(&self) -> Option<MutexGuard<'_, T>> {
+        try_lock(&self.0)
+    }
+}
