@@ -6,25 +6,19 @@
 //! has a deadline.
 #![cfg(target_os = "linux")]
 
-use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sansocket::blocking::connect;
-use sansocket::{CloseCode, Message, Role};
+use sansocket::Role;
 use socket2::SockRef;
 
+use crate::attack::{MIB, Peer, REQUEST, attack, descriptors, is_lost, memory, poll_until, read_all, serves};
 use crate::common::{
-    BINARY, CLOSE, CONTINUATION, FIRST_TEXT, PING, PONG, Sent, TEXT, announced, close_payload, frame, naive,
+    BINARY, CLOSE, CONTINUATION, FIRST_TEXT, PING, PONG, TEXT, announced, close_payload, frame,
 };
 use crate::process::{PATIENCE, SERVERS, Server};
-
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-      Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-
-const MIB: usize = 1 << 20;
 
 /// Clients that send their requests a byte at a time have so much time, and no more.
 #[test]
@@ -165,15 +159,88 @@ fn a_peer_that_never_reads() {
     });
 }
 
-/// A message is sent back that is not read, while Pings keep coming: the server has so much time for it, and no more.
+/// A message is sent back of which nothing is read, or a byte now and then, while Pings keep coming: the server has so
+/// much time for it, and no more.
 #[test]
-fn peers_that_speak_and_never_read() {
-    attack(&["--write-timeout", "1", "--keepalive", "60"], |server| {
-        let mut peers: Vec<_> = (0..2).map(|_| Peer::open(server)).collect();
-        for peer in &mut peers {
-            peer.tcp.write_all(&frame(Role::Server, BINARY, &vec![7; 8 * MIB])).unwrap();
+fn peers_that_speak_and_hardly_read() {
+    for read in READS {
+        attack(&["--write-timeout", "1", "--keepalive", "60"], |server| {
+            let mut peers: Vec<_> = (0..2).map(|_| Peer::open(server)).collect();
+            for peer in &mut peers {
+                peer.tcp.write_all(&frame(Role::Server, BINARY, &vec![7; 8 * MIB])).unwrap();
+            }
+            until_lost(&mut peers, read);
+        });
+    }
+}
+
+/// A byte of a frame now and then is as good as silence. Those that keep the least rate are borne with, though they cannot
+/// answer a Ping before the frame is complete.
+#[test]
+fn a_frame_a_byte_at_a_time() {
+    attack(&["--keepalive", "1"], |server| {
+        let mut slow: Vec<_> = (0..5).map(|_| Peer::open(server)).collect();
+        let mut steady = Peer::open(server);
+        for peer in slow.iter_mut().chain([&mut steady]) {
+            peer.tcp.write_all(&announced(Role::Server, BINARY, 1 << 20)).unwrap();
         }
-        until_lost(&mut peers, |_| {});
+        let (start, mut lost) = (Instant::now(), None);
+        while lost.is_none_or(|lost: Instant| lost.elapsed() < Duration::from_secs(2)) {
+            assert!(start.elapsed() < PATIENCE / 2, "{} of them are borne with", slow.len());
+            thread::sleep(Duration::from_millis(50));
+            slow.retain_mut(|peer| peer.tcp.write_all(b"a").is_ok());
+            steady.tcp.write_all(&[b'a'; 100]).unwrap();
+            if slow.is_empty() {
+                lost.get_or_insert_with(Instant::now);
+            }
+        }
+    });
+}
+
+/// Echoes of small messages that are not read hold no more than the limits say, though each may have come alone in a large
+/// buffer: 64 KiB that wait to be written, and the buffer of at most 128 KiB that they keep alive, and 64 KiB that are read
+/// ahead, in a buffer of at most twice that.
+#[test]
+fn small_messages_that_are_not_read() {
+    const PEERS: usize = 16;
+    attack(&["--write-timeout", "60", "--keepalive", "60"], |server| {
+        let before = memory(server, "VmRSS");
+        let messages = frame(Role::Server, BINARY, &[7; 4096]).repeat(16);
+        let mut peers: Vec<_> = (0..PEERS).map(|_| (Peer::open(server), 0)).collect();
+        let mut idle = 0;
+        while idle < 20 {
+            let mut wrote = false;
+            for (peer, at) in &mut peers {
+                peer.tcp.set_nonblocking(true).unwrap();
+                while let Ok(len) = peer.tcp.write(&messages[*at..]) {
+                    *at = (*at + len) % messages.len();
+                    wrote = true;
+                }
+            }
+            idle = if wrote { 0 } else { idle + 1 };
+            thread::sleep(Duration::from_millis(10));
+        }
+        let held = memory(server, "VmRSS") - before;
+        assert!(held < PEERS * (320 << 10) * 11 / 10, "{} KiB for each", (held / PEERS) >> 10);
+    });
+}
+
+/// A text in many fragments takes a quarter more than its bytes at most.
+#[test]
+fn a_text_in_many_fragments() {
+    attack(&[], |server| {
+        let mut peer = Peer::open(server);
+        let before = memory(server, "VmRSS");
+        let (part, parts) = (frame(Role::Server, CONTINUATION, &[b'a'; 700]), 34 * MIB / 700);
+        peer.tcp.write_all(&frame(Role::Server, FIRST_TEXT, b"")).unwrap();
+        for _ in 0..parts / 1000 {
+            peer.tcp.write_all(&part.repeat(1000)).unwrap();
+        }
+        peer.tcp.write_all(&frame(Role::Server, CONTINUATION | 0x80, b"")).unwrap();
+        let (first, payload) = peer.frame().unwrap();
+        assert_eq!((first, payload.len()), (TEXT, parts / 1000 * 1000 * 700));
+        let held = memory(server, "VmHWM") - before;
+        assert!(held < payload.len() * 5 / 4 + MIB, "{} % of its bytes", held * 100 / payload.len());
     });
 }
 
@@ -181,16 +248,9 @@ fn peers_that_speak_and_never_read() {
 /// or a byte now and then.
 #[test]
 fn a_closing_that_is_not_taken() {
-    let reads: [fn(&mut Peer); 2] = [
-        |_| {},
-        |peer| {
-            // It may have ended.
-            let _ = peer.tcp.read(&mut [0]);
-        },
-    ];
     let closes =
         [frame(Role::Server, CLOSE, &close_payload(1000, "")), announced(Role::Server, BINARY, 1 << 62)];
-    for read in reads {
+    for read in READS {
         for close in &closes {
             attack(&["--close-timeout", "1", "--keepalive", "60", "--write-timeout", "60"], |server| {
                 let mut peers: Vec<_> = (0..5).map(|_| Peer::open(server)).collect();
@@ -273,63 +333,6 @@ fn more_clients_than_descriptors() {
     }
 }
 
-/// Attacks both servers, each in a state that is known.
-#[track_caller]
-fn attack(args: &[&str], attack: impl Fn(&Server)) {
-    for name in SERVERS {
-        attack_one(name, args, &attack);
-    }
-}
-
-#[track_caller]
-fn attack_one(name: &str, args: &[&str], attack: impl Fn(&Server)) {
-    let server = Server::start(name, args);
-    serves(&server);
-    let (mut open, mut used) = (0, 0);
-    poll_until("its first client to be gone", || {
-        let before = (open, used);
-        (open, used) = (descriptors(&server), memory(&server, "VmRSS"));
-        before == (open, used)
-    });
-    attack(&server);
-    serves(&server);
-    poll_until("the descriptors to be back", || descriptors(&server) == open);
-    poll_until("the memory to be back", || memory(&server, "VmRSS") < used + 16 * MIB);
-    assert_eq!(server.stop("TERM"), Some(0));
-}
-
-/// A whole conversation.
-#[track_caller]
-fn serves(server: &Server) {
-    let mut ws = connect(&*server.url).unwrap();
-    for message in [Message::text("hello"), Message::binary(vec![7; 100_000])] {
-        ws.send(message.clone()).unwrap();
-        assert_eq!(ws.recv().unwrap(), Some(message));
-    }
-    ws.close(CloseCode::NORMAL, "").unwrap();
-}
-
-#[track_caller]
-fn poll_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn descriptors(server: &Server) -> usize {
-    fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count()
-}
-
-/// A figure of the process's memory, in bytes.
-fn memory(server: &Server, name: &str) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    let kib: usize = line.trim_matches([':', '\t', ' ', 'k', 'B']).parse().unwrap();
-    kib << 10
-}
-
 /// Sends a header that does not end, a byte at a time, until it is answered: how much was sent, and the
 /// answer.
 fn dribble(mut tcp: TcpStream) -> (usize, Vec<u8>) {
@@ -346,55 +349,5 @@ fn dribble(mut tcp: TcpStream) -> (usize, Vec<u8>) {
     unreachable!("the loop has no other end")
 }
 
-/// Reads until the server ends the connection.
-fn read_all(tcp: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    tcp.read_to_end(&mut bytes).unwrap();
-    bytes
-}
-
-/// Whether this is what a connection ends with that the other side has dropped.
-fn is_lost(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
-}
-
-/// A client that speaks the protocol by hand, once its connection is open.
-struct Peer {
-    tcp: TcpStream,
-    input: Vec<u8>,
-}
-
-impl Peer {
-    #[track_caller]
-    fn open(server: &Server) -> Self {
-        let mut tcp = server.connect();
-        tcp.set_write_timeout(Some(PATIENCE)).unwrap();
-        // What is not read is to be the server's affair, not the system's.
-        SockRef::from(&tcp).set_recv_buffer_size(64 << 10).unwrap();
-        tcp.write_all(REQUEST).unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            tcp.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        assert!(head.starts_with(b"HTTP/1.1 101 "));
-        Self { tcp, input: Vec::new() }
-    }
-
-    /// The next frame; `None` at the end of the connection.
-    #[track_caller]
-    fn frame(&mut self) -> Option<Sent> {
-        loop {
-            if let Some(frame) = naive::decode(&self.input).unwrap() {
-                self.input.drain(..frame.len);
-                return Some((frame.first, frame.payload));
-            }
-            let mut bytes = [0; 16 << 10];
-            match self.tcp.read(&mut bytes).unwrap() {
-                0 => return None,
-                len => self.input.extend_from_slice(&bytes[..len]),
-            }
-        }
-    }
-}
+/// How little a peer reads.
+const READS: [fn(&mut Peer); 2] = [|_| {}, Peer::read_a_byte];

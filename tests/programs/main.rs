@@ -12,6 +12,7 @@
 mod common;
 mod process;
 
+mod attack;
 mod examples;
 mod host;
 mod hostile;
