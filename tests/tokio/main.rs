@@ -14,6 +14,7 @@ mod script;
 mod cancelled;
 mod failing;
 mod messages;
+mod neglect;
 mod opening;
 mod parts;
 mod serving;

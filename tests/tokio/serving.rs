@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::common::{CLOSE, close_payload};
+use crate::common::{CLOSE, TEXT, close_payload};
 use crate::peer::{Peer, after, at_once};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -89,6 +89,61 @@ async fn the_grace_period() {
     after(3 * SECOND, served.stop()).await.unwrap();
     assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
     assert_eq!(peer.frame().await, None);
+}
+
+/// A handler that does nothing more, and one that keeps only the sending half: they close like any other.
+#[tokio::test(start_paused = true)]
+async fn handlers_that_do_not_receive() {
+    let sleeping = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let mut ws = pending.accept().await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("one")));
+        while ws.closed().is_none() {
+            sleep(SECOND).await;
+        }
+        // What came before is still there.
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("two")));
+        assert_eq!(ws.recv().await.unwrap(), None);
+    });
+    let halved = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let (sender, receiver) = pending.accept().await.unwrap().split();
+        drop(receiver);
+        tokio::spawn(async move {
+            while sender.closed().is_none() {
+                sleep(SECOND).await;
+            }
+            assert_going_away(sender.closed().unwrap());
+        });
+    });
+    for mut served in [sleeping, halved] {
+        let mut peer = served.open_by_hand().await;
+        for text in ["one", "two"] {
+            peer.send(TEXT, text.as_bytes()).await;
+        }
+        sleep(5 * SECOND).await;
+        let stopped = tokio::spawn(served.stop());
+        assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
+        peer.send_close(1001, "").await;
+        assert_eq!(peer.frame().await, None);
+        stopped.await.unwrap().unwrap();
+    }
+}
+
+/// One whose peer does not answer is cut off at the end of the grace, whatever is kept of it.
+#[tokio::test(start_paused = true)]
+async fn a_sending_half_does_not_outlive_the_server() {
+    let server = Server::default().shutdown_grace(3 * SECOND);
+    let (kept, mut senders) = mpsc::unbounded_channel();
+    let mut served = Served::start(&server, move |pending: Pending<_>| {
+        let kept = kept.clone();
+        async move { kept.send(pending.accept().await.unwrap().split().0).unwrap() }
+    });
+    let mut peer = served.open_by_hand().await;
+    let mut sender = senders.recv().await.unwrap();
+    after(3 * SECOND, served.stop()).await.unwrap();
+    assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
+    sleep(SECOND).await;
+    assert!(!sender.closed().unwrap().clean);
+    assert!(sender.send("x").await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
