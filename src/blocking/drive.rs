@@ -51,9 +51,7 @@ impl Reading {
 
     /// Whether it is time to look at what has come, while the program sends and does not receive.
     pub(super) fn is_look_due(&self) -> bool {
-        // Loom has no time.
-        !cfg!(sansocket_loom)
-            && self.inbound.closed().is_none()
+        self.inbound.closed().is_none()
             && Instant::now().saturating_duration_since(self.inbound.looked()) >= LOOK_AFTER
     }
 

@@ -61,6 +61,21 @@
 //! [`Config::write_buffer_size`]: crate::Config::write_buffer_size
 //! [`Config::write_timeout`]: crate::Config::write_timeout
 //!
+//! # Who reads
+//!
+//! Whoever is in `recv`, or a call like it: it answers control frames, keeps the deadlines and heeds the server's stop. A
+//! program that only sends need not call it: when two calls that send follow each other, and for a fifth of a second nobody
+//! has read, `send`, `feed` and the others of them (not `try_feed`, nor [`WebSocket::start_close`]) first look at what has
+//! come, and go on with that while they wait for the transport. A look takes a millisecond, if nothing has come, and a
+//! program that receives makes none. What it finds is read ahead, up to [`Config::read_buffer_size`], to be received later;
+//! then no more is read, and the peer is not judged by its silence. What nobody will receive, since the receiving half was
+//! dropped, is discarded. Once the peer has closed, or the server stops, `send` fails with
+//! [`SendError::Closing`](crate::SendError::Closing), and further calls complete the closing handshake; `closed` tells how
+//! that went. A thread that calls nothing does nothing: only tokio's adapter has tasks for that. Streams in [`NoDeadlines`]
+//! are not looked at, since a look could last for ever.
+//!
+//! [`Config::read_buffer_size`]: crate::Config::read_buffer_size
+//!
 //! # Signals and forks
 //!
 //! - A peer that is gone is an error, whatever the process does at `SIGPIPE`: nothing is written with `writev`, which
@@ -81,6 +96,16 @@
 //! The crate's documentation has [a table of them](crate#deadlines), and says how late they may be noticed. What wakes a
 //! call at one is a read or write timeout of the stream, which is what [`Transport`] asks of it; over streams without
 //! timeouts, in [`NoDeadlines`], there are none.
+//!
+//! A deadline belongs to the operation, whatever system calls that takes, and however little the peer sends or takes at a
+//! time, inside TLS too. It may be noticed late:
+//!
+//! - By an eighth of its time, where a call waits for input, so that a timeout need not be set anew for every read.
+//! - By an eighth, or a fifth of a second if that is less, where a call waits to write. [`Config::write_timeout`] runs from
+//!   the last byte that the transport took, and a write tells only at its end whether it took any: so no write waits for
+//!   longer than an eighth of it, or of [`Config::close_timeout`].
+//! - Not before what has come was looked at: a program that was busy for longer than a deadline receives what its
+//!   next read brings, and only then is told.
 //!
 //! A receiving half that has an answer to write, and whose peer reads nothing, looks for room like the thread that writes
 //! what was left: after ten milliseconds, and then an eighth of the time that there was none.
@@ -105,6 +130,7 @@ mod tracker;
 mod transport;
 mod web_socket;
 mod writer;
+mod writing;
 
 #[cfg(feature = "rustls")]
 pub use accept::accept_tls;

@@ -4,8 +4,9 @@ use core::time::Duration;
 use std::time::Instant;
 
 use super::retry::Wrote;
-use super::shared::{Shared, Tries, Writer};
+use super::shared::Shared;
 use super::transport::Transport;
+use super::writing::{Tries, Writer};
 use crate::endpoint::sync::{MutexGuard, lock};
 use crate::endpoint::{Error, Outbound, SendSide};
 

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::flusher;
 use super::ports::{HalfPort, WholePort};
-use super::shared::{Reading, Shared, SplitReader, Waits, Writer};
+use super::shared::{Reading, Shared, SplitReader};
 use super::transport::Transport;
+use super::writing::{Waits, Writer};
 use crate::endpoint::outgoing::{PartToSend, compressed};
 use crate::endpoint::sendable::ToSend;
 use crate::endpoint::sync::{MutexGuard, lock, try_lock};

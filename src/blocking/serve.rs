@@ -42,7 +42,8 @@ use crate::endpoint::admission::BackOff;
 /// # Stopping
 ///
 /// The listener is closed, and so are connections whose request has not come. Connections in `recv`, or a
-/// call like it, in whichever thread, close with 1001, within about a second: once what was received
+/// call like it, in whichever thread, close with 1001, within about a second, and so do those of programs that only
+/// send, by their next calls ([who reads](super#who-reads)): once what was received
 /// before has been handed out, a Close frame is sent, what still arrives is discarded, and the call
 /// returns `None` when the closing handshake is over, as if the handler had called
 /// [`close`](super::WebSocket::close). A handler that sends meanwhile from elsewhere gets

@@ -44,11 +44,11 @@ use std::time::Instant;
 use super::flusher::{Flush, Unwritten};
 use super::retry::{Retry, Wrote};
 use super::tracker::Token;
-use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, is_timeout, non_zero};
+use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, non_zero};
+use super::writing::{Tries, Waits, Writer};
 use crate::connection::Closed;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering, fence};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
-use crate::endpoint::write_queue::WriteQueue;
 use crate::endpoint::{Error, Inbound, Outbound, Queued, SendSide};
 use crate::error::SendError;
 use crate::sender::SendState;
@@ -99,8 +99,8 @@ impl<S> Shared<S> {
     /// A call that sends begins. Whether the one before sent, too.
     #[inline]
     pub(super) fn note_sent(&self) -> bool {
-        let sent = self.sent.load(Ordering::Relaxed);
-        if !sent {
+        let sent = LOOKS && self.sent.load(Ordering::Relaxed);
+        if LOOKS && !sent {
             self.sent.store(true, Ordering::Relaxed);
         }
         sent
@@ -257,11 +257,13 @@ impl<S: Transport> Shared<S> {
                         return Ok(wrote);
                     }
                     outbound.handle_timeout(Instant::now())?;
-                    drop(outbound);
-                    writer = waits.look(writer);
-                    outbound = self.outbound();
-                    if waits.is_over(&outbound) {
-                        return Err(SendError::Closing.into());
+                    if LOOKS {
+                        drop(outbound);
+                        writer = waits.look(writer);
+                        outbound = self.outbound();
+                        if waits.is_over(&outbound) {
+                            return Err(SendError::Closing.into());
+                        }
                     }
                 }
                 Err(error) => {
@@ -327,71 +329,6 @@ impl<S> Deref for Stream<'_, S> {
     }
 }
 
-#[derive(Debug)]
-pub(super) struct Writer<S> {
-    pub(super) io: S,
-    /// The timeout that is set. It is `BRIEF` but after a wait, so that what is written at once sets none.
-    set: Duration,
-    /// No receiving half in another thread needs the queue while bytes are written.
-    whole: bool,
-}
-
-impl<S: Transport> Writer<S> {
-    /// Writes the whole queue, or as much as the transport takes in about the time of `wait`.
-    #[inline]
-    fn write_all(&mut self, queue: &mut WriteQueue, wait: Duration) -> Result<Wrote, Error> {
-        let before = queue.len() + self.io.unflushed();
-        if self.try_write_all(queue, wait)? {
-            return Ok(Wrote::All);
-        }
-        Ok(match before.saturating_sub(queue.len() + self.io.unflushed()) {
-            0 => Wrote::Nothing,
-            took => Wrote::Some(took),
-        })
-    }
-
-    fn try_write_all(&mut self, queue: &mut WriteQueue, wait: Duration) -> Result<bool, Error> {
-        self.wait_for(wait)?;
-        // Most of what is only tried needs no look at the clock.
-        let mut end = (wait != BRIEF).then(|| Instant::now().checked_add(wait));
-        loop {
-            let written = if queue.is_empty() {
-                self.io.flush().map(|()| None)
-            } else {
-                self.io.write(queue.front()).map(Some)
-            };
-            match written {
-                Ok(None) => return Ok(true),
-                Ok(Some(0)) => return Err(Error::ConnectionLost(io::ErrorKind::WriteZero.into())),
-                Ok(Some(len)) => {
-                    queue.advance(len);
-                    if queue.is_empty() {
-                        continue;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => return Ok(false),
-                Err(error) => return Err(Error::ConnectionLost(error)),
-            }
-            // One that is beyond what the clock can tell never comes.
-            let now = Instant::now();
-            let end = *end.get_or_insert(now.checked_add(wait));
-            if end.is_some_and(|end| end <= now) {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Has writes time out after so long.
-    fn wait_for(&mut self, timeout: Duration) -> Result<(), Error> {
-        if self.set != timeout {
-            self.set = timeout;
-            self.io.set_write_timeout(Some(timeout)).map_err(Error::ConnectionLost)?;
-        }
-        Ok(())
-    }
-}
-
 /// The transport took no more, after it had taken some, or nothing: says how long to wait for it.
 #[cold]
 fn blocked(outbound: &mut Outbound, wrote: Wrote) -> Duration {
@@ -411,35 +348,6 @@ fn patience(outbound: &Outbound, now: Instant) -> Duration {
     let most = (sending.write_timeout().min(sending.close_timeout()) / 8).min(LOOK_AFTER);
     let left = sending.poll_timeout().map(|deadline| deadline.saturating_duration_since(now) / 2);
     non_zero(left.map_or(most, |left| left.min(most)))
-}
-
-/// What a thread does while the transport takes no more.
-pub(super) trait Waits<'a, S> {
-    /// Whether it does not wait.
-    fn gives_up(&self) -> bool;
-
-    /// Looks at what has come, if it is time to.
-    fn look(&mut self, writer: MutexGuard<'a, Writer<S>>) -> MutexGuard<'a, Writer<S>>;
-
-    /// Whether that has made an end to what it waits for.
-    fn is_over(&self, outbound: &Outbound) -> bool;
-}
-
-/// Looks at nothing, and waits, or only tries.
-pub(super) struct Tries(pub(super) bool);
-
-impl<'a, S> Waits<'a, S> for Tries {
-    fn gives_up(&self) -> bool {
-        self.0
-    }
-
-    fn look(&mut self, writer: MutexGuard<'a, Writer<S>>) -> MutexGuard<'a, Writer<S>> {
-        writer
-    }
-
-    fn is_over(&self, _outbound: &Outbound) -> bool {
-        false
-    }
 }
 
 /// The receiving half's state: whoever receives has it alone.
@@ -462,5 +370,8 @@ pub(super) struct SplitReader<S> {
     pub(super) io: S,
 }
 
+/// Whether it is looked at what has come at all: loom has no time.
+const LOOKS: bool = !cfg!(sansocket_loom);
+
 /// How long a program may send without receiving before what has come is looked at.
-pub(super) const LOOK_AFTER: Duration = Duration::from_millis(200);
+pub(super) const LOOK_AFTER: Duration = if LOOKS { Duration::from_millis(200) } else { Duration::MAX };

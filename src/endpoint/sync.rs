@@ -4,7 +4,7 @@
 //! The locks, and which are taken while others are held; beside each is drawn who holds it while doing what:
 //!
 //! ```text
-//! blocking/shared    reader -> writer -> outbound; outbound ..> writer         -> waits for it
+//! blocking/shared    reader -> writer -> outbound; outbound ..> writer; writer ..> reader    -> waits for it
 //! blocking/tls       incoming -> tls; outgoing -> tls; incoming ..> outgoing   ..> only tries it
 //! tokio/shared       reading -> locked -> wakers
 //! tokio/{tracker, watch}: one each, while reading is held, or no other

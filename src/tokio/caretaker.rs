@@ -26,6 +26,10 @@ impl<S: Transport> Shared<S> {
         if !reading.watched {
             let weak: Weak<Self> = Arc::downgrade(self);
             reading.watched = watch(weak);
+            if !reading.watched {
+                // The next call that receives tries again.
+                reading.program = Program::Rests;
+            }
         }
     }
 

@@ -30,6 +30,18 @@
 //! [`serve`] does that for every client of a listener, in a task each, within limits, and can be stopped in
 //! good order.
 //!
+//! # Who reads
+//!
+//! Whoever awaits `recv`, or a call like it: it answers control frames, keeps the deadlines and heeds the server's stop. A
+//! program that does not, since it only sends, or does something else, need not care: a connection that has not been
+//! received from for a quarter to half a second is given a task, its caretaker, which does all that, and ends when the
+//! program receives again. (A task that all connections of a thread have in common finds those, as long as any is busy. A
+//! program that waits in `recv` has no task more.) What the caretaker reads is read ahead, up to
+//! [`Config::read_buffer_size`](crate::Config::read_buffer_size), to be received later; then no more is read, and the peer is
+//! not judged by its silence. What nobody will receive, since the receiving half was dropped, is discarded. Once the peer has
+//! closed, or the server stops, `send` fails with [`SendError::Closing`](crate::SendError::Closing); `closed` tells how that
+//! went. It takes a runtime that runs, and a connection that was made in one, or used by `recv` in one.
+//!
 //! # Deadlines
 //!
 //! The crate's documentation has [a table of them](crate#deadlines), and says how late they may be noticed. The runtime's

@@ -18,8 +18,8 @@ use crate::message::{Message, MessageKind};
 
 /// A WebSocket connection over a stream.
 ///
-/// Pings and Close frames of the peer are answered by whichever call waits for the transport. When it
-/// is dropped the transport is closed as it stands: [`close`](Self::close) it first, so that the peer
+/// Pings and Close frames of the peer are answered, whether the program receives or not: see [who
+/// reads](super#who-reads). When it is dropped the transport is closed as it stands: [`close`](Self::close) it first, so that the peer
 /// can tell the end from an accident.
 #[derive(Debug)]
 pub struct WebSocket<S: Transport> {
@@ -69,8 +69,8 @@ impl<S: Transport> WebSocket<S> {
         self.negotiated.response()
     }
 
-    /// How the connection closed, once [`recv`](Self::recv) has returned `None` or an error that ends
-    /// the connection.
+    /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
+    /// still to be received then, if the program was not receiving.
     pub fn closed(&self) -> Option<&Closed> {
         self.receiver.closed()
     }
@@ -120,8 +120,10 @@ impl<S: Transport> WebSocket<S> {
     /// When it returns, the message was handed to the transport, unless more of what was read waits to be
     /// received: then the answers to all of it go together, before the task waits for anything. See [when a message is written](super#when-a-message-is-written).
     ///
-    /// It does not receive meanwhile: two peers that send each other more than the transport holds, and
-    /// both wait for it, come to [`Config::write_timeout`]. Halves in tasks of their own do not.
+    /// What comes while it waits is read ahead, up to [`Config::read_buffer_size`]: two peers that send each other more
+    /// than that and what the transport holds, and both wait for it, come to [`Config::write_timeout`]. Halves in tasks of
+    /// their own do not. If it is found that the peer has closed, it fails with
+    /// [`SendError::Closing`](crate::SendError::Closing).
     ///
     /// A large message that is to be compressed is compressed step by step: other tasks have their turn between, and
     /// the receiving half answers meanwhile. See [large messages](super#large-messages).

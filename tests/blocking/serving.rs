@@ -10,7 +10,7 @@ use std::time::Duration;
 use sansocket::blocking::{ClientStream, Pending, ServerStream, Stop, WebSocket, connect_over, serve};
 use sansocket::{CloseCode, Closed, Error, Initiator, Message, Role, Server};
 
-use crate::common::CLOSE;
+use crate::common::{CLOSE, close_frame};
 use crate::peer::Peer;
 
 /// Longer than anything here takes: reaching it is a failure.
@@ -72,6 +72,42 @@ fn the_grace_period() {
     served.stop();
     assert_eq!(peer.frame(), None);
     drop(end);
+}
+
+/// Of a connection of which only the sending half is kept: while it sends, it closes like any other; when it does not, it is
+/// cut off.
+#[test]
+fn only_the_sending_half_is_kept() {
+    let server = Server::default().shutdown_grace(Duration::from_secs(2));
+    let start = || {
+        let (kept, senders) = mpsc::channel();
+        let kept = std::sync::Mutex::new(kept);
+        let served = Served::start(&server, move |pending| {
+            let (sender, _receiver) = pending.accept().unwrap().split().unwrap();
+            kept.lock().unwrap().send(sender).unwrap();
+        });
+        let peer = served.open_by_hand();
+        (served, peer, senders.recv().unwrap())
+    };
+    let (served, mut peer, mut sender) = start();
+    let sending = thread::spawn(move || {
+        while sender.closed().is_none() {
+            let _ = sender.send("tick");
+            thread::sleep(Duration::from_millis(20));
+        }
+        sender.closed().cloned()
+    });
+    let served = served.start_stop();
+    while peer.frame().unwrap().0 != CLOSE {}
+    peer.io.write_all(&close_frame(Role::Server, 1001, "")).unwrap();
+    served.end();
+    assert!(sending.join().unwrap().unwrap().clean);
+
+    let (served, mut peer, mut sender) = start();
+    served.stop();
+    assert_eq!(peer.frame(), None);
+    let failed = sender.send("x").and_then(|()| sender.send("x"));
+    assert!(failed.is_err(), "it is cut off");
 }
 
 #[test]

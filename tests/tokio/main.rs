@@ -16,6 +16,7 @@ mod cancelled;
 mod failing;
 mod last_words;
 mod messages;
+mod neglect;
 mod opening;
 mod parts;
 mod serving;

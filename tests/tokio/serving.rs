@@ -115,6 +115,8 @@ async fn the_sending_half_outlives_its_task() {
     assert_eq!(at_once(peer.frame()).await, Some((CLOSE, close_payload(1001, "the server stops"))));
     assert_eq!(at_once(peer.frame()).await, None);
     sender.send("late").await.unwrap_err();
+    sleep(SECOND).await;
+    assert!(!sender.closed().unwrap().clean);
 }
 
 /// A handler that only sends, and returns when it cannot any more: the closing handshake that the stop began is completed
@@ -182,6 +184,43 @@ async fn what_was_left_does_not_outlive_the_server() {
             peer.io.read_to_end(&mut bytes).await.unwrap();
             assert!(bytes.len() <= 4096, "what the transport held when the server ended: {}", bytes.len());
         }
+    }
+}
+
+/// A handler that does nothing more, and one that keeps only the sending half: they close like any other.
+#[tokio::test(start_paused = true)]
+async fn handlers_that_do_not_receive() {
+    let sleeping = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let mut ws = pending.accept().await.unwrap();
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("one")));
+        while ws.closed().is_none() {
+            sleep(SECOND).await;
+        }
+        // What came before is still there.
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("two")));
+        assert_eq!(ws.recv().await.unwrap(), None);
+    });
+    let halved = Served::start(&Server::default(), async |pending: Pending<_>| {
+        let (sender, receiver) = pending.accept().await.unwrap().split();
+        drop(receiver);
+        tokio::spawn(async move {
+            while sender.closed().is_none() {
+                sleep(SECOND).await;
+            }
+            assert_going_away(sender.closed().unwrap());
+        });
+    });
+    for mut served in [sleeping, halved] {
+        let mut peer = served.open_by_hand().await;
+        for text in ["one", "two"] {
+            peer.send(TEXT, text.as_bytes()).await;
+        }
+        sleep(5 * SECOND).await;
+        let stopped = tokio::spawn(served.stop());
+        assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1001, "the server stops"))));
+        peer.send_close(1001, "").await;
+        assert_eq!(peer.frame().await, None);
+        stopped.await.unwrap().unwrap();
     }
 }
 

@@ -1,0 +1,57 @@
+//! Programs that stop receiving, in the ways that only tasks have.
+
+use futures_util::StreamExt;
+use sansocket::tokio::WebSocket;
+use sansocket::{Config, Message, Role};
+use tokio::io::duplex;
+use tokio::time::{sleep, timeout};
+
+use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_payload, secs};
+use crate::peer::{Peer, with_peer};
+
+/// A call of `recv`, and a poll of the stream, that were dropped while they waited: the program only sends from then on.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_receives_no_more() {
+    for role in ROLES {
+        for stream in [false, true] {
+            let (mut ws, mut peer) = with_peer(role, 4096, &Config::default());
+            let waited = if stream {
+                timeout(secs(1), ws.next()).await.is_err()
+            } else {
+                timeout(secs(1), ws.recv()).await.is_err()
+            };
+            assert!(waited, "nothing came");
+            peer.send(PING, b"?").await;
+            let program = async {
+                while ws.send("tick").await.is_ok() {
+                    sleep(secs(1)).await;
+                }
+            };
+            let peer = async {
+                while peer.frame().await != Some((PONG, b"?".to_vec())) {}
+                peer.send_close(1000, "").await;
+                while peer.frame().await != Some((CLOSE, close_payload(1000, ""))) {}
+                peer
+            };
+            let ((), peer) = tokio::join!(program, peer);
+            drop(peer);
+            sleep(secs(1)).await;
+            assert!(ws.closed().unwrap().clean);
+        }
+    }
+}
+
+/// A WebSocket that was made where there was no runtime is taken care of once it was received from in one.
+#[test]
+fn made_outside_of_a_runtime() {
+    let (near, far) = duplex(4096);
+    let mut ws = WebSocket::from_upgraded(near, Role::Client, b"", &Config::default());
+    let mut peer = Peer::new(far, Role::Client);
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(async {
+        peer.send(TEXT, b"one").await;
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("one")));
+        peer.send(PING, b"?").await;
+        assert_eq!(peer.frame().await, Some((PONG, b"?".to_vec())));
+    });
+}
