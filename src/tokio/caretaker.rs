@@ -8,11 +8,14 @@ use core::task::{Context, Poll, ready};
 
 use tokio::runtime::Handle;
 
-use super::shared::{Program, Reading, Shared};
+use super::shared::{FlusherState, Program, Reading, Shared, direct_flusher};
+use super::timer::Timer;
+use super::tracker::Token;
 use super::transport::Transport;
 use super::wakers::Half;
 use super::watch::{Watched, watch};
-use crate::endpoint::Nothing;
+use crate::endpoint::{Error, Nothing};
+use crate::sender::SendState;
 
 impl<S: Transport> Shared<S> {
     /// Has the program watched, which has received something, or may not come back to it.
@@ -49,6 +52,66 @@ impl<S: Transport> Shared<S> {
     pub(super) fn take_care(self: &Arc<Self>) {
         let caretaker = Caretaker(self.clone());
         let _ = Handle::try_current().map(|runtime| runtime.spawn(caretaker));
+    }
+}
+
+/// What becomes of a connection when halves of it are dropped.
+impl<S: Transport> Shared<S> {
+    /// Whether nobody is left but tasks of ours, and the server that accepted the connection has ended.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.lock().halves == 0 && self.reading.take().token.as_ref().is_some_and(Token::is_cut_off)
+    }
+
+    /// A half is dropped.
+    pub(super) fn leave(self: &Arc<Self>) {
+        let mut locked = self.lock();
+        locked.halves -= 1;
+        if locked.halves > 0 {
+            return;
+        }
+        // What `send` left is offered to the transport at once: the runtime may end next.
+        let left = matches!(locked.flusher, FlusherState::Due | FlusherState::Waiting(_));
+        if left && !std::thread::panicking() {
+            let _ = locked.poll_flush(&mut Context::from_waker(self.waker()));
+        }
+        direct_flusher(locked, FlusherState::Due);
+        let mut reading = self.reading.take();
+        if self.is_abandoned(&reading) || reading.program == Program::Left {
+            // There is nothing to take care of any more, or a caretaker to see what there is.
+            drop(reading);
+            self.wakers.wake_half(Half::Receiving);
+        } else {
+            reading.program = Program::Left;
+            drop(reading);
+            self.take_care();
+        }
+    }
+
+    /// Whether the program has dropped all it had, and nothing is left to do but to write what was accepted. A server that
+    /// stops has its Close frame answered.
+    pub(super) fn is_abandoned(&self, reading: &Reading) -> bool {
+        let stopping = self.closed.get().is_none() && reading.token.as_ref().is_some_and(Token::is_to_stop);
+        let locked = self.lock();
+        locked.halves == 0 && !(stopping && locked.outbound.sending.state() == SendState::CloseSent)
+    }
+
+    /// Once the receiving half was dropped, completes the closing handshake; else writes what is queued.
+    pub(super) fn poll_close(&self, cx: &Context<'_>, timer: &mut Timer) -> Poll<Result<(), Error>> {
+        let mut reading = self.reading.take();
+        match reading.program {
+            // Its caretaker does it, and wakes us.
+            Program::Left if self.closed.get().is_none() => {
+                self.wakers.register(Half::Sending, cx.waker());
+                Poll::Pending
+            }
+            Program::Left | Program::Alone => {
+                reading.poll_next::<S, Nothing>(cx, self, Half::Sending).map_ok(drop)
+            }
+            _ => {
+                drop(reading);
+                self.poll_sending(Half::Sending, cx, |locked, cx| locked.poll_flush_in_time(cx, timer))
+            }
+        }
     }
 }
 

@@ -44,7 +44,7 @@ use crate::connection::Closed;
 use crate::endpoint::sendable::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, Turn, lock};
-use crate::endpoint::{Error, Inbound, Nothing, Outbound, SendSide};
+use crate::endpoint::{Error, Inbound, Outbound, SendSide};
 use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
@@ -183,63 +183,6 @@ impl<S> Shared<S> {
 }
 
 impl<S: Transport> Shared<S> {
-    /// Whether nobody is left but tasks of ours, and the server that accepted the connection has ended.
-    pub(super) fn is_cut_off(&self) -> bool {
-        self.lock().halves == 0 && self.reading.take().token.as_ref().is_some_and(Token::is_cut_off)
-    }
-
-    /// A half is dropped.
-    pub(super) fn leave(self: &Arc<Self>) {
-        let mut locked = self.lock();
-        locked.halves -= 1;
-        if locked.halves > 0 {
-            return;
-        }
-        // What `send` left is offered to the transport at once: the runtime may end next.
-        let left = matches!(locked.flusher, FlusherState::Due | FlusherState::Waiting(_));
-        if left && !std::thread::panicking() {
-            let _ = locked.poll_flush(&mut Context::from_waker(&self.waker));
-        }
-        direct_flusher(locked, FlusherState::Due);
-        let mut reading = self.reading.take();
-        if self.is_abandoned(&reading) || reading.program == Program::Left {
-            // There is nothing to take care of any more, or a caretaker to see what there is.
-            drop(reading);
-            self.wakers.wake_half(Half::Receiving);
-        } else {
-            reading.program = Program::Left;
-            drop(reading);
-            self.take_care();
-        }
-    }
-
-    /// Whether the program has dropped all it had, and nothing is left to do but to write what was accepted. A server that
-    /// stops has its Close frame answered.
-    pub(super) fn is_abandoned(&self, reading: &Reading) -> bool {
-        let stopping = self.closed.get().is_none() && reading.token.as_ref().is_some_and(Token::is_to_stop);
-        let locked = self.lock();
-        locked.halves == 0 && !(stopping && locked.outbound.sending.state() == SendState::CloseSent)
-    }
-
-    /// Once the receiving half was dropped, completes the closing handshake; else writes what is queued.
-    pub(super) fn poll_close(&self, cx: &Context<'_>, timer: &mut Timer) -> Poll<Result<(), Error>> {
-        let mut reading = self.reading.take();
-        match reading.program {
-            // Its caretaker does it, and wakes us.
-            Program::Left if self.closed.get().is_none() => {
-                self.wakers.register(Half::Sending, cx.waker());
-                Poll::Pending
-            }
-            Program::Left | Program::Alone => {
-                reading.poll_next::<S, Nothing>(cx, self, Half::Sending).map_ok(drop)
-            }
-            _ => {
-                drop(reading);
-                self.poll_sending(Half::Sending, cx, |locked, cx| locked.poll_flush_in_time(cx, timer))
-            }
-        }
-    }
-
     /// Queues `message`, once there is room.
     pub(super) fn poll_feed(
         &self,
@@ -462,7 +405,7 @@ pub(super) enum FlusherState {
 }
 
 /// Wakes the flusher, if it waits, to do what `state` says.
-fn direct_flusher<S>(mut locked: MutexGuard<'_, Locked<S>>, state: FlusherState) {
+pub(super) fn direct_flusher<S>(mut locked: MutexGuard<'_, Locked<S>>, state: FlusherState) {
     if matches!(locked.flusher, FlusherState::Waiting(_))
         && let FlusherState::Waiting(waker) = core::mem::replace(&mut locked.flusher, state)
     {

@@ -129,10 +129,8 @@ fn what_is_read_ahead_is_bounded() {
     let texts: Vec<_> = (0..50).map(|i| format!("{i} {}", "x".repeat(93))).collect();
     for role in ROLES {
         for parts in [false, true] {
-            let receive = |text: &String| match parts {
-                false => recv_incoming().text(text),
-                true => recv_parts().text(text),
-            };
+            let receive =
+                |text: &String| if parts { recv_parts().text(text) } else { recv_incoming().text(text) };
             let ping = (!parts).then(|| recv_incoming().gives("ping \"first\""));
             row(role)
                 .rooms([61, 512])

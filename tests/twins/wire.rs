@@ -200,7 +200,7 @@ impl Control {
 
     /// Whether this was told.
     pub fn is_told(&self, what: &str) -> bool {
-        self.0.state().told.iter().any(|told| *told == what)
+        self.0.state().told.contains(&what)
     }
 
     /// Waits until this was told, and lets the peer act when its time has come.
