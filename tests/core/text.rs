@@ -89,7 +89,8 @@ fn text_is_the_same_whatever_it_is_made_of() {
         assert_eq!(text, TEXT);
         assert_eq!(*text, String::from(TEXT));
         assert_eq!(String::from(TEXT), *text);
-        assert!(*TEXT == *text && Cow::from(TEXT) == *text);
+        let borrowed: Cow<'_, str> = TEXT.into();
+        assert!(*TEXT == *text && borrowed == *text);
         assert_eq!(*text, texts[0]);
         assert_eq!(text.clone().to_string(), TEXT);
         assert_eq!(format!("{text:?}"), format!("{TEXT:?}"));

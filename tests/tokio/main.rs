@@ -14,6 +14,7 @@ mod script;
 mod ahead;
 mod cancelled;
 mod failing;
+#[cfg(feature = "blocking")]
 mod last_words;
 mod messages;
 mod neglect;
