@@ -13,7 +13,7 @@ use crate::error::ProtocolError;
 use crate::message::MessageKind;
 use crate::role::Role;
 use crate::thread_cache;
-use crate::utf8::{LARGE, Utf8Validator};
+use crate::utf8::Utf8Validator;
 
 /// Inflates the messages of one connection.
 #[derive(Debug)]
@@ -163,9 +163,12 @@ impl Inflater {
 #[cold]
 fn grow(out: &mut Vec<u8>, made: usize, left: usize) {
     let len = out.len();
-    let more = if len > LARGE { len / 8 } else { len };
+    let more = if len < LARGE { len } else { len / 8 };
     out.reserve_exact(made.max(more.min(made.saturating_add(left))));
 }
+
+/// What is smaller doubles: for a moment there is its old memory beside the new, which so is half of it.
+const LARGE: usize = 1 << 20;
 
 /// A decompressor that takes any window a peer may use, and goes on after final blocks.
 ///

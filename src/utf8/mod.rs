@@ -9,8 +9,6 @@ mod text;
 use core::fmt;
 use core::str;
 
-#[cfg(feature = "deflate")]
-pub(crate) use self::text::LARGE;
 pub use self::text::Utf8Bytes;
 pub(crate) use self::text::{TextInProgress, append};
 

@@ -101,7 +101,7 @@ pub(crate) fn append(message: &mut Vec<u8>, fragment: &[u8]) {
 }
 
 /// What is smaller may double.
-pub(crate) const LARGE: usize = 64 << 10;
+const LARGE: usize = 64 << 10;
 
 impl Utf8Bytes {
     /// The text.
