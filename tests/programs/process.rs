@@ -14,10 +14,11 @@ pub const SERVERS: [&str; 2] = ["echo_server", "echo_server_blocking"];
 /// Longer than anything here takes: reaching it is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts a program, with its three streams in our hands.
+/// Starts a program, with its three streams in our hands. Its memory is what it holds, not what glibc sets apart for each
+/// of its threads.
 #[track_caller]
 pub fn spawn(name: &str, args: &[&str]) -> Child {
-    start(Command::new(path(name)).args(args))
+    start(Command::new(path(name)).env("MALLOC_ARENA_MAX", "1").args(args))
 }
 
 /// Where a program is: the tests are in `target/<profile>/deps`, the examples in
