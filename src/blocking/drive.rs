@@ -42,7 +42,7 @@ impl Reading {
                     return error.map_or(Ok(None), Err);
                 }
                 Next::Do(act) => {
-                    let outcome = self.perform(act, &mut port, Patience::Waits);
+                    let outcome = self.perform(act, &mut port, None);
                     port.outbound(|outbound| self.inbound.did(outcome, Instant::now(), outbound));
                 }
             }
@@ -69,7 +69,7 @@ impl Reading {
                     return error.map_or((), |error| self.inbound.put_back(error));
                 }
                 Next::Do(act) => {
-                    let outcome = self.perform(act, port, Patience::Looks);
+                    let outcome = self.perform(act, port, Some(Duration::ZERO));
                     let is_all = matches!(outcome, Outcome::Again);
                     port.outbound(|outbound| self.inbound.did(outcome, Instant::now(), outbound));
                     if is_all {
@@ -83,39 +83,35 @@ impl Reading {
         port.set_owes(matches!(written, Ok(false)));
     }
 
-    fn perform(&mut self, act: Act, port: &mut impl Port, patience: Patience) -> Outcome {
-        let looks = patience == Patience::Looks;
+    /// Does what the driver asks for, and waits no longer than `most` for it.
+    fn perform(&mut self, act: Act, port: &mut impl Port, most: Option<Duration>) -> Outcome {
         match act {
-            Act::Fill => self.fill(port, looks),
+            Act::Fill => self.fill(port, most),
             Act::Hold => self.hold(port),
             Act::Flush { discard } => match self.flush(port) {
                 Ok(true) => Outcome::Written,
                 // No longer than that: another thread may have written all by now.
-                Ok(false) if discard => {
-                    let most = if looks { Duration::ZERO } else { self.retry.after() };
-                    self.discard(port, Some(most))
-                }
-                Ok(false) if looks => Outcome::Again,
-                Ok(false) => self.pause(port),
+                Ok(false) if discard => self.discard(port, most.or_else(|| Some(self.retry.after()))),
+                Ok(false) => self.pause(port, most),
                 Err(error) => Outcome::Failed(error),
             },
             Act::Shutdown => match port.stream().shutdown_write() {
                 Ok(()) => Outcome::Done,
-                Err(error) if is_passing(&error) && looks => Outcome::Again,
-                Err(error) if is_passing(&error) => self.pause(port),
+                Err(error) if is_passing(&error) => self.pause(port, most),
                 Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
             },
-            Act::Discard => self.discard(port, looks.then_some(Duration::ZERO)),
+            Act::Discard => self.discard(port, most),
         }
     }
 
-    fn fill<P: Port>(&mut self, port: &mut P, looks: bool) -> Outcome {
+    fn fill<P: Port>(&mut self, port: &mut P, most: Option<Duration>) -> Outcome {
         if let Err(timed_out) = self.prepare(port) {
             return Outcome::Failed(timed_out.into());
         }
         // What has come is handed out before the server's stop: a look that hardly waits.
         let stopping = self.is_stopping(port);
-        let outcome = self.read(port, (looks || stopping).then_some(Duration::ZERO), Inbound::fill);
+        let most = if stopping { Some(Duration::ZERO) } else { most };
+        let outcome = self.read(port, most, Inbound::fill);
         if stopping && matches!(outcome, Outcome::Again | Outcome::Late) {
             port.outbound(|outbound| self.inbound.stop(Instant::now(), outbound));
         }
@@ -195,12 +191,12 @@ impl Reading {
     }
 
     /// Waits a little, since another thread is writing, and there is nothing to read any more.
-    fn pause(&self, port: &mut impl Port) -> Outcome {
+    fn pause(&self, port: &mut impl Port, most: Option<Duration>) -> Outcome {
         match self.left(port) {
             Some(Duration::ZERO) => Outcome::Late,
             left => {
-                let retry = self.retry.after();
-                sleep(left.map_or(retry, |left| left.min(retry)));
+                let waits = [left, most].into_iter().flatten();
+                sleep(waits.fold(self.retry.after(), Duration::min));
                 Outcome::Again
             }
         }
@@ -212,14 +208,6 @@ impl Reading {
         let deadline = [self.inbound.poll_timeout(), sending].into_iter().flatten().min()?;
         Some(deadline.saturating_duration_since(Instant::now()))
     }
-}
-
-/// Whether something is waited for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Patience {
-    Waits,
-    /// It is only looked at what there is.
-    Looks,
 }
 
 /// How much is done in one look, in steps that each may read once: a peer that never pauses is not to hold up a program

@@ -49,7 +49,7 @@ impl<S: Transport> WebSocketReceiver<S> {
     /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
     /// still to be received then, if the program was not receiving.
     pub fn closed(&self) -> Option<&Closed> {
-        self.shared.closed.get().map(Box::as_ref)
+        self.shared.closed.get()
     }
 
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
@@ -99,7 +99,7 @@ impl<S: Transport> WebSocketSender<S> {
 
     /// How the connection closed, once it has.
     pub fn closed(&self) -> Option<&Closed> {
-        self.shared.closed.get().map(Box::as_ref)
+        self.shared.closed.get()
     }
 
     /// Queues a message. [`flush`](Self::flush) sends it; a receiving half that waits already does not.
@@ -196,6 +196,6 @@ fn next<S: Transport, T: Item>(shared: &Shared<S>) -> Result<Option<T>, Error> {
     };
     let item = reading.next::<T>(HalfPort { io, shared });
     shared.set_unread(reading.inbound.is_unread());
-    shared.note_closed(&reading.inbound);
+    shared.closed.note(reading.inbound.closed());
     item
 }

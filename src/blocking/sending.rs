@@ -217,7 +217,7 @@ fn look_beside<S: Transport>(shared: &Shared<S>) -> bool {
         reading.look(&mut HalfPort { io, shared }, orphaned);
         // What is sent meanwhile is not to wait for that half.
         shared.set_unread(false);
-        shared.note_closed(&reading.inbound);
+        shared.closed.note(reading.inbound.closed());
         looked = true;
     }
     drop(reader);

@@ -38,7 +38,6 @@ use alloc::sync::Arc;
 use core::ops::Deref;
 use core::time::Duration;
 use std::io;
-use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::flusher::{Flush, Unwritten};
@@ -46,10 +45,9 @@ use super::retry::{Retry, Wrote};
 use super::tracker::Token;
 use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, non_zero};
 use super::writing::{Tries, Waits, Writer};
-use crate::connection::Closed;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering, fence};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
-use crate::endpoint::{Error, Inbound, Outbound, Queued, SendSide};
+use crate::endpoint::{Error, HowClosed, Inbound, Outbound, Queued, SendSide};
 use crate::error::SendError;
 use crate::sender::SendState;
 
@@ -76,7 +74,7 @@ pub(super) struct Shared<S> {
     /// The receiving half was dropped.
     orphaned: AtomicBool,
     /// How the connection closed, once it has; if there are halves.
-    pub(super) closed: OnceLock<Box<Closed>>,
+    pub(super) closed: HowClosed,
 }
 
 impl<S> Shared<S> {
@@ -109,13 +107,6 @@ impl<S> Shared<S> {
     /// A look at what has come is over: whether it left something queued.
     pub(super) fn set_owes(&self, owes: bool) {
         self.owes.store(owes, Ordering::Relaxed);
-    }
-
-    /// Tells the halves how the connection closed, once it has.
-    pub(super) fn note_closed(&self, inbound: &Inbound) {
-        if let Some(closed) = inbound.closed() {
-            self.closed.get_or_init(|| Box::new(closed.clone()));
-        }
     }
 
     /// The receiving half was dropped: nobody will wait for input but `close`.
@@ -171,7 +162,7 @@ impl<S: Transport> Shared<S> {
             unwritten: Unwritten::default(),
             reader: Mutex::new(None),
             orphaned: AtomicBool::new(false),
-            closed: OnceLock::new(),
+            closed: HowClosed::default(),
         }
     }
 

@@ -1,6 +1,10 @@
 //! How a connection ends, whatever moves its bytes: the one table of what follows what.
 
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use alloc::boxed::Box;
 use std::io;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use std::sync::OnceLock;
 
 use super::error::Error;
 use crate::connection::Closed;
@@ -138,4 +142,23 @@ impl Ending {
 pub(super) fn unexpected_eof() -> Error {
     let why = "the peer ended it without a closing handshake";
     Error::ConnectionLost(io::Error::new(io::ErrorKind::UnexpectedEof, why))
+}
+
+/// How a connection closed, once it has: for all who have a part of it.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[derive(Debug, Default)]
+pub(crate) struct HowClosed(OnceLock<Box<Closed>>);
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl HowClosed {
+    pub(crate) fn get(&self) -> Option<&Closed> {
+        self.0.get().map(Box::as_ref)
+    }
+
+    /// Takes over what the receiving half knows, if it does.
+    pub(crate) fn note(&self, closed: Option<&Closed>) {
+        if let Some(closed) = closed {
+            self.0.get_or_init(|| Box::new(closed.clone()));
+        }
+    }
 }

@@ -49,7 +49,7 @@ pub use self::server::Server;
 /// For the adapters.
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use self::{
-    closing::{Act, Outcome},
+    closing::{Act, HowClosed, Outcome},
     events::{Item, Nothing},
     inbound::{Inbound, Next},
     opening::{ClientOpening, Opening, exchange, timed_out},

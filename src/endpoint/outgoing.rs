@@ -80,11 +80,6 @@ impl Outbound {
 
 #[cfg(feature = "tokio")]
 impl Outbound {
-    /// Queues what was compressed.
-    pub(crate) fn queue_compressed(&mut self, compressed: Box<Compressing>) -> Result<(), Error> {
-        self.queue(|outbound| outbound.send_compressing(*compressed))
-    }
-
     /// Queues a message, or sets it aside, to be compressed before anything else is queued.
     pub(crate) fn queue_or_set_aside(&mut self, message: impl ToSend) -> Result<(), Error> {
         if !message.is_large() {
@@ -94,8 +89,8 @@ impl Outbound {
             Outgoing::AsItIs(message) => {
                 message.map_or(Ok(()), |message| self.queue(|this| message.queue(this)))
             }
-            Outgoing::Compressing(mut compressing) => {
-                if let Some(compressing) = compressing.0.take() {
+            Outgoing::Compressing(mut begun) => {
+                if let Some(compressing) = begun.0.take() {
                     self.set_aside(compressing);
                 }
                 Ok(())

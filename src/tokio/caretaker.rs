@@ -4,7 +4,7 @@
 use alloc::sync::{Arc, Weak};
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
@@ -59,7 +59,9 @@ impl<S: Transport> Shared<S> {
 impl<S: Transport> Shared<S> {
     /// Whether nobody is left but tasks of ours, and the server that accepted the connection has ended.
     pub(super) fn is_cut_off(&self) -> bool {
-        self.lock().halves == 0 && self.reading.take().token.as_ref().is_some_and(Token::is_cut_off)
+        // One lock after the other: held together, they would be taken in the wrong order.
+        let dropped = self.lock().halves == 0;
+        dropped && self.reading.take().token.as_ref().is_some_and(Token::is_cut_off)
     }
 
     /// A half is dropped.
@@ -171,19 +173,22 @@ impl<S: Transport> Future for Caretaker<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let shared = &self.0;
         let mut reading = shared.reading.take();
-        match reading.program {
-            _ if shared.is_abandoned(&reading) => {}
-            Program::Neglects => ready!(reading.poll_ahead(cx, shared)),
-            Program::Left => {
-                // Nobody will receive it.
-                if let Err(error) = ready!(reading.poll_next::<S, Nothing>(cx, shared, Half::Receiving)) {
+        let over = match reading.program {
+            _ if shared.is_abandoned(&reading) => return Poll::Ready(()),
+            Program::Neglects => reading.poll_ahead(cx, shared),
+            // Nobody will receive it.
+            Program::Left => reading.poll_next::<S, Nothing>(cx, shared, Half::Receiving).map(|over| {
+                if let Err(error) = over {
                     reading.inbound.put_back(error);
                 }
                 shared.wakers.wake_half(Half::Sending);
-            }
-            _ => {}
+            }),
+            _ => return Poll::Ready(()),
+        };
+        if over.is_pending() {
+            shared.refuse();
         }
-        Poll::Ready(())
+        over
     }
 }
 

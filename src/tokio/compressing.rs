@@ -44,7 +44,7 @@ impl<S> Shared<S> {
         let done = compressing.step();
         let mut locked = self.lock();
         if done {
-            return Poll::Ready(locked.outbound.queue_compressed(compressing));
+            return Poll::Ready(locked.outbound.queue(|outbound| compressing.queue(outbound)));
         }
         locked.outbound.set_aside(compressing);
         drop(locked);

@@ -3,7 +3,6 @@
 //! Everything is a `poll` function that keeps its progress in `Reading` and `Locked`, so that a
 //! dropped future loses nothing.
 
-use alloc::boxed::Box;
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
@@ -52,12 +51,6 @@ impl Reading {
                     return Poll::Ready(error.map_or(Ok(None), Err));
                 }
                 Next::Do(act) => {
-                    if matches!(act, Act::Flush { .. })
-                        && self.program == Program::Left
-                        && half == Half::Receiving
-                    {
-                        shared.refuse();
-                    }
                     self.relieve(shared);
                     ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act)));
                 }
@@ -84,9 +77,6 @@ impl Reading {
                     return Poll::Ready(());
                 }
                 Next::Do(act) => {
-                    if matches!(act, Act::Flush { .. }) {
-                        shared.refuse();
-                    }
                     ready!(shared.poll(Half::Receiving, cx, |cx| self.poll_act(cx, shared, act)));
                 }
             }
@@ -95,9 +85,7 @@ impl Reading {
 
     /// The connection has ended: tells how, and that there is one less.
     fn close<S>(&mut self, shared: &Shared<S>) {
-        if let Some(closed) = self.inbound.closed() {
-            shared.closed.get_or_init(|| Box::new(closed.clone()));
-        }
+        shared.closed.note(self.inbound.closed());
         self.token = None;
     }
 

@@ -56,7 +56,7 @@ impl<S: Transport> WebSocketReceiver<S> {
     /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
     /// still to be received then, if the program was not receiving.
     pub fn closed(&self) -> Option<&Closed> {
-        self.shared.closed.get().map(|closed| &**closed)
+        self.shared.closed.get()
     }
 
     /// Whether nothing is left to be received.
@@ -196,7 +196,7 @@ impl<S: Transport> Drop for WebSocketSender<S> {
 impl<S: Transport> WebSocketSender<S> {
     /// How the connection closed, once it has.
     pub fn closed(&self) -> Option<&Closed> {
-        self.shared.closed.get().map(|closed| &**closed)
+        self.shared.closed.get()
     }
 
     /// Whether messages that are sent from now on are compressed; see

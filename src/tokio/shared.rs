@@ -27,24 +27,21 @@
 //! wait for something else next, or receive nothing more; so [`Flusher`](super::flusher), a task of its own that is woken
 //! when a message is left queued, and so runs as soon as that task waits, writes what it finds then.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use std::io;
-use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::timer::{Timer, now};
 use super::tracker::Token;
 use super::transport::Transport;
 use super::wakers::{Half, Wakers};
-use crate::connection::Closed;
 use crate::endpoint::sendable::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, Turn, lock};
-use crate::endpoint::{Error, Inbound, Outbound, SendSide};
+use crate::endpoint::{Error, HowClosed, Inbound, Outbound, SendSide};
 use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
@@ -62,7 +59,7 @@ pub(super) struct Shared<S> {
     /// A call of `recv` waits, or was dropped while it did. The receiving half's own.
     waits: AtomicBool,
     /// How the connection closed, once it has.
-    pub(super) closed: OnceLock<Box<Closed>>,
+    pub(super) closed: HowClosed,
 }
 
 impl<S> Shared<S> {
@@ -92,7 +89,7 @@ impl<S> Shared<S> {
             waker,
             unread: AtomicBool::new(false),
             waits: AtomicBool::new(false),
-            closed: OnceLock::new(),
+            closed: HowClosed::default(),
         }
     }
 

@@ -76,16 +76,14 @@ impl Lookout {
         while self.take_over(&mut watched) {
             tokio::time::sleep(LOOK_AFTER).await;
             let mut at = 0;
-            while at < watched.len() {
-                let end = watched.len().min(at + AT_ONCE);
-                while at < end.min(watched.len()) {
-                    if watched[at].upgrade().is_some_and(Watched::look) {
-                        at += 1;
-                    } else {
-                        watched.swap_remove(at);
-                    }
+            for looks in 1.. {
+                let Some(connection) = watched.get(at) else { break };
+                if connection.upgrade().is_some_and(Watched::look) {
+                    at += 1;
+                } else {
+                    watched.swap_remove(at);
                 }
-                if at < watched.len() {
+                if looks % AT_ONCE == 0 {
                     // Others are not to wait for all of them.
                     yield_now().await;
                 }

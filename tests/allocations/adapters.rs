@@ -91,19 +91,7 @@ impl io::Write for Pipe {
     }
 }
 
-impl blocking::Transport for Pipe {
-    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+untimed!(Pipe);
 
 /// The same, blocking.
 #[test]

@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind, Read};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use sansocket::blocking::{self, NoDeadlines};
 use sansocket::{Config, MessageKind, Role};
@@ -45,19 +44,7 @@ impl io::Write for Deaf {
     }
 }
 
-impl blocking::Transport for Deaf {
-    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+untimed!(Deaf);
 
 impl AsyncRead for Deaf {
     fn poll_read(

@@ -5,6 +5,26 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+/// A stream that never waits, and so has no use for timeouts.
+#[cfg(feature = "blocking")]
+macro_rules! untimed {
+    ($stream:ty) => {
+        impl sansocket::blocking::Transport for $stream {
+            fn set_read_timeout(&mut self, _: Option<std::time::Duration>) -> std::io::Result<()> {
+                Ok(())
+            }
+
+            fn set_write_timeout(&mut self, _: Option<std::time::Duration>) -> std::io::Result<()> {
+                Ok(())
+            }
+
+            fn shutdown_write(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+
 mod adapters;
 mod core;
 mod endpoint;

@@ -26,6 +26,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         Self { io, to, input: Vec::new() }
     }
 
+    /// A client that has opened a connection to a server.
+    pub async fn open(mut io: S) -> Self {
+        io.write_all(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        )
+        .await
+        .unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(io.read_u8().await.unwrap());
+        }
+        Self::new(io, Role::Server)
+    }
+
     pub async fn send(&mut self, first: u8, payload: &[u8]) {
         self.send_raw(&frame(self.to, first, payload)).await;
     }

@@ -464,18 +464,7 @@ impl Served {
     }
 
     async fn open_by_hand(&mut self) -> Peer<DuplexStream> {
-        let mut io = self.connect();
-        io.write_all(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-              Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        )
-        .await
-        .unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(io.read_u8().await.unwrap());
-        }
-        Peer::new(io, Role::Server)
+        Peer::open(self.connect()).await
     }
 
     /// Lets all tasks do what they can do now.

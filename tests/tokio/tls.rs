@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::common::{TEXT, frame, secs};
+use crate::peer::Peer;
 use crate::script::{Read, Script};
 
 /// A server's configuration with a certificate for `localhost` of its own making, and that of a client
@@ -166,19 +167,10 @@ async fn a_peer_that_speaks_and_reads_nothing() {
         let serving = async { accept_tls(near, server, &settings).await.unwrap().accept().await.unwrap() };
         let connecting = async {
             let name = "localhost".try_into().unwrap();
-            let mut tls = TlsConnector::from(client).connect(name, far).await.unwrap();
-            tls.write_all(
-                b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                  Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            )
-            .await
-            .unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(tls.read_u8().await.unwrap());
-            }
-            tls.write_all(&message.repeat(2)).await.unwrap();
-            tls
+            let tls = TlsConnector::from(client).connect(name, far).await.unwrap();
+            let mut peer = Peer::open(tls).await;
+            peer.send_raw(&message.repeat(2)).await;
+            peer.io
         };
         let (mut ws, mut peer) = tokio::join!(serving, connecting);
         assert!(ws.recv().await.unwrap().is_some());
