@@ -13,7 +13,7 @@ use super::shared::{Reading, Shared, SplitReader};
 use super::transport::{Transport, TryClone};
 use crate::connection::Closed;
 use crate::endpoint::outgoing::try_feed;
-use crate::endpoint::sync::lock;
+use crate::endpoint::sync::{lock, try_lock};
 use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued, Sendable};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::{Message, MessageKind};
@@ -159,7 +159,7 @@ impl<S: Transport> WebSocketSender<S> {
     /// this call writes.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         if self.closed().is_none() {
-            self.start_close(Some(CloseFrame { code, reason }))?;
+            self.queue_close(Some(CloseFrame { code, reason }))?;
         }
         if !self.shared.is_orphaned() {
             self.sending().flush_close()?;
@@ -171,8 +171,18 @@ impl<S: Transport> WebSocketSender<S> {
     }
 
     /// Queues a Close frame, and returns at once. No message can be sent after it. Does nothing if one was
-    /// sent before. [`flush`](Self::flush) sends it, or the receiving half before it waits the next time.
+    /// sent before. [`flush`](Self::flush) sends it, or the receiving half before it waits the next time; if that waits
+    /// already, it is sent here, as far as the transport takes it at once.
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
+        self.queue_close(close)?;
+        if try_lock(&self.shared.reader).is_none() {
+            // The next call finds out.
+            let _ = self.shared.flush_if_idle();
+        }
+        Ok(())
+    }
+
+    pub(super) fn queue_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
         self.shared.outbound().queue(|outbound| outbound.close(close, Instant::now()))
     }
 

@@ -207,7 +207,7 @@ impl<S: Transport> WebSocket<S> {
         if self.closed().is_some() {
             return Ok(());
         }
-        self.sender.start_close(close)
+        self.sender.queue_close(close)
     }
 
     fn next<T: Item>(&mut self) -> Result<Option<T>, Error> {

@@ -407,3 +407,18 @@ fn both_halves_are_told_of_the_write_timeout() {
             .run();
     }
 }
+
+/// `start_close` of one half reaches a peer whose Close frame the other half waits for already.
+#[test]
+fn a_close_is_started_while_the_other_half_waits() {
+    for role in ROLES {
+        Script::new(role)
+            .only_split()
+            .rooms([4096])
+            .peer([until_read(), tells("waits"), until("close"), closes(1000, ""), goes()])
+            .both([hear("waits"), start_close_without_code().ok()], [recv().none()])
+            .sees(["close", "end"])
+            .closed("1000 \"\", Local, clean")
+            .run();
+    }
+}
