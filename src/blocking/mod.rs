@@ -81,8 +81,9 @@
 //! - A peer that is gone is an error, whatever the process does at `SIGPIPE`: nothing is written with `writev`, which
 //!   raises it on a socket. A stream of your own has to write as the standard library's sockets do.
 //! - After a fork, parent and child draw nonces and masking keys of their own, and the child starts its own thread for
-//!   what is left queued. A connection is for one of the two: [`flush`](WebSocket::flush) it before, since both have
-//!   what is queued, and would write it; and fork while no other thread uses a connection, since a lock that one holds
+//!   what is left queued. A connection that was open before is for one of the two, since both have the masking keys that
+//!   it had drawn ahead, up to 64, and what is queued, which both would write: [`flush`](WebSocket::flush) it before; and
+//!   fork while no other thread uses a connection, since a lock that one holds
 //!   stays locked in the child. (Processes are told apart by their numbers: the first process of a PID namespace may
 //!   have that of its parent.)
 //!

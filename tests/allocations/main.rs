@@ -6,7 +6,7 @@
 mod common;
 
 /// A stream that never waits, and so has no use for timeouts.
-#[cfg(feature = "blocking")]
+#[cfg(all(feature = "tokio", feature = "blocking"))]
 macro_rules! untimed {
     ($stream:ty) => {
         impl sansocket::blocking::Transport for $stream {
