@@ -72,25 +72,32 @@ impl Deadline {
         self.0.map(|_| self.left().map(non_zero)).transpose()
     }
 
-    /// Completes the TLS handshake; the deadline holds for all its reads and writes together.
+    /// Completes the TLS handshake; the deadline holds for all its reads and writes together. A peer that is gone when
+    /// it is written to may have said why: the alert of a server that refused what was offered is still read.
     #[cfg(feature = "rustls")]
     pub(super) fn handshake<D>(
         self,
         tls: &mut rustls::ConnectionCommon<D>,
         io: &mut impl Transport,
     ) -> Result<(), Error> {
+        let mut unwritten: Option<io::Error> = None;
         while tls.is_handshaking() || tls.wants_write() {
             let timeout = self.timeout()?;
-            let moved = if tls.wants_write() {
+            let writes = tls.wants_write() && unwritten.is_none();
+            let moved = if writes {
                 io.set_write_timeout(timeout).and_then(|()| tls.write_tls(&mut PlainWrites(io)))
             } else {
                 io.set_read_timeout(timeout).and_then(|()| tls.read_tls(io))
             };
             match moved {
-                Ok(0) => return Err(Error::Connect(io::ErrorKind::UnexpectedEof.into())),
+                Ok(0) => {
+                    let ended = || io::ErrorKind::UnexpectedEof.into();
+                    return Err(Error::Connect(unwritten.unwrap_or_else(ended)));
+                }
                 Ok(_) => {}
                 Err(error) if is_passing(&error) => continue,
-                Err(error) => return Err(Error::Connect(error)),
+                Err(error) if writes => unwritten = Some(error),
+                Err(error) => return Err(Error::Connect(unwritten.unwrap_or(error))),
             }
             if let Err(error) = tls.process_new_packets() {
                 // The alert that tells the peer, behind what was said before; what counts is the error.

@@ -1,7 +1,7 @@
 //! TLS.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::ops::DerefMut;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
@@ -401,6 +401,66 @@ fn the_client_offers_one_protocol() {
     let error = connect_over("wss://localhost/", script.clone()).unwrap_err().to_string();
     assert!(error.contains("by ALPN http/1.1 was offered, and the server did not choose it: "), "{error}");
     assert!(script.record().written.windows(9).any(|part| part == b"\x08http/1.1"), "by default, too");
+}
+
+/// RFC 8446, 6.2: a server that refuses tells why and closes. A client that has read its `ServerHello` by then, and not yet
+/// the alert behind it, has something to write, and finds nobody to read it: what it tells is the alert.
+#[test]
+fn a_client_reads_why_a_server_went() {
+    let (mut server, mut client) = configs();
+    Arc::make_mut(&mut server).alpn_protocols = vec![b"h2".to_vec()];
+    Arc::make_mut(&mut client).alpn_protocols = vec![b"http/1.1".to_vec()];
+    let (near, far) = UnixStream::pair().unwrap();
+    let (went, gone) = mpsc::channel();
+    let serving = thread::spawn(move || {
+        let served = accept_tls(far, server, &Server::default()).map(drop);
+        went.send(()).unwrap();
+        served
+    });
+    let late = Late { io: near, gone: Some(gone) };
+    let error = connect_over(Client::new("wss://localhost/").unwrap().tls(client), late).unwrap_err();
+    assert!(error.to_string().contains("the server did not choose it: "), "{error}");
+    assert!(serving.join().unwrap().is_err());
+}
+
+/// A stream that is read a byte at a time, once its other end is gone.
+#[derive(Debug)]
+struct Late {
+    io: UnixStream,
+    gone: Option<mpsc::Receiver<()>>,
+}
+
+impl io::Read for Late {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let Some(gone) = self.gone.take() {
+            gone.recv().unwrap();
+        }
+        self.io.read(&mut buf[..1])
+    }
+}
+
+impl io::Write for Late {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.io.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.io.flush()
+    }
+}
+
+impl Transport for Late {
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.io.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.io.set_write_timeout(timeout)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.io.shutdown(Shutdown::Write)
+    }
 }
 
 /// RFC 7301: what a client and a server agreed on is what is spoken: a server whose configuration lists `h2`, for other
