@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use common::{EchoOptions, PAGE};
 use sansocket::Error;
-use sansocket::blocking::{Pending, ServerStream, Stop};
+use sansocket::blocking::{Pending, Stop};
 use sansocket::handshake::Reply;
 
 const USAGE: &str = "\
@@ -37,10 +37,10 @@ fn serve(options: EchoOptions) -> io::Result<()> {
     ctrlc::set_handler(move || signal.stop()).map_err(io::Error::other)?;
     writeln!(io::stdout(), "listening on ws://{}", listener.local_addr()?)?;
     let server = options.server.clone();
-    sansocket::blocking::serve(listener, &server, &stop, move |pending| echo(pending, &options))
+    sansocket::blocking::serve_with(listener, &server, &stop, move |pending| echo(pending, &options))
 }
 
-fn echo(mut pending: Pending<ServerStream>, options: &EchoOptions) -> Result<(), Error> {
+fn echo(mut pending: Pending, options: &EchoOptions) -> Result<(), Error> {
     if !pending.is_websocket() && pending.request().method() == "GET" {
         return pending.respond(&Reply::new(200)?.text(PAGE));
     }

@@ -273,10 +273,12 @@ pub mod utf8;
 
 pub use config::Config;
 pub use connection::{Closed, Connection, Initiator, ReadyState};
+#[cfg(feature = "rustls")]
+pub use endpoint::CertificateError;
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
-    Client, Endpoint, EndpointEvent, Error, Incoming, Negotiated, Part, PendingRequest, Queued, Sendable,
-    Server,
+    Cause, Client, Connections, Endpoint, EndpointEvent, Error, Failure, Handled, Incoming, Negotiated,
+    Origins, Part, PendingRequest, Queued, Sendable, Server,
 };
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]
@@ -287,6 +289,9 @@ pub use handshake::uri::{Uri, UriError};
 pub use message::{Assembler, Event, Fragment, Message, MessageKind, PreparedMessage};
 pub use receiver::{ReceiveState, Received, Receiver};
 pub use role::Role;
+/// The crate that TLS is spoken by, to make configurations for [`Client::tls`] and [`Server::tls`] with.
+#[cfg(feature = "rustls")]
+pub use rustls;
 pub use sender::{SendState, Sender};
 pub use utf8::Utf8Bytes;
 

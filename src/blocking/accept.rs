@@ -7,6 +7,8 @@ use core::ops::{Deref, DerefMut};
 use std::io;
 
 use super::deadline::{Deadline, answer, complete};
+use super::server_stream::{PlainOrTls, ServerStream};
+use super::shared_tcp::SharedTcp;
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
 use super::tracker::Token;
@@ -53,19 +55,53 @@ pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, E
 /// ```
 #[cfg(feature = "rustls")]
 pub fn accept_tls<S: Transport>(
-    mut io: S,
+    io: S,
     config: Arc<rustls::ServerConfig>,
     server: &Server,
 ) -> Result<Pending<TlsStream<S>>, Error> {
     let deadline = Deadline::after(server.handshake_timeout);
+    accept_until(deadline, secure(io, config, deadline)?, server)
+}
+
+/// Over TLS, if the server is to speak it.
+pub(super) fn accept_as(io: SharedTcp, server: &Server) -> Result<Pending<ServerStream>, Error> {
+    let deadline = Deadline::after(server.handshake_timeout);
+    #[cfg(feature = "rustls")]
+    if let Some(config) = server.tls_config() {
+        let stream = ServerStream(PlainOrTls::Tls(secure(io, config, deadline)?));
+        return accept_until(deadline, stream, server);
+    }
+    accept_until(deadline, ServerStream(PlainOrTls::Plain(io)), server)
+}
+
+/// Completes the TLS handshake. A client that speaks HTTP without TLS is told so, in a way that it understands.
+#[cfg(feature = "rustls")]
+fn secure<S: Transport>(
+    mut io: S,
+    config: Arc<rustls::ServerConfig>,
+    deadline: Deadline,
+) -> Result<TlsStream<S>, Error> {
     io.set_blocking().map_err(Error::Connect)?;
+    let mut received = Vec::new();
+    let connect = |error| match error {
+        Error::ConnectionLost(error) => Error::Connect(error),
+        error => error,
+    };
+    if deadline.read(&mut io, &mut received).map_err(connect)? == 0 {
+        return Err(Error::Connect(io::ErrorKind::UnexpectedEof.into()));
+    }
+    if let Err(error) = tls::check_first(&received) {
+        let mut out = Vec::new();
+        refuse(&error, &mut out);
+        let _ = answer(io, &out);
+        return Err(error);
+    }
     let connection = rustls::ServerConnection::new(config);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
-    deadline.handshake(&mut connection, &mut io).map_err(tls::explain)?;
+    deadline.handshake(&mut connection, &mut io, &received).map_err(tls::explain)?;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));
-    let io = TlsStream::new(connection, io).map_err(Error::Connect)?;
-    accept_until(deadline, io, server)
+    TlsStream::new(connection, io).map_err(Error::Connect)
 }
 
 fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) -> Result<Pending<S>, Error> {
@@ -87,7 +123,7 @@ fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) ->
 
 /// A request that was read and is not yet answered, and its stream. Dropping it closes the transport.
 #[derive(Debug)]
-pub struct Pending<S> {
+pub struct Pending<S = ServerStream> {
     io: S,
     request: PendingRequest,
     /// The first frames of a client that did not wait.

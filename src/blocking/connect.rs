@@ -132,7 +132,7 @@ fn secure<S: Transport>(mut io: S, client: &Client, deadline: Deadline) -> Resul
     let name = tls::server_name(client.uri()).map_err(Error::Connect)?;
     let mut connection = rustls::ClientConnection::new(config, name)
         .map_err(|error| Error::Connect(io::Error::other(error)))?;
-    deadline.handshake(&mut connection, &mut io).map_err(tls::explain)?;
+    deadline.handshake(&mut connection, &mut io, b"").map_err(tls::explain)?;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(ClientStream(PlainOrTls::Tls(TlsStream::new(connection, io).map_err(Error::Connect)?)))

@@ -74,11 +74,14 @@ impl Deadline {
 
     /// Completes the TLS handshake; the deadline holds for all its reads and writes together. A peer that is gone when
     /// it is written to may have said why: the alert of a server that refused what was offered is still read.
+    ///
+    /// `received` is what was read before.
     #[cfg(feature = "rustls")]
     pub(super) fn handshake<D>(
         self,
         tls: &mut rustls::ConnectionCommon<D>,
         io: &mut impl Transport,
+        mut received: &[u8],
     ) -> Result<(), Error> {
         let mut unwritten: Option<io::Error> = None;
         while tls.is_handshaking() || tls.wants_write() {
@@ -86,8 +89,10 @@ impl Deadline {
             let writes = tls.wants_write() && unwritten.is_none();
             let moved = if writes {
                 io.set_write_timeout(timeout).and_then(|()| tls.write_tls(&mut PlainWrites(io)))
-            } else {
+            } else if received.is_empty() {
                 io.set_read_timeout(timeout).and_then(|()| tls.read_tls(io))
+            } else {
+                tls.read_tls(&mut received)
             };
             match moved {
                 Ok(0) => {
@@ -115,7 +120,7 @@ impl Deadline {
     }
 
     /// Appends what the next read brings.
-    fn read(self, io: &mut impl Transport, input: &mut Vec<u8>) -> Result<usize, Error> {
+    pub(super) fn read(self, io: &mut impl Transport, input: &mut Vec<u8>) -> Result<usize, Error> {
         loop {
             let timeout = self.timeout()?;
             match io.set_read_timeout(timeout).and_then(|()| append(input, io)) {

@@ -124,7 +124,9 @@ mod sending;
 mod serve;
 mod server_stream;
 mod shared;
+mod shared_tcp;
 mod stop;
+mod streams;
 #[cfg(feature = "rustls")]
 mod tls;
 mod tracker;
@@ -141,7 +143,7 @@ pub use connect::{connect, connect_as_is, connect_over};
 #[cfg(sansocket_loom)]
 pub use flusher::flusher_runs;
 pub use halves::{WebSocketReceiver, WebSocketSender};
-pub use serve::serve;
+pub use serve::{IntoListener, serve, serve_with};
 pub use server_stream::ServerStream;
 pub use stop::Stop;
 #[cfg(feature = "rustls")]

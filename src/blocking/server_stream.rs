@@ -1,68 +1,46 @@
 //! The stream of a server's connection.
 
-use alloc::sync::Arc;
-use core::time::Duration;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::{Shutdown, TcpStream};
+#[cfg(feature = "rustls")]
+use core::ops::Deref;
+use std::net::TcpStream;
 
-use super::transport::{Transport, TryClone};
+use super::shared_tcp::SharedTcp;
+use super::streams::stream;
+#[cfg(feature = "rustls")]
+use super::tls::TlsStream;
 
-/// The stream of a connection that [`serve`](super::serve()) accepted, with `TCP_NODELAY`. Clones are handles of one
-/// descriptor.
-#[derive(Clone, Debug)]
-pub struct ServerStream(pub(super) Arc<TcpStream>);
+/// The stream of a connection that [`serve`](super::serve()) accepted: TCP, with `TCP_NODELAY`, or TLS over it. Clones are
+/// handles of one descriptor.
+#[derive(Debug)]
+pub struct ServerStream(pub(super) PlainOrTls);
+
+#[derive(Debug)]
+pub(super) enum PlainOrTls {
+    Plain(SharedTcp),
+    #[cfg(feature = "rustls")]
+    Tls(TlsStream<SharedTcp>),
+}
 
 impl ServerStream {
-    /// The TCP stream.
+    /// The TCP stream, below TLS if there is any: it knows the client's address.
     pub fn tcp(&self) -> &TcpStream {
-        &self.0
+        match &self.0 {
+            PlainOrTls::Plain(tcp) => &tcp.0,
+            #[cfg(feature = "rustls")]
+            PlainOrTls::Tls(tls) => &tls.get_ref().0,
+        }
+    }
+
+    /// The TLS connection, if there is one: it knows the name that the client asked for, and the client's certificates.
+    ///
+    /// It is locked while the guard is held: a thread that reads or writes then waits for it.
+    #[cfg(feature = "rustls")]
+    pub fn tls(&self) -> Option<impl Deref<Target = rustls::ServerConnection>> {
+        match &self.0 {
+            PlainOrTls::Plain(_) => None,
+            PlainOrTls::Tls(tls) => Some(tls.tls()),
+        }
     }
 }
 
-impl Read for ServerStream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buf)
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self.0).read_vectored(bufs)
-    }
-}
-
-impl Write for ServerStream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self.0).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        (&*self.0).flush()
-    }
-}
-
-impl Transport for ServerStream {
-    fn set_blocking(&mut self) -> io::Result<()> {
-        self.0.set_nonblocking(false)
-    }
-
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.set_write_timeout(timeout)
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.0.shutdown(Shutdown::Write)
-    }
-}
-
-impl TryClone for ServerStream {
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.clone())
-    }
-}
+stream!(ServerStream);

@@ -32,7 +32,7 @@ pub(super) struct Tracker {
 /// ```
 ///
 /// No other lock is taken meanwhile, and nothing waits for the network.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     census: Census,
     connections: HashMap<u64, (Progress, Weak<TcpStream>)>,
@@ -50,8 +50,10 @@ pub(super) enum Progress {
 }
 
 impl Tracker {
-    pub(super) fn new(stop: Stop) -> Self {
-        Self { stop, state: Mutex::default(), changed: Condvar::new() }
+    /// Of no connections yet, which are to count as the server's.
+    pub(super) fn new(stop: Stop, server: &Server) -> Self {
+        let state = State { census: Census::new(server), connections: HashMap::new(), next_id: 0 };
+        Self { stop, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Gives a connection to a thread.
@@ -80,6 +82,11 @@ impl Tracker {
         while full(&mut state) {
             state = wait_while(&self.changed, state, LOOK, full);
         }
+    }
+
+    /// Whether the next connection is one too many.
+    pub(super) fn is_full(&self, server: &Server) -> bool {
+        self.state().census.is_full(server)
     }
 
     /// Waits so long, or until a connection ends, which leaves behind what there may have been too little of.

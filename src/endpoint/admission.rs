@@ -1,8 +1,11 @@
 //! What the adapters' `serve` share: which errors of `accept` a server outlives, and what it says when it stops.
 
+use alloc::format;
+use core::fmt;
 use core::time::Duration;
 use std::io::{self, ErrorKind};
 
+use super::failure::{Cause, Listener};
 use crate::frame::{CloseCode, CloseFrame};
 
 /// "1001 indicates that an endpoint is "going away", such as a server going down" (RFC 6455 section 7.4.1).
@@ -25,7 +28,9 @@ impl BackOff {
     ///
     /// An error that is not known is waited out: a server that waits in vain does less harm than one that
     /// ends for no reason.
-    pub(crate) fn after(&mut self, error: io::Error) -> io::Result<Duration> {
+    ///
+    /// `listener` is told of those that may not be a client's doing.
+    pub(crate) fn after(&mut self, error: io::Error, listener: &Listener) -> io::Result<Duration> {
         match error.kind() {
             // The client was gone before it was accepted, or a signal came: there may be more clients.
             ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => {
@@ -37,6 +42,7 @@ impl BackOff {
             // Out of file descriptors (EMFILE, ENFILE) or of memory (ENOBUFS, ENOMEM), or the network is
             // down: that does not last.
             _ => {
+                listener.tell(None, Cause::Accept(error));
                 let wait = self.0;
                 self.0 = LONGEST.min(wait * 2);
                 Ok(wait)
@@ -48,6 +54,11 @@ impl BackOff {
     pub(crate) fn reset(&mut self) {
         self.0 = SHORTEST;
     }
+}
+
+/// Says where it is that a server cannot listen.
+pub(crate) fn cannot_listen(address: impl fmt::Debug, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {address:?}: {error}"))
 }
 
 const SHORTEST: Duration = Duration::from_millis(50);

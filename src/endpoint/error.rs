@@ -4,9 +4,11 @@ use core::convert::Infallible;
 use core::fmt;
 use std::io;
 
+#[cfg(feature = "rustls")]
+use super::certificate::CertificateError;
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::handshake::uri::UriError;
-use crate::handshake::{BuildError, RequestError, Response, ResponseError};
+use crate::handshake::{BuildError, HeadError, RequestError, Response, ResponseError};
 
 /// Why a call of an adapter failed.
 #[non_exhaustive]
@@ -20,6 +22,9 @@ pub enum Error {
     Request(RequestError),
     /// The server's response breaks a rule, or refuses.
     Response(ResponseError),
+    /// A certificate or a private key for a server's TLS cannot be used.
+    #[cfg(feature = "rustls")]
+    Certificate(CertificateError),
     /// What the caller asked to put into the opening handshake may not stand there.
     Build(BuildError),
     /// The peer broke the protocol, and was told so.
@@ -42,6 +47,17 @@ impl Error {
         }
     }
 
+    /// Whether it is what every network does now and then: the peer is gone, or silent.
+    pub(crate) fn is_peer_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::ConnectionLost(_)
+                | Self::TimedOut(_)
+                | Self::Request(RequestError::Head(HeadError::Incomplete))
+                | Self::Response(ResponseError::Head(HeadError::Incomplete))
+        )
+    }
+
     /// The error in it.
     fn inner(&self) -> &(dyn core::error::Error + 'static) {
         match self {
@@ -49,6 +65,8 @@ impl Error {
             Self::Connect(error) | Self::ConnectionLost(error) => error,
             Self::Request(error) => error,
             Self::Response(error) => error,
+            #[cfg(feature = "rustls")]
+            Self::Certificate(error) => error,
             Self::Build(error) => error,
             Self::Protocol(error) => error,
             Self::Send(error) => error,
@@ -86,6 +104,8 @@ macro_rules! from {
 }
 
 from!(UriError => Uri, RequestError => Request, ResponseError => Response, BuildError => Build);
+#[cfg(feature = "rustls")]
+from!(CertificateError => Certificate);
 from!(ProtocolError => Protocol, SendError => Send, TimedOut => TimedOut);
 
 /// What converts into a [`Client`](crate::Client) without fail is one.

@@ -5,6 +5,8 @@ pub(crate) mod admission;
 mod ahead;
 mod assembly;
 pub(crate) mod census;
+#[cfg(feature = "rustls")]
+mod certificate;
 mod client;
 mod closing;
 mod compressing;
@@ -13,11 +15,13 @@ mod duties;
 mod endpoint;
 mod error;
 mod events;
+pub(crate) mod failure;
 mod found;
 mod inbound;
 mod negotiated;
 mod open;
 mod opening;
+mod origins;
 pub(crate) mod outbound;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) mod outgoing;
@@ -28,20 +32,27 @@ mod random;
 mod read_buffer;
 pub(crate) mod sendable;
 mod server;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "rustls")]
+mod server_tls;
+#[cfg(any(feature = "blocking", feature = "tokio", feature = "rustls"))]
 #[cfg_attr(sansocket_loom, path = "../../tests/loom/sync.rs")]
 pub(crate) mod sync;
 #[cfg(feature = "rustls")]
 pub(crate) mod tls;
 pub(crate) mod write_queue;
 
+pub use self::census::Connections;
+#[cfg(feature = "rustls")]
+pub use self::certificate::CertificateError;
 pub use self::client::Client;
 pub use self::endpoint::Endpoint;
 pub use self::error::Error;
 pub use self::events::{EndpointEvent, Incoming, Part};
+pub use self::failure::{Cause, Failure, Handled};
 pub use self::negotiated::Negotiated;
 #[cfg(feature = "blocking")]
 pub(crate) use self::opening::append;
+pub use self::origins::Origins;
 pub use self::outbound::Queued;
 pub use self::pending::PendingRequest;
 pub use self::sendable::Sendable;

@@ -1,11 +1,13 @@
 //! A client's request that waits for an answer.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::error::Error;
 use super::negotiated::Negotiated;
+use super::origins::Origins;
 use super::server::Server;
 use crate::config::Config;
 use crate::error::TimedOut;
@@ -17,6 +19,10 @@ use crate::handshake::{Accept, Accepted, HttpRequest, ReceivedRequest, Reply, Re
 pub struct PendingRequest {
     received: ReceivedRequest,
     accept: Accept,
+    /// A subprotocol was chosen, or none.
+    chosen: bool,
+    subprotocols: Arc<[String]>,
+    origins: Origins,
     pub(crate) config: Config,
     /// How long the response may take.
     pub(crate) timeout: Duration,
@@ -25,8 +31,15 @@ pub struct PendingRequest {
 impl PendingRequest {
     /// A request that came some other way than through an adapter: see [`http::receive`](mod@crate::http).
     pub fn new(received: ReceivedRequest, server: &Server) -> Self {
-        let (config, timeout) = (server.config.clone(), server.handshake_timeout);
-        Self { received, accept: Accept::new(), config, timeout }
+        Self {
+            received,
+            accept: Accept::new(),
+            chosen: false,
+            subprotocols: server.subprotocols.clone(),
+            origins: server.origins.clone(),
+            config: server.config.clone(),
+            timeout: server.handshake_timeout,
+        }
     }
 
     /// Whether the request asks for a WebSocket. If not, it is the caller's to answer, with `respond`.
@@ -47,8 +60,15 @@ impl PendingRequest {
         }
     }
 
+    /// Whether the request comes from a page of the server itself, or from no page; see
+    /// [`HttpRequest::is_same_origin`]. Accepting it fails unless [`Server::origins`] allows its origin.
+    pub fn is_same_origin(&self) -> bool {
+        self.request().is_same_origin()
+    }
+
     /// Chooses the first of the client's subprotocols that is among `supported`, if any is.
     pub fn choose_subprotocol(&mut self, supported: &[&str]) {
+        self.chosen = true;
         let chosen = self.websocket_request().and_then(|request| request.choose_subprotocol(supported));
         if let Some(chosen) = chosen.map(String::from) {
             self.subprotocol(&chosen);
@@ -57,6 +77,7 @@ impl PendingRequest {
 
     /// Chooses a subprotocol. If it is not one that the client offered, `accept` will fail.
     pub fn subprotocol(&mut self, subprotocol: &str) {
+        self.chosen = true;
         self.accept = core::mem::take(&mut self.accept).subprotocol(subprotocol);
     }
 
@@ -68,12 +89,21 @@ impl PendingRequest {
     /// The response that accepts the connection, with the extensions that the server's configuration asks for. What it
     /// agrees on is the connection's: `Negotiated::from(&accepted)`.
     ///
-    /// Fails if the request does not ask for a WebSocket, and if a subprotocol was chosen that was not offered.
-    pub fn into_accepted(self) -> Result<Accepted, Error> {
-        let Self { received, mut accept, config, .. } = self;
+    /// Fails if the request does not ask for a WebSocket, if it comes from a page that may not connect, and if a
+    /// subprotocol was chosen that was not offered.
+    pub fn into_accepted(mut self) -> Result<Accepted, Error> {
+        if !self.chosen && !self.subprotocols.is_empty() {
+            let supported: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
+            let chosen = self.websocket_request().and_then(|request| request.choose_subprotocol(&supported));
+            if let Some(chosen) = chosen.map(String::from) {
+                self.subprotocol(&chosen);
+            }
+        }
+        let Self { received, mut accept, config, origins, .. } = self;
         let ReceivedRequest::WebSocket(request) = received else {
             return Err(RequestError::MissingUpgrade.into());
         };
+        origins.check(&request)?;
         if let Some(deflate) = &config.settings.deflate
             && let Some((_, extension)) = deflate.agree_as_server(&request.extensions())
         {

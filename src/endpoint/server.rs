@@ -1,9 +1,17 @@
 //! How a server accepts connections, whichever adapter it uses: limits and timeouts.
 
+use alloc::string::String;
+use alloc::sync::Arc;
 use core::time::Duration;
 
+use super::census::{Connections, Tally};
+use super::error::Error;
+use super::failure::{Failure, Listener};
+use super::origins::Origins;
+#[cfg(feature = "rustls")]
+use super::server_tls::ServerTls;
 use crate::config::Config;
-use crate::handshake::Limits;
+use crate::handshake::{Limits, Reply};
 
 /// How a server treats the connections it accepts. The adapters' `accept` and `serve` take it.
 ///
@@ -23,6 +31,16 @@ pub struct Server {
     pub(crate) max_connections: usize,
     pub(crate) max_handshakes: usize,
     pub(crate) shutdown_grace: Duration,
+    /// Those that it speaks.
+    pub(crate) subprotocols: Arc<[String]>,
+    pub(crate) origins: Origins,
+    /// The answer to those for whom there is no room, if they are not to wait.
+    pub(crate) when_full: Option<Arc<Reply>>,
+    pub(crate) listener: Listener,
+    /// Clones count together.
+    pub(crate) tally: Arc<Tally>,
+    #[cfg(feature = "rustls")]
+    pub(super) tls: Option<Arc<ServerTls>>,
 }
 
 impl Default for Server {
@@ -38,6 +56,13 @@ impl Default for Server {
             max_handshakes: 1_000,
             // As long as a closing handshake may take by default.
             shutdown_grace: Duration::from_secs(10),
+            subprotocols: Arc::default(),
+            origins: Origins::default(),
+            when_full: None,
+            listener: Listener::default(),
+            tally: Arc::default(),
+            #[cfg(feature = "rustls")]
+            tls: None,
         }
     }
 }
@@ -58,10 +83,51 @@ impl Server {
         Self { handshake_timeout, ..self }
     }
 
+    /// The subprotocols that the server speaks: of those that a client offers, its first among these is chosen, unless
+    /// [`PendingRequest::subprotocol`](super::PendingRequest::subprotocol) chooses. None by default.
+    pub fn subprotocols<T: Into<String>>(self, subprotocols: impl IntoIterator<Item = T>) -> Self {
+        Self { subprotocols: subprotocols.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Which pages may connect; [`Origins::same`] by default. Any other page's request is answered with 403 when it is to
+    /// be accepted, and a sentence that says why.
+    pub fn origins(self, origins: Origins) -> Self {
+        Self { origins, ..self }
+    }
+
+    /// Tells `on_error` of what fails where no call could return it: handshakes of `serve`, errors and panics of its
+    /// handlers, and errors of accepting. It is called in the task or thread of the connection, which waits for it.
+    ///
+    /// ```
+    /// let server = sansocket::Server::default().on_error(|failure| {
+    ///     if !failure.is_peer_gone() {
+    ///         eprintln!("{failure}");
+    ///     }
+    /// });
+    /// ```
+    pub fn on_error(self, on_error: impl Fn(&Failure) + Send + Sync + 'static) -> Self {
+        Self { listener: Listener::new(on_error), ..self }
+    }
+
+    /// How many connections `serve` has, and had, for this server and its clones, and [`http`](mod@crate::http) for them.
+    pub fn connections(&self) -> Connections {
+        self.tally.read()
+    }
+
+    /// Has `serve` answer clients with this status, such as 503, when there are [`max_connections`](Self::max_connections),
+    /// in place of letting them wait. Each counts as a connection, and as a handshake, until it is answered: when there are
+    /// [`max_handshakes`](Self::max_handshakes), they wait all the same.
+    ///
+    /// Fails with [`Error::Build`] if the status is none of a response.
+    pub fn when_full(self, status: u16) -> Result<Self, Error> {
+        let reply = Reply::new(status)?.text("The server has no room for one more connection.\n");
+        Ok(Self { when_full: Some(Arc::new(reply)), ..self })
+    }
+
     /// How many connections `serve` has at once, handshakes included. 10,000 by default.
     ///
     /// At the limit no more are accepted, until one ends: clients wait in the listener's backlog, where
-    /// they cost the server nothing.
+    /// they cost the server nothing. [`when_full`](Self::when_full) has them answered.
     pub fn max_connections(self, max_connections: usize) -> Self {
         Self { max_connections, ..self }
     }

@@ -8,10 +8,11 @@ use std::io;
 use std::sync::OnceLock;
 
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, ClientConfig, PeerMisbehaved, RootCertStore};
+use rustls::{AlertDescription, ClientConfig, InvalidMessage, PeerMisbehaved, RootCertStore};
 
 use super::client::Client;
 use super::error::Error;
+use crate::handshake::RequestError;
 use crate::handshake::uri::Uri;
 
 /// The configuration that the client was given, or the default one, which is made once. Of the protocols that a
@@ -53,7 +54,16 @@ pub(crate) fn check_alpn(agreed: Option<&[u8]>) -> Result<(), Error> {
     }
 }
 
-/// Says that it was ALPN, where TLS failed because of it.
+/// Whether what a client sends first may be TLS: HTTP begins with a letter, and is not answered with an alert, which
+/// nobody could read.
+pub(crate) fn check_first(bytes: &[u8]) -> Result<(), Error> {
+    match bytes {
+        [b'A'..=b'Z', ..] => Err(RequestError::MissingTls.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Says what it was, where TLS failed because of ALPN, or since the other end does not speak TLS.
 pub(crate) fn explain(error: Error) -> Error {
     let Error::Connect(error) = error else { return error };
     let cause = error.get_ref().and_then(|error| error.downcast_ref());
@@ -65,13 +75,16 @@ pub(crate) fn explain(error: Error) -> Error {
         Some(rustls::Error::NoApplicationProtocol) => {
             "by ALPN the client offered no protocol that the server's configuration lists"
         }
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "the other end does not speak TLS, which wss:// asks for"
+        }
         _ => return Error::Connect(error),
     };
     Error::Connect(io::Error::new(error.kind(), format!("{what}: {error}")))
 }
 
 /// As registered for ALPN (RFC 7301 section 6).
-const HTTP_1_1: &[u8] = b"http/1.1";
+pub(super) const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// How many bytes of records rustls keeps that the transport has not taken, beside what is queued: one record is enough
 /// to write, and more would be held beyond `write_buffer_size`.

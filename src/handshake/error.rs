@@ -29,6 +29,8 @@ pub enum HeadError {
     TooManyHeaders,
     /// The HTTP version is not HTTP/1.1 or a later HTTP/1.
     UnsupportedHttpVersion,
+    /// The other end speaks TLS: where a head was to begin there is a record of TLS.
+    Tls,
     /// The connection ended before the head did.
     Incomplete,
 }
@@ -46,6 +48,9 @@ impl HeadError {
             Self::HeadTooLarge => (431, "the HTTP head is too large"),
             Self::TooManyHeaders => (431, "the HTTP head has too many header lines"),
             Self::UnsupportedHttpVersion => (505, "the HTTP version is not 1.1"),
+            Self::Tls => {
+                (400, "the other end speaks TLS, which wss:// and https:// stand for, and this end does not")
+            }
             Self::Incomplete => (400, "the connection ended during the opening handshake"),
         }
     }
@@ -109,6 +114,20 @@ pub enum RequestError {
     InvalidExtensions,
     /// A WebSocket request announces a body.
     UnexpectedBody,
+    /// The client speaks HTTP without TLS, to a server that speaks TLS.
+    MissingTls,
+    /// A page may not connect that comes from elsewhere than the server: see `Origins`.
+    ForeignOrigin(Box<ForeignOrigin>),
+}
+
+/// Where a page comes from that may not connect, and what it asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ForeignOrigin {
+    /// The request's `Origin`.
+    pub origin: String,
+    /// What the request says is the server's host.
+    pub host: Option<String>,
 }
 
 impl RequestError {
@@ -149,6 +168,8 @@ impl RequestError {
             Self::RepeatedSubprotocol => (400, "the Sec-WebSocket-Protocol header lists a subprotocol twice"),
             Self::InvalidExtensions => (400, "the Sec-WebSocket-Extensions header is malformed"),
             Self::UnexpectedBody => (400, "a WebSocket request must not have a body"),
+            Self::MissingTls => (400, "this server speaks TLS: connect to it with wss://, or with https://"),
+            Self::ForeignOrigin(_) => (403, "pages of this origin may not connect"),
         }
     }
 }
@@ -161,7 +182,18 @@ impl From<HeadError> for RequestError {
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.answer().1)
+        f.write_str(self.answer().1)?;
+        // Behind a proxy that does not say what was asked for, every origin is a foreign one.
+        if let Self::ForeignOrigin(foreign) = self {
+            let ForeignOrigin { origin, host } = &**foreign;
+            let host = host.as_deref().unwrap_or("no host");
+            write!(
+                f,
+                ": the page comes from {origin}, and asks for {host} (behind a proxy, have that pass on the header Host \
+                 as it came, for nginx: proxy_set_header Host $http_host; or have the server allow the origin)"
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -71,6 +71,27 @@ impl HttpRequest {
         self.headers().get("Origin")
     }
 
+    /// Whether the request comes from a page of the server itself, or from no page: its [`origin`](Self::origin) names the
+    /// [`host`](Self::host) that it asks for, with the same port, or there is none.
+    ///
+    /// The origin's scheme is not looked at, since behind a proxy that ends TLS a server cannot know its own; nor are
+    /// names that a proxy puts elsewhere than into `Host`.
+    pub fn is_same_origin(&self) -> bool {
+        let Some(origin) = self.origin() else {
+            return true;
+        };
+        let schemes = [("http://", 80), ("https://", 443)];
+        let same = |(scheme, port): (&str, u16)| {
+            // "null", and the origins of extensions and the like, have another scheme.
+            let (start, authority) = origin.split_at_checked(scheme.len())?;
+            let (name, given) = split_authority(authority).ok()?;
+            let (host, asked) = split_authority(self.host()?).ok()?;
+            let same_port = given.unwrap_or(port) == asked.unwrap_or(port);
+            Some(start.eq_ignore_ascii_case(scheme) && name.eq_ignore_ascii_case(host) && same_port)
+        };
+        schemes.into_iter().any(|scheme| same(scheme) == Some(true))
+    }
+
     /// All headers.
     pub fn headers(&self) -> &Headers {
         &self.0.headers

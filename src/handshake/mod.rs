@@ -27,7 +27,7 @@ mod server;
 pub(crate) mod uri;
 
 pub use client::{ClientHandshake, ClientRequest, Opened};
-pub use error::{BuildError, HeadError, RequestError, ResponseError};
+pub use error::{BuildError, ForeignOrigin, HeadError, RequestError, ResponseError};
 pub use extension::Extension;
 pub use grammar::InvalidList;
 pub use headers::Headers;

@@ -5,11 +5,14 @@ use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::pin::pin;
 
+#[cfg(feature = "tokio-rustls")]
+use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::deadline::{answer, complete, deadline, within, write};
 #[cfg(feature = "tokio-rustls")]
 use super::plain_writes::PlainWrites;
+use super::server_stream::{PlainOrTls, ServerStream};
 use super::tracker::Token;
 use super::transport::Transport;
 use super::web_socket::WebSocket;
@@ -61,19 +64,55 @@ where
 {
     Box::pin(async {
         let deadline = deadline(server.handshake_timeout);
-        let securing = async {
-            let stream = tokio_rustls::TlsAcceptor::from(config).accept(PlainWrites(io)).await;
-            stream.map_err(|error| tls::explain(Error::Connect(error)))
-        };
-        let mut stream = within(|| deadline, pin!(securing)).await?;
-        let connection = stream.get_mut().1;
-        tls::check_alpn(connection.alpn_protocol())?;
-        connection.set_buffer_limit(Some(tls::RECORDS));
+        let stream = within(|| deadline, pin!(secure(io, config))).await?;
         accept_until(|| deadline, stream, server).await
     })
 }
 
-pub(super) async fn accept_until<S>(
+/// Over TLS, if the server is to speak it.
+pub(super) async fn accept_as<S>(io: S, server: &Server) -> Result<Pending<ServerStream<S>>, Error>
+where
+    S: Transport,
+{
+    #[cfg(feature = "tokio-rustls")]
+    if let Some(config) = server.tls_config() {
+        let deadline = deadline(server.handshake_timeout);
+        let stream = within(|| deadline, pin!(secure(io, config))).await?;
+        let stream = ServerStream(PlainOrTls::Tls(Box::new(stream)));
+        return accept_until(|| deadline, stream, server).await;
+    }
+    accept_until(|| deadline(server.handshake_timeout), ServerStream(PlainOrTls::Plain(io)), server).await
+}
+
+/// Completes the TLS handshake. A client that speaks HTTP without TLS is told so, in a way that it understands.
+#[cfg(feature = "tokio-rustls")]
+async fn secure<S>(
+    mut io: S,
+    config: alloc::sync::Arc<rustls::ServerConfig>,
+) -> Result<tokio_rustls::server::TlsStream<PlainWrites<S>>, Error>
+where
+    S: Transport,
+{
+    let mut first = [0];
+    io.read_exact(&mut first).await.map_err(Error::Connect)?;
+    if let Err(error) = tls::check_first(&first) {
+        let mut out = Vec::new();
+        refuse(&error, &mut out);
+        let _ = answer(io, out).await;
+        return Err(error);
+    }
+    let mut fed = Ok(0);
+    let securing = tokio_rustls::TlsAcceptor::from(config)
+        .accept_with(PlainWrites(io), |connection| fed = connection.read_tls(&mut &first[..]));
+    let mut stream = securing.await.map_err(|error| tls::explain(Error::Connect(error)))?;
+    fed.map_err(Error::Connect)?;
+    let connection = stream.get_mut().1;
+    tls::check_alpn(connection.alpn_protocol())?;
+    connection.set_buffer_limit(Some(tls::RECORDS));
+    Ok(stream)
+}
+
+async fn accept_until<S>(
     deadline: impl FnOnce() -> Instant,
     mut io: S,
     server: &Server,
@@ -102,7 +141,7 @@ where
 /// It is boxed, like the futures that make and use it: the task of a connection that is open need not have room
 /// for its opening handshake.
 #[derive(Debug)]
-pub struct Pending<S>(Box<Unanswered<S>>);
+pub struct Pending<S = ServerStream>(Box<Unanswered<S>>);
 
 #[derive(Debug)]
 struct Unanswered<S> {

@@ -123,7 +123,9 @@ mod halves;
 #[cfg(feature = "tokio-rustls")]
 mod plain_writes;
 mod serve;
+mod server_stream;
 mod shared;
+mod streams;
 mod timer;
 mod tracker;
 mod transport;
@@ -141,7 +143,8 @@ pub use connect::{connect, connect_as_is, connect_over};
 pub use halves::{WebSocketReceiver, WebSocketSender};
 #[cfg(feature = "tokio-rustls")]
 pub use plain_writes::PlainWrites;
-pub use serve::{Listener, serve};
+pub use serve::{IntoListener, Listener, serve, serve_with};
+pub use server_stream::ServerStream;
 pub use transport::Transport;
 pub use web_socket::WebSocket;
 pub use writer::MessageWriter;

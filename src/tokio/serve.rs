@@ -11,36 +11,66 @@
 //! - **Stopping.** Connections are told without a `select!` in their loop: see [`serve`].
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
-use core::future::{Future, poll_fn};
+use core::any::Any;
+use core::future::{Future, pending, poll_fn};
+use core::net::{IpAddr, SocketAddr};
+use core::panic::AssertUnwindSafe;
 use core::pin::pin;
 use core::task::{Context, Poll, ready};
 use std::io;
+use std::panic::catch_unwind;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::accept::{Pending, accept_until};
-use super::deadline::deadline;
+use super::accept::{Pending, accept_as};
+use super::server_stream::ServerStream;
 use super::timer::{Timer, now};
 use super::tracker::{AbortOnDrop, TaskToken, Token, Tracker};
 use super::transport::Transport;
-use crate::endpoint::Server;
-use crate::endpoint::admission::BackOff;
+use crate::endpoint::admission::{BackOff, cannot_listen};
+use crate::endpoint::{Cause, Handled, Server};
+
+/// Serves the clients that connect to `address`, as [`serve_with`] does with the defaults of [`Server`], until the process
+/// ends: what is bound is an address, or what else is an [`IntoListener`].
+///
+/// ```no_run
+/// # async fn run() -> std::io::Result<()> {
+/// sansocket::tokio::serve("127.0.0.1:9001", async |pending| {
+///     let mut ws = pending.accept().await?;
+///     while let Some(message) = ws.recv().await? {
+///         ws.send(message).await?;
+///     }
+///     Ok::<_, sansocket::Error>(())
+/// })
+/// .await
+/// # }
+/// ```
+///
+/// Fails if the address cannot be bound, and as `serve_with` does.
+pub async fn serve<L, F, H>(address: L, handler: F) -> io::Result<()>
+where
+    L: IntoListener,
+    F: Fn(Pending<ServerStream<<L::Listener as Listener>::Stream>>) -> H + Send + Sync + 'static,
+    H: Future<Output: Handled> + Send + 'static,
+{
+    serve_with(address, &Server::default(), pending::<()>(), handler).await
+}
 
 /// Serves the clients that `listener` accepts, until `stop` is ready.
 ///
-/// Each connection has a task. It reads the client's request, and answers for itself one that is
-/// malformed. Any other goes to `handler`, which accepts or rejects it, and then has the connection to
-/// itself. What `handler` returns is dropped: errors of a client are the client's affair, unless the
-/// handler takes note of them.
+/// Each connection has a task. It completes the handshake of TLS, if the server is to speak it
+/// (`Server::tls`), reads the client's request, and answers for itself one that is malformed. Any other goes to `handler`,
+/// which accepts or rejects it, and then has the connection to itself. It may return nothing, or a `Result` with any
+/// error: [`Server::on_error`] is told of those, of panics, and of handshakes that failed.
 ///
 /// ```no_run
-/// use sansocket::tokio::{Pending, serve};
+/// use sansocket::tokio::{Pending, serve_with};
 /// use sansocket::{Error, Server};
-/// use tokio::net::{TcpListener, TcpStream};
 ///
-/// async fn echo(pending: Pending<TcpStream>) -> Result<(), Error> {
+/// async fn echo(pending: Pending) -> Result<(), Error> {
 ///     let mut ws = pending.accept().await?;
 ///     while let Some(message) = ws.recv().await? {
 ///         ws.send(message).await?;
@@ -49,9 +79,9 @@ use crate::endpoint::admission::BackOff;
 /// }
 ///
 /// # async fn run() -> std::io::Result<()> {
-/// let listener = TcpListener::bind("127.0.0.1:9001").await?;
+/// let server = Server::default().max_connections(1000).on_error(|failure| eprintln!("{failure}"));
 /// let stop = tokio::time::sleep(std::time::Duration::from_secs(3600));
-/// serve(listener, &Server::default(), stop, echo).await
+/// serve_with("127.0.0.1:9001", &server, stop, echo).await
 /// # }
 /// ```
 ///
@@ -65,18 +95,28 @@ use crate::endpoint::admission::BackOff;
 /// [`SendError::Closing`](crate::SendError::Closing). What has not ended within
 /// [`Server::shutdown_grace`] is dropped.
 ///
-/// Fails, after the same farewell, with an error that the listener will not recover from. Needs a runtime
-/// with timers.
+/// Fails if an address cannot be bound, and, after the same farewell, with an error that the listener will not recover
+/// from. Needs a runtime with timers.
 ///
 /// Dropped before it returns, the listener and the tasks of all connections are dropped.
-pub async fn serve<L, F, H>(listener: L, server: &Server, stop: impl Future, handler: F) -> io::Result<()>
+pub async fn serve_with<L, F, H>(
+    listener: L,
+    server: &Server,
+    stop: impl Future,
+    handler: F,
+) -> io::Result<()>
 where
-    L: Listener,
-    F: Fn(Pending<L::Stream>) -> H + Send + Sync + 'static,
-    H: Future + Send + 'static,
+    L: IntoListener,
+    F: Fn(Pending<ServerStream<<L::Listener as Listener>::Stream>>) -> H + Send + Sync + 'static,
+    H: Future<Output: Handled> + Send + 'static,
 {
+    #[cfg(all(feature = "rustls", not(feature = "tokio-rustls")))]
+    if server.has_tls() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "TLS needs the feature `tokio-rustls`"));
+    }
+    let listener = listener.into_listener().await?;
+    let tracker = Arc::new(Tracker::new(server));
     let service = Arc::new(Service { server: server.clone(), handler });
-    let tracker = Arc::<Tracker>::default();
     let _abort_on_drop = AbortOnDrop(tracker.clone());
     let mut accepting = Accepting::new(listener, server.clone(), tracker.clone());
     let mut stop = pin!(stop);
@@ -89,7 +129,9 @@ where
         });
         match accepted.await {
             Some(Ok(io)) => {
-                tracker.spawn(|task, token| service.clone().run(io, task, token));
+                let peer = service.server.listener.listens().then(|| L::Listener::peer(&io)).flatten();
+                let (service, peer, full) = (service.clone(), peer.map(Box::new), tracker.is_full(server));
+                tracker.spawn(|task, token| service.run(io, peer, full, task, token));
             }
             Some(Err(error)) => break Err(error),
             None => break Ok(()),
@@ -98,6 +140,39 @@ where
     accepting.stop().await;
     result
 }
+
+/// What [`serve`] can listen with: a [`Listener`], or an address, such as `"127.0.0.1:9001"` or `("localhost", 9001)`, to
+/// which TCP is bound.
+pub trait IntoListener {
+    /// The listener.
+    type Listener: Listener;
+
+    /// Binds the address, if it is one.
+    fn into_listener(self) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+}
+
+impl<L: Listener + Send> IntoListener for L {
+    type Listener = L;
+
+    async fn into_listener(self) -> io::Result<L> {
+        Ok(self)
+    }
+}
+
+macro_rules! address {
+    ($($address:ty),+) => {$(
+        impl IntoListener for $address {
+            type Listener = TcpListener;
+
+            async fn into_listener(self) -> io::Result<TcpListener> {
+                let bound = TcpListener::bind(&self).await;
+                bound.map_err(|error| cannot_listen(&self, &error))
+            }
+        }
+    )+};
+}
+
+address!(&str, String, &String, SocketAddr, (&str, u16), (String, u16), (IpAddr, u16));
 
 /// Where connections come from.
 pub trait Listener {
@@ -111,6 +186,11 @@ pub trait Listener {
     /// and after a while for other errors. It ends with [`InvalidInput`](io::ErrorKind::InvalidInput) and
     /// [`Unsupported`](io::ErrorKind::Unsupported), and with the system's errors EBADF and ENOTSOCK.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
+
+    /// The address of the client whose connection this is, for [`Failure::peer`](crate::Failure::peer).
+    fn peer(_: &Self::Stream) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// Sets `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
@@ -122,6 +202,10 @@ impl Listener for TcpListener {
         // On a connection that has ended already it may fail; reading will tell.
         let _ = tcp.set_nodelay(true);
         Poll::Ready(Ok(tcp))
+    }
+
+    fn peer(tcp: &TcpStream) -> Option<SocketAddr> {
+        tcp.peer_addr().ok()
     }
 }
 
@@ -141,18 +225,30 @@ struct Service<F> {
 }
 
 impl<F> Service<F> {
-    /// A connection's life.
-    fn run<S, H>(self: Arc<Self>, io: S, task: TaskToken, token: Token) -> impl Future<Output = ()>
+    /// A connection's life. The client's address is known only if somebody is to be told of it.
+    fn run<S, H>(
+        self: Arc<Self>,
+        io: S,
+        peer: Option<Box<SocketAddr>>,
+        full: bool,
+        task: TaskToken,
+        token: Token,
+    ) -> impl Future<Output = ()>
     where
         S: Transport,
-        F: Fn(Pending<S>) -> H,
-        H: Future,
+        F: Fn(Pending<ServerStream<S>>) -> H,
+        H: Future<Output: Handled>,
     {
         // Boxed, so that the task of a connection that is open need not have room for it.
-        let request = Box::pin(self.clone().request(io, token));
+        let request = Box::pin(self.clone().request(io, full, token));
         async move {
-            if let Some(pending) = request.await {
-                let _ = (self.handler)(pending).await;
+            match request.await {
+                Some(Ok(pending)) => {
+                    let handled = catch(|| (self.handler)(pending)).await;
+                    self.server.listener.tell_handled(peer.as_deref().copied(), handled);
+                }
+                Some(Err(cause)) => self.server.listener.tell(peer.as_deref().copied(), cause),
+                None => {}
             }
             // At last: `serve` may wait for it.
             drop((self, task));
@@ -160,22 +256,45 @@ impl<F> Service<F> {
     }
 
     /// Reads the request, unless the server stops before it has come.
-    async fn request<S>(self: Arc<Self>, io: S, token: Token) -> Option<Pending<S>>
+    async fn request<S>(
+        self: Arc<Self>,
+        io: S,
+        full: bool,
+        token: Token,
+    ) -> Option<Result<Pending<ServerStream<S>>, Cause>>
     where
         S: Transport,
     {
-        let accepting = accept_until(|| deadline(self.server.handshake_timeout), io, &self.server);
-        let mut accepting = pin!(accepting);
+        let mut accepting = pin!(accept_as(io, &self.server));
         let accepted = poll_fn(|cx| {
             if token.poll_stop(cx) {
                 return Poll::Ready(None);
             }
-            accepting.as_mut().poll(cx).map(Result::ok)
+            accepting.as_mut().poll(cx).map(Some)
         });
-        let mut pending = accepted.await?;
+        let mut pending = match accepted.await? {
+            Ok(pending) => pending,
+            Err(error) => return Some(Err(Cause::Handshake(error))),
+        };
+        if let Some(reply) = self.server.when_full.as_ref().filter(|_| full) {
+            // What keeps it from being answered is nothing to its answer.
+            let _ = pending.respond(reply).await;
+            return Some(Err(Cause::Full));
+        }
         pending.join(token);
-        Some(pending)
+        Some(Ok(pending))
     }
+}
+
+/// What a handler returns, or panics with.
+async fn catch<H: Future>(handle: impl FnOnce() -> H) -> Result<H::Output, Box<dyn Any + Send>> {
+    // What a handler shares it has to leave in order itself, as when its task ended so.
+    let mut handler = pin!(catch_unwind(AssertUnwindSafe(handle))?);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
 }
 
 /// The listener, and what became of those it accepted.
@@ -211,7 +330,7 @@ impl<L: Listener> Accepting<L> {
                     return Poll::Ready(Ok(io));
                 }
                 Err(error) => {
-                    let wait = self.back_off.after(error)?;
+                    let wait = self.back_off.after(error, &self.server.listener)?;
                     self.again = (!wait.is_zero()).then(|| (now() + wait, self.tracker.connections()));
                 }
             }

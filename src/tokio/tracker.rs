@@ -18,7 +18,7 @@ use crate::endpoint::census::Census;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tracker {
     stopping: AtomicBool,
     ended: AtomicBool,
@@ -31,7 +31,7 @@ pub(super) struct Tracker {
 /// ```
 ///
 /// No other lock is taken meanwhile. What is taken out is woken, aborted or dropped afterwards.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     census: Census,
     slots: Vec<Slot>,
@@ -66,6 +66,12 @@ enum Progress {
 }
 
 impl Tracker {
+    /// Of no connections yet, which are to count as the server's.
+    pub(super) fn new(server: &Server) -> Self {
+        let state = State { census: Census::new(server), slots: Vec::new(), free: Vec::new(), watcher: None };
+        Self { stopping: AtomicBool::new(false), ended: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
     /// Spawns the task of a connection that was accepted.
     pub(super) fn spawn<T>(self: &Arc<Self>, connection: impl FnOnce(TaskToken, Token) -> T)
     where
@@ -110,6 +116,11 @@ impl Tracker {
         let ready = ready(&state.census);
         state.watcher = (!ready).then(|| cx.waker().clone());
         if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Whether the next connection is one too many.
+    pub(super) fn is_full(&self, server: &Server) -> bool {
+        self.state().census.is_full(server)
     }
 
     /// How many connections there are.

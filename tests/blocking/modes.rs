@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
 
-use sansocket::blocking::{Stop, TryClone, WebSocket, accept, connect_over, serve};
+use sansocket::blocking::{Stop, TryClone, WebSocket, accept, connect_over, serve_with};
 use sansocket::{Config, Message, Role, Server};
 
 /// A message that no socket takes at once.
@@ -90,7 +90,7 @@ fn a_listener_that_does_not_wait() {
     let serving = thread::spawn({
         let stop = stop.clone();
         move || {
-            serve(listener, &Server::default(), &stop, |pending| {
+            serve_with(listener, &Server::default(), &stop, |pending| {
                 assert!(waits(pending.get_ref().tcp()));
                 let mut ws = pending.accept().unwrap();
                 while let Ok(Some(message)) = ws.recv() {

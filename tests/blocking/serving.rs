@@ -7,8 +7,8 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sansocket::blocking::{ClientStream, Pending, ServerStream, Stop, WebSocket, connect_over, serve};
-use sansocket::{CloseCode, Closed, Error, Initiator, Message, Role, Server};
+use sansocket::blocking::{ClientStream, Pending, Stop, WebSocket, connect_over, serve_with};
+use sansocket::{CloseCode, Closed, Error, Handled, Initiator, Message, Role, Server};
 
 use crate::common::{CLOSE, close_frame};
 use crate::peer::Peer;
@@ -165,7 +165,7 @@ fn a_stop_before_the_start() {
     let stop = Stop::default();
     stop.stop();
     let listener = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0")).unwrap();
-    serve(listener, &Server::default(), &stop, echo).unwrap();
+    serve_with(listener, &Server::default(), &stop, echo).unwrap();
 }
 
 /// It is to be woken there, too.
@@ -184,7 +184,7 @@ fn nagle_is_off() {
     assert_eq!(served.open().recv().unwrap(), Some(Message::text("true")));
 }
 
-fn echo(pending: Pending<ServerStream>) -> Result<(), Error> {
+fn echo(pending: Pending) -> Result<(), Error> {
     let mut ws = pending.accept()?;
     while let Some(message) = ws.recv()? {
         ws.send(message)?;
@@ -209,19 +209,21 @@ struct Served {
 impl Served {
     fn start<F, T>(server: &Server, handler: F) -> Self
     where
-        F: Fn(Pending<ServerStream>) -> T + Send + Sync + 'static,
+        F: Fn(Pending) -> T + Send + Sync + 'static,
+        T: Handled,
     {
         Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), server, handler)
     }
 
     fn on<F, T>(listener: TcpListener, server: &Server, handler: F) -> Self
     where
-        F: Fn(Pending<ServerStream>) -> T + Send + Sync + 'static,
+        F: Fn(Pending) -> T + Send + Sync + 'static,
+        T: Handled,
     {
         let address = listener.local_addr().unwrap();
         let stop = Stop::default();
         let (server, stopping) = (server.clone(), stop.clone());
-        let thread = thread::spawn(move || serve(listener, &server, &stopping, handler));
+        let thread = thread::spawn(move || serve_with(listener, &server, &stopping, handler));
         Self { address, stop, thread }
     }
 

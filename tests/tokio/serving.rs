@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use sansocket::tokio::{ClientStream, Listener, Pending, WebSocket, connect_over, serve};
-use sansocket::{CloseCode, Closed, Error, Initiator, Message, Role, Server};
+use sansocket::tokio::{ClientStream, Listener, Pending, ServerStream, WebSocket, connect_over, serve_with};
+use sansocket::{CloseCode, Closed, Error, Handled, Initiator, Message, Role, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -127,7 +127,7 @@ async fn a_handler_that_only_sends() {
         let mut ws = pending.accept().await.unwrap();
         loop {
             if let Err(error) = ws.send("tick").await {
-                break error;
+                break Err::<(), _>(error);
             }
             sleep(SECOND / 10).await;
         }
@@ -355,8 +355,8 @@ async fn tcp_and_unix_sockets() {
     let address = tcp.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
-        serve(tcp, &Server::default(), stopped, |pending| async move {
-            assert!(pending.get_ref().nodelay().unwrap());
+        serve_with(tcp, &Server::default(), stopped, |pending| async move {
+            assert!(pending.get_ref().tcp().nodelay().unwrap());
             echo(pending).await
         })
         .await
@@ -371,10 +371,9 @@ async fn tcp_and_unix_sockets() {
 
     let path = std::env::temp_dir().join(format!("sansocket-{}", std::process::id()));
     let unix = tokio::net::UnixListener::bind(&path).unwrap();
-    let server =
-        tokio::spawn(
-            async move { serve(unix, &Server::default(), std::future::pending::<()>(), echo).await },
-        );
+    let server = tokio::spawn(async move {
+        serve_with(unix, &Server::default(), std::future::pending::<()>(), echo).await
+    });
     let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
     let mut ws = connect_over("ws://localhost/", stream).await.unwrap();
     ws.send("hello").await.unwrap();
@@ -436,15 +435,15 @@ struct Served {
 impl Served {
     fn start<F, H>(server: &Server, handler: F) -> Self
     where
-        F: Fn(Pending<DuplexStream>) -> H + Send + Sync + 'static,
-        H: Future + Send + 'static,
+        F: Fn(Pending<ServerStream<DuplexStream>>) -> H + Send + Sync + 'static,
+        H: Future<Output: Handled> + Send + 'static,
     {
         let (backlog, waiting) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let (polled, accepted) = (Arc::default(), Arc::default());
         let listener = Backlog { waiting, polled: Arc::clone(&polled), accepted: Arc::clone(&accepted) };
         let server = server.clone();
-        let task = tokio::spawn(async move { serve(listener, &server, stopped, handler).await });
+        let task = tokio::spawn(async move { serve_with(listener, &server, stopped, handler).await });
         Self { backlog, polled, accepted, stop, task }
     }
 

@@ -361,20 +361,20 @@ impl Serves for Blocking<blocking::ServerStream> {
                 control.until_told("stop");
                 stop.stop();
             });
-            blocking::serve(listener, server, &stop, move |pending| {
+            blocking::serve_with(listener, server, &stop, move |pending| {
                 Self::run(handler.clone().handle::<Self>(pending));
             })
         })
     }
 }
 
-impl Serves for Tokio<tokio::net::TcpStream> {
+impl Serves for Tokio<asynchronous::ServerStream> {
     fn serve(listener: TcpListener, server: &Server, control: &Control, handler: Handler) -> io::Result<()> {
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let stop = poll_fn(|cx| control.poll_told(cx, "stop"));
-            asynchronous::serve(listener, server, stop, move |pending| {
+            asynchronous::serve_with(listener, server, stop, move |pending| {
                 handler.clone().handle::<Self>(pending)
             })
             .await

@@ -195,7 +195,7 @@ impl Script {
                 None => [self.play::<Blocking<Wire>>(way, room), self.play::<Tokio<Wire>>(way, room)],
                 Some(server) => [
                     self.serve::<Blocking<ServerStream>>(way, server),
-                    self.serve::<Tokio<tokio::net::TcpStream>>(way, server),
+                    self.serve::<Tokio<sansocket::tokio::ServerStream>>(way, server),
                 ],
             };
             for (name, transcript) in ["blocking", "tokio"].into_iter().zip(&transcripts) {

@@ -126,6 +126,8 @@ impl<L: StartLine> HeadReader<L> {
             (_, b'\n') | (Some(_), b'\r') => Ok(()),
             (None, b'\r') if L::AFTER_EMPTY_LINES => Ok(()),
             (None, _) if L::may_start_with(first) => Ok(()),
+            // A record of TLS, with a client's first message, or with a server's alert.
+            (None, 0x16 | 0x15) => Err(HeadError::Tls),
             (None, _) => Err(HeadError::InvalidStartLine),
             // "A server that receives an obs-fold in a request message [..] MUST either reject the message by sending a
             // 400 (Bad Request) [..] or replace each received obs-fold" (RFC 9112 section 5.2).

@@ -1,0 +1,82 @@
+//! Which web pages may connect (RFC 6455 section 10.2).
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::handshake::{ForeignOrigin, HttpRequest, RequestError};
+
+/// Which web pages may connect to a server, by the `Origin` that browsers send: any page may open a WebSocket to any
+/// server, and the browser sends the user's cookies along (RFC 6455 section 10.2). A program that is no browser may send
+/// any `Origin`, or none: to let it in or not is for credentials to decide, not for this.
+///
+/// ```
+/// use sansocket::{Origins, Server};
+///
+/// let server = Server::default().origins(Origins::list(["https://example.com", "https://app.example.com"]));
+/// ```
+#[derive(Clone, Default)]
+pub struct Origins(Which);
+
+#[derive(Clone, Default)]
+enum Which {
+    #[default]
+    Same,
+    Any,
+    Some(Arc<[String]>),
+    Checked(Arc<dyn Fn(&HttpRequest) -> bool + Send + Sync>),
+}
+
+impl Origins {
+    /// Pages that came from where they connect to: what [`HttpRequest::is_same_origin`] says. The default.
+    pub fn same() -> Self {
+        Self(Which::Same)
+    }
+
+    /// All pages. For what anybody may read, or what every request has to prove its right to, other than by cookies.
+    pub fn any() -> Self {
+        Self(Which::Any)
+    }
+
+    /// Pages of these origins, each written as browsers send it: `https://example.com`, with a port if that is not the
+    /// scheme's own, and without a path. Those of the server itself are to be listed too.
+    pub fn list<T: Into<String>>(origins: impl IntoIterator<Item = T>) -> Self {
+        Self(Which::Some(origins.into_iter().map(Into::into).collect()))
+    }
+
+    /// Pages whose request `allows` lets pass. It is asked only about a request with an `Origin`.
+    pub fn checked(allows: impl Fn(&HttpRequest) -> bool + Send + Sync + 'static) -> Self {
+        Self(Which::Checked(Arc::new(allows)))
+    }
+
+    /// Fails if the page that sent the request may not connect. A request without an `Origin` is from no page.
+    pub(super) fn check(&self, request: &HttpRequest) -> Result<(), RequestError> {
+        let Some(origin) = request.origin() else {
+            return Ok(());
+        };
+        let allowed = match &self.0 {
+            Which::Same => request.is_same_origin(),
+            Which::Any => true,
+            Which::Some(list) => list.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)),
+            Which::Checked(allows) => allows(request),
+        };
+        if allowed {
+            return Ok(());
+        }
+        let (origin, host) = (origin.to_owned(), request.host().map(ToOwned::to_owned));
+        Err(RequestError::ForeignOrigin(Box::new(ForeignOrigin { origin, host })))
+    }
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Which::Same => f.write_str("Same"),
+            Which::Any => f.write_str("Any"),
+            Which::Some(list) => f.debug_list().entries(list.iter()).finish(),
+            Which::Checked(_) => f.write_str("Checked"),
+        }
+    }
+}
