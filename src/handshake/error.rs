@@ -256,7 +256,8 @@ impl fmt::Display for ResponseError {
             Self::Head(error) => return error.fmt(f),
             Self::Refused(response) => {
                 let status = response.status();
-                return write!(f, "the server refused the WebSocket connection with status {status}");
+                write!(f, "the server refused the WebSocket connection with status {status}")?;
+                return response.first_line().map_or(Ok(()), |line| write!(f, ", and says: {line}"));
             }
             Self::TooManyInterimResponses => "the server sent too many 1xx responses",
             Self::MissingUpgrade => "the Upgrade header does not say websocket",

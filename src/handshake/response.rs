@@ -1,6 +1,6 @@
 //! A server's response, as a client reads it.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -35,6 +35,15 @@ impl Response {
     /// The start of a refusal's body, as far as [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) goes.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// What the body says in its first line, if it is plain text: at most 200 characters, none of which controls a terminal.
+    pub(super) fn first_line(&self) -> Option<String> {
+        let is_text = |media: &str| media.trim_start().to_ascii_lowercase().starts_with("text/plain");
+        let body = String::from_utf8_lossy(&self.body);
+        let line = body.lines().map(str::trim).find(|line| !line.is_empty());
+        let line = line.filter(|_| self.headers.get("Content-Type").is_none_or(is_text))?;
+        Some(line.chars().take(200).map(|char| if char.is_control() { ' ' } else { char }).collect())
     }
 
     /// The versions of the WebSocket protocol that the server says it speaks (RFC 6455 section 4.4).

@@ -327,8 +327,26 @@ fn other_statuses_are_refusals() {
         assert_eq!(response.headers().get("location"), Some("/a"));
         assert_eq!(response.body(), b"no\n");
         let error = ResponseError::Refused(Box::new(response));
-        assert!(error.to_string().ends_with(&status.to_string()));
+        assert!(error.to_string().ends_with(&format!("with status {status}, and says: no")));
     }
+    // One line of it, if it is text: what it says is a stranger's.
+    let sentence = |head: &str, body: &str| {
+        let response =
+            refused(&format!("HTTP/1.1 403 No\r\n{head}Content-Length: {}\r\n\r\n{body}", body.len()));
+        ResponseError::Refused(Box::new(response)).to_string()
+    };
+    let refusal = "the server refused the WebSocket connection with status 403";
+    assert_eq!(
+        sentence("", "\r\n  not \x1b[31myou\r\nnor you"),
+        format!("{refusal}, and says: not  [31myou")
+    );
+    assert_eq!(
+        sentence("Content-Type: text/plain; charset=utf-8\r\n", "no"),
+        format!("{refusal}, and says: no")
+    );
+    assert_eq!(sentence("Content-Type: text/html\r\n", "<h1>no</h1>"), refusal);
+    assert_eq!(sentence("", &"x".repeat(300)), format!("{refusal}, and says: {}", "x".repeat(200)));
+    assert_eq!(sentence("", " \r\n"), refusal);
     // A proxy of old may refuse, too.
     assert_eq!(refused("HTTP/1.0 403 No\r\nContent-Length: 0\r\n\r\n").status(), 403);
     // Even with everything else right.
@@ -580,7 +598,7 @@ fn subprotocol() {
 fn malformed_responses() {
     use HeadError as E;
     for (response, error) in [
-        ("\x15", E::InvalidStartLine), // A TLS alert.
+        ("\x15", E::Tls), // A TLS alert.
         ("\u{81}\x05hello", E::InvalidStartLine),
         ("220 mail ESMTP\r\n", E::InvalidStartLine),
         ("\r\n", E::InvalidStartLine),

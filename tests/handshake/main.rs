@@ -14,5 +14,7 @@ mod cuts;
 mod endpoint;
 mod header;
 mod http;
+#[cfg(feature = "std")]
+mod pending;
 mod server;
 mod uri;

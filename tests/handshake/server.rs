@@ -833,7 +833,7 @@ fn no_body() {
 fn malformed_heads() {
     use HeadError as E;
     for (head, error) in [
-        ("\x16", E::InvalidStartLine), // A TLS ClientHello.
+        ("\x16", E::Tls), // A TLS ClientHello.
         ("\0", E::InvalidStartLine),
         (" ", E::InvalidStartLine),
         (":", E::InvalidStartLine),

@@ -35,6 +35,7 @@ mod messages;
 mod neglect;
 mod opening;
 mod queued;
+mod served;
 mod serving;
 mod split;
 mod together;

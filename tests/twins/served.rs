@@ -1,0 +1,480 @@
+//! What `serve` of both adapters does beside handing connections out: it tells what fails, counts, speaks TLS, and answers
+//! those for whom there is no room. Over loopback; every wait is for something that comes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use sansocket::blocking::{self, ClientStream, Stop, WebSocket, connect, connect_over};
+use sansocket::handshake::ClientRequest;
+use sansocket::tokio as asynchronous;
+use sansocket::{Cause, Client, CloseCode, Connections, Error, Message, Server, Uri};
+use tokio::sync::oneshot;
+
+/// Longer than anything here takes: reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const ADAPTERS: [Adapter; 2] = [Adapter::Blocking, Adapter::Tokio];
+
+#[derive(Clone, Copy, Debug)]
+enum Adapter {
+    Blocking,
+    Tokio,
+}
+
+/// What a handler does with its connection.
+#[derive(Clone, Copy)]
+enum Way {
+    Echo,
+    Fail,
+    Panic,
+}
+
+/// A server that serves.
+struct Served {
+    address: SocketAddr,
+    server: Server,
+    told: Receiver<String>,
+    stop: Option<Box<dyn FnOnce()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    fn start(adapter: Adapter, server: Server, way: Way) -> Self {
+        let (tell, told) = mpsc::channel();
+        let server = server.on_error(move |failure| {
+            let gone = if failure.is_peer_gone() { "gone" } else { "" };
+            let peer = failure.peer().map_or(0, |peer| peer.port());
+            let kind = match failure.cause() {
+                Cause::Accept(_) => "accept",
+                Cause::Full => "full",
+                Cause::Handshake(_) => "handshake",
+                Cause::Handler(_) => "handler",
+                Cause::Panic(_) => "panic",
+                _ => "new",
+            };
+            let line = failure.to_string();
+            let text = line.split_once(": ").filter(|_| peer != 0).map_or(&*line, |(_, text)| text);
+            // Those of the end are nobody's.
+            let _ = tell.send(format!("{kind}{gone}: {text}"));
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, copy) = (listener.local_addr().unwrap(), server.clone());
+        let (stop, thread): (Box<dyn FnOnce()>, _) = match adapter {
+            Adapter::Blocking => {
+                let stop = Stop::default();
+                let stopping = stop.clone();
+                let thread = thread::spawn(move || {
+                    blocking::serve_with(listener, &copy, &stop, move |pending| by_blocking(pending, way))
+                });
+                (Box::new(move || stopping.stop()), thread)
+            }
+            Adapter::Tokio => {
+                let (stop, stopped) = oneshot::channel::<()>();
+                let thread = thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                    runtime.block_on(async {
+                        listener.set_nonblocking(true)?;
+                        let listener = tokio::net::TcpListener::from_std(listener)?;
+                        asynchronous::serve_with(listener, &copy, stopped, move |pending| {
+                            by_tokio(pending, way)
+                        })
+                        .await
+                    })
+                });
+                (Box::new(move || drop(stop)), thread)
+            }
+        };
+        let thread = thread::spawn(move || thread.join().unwrap().unwrap());
+        Self { address, server, told, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn tcp(&self) -> TcpStream {
+        let tcp = TcpStream::connect(self.address).unwrap();
+        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+        tcp
+    }
+
+    fn open(&self) -> WebSocket<ClientStream> {
+        connect_over("ws://localhost/", self.tcp()).unwrap()
+    }
+
+    /// Writes a request, and reads all of the answer.
+    fn answer(&self, request: &str) -> String {
+        let mut tcp = self.tcp();
+        tcp.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        tcp.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn told(&self) -> String {
+        self.told.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Waits until that is how many there are: what a client sees may be a moment before what the server has counted.
+    fn until_counted(&self, opening: usize, open: usize, total: u64) {
+        let mut left = 3_000_000;
+        loop {
+            let Connections { opening: a, open: b, total: c, .. } = self.server.connections();
+            if (a, b, c) == (opening, open, total) {
+                return;
+            }
+            left -= 1;
+            assert!(left > 0, "{:?}", self.server.connections());
+            thread::yield_now();
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            stop();
+        }
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn by_blocking(pending: blocking::Pending, way: Way) -> Result<(), Error> {
+    let mut ws = pending.accept()?;
+    while let Some(message) = ws.recv()? {
+        match way {
+            Way::Echo => ws.send(message)?,
+            Way::Fail => ws.ping(&[0; 126])?,
+            Way::Panic => panic!("the {} of it", "end"),
+        }
+    }
+    Ok(())
+}
+
+async fn by_tokio(pending: asynchronous::Pending, way: Way) -> Result<(), Error> {
+    let mut ws = pending.accept().await?;
+    while let Some(message) = ws.recv().await? {
+        match way {
+            Way::Echo => ws.send(message).await?,
+            Way::Fail => ws.ping(&[0; 126]).await?,
+            Way::Panic => panic!("the {} of it", "end"),
+        }
+    }
+    Ok(())
+}
+
+/// What no call could return is told, with who it was.
+#[test]
+fn failures() {
+    for adapter in ADAPTERS {
+        let mut served = Served::start(adapter, Server::default(), Way::Fail);
+        served.open().send("now").unwrap();
+        let told = served.told();
+        assert!(told.starts_with("handler: the handler failed: "), "{adapter:?}: {told}");
+        assert!(served.answer("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 400 "));
+        assert_eq!(served.told(), "handshake: the Host header is missing");
+        drop(served.tcp());
+        assert_eq!(served.told(), "handshakegone: the connection ended during the opening handshake");
+        // Where TLS is spoken, and not here.
+        assert!(served.answer("\x16\x03\x01").starts_with("HTTP/1.1 400 "));
+        assert!(served.told().starts_with("handshake: the other end speaks TLS"));
+        served.stop();
+
+        let mut served = Served::start(adapter, Server::default(), Way::Panic);
+        served.open().send("now").unwrap();
+        assert_eq!(served.told(), "panic: the handler panicked: the end of it", "{adapter:?}");
+        // It serves on, and nothing is counted that is gone.
+        served.until_counted(0, 0, 1);
+        served.stop();
+    }
+}
+
+#[test]
+fn connections_are_counted() {
+    for adapter in ADAPTERS {
+        let mut served = Served::start(adapter, Server::default(), Way::Echo);
+        assert_eq!(served.server.connections(), Connections::default());
+        let silent = served.tcp();
+        let mut ws = served.open();
+        served.until_counted(1, 1, 2);
+        assert_eq!(served.server.clone().connections().now(), 2);
+        ws.close(CloseCode::NORMAL, "").unwrap();
+        served.until_counted(1, 0, 2);
+        drop(silent);
+        served.until_counted(0, 0, 2);
+        served.stop();
+    }
+}
+
+/// Those for whom there is no room wait, or are told; when somebody leaves, the next is served.
+#[test]
+fn a_full_server() {
+    assert!(matches!(Server::default().when_full(99), Err(Error::Build(_))));
+    for adapter in ADAPTERS {
+        let server = Server::default().max_connections(2).when_full(503).unwrap();
+        let mut served = Served::start(adapter, server, Way::Echo);
+        let (mut first, second) = (served.open(), served.open());
+        served.until_counted(0, 2, 2);
+        match connect_over("ws://localhost/", served.tcp()) {
+            Err(error) => assert_eq!(error.refusal().unwrap().status(), 503, "{adapter:?}"),
+            Ok(_) => panic!("{adapter:?}: it was let in"),
+        }
+        assert_eq!(served.told(), "full: refused, since there is no room for one more connection");
+        first.close(CloseCode::NORMAL, "").unwrap();
+        served.until_counted(0, 1, 3);
+        let mut third = served.open();
+        third.send("here").unwrap();
+        assert_eq!(third.recv().unwrap(), Some(Message::text("here")));
+        drop((second, third));
+        served.stop();
+    }
+}
+
+/// A page may connect to where it came from.
+#[test]
+fn origins() {
+    for adapter in ADAPTERS {
+        let mut served = Served::start(adapter, Server::default(), Way::Echo);
+        let open = |origin: &str| {
+            let request =
+                ClientRequest::new(&Uri::parse("ws://example.com/").unwrap()).origin(origin).unwrap();
+            connect_over(Client::with_request(request), served.tcp()).map(drop)
+        };
+        open("http://example.com").unwrap();
+        open("https://EXAMPLE.com").unwrap();
+        for foreign in
+            ["http://example.org", "http://example.com:8080", "null", "http://example.com.evil.org"]
+        {
+            let error = open(foreign).unwrap_err();
+            let refusal = error.refusal().unwrap();
+            assert_eq!(refusal.status(), 403, "{adapter:?}: {foreign}");
+            let body = String::from_utf8(refusal.body().to_vec()).unwrap();
+            assert!(
+                body.contains(&format!("the page comes from {foreign}, and asks for example.com")),
+                "{body}"
+            );
+            // That the others went without a closing handshake is told, too.
+            while !served.told().contains("pages of this origin may not connect") {}
+        }
+        served.stop();
+    }
+}
+
+/// TLS of `serve`, with files that are exchanged while it runs; who speaks without TLS is told so, and the reverse.
+#[cfg(feature = "tokio-rustls")]
+mod tls {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::{fs, process};
+
+    use sansocket::rustls::crypto::ring::default_provider;
+    use sansocket::rustls::pki_types::CertificateDer;
+    use sansocket::rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+    use super::*;
+
+    /// Certificate and key, in PEM.
+    fn made() -> (CertificateDer<'static>, String, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        (made.cert.der().clone(), made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    /// That trusts this certificate.
+    fn trusting(certificate: CertificateDer<'static>) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config)
+    }
+
+    /// A file of this test, and this content.
+    fn file(name: &str, content: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("sansocket-{}-{name}", process::id()));
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    #[test]
+    fn from_files_that_are_exchanged() {
+        for adapter in ADAPTERS {
+            let (first, pem, key) = made();
+            let files = (file("cert.pem", &pem), file("key.pem", &key));
+            let server = Server::default().tls_pem(&files.0, &files.1).unwrap();
+            let mut served = Served::start(adapter, server, Way::Echo);
+            let port = served.address.port();
+            let open = |trusted| {
+                let client = Client::new(&format!("wss://localhost:{port}/")).unwrap();
+                connect(client.tls(trusting(trusted)))
+            };
+            let mut ws = open(first.clone()).unwrap();
+            ws.send("over TLS").unwrap();
+            assert_eq!(ws.recv().unwrap(), Some(Message::text("over TLS")));
+
+            // What cannot be used leaves all as it was.
+            fs::write(&files.0, "no certificate").unwrap();
+            let error = served.server.reload_tls().unwrap_err();
+            assert!(error.to_string().ends_with("cert.pem: there is no certificate in it"), "{error}");
+            open(first.clone()).unwrap();
+            let (second, pem, key) = made();
+            fs::write(&files.0, pem).unwrap();
+            fs::write(&files.1, key).unwrap();
+            served.server.reload_tls().unwrap();
+            open(second.clone()).unwrap();
+            assert!(matches!(open(first), Err(Error::Connect(_))), "{adapter:?}: the old one is no more");
+            // That some went without a closing handshake is told, too.
+            while !served.told().starts_with("handshake: cannot connect: ") {}
+            // The connection of before goes on.
+            ws.send("still").unwrap();
+            assert_eq!(ws.recv().unwrap(), Some(Message::text("still")));
+            ws.close(CloseCode::NORMAL, "").unwrap();
+            served.stop();
+            fs::remove_file(files.0).unwrap();
+            fs::remove_file(files.1).unwrap();
+        }
+    }
+
+    #[test]
+    fn by_configuration() {
+        assert!(!Server::default().set_tls(server_config(&[]).1));
+        Server::default().reload_tls().unwrap();
+        for adapter in ADAPTERS {
+            let (certificate, config) = server_config(&["h2", "http/1.1"]);
+            let mut served = Served::start(adapter, Server::default().tls(config), Way::Echo);
+            let client = Client::new(&format!("wss://localhost:{}/", served.address.port())).unwrap();
+            let mut client_config = (*trusting(certificate)).clone();
+            client_config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            let ws = connect(client.tls(Arc::new(client_config))).unwrap();
+            assert_eq!(ws.get_ref().tls().unwrap().alpn_protocol(), Some(&b"http/1.1"[..]));
+            let (other, config) = server_config(&[]);
+            assert!(served.server.set_tls(config));
+            let client = Client::new(&format!("wss://localhost:{}/", served.address.port())).unwrap();
+            let second = connect(client.tls(trusting(other))).unwrap();
+            assert_eq!(second.get_ref().tls().unwrap().alpn_protocol(), None);
+            drop((ws, second));
+            served.stop();
+        }
+    }
+
+    fn server_config(alpn: &[&str]) -> (CertificateDer<'static>, Arc<ServerConfig>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        (made.cert.der().clone(), Arc::new(config))
+    }
+
+    /// `ws://` where TLS is spoken, and `wss://` where it is not: both ends say so.
+    #[test]
+    fn only_one_end_speaks_it() {
+        for adapter in ADAPTERS {
+            let (certificate, config) = server_config(&[]);
+            let mut served = Served::start(adapter, Server::default().tls(config), Way::Echo);
+            let error = connect(format!("ws://{}/", served.address)).unwrap_err();
+            assert_eq!(error.refusal().unwrap().status(), 400);
+            assert!(
+                error.to_string().contains("this server speaks TLS: connect to it with wss://"),
+                "{error}"
+            );
+            assert!(served.told().starts_with("handshake: this server speaks TLS"));
+            served.stop();
+
+            let mut served = Served::start(adapter, Server::default(), Way::Echo);
+            let client = Client::new(&format!("wss://localhost:{}/", served.address.port())).unwrap();
+            let error = connect(client.tls(trusting(certificate.clone()))).unwrap_err();
+            assert!(error.to_string().contains("the other end does not speak TLS"), "{error}");
+            assert!(served.told().contains("the other end speaks TLS"));
+            let client = Client::new(&format!("wss://localhost:{}/", served.address.port())).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let connecting = asynchronous::connect(client.tls(trusting(certificate)));
+            let error = runtime.block_on(connecting).unwrap_err();
+            assert!(error.to_string().contains("the other end does not speak TLS"), "{error}");
+            served.stop();
+        }
+    }
+
+    /// A server of others answers with an alert.
+    #[test]
+    fn an_alert_where_a_response_was_awaited() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let mut tcp = listener.accept().unwrap().0;
+            tcp.read_exact(&mut [0; 16]).unwrap();
+            tcp.write_all(b"\x15\x03\x03\x00\x02\x02\x32").unwrap();
+        });
+        let error = connect(format!("ws://{address}/")).unwrap_err();
+        assert!(error.to_string().starts_with("the other end speaks TLS, which wss://"), "{error}");
+        server.join().unwrap();
+    }
+
+    /// What is wrong with a file is said with its line.
+    #[test]
+    fn files_that_are_wrong() {
+        let (_, pem, key) = made();
+        let (_, _, other_key) = made();
+        let lines = |pem: &str| pem.lines().count();
+        let broken = pem.replace("-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n*");
+        let cases = [
+            (pem.clone(), String::new(), "b.pem: there is no private key in it"),
+            (
+                pem.clone(),
+                pem.clone(),
+                "b.pem: there is no private key in it, but a certificate: are the two files exchanged?",
+            ),
+            (
+                key.clone(),
+                key.clone(),
+                "a.pem: there is no certificate in it, but a private key: are the two files exchanged?",
+            ),
+            (
+                pem.clone(),
+                other_key.clone(),
+                "b.pem, line 1: the key is not the one of the first certificate in the other file",
+            ),
+            (
+                format!("text\n\n{}", &pem[..pem.len() - 30]),
+                key.clone(),
+                "a.pem, line 3: what begins here has no END: the file may be cut short",
+            ),
+            (
+                format!("{pem}{broken}"),
+                key.clone(),
+                &format!("a.pem, line {}: the CERTIFICATE that begins here: ", lines(&pem) + 1),
+            ),
+            (
+                pem.clone(),
+                "-----END PRIVATE KEY-----\n".to_owned(),
+                "b.pem, line 1: an END of PRIVATE KEY that had no BEGIN",
+            ),
+            (
+                pem.clone(),
+                key.replace("PRIVATE", "ENCRYPTED PRIVATE"),
+                "b.pem, line 1: the private key is encrypted: ",
+            ),
+        ];
+        for (certificate, key, sentence) in cases {
+            let files = (file("a.pem", &certificate), file("b.pem", &key));
+            let error = Server::default().tls_pem(&files.0, &files.1).unwrap_err();
+            assert!(error.to_string().contains(&format!("-{sentence}")), "{error}");
+            let Error::Certificate(wrong) = error else { panic!("{error}") };
+            assert!(wrong.file() == files.0 || wrong.file() == files.1);
+            assert_eq!(wrong.line().is_some(), sentence.contains("line"));
+        }
+        let error = Server::default().tls_pem("no/such/file", "no/such/key").unwrap_err();
+        assert!(error.to_string().starts_with("no/such/file: it cannot be read: "), "{error}");
+        // One file with both, whatever the line ends, and text between.
+        let both = file("both.pem", &format!("{key}words\n{pem}").replace('\n', "\r\n"));
+        Server::default().tls_pem(&both, &both).unwrap();
+        for name in ["a.pem", "b.pem", "both.pem"] {
+            fs::remove_file(file(name, "")).unwrap();
+        }
+    }
+}
