@@ -16,6 +16,7 @@ use super::shared_tcp::SharedTcp;
 use super::stop::Stop;
 use super::tracker::{Progress, Token, Tracker};
 use crate::endpoint::admission::{BackOff, cannot_listen};
+use crate::endpoint::span::Span;
 use crate::endpoint::{Cause, Handled, Server};
 
 /// Serves the clients that connect to `address`, as [`serve_with`] does with the defaults of [`Server`], until the process
@@ -164,23 +165,27 @@ where
 {
     /// A connection's life.
     fn run(&self, tcp: Arc<TcpStream>, peer: SocketAddr, full: bool, token: Token) {
-        let listener = &self.server.listener;
-        let mut pending = match accept_as(SharedTcp(tcp), &self.server) {
-            Ok(pending) => pending,
-            Err(error) => return listener.tell(Some(peer), Cause::Handshake(error)),
-        };
-        token.advance(Progress::Pending);
-        if let Some(reply) = self.server.when_full.as_ref().filter(|_| full) {
-            // What keeps it from being answered is nothing to its answer.
-            let _ = pending.respond(reply);
-            return listener.tell(Some(peer), Cause::Full);
-        }
-        let token = Arc::new(token);
-        pending.token = Some(token.clone());
-        // What a handler shares it has to leave in order itself, as when its thread ended so.
-        let handled = catch_unwind(AssertUnwindSafe(|| (self.handler)(pending)));
-        listener.tell_handled(Some(peer), handled);
-        // At last: `serve` may wait for it.
-        drop(token);
+        let span = Span::new(Some(peer));
+        span.within(|| {
+            let listener = &self.server.listener;
+            let mut pending = match accept_as(SharedTcp(tcp), &self.server) {
+                Ok(pending) => pending,
+                Err(error) => return listener.tell(Some(peer), Cause::Handshake(error)),
+            };
+            span.record(pending.request());
+            token.advance(Progress::Pending);
+            if let Some(reply) = self.server.when_full.as_ref().filter(|_| full) {
+                // What keeps it from being answered is nothing to its answer.
+                let _ = pending.respond(reply);
+                return listener.tell(Some(peer), Cause::Full);
+            }
+            let token = Arc::new(token);
+            pending.token = Some(token.clone());
+            // What a handler shares it has to leave in order itself, as when its thread ended so.
+            let handled = catch_unwind(AssertUnwindSafe(|| (self.handler)(pending)));
+            listener.tell_handled(Some(peer), handled);
+            // At last: `serve` may wait for it.
+            drop(token);
+        });
     }
 }

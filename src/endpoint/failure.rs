@@ -57,8 +57,20 @@ impl Failure {
         error.is_some_and(Error::is_peer_gone)
     }
 
-    pub(crate) fn new(peer: Option<SocketAddr>, cause: Cause) -> Self {
+    fn new(peer: Option<SocketAddr>, cause: Cause) -> Self {
         Self { peer, cause }
+    }
+
+    /// An event: how much it matters depends on whose affair it is.
+    #[cfg(feature = "tracing")]
+    fn trace(&self) {
+        match &self.cause {
+            _ if self.is_peer_gone() => tracing::debug!("{self}"),
+            Cause::Panic(_) => tracing::error!("{self}"),
+            Cause::Accept(_) | Cause::Full | Cause::Handler(_) => tracing::warn!("{self}"),
+            // Whoever looks what is there may cause as many as it likes.
+            Cause::Handshake(_) => tracing::info!("{self}"),
+        }
     }
 }
 
@@ -129,14 +141,19 @@ impl Listener {
         Self(Some(Arc::new(on_error)))
     }
 
-    /// Whether anybody is told.
+    /// Whether anybody may be told.
     pub(crate) fn listens(&self) -> bool {
-        self.0.is_some()
+        cfg!(feature = "tracing") || self.0.is_some()
     }
 
     pub(crate) fn tell(&self, peer: Option<SocketAddr>, cause: Cause) {
-        if let Some(on_error) = &self.0 {
-            on_error(&Failure::new(peer, cause));
+        if self.listens() {
+            let failure = Failure::new(peer, cause);
+            #[cfg(feature = "tracing")]
+            failure.trace();
+            if let Some(on_error) = &self.0 {
+                on_error(&failure);
+            }
         }
     }
 
@@ -156,7 +173,7 @@ impl Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.listens() { "Some" } else { "None" })
+        f.write_str(if self.0.is_some() { "Some" } else { "None" })
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) mod sendable;
 mod server;
 #[cfg(feature = "rustls")]
 mod server_tls;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) mod span;
 #[cfg(any(feature = "blocking", feature = "tokio", feature = "rustls"))]
 #[cfg_attr(sansocket_loom, path = "../../tests/loom/sync.rs")]
 pub(crate) mod sync;

@@ -20,7 +20,9 @@ use std::thread;
 #[cfg(feature = "tokio")]
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 
-pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) use std::sync::atomic;
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// Locks a mutex, poisoned or not: a panic in another task or thread leaves the state behind each of ours as
 /// whole as it was between two calls.

@@ -17,7 +17,7 @@ use core::any::Any;
 use core::future::{Future, pending, poll_fn};
 use core::net::{IpAddr, SocketAddr};
 use core::panic::AssertUnwindSafe;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use std::io;
 use std::panic::catch_unwind;
@@ -31,6 +31,7 @@ use super::timer::{Timer, now};
 use super::tracker::{AbortOnDrop, TaskToken, Token, Tracker};
 use super::transport::Transport;
 use crate::endpoint::admission::{BackOff, cannot_listen};
+use crate::endpoint::span::Span;
 use crate::endpoint::{Cause, Handled, Server};
 
 /// Serves the clients that connect to `address`, as [`serve_with`] does with the defaults of [`Server`], until the process
@@ -239,15 +240,19 @@ impl<F> Service<F> {
         F: Fn(Pending<ServerStream<S>>) -> H,
         H: Future<Output: Handled>,
     {
+        let span = Span::new(peer.as_deref().copied());
         // Boxed, so that the task of a connection that is open need not have room for it.
         let request = Box::pin(self.clone().request(io, full, token));
         async move {
-            match request.await {
+            match within(&span, request).await {
                 Some(Ok(pending)) => {
-                    let handled = catch(|| (self.handler)(pending)).await;
-                    self.server.listener.tell_handled(peer.as_deref().copied(), handled);
+                    span.record(pending.request());
+                    let handled = catch(&span, || (self.handler)(pending)).await;
+                    span.within(|| self.server.listener.tell_handled(peer.as_deref().copied(), handled));
                 }
-                Some(Err(cause)) => self.server.listener.tell(peer.as_deref().copied(), cause),
+                Some(Err(cause)) => {
+                    span.within(|| self.server.listener.tell(peer.as_deref().copied(), cause));
+                }
                 None => {}
             }
             // At last: `serve` may wait for it.
@@ -286,11 +291,19 @@ impl<F> Service<F> {
     }
 }
 
+/// Polls within the span.
+async fn within<T>(span: &Span, mut future: Pin<Box<impl Future<Output = T>>>) -> T {
+    poll_fn(|cx| span.within(|| future.as_mut().poll(cx))).await
+}
+
 /// What a handler returns, or panics with.
-async fn catch<H: Future>(handle: impl FnOnce() -> H) -> Result<H::Output, Box<dyn Any + Send>> {
+pub(super) async fn catch<H: Future>(
+    span: &Span,
+    handle: impl FnOnce() -> H,
+) -> Result<H::Output, Box<dyn Any + Send>> {
     // What a handler shares it has to leave in order itself, as when its task ended so.
-    let mut handler = pin!(catch_unwind(AssertUnwindSafe(handle))?);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
+    let mut handler = pin!(catch_unwind(AssertUnwindSafe(|| span.within(handle)))?);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| span.within(|| handler.as_mut().poll(cx)))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     })
