@@ -1,5 +1,4 @@
 //! One thread, one poll: a server that echoes for all its clients, and one of these. `cargo run --example mio`
-#![expect(clippy::print_stdout, reason = "an example has few words")]
 
 use std::{collections::BTreeMap, net::Shutdown, time::Instant};
 

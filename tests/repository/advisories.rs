@@ -8,14 +8,17 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
 
-/// The folders that have a manifest and a lock file.
-const PACKAGES: [&str; 4] = ["", "fuzz", "benches/peers", "tests/loom"];
+/// The folders that have a lock file.
+const WORKSPACES: [&str; 4] = ["", "fuzz", "benches/peers", "tests/loom"];
+
+/// Those that have a manifest.
+const PACKAGES: [&str; 6] = ["", "examples", "autobahn/programs", "fuzz", "benches/peers", "tests/loom"];
 
 #[test]
 fn no_lock_file_has_a_known_fault() {
     let advisories = advisories(include_str!("advisories.txt"));
     let mut shown = Vec::new();
-    for package in PACKAGES {
+    for package in WORKSPACES {
         let versions = locked(&read(package, "Cargo.lock"));
         assert!(versions.len() > 10, "{package}");
         shown.extend(faults(package, &versions, &advisories, Range::contains));

@@ -14,6 +14,8 @@
 //! To add a row, write a test like this. [`peer`] lists what a peer can do, [`calls`] what a program can call,
 //! [`script`] how the two are joined. Where a deadline has to pass, make it a [`MOMENT`](script::MOMENT):
 //! tokio's clock is stopped, but the blocking adapter waits that long.
+//!
+//! Not a script is what [`host`] has: what both do to the process around a connection.
 #![cfg(all(feature = "blocking", feature = "tokio"))]
 #![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in helpers, as in tests")]
@@ -31,6 +33,7 @@ mod wire;
 mod closing;
 mod deadlines;
 mod failing;
+mod host;
 mod messages;
 mod neglect;
 mod opening;

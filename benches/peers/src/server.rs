@@ -50,10 +50,10 @@ pub fn program(name: &str) -> String {
     std::env::current_exe().expect("a path").with_file_name(name).display().to_string()
 }
 
-/// One of the crate's examples, which are in the directory that `--ours` names.
-pub fn example(name: &str) -> String {
-    let ours: String = crate::option("--ours").expect("--ours DIRECTORY, with our example servers");
-    format!("{ours}/{name}")
+/// One of the crate's own programs, which are in the directory that `--ours` names.
+pub fn ours(name: &str) -> String {
+    let folder: String = crate::option("--ours").expect("--ours DIRECTORY, with our servers");
+    format!("{folder}/{name}")
 }
 
 /// uWebSockets' server, if it could be built.

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 use peers::option;
-use peers::server::{Server, example, program};
+use peers::server::{Server, ours, program};
 use peers::stats::median;
 
 /// The first of them is what the others are compared with.
@@ -46,7 +46,7 @@ struct Outcome {
 fn main() {
     let rounds: usize = option("--rounds").unwrap_or(5);
     let only: Option<String> = option("--only");
-    let server = Server::start("sansocket", &[&example("echo_server"), "--current-thread"]);
+    let server = Server::start("sansocket", &[&ours("echo_server"), "--current-thread"]);
     for case in &CASES {
         if only.as_ref().is_some_and(|only| !case.title.contains(only.as_str())) {
             continue;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use peers::load::{Load, Outcome};
 use peers::option;
 use peers::payload::Kind;
-use peers::server::{Server, example, program, uwebsockets};
+use peers::server::{Server, ours, program, uwebsockets};
 use peers::stats::median;
 
 struct Case {
@@ -113,8 +113,8 @@ fn main() {
 
 /// The first of them is what the others are compared with.
 fn start(group: Group) -> Vec<Server> {
-    let natural = example("echo_server");
-    let blocking = example("echo_server_blocking");
+    let natural = ours("echo_server");
+    let blocking = ours("echo_server_blocking");
     let ours = program("echo_sansocket");
     let yawc = program("echo_yawc");
     let mut servers = Vec::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use peers::load::Load;
 use peers::option;
-use peers::server::{Server, example, program, uwebsockets};
+use peers::server::{Server, ours, program, uwebsockets};
 use peers::stats::median;
 
 const CONNECTIONS: [usize; 5] = [1, 32, 256, 1_000, 10_000];
@@ -15,7 +15,7 @@ const SIZES: [usize; 8] = [1, 16, 256, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 
 fn main() {
     let rounds: usize = option("--rounds").unwrap_or(5);
     let mut servers = vec![
-        Server::start("sansocket", &[&example("echo_server"), "--current-thread"]),
+        Server::start("sansocket", &[&ours("echo_server"), "--current-thread"]),
         Server::start("sockudo-ws, batched", &[&program("echo_sockudo_ws"), "--batched"]),
         Server::start("tokio-websockets, batched", &[&program("echo_tokio_websockets"), "--batched"]),
     ];

@@ -1,4 +1,4 @@
-//! The example programs, run as a user runs them.
+//! The programs, run as a user runs them.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -149,18 +149,6 @@ fn deflate() {
             peer.end();
         }
     }
-}
-
-/// A server and a client in one thread, without an adapter.
-#[test]
-fn mio() {
-    let closed = |role, reason, initiator| {
-        format!(
-            "{role}: Some(Closed {{ code: CloseCode(1000), reason: {reason:?}, initiator: {initiator}, clean: true }})"
-        )
-    };
-    let [client, server] = [closed("Client", "", "Local"), closed("Server", "bye", "Remote")];
-    assert_eq!(succeeds("mio", &[], ""), format!("Text(\"hello\")\n{client}\n{server}\n"));
 }
 
 /// More than all buffers between the two hold: neither may wait for the other to read.

@@ -1,12 +1,10 @@
 //! Runs every case of the Autobahn testsuite's fuzzing server against the blocking client.
 
-mod common;
-
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use common::AutobahnOptions;
+use programs::AutobahnOptions;
 use sansocket::Client;
 
 const USAGE: &str = "\
@@ -18,7 +16,7 @@ usage: autobahn_client_blocking URL [options]
 
 fn main() -> ExitCode {
     let options = AutobahnOptions::parse(USAGE, "sansocket-blocking");
-    common::exit_code(run(&options))
+    programs::exit_code(run(&options))
 }
 
 fn run(options: &AutobahnOptions) -> Result<(), Box<dyn Error + Send + Sync>> {

@@ -1,13 +1,11 @@
 //! Streams one message of many gibibytes through a connection in each direction, part by part, and shows
 //! that memory does not grow with it.
 
-mod common;
-
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use common::Arguments;
+use programs::Arguments;
 use sansocket::tokio::{Transport, WebSocket};
 use sansocket::{Client, CloseCode, Config, MessageKind, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +27,7 @@ async fn main() -> ExitCode {
             _ => arguments.unknown(),
         }
     }
-    common::exit_code(run(gib << 30).await)
+    programs::exit_code(run(gib << 30).await)
 }
 
 async fn run(size: u64) -> Result<(), Box<dyn Error + Send + Sync>> {

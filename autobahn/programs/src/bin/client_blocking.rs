@@ -1,8 +1,6 @@
 //! A WebSocket client for the command line, without an async runtime: one thread sends, another
 //! receives.
 
-mod common;
-
 use std::error::Error;
 use std::io::{self, Write};
 use std::panic::resume_unwind;
@@ -12,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use common::ClientOptions;
+use programs::ClientOptions;
 use sansocket::blocking::{ClientStream, WebSocket};
 use sansocket::{CloseCode, Initiator, Message, TimedOut};
 
@@ -41,7 +39,7 @@ The exit code is 0 when the closing handshake took place. After any failure it i
 stderr tells what failed. A wss:// URL needs the feature `rustls`.";
 
 fn main() -> ExitCode {
-    common::exit_code(run())
+    programs::exit_code(run())
 }
 
 fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -56,7 +54,7 @@ fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     let counter = came.clone();
     let left = timeout.saturating_sub(start.elapsed());
     within(left, move || exchange(ws, texts, &counter))
-        .unwrap_or_else(|| Err(common::late(timeout, came.load(Ordering::Relaxed), count)))
+        .unwrap_or_else(|| Err(programs::late(timeout, came.load(Ordering::Relaxed), count)))
 }
 
 /// Sends the texts, and prints messages until as many came.
@@ -76,7 +74,7 @@ fn exchange(
     });
     while came.load(Ordering::Relaxed) < count {
         let Some(message) = receiver.recv()? else {
-            let (closed, came) = (common::closed_early(receiver.closed()), came.load(Ordering::Relaxed));
+            let (closed, came) = (programs::closed_early(receiver.closed()), came.load(Ordering::Relaxed));
             return Err(format!("{closed}, after {came} of {count} messages").into());
         };
         print(&message)?;
@@ -110,13 +108,13 @@ fn converse(ws: WebSocket<ClientStream>) -> Result<(), Box<dyn Error + Send + Sy
     match receiver.closed() {
         // Then the sending thread has done its part.
         Some(closed) if closed.initiator == Initiator::Local => join(sending),
-        Some(closed) if common::is_goodbye(closed.code) => Ok(()),
-        closed => Err(common::closed_early(closed).into()),
+        Some(closed) if programs::is_goodbye(closed.code) => Ok(()),
+        closed => Err(programs::closed_early(closed).into()),
     }
 }
 
 fn print(message: &Message) -> Result<(), String> {
-    let printed = io::stdout().write_all(common::line(message).as_bytes());
+    let printed = io::stdout().write_all(programs::line(message).as_bytes());
     printed.map_err(|error| format!("cannot print a message: {error}"))
 }
 

@@ -1,4 +1,4 @@
-//! Hostile peers over real sockets: clients that mean harm to the example echo servers. After each of
+//! Hostile peers over real sockets: clients that mean harm to the echo servers. After each of
 //! them the server serves the next client, its memory is near to what it was, and no file descriptor is
 //! left.
 //!

@@ -1,13 +1,11 @@
 //! An echo server without an async runtime, a thread for each connection: every message comes back to
 //! its sender.
 
-mod common;
-
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use common::{EchoOptions, PAGE};
+use programs::{EchoOptions, PAGE};
 use sansocket::Error;
 use sansocket::blocking::{Pending, Stop};
 use sansocket::handshake::Reply;
@@ -26,7 +24,7 @@ usage: echo_server_blocking [options]
   --deflate                    accept permessage-deflate (with the feature `deflate`)";
 
 fn main() -> ExitCode {
-    common::exit_code(serve(EchoOptions::parse(USAGE, false)).map_err(Into::into))
+    programs::exit_code(serve(EchoOptions::parse(USAGE, false)).map_err(Into::into))
 }
 
 /// Serves until the program is interrupted or terminated.

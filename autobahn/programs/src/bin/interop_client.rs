@@ -1,12 +1,10 @@
 //! Sends many random messages, compressed, to an echo server of another make, and checks what comes back.
 //! `tests/interop/run` runs it.
 
-mod common;
-
 use std::error::Error;
 use std::process::ExitCode;
 
-use common::Arguments;
+use programs::Arguments;
 use sansocket::{Client, CloseCode, Config, Deflate, Message};
 
 const USAGE: &str = "\
@@ -44,8 +42,8 @@ fn main() -> ExitCode {
             }
         };
     }
-    let url = url.unwrap_or_else(|| common::fail("the URL to connect to is missing"));
-    common::exit_code(run(&url, deflate, count, blocking))
+    let url = url.unwrap_or_else(|| programs::fail("the URL to connect to is missing"));
+    programs::exit_code(run(&url, deflate, count, blocking))
 }
 
 fn run(

@@ -1,5 +1,5 @@
-//! What the example programs share: reading their command lines, and telling what happened.
-#![allow(dead_code, reason = "each program uses its part of this module")]
+//! What the programs share: reading their command lines, and telling what happened.
+#![allow(clippy::exhaustive_structs, reason = "nobody else uses this")]
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -13,7 +13,8 @@ use sansocket::handshake::{ClientRequest, ResponseError};
 use sansocket::{Client, CloseCode, Closed, Config, Message, TimedOut, Uri};
 
 /// The arguments not yet looked at.
-pub(crate) struct Arguments {
+#[derive(Debug)]
+pub struct Arguments {
     usage: &'static str,
     left: IntoIter<String>,
     /// The option whose value is read next.
@@ -21,7 +22,8 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    pub(crate) fn new(usage: &'static str) -> Self {
+    /// Those that the program was called with.
+    pub fn new(usage: &'static str) -> Self {
         let mut this = Self { usage, left: Vec::new().into_iter(), option: String::new() };
         let arguments: Result<Vec<_>, _> = std::env::args_os().skip(1).map(OsString::into_string).collect();
         match arguments {
@@ -31,25 +33,16 @@ impl Arguments {
         this
     }
 
-    /// The next argument. `--help` prints the usage and ends the program.
-    pub(crate) fn next(&mut self) -> Option<String> {
-        self.option = self.left.next()?;
-        if self.option == "--help" || self.option == "-h" {
-            let printed = writeln!(io::stdout(), "{}", self.usage);
-            exit(i32::from(printed.is_err()));
-        }
-        Some(self.option.clone())
-    }
-
     /// The value of the option that `next` returned.
-    pub(crate) fn value<T: FromStr>(&mut self) -> T {
+    pub fn value<T: FromStr>(&mut self) -> T {
         let Some(value) = self.left.next() else {
             fail(&format!("{} needs a value", self.option));
         };
         value.parse().unwrap_or_else(|_| fail(&format!("{} cannot be {value:?}", self.option)))
     }
 
-    pub(crate) fn seconds(&mut self) -> Duration {
+    /// The same of an option whose value is a time.
+    pub fn seconds(&mut self) -> Duration {
         let seconds = self.value();
         // More than 30 years are not needed, and every clock can tell them.
         if (0.0..=1e9).contains(&seconds) {
@@ -58,26 +51,41 @@ impl Arguments {
         fail(&format!("{} needs a number of seconds from 0 to 1000000000", self.option))
     }
 
-    pub(crate) fn unknown(&self) -> ! {
+    /// Ends the program: there is no such option.
+    pub fn unknown(&self) -> ! {
         fail(&format!("{:?} is not understood", self.option))
     }
 }
 
+/// `--help` prints the usage and ends the program.
+impl Iterator for Arguments {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        self.option = self.left.next()?;
+        if self.option == "--help" || self.option == "-h" {
+            let printed = writeln!(io::stdout(), "{}", self.usage);
+            exit(i32::from(printed.is_err()));
+        }
+        Some(self.option.clone())
+    }
+}
+
 /// Ends a program that was called in the wrong way.
-pub(crate) fn fail(why: &str) -> ! {
+pub fn fail(why: &str) -> ! {
     tell(&format!("{why}; --help tells how to use this program"));
     exit(1)
 }
 
 /// A sentence for the user, on one line of stderr, whatever a peer may have put into it.
-pub(crate) fn tell(sentence: &str) {
+pub fn tell(sentence: &str) {
     let line = sentence.replace(char::is_control, " ");
     // If nobody listens, there is nobody to tell.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Ends a program: its exit code, and what went wrong if something did.
-pub(crate) fn exit_code(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
+pub fn exit_code(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -109,20 +117,25 @@ fn sentence(error: &(dyn Error + Send + Sync + 'static)) -> String {
 }
 
 /// The options that both echo servers take.
-pub(crate) struct EchoOptions {
-    pub(crate) addr: String,
-    pub(crate) server: sansocket::Server,
-    pub(crate) subprotocols: Vec<String>,
-    pub(crate) current_thread: bool,
+#[derive(Debug)]
+pub struct EchoOptions {
+    /// Where to listen.
+    pub addr: String,
+    /// Limits and timeouts.
+    pub server: sansocket::Server,
+    /// Whether a runtime, where there is one, has one thread.
+    pub current_thread: bool,
+    subprotocols: Vec<String>,
 }
 
 impl EchoOptions {
-    pub(crate) fn parse(usage: &'static str, has_runtime: bool) -> Self {
+    /// Reads the command line; ends the program if that cannot be.
+    pub fn parse(usage: &'static str, has_runtime: bool) -> Self {
         let mut options = Self {
             addr: "127.0.0.1:9001".into(),
             server: sansocket::Server::default(),
-            subprotocols: Vec::new(),
             current_thread: false,
+            subprotocols: Vec::new(),
         };
         let mut config = Config::default();
         let mut arguments = Arguments::new(usage);
@@ -156,21 +169,23 @@ impl EchoOptions {
         options
     }
 
-    pub(crate) fn cannot_listen(&self, error: &io::Error) -> io::Error {
+    /// What is told when the address cannot be listened on.
+    pub fn cannot_listen(&self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("cannot listen on {}: {error}", self.addr))
     }
 
-    pub(crate) fn subprotocols(&self) -> Vec<&str> {
+    /// Those that are accepted.
+    pub fn subprotocols(&self) -> Vec<&str> {
         self.subprotocols.iter().map(String::as_str).collect()
     }
 }
 
 /// The page that answers a plain GET.
-pub(crate) const PAGE: &str =
-    "This is sansocket's echo server. It speaks WebSocket: each message comes back.\n";
+pub const PAGE: &str = "This is sansocket's echo server. It speaks WebSocket: each message comes back.\n";
 
 /// What the programs that drive Autobahn's fuzzing server are asked to do.
-pub(crate) struct AutobahnOptions {
+#[derive(Debug)]
+pub struct AutobahnOptions {
     /// Without a slash at its end.
     url: String,
     agent: String,
@@ -178,7 +193,8 @@ pub(crate) struct AutobahnOptions {
 }
 
 impl AutobahnOptions {
-    pub(crate) fn parse(usage: &'static str, agent: &str) -> Self {
+    /// Reads the command line; ends the program if that cannot be. The agent is a name for where none is given.
+    pub fn parse(usage: &'static str, agent: &str) -> Self {
         let (mut url, mut agent, mut config) = (None, String::from(agent), Config::default());
         let mut arguments = Arguments::new(usage);
         while let Some(argument) = arguments.next() {
@@ -195,16 +211,19 @@ impl AutobahnOptions {
         Self { url, agent, config }
     }
 
-    pub(crate) fn case_count(&self) -> Result<Client, sansocket::Error> {
+    /// Of the connection that tells how many cases there are.
+    pub fn case_count(&self) -> Result<Client, sansocket::Error> {
         Client::new(&format!("{}/getCaseCount", self.url))
     }
 
-    pub(crate) fn case(&self, case: usize) -> Result<Client, sansocket::Error> {
+    /// Of the connection that is a case, from 1.
+    pub fn case(&self, case: usize) -> Result<Client, sansocket::Error> {
         let client = Client::new(&format!("{}/runCase?case={case}&agent={}", self.url, self.agent))?;
         Ok(client.config(self.config.clone()))
     }
 
-    pub(crate) fn update_reports(&self) -> Result<Client, sansocket::Error> {
+    /// Of the connection that has the reports written.
+    pub fn update_reports(&self) -> Result<Client, sansocket::Error> {
         Client::new(&format!("{}/updateReports?agent={}", self.url, self.agent))
     }
 }
@@ -221,15 +240,21 @@ fn with_deflate(_config: Config) -> Config {
 }
 
 /// What the two clients are asked to do.
-pub(crate) struct ClientOptions {
-    pub(crate) client: Client,
-    pub(crate) timeout: Duration,
+#[derive(Debug)]
+pub struct ClientOptions {
+    /// What to connect to, and how.
+    pub client: Client,
+    /// For all that is waited for.
+    pub timeout: Duration,
     /// What to send; if nothing, the lines of stdin are sent.
-    pub(crate) texts: Vec<String>,
+    pub texts: Vec<String>,
 }
 
 impl ClientOptions {
-    pub(crate) fn parse(usage: &'static str) -> Result<Self, sansocket::Error> {
+    /// Reads the command line; ends the program if that cannot be.
+    ///
+    /// Fails where the handshake cannot say what is asked for.
+    pub fn parse(usage: &'static str) -> Result<Self, sansocket::Error> {
         let (mut url, mut headers, mut subprotocols) = (None, Vec::new(), Vec::<String>::new());
         let (mut timeout, mut texts) = (Duration::from_secs(30), Vec::new());
         let mut config = Config::default();
@@ -264,7 +289,7 @@ impl ClientOptions {
 }
 
 /// A message as a line of the client's output.
-pub(crate) fn line(message: &Message) -> String {
+pub fn line(message: &Message) -> String {
     const SHOWN: usize = 32;
     match message {
         Message::Text(text) => format!("{text}\n"),
@@ -279,7 +304,7 @@ pub(crate) fn line(message: &Message) -> String {
 }
 
 /// The sentence for a server that closed the connection before the client wanted to.
-pub(crate) fn closed_early(closed: Option<&Closed>) -> String {
+pub fn closed_early(closed: Option<&Closed>) -> String {
     let Some(closed) = closed else {
         return "the connection has ended".into();
     };
@@ -291,12 +316,12 @@ pub(crate) fn closed_early(closed: Option<&Closed>) -> String {
 }
 
 /// Whether a server that closed the connection had no complaint.
-pub(crate) fn is_goodbye(code: CloseCode) -> bool {
+pub fn is_goodbye(code: CloseCode) -> bool {
     [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS_RECEIVED].contains(&code)
 }
 
 /// What is wrong with a run with `--send` that took too long.
-pub(crate) fn late(timeout: Duration, came: usize, count: usize) -> Box<dyn Error + Send + Sync> {
+pub fn late(timeout: Duration, came: usize, count: usize) -> Box<dyn Error + Send + Sync> {
     if came < count {
         let seconds = timeout.as_secs_f64();
         format!("only {came} of {count} messages came within {seconds} s").into()

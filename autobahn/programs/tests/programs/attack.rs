@@ -1,4 +1,4 @@
-//! What attacks on the example servers have in common: a server in a state that is known before and after, and a client that
+//! What attacks on the servers have in common: a server in a state that is known before and after, and a client that
 //! speaks the protocol by hand.
 #![cfg(target_os = "linux")]
 

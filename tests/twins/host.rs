@@ -2,21 +2,21 @@
 //! forks.
 //!
 //! Each test is run again in a process of its own, which may end by a signal, and in which no other test runs.
+#![cfg(unix)]
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use sansocket::blocking::{self, NoDeadlines, TryClone};
 use sansocket::{Config, Error, Role};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-use crate::process::{PATIENCE, wait};
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
@@ -94,7 +94,7 @@ fn a_fork_writes_what_is_left() {
         return;
     }
     let (near, mut far) = UnixStream::pair().unwrap();
-    far.set_read_timeout(Some(PATIENCE)).unwrap();
+    far.set_read_timeout(Some(Duration::from_secs(PATIENCE.into()))).unwrap();
     let mut before =
         blocking::WebSocket::from_upgraded(near, Role::Server, &TWO, &Config::default()).unwrap();
     let mut leave = |far: &mut UnixStream| {
@@ -108,7 +108,7 @@ fn a_fork_writes_what_is_left() {
     leave(&mut far);
     let (ours, theirs) = fork_and(|| {
         let (near, mut far) = UnixStream::pair().unwrap();
-        far.set_read_timeout(Some(PATIENCE)).unwrap();
+        far.set_read_timeout(Some(Duration::from_secs(PATIENCE.into()))).unwrap();
         let config = Config::default();
         let mut ws = blocking::WebSocket::from_upgraded(near, Role::Server, &TWO, &config).unwrap();
         ws.recv().unwrap().unwrap();
@@ -127,17 +127,11 @@ const TWO: [u8; 12] = [0x82, 0x80, 0, 0, 0, 0, 0x82, 0x80, 0, 0, 0, 0];
 fn in_its_own_process(test: &str) -> bool {
     const OWN: &str = "SANSOCKET_TEST_PROCESS";
     if std::env::var_os(OWN).is_some() {
+        alarm(PATIENCE);
         return true;
     }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(OWN, "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let output = wait(test, child);
+    let mut own = Command::new(std::env::current_exe().unwrap());
+    let output = own.args([test, "--exact", "--nocapture"]).env(OWN, "1").output().unwrap();
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}\n{}\n{}", output.status, said(&output.stdout), said(&output.stderr));
     assert!(said(&output.stdout).contains("1 passed"), "there is no test {test}");
@@ -295,6 +289,7 @@ fn differs<D: FnMut() -> String>(what: &str, make: impl FnOnce() -> D) {
 fn fork_and(mut f: impl FnMut() -> String) -> (String, String) {
     let (mut reader, mut writer) = io::pipe().unwrap();
     if fork() == 0 {
+        alarm(PATIENCE);
         let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut f));
         writer.write_all(said.unwrap_or_else(|_| "it panicked".into()).as_bytes()).unwrap();
         _exit(0);
@@ -387,6 +382,9 @@ fn nonce(request: &[u8]) -> String {
     rest.split_once("\r\n").unwrap().0.to_owned()
 }
 
+/// After so many seconds, longer than anything here takes, a process is ended.
+const PATIENCE: u32 = 30;
+
 const SIGPIPE: i32 = 13;
 const SIG_DFL: usize = 0;
 
@@ -398,5 +396,6 @@ const SIG_DFL: usize = 0;
 unsafe extern "C" {
     safe fn fork() -> i32;
     safe fn signal(signal: i32, handler: usize) -> usize;
+    safe fn alarm(seconds: u32) -> u32;
     safe fn _exit(status: i32) -> !;
 }

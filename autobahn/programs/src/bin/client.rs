@@ -1,13 +1,11 @@
 //! A WebSocket client for the command line, on tokio.
 
-mod common;
-
 use std::cell::Cell;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
-use common::ClientOptions;
+use programs::ClientOptions;
 use sansocket::tokio::{ClientStream, WebSocket};
 use sansocket::{CloseCode, Initiator, Message};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -40,12 +38,12 @@ stderr tells what failed. A wss:// URL needs the feature `tokio-rustls`.";
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return common::exit_code(Err(error.into())),
+        Err(error) => return programs::exit_code(Err(error.into())),
     };
     let result = runtime.block_on(run());
     // A read of stdin that still waits for a line is not waited for.
     runtime.shutdown_background();
-    common::exit_code(result)
+    programs::exit_code(result)
 }
 
 async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -57,7 +55,7 @@ async fn run() -> Result<(), Box<dyn Error + Send + Sync>> {
     }
     let (count, came) = (texts.len(), Cell::new(0));
     let exchange = timeout_at(deadline, exchange(ws, texts, &came));
-    exchange.await.unwrap_or_else(|_| Err(common::late(timeout, came.get(), count)))
+    exchange.await.unwrap_or_else(|_| Err(programs::late(timeout, came.get(), count)))
 }
 
 /// Sends the texts, and prints messages until as many came.
@@ -77,7 +75,7 @@ async fn exchange(
     let receive = async {
         while came.get() < count {
             let Some(message) = receiver.recv().await? else {
-                let (closed, came) = (common::closed_early(receiver.closed()), came.get());
+                let (closed, came) = (programs::closed_early(receiver.closed()), came.get());
                 return Err(format!("{closed}, after {came} of {count} messages").into());
             };
             print(&message).await?;
@@ -116,15 +114,15 @@ async fn converse(ws: WebSocket<ClientStream>) -> Result<(), Box<dyn Error + Sen
     match receiver.closed() {
         // Then the sending half has done its part.
         Some(closed) if closed.initiator == Initiator::Local => sending.await?,
-        Some(closed) if common::is_goodbye(closed.code) => Ok(()),
-        closed => Err(common::closed_early(closed).into()),
+        Some(closed) if programs::is_goodbye(closed.code) => Ok(()),
+        closed => Err(programs::closed_early(closed).into()),
     }
 }
 
 async fn print(message: &Message) -> Result<(), String> {
     let mut stdout = tokio::io::stdout();
     let printed: io::Result<()> = async {
-        stdout.write_all(common::line(message).as_bytes()).await?;
+        stdout.write_all(programs::line(message).as_bytes()).await?;
         stdout.flush().await
     }
     .await;

@@ -1,9 +1,9 @@
-//! Running the example programs, as a user runs them.
+//! Running the programs, as a user runs them.
 #![allow(dead_code, reason = "hostile peers, which need most of it, are for Linux")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -21,15 +21,9 @@ pub fn spawn(name: &str, args: &[&str]) -> Child {
     start(Command::new(path(name)).env("MALLOC_ARENA_MAX", "1").args(args))
 }
 
-/// Where a program is: the tests are in `target/<profile>/deps`, the examples in
-/// `target/<profile>/examples`.
+/// Where a program is: Cargo builds them all before this test, in one folder.
 fn path(name: &str) -> PathBuf {
-    let mut path: PathBuf = std::env::current_exe().unwrap();
-    path.pop();
-    path.set_file_name("examples");
-    path.push(name);
-    assert!(path.exists(), "there is no {}; `cargo test` without --test builds the examples", path.display());
-    path
+    Path::new(env!("CARGO_BIN_EXE_echo_server")).with_file_name(name)
 }
 
 #[track_caller]

@@ -1,12 +1,10 @@
 //! Runs every case of the Autobahn testsuite's fuzzing server against the tokio client.
 
-mod common;
-
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use common::AutobahnOptions;
+use programs::AutobahnOptions;
 use sansocket::Client;
 
 const USAGE: &str = "\
@@ -19,7 +17,7 @@ usage: autobahn_client URL [options]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = AutobahnOptions::parse(USAGE, "sansocket-tokio");
-    common::exit_code(run(&options).await)
+    programs::exit_code(run(&options).await)
 }
 
 async fn run(options: &AutobahnOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
