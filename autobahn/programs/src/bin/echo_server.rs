@@ -8,7 +8,7 @@ use programs::{EchoOptions, PAGE};
 use sansocket::Error;
 use sansocket::handshake::Reply;
 use sansocket::tokio::Pending;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
@@ -49,10 +49,10 @@ async fn serve(options: EchoOptions) -> io::Result<()> {
     };
     let options = Arc::new(options);
     let server = options.server.clone();
-    sansocket::tokio::serve(listener, &server, stop, move |pending| echo(pending, options.clone())).await
+    sansocket::tokio::serve_with(listener, &server, stop, move |pending| echo(pending, options.clone())).await
 }
 
-async fn echo(mut pending: Pending<TcpStream>, options: Arc<EchoOptions>) -> Result<(), Error> {
+async fn echo(mut pending: Pending, options: Arc<EchoOptions>) -> Result<(), Error> {
     if !pending.is_websocket() && pending.request().method() == "GET" {
         return pending.respond(&Reply::new(200)?.text(PAGE)).await;
     }
