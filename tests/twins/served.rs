@@ -478,3 +478,99 @@ mod tls {
         }
     }
 }
+
+/// With the feature `tracing`: a span for each connection, events in it, no query and no payload anywhere.
+#[cfg(feature = "tracing")]
+mod spans {
+    use std::collections::HashMap;
+    use std::fmt::Write;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{LazyLock, Mutex, Once};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// All that was told, by the test's threads and others: a line for each event, with the spans that it is in.
+    static LINES: LazyLock<Mutex<Vec<String>>> = LazyLock::new(Mutex::default);
+    static SPANS: LazyLock<Mutex<HashMap<u64, String>>> = LazyLock::new(Mutex::default);
+
+    std::thread_local! {
+        static ENTERED: std::cell::RefCell<Vec<u64>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+
+    struct Collector(AtomicU64);
+
+    struct Fields<'a>(&'a mut String);
+
+    impl Visit for Fields<'_> {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            write!(self.0, " {}={value:?}", field.name()).unwrap();
+        }
+    }
+
+    impl Subscriber for Collector {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, span: &Attributes<'_>) -> Id {
+            let id = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+            let mut line = span.metadata().name().to_owned();
+            span.record(&mut Fields(&mut line));
+            SPANS.lock().unwrap().insert(id, line);
+            Id::from_u64(id)
+        }
+
+        fn record(&self, span: &Id, values: &Record<'_>) {
+            values.record(&mut Fields(SPANS.lock().unwrap().get_mut(&span.into_u64()).unwrap()));
+        }
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let entered = ENTERED.with_borrow(|entered| entered.last().copied());
+            let span = entered.and_then(|id| SPANS.lock().unwrap().get(&id).cloned());
+            let mut line = format!("{} {}:", event.metadata().level(), span.unwrap_or_default());
+            event.record(&mut Fields(&mut line));
+            LINES.lock().unwrap().push(line);
+        }
+
+        fn enter(&self, span: &Id) {
+            ENTERED.with_borrow_mut(|entered| entered.push(span.into_u64()));
+        }
+
+        fn exit(&self, _: &Id) {
+            ENTERED.with_borrow_mut(|entered| entered.pop());
+        }
+    }
+
+    #[test]
+    fn a_span_for_each_connection() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| tracing::subscriber::set_global_default(Collector(AtomicU64::new(0))).unwrap());
+        for adapter in ADAPTERS {
+            let mut served = Served::start(adapter, Server::default(), Way::Fail);
+            let tcp = served.tcp();
+            let peer = tcp.local_addr().unwrap();
+            let mut ws = connect_over("ws://localhost/room?token=secret", tcp).unwrap();
+            ws.send("confidential").unwrap();
+            assert!(served.told().starts_with("handler: "));
+            let gone = served.tcp();
+            let vanished = gone.local_addr().unwrap();
+            drop(gone);
+            assert!(served.told().starts_with("handshakegone: "));
+            served.stop();
+
+            let lines = LINES.lock().unwrap().clone();
+            let of = |peer: SocketAddr| lines.iter().filter(move |line| line.contains(&peer.to_string()));
+            let failed = of(peer).next().unwrap();
+            assert!(failed.starts_with(&format!("WARN connection peer={peer} path=\"/room\": ")), "{failed}");
+            assert!(failed.contains("the handler failed"), "{failed}");
+            assert!(of(vanished).next().unwrap().starts_with(&format!("DEBUG connection peer={vanished}: ")));
+            assert!(!lines.iter().any(|line| line.contains("secret") || line.contains("confidential")));
+        }
+    }
+}
