@@ -295,6 +295,48 @@ pub use rustls;
 pub use sender::{SendState, Sender};
 pub use utf8::Utf8Bytes;
 
+/// A second name for [`http`](mod@http), which can be imported together with the crate of that name.
+#[cfg(feature = "http")]
+pub use self::http as upgrade;
+/// A second name for [`tokio`](mod@tokio), which can be imported together with the crate of that name.
+#[cfg(feature = "tokio")]
+pub use self::tokio as aio;
+
+/// What most programs need, to be imported at once. In place of the modules `tokio` and `http` it has them by their second
+/// names, [`aio`] and `upgrade`: `use sansocket::*` would have `tokio` mean the module, also in `#[tokio::main]`.
+///
+/// ```no_run
+/// use sansocket::prelude::*;
+///
+/// # #[cfg(not(feature = "tokio"))]
+/// # fn main() {}
+/// # #[cfg(feature = "tokio")]
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Error> {
+///     let mut ws = aio::connect("ws://127.0.0.1:9001").await?;
+///     ws.send("hello").await?;
+///     ws.close(CloseCode::NORMAL, "").await
+/// }
+/// ```
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub mod prelude {
+    #[cfg(feature = "tokio")]
+    pub use crate::aio;
+    #[cfg(feature = "blocking")]
+    pub use crate::blocking;
+    pub use crate::config::Config;
+    pub use crate::endpoint::{Client, Error, Failure, Incoming, Origins, Server};
+    pub use crate::error::{ProtocolError, SendError, TimedOut};
+    #[cfg(feature = "deflate")]
+    pub use crate::extension::Deflate;
+    pub use crate::frame::{CloseCode, CloseFrame};
+    pub use crate::handshake::Reply;
+    pub use crate::message::{Message, MessageKind, PreparedMessage};
+    #[cfg(feature = "http")]
+    pub use crate::upgrade;
+    pub use crate::utf8::Utf8Bytes;
+}
+
 /// The examples of the README, compiled and run.
 #[cfg(all(doctest, feature = "blocking", feature = "tokio"))]
 #[doc = include_str!("../README.md")]

@@ -39,11 +39,11 @@ pub(crate) mod span;
 #[cfg(any(feature = "blocking", feature = "tokio", feature = "rustls"))]
 #[cfg_attr(sansocket_loom, path = "../../tests/loom/sync.rs")]
 pub(crate) mod sync;
+mod tally;
 #[cfg(feature = "rustls")]
 pub(crate) mod tls;
 pub(crate) mod write_queue;
 
-pub use self::census::Connections;
 #[cfg(feature = "rustls")]
 pub use self::certificate::CertificateError;
 pub use self::client::Client;
@@ -59,6 +59,7 @@ pub use self::outbound::Queued;
 pub use self::pending::PendingRequest;
 pub use self::sendable::Sendable;
 pub use self::server::Server;
+pub use self::tally::Connections;
 /// For the adapters.
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use self::{

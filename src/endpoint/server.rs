@@ -3,13 +3,15 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::time::Duration;
+#[cfg(feature = "rustls")]
+use std::path::Path;
 
-use super::census::{Connections, Tally};
 use super::error::Error;
 use super::failure::{Failure, Listener};
 use super::origins::Origins;
 #[cfg(feature = "rustls")]
 use super::server_tls::ServerTls;
+use super::tally::{Connections, Tally};
 use crate::config::Config;
 use crate::handshake::{Limits, Reply};
 
@@ -144,5 +146,54 @@ impl Server {
     /// How long `serve`, once it is to stop, waits for its connections to close. 10 seconds by default.
     pub fn shutdown_grace(self, shutdown_grace: Duration) -> Self {
         Self { shutdown_grace, ..self }
+    }
+}
+
+#[cfg(feature = "rustls")]
+impl Server {
+    /// Has `serve` speak TLS with this configuration. Of the protocols that it lists for ALPN, such as `h2` for other uses,
+    /// none is offered but `http/1.1`, the one that is spoken; with an empty list, none at all.
+    ///
+    /// Both handshakes of a connection have [`handshake_timeout`](Self::handshake_timeout) together, and count as one of
+    /// [`max_handshakes`](Self::max_handshakes). A client that speaks HTTP without TLS is answered in the same way, with
+    /// 400 and a sentence that says so.
+    pub fn tls(self, config: Arc<rustls::ServerConfig>) -> Self {
+        Self { tls: Some(Arc::new(ServerTls::new(config))), ..self }
+    }
+
+    /// Has `serve` speak [TLS](Self::tls) with a certificate chain and a private key, from two files in PEM, as `certbot`
+    /// and others write them: the server's certificate first. One file may be both.
+    ///
+    /// Fails with [`Error::Certificate`], which names file and line.
+    pub fn tls_pem(self, certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Error> {
+        let tls = ServerTls::from_files(certificates.as_ref(), key.as_ref())?;
+        Ok(Self { tls: Some(Arc::new(tls)), ..self })
+    }
+
+    /// Exchanges what [`tls`](Self::tls) or [`tls_pem`](Self::tls_pem) was given, for the connections that are accepted
+    /// from now on: of this server and its clones, and of each `serve` that was given one. On a server without TLS it does
+    /// nothing. Tells whether there is TLS.
+    pub fn set_tls(&self, config: Arc<rustls::ServerConfig>) -> bool {
+        self.tls.as_ref().map(|tls| tls.set(config)).is_some()
+    }
+
+    /// Reads the files of [`tls_pem`](Self::tls_pem) anew, and [exchanges](Self::set_tls) what was read before. On a
+    /// server that was not given files it does nothing.
+    ///
+    /// Fails with [`Error::Certificate`], and goes on with what there was.
+    pub fn reload_tls(&self) -> Result<(), Error> {
+        Ok(self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())?)
+    }
+
+    /// What the next connection speaks TLS with, if it does.
+    #[cfg(any(feature = "blocking", feature = "tokio-rustls"))]
+    pub(crate) fn tls_config(&self) -> Option<Arc<rustls::ServerConfig>> {
+        self.tls.as_ref().map(|tls| tls.config())
+    }
+
+    /// Whether connections are to speak TLS.
+    #[cfg(all(feature = "tokio", not(feature = "tokio-rustls")))]
+    pub(crate) fn has_tls(&self) -> bool {
+        self.tls.is_some()
     }
 }

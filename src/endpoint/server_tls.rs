@@ -11,8 +11,6 @@ use rustls::crypto::ring::default_provider;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::certificate::{self, CertificateError};
-use super::error::Error;
-use super::server::Server;
 use super::sync::{Mutex, lock};
 use super::tls::HTTP_1_1;
 
@@ -25,60 +23,33 @@ pub(super) struct ServerTls {
     files: Option<(PathBuf, PathBuf)>,
 }
 
-impl Server {
-    /// Has `serve` speak TLS with this configuration. Of the protocols that it lists for ALPN, such as `h2` for other uses,
-    /// none is offered but `http/1.1`, the one that is spoken; with an empty list, none at all.
-    ///
-    /// Both handshakes of a connection have [`handshake_timeout`](Self::handshake_timeout) together, and count as one of
-    /// [`max_handshakes`](Self::max_handshakes). A client that speaks HTTP without TLS is answered in the same way, with
-    /// 400 and a sentence that says so.
-    #[must_use]
-    pub fn tls(self, config: Arc<ServerConfig>) -> Self {
-        Self { tls: Some(Arc::new(ServerTls { config: Mutex::new(spoken(config)), files: None })), ..self }
+impl ServerTls {
+    pub(super) fn new(config: Arc<ServerConfig>) -> Self {
+        Self { config: Mutex::new(spoken(config)), files: None }
     }
 
-    /// Has `serve` speak [TLS](Self::tls) with a certificate chain and a private key, from two files in PEM, as `certbot`
-    /// and others write them: the server's certificate first. One file may be both.
-    ///
-    /// Fails with [`Error::Certificate`], which names file and line.
-    pub fn tls_pem(self, certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Error> {
-        let files = (certificates.as_ref().to_owned(), key.as_ref().to_owned());
-        let config = Mutex::new(read(&files)?);
-        Ok(Self { tls: Some(Arc::new(ServerTls { config, files: Some(files) })), ..self })
+    /// Certificates and key come from these files.
+    pub(super) fn from_files(certificates: &Path, key: &Path) -> Result<Self, CertificateError> {
+        let files = (certificates.to_owned(), key.to_owned());
+        Ok(Self { config: Mutex::new(read(&files)?), files: Some(files) })
     }
 
-    /// Exchanges what [`tls`](Self::tls) or [`tls_pem`](Self::tls_pem) was given, for the connections that are accepted
-    /// from now on: of this server and its clones, and of each `serve` that was given one. On a server without TLS it does
-    /// nothing, which is what it returns.
-    pub fn set_tls(&self, config: Arc<ServerConfig>) -> bool {
-        if let Some(tls) = &self.tls {
-            *lock(&tls.config) = spoken(config);
-        }
-        self.tls.is_some()
+    pub(super) fn set(&self, config: Arc<ServerConfig>) {
+        *lock(&self.config) = spoken(config);
     }
 
-    /// Reads the files of [`tls_pem`](Self::tls_pem) anew, and [exchanges](Self::set_tls) what was read before. On a
-    /// server that was not given files it does nothing.
-    ///
-    /// Fails with [`Error::Certificate`], and goes on with what there was.
-    pub fn reload_tls(&self) -> Result<(), Error> {
-        if let Some(ServerTls { config, files: Some(files) }) = self.tls.as_deref() {
+    /// Reads the files anew, if there are any.
+    pub(super) fn reload(&self) -> Result<(), CertificateError> {
+        if let Some(files) = &self.files {
             let new = read(files)?;
-            *lock(config) = new;
+            *lock(&self.config) = new;
         }
         Ok(())
     }
 
-    /// What the next connection speaks TLS with, if it does.
     #[cfg(any(feature = "blocking", feature = "tokio-rustls"))]
-    pub(crate) fn tls_config(&self) -> Option<Arc<ServerConfig>> {
-        self.tls.as_ref().map(|tls| lock(&tls.config).clone())
-    }
-
-    /// Whether connections are to speak TLS.
-    #[cfg(all(feature = "tokio", not(feature = "tokio-rustls")))]
-    pub(crate) fn has_tls(&self) -> bool {
-        self.tls.is_some()
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        lock(&self.config).clone()
     }
 }
 
