@@ -1,7 +1,9 @@
 //! What `serve` of both adapters does beside handing connections out: it tells what fails, counts, speaks TLS, and answers
 //! those for whom there is no room. Over loopback; every wait is for something that comes.
 
-use std::io::{Read, Write};
+use std::convert::Infallible;
+use std::future::pending;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
@@ -10,7 +12,7 @@ use std::time::Duration;
 use sansocket::blocking::{self, ClientStream, Stop, WebSocket, connect, connect_over};
 use sansocket::handshake::ClientRequest;
 use sansocket::tokio as asynchronous;
-use sansocket::{Cause, Client, CloseCode, Connections, Error, Message, Server, Uri};
+use sansocket::{Cause, Client, CloseCode, Connections, Error, Handled, Message, Server, Uri};
 use tokio::sync::oneshot;
 
 /// Longer than anything here takes: reaching it is a failure.
@@ -160,6 +162,62 @@ async fn by_tokio(pending: asynchronous::Pending, way: Way) -> Result<(), Error>
         }
     }
     Ok(())
+}
+
+/// Nothing, any error, or never: a handler returns what its loop comes to.
+#[test]
+fn whatever_a_handler_returns() {
+    fn blocking<T: Handled>(_: impl Fn(blocking::Pending) -> T) {}
+    blocking(|_| {});
+    blocking(|_| {
+        loop {
+            thread::park();
+        }
+    });
+    blocking(|pending| pending.accept().map(drop));
+    blocking(|_| Err::<Infallible, _>("no"));
+    blocking(|pending| {
+        pending.accept()?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    });
+    fn asynchronous<H: Future<Output: Handled>>(_: impl Fn(asynchronous::Pending) -> H) {}
+    asynchronous(async |_| {});
+    asynchronous(async |_| {
+        loop {
+            pending::<()>().await;
+        }
+    });
+    asynchronous(async |pending| pending.accept().await.map(drop));
+    asynchronous(async |_| Err::<Infallible, _>("no"));
+    asynchronous(async |pending| {
+        let mut ws = pending.accept().await?;
+        loop {
+            if ws.recv().await?.is_none() {
+                break Ok::<_, Box<dyn std::error::Error + Send + Sync>>(());
+            }
+        }
+    });
+}
+
+/// What cannot be listened on is said with its address.
+#[test]
+fn addresses() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let port = address.port();
+    for error in [
+        blocking::serve(address, |_| {}).unwrap_err(),
+        blocking::serve(("127.0.0.1", port), |_| {}).unwrap_err(),
+        blocking::serve(address.to_string(), |_| {}).unwrap_err(),
+        runtime.block_on(asynchronous::serve(address, async |_| {})).unwrap_err(),
+        runtime.block_on(asynchronous::serve((address.ip(), port), async |_| {})).unwrap_err(),
+        runtime.block_on(asynchronous::serve(&*address.to_string(), async |_| {})).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let text = error.to_string();
+        assert!(text.starts_with("cannot listen on ") && text.contains(&port.to_string()), "{text}");
+    }
 }
 
 /// What no call could return is told, with who it was.
