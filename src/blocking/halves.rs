@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -21,9 +20,9 @@ use crate::message::{Message, MessageKind};
 pub(super) fn split<S: TryClone>(
     reading: Reading,
     sender: WebSocketSender<S>,
-) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
+) -> Result<(WebSocketSender<S>, WebSocketReceiver<S>), Error> {
     let shared = sender.shared.clone();
-    let reader = SplitReader { reading, io: shared.part()? };
+    let reader = SplitReader { reading, io: shared.part().map_err(Error::ConnectionLost)? };
     shared.set_unread(reader.reading.inbound.is_unread());
     *lock(&shared.reader) = Some(Box::new(reader));
     Ok((sender, WebSocketReceiver { shared }))

@@ -241,8 +241,9 @@ impl<S: Transport + Send + 'static> WebSocket<S> {
 
 impl<S: TryClone> WebSocket<S> {
     /// Parts the WebSocket in two halves for two threads. The receiving half answers the peer's
-    /// Pings and Close frame. Fails when the stream cannot be cloned.
-    pub fn split(self) -> io::Result<(WebSocketSender<S>, WebSocketReceiver<S>)> {
+    /// Pings and Close frame. Fails with [`Error::ConnectionLost`] when the stream cannot be cloned, since the process has
+    /// too many files open for one: the transport is closed then.
+    pub fn split(self) -> Result<(WebSocketSender<S>, WebSocketReceiver<S>), Error> {
         halves::split(self.reading, self.sender)
     }
 }

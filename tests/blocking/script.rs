@@ -48,6 +48,8 @@ struct Inner {
     flush_error: Option<ErrorKind>,
     /// Whether what a write, or a flush, fails with is what all that follow it fail with.
     faults_last: bool,
+    /// There is no other handle of it to be had.
+    is_alone: bool,
     record: Record,
 }
 
@@ -64,6 +66,12 @@ impl Script {
     /// What a write, or a flush, fails with, all that follow it fail with.
     pub fn lasting(self) -> Self {
         self.with(|inner| inner.faults_last = true);
+        self
+    }
+
+    /// It cannot be cloned.
+    pub fn alone(self) -> Self {
+        self.with(|inner| inner.is_alone = true);
         self
     }
 
@@ -159,6 +167,6 @@ impl Transport for Script {
 
 impl TryClone for Script {
     fn try_clone(&self) -> io::Result<Self> {
-        Ok(self.clone())
+        if self.with(|inner| inner.is_alone) { Err(ErrorKind::Other.into()) } else { Ok(self.clone()) }
     }
 }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use sansocket::blocking::{Incoming, Transport, TryClone, WebSocket, WebSocketReceiver, WebSocketSender};
-use sansocket::{CloseCode, Config, Message, Role};
+use sansocket::{CloseCode, Config, Error, Message, Role};
 
 use crate::common::{PING, PONG, ROLES, TEXT, frame, secs, sent};
 use crate::peer::pair;
@@ -70,6 +70,15 @@ fn two_threads_a_side() {
         for numbers in [messages, pings, pongs] {
             assert!(numbers.into_iter().eq(0..MESSAGES));
         }
+    }
+}
+
+/// A stream of which there is no other handle cannot be split: an error of the crate says so.
+#[test]
+fn a_stream_that_cannot_be_cloned() {
+    for role in ROLES {
+        let ws = WebSocket::from_upgraded(Script::default().alone(), role, b"", &Config::default()).unwrap();
+        assert!(matches!(ws.split(), Err(Error::ConnectionLost(_))));
     }
 }
 
