@@ -82,6 +82,7 @@ impl Message {
     }
 
     /// The payload, text or not, without a copy.
+    #[doc(alias = "into_data")]
     #[inline]
     pub fn into_payload(self) -> Bytes {
         match self {
@@ -91,10 +92,27 @@ impl Message {
     }
 
     /// The text of a text message.
+    #[doc(alias = "to_text")]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             Self::Binary(_) => None,
+        }
+    }
+
+    /// The text of a text message, without a copy. Gives a binary one back.
+    ///
+    /// ```
+    /// # use sansocket::Message;
+    /// let greeting = Message::text("hello").into_text().map_err(|_| "text is expected")?;
+    /// assert_eq!(greeting, "hello");
+    /// assert_eq!(Message::binary([1, 2]).into_text(), Err(Message::binary([1, 2])));
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn into_text(self) -> Result<Utf8Bytes, Self> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(_) => Err(self),
         }
     }
 
@@ -139,6 +157,13 @@ macro_rules! from {
 
 from!(text: &str, String, &String, Cow<'_, str>, Box<str>, Arc<str>, Utf8Bytes);
 from!(binary: Bytes, BytesMut, Vec<u8>, Box<[u8]>);
+
+/// The payload, text or not, without a copy.
+impl From<Message> for Bytes {
+    fn from(message: Message) -> Self {
+        message.into_payload()
+    }
+}
 
 impl From<&[u8]> for Message {
     fn from(payload: &[u8]) -> Self {

@@ -221,3 +221,10 @@ impl From<Utf8Bytes> for Bytes {
         text.bytes
     }
 }
+
+/// A copy.
+impl From<Utf8Bytes> for String {
+    fn from(text: Utf8Bytes) -> Self {
+        text.as_str().into()
+    }
+}

@@ -29,7 +29,9 @@ fn from() {
         assert_eq!(text, Message::text("text"));
         assert_eq!((text.kind(), text.as_text()), (MessageKind::Text, Some("text")));
         assert_eq!((text.payload(), text.len(), text.is_empty()), (&b"text"[..], 4, false));
-        assert_eq!(text.into_payload(), "text");
+        assert_eq!(text.clone().into_payload(), "text");
+        assert_eq!(Bytes::from(text.clone()), "text");
+        assert_eq!(text.into_text().map(String::from), Ok("text".to_owned()));
     }
     for binary in [
         Message::from(b"\xff\0"),
@@ -44,7 +46,9 @@ fn from() {
         assert_eq!(binary, Message::Binary(Bytes::from_static(b"\xff\0")));
         assert_eq!((binary.kind(), binary.as_text()), (MessageKind::Binary, None));
         assert_eq!((binary.payload(), binary.len(), binary.is_empty()), (&b"\xff\0"[..], 2, false));
-        assert_eq!(binary.into_payload(), &b"\xff\0"[..]);
+        assert_eq!(binary.clone().into_payload(), &b"\xff\0"[..]);
+        assert_eq!(Bytes::from(binary.clone()), &b"\xff\0"[..]);
+        assert_eq!(binary.clone().into_text(), Err(binary));
     }
     assert!(Message::text("").is_empty() && Message::binary(Bytes::new()).is_empty());
     assert_ne!(Message::text("a"), Message::binary("a"));
