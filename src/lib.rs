@@ -283,7 +283,7 @@ pub use endpoint::{
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]
 pub use extension::{AgreedDeflate, Deflate};
-pub use frame::{CloseCode, CloseFrame};
+pub use frame::{CloseCode, CloseFrame, OwnedCloseFrame};
 #[cfg(feature = "handshake")]
 pub use handshake::uri::{Uri, UriError};
 pub use message::{Assembler, Event, Fragment, Message, MessageKind, PreparedMessage};

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::frame::CloseCode;
+use crate::frame::{CloseCode, CloseFrame};
 
 /// The state of a connection that was opened (RFC 6455 sections 4.1, 7.1.3 and 7.1.4).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -34,6 +34,12 @@ impl Closed {
     /// What a connection would tell: for tests of what is done about it.
     pub fn new(code: CloseCode, reason: impl Into<String>, initiator: Initiator, clean: bool) -> Self {
         Self { code, reason: reason.into(), initiator, clean }
+    }
+
+    /// The code and the reason as a Close frame, to be passed on to another connection for example. `None` where no Close
+    /// frame can say that: for a code that is never on the wire, 1005 and 1006.
+    pub fn close_frame(&self) -> Option<CloseFrame<'_>> {
+        self.code.is_allowed_on_the_wire().then_some(CloseFrame { code: self.code, reason: &self.reason })
     }
 }
 

@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::ControlPayload;
 use crate::error::{ProtocolError, SendError};
+use crate::utf8::Utf8Bytes;
 
 /// A status code that says why a connection is closed (RFC 6455 section 7.4).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -114,6 +115,11 @@ impl<'a> CloseFrame<'a> {
     /// The longest reason in bytes: a control frame's 125, less the code's 2.
     pub const MAX_REASON: usize = super::MAX_CONTROL_PAYLOAD - 2;
 
+    /// The same, with a reason of its own.
+    pub fn into_owned(self) -> OwnedCloseFrame {
+        self.into()
+    }
+
     /// Reads an unmasked payload; `None` when it is empty, which is a Close frame without a code.
     ///
     /// Fails if the payload is one byte, if the code must not be on the wire, and if the reason is not UTF-8: that error
@@ -139,5 +145,50 @@ impl<'a> CloseFrame<'a> {
         }
         ControlPayload::new(&[&self.code.0.to_be_bytes(), self.reason.as_bytes()])
             .ok_or(SendError::CloseReasonTooLong)
+    }
+}
+
+/// A [`CloseFrame`] that owns its reason: to be kept, or sent to another task or thread. Cheap to clone.
+///
+/// ```
+/// use sansocket::{CloseCode, CloseFrame, OwnedCloseFrame};
+///
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// sender.send(OwnedCloseFrame::new(CloseCode::GOING_AWAY, "the game is over"))?;
+/// let close = receiver.recv()?;
+/// // Whoever has the WebSocket: `ws.start_close(Some(close.as_frame()))`, or `ws.close(close.code, &close.reason)`.
+/// assert_eq!(close.as_frame(), CloseFrame { code: CloseCode::GOING_AWAY, reason: "the game is over" });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "what the RFC defines")]
+pub struct OwnedCloseFrame {
+    /// Why the connection is closed.
+    pub code: CloseCode,
+    /// The reason in words, for debugging; one that is longer than [`CloseFrame::MAX_REASON`] bytes cannot be sent.
+    pub reason: Utf8Bytes,
+}
+
+impl OwnedCloseFrame {
+    /// A close frame; the reason may be empty.
+    pub fn new(code: CloseCode, reason: impl Into<Utf8Bytes>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
+    /// The same, with a reason that is borrowed: what is sent.
+    pub fn as_frame(&self) -> CloseFrame<'_> {
+        CloseFrame { code: self.code, reason: &self.reason }
+    }
+}
+
+impl From<CloseFrame<'_>> for OwnedCloseFrame {
+    fn from(close: CloseFrame<'_>) -> Self {
+        Self::new(close.code, close.reason)
+    }
+}
+
+impl<'a> From<&'a OwnedCloseFrame> for CloseFrame<'a> {
+    fn from(close: &'a OwnedCloseFrame) -> Self {
+        close.as_frame()
     }
 }

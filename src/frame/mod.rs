@@ -7,7 +7,7 @@ mod close;
 mod header;
 mod mask;
 
-pub use close::{CloseCode, CloseFrame};
+pub use close::{CloseCode, CloseFrame, OwnedCloseFrame};
 pub use header::{EncodedHeader, FrameHeader};
 pub use mask::MaskingKey;
 pub(crate) use mask::keys::MaskingKeys;

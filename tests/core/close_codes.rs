@@ -1,7 +1,10 @@
 //! RFC 6455 section 7.4, status codes: all 65,536 of them, in both directions.
 #![cfg(feature = "std")]
 
-use sansocket::{CloseCode, CloseFrame, Config, Connection, ProtocolError, Role, SendError, Sender};
+use sansocket::{
+    CloseCode, CloseFrame, Closed, Config, Connection, Initiator, OwnedCloseFrame, ProtocolError, Role,
+    SendError, Sender,
+};
 
 use crate::common::{self, CLOSE, ROLES, close_frame, close_payload, closing, every_way, fails, sent};
 
@@ -141,5 +144,29 @@ fn constants() {
     for code in 0..=u16::MAX {
         assert_eq!(CloseCode::new(code).is_allowed_on_the_wire(), allowed(code), "{code}");
         assert!(CloseCode::new(code).to_string().starts_with(&format!("{code} (")));
+    }
+}
+
+/// What is kept of a Close frame, or sent to whoever closes, is what was said.
+#[test]
+fn owned_close_frames() {
+    let close = CloseFrame { code: CloseCode::GOING_AWAY, reason: "moved" };
+    let owned = close.into_owned();
+    assert_eq!(owned, OwnedCloseFrame::new(CloseCode::GOING_AWAY, String::from("moved")));
+    assert_eq!(owned, OwnedCloseFrame::from(close));
+    assert_eq!((owned.as_frame(), CloseFrame::from(&owned)), (close, close));
+    let elsewhere = std::thread::spawn(move || owned.clone()).join().unwrap();
+    let mut out = Vec::new();
+    Sender::server(&Config::default()).close(Some(elsewhere.as_frame()), &mut out).unwrap();
+    assert_eq!(sent(Role::Server, &out), [(CLOSE, close_payload(1001, "moved"))]);
+}
+
+/// How a connection closed can be passed on as a Close frame, where there was one with a code.
+#[test]
+fn closed_as_a_close_frame() {
+    for code in 0..=u16::MAX {
+        let closed = Closed::new(CloseCode::new(code), "why", Initiator::Remote, true);
+        let close = CloseFrame { code: CloseCode::new(code), reason: "why" };
+        assert_eq!(closed.close_frame(), allowed(code).then_some(close));
     }
 }
