@@ -1,7 +1,7 @@
 //! The two halves of a WebSocket, for two threads.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::ops::Deref;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,8 +13,11 @@ use super::transport::{Transport, TryClone};
 use crate::connection::Closed;
 use crate::endpoint::outgoing::try_feed;
 use crate::endpoint::sync::{lock, try_lock};
-use crate::endpoint::{Error, Incoming, Item, Outbound, Part, Queued, Sendable};
+use crate::endpoint::{Error, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable};
+#[cfg(feature = "deflate")]
+use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
+use crate::handshake::Response;
 use crate::message::{Message, MessageKind};
 
 pub(super) fn split<S: TryClone>(
@@ -22,9 +25,7 @@ pub(super) fn split<S: TryClone>(
     sender: WebSocketSender<S>,
 ) -> Result<(WebSocketSender<S>, WebSocketReceiver<S>), Error> {
     let shared = sender.shared.clone();
-    let reader = SplitReader { reading, io: shared.part().map_err(Error::ConnectionLost)? };
-    shared.set_unread(reader.reading.inbound.is_unread());
-    *lock(&shared.reader) = Some(Box::new(reader));
+    shared.part(reading).map_err(Error::ConnectionLost)?;
     Ok((sender, WebSocketReceiver { shared }))
 }
 
@@ -34,7 +35,7 @@ pub(super) fn split<S: TryClone>(
 /// runs; when nobody receives, the calls of the sending half do: see [who reads](super#who-reads).
 #[derive(Debug)]
 pub struct WebSocketReceiver<S: Transport> {
-    shared: Arc<Shared<S>>,
+    pub(super) shared: Arc<Shared<S>>,
 }
 
 /// The sending half of a [`WebSocket`](super::WebSocket). When it is dropped, what [`send`](Self::send) left
@@ -45,6 +46,27 @@ pub struct WebSocketSender<S: Transport> {
 }
 
 impl<S: Transport> WebSocketReceiver<S> {
+    /// The stream below. Reading from it or writing to it would corrupt the connection.
+    pub fn get_ref(&self) -> impl Deref<Target = S> {
+        self.shared.stream_read()
+    }
+
+    /// The subprotocol in use.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared.negotiated.subprotocol()
+    }
+
+    /// The parameters of permessage-deflate, if it was negotiated.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<AgreedDeflate> {
+        self.shared.negotiated.deflate()
+    }
+
+    /// The server's response to the opening handshake, on a client.
+    pub fn response(&self) -> Option<&Response> {
+        self.shared.negotiated.response()
+    }
+
     /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
     /// still to be received then, if the program was not receiving.
     pub fn closed(&self) -> Option<&Closed> {
@@ -92,8 +114,30 @@ impl<S: Transport + Send + 'static> WebSocketSender<S> {
 
 impl<S: Transport> WebSocketSender<S> {
     /// The stream has the write timeout.
-    pub(super) fn new(io: S, outbound: Outbound) -> Self {
-        Self { shared: Arc::new(Shared::new(io, outbound)) }
+    pub(super) fn new(io: S, negotiated: Negotiated, outbound: Outbound) -> Self {
+        Self { shared: Arc::new(Shared::new(io, negotiated, outbound)) }
+    }
+
+    /// The subprotocol in use.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared.negotiated.subprotocol()
+    }
+
+    /// The parameters of permessage-deflate, if it was negotiated.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<AgreedDeflate> {
+        self.shared.negotiated.deflate()
+    }
+
+    /// The server's response to the opening handshake, on a client.
+    pub fn response(&self) -> Option<&Response> {
+        self.shared.negotiated.response()
+    }
+
+    /// The stream below. Reading from it or writing to it would corrupt the connection. What [`send`](Self::send) left
+    /// queued, and the other half's answers, are not written while the guard is held.
+    pub fn get_ref(&self) -> impl Deref<Target = S> {
+        self.shared.stream()
     }
 
     /// How the connection closed, once it has.
@@ -174,7 +218,7 @@ impl<S: Transport> WebSocketSender<S> {
     /// already, it is sent here, as far as the transport takes it at once.
     pub fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error> {
         self.queue_close(close)?;
-        if try_lock(&self.shared.reader).is_none() {
+        if self.shared.reader().and_then(try_lock).is_none() {
             // The next call finds out.
             let _ = self.shared.flush_if_idle();
         }
@@ -199,8 +243,8 @@ impl<S: Transport> Drop for WebSocketSender<S> {
 /// Receives the next thing. `None` too if there is no receiving half's state, which a half always has.
 fn next<S: Transport, T: Item>(shared: &Shared<S>) -> Result<Option<T>, Error> {
     shared.note_received();
-    let mut reader = lock(&shared.reader);
-    let Some(SplitReader { reading, io }) = reader.as_deref_mut() else {
+    let mut reader = shared.reader().map(lock);
+    let Some(SplitReader { reading: Some(reading), io }) = reader.as_deref_mut() else {
         return Ok(None);
     };
     let item = reading.next::<T>(HalfPort { io, shared });

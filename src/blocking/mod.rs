@@ -120,6 +120,7 @@ mod flusher;
 mod halves;
 mod ports;
 mod retry;
+mod reunite;
 mod sending;
 mod serve;
 mod server_stream;
@@ -143,6 +144,7 @@ pub use connect::{connect, connect_as_is, connect_over};
 #[cfg(sansocket_loom)]
 pub use flusher::flusher_runs;
 pub use halves::{WebSocketReceiver, WebSocketSender};
+pub use reunite::ReuniteError;
 pub use serve::{IntoListener, serve, serve_with};
 pub use server_stream::ServerStream;
 pub use stop::Stop;

@@ -206,12 +206,12 @@ impl<'a, S: Transport> Waits<'a, S> for Sending<'a, S> {
 /// Looks in the place of a receiving half, unless that receives; whether it did. What it needs of the writer it only tries
 /// to get.
 fn look_beside<S: Transport>(shared: &Shared<S>) -> bool {
-    let Some(mut reader) = try_lock(&shared.reader) else {
+    let Some(mut reader) = shared.reader().and_then(try_lock) else {
         return false;
     };
     let orphaned = shared.is_orphaned();
     let mut looked = false;
-    if let Some(SplitReader { reading, io }) = reader.as_deref_mut()
+    if let SplitReader { reading: Some(reading), io } = &mut *reader
         && reading.is_look_due()
     {
         reading.look(&mut HalfPort { io, shared }, orphaned);

@@ -38,6 +38,7 @@ use alloc::sync::Arc;
 use core::ops::Deref;
 use core::time::Duration;
 use std::io;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::flusher::{Flush, Unwritten};
@@ -47,7 +48,7 @@ use super::transport::{BRIEF, ReadTimeout, Transport, TryClone, non_zero};
 use super::writing::{Tries, Waits, Writer};
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering, fence};
 use crate::endpoint::sync::{Mutex, MutexGuard, lock, try_lock};
-use crate::endpoint::{Error, HowClosed, Inbound, Outbound, Queued, SendSide};
+use crate::endpoint::{Error, HowClosed, Inbound, Negotiated, Outbound, Queued, SendSide};
 use crate::error::SendError;
 use crate::sender::SendState;
 
@@ -68,13 +69,15 @@ pub(super) struct Shared<S> {
     owes: AtomicBool,
     /// Whether `send` left something queued; changed while `outbound` is locked.
     pub(super) unwritten: Unwritten,
-    /// The receiving half's state, if there are halves. Whoever receives holds this lock meanwhile, from before the
+    /// What the receiving half has, once there are halves. Whoever receives holds this lock meanwhile, from before the
     /// others: that half, or `close`, once it was dropped.
-    pub(super) reader: Mutex<Option<Box<SplitReader<S>>>>,
+    reader: OnceLock<Box<Mutex<SplitReader<S>>>>,
     /// The receiving half was dropped.
     orphaned: AtomicBool,
     /// How the connection closed, once it has; if there are halves.
     pub(super) closed: HowClosed,
+    /// What the opening handshake came to.
+    pub(super) negotiated: Negotiated,
 }
 
 impl<S> Shared<S> {
@@ -130,7 +133,24 @@ impl<S> Shared<S> {
 
     /// The stream.
     pub(super) fn stream(&self) -> impl Deref<Target = S> {
-        Stream(lock(&self.writer))
+        Stream::Writes(lock(&self.writer))
+    }
+
+    /// The receiving half's handle of it: that half must not wait for a write of the other.
+    pub(super) fn stream_read(&self) -> impl Deref<Target = S> {
+        self.reader().map_or_else(|| Stream::Writes(lock(&self.writer)), |reader| Stream::Reads(lock(reader)))
+    }
+
+    /// What the receiving half has, once there are halves.
+    pub(super) fn reader(&self) -> Option<&Mutex<SplitReader<S>>> {
+        self.reader.get().map(Box::as_ref)
+    }
+
+    /// There are no halves any more: gives what was the receiving half's.
+    pub(super) fn join(&self) -> Option<Reading> {
+        let reading = lock(self.reader()?).reading.take()?;
+        lock(&self.writer).whole = true;
+        Some(reading)
     }
 
     pub(super) fn outbound(&self) -> MutexGuard<'_, Outbound> {
@@ -150,7 +170,7 @@ impl<S> SendSide for &Shared<S> {
 
 impl<S: Transport> Shared<S> {
     /// The stream has the write timeout.
-    pub(super) fn new(io: S, outbound: Outbound) -> Self {
+    pub(super) fn new(io: S, negotiated: Negotiated, outbound: Outbound) -> Self {
         Self {
             outbound: Mutex::new(outbound),
             times_out: io.times_out(),
@@ -160,9 +180,10 @@ impl<S: Transport> Shared<S> {
             sent: AtomicBool::new(false),
             owes: AtomicBool::new(false),
             unwritten: Unwritten::default(),
-            reader: Mutex::new(None),
+            reader: OnceLock::new(),
             orphaned: AtomicBool::new(false),
             closed: HowClosed::default(),
+            negotiated,
         }
     }
 
@@ -199,8 +220,8 @@ impl<S: Transport> Shared<S> {
     /// then the transport is closed for writing, so that the peer need not wait for that.
     pub(super) fn close_orphaned(&self) {
         if self.has_sent_all()
-            && let Some(mut reader) = try_lock(&self.reader)
-            && let Some(SplitReader { reading, io }) = reader.as_deref_mut()
+            && let Some(mut reader) = self.reader().and_then(try_lock)
+            && let SplitReader { reading: Some(reading), io } = &mut *reader
             && reading.inbound.closed().is_none()
         {
             // It fails only where there is nothing left to close.
@@ -301,22 +322,37 @@ impl<S: Transport + Send> Flush for Shared<S> {
 }
 
 impl<S: TryClone> Shared<S> {
-    /// Another handle of the stream, for a receiving half in another thread.
-    pub(super) fn part(&self) -> io::Result<S> {
+    /// There are halves from now on: leaves what is the receiving half's to it, with a handle of the stream of its own.
+    pub(super) fn part(&self, reading: Reading) -> io::Result<()> {
+        self.set_unread(reading.inbound.is_unread());
+        self.orphaned.store(false, Ordering::Relaxed);
         let mut writer = lock(&self.writer);
         writer.whole = false;
-        writer.io.try_clone()
+        let Some(reader) = self.reader() else {
+            let io = writer.io.try_clone()?;
+            self.reader.get_or_init(|| Box::new(Mutex::new(SplitReader { reading: Some(reading), io })));
+            return Ok(());
+        };
+        drop(writer);
+        lock(reader).reading = Some(reading);
+        Ok(())
     }
 }
 
 /// The stream in what is locked.
-struct Stream<'a, S>(MutexGuard<'a, Writer<S>>);
+enum Stream<'a, S> {
+    Writes(MutexGuard<'a, Writer<S>>),
+    Reads(MutexGuard<'a, SplitReader<S>>),
+}
 
 impl<S> Deref for Stream<'_, S> {
     type Target = S;
 
     fn deref(&self) -> &S {
-        &self.0.io
+        match self {
+            Self::Writes(writer) => &writer.io,
+            Self::Reads(reader) => &reader.io,
+        }
     }
 }
 
@@ -356,7 +392,8 @@ pub(super) struct Reading {
 /// What the receiving half has to itself.
 #[derive(Debug)]
 pub(super) struct SplitReader<S> {
-    pub(super) reading: Reading,
+    /// `None` while the halves are joined.
+    pub(super) reading: Option<Reading>,
     /// For reading, and for closing the transport.
     pub(super) io: S,
 }

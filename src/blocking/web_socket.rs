@@ -32,22 +32,21 @@ use crate::message::{Message, MessageKind};
 /// stands: [`close`](Self::close) it first, so that the peer can tell the end from an accident.
 #[derive(Debug)]
 pub struct WebSocket<S: Transport> {
-    reading: Reading,
+    pub(super) reading: Reading,
     /// The sending half.
-    sender: WebSocketSender<S>,
-    negotiated: Negotiated,
+    pub(super) sender: WebSocketSender<S>,
 }
 
 impl<S: Transport> WebSocket<S> {
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.negotiated.subprotocol()
+        self.sender.subprotocol()
     }
 
     /// The parameters of permessage-deflate, if it was negotiated.
     #[cfg(feature = "deflate")]
     pub fn deflate(&self) -> Option<AgreedDeflate> {
-        self.negotiated.deflate()
+        self.sender.deflate()
     }
 
     /// Whether messages that are sent from now on are compressed, if permessage-deflate was negotiated;
@@ -59,7 +58,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// The server's response to the opening handshake, on a client.
     pub fn response(&self) -> Option<&Response> {
-        self.negotiated.response()
+        self.sender.response()
     }
 
     /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
@@ -71,7 +70,7 @@ impl<S: Transport> WebSocket<S> {
     /// The stream below. Reading from it or writing to it would corrupt the connection. What
     /// [`send`](Self::send) left queued is not written while the guard is held.
     pub fn get_ref(&self) -> impl Deref<Target = S> {
-        self.sender.shared.stream()
+        self.sender.get_ref()
     }
 }
 
@@ -94,6 +93,8 @@ impl<S: Transport> WebSocket<S> {
     #[inline]
     pub(super) fn new(io: S, negotiated: Negotiated, read_ahead: &[u8], config: &Config) -> Self {
         let inbound = Inbound::new(&negotiated, config, read_ahead, Instant::now());
+        let outbound = Outbound::new(&negotiated, config, random);
+        let sender = WebSocketSender::new(io, negotiated, outbound);
         Self {
             reading: Reading {
                 inbound,
@@ -101,8 +102,7 @@ impl<S: Transport> WebSocket<S> {
                 retry: Retry::default(),
                 token: None,
             },
-            sender: WebSocketSender::new(io, Outbound::new(&negotiated, config, random)),
-            negotiated,
+            sender,
         }
     }
 

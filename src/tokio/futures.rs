@@ -12,7 +12,7 @@ use super::shared::Program;
 use super::transport::Transport;
 use super::wakers::Half;
 use super::web_socket::WebSocket;
-use crate::endpoint::Error;
+use crate::endpoint::{Error, Incoming};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::Message;
 
@@ -43,6 +43,56 @@ impl<S: Transport> Stream for WebSocketReceiver<S> {
 impl<S: Transport> FusedStream for WebSocketReceiver<S> {
     fn is_terminated(&self) -> bool {
         self.is_over()
+    }
+}
+
+impl<S: Transport> WebSocket<S> {
+    /// The messages received, and Pings and Pongs between them, as a stream that ends as that of messages does: see
+    /// [`recv_incoming`](Self::recv_incoming).
+    ///
+    /// ```
+    /// use futures_util::TryStreamExt;
+    /// use sansocket::tokio::{Incoming, WebSocket};
+    /// use tokio::net::TcpStream;
+    ///
+    /// /// Counts the Pongs until the connection is closed.
+    /// async fn pongs(ws: &mut WebSocket<TcpStream>) -> Result<usize, sansocket::Error> {
+    ///     let mut incoming = ws.incoming();
+    ///     let mut pongs = 0;
+    ///     while let Some(incoming) = incoming.try_next().await? {
+    ///         pongs += usize::from(matches!(incoming, Incoming::Pong(_)));
+    ///     }
+    ///     Ok(pongs)
+    /// }
+    /// ```
+    ///
+    /// Cancel safe: nothing received is lost when the stream is dropped.
+    pub fn incoming(&mut self) -> impl FusedStream<Item = Result<Incoming, Error>> + Unpin {
+        self.receiver.incoming()
+    }
+}
+
+impl<S: Transport> WebSocketReceiver<S> {
+    /// The messages received, with Pings and Pongs; see [`WebSocket::incoming`].
+    pub fn incoming(&mut self) -> impl FusedStream<Item = Result<Incoming, Error>> + Unpin {
+        AllIncoming(self)
+    }
+}
+
+/// All that is received.
+struct AllIncoming<'a, S: Transport>(&'a mut WebSocketReceiver<S>);
+
+impl<S: Transport> Stream for AllIncoming<'_, S> {
+    type Item = Result<Incoming, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next_item::<Incoming>(Half::Receiving, cx, Program::Polled).map(Result::transpose)
+    }
+}
+
+impl<S: Transport> FusedStream for AllIncoming<'_, S> {
+    fn is_terminated(&self) -> bool {
+        self.0.is_over()
     }
 }
 

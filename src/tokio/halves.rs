@@ -19,18 +19,22 @@ use crate::connection::Closed;
 use crate::endpoint::outgoing::{Begun, Outgoing, PartToSend, try_feed};
 use crate::endpoint::sendable::ToSend;
 use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
+#[cfg(feature = "deflate")]
+use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
+use crate::handshake::Response;
 use crate::message::{Message, MessageKind};
 
 /// The halves of a new connection. `read_ahead` is what was read behind the opening handshake.
 pub(super) fn halves<S: Transport>(
     io: S,
-    negotiated: &Negotiated,
+    negotiated: Negotiated,
     read_ahead: &[u8],
     config: &Config,
 ) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
-    let inbound = Inbound::new(negotiated, config, read_ahead, now());
-    let shared = Arc::new(Shared::new(io, inbound, Outbound::new(negotiated, config, random)));
+    let inbound = Inbound::new(&negotiated, config, read_ahead, now());
+    let outbound = Outbound::new(&negotiated, config, random);
+    let shared = Arc::new(Shared::new(io, negotiated, inbound, outbound));
     shared.watch(&mut shared.reading.take(), Program::Receives);
     let receiver = WebSocketReceiver { shared: shared.clone() };
     (WebSocketSender { timer: Timer::default(), shared }, receiver)
@@ -42,21 +46,43 @@ pub(super) fn halves<S: Transport>(
 /// [`recv`](Self::recv) is awaited; while it is not, a task does: see [who reads](super#who-reads).
 #[derive(Debug)]
 pub struct WebSocketReceiver<S: Transport> {
-    shared: Arc<Shared<S>>,
+    pub(super) shared: Arc<Shared<S>>,
 }
 
 /// The sending half of a [`WebSocket`](super::WebSocket).
 #[derive(Debug)]
 pub struct WebSocketSender<S: Transport> {
     timer: Timer,
-    shared: Arc<Shared<S>>,
+    pub(super) shared: Arc<Shared<S>>,
 }
 
 impl<S: Transport> WebSocketReceiver<S> {
+    /// The subprotocol in use.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared.negotiated.subprotocol()
+    }
+
+    /// The parameters of permessage-deflate, if it was negotiated.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<AgreedDeflate> {
+        self.shared.negotiated.deflate()
+    }
+
+    /// The server's response to the opening handshake, on a client.
+    pub fn response(&self) -> Option<&Response> {
+        self.shared.negotiated.response()
+    }
+
     /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
     /// still to be received then, if the program was not receiving.
     pub fn closed(&self) -> Option<&Closed> {
         self.shared.closed.get()
+    }
+
+    /// The stream below; see [`WebSocket::get_ref`](super::WebSocket::get_ref). The other half waits while the guard is
+    /// held.
+    pub fn get_ref(&self) -> impl Deref<Target = S> {
+        self.shared.stream()
     }
 
     /// Whether nothing is left to be received.
@@ -194,6 +220,22 @@ impl<S: Transport> Drop for WebSocketSender<S> {
 }
 
 impl<S: Transport> WebSocketSender<S> {
+    /// The subprotocol in use.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared.negotiated.subprotocol()
+    }
+
+    /// The parameters of permessage-deflate, if it was negotiated.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<AgreedDeflate> {
+        self.shared.negotiated.deflate()
+    }
+
+    /// The server's response to the opening handshake, on a client.
+    pub fn response(&self) -> Option<&Response> {
+        self.shared.negotiated.response()
+    }
+
     /// How the connection closed, once it has.
     pub fn closed(&self) -> Option<&Closed> {
         self.shared.closed.get()
@@ -206,8 +248,9 @@ impl<S: Transport> WebSocketSender<S> {
         self.shared.lock().outbound.sending.sender().compress(compress);
     }
 
-    /// The stream, locked.
-    pub(super) fn stream(&self) -> impl Deref<Target = S> {
+    /// The stream below; see [`WebSocket::get_ref`](super::WebSocket::get_ref). The other half waits while the guard is
+    /// held.
+    pub fn get_ref(&self) -> impl Deref<Target = S> {
         self.shared.stream()
     }
 

@@ -122,6 +122,7 @@ mod futures;
 mod halves;
 #[cfg(feature = "tokio-rustls")]
 mod plain_writes;
+mod reunite;
 mod serve;
 mod server_stream;
 mod shared;
@@ -143,6 +144,7 @@ pub use connect::{connect, connect_as_is, connect_over};
 pub use halves::{WebSocketReceiver, WebSocketSender};
 #[cfg(feature = "tokio-rustls")]
 pub use plain_writes::PlainWrites;
+pub use reunite::ReuniteError;
 pub use serve::{IntoListener, Listener, serve, serve_with};
 pub use server_stream::ServerStream;
 pub use transport::Transport;

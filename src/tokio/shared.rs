@@ -41,7 +41,7 @@ use super::wakers::{Half, Wakers};
 use crate::endpoint::sendable::ToSend;
 use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Mutex, MutexGuard, Turn, lock};
-use crate::endpoint::{Error, HowClosed, Inbound, Outbound, SendSide};
+use crate::endpoint::{Error, HowClosed, Inbound, Negotiated, Outbound, SendSide};
 use crate::error::SendError;
 use crate::frame::CloseFrame;
 use crate::sender::SendState;
@@ -60,10 +60,12 @@ pub(super) struct Shared<S> {
     waits: AtomicBool,
     /// How the connection closed, once it has.
     pub(super) closed: HowClosed,
+    /// What the opening handshake came to.
+    pub(super) negotiated: Negotiated,
 }
 
 impl<S> Shared<S> {
-    pub(super) fn new(io: S, inbound: Inbound, outbound: Outbound) -> Self {
+    pub(super) fn new(io: S, negotiated: Negotiated, inbound: Inbound, outbound: Outbound) -> Self {
         let reading = Reading {
             inbound,
             timer: Timer::default(),
@@ -90,6 +92,7 @@ impl<S> Shared<S> {
             unread: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             closed: HowClosed::default(),
+            negotiated,
         }
     }
 

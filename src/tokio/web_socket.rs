@@ -25,7 +25,6 @@ use crate::message::{Message, MessageKind};
 pub struct WebSocket<S: Transport> {
     pub(super) sender: WebSocketSender<S>,
     pub(super) receiver: WebSocketReceiver<S>,
-    negotiated: Negotiated,
 }
 
 impl<S: Transport> WebSocket<S> {
@@ -42,19 +41,19 @@ impl<S: Transport> WebSocket<S> {
     }
 
     pub(super) fn new(io: S, negotiated: Negotiated, read_ahead: &[u8], config: &Config) -> Self {
-        let (sender, receiver) = halves::halves(io, &negotiated, read_ahead, config);
-        Self { sender, receiver, negotiated }
+        let (sender, receiver) = halves::halves(io, negotiated, read_ahead, config);
+        Self { sender, receiver }
     }
 
     /// The subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.negotiated.subprotocol()
+        self.sender.subprotocol()
     }
 
     /// The parameters of permessage-deflate, if it was negotiated.
     #[cfg(feature = "deflate")]
     pub fn deflate(&self) -> Option<AgreedDeflate> {
-        self.negotiated.deflate()
+        self.sender.deflate()
     }
 
     /// Whether messages that are sent from now on are compressed, if permessage-deflate was negotiated;
@@ -66,7 +65,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// The server's response to the opening handshake, on a client.
     pub fn response(&self) -> Option<&Response> {
-        self.negotiated.response()
+        self.sender.response()
     }
 
     /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are
@@ -77,7 +76,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// The stream below. Reading from it or writing to it would corrupt the connection.
     pub fn get_ref(&self) -> impl Deref<Target = S> {
-        self.sender.stream()
+        self.sender.get_ref()
     }
 
     /// Parts the WebSocket in two halves for two tasks. The receiving half answers the peer's Pings

@@ -2,6 +2,7 @@
 
 use futures_util::stream::FusedStream;
 use futures_util::{SinkExt, StreamExt};
+use sansocket::tokio::Incoming;
 use sansocket::{CloseCode, Config, Error, Message, SendError};
 
 use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_payload};
@@ -119,6 +120,45 @@ async fn halves() {
             let refused = SinkExt::<Message>::send(&mut sender, "x".into()).await;
             assert!(matches!(refused, Err(Error::Send(SendError::Closing))));
             assert_eq!(receiver.closed().unwrap().code, CloseCode::NORMAL);
+        }
+    }
+}
+
+/// Pings and Pongs are seen through a stream too, between the messages, by a whole WebSocket and by its receiving half.
+#[tokio::test(start_paused = true)]
+async fn all_that_comes() {
+    fn takes(stream: &(impl FusedStream<Item = Result<Incoming, Error>> + Send)) -> bool {
+        stream.is_terminated()
+    }
+    for role in ROLES {
+        for split in [false, true] {
+            let (mut ws, mut peer) = with_peer(role, 4096, &Config::default());
+            for (first, payload) in [(PING, "?"), (TEXT, "one"), (PONG, "!"), (TEXT, "two")] {
+                peer.send(first, payload.as_bytes()).await;
+            }
+            // What was dropped before it was polled again has lost nothing.
+            assert_eq!(ws.incoming().next().await.unwrap().unwrap(), Incoming::Ping("?".into()));
+            peer.send_close(1000, "").await;
+            drop(peer);
+            let mut halves = None;
+            let rest: Vec<_> = if split {
+                let (_, receiver) = halves.insert(ws.split());
+                receiver.incoming().map(Result::unwrap).collect().await
+            } else {
+                let mut incoming = ws.incoming();
+                assert!(!takes(&incoming));
+                let rest = incoming.by_ref().map(Result::unwrap).collect().await;
+                assert!(takes(&incoming) && incoming.next().await.is_none());
+                rest
+            };
+            assert_eq!(
+                rest,
+                [
+                    Incoming::Message("one".into()),
+                    Incoming::Pong("!".into()),
+                    Incoming::Message("two".into())
+                ]
+            );
         }
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use sansocket::blocking::{Incoming, Part};
-use sansocket::handshake::Reply;
+use sansocket::handshake::{Reply, Response};
 use sansocket::{
     Client, CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PreparedMessage, Queued,
     Role, Server,
@@ -31,6 +31,8 @@ pub trait Receives {
     async fn recv_incoming(&mut self) -> Result<Option<Incoming>, Error>;
     async fn recv_part(&mut self) -> Result<Option<Part>, Error>;
     fn closed(&self) -> Option<&Closed>;
+    /// The subprotocol, and the status of the response.
+    fn agreed(&self) -> (Option<&str>, Option<u16>);
 }
 
 pub trait Sends {
@@ -48,6 +50,8 @@ pub trait Sends {
     fn start_close(&mut self, close: Option<CloseFrame<'_>>) -> Result<(), Error>;
     /// What its `closed` tells.
     fn ended(&self) -> Option<&Closed>;
+    /// What it knows of that is [`agreed`](Receives::agreed).
+    fn terms(&self) -> (Option<&str>, Option<u16>);
 }
 
 /// An adapter.
@@ -86,6 +90,11 @@ pub trait Adapter: Sized {
 
     fn upgraded(io: Self::Stream, role: Role, read_ahead: &[u8], config: &Config) -> Self::Whole;
     fn split(whole: Self::Whole) -> (Self::Sender, Self::Receiver);
+    /// Gives both halves back if they are not of one connection.
+    fn reunite(
+        sender: Self::Sender,
+        receiver: Self::Receiver,
+    ) -> Result<Self::Whole, (Self::Sender, Self::Receiver)>;
     async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error>;
     async fn accept(io: Self::Stream, server: &Server) -> Result<Self::Pending, Error>;
     async fn open(pending: Self::Pending) -> Result<Self::Whole, Error>;
@@ -119,6 +128,9 @@ macro_rules! receives {
             }
             fn closed(&self) -> Option<&Closed> {
                 <$type>::closed(self)
+            }
+            fn agreed(&self) -> (Option<&str>, Option<u16>) {
+                (self.subprotocol(), self.response().map(Response::status))
             }
         }
     };
@@ -165,6 +177,9 @@ macro_rules! sends {
             }
             fn ended(&self) -> Option<&Closed> {
                 <$type>::closed(self)
+            }
+            fn terms(&self) -> (Option<&str>, Option<u16>) {
+                (self.subprotocol(), self.response().map(Response::status))
             }
         }
     };
@@ -245,6 +260,16 @@ impl<S: BlockingStream> Adapter for Blocking<S> {
 
     fn split(whole: Self::Whole) -> (Self::Sender, Self::Receiver) {
         whole.split().unwrap()
+    }
+
+    fn reunite(
+        sender: Self::Sender,
+        receiver: Self::Receiver,
+    ) -> Result<Self::Whole, (Self::Sender, Self::Receiver)> {
+        receiver.reunite(sender).map_err(|error| {
+            assert_eq!(error.to_string(), "the two halves are of different connections");
+            (error.sender, error.receiver)
+        })
     }
 
     async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error> {
@@ -330,6 +355,16 @@ impl<S: TokioStream> Adapter for Tokio<S> {
 
     fn split(whole: Self::Whole) -> (Self::Sender, Self::Receiver) {
         whole.split()
+    }
+
+    fn reunite(
+        sender: Self::Sender,
+        receiver: Self::Receiver,
+    ) -> Result<Self::Whole, (Self::Sender, Self::Receiver)> {
+        receiver.reunite(sender).map_err(|error| {
+            assert_eq!(error.to_string(), "the two halves are of different connections");
+            (error.sender, error.receiver)
+        })
     }
 
     async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error> {

@@ -36,6 +36,12 @@ pub enum Call {
     SendOn(Until),
     /// Does something else.
     Pause(Duration),
+    /// Joins the halves, or those that a whole WebSocket is split into before.
+    Reunite,
+    /// Splits a whole WebSocket.
+    Split,
+    /// What the opening handshake came to.
+    Agreed,
     DropSender,
     DropReceiver,
     DropAll,
@@ -208,6 +214,21 @@ pub fn send_until_closed() -> Expected {
 /// The program does something else for so long.
 pub fn pause(time: Duration) -> Expected {
     Call::Pause(time).ok()
+}
+
+/// Has a whole WebSocket from now on: of halves, those that were joined.
+pub fn reunite() -> Expected {
+    Call::Reunite.ok()
+}
+
+/// Has halves from now on, of a whole WebSocket.
+pub fn split() -> Expected {
+    Call::Split.ok()
+}
+
+/// The subprotocol, and the status of the response, for all who have a part of the connection.
+pub fn agreed(subprotocol: Option<&str>, status: Option<u16>) -> Expected {
+    Call::Agreed.gives(lines::agreed((subprotocol, status)))
 }
 
 pub fn drop_sender() -> Expected {

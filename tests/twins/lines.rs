@@ -110,6 +110,10 @@ pub fn closed(closed: Option<&Closed>) -> String {
     })
 }
 
+pub fn agreed((subprotocol, status): (Option<&str>, Option<u16>)) -> String {
+    format!("subprotocol {subprotocol:?}, status {status:?}")
+}
+
 pub fn kind(kind: MessageKind) -> &'static str {
     match kind {
         MessageKind::Text => "text",

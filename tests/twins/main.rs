@@ -38,6 +38,7 @@ mod messages;
 mod neglect;
 mod opening;
 mod queued;
+mod reunited;
 mod served;
 mod serving;
 mod split;

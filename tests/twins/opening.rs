@@ -6,7 +6,7 @@ use std::time::Duration;
 use sansocket::handshake::{Accept, Limits, Reply};
 use sansocket::{Client, Role, Server};
 
-use crate::calls::{accept, close, connect, open, recv, reject, respond, send};
+use crate::calls::{accept, agreed, close, connect, open, recv, reject, respond, reunite, send, split};
 use crate::common::{TEXT, frame};
 use crate::peer::{
     answers, closes, ends, fails_writes, goes, holds, leaves, pings, raw, refuses_writes, resets, says,
@@ -49,6 +49,18 @@ fn frames_glued_to_the_heads() {
         .sees(["GET /chat HTTP/1.1", "close 1000 \"\"", "end"])
         .closed("1000 \"\", Local, clean")
         .run();
+}
+
+/// What was agreed on is told by a whole WebSocket and by its halves, also by those that were joined, and split again.
+#[test]
+fn what_was_agreed_is_told() {
+    let client = client().subprotocols(["v2", "v1"]).unwrap();
+    connecting()
+        .peer([answers(Accept::new().subprotocol("v1")), says("welcome")])
+        .calls([connect(&client).ok(), agreed(Some("v1"), Some(101)), recv().text("welcome")])
+        .calls([reunite(), agreed(Some("v1"), Some(101)), split(), agreed(Some("v1"), Some(101))])
+        .run();
+    serving().peer([raw(REQUEST)]).calls([accept(&server()).ok(), open().ok(), agreed(None, None)]).run();
 }
 
 /// The client of a server that rejects gets the status and the body; the server's call returns when the client has

@@ -518,6 +518,15 @@ impl<A: Adapter> Program<A> {
             (Call::Reject(status, text), State::Pending(pending)) => {
                 return lines::done(A::reject(pending, *status, text).await);
             }
+            (Call::Reunite, State::Split(Some(sender), Some(receiver))) => self.reunite(sender, receiver),
+            (Call::Reunite, State::Whole(ws)) => {
+                let (sender, receiver) = A::split(ws);
+                self.reunite(sender, receiver);
+            }
+            (Call::Split, State::Whole(ws)) => {
+                let (sender, receiver) = A::split(ws);
+                self.state = State::Split(Some(sender), Some(receiver));
+            }
             (Call::DropAll, state) => {
                 drop(state);
                 self.settle().await;
@@ -530,7 +539,26 @@ impl<A: Adapter> Program<A> {
         "ok".into()
     }
 
+    fn reunite(&mut self, sender: A::Sender, receiver: A::Receiver) {
+        match A::reunite(sender, receiver) {
+            Ok(ws) => self.state = State::Whole(ws),
+            Err(_) => panic!("they are of one connection"),
+        }
+    }
+
     async fn call_open(&mut self, call: &Call) -> String {
+        if matches!(call, Call::Agreed) {
+            let all = match &self.state {
+                State::Whole(ws) => [Some(ws.agreed()), Some(ws.terms())],
+                State::Split(sender, receiver) => {
+                    [sender.as_ref().map(Sends::terms), receiver.as_ref().map(Receives::agreed)]
+                }
+                _ => [None; 2],
+            };
+            let mut all = all.into_iter().flatten().map(lines::agreed).collect::<Vec<_>>();
+            all.dedup();
+            return all.join(" or ");
+        }
         if let Call::SendOn(until) = call {
             return match &mut self.state {
                 State::Whole(ws) => send_on::<A>(ws, &self.control, *until).await,
