@@ -1,5 +1,6 @@
 //! What a receiving half does for the driver: it moves bytes, and waits no longer than a deadline.
 
+use core::task::Poll;
 use core::time::Duration;
 use std::io::{self, Read};
 use std::time::Instant;
@@ -27,23 +28,40 @@ impl Reading {
 
     fn next_after<T: Item>(&mut self, mut port: impl Port) -> Result<Option<T>, Error> {
         loop {
-            match self.inbound.next::<T>(&mut port) {
+            if let Poll::Ready(item) = self.next_until::<T>(&mut port, None)? {
+                return Ok(item);
+            }
+        }
+    }
+
+    /// The same, but pending if it has not come at the time `until`. What has come is looked at in any case, once.
+    pub(super) fn next_until<T: Item>(
+        &mut self,
+        port: &mut impl Port,
+        until: Option<Instant>,
+    ) -> Result<Poll<Option<T>>, Error> {
+        let (mut left, mut over) = (until.map(left_until), false);
+        loop {
+            match self.inbound.next::<T>(port) {
                 Next::Item(item) => {
                     if self.inbound.take_answered() {
                         // Whether it can be written or not, the message comes first.
                         let _ = port.flush();
                     }
-                    return Ok(Some(item));
+                    return Ok(Poll::Ready(Some(item)));
                 }
                 // A thread is not shared.
                 Next::Yield => {}
                 Next::Over(error) => {
                     self.token = None;
-                    return error.map_or(Ok(None), Err);
+                    return error.map_or(Ok(Poll::Ready(None)), Err);
                 }
+                Next::Do(_) if over => return Ok(Poll::Pending),
                 Next::Do(act) => {
-                    let outcome = self.perform(act, &mut port, None);
+                    let outcome = self.perform(act, port, left);
                     port.outbound(|outbound| self.inbound.did(outcome, Instant::now(), outbound));
+                    left = until.map(left_until);
+                    over = left == Some(Duration::ZERO);
                 }
             }
         }
@@ -91,7 +109,10 @@ impl Reading {
             Act::Flush { discard } => match self.flush(port) {
                 Ok(true) => Outcome::Written,
                 // No longer than that: another thread may have written all by now.
-                Ok(false) if discard => self.discard(port, most.or_else(|| Some(self.retry.after()))),
+                Ok(false) if discard => {
+                    let retry = self.retry.after();
+                    self.discard(port, Some(most.map_or(retry, |most| most.min(retry))))
+                }
                 Ok(false) => self.pause(port, most),
                 Err(error) => Outcome::Failed(error),
             },
@@ -206,8 +227,13 @@ impl Reading {
     fn left(&self, port: &mut impl Port) -> Option<Duration> {
         let sending = port.outbound(|outbound| outbound.sending.poll_timeout());
         let deadline = [self.inbound.poll_timeout(), sending].into_iter().flatten().min()?;
-        Some(deadline.saturating_duration_since(Instant::now()))
+        Some(left_until(deadline))
     }
+}
+
+/// How long it is until then.
+fn left_until(then: Instant) -> Duration {
+    then.saturating_duration_since(Instant::now())
 }
 
 /// How much is done in one look, in steps that each may read once: a peer that never pauses is not to hold up a program

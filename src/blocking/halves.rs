@@ -2,6 +2,8 @@
 
 use alloc::sync::Arc;
 use core::ops::Deref;
+use core::task::Poll;
+use core::time::Duration;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -76,6 +78,12 @@ impl<S: Transport> WebSocketReceiver<S> {
     /// The next message; see [`WebSocket::recv`](super::WebSocket::recv).
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.next::<Message>()
+    }
+
+    /// The next message, if it comes in this time; see [`WebSocket::recv_timeout`](super::WebSocket::recv_timeout).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Poll<Option<Message>>, Error> {
+        let until = Instant::now().checked_add(timeout);
+        receive(&self.shared, |reading, mut port| reading.next_until(&mut port, until), Poll::Ready(None))
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.
@@ -242,12 +250,20 @@ impl<S: Transport> Drop for WebSocketSender<S> {
 
 /// Receives the next thing. `None` too if there is no receiving half's state, which a half always has.
 fn next<S: Transport, T: Item>(shared: &Shared<S>) -> Result<Option<T>, Error> {
+    receive(shared, |reading, port| reading.next(port), None)
+}
+
+fn receive<S: Transport, T>(
+    shared: &Shared<S>,
+    next: impl FnOnce(&mut Reading, HalfPort<'_, S>) -> Result<T, Error>,
+    none: T,
+) -> Result<T, Error> {
     shared.note_received();
     let mut reader = shared.reader().map(lock);
     let Some(SplitReader { reading: Some(reading), io }) = reader.as_deref_mut() else {
-        return Ok(None);
+        return Ok(none);
     };
-    let item = reading.next::<T>(HalfPort { io, shared });
+    let item = next(reading, HalfPort { io, shared });
     shared.set_unread(reading.inbound.is_unread());
     shared.closed.note(reading.inbound.closed());
     item

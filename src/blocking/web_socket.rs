@@ -2,6 +2,8 @@
 
 use alloc::sync::Arc;
 use core::ops::Deref;
+use core::task::Poll;
+use core::time::Duration;
 use std::io;
 use std::time::Instant;
 
@@ -119,6 +121,36 @@ impl<S: Transport> WebSocket<S> {
     /// returned once, after all messages that were received before it, and then `None`.
     pub fn recv(&mut self) -> Result<Option<Message>, Error> {
         self.next::<Message>()
+    }
+
+    /// The next message, if it comes in this time, else [`Poll::Pending`]: nothing is lost then, also of a message that has
+    /// come in part, and the connection goes on. `Ready(None)` is what `None` is of [`recv`](Self::recv).
+    ///
+    /// ```no_run
+    /// # fn run(ws: &mut sansocket::blocking::WebSocket<std::net::TcpStream>) -> Result<(), sansocket::Error> {
+    /// use core::task::Poll;
+    /// use core::time::Duration;
+    ///
+    /// loop {
+    ///     match ws.recv_timeout(Duration::from_millis(100))? {
+    ///         Poll::Ready(Some(message)) => println!("{message:?}"),
+    ///         Poll::Ready(None) => break,
+    ///         Poll::Pending => println!("do something else"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// What has come already is looked at whatever the timeout is, zero too, which takes a millisecond. It may return late
+    /// by an eighth of the timeout, as [deadlines](super#deadlines) may be noticed; and by some milliseconds, where
+    /// there is something to write that the transport does not take. The connection's own deadlines hold meanwhile, and
+    /// fail the call as they fail `recv`. Over a stream without timeouts, such as [`NoDeadlines`](super::NoDeadlines), it
+    /// waits as long as the stream does: until the peer has sent something, be it no whole message.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Poll<Option<Message>>, Error> {
+        let until = Instant::now().checked_add(timeout);
+        self.sender.shared.note_received();
+        self.reading.next_until(&mut WholePort::new(&self.sender.shared), until)
     }
 
     /// Like [`recv`](Self::recv), and returns Pings and Pongs too. Pings have been answered.

@@ -1,12 +1,13 @@
 //! Deadlines: the timeouts that streams are given, and what comes of those that pass.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
+use std::task::Poll;
 use std::time::Duration;
 
 use sansocket::blocking::WebSocket;
-use sansocket::{CloseCode, CloseFrame, Config, Error, Role, TimedOut};
+use sansocket::{CloseCode, CloseFrame, Config, Error, Message, Role, TimedOut};
 
-use crate::common::{PING, ROLES, TEXT, frame, secs};
+use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_frame, close_payload, frame, secs};
 use crate::peer::with_peer;
 use crate::script::{Read, Script, Write};
 use crate::slow::{Slow, State};
@@ -178,7 +179,7 @@ fn what_was_left_is_not_taken() {
 fn busy_while_the_peer_closes() {
     for role in ROLES {
         let texts = ["1", "2", "3"].map(|text| frame(role, TEXT, text.as_bytes())).concat();
-        let answer = crate::common::close_frame(role, 1000, "");
+        let answer = close_frame(role, 1000, "");
         let script = Script::new([Read::Bytes([texts, answer].concat()), Read::End], []);
         let config = Config::default().close_timeout(TINY);
         let mut ws = WebSocket::from_upgraded(script, role, b"", &config).unwrap();
@@ -231,5 +232,80 @@ fn endless_timeouts() {
         }
         sender.close(CloseCode::NORMAL, "").unwrap();
         receiver.recv().unwrap_err();
+    }
+}
+
+/// A call that waits no longer than it is to has lost nothing: what had come of a message stays, and control frames are
+/// answered. A whole WebSocket, and the receiving half.
+#[test]
+fn a_receive_times_out() {
+    for role in ROLES {
+        let (mut ws, mut peer) = with_peer(role, &Config::default());
+        assert_eq!(ws.recv_timeout(TINY).unwrap(), Poll::Pending);
+        assert_eq!(ws.recv_timeout(Duration::ZERO).unwrap(), Poll::Pending);
+        let message = frame(role, TEXT, b"in two pieces");
+        let (first, rest) = message.split_at(7);
+        peer.io.write_all(&[&frame(role, PING, b"?"), first].concat()).unwrap();
+        assert_eq!(ws.recv_timeout(TINY).unwrap(), Poll::Pending);
+        assert_eq!(peer.frame(), Some((PONG, b"?".to_vec())));
+        peer.io.write_all(rest).unwrap();
+        // It has come: no time is needed to see it, nor for a second one that was read with it.
+        peer.io.write_all(&[frame(role, TEXT, b"second"), frame(role, TEXT, b"third")].concat()).unwrap();
+        assert_eq!(ws.recv_timeout(Duration::ZERO).unwrap(), Poll::Ready(Some("in two pieces".into())));
+        assert_eq!(ws.recv_timeout(Duration::MAX).unwrap(), Poll::Ready(Some("second".into())));
+        assert_eq!(ws.recv().unwrap(), Some("third".into()));
+
+        let (mut sender, mut receiver) = ws.split().unwrap();
+        assert_eq!(receiver.recv_timeout(TINY).unwrap(), Poll::Pending);
+        peer.io.write_all(first).unwrap();
+        assert_eq!(receiver.recv_timeout(TINY).unwrap(), Poll::Pending);
+        sender.send("meanwhile").unwrap();
+        assert_eq!(peer.frame(), Some((TEXT, b"meanwhile".to_vec())));
+        peer.io.write_all(rest).unwrap();
+        assert_eq!(receiver.recv().unwrap(), Some("in two pieces".into()));
+        // The closing handshake goes on in calls that time out.
+        sender.close(CloseCode::NORMAL, "").unwrap();
+        assert_eq!(peer.frame(), Some((CLOSE, close_payload(1000, ""))));
+        assert_eq!(receiver.recv_timeout(TINY).unwrap(), Poll::Pending);
+        peer.io.write_all(&close_frame(role, 1000, "")).unwrap();
+        if role == Role::Client {
+            assert_eq!(receiver.recv_timeout(TINY).unwrap(), Poll::Pending);
+        }
+        drop(peer);
+        assert_eq!(receiver.recv_timeout(secs(60)).unwrap(), Poll::Ready(None));
+        assert!(receiver.closed().unwrap().clean);
+        assert_eq!(receiver.recv_timeout(TINY).unwrap(), Poll::Ready(None));
+    }
+}
+
+/// The connection's own deadlines hold in a call that may wait for longer, and in those that wait for less, one after the
+/// other. A stream is given no longer timeout than is to be waited for.
+#[test]
+fn a_receive_times_out_beside_the_connection() {
+    for role in ROLES {
+        for (timeout, split) in [(secs(60), false), (secs(60), true), (TINY, false), (TINY, true)] {
+            let receives = |receive: &mut dyn FnMut() -> Result<Poll<Option<Message>>, Error>| loop {
+                match receive() {
+                    Ok(Poll::Pending) => assert_eq!(timeout, TINY),
+                    result => break timed_out(result),
+                }
+            };
+            let config = Config::default().close_timeout(4 * TINY);
+            let (mut ws, _peer) = with_peer(role, &config);
+            ws.start_close(None).unwrap();
+            let timed_out = if split {
+                let (_sender, mut receiver) = ws.split().unwrap();
+                receives(&mut || receiver.recv_timeout(timeout))
+            } else {
+                receives(&mut || ws.recv_timeout(timeout))
+            };
+            assert_eq!(timed_out, TimedOut::ClosingHandshake);
+        }
+
+        let script = Script::default();
+        let mut ws = WebSocket::from_upgraded(script.clone(), role, b"", &Config::default()).unwrap();
+        assert_eq!(ws.recv_timeout(2 * TINY).unwrap(), Poll::Pending);
+        let set = script.record().read_timeouts[0].unwrap();
+        assert!(set <= 2 * TINY, "{set:?}");
     }
 }
