@@ -221,7 +221,7 @@
 //! | `blocking` | yes | rand | [`blocking`]: WebSockets over `std::io` streams |
 //! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
 //! | `deflate` | no | flate2 with zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
-//! | `http` | no | http | [`http`](mod@http): upgrades inside hyper, axum and others |
+//! | `http` | no | http | [`http`](mod@http): upgrades inside hyper, axum and others; clients of its requests and URIs |
 //! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`] and [`blocking::connect_over`]; `blocking::accept_tls` |
 //! | `tokio-rustls` | no | tokio-rustls | the same for [`tokio`](mod@tokio) |
 //!

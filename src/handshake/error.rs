@@ -307,6 +307,8 @@ pub enum BuildError {
     RepeatedExtension(String),
     /// An extension that the client did not offer.
     UnofferedExtension(String),
+    /// A method other than GET, which alone opens a WebSocket.
+    InvalidMethod(String),
     /// Not a status that ends a handshake: it is below 200 or above 599.
     InvalidStatus(u16),
 }
@@ -323,6 +325,7 @@ impl fmt::Display for BuildError {
             Self::InvalidExtension(name) => write!(f, "extensions are made of tokens: {name:?} is not one"),
             Self::RepeatedExtension(name) => write!(f, "the extension {name:?} is accepted twice"),
             Self::UnofferedExtension(name) => write!(f, "the client offers no extension {name:?}"),
+            Self::InvalidMethod(method) => write!(f, "a WebSocket is opened by GET, not by {method}"),
             Self::InvalidStatus(status) => write!(f, "{status} is not a status from 200 to 599"),
         }
     }

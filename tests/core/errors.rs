@@ -105,7 +105,11 @@ fn handshake_errors_are_sentences() {
     ]);
     are_sentences([RequestError::MissingUpgrade, HeadError::Incomplete.into()]);
     are_sentences([HeadError::Incomplete, HeadError::HeadTooLarge]);
-    are_sentences([BuildError::InvalidStatus(99), BuildError::InvalidHeaderName("b c".into())]);
+    are_sentences([
+        BuildError::InvalidStatus(99),
+        BuildError::InvalidHeaderName("b c".into()),
+        BuildError::InvalidMethod("PUT".into()),
+    ]);
 }
 
 /// An adapter's error says what the error in it says, and more if that alone says too little.

@@ -1,9 +1,16 @@
 //! Upgrades inside HTTP servers that speak in the types of the `http` crate.
 #![cfg(feature = "http")]
 
+use std::time::Instant;
+
 use http::{HeaderName, Method, Request, Response, StatusCode, Version};
-use sansocket::handshake::{Accept, HeadError, ReceivedRequest, Reply, RequestError};
+use sansocket::handshake::{
+    Accept, BuildError, HeadError, Limits, ReceivedRequest, Reply, RequestError, ServerHandshake,
+};
 use sansocket::http::receive;
+use sansocket::{Client, Endpoint, Error, UriError};
+
+use crate::common;
 
 /// What an HTTP library has made of a client's opening handshake.
 fn upgrade() -> http::request::Builder {
@@ -128,5 +135,89 @@ fn reason_phrases() {
     }
     for status in [200, 204, 302, 400, 401, 403, 404, 405, 408, 414, 426, 429, 431, 500, 503, 505] {
         assert!(with_phrase.contains(&status), "{status}");
+    }
+}
+
+/// The request that a client sends, as a server reads it.
+#[track_caller]
+fn sent(client: &Client) -> sansocket::handshake::Request {
+    let (mut out, now) = (Vec::new(), Instant::now());
+    Endpoint::client(client, common::random, now).write_to(&mut out, now);
+    match ServerHandshake::new(Limits::default()).receive(&out) {
+        Ok(Some(ReceivedRequest::WebSocket(request))) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A client is made of the library's URI or request: headers of the program's own are sent, subprotocols offered.
+#[test]
+fn clients() {
+    let uri: http::Uri = "ws://example.com:80/chat?room=1".parse().unwrap();
+    for client in [Client::try_from(&uri), Client::try_from(uri.clone())] {
+        let client = client.unwrap();
+        assert_eq!(client.uri().to_string(), "ws://example.com/chat?room=1");
+        assert_eq!(sent(&client).target(), "/chat?room=1");
+    }
+    let request = Request::get(uri)
+        .header("Authorization", "Bearer 1234")
+        .header("Cookie", "a=1")
+        .header("Cookie", "b=2")
+        .header("User-Agent", "feed-reader/2.1")
+        .header("Origin", "https://example.com")
+        .header("Sec-WebSocket-Protocol", "v3, v2 ,")
+        .header("Sec-WebSocket-Protocol", "v1")
+        .body(())
+        .unwrap();
+    for client in [Client::try_from(&request), Client::try_from(request.clone())] {
+        let sent = sent(&client.unwrap());
+        assert_eq!((sent.target(), sent.host()), ("/chat?room=1", Some("example.com")));
+        for (name, values) in [
+            ("Authorization", &["Bearer 1234"][..]),
+            ("Cookie", &["a=1", "b=2"]),
+            ("User-Agent", &["feed-reader/2.1"]),
+            ("Origin", &["https://example.com"]),
+        ] {
+            assert!(sent.headers().get_all(name).eq(values.iter().map(|value| value.as_bytes())), "{name}");
+        }
+        assert!(sent.subprotocols().eq(["v3", "v2", "v1"]));
+    }
+}
+
+/// What other crates want to stand in a request may: the handshake writes its own in its place.
+#[test]
+fn clients_of_requests_that_others_take() {
+    for host in ["example.com", "Example.com:80"] {
+        let request = upgrade().uri("ws://example.com/chat").header("X-Own", "a");
+        let mut request = request.body(()).unwrap();
+        request.headers_mut().insert("Host", host.parse().unwrap());
+        let sent = sent(&Client::try_from(&request).unwrap());
+        assert_eq!((sent.host(), sent.headers().get("X-Own")), (Some("example.com"), Some("a")));
+        assert_ne!(sent.headers().get("Sec-WebSocket-Key"), Some("dGhlIHNhbXBsZSBub25jZQ=="));
+    }
+}
+
+/// What cannot be sent, or would not be what was asked for, is refused.
+#[test]
+fn clients_that_are_refused() {
+    let get = || Request::get("ws://example.com/");
+    let reserved = |name: &str| Error::Build(BuildError::ReservedHeader(name.into()));
+    for (request, error) in [
+        (Request::post("ws://example.com/"), BuildError::InvalidMethod("POST".into()).into()),
+        (Request::get("/chat"), UriError::UnsupportedScheme.into()),
+        (Request::get("https://example.com/"), UriError::UnsupportedScheme.into()),
+        (get().header("Host", "other.example"), reserved("host")),
+        (get().header("Host", "example.com:81"), reserved("host")),
+        (get().header("Host", "example.com/"), reserved("host")),
+        (
+            get().header("Sec-WebSocket-Extensions", "permessage-deflate"),
+            reserved("sec-websocket-extensions"),
+        ),
+        (get().header("Content-Length", "1"), reserved("content-length")),
+        (get().header("Sec-WebSocket-Protocol", "a, a"), BuildError::RepeatedSubprotocol("a".into()).into()),
+        (get().header("Sec-WebSocket-Protocol", "a b"), BuildError::InvalidSubprotocol("a b".into()).into()),
+        (get().header("X-Bytes", "\u{e9}"), BuildError::InvalidHeaderValue("x-bytes".into()).into()),
+    ] {
+        let found = Client::try_from(request.body(()).unwrap()).unwrap_err();
+        assert_eq!(format!("{found:?}"), format!("{error:?}"));
     }
 }
