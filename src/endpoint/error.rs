@@ -114,3 +114,17 @@ impl From<Infallible> for Error {
         match never {}
     }
 }
+
+/// For readers and writers of bytes: the error is in it, whose kind is the transport's, or the nearest one.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Connect(error) | Error::ConnectionLost(error) => error.kind(),
+            Error::Request(_) | Error::Response(_) | Error::Protocol(_) => io::ErrorKind::InvalidData,
+            Error::Send(SendError::Closing) => io::ErrorKind::BrokenPipe,
+            Error::Uri(_) | Error::Build(_) | Error::Send(_) => io::ErrorKind::InvalidInput,
+            Error::TimedOut(_) => io::ErrorKind::TimedOut,
+        };
+        Self::new(kind, error)
+    }
+}

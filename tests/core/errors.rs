@@ -143,6 +143,79 @@ fn errors_of_adapters() {
     assert_eq!(error.source().unwrap().to_string(), SendError::Closing.to_string());
 }
 
+/// Who prints an error with all that is below it reads nothing twice, whichever error of the crate it is, also inside an
+/// `io::Error` or a box. (What halves that do not fit say is in `tests/twins`.)
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[test]
+fn chains_say_nothing_twice() {
+    use sansocket::handshake::{BuildError, HeadError, InvalidList, RequestError, ResponseError};
+    use sansocket::{Error, TimedOut, UriError};
+
+    let below = || std::io::Error::other(Chained);
+    let errors: [fn() -> Error; 4] = [
+        || UriError::MissingHost.into(),
+        || RequestError::from(HeadError::FoldedHeader).into(),
+        || ResponseError::from(HeadError::Incomplete).into(),
+        || BuildError::InvalidStatus(99).into(),
+    ];
+    let mut chains: Vec<Box<dyn std::error::Error>> = vec![
+        Box::new(InvalidUtf8),
+        Box::new(InvalidList),
+        Box::new(ProtocolError::InvalidCloseReason(CloseCode::NORMAL)),
+        Box::new(SendError::InvalidCloseCode(CloseCode::NO_STATUS_RECEIVED)),
+        Box::new(TimedOut::Keepalive),
+        Box::new(UriError::UserInfo),
+        Box::new(HeadError::FoldedHeader),
+        Box::new(RequestError::from(HeadError::FoldedHeader)),
+        Box::new(ResponseError::from(HeadError::FoldedHeader)),
+        Box::new(BuildError::ReservedHeader("host".into())),
+        Box::new(Error::Connect(below())),
+        Box::new(Error::ConnectionLost(below())),
+        Box::new(Error::Connect(Error::ConnectionLost(below()).into())),
+        Box::new(std::io::Error::from(Error::ConnectionLost(below()))),
+        Box::new(std::io::Error::from(Error::Protocol(ProtocolError::InvalidUtf8))),
+    ];
+    for error in errors {
+        chains
+            .extend([Box::new(error()) as Box<dyn std::error::Error>, std::io::Error::from(error()).into()]);
+    }
+    for error in chains {
+        let chain: Vec<_> =
+            std::iter::successors(Some(&*error), |error| error.source()).map(ToString::to_string).collect();
+        for (i, text) in chain.iter().enumerate() {
+            assert!(chain[..i].iter().all(|above| !above.contains(text)), "{chain:?}");
+        }
+    }
+}
+
+/// An error of an adapter is one of bytes' readers and writers, too: of a kind that fits, and found in it.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[test]
+fn errors_of_byte_streams() {
+    use std::io::{self, ErrorKind};
+
+    use sansocket::handshake::{BuildError, RequestError, ResponseError};
+    use sansocket::{Error, TimedOut, UriError};
+
+    for (error, kind) in [
+        (Error::from(UriError::Fragment), ErrorKind::InvalidInput),
+        (Error::from(BuildError::InvalidStatus(99)), ErrorKind::InvalidInput),
+        (Error::from(RequestError::MissingKey), ErrorKind::InvalidData),
+        (Error::from(ResponseError::MissingAccept), ErrorKind::InvalidData),
+        (Error::from(ProtocolError::InvalidUtf8), ErrorKind::InvalidData),
+        (Error::from(SendError::Closing), ErrorKind::BrokenPipe),
+        (Error::from(SendError::MessageInProgress), ErrorKind::InvalidInput),
+        (Error::from(TimedOut::Write), ErrorKind::TimedOut),
+        (Error::Connect(ErrorKind::ConnectionRefused.into()), ErrorKind::ConnectionRefused),
+        (Error::ConnectionLost(ErrorKind::ConnectionReset.into()), ErrorKind::ConnectionReset),
+    ] {
+        let text = error.to_string();
+        let error = io::Error::from(error);
+        assert_eq!((error.kind(), error.to_string()), (kind, text.clone()));
+        assert_eq!(error.downcast::<Error>().unwrap().to_string(), text);
+    }
+}
+
 /// An error that says what it is, and has a source.
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 #[derive(Debug)]
