@@ -112,6 +112,7 @@
 //! what was left: after ten milliseconds, and then an eighth of the time that there was none.
 
 mod accept;
+mod byte_stream;
 mod client_stream;
 mod connect;
 mod deadline;
@@ -139,6 +140,7 @@ mod writing;
 #[cfg(feature = "rustls")]
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
+pub use byte_stream::ByteStream;
 pub use client_stream::ClientStream;
 pub use connect::{connect, connect_as_is, connect_over};
 #[cfg(sansocket_loom)]

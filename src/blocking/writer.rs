@@ -54,11 +54,11 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
 
 impl<S: Transport> Write for MessageWriter<'_, S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.sending.feed_part(self.kind, Bytes::copy_from_slice(buf), false).map_err(io::Error::other)?;
+        self.sending.feed_part(self.kind, Bytes::copy_from_slice(buf), false)?;
         Ok(buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sending.flush().map_err(io::Error::other)
+        Ok(self.sending.flush()?)
     }
 }

@@ -25,6 +25,8 @@ mod origins;
 pub(crate) mod outbound;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) mod outgoing;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) mod payloads;
 mod pending;
 pub(crate) mod process;
 #[cfg(any(feature = "blocking", feature = "tokio"))]

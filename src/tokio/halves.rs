@@ -372,7 +372,7 @@ impl<S: Transport> WebSocketSender<S> {
 
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_aside(cx))?;
-        self.shared.poll_sending(Half::Sending, cx, |locked, cx| locked.poll_room(cx, &mut self.timer))
+        self.shared.poll_room(cx, &mut self.timer)
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -111,6 +111,7 @@
 //! `WebSocket`, not in the future. What a dropped call has and has not done is told by its documentation.
 
 mod accept;
+mod byte_stream;
 mod caretaker;
 mod client_stream;
 mod compressing;
@@ -139,6 +140,7 @@ mod writer;
 #[cfg(feature = "tokio-rustls")]
 pub use accept::accept_tls;
 pub use accept::{Pending, accept, accept_with};
+pub use byte_stream::ByteStream;
 pub use client_stream::ClientStream;
 pub use connect::{connect, connect_as_is, connect_over};
 pub use halves::{WebSocketReceiver, WebSocketSender};

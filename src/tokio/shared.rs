@@ -183,6 +183,14 @@ impl<S> Shared<S> {
 }
 
 impl<S: Transport> Shared<S> {
+    /// Waits until there is room for a message.
+    pub(super) fn poll_room(&self, cx: &Context<'_>, timer: &mut Timer) -> Poll<Result<(), Error>> {
+        self.poll_sending(Half::Sending, cx, |locked, cx| {
+            let poll = locked.poll_room(cx, timer);
+            locked.unless_refused(poll)
+        })
+    }
+
     /// Queues `message`, once there is room.
     pub(super) fn poll_feed(
         &self,

@@ -52,24 +52,24 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
         if *ended {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        ready!(sender.poll_room(cx)).map_err(io::Error::other)?;
-        sender
-            .queue_or_set_aside(PartToSend { kind: *kind, payload: Bytes::copy_from_slice(buf), last: false })
-            .map_err(io::Error::other)?;
+        ready!(sender.poll_room(cx))?;
+        sender.queue_or_set_aside(PartToSend {
+            kind: *kind,
+            payload: Bytes::copy_from_slice(buf),
+            last: false,
+        })?;
         Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.sender.poll_flush(cx).map_err(io::Error::other)
+        self.sender.poll_flush(cx).map_err(io::Error::from)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended {
-            ready!(self.sender.poll_aside(cx)).map_err(io::Error::other)?;
+            ready!(self.sender.poll_aside(cx))?;
             let kind = self.kind;
-            self.sender
-                .queue_or_set_aside(PartToSend { kind, payload: Bytes::new(), last: true })
-                .map_err(io::Error::other)?;
+            self.sender.queue_or_set_aside(PartToSend { kind, payload: Bytes::new(), last: true })?;
             self.ended = true;
         }
         self.poll_flush(cx)

@@ -12,6 +12,7 @@ mod peer;
 mod script;
 mod slow;
 
+mod bytes;
 mod closing;
 mod deadlines;
 mod failing;

@@ -12,6 +12,7 @@ mod peer;
 mod script;
 
 mod ahead;
+mod bytes;
 mod cancelled;
 mod failing;
 #[cfg(feature = "blocking")]

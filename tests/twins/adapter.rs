@@ -21,7 +21,7 @@ use sansocket::{
 };
 use sansocket::{blocking, tokio as asynchronous};
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::script::{Hand, Handler};
 use crate::wire::Control;
@@ -61,6 +61,7 @@ pub trait Adapter: Sized {
     type Whole: Receives + Sends;
     type Sender: Sends + Send;
     type Receiver: Receives + Send;
+    type Bytes;
 
     fn now() -> Instant;
 
@@ -95,6 +96,15 @@ pub trait Adapter: Sized {
         sender: Self::Sender,
         receiver: Self::Receiver,
     ) -> Result<Self::Whole, (Self::Sender, Self::Receiver)>;
+    fn byte_stream(whole: Self::Whole, takes_text: bool) -> Self::Bytes;
+    fn into_parts(bytes: Self::Bytes) -> (Self::Whole, Bytes);
+    /// Fills a buffer of so many bytes, or less of it.
+    async fn read(bytes: &mut Self::Bytes, most: usize) -> io::Result<Vec<u8>>;
+    /// Writes once.
+    async fn write_bytes(bytes: &mut Self::Bytes, buf: &[u8]) -> io::Result<usize>;
+    async fn flush_bytes(bytes: &mut Self::Bytes) -> io::Result<()>;
+    async fn shut_down(bytes: &mut Self::Bytes) -> io::Result<()>;
+    async fn close_bytes(bytes: &mut Self::Bytes) -> io::Result<()>;
     async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error>;
     async fn accept(io: Self::Stream, server: &Server) -> Result<Self::Pending, Error>;
     async fn open(pending: Self::Pending) -> Result<Self::Whole, Error>;
@@ -206,6 +216,7 @@ impl<S: BlockingStream> Adapter for Blocking<S> {
     type Whole = blocking::WebSocket<S>;
     type Sender = blocking::WebSocketSender<S>;
     type Receiver = blocking::WebSocketReceiver<S>;
+    type Bytes = blocking::ByteStream<S>;
 
     fn now() -> Instant {
         Instant::now()
@@ -272,6 +283,37 @@ impl<S: BlockingStream> Adapter for Blocking<S> {
         })
     }
 
+    fn byte_stream(whole: Self::Whole, takes_text: bool) -> Self::Bytes {
+        whole.into_byte_stream().take_text(takes_text)
+    }
+
+    fn into_parts(bytes: Self::Bytes) -> (Self::Whole, Bytes) {
+        bytes.into_parts()
+    }
+
+    async fn read(bytes: &mut Self::Bytes, most: usize) -> io::Result<Vec<u8>> {
+        let mut buf = vec![0; most];
+        let len = io::Read::read(bytes, &mut buf)?;
+        buf.truncate(len);
+        Ok(buf)
+    }
+
+    async fn write_bytes(bytes: &mut Self::Bytes, buf: &[u8]) -> io::Result<usize> {
+        io::Write::write(bytes, buf)
+    }
+
+    async fn flush_bytes(bytes: &mut Self::Bytes) -> io::Result<()> {
+        io::Write::flush(bytes)
+    }
+
+    async fn shut_down(bytes: &mut Self::Bytes) -> io::Result<()> {
+        bytes.shutdown()
+    }
+
+    async fn close_bytes(bytes: &mut Self::Bytes) -> io::Result<()> {
+        bytes.close()
+    }
+
     async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error> {
         blocking::connect_as_is(client, io)
     }
@@ -299,6 +341,7 @@ impl<S: TokioStream> Adapter for Tokio<S> {
     type Whole = asynchronous::WebSocket<S>;
     type Sender = asynchronous::WebSocketSender<S>;
     type Receiver = asynchronous::WebSocketReceiver<S>;
+    type Bytes = asynchronous::ByteStream<S>;
 
     fn now() -> Instant {
         tokio::time::Instant::now().into_std()
@@ -365,6 +408,37 @@ impl<S: TokioStream> Adapter for Tokio<S> {
             assert_eq!(error.to_string(), "the two halves are of different connections");
             (error.sender, error.receiver)
         })
+    }
+
+    fn byte_stream(whole: Self::Whole, takes_text: bool) -> Self::Bytes {
+        whole.into_byte_stream().take_text(takes_text)
+    }
+
+    fn into_parts(bytes: Self::Bytes) -> (Self::Whole, Bytes) {
+        bytes.into_parts()
+    }
+
+    async fn read(bytes: &mut Self::Bytes, most: usize) -> io::Result<Vec<u8>> {
+        let mut buf = vec![0; most];
+        let len = AsyncReadExt::read(bytes, &mut buf).await?;
+        buf.truncate(len);
+        Ok(buf)
+    }
+
+    async fn write_bytes(bytes: &mut Self::Bytes, buf: &[u8]) -> io::Result<usize> {
+        AsyncWriteExt::write(bytes, buf).await
+    }
+
+    async fn flush_bytes(bytes: &mut Self::Bytes) -> io::Result<()> {
+        AsyncWriteExt::flush(bytes).await
+    }
+
+    async fn shut_down(bytes: &mut Self::Bytes) -> io::Result<()> {
+        AsyncWriteExt::shutdown(bytes).await
+    }
+
+    async fn close_bytes(bytes: &mut Self::Bytes) -> io::Result<()> {
+        bytes.close().await
     }
 
     async fn connect(io: Self::Stream, client: Client) -> Result<Self::Whole, Error> {

@@ -42,6 +42,15 @@ pub enum Call {
     Split,
     /// What the opening handshake came to.
     Agreed,
+    /// Makes a stream of bytes of a whole WebSocket, which takes text or not.
+    ByteStream(bool),
+    /// Makes a WebSocket of that again: what was not read.
+    IntoParts,
+    /// Reads so many bytes, until the end if there are less.
+    Read(usize),
+    /// Writes once: how much.
+    WriteBytes(Vec<u8>),
+    ShutDown,
     DropSender,
     DropReceiver,
     DropAll,
@@ -229,6 +238,36 @@ pub fn split() -> Expected {
 /// The subprotocol, and the status of the response, for all who have a part of the connection.
 pub fn agreed(subprotocol: Option<&str>, status: Option<u16>) -> Expected {
     Call::Agreed.gives(lines::agreed((subprotocol, status)))
+}
+
+/// Has a stream of bytes from now on, of a whole WebSocket.
+pub fn byte_stream() -> Expected {
+    Call::ByteStream(false).ok()
+}
+
+/// The same, and text is bytes too.
+pub fn byte_stream_with_text() -> Expected {
+    Call::ByteStream(true).ok()
+}
+
+/// Has a WebSocket again: comes to what was not read.
+pub fn into_parts(unread: &str) -> Expected {
+    Call::IntoParts.gives(format!("{unread:?}"))
+}
+
+/// Reads so many bytes, or all that is left; or comes to an error.
+pub fn read(len: usize) -> Call {
+    Call::Read(len)
+}
+
+/// Writes once, and flushes: comes to how much was written.
+pub fn write_bytes(bytes: impl Into<Vec<u8>>) -> Call {
+    Call::WriteBytes(bytes.into())
+}
+
+/// Ends what is written.
+pub fn shut_down() -> Call {
+    Call::ShutDown
 }
 
 pub fn drop_sender() -> Expected {

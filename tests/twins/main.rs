@@ -30,6 +30,7 @@ mod peer;
 mod script;
 mod wire;
 
+mod bytes;
 mod closing;
 mod deadlines;
 mod failing;

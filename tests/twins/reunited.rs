@@ -7,7 +7,7 @@ use crate::calls::{
     close, feed, flush, recv, recv_part, reunite, seen, send, split, start_close_without_code,
 };
 use crate::common::{FIRST_TEXT, LAST_CONTINUATION, ROLES};
-use crate::peer::{Peer, Stage, closes, ends, goes, hears, pings, says, sends, tells, until, until_read};
+use crate::peer::{Peer, Stage, closes, ends, goes, pings, says, sends, until};
 use crate::script::{MOMENT, Script, patient};
 use crate::wire::Wire;
 

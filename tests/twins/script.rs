@@ -415,6 +415,7 @@ enum State<A: Adapter> {
     Pending(A::Pending),
     Whole(A::Whole),
     Split(Option<A::Sender>, Option<A::Receiver>),
+    Bytes(A::Bytes),
     Over,
 }
 
@@ -442,6 +443,9 @@ impl<A: Adapter> Program<A> {
                 Phase::Calls(phase) => calls.extend(self.calls(phase).await),
                 Phase::Both(sender, receiver) => calls.extend(self.both(sender, receiver).await),
             }
+        }
+        if let State::Bytes(_) = &self.state {
+            self.call(&Call::IntoParts).await;
         }
         let closed = match &self.state {
             State::Whole(ws) => lines::closed(ws.closed()),
@@ -527,6 +531,14 @@ impl<A: Adapter> Program<A> {
                 let (sender, receiver) = A::split(ws);
                 self.state = State::Split(Some(sender), Some(receiver));
             }
+            (Call::ByteStream(takes_text), State::Whole(ws)) => {
+                self.state = State::Bytes(A::byte_stream(ws, *takes_text));
+            }
+            (Call::IntoParts, State::Bytes(bytes)) => {
+                let (ws, unread) = A::into_parts(bytes);
+                self.state = State::Whole(ws);
+                return lines::payload(&unread);
+            }
             (Call::DropAll, state) => {
                 drop(state);
                 self.settle().await;
@@ -540,10 +552,8 @@ impl<A: Adapter> Program<A> {
     }
 
     fn reunite(&mut self, sender: A::Sender, receiver: A::Receiver) {
-        match A::reunite(sender, receiver) {
-            Ok(ws) => self.state = State::Whole(ws),
-            Err(_) => panic!("they are of one connection"),
-        }
+        let ws = A::reunite(sender, receiver).unwrap_or_else(|_| panic!("they are of one connection"));
+        self.state = State::Whole(ws);
     }
 
     async fn call_open(&mut self, call: &Call) -> String {
@@ -600,10 +610,44 @@ impl<A: Adapter> Program<A> {
                     }
                 }
             },
+            State::Bytes(bytes) => call_bytes::<A>(bytes, call).await,
             _ => None,
         };
         line.unwrap_or_else(|| DROPPED.into())
     }
+}
+
+/// Makes a call of a stream of bytes; `None` if it is no such call.
+async fn call_bytes<A: Adapter>(bytes: &mut A::Bytes, call: &Call) -> Option<String> {
+    let result = match call {
+        Call::Read(len) => read_up_to::<A>(bytes, *len).await.map(|read| lines::payload(&read)),
+        Call::WriteBytes(buf) => match A::write_bytes(bytes, buf).await {
+            Ok(len) => A::flush_bytes(bytes).await.map(|()| len.to_string()),
+            Err(error) => Err(error),
+        },
+        Call::ShutDown => A::shut_down(bytes).await.map(|()| "ok".into()),
+        Call::Close(..) => A::close_bytes(bytes).await.map(|()| "ok".into()),
+        _ => return None,
+    };
+    Some(result.unwrap_or_else(|error| {
+        let kind = error.kind();
+        let below =
+            error.downcast::<Error>().map_or_else(|other| other.to_string(), |error| lines::error(&error));
+        format!("{kind:?}: {below}")
+    }))
+}
+
+/// Reads until there are so many bytes, or no more.
+async fn read_up_to<A: Adapter>(bytes: &mut A::Bytes, len: usize) -> std::io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    while all.len() < len {
+        let read = A::read(bytes, len - all.len()).await?;
+        if read.is_empty() {
+            break;
+        }
+        all.extend(read);
+    }
+    Ok(all)
 }
 
 /// Receives what a whole WebSocket's `close` does.
