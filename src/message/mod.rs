@@ -106,7 +106,7 @@ impl Message {
     /// # use sansocket::Message;
     /// let greeting = Message::text("hello").into_text().map_err(|_| "text is expected")?;
     /// assert_eq!(greeting, "hello");
-    /// assert_eq!(Message::binary([1, 2]).into_text(), Err(Message::binary([1, 2])));
+    /// assert_eq!(Message::from([1, 2]).into_text(), Err(Message::from([1, 2])));
     /// # Ok::<(), &str>(())
     /// ```
     pub fn into_text(self) -> Result<Utf8Bytes, Self> {
