@@ -37,6 +37,9 @@ use crate::message::Message;
 /// stream.close()
 /// # }
 /// ```
+///
+/// It is for one thread. Where one is to read while another writes, [split](WebSocket::split) the WebSocket: the one receives
+/// messages, the other sends them.
 #[derive(Debug)]
 pub struct ByteStream<S: Transport> {
     ws: WebSocket<S>,
