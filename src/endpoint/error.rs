@@ -123,6 +123,8 @@ impl From<Error> for io::Error {
             Error::Request(_) | Error::Response(_) | Error::Protocol(_) => io::ErrorKind::InvalidData,
             Error::Send(SendError::Closing) => io::ErrorKind::BrokenPipe,
             Error::Uri(_) | Error::Build(_) | Error::Send(_) => io::ErrorKind::InvalidInput,
+            #[cfg(feature = "rustls")]
+            Error::Certificate(_) => io::ErrorKind::InvalidInput,
             Error::TimedOut(_) => io::ErrorKind::TimedOut,
         };
         Self::new(kind, error)

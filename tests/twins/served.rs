@@ -168,6 +168,7 @@ async fn by_tokio(pending: asynchronous::Pending, way: Way) -> Result<(), Error>
 #[test]
 fn whatever_a_handler_returns() {
     fn blocking<T: Handled>(_: impl Fn(blocking::Pending) -> T) {}
+    fn asynchronous<H: Future<Output: Handled>>(_: impl Fn(asynchronous::Pending) -> H) {}
     blocking(|_| {});
     blocking(|_| {
         loop {
@@ -180,7 +181,6 @@ fn whatever_a_handler_returns() {
         pending.accept()?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
     });
-    fn asynchronous<H: Future<Output: Handled>>(_: impl Fn(asynchronous::Pending) -> H) {}
     asynchronous(async |_| {});
     asynchronous(async |_| {
         loop {
@@ -601,7 +601,7 @@ mod spans {
         }
 
         fn exit(&self, _: &Id) {
-            ENTERED.with_borrow_mut(|entered| entered.pop());
+            ENTERED.with_borrow_mut(Vec::pop);
         }
     }
 
