@@ -1,5 +1,6 @@
 //! Accepting connections: the server's opening handshake, in two steps.
 
+use alloc::borrow::ToOwned;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
@@ -179,7 +180,7 @@ impl<S: Transport> Pending<S> {
 
     /// Rejects the connection with an HTTP status and a text that says why.
     pub fn reject(self, status: u16, text: &str) -> Result<(), Error> {
-        self.respond(&Reply::new(status)?.text(text))
+        self.respond(&Reply::new(status)?.text(text.to_owned()))
     }
 
     /// Answers the request with an HTTP response that does not open a WebSocket, and closes the

@@ -53,7 +53,7 @@ impl Error {
             self,
             Self::ConnectionLost(_)
                 | Self::TimedOut(_)
-                | Self::Request(RequestError::Head(HeadError::Incomplete))
+                | Self::Request(RequestError::Head(HeadError::Incomplete) | RequestError::IncompleteBody)
                 | Self::Response(ResponseError::Head(HeadError::Incomplete))
         )
     }

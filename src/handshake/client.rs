@@ -8,8 +8,8 @@ use super::error::{BuildError, HeadError, ResponseError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::is_token;
-use super::http1::body::Body;
 use super::http1::head::HeadReader;
+use super::http1::refusal_body::RefusalBody;
 use super::key::{accept_key, base64};
 use super::limits::Limits;
 use super::response::{Response, StatusLine};
@@ -235,7 +235,8 @@ impl ClientHandshake {
                         // HTTP [RFC2616] procedures." (6455-4.1-40)
                         _ => {
                             self.start += len;
-                            let body = Body::new(status, response.headers(), self.limits.refusal_body_bytes);
+                            let limit = self.limits.refusal_body_bytes;
+                            let body = RefusalBody::new(status, response.headers(), limit);
                             self.progress = Progress::Body(Box::new(response), body);
                         }
                     }
@@ -301,7 +302,7 @@ impl Opened {
 enum Progress {
     Head(HeadReader<StatusLine>),
     /// The body of a refusal.
-    Body(Box<Response>, Body),
+    Body(Box<Response>, RefusalBody),
 }
 
 const USER_AGENT: &str = "User-Agent";

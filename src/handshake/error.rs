@@ -71,7 +71,7 @@ impl core::error::Error for HeadError {}
 pub enum RequestError {
     /// Its head is not one of HTTP/1.1, or too large.
     Head(HeadError),
-    /// A WebSocket request whose method is not `GET`.
+    /// A WebSocket request whose method is not `GET`, or another one where a WebSocket is all there is.
     MethodNotGet,
     /// The request target is neither a path nor an absolute `http`, `https`, `ws` or `wss` URI.
     InvalidTarget,
@@ -114,6 +114,19 @@ pub enum RequestError {
     InvalidExtensions,
     /// A WebSocket request announces a body.
     UnexpectedBody,
+    /// A request that does not ask for a WebSocket asks for a page that there is not, of a server that has pages.
+    NoPage,
+    /// How long the body is cannot be told, or is told in two ways: a `Content-Length` that is repeated, no number, or
+    /// beside a `Transfer-Encoding`, or a `Transfer-Encoding` that does not end in `chunked`, or is HTTP/1.0.
+    InvalidBodyLength,
+    /// The body is in a transfer coding beside `chunked`.
+    UnsupportedTransferCoding,
+    /// The body is not in the chunked coding of RFC 9112 section 7.1.
+    InvalidChunk,
+    /// The body is longer than it may be.
+    BodyTooLarge,
+    /// The connection ended before the body did.
+    IncompleteBody,
     /// The client speaks HTTP without TLS, to a server that speaks TLS.
     MissingTls,
     /// A page may not connect that comes from elsewhere than the server: see `Origins`.
@@ -168,6 +181,12 @@ impl RequestError {
             Self::RepeatedSubprotocol => (400, "the Sec-WebSocket-Protocol header lists a subprotocol twice"),
             Self::InvalidExtensions => (400, "the Sec-WebSocket-Extensions header is malformed"),
             Self::UnexpectedBody => (400, "a WebSocket request must not have a body"),
+            Self::NoPage => (404, "there is no page at this path"),
+            Self::InvalidBodyLength => (400, "the length of the body is not told in one valid way"),
+            Self::UnsupportedTransferCoding => (501, "the only supported Transfer-Encoding is chunked"),
+            Self::InvalidChunk => (400, "the body is not in the chunked coding that it should be in"),
+            Self::BodyTooLarge => (413, "the body is longer than it may be"),
+            Self::IncompleteBody => (400, "the connection ended before the body did"),
             Self::MissingTls => (400, "this server speaks TLS: connect to it with wss://, or with https://"),
             Self::ForeignOrigin(_) => (403, "pages of this origin may not connect"),
         }

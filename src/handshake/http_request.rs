@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::str;
 
+use bytes::Bytes;
+
 use super::error::RequestError;
 use super::headers::{Headers, KnownName};
 use super::reply::Reply;
@@ -98,15 +100,21 @@ impl HttpRequest {
     }
 
     /// How many bytes of the input the head took, none if it was parsed elsewhere. What follows are the client's first
-    /// frames, or the body of a plain HTTP request, which is not read here.
+    /// frames, or the body of an ordinary request, which [`RequestBody`](super::RequestBody) reads.
     pub fn consumed(&self) -> usize {
         self.0.consumed
     }
 
     /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
     pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) {
+        reply.encode_head(out);
+        out.extend_from_slice(&self.content_of(reply));
+    }
+
+    /// What follows the head of a response to this request.
+    pub(crate) fn content_of(&self, reply: &Reply) -> Bytes {
         // "the server MUST NOT send content in the response" (RFC 9110 section 9.3.2) to a HEAD request.
-        if self.method() == "HEAD" { reply.encode_head(out) } else { reply.encode(out) }
+        if self.method() == "HEAD" { Bytes::new() } else { reply.shared_content() }
     }
 
     /// Checks what holds for every HTTP request.

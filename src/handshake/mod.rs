@@ -10,6 +10,7 @@
 //! ([`Limits`]), reading them takes linear time however they are cut, a line ends in CR LF and in nothing else, and no
 //! name or value that is written can end its line.
 
+mod body;
 mod client;
 mod error;
 mod extension;
@@ -26,12 +27,14 @@ mod rules;
 mod server;
 pub(crate) mod uri;
 
+pub use body::Body;
 pub use client::{ClientHandshake, ClientRequest, Opened};
 pub use error::{BuildError, ForeignOrigin, HeadError, RequestError, ResponseError};
 pub use extension::Extension;
 pub use grammar::InvalidList;
 pub use headers::Headers;
 pub use http_request::HttpRequest;
+pub use http1::request_body::RequestBody;
 pub use key::accept_key;
 pub use limits::Limits;
 pub use reply::Reply;

@@ -1,10 +1,12 @@
 //! The HTTP response a server sends when it does not open a WebSocket connection.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::fmt;
 
+use bytes::Bytes;
+
+use super::body::Body;
 use super::error::{BuildError, RequestError};
 use super::extra_headers::{ExtraHeaders, write_line};
 
@@ -12,29 +14,42 @@ use super::extra_headers::{ExtraHeaders, write_line};
 /// does not ask for a WebSocket.
 ///
 /// It always says `Connection: close` and has a `Content-Length`, so that no proxy in between takes what follows for a
-/// tunnel or for another response.
+/// tunnel or for another response. It says what its body is if it was told, by one of the methods that set it or by a
+/// header, and adds nothing else of its own accord: not that a browser is to believe it (`X-Content-Type-Options`), nor
+/// how long it may be kept (`Cache-Control`).
 ///
 /// ```
 /// use sansocket::handshake::Reply;
 ///
+/// let page = Reply::ok().html("<!doctype html><title>Chat</title>");
+/// let refusal = Reply::new(401)?.header("WWW-Authenticate", "Bearer")?.text("Please log in.\n");
 /// let mut out = Vec::new();
-/// Reply::new(401)?.header("WWW-Authenticate", "Bearer")?.text("Please log in.\n").encode(&mut out);
+/// refusal.encode(&mut out);
 /// assert!(out.starts_with(b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n"));
 /// # Ok::<(), sansocket::handshake::BuildError>(())
 /// ```
+///
+/// Clones share the body.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reply {
     /// From 200 to 599.
     status: u16,
     headers: ExtraHeaders,
-    body: Vec<u8>,
+    /// What the body is, if no header says so.
+    content_type: Option<&'static str>,
+    body: Bytes,
 }
 
 impl Reply {
+    /// A response with the status 200, no further headers and an empty body.
+    pub fn ok() -> Self {
+        Self::empty(200)
+    }
+
     /// A response with this status, no further headers and an empty body.
     pub fn new(status: u16) -> Result<Self, BuildError> {
         if (200..600).contains(&status) {
-            Ok(Self { status, headers: ExtraHeaders::default(), body: Vec::new() })
+            Ok(Self::empty(status))
         } else {
             Err(BuildError::InvalidStatus(status))
         }
@@ -42,7 +57,7 @@ impl Reply {
 
     /// The refusal of a client that did not send its request in time, 408.
     pub fn request_timeout() -> Self {
-        Self::refusal(408, ExtraHeaders::default(), "the opening handshake took too long")
+        Self::empty(408).text("Not a WebSocket connection: the opening handshake took too long.\n")
     }
 
     /// Adds a header. `Connection`, `Content-Length` and `Transfer-Encoding` are not to be set.
@@ -53,17 +68,36 @@ impl Reply {
     }
 
     /// Sets the body; its type is for [`header`](Self::header) to say.
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self
+    pub fn body(self, body: impl Into<Body>) -> Self {
+        Self { body: body.into().into(), content_type: None, ..self }
     }
 
-    /// Sets the body to plain text, and the `Content-Type` to match unless there is one.
-    pub fn text(mut self, text: impl Into<String>) -> Self {
-        if !self.headers.contains("Content-Type") {
-            self.headers.push("Content-Type", "text/plain; charset=utf-8");
-        }
-        self.body(text.into())
+    /// Sets the body to plain text in UTF-8, and the `Content-Type` to match unless a header says another.
+    pub fn text(self, text: impl Into<Body>) -> Self {
+        self.typed("text/plain; charset=utf-8", text)
+    }
+
+    /// Sets the body to a page of HTML in UTF-8, and the `Content-Type` to match unless a header says another.
+    pub fn html(self, html: impl Into<Body>) -> Self {
+        self.typed("text/html; charset=utf-8", html)
+    }
+
+    /// Sets the body to JSON that was serialised already, and the `Content-Type` to match unless a header says another.
+    pub fn json(self, json: impl Into<Body>) -> Self {
+        self.typed("application/json", json)
+    }
+
+    /// Sets the body to a file of this name, and the `Content-Type` to what the name's extension stands for, in whatever
+    /// case, unless a header says another: css, gif, html, ico, jpeg, jpg, js, json, map, mjs, pdf, png, svg, txt, wasm,
+    /// webmanifest, webp and woff2; a file with any other is `application/octet-stream`, which browsers save. Text is in
+    /// UTF-8. Nothing is read: the file is what is given.
+    ///
+    /// ```
+    /// # use sansocket::handshake::Reply;
+    /// let script = Reply::ok().file("chat.js", "console.log('hi')"); // Or `include_bytes!("chat.js")`.
+    /// ```
+    pub fn file(self, name: &str, content: impl Into<Body>) -> Self {
+        self.typed(media_type(name), content)
     }
 
     /// The status code.
@@ -83,8 +117,8 @@ impl Reply {
         out.extend_from_slice(self.content());
     }
 
-    /// The same without the body, for a `HEAD` request.
-    pub(super) fn encode_head(&self, out: &mut Vec<u8>) {
+    /// The same without the body, as it answers a `HEAD` request.
+    pub(crate) fn encode_head(&self, out: &mut Vec<u8>) {
         let status = format!("HTTP/1.1 {} {}\r\n", self.status, reason_phrase(self.status));
         out.extend_from_slice(status.as_bytes());
         self.for_each_header(|name, value| write_line(out, name, value));
@@ -99,11 +133,23 @@ impl Reply {
         if self.may_have_body() {
             header("Content-Length", self.body.len().to_string().as_bytes());
         }
+        if let Some(content_type) = self.content_type.filter(|_| !self.headers.contains("Content-Type")) {
+            header("Content-Type", content_type.as_bytes());
+        }
         self.headers.iter().for_each(|(name, value)| header(name, value));
     }
 
-    fn refusal(status: u16, headers: ExtraHeaders, why: impl fmt::Display) -> Self {
-        Self { status, headers, body: Vec::new() }.text(format!("Not a WebSocket connection: {why}.\n"))
+    /// The body without a copy, or nothing if a response with this status has none.
+    pub(super) fn shared_content(&self) -> Bytes {
+        if self.may_have_body() { self.body.clone() } else { Bytes::new() }
+    }
+
+    fn empty(status: u16) -> Self {
+        Self { status, headers: ExtraHeaders::default(), content_type: None, body: Bytes::new() }
+    }
+
+    fn typed(self, content_type: &'static str, body: impl Into<Body>) -> Self {
+        Self { content_type: Some(content_type), ..self.body(body) }
     }
 
     /// RFC 9110 sections 15.3.5 and 15.4.5.
@@ -129,13 +175,32 @@ impl From<&RequestError> for Reply {
         if error.status() == 426 || about_version {
             headers.push("Sec-WebSocket-Version", "13");
         }
-        Self::refusal(error.status(), headers, error)
+        // Who sends a body, or asks for a page, has meant to open none.
+        let what = match error {
+            RequestError::NoPage
+            | RequestError::InvalidBodyLength
+            | RequestError::UnsupportedTransferCoding
+            | RequestError::InvalidChunk
+            | RequestError::BodyTooLarge
+            | RequestError::IncompleteBody => reason_phrase(error.status()),
+            _ => "Not a WebSocket connection",
+        };
+        Self { headers, ..Self::empty(error.status()) }.text(format!("{what}: {error}.\n"))
     }
+}
+
+/// What a file is, by the extension of its name.
+fn media_type(name: &str) -> &'static str {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let known = MEDIA_TYPES.iter().find(|(known, _)| extension.eq_ignore_ascii_case(known));
+    known.map_or("application/octet-stream", |(_, media_type)| media_type)
 }
 
 fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
         204 => "No Content",
         301 => "Moved Permanently",
         302 => "Found",
@@ -150,8 +215,12 @@ fn reason_phrase(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         407 => "Proxy Authentication Required",
         408 => "Request Timeout",
+        409 => "Conflict",
         410 => "Gone",
+        413 => "Content Too Large",
         414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
@@ -165,3 +234,26 @@ fn reason_phrase(status: u16) -> &'static str {
         _ => "",
     }
 }
+
+/// Those of a page's parts. Of what is played, none is here: browsers ask for ranges of it.
+const MEDIA_TYPES: [(&str, &str); 18] = [
+    ("css", "text/css; charset=utf-8"),
+    ("gif", "image/gif"),
+    ("html", "text/html; charset=utf-8"),
+    ("ico", "image/x-icon"),
+    ("jpeg", "image/jpeg"),
+    ("jpg", "image/jpeg"),
+    // RFC 9239.
+    ("js", "text/javascript; charset=utf-8"),
+    ("json", "application/json"),
+    ("map", "application/json"),
+    ("mjs", "text/javascript; charset=utf-8"),
+    ("pdf", "application/pdf"),
+    ("png", "image/png"),
+    ("svg", "image/svg+xml"),
+    ("txt", "text/plain; charset=utf-8"),
+    ("wasm", "application/wasm"),
+    ("webmanifest", "application/manifest+json"),
+    ("webp", "image/webp"),
+    ("woff2", "font/woff2"),
+];

@@ -1,5 +1,6 @@
 //! Accepting connections: the server's opening handshake, in two steps.
 
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
@@ -193,7 +194,7 @@ impl<S: Transport> Pending<S> {
     ///
     /// Dropped before it returns, the client may not get the whole response.
     pub async fn reject(self, status: u16, text: &str) -> Result<(), Error> {
-        self.respond(&Reply::new(status)?.text(text)).await
+        self.respond(&Reply::new(status)?.text(text.to_owned())).await
     }
 
     /// Answers the request with an HTTP response that does not open a WebSocket, and closes the

@@ -119,7 +119,8 @@ fn large_requests() {
     assert_eq!((request.path().len(), request.headers().get("x-199").unwrap().len()), (30_001, 200));
 }
 
-/// The phrase behind a status is the one that is registered for it, if there is one.
+/// The phrase behind a status is the one that is registered for it, if there is one. Two were renamed by RFC 9110 (sections
+/// 15.5.14 and 15.5.21), which the crate does not know yet.
 #[test]
 fn reason_phrases() {
     let mut with_phrase = Vec::new();
@@ -129,7 +130,12 @@ fn reason_phrases() {
         let line = String::from_utf8(out).unwrap();
         let phrase = line.strip_prefix(&format!("HTTP/1.1 {status} ")).unwrap().split("\r\n").next().unwrap();
         if !phrase.is_empty() {
-            assert_eq!(Some(phrase), StatusCode::from_u16(status).unwrap().canonical_reason());
+            let known = match status {
+                413 => Some("Content Too Large"),
+                422 => Some("Unprocessable Content"),
+                _ => StatusCode::from_u16(status).unwrap().canonical_reason(),
+            };
+            assert_eq!(Some(phrase), known);
             with_phrase.push(status);
         }
     }

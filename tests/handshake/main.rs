@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod body;
 mod client;
 mod cuts;
 #[cfg(feature = "std")]

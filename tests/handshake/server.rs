@@ -776,6 +776,21 @@ fn every_error_has_an_answer() {
         assert_eq!(answer.all("Sec-WebSocket-Accept").len(), 0);
     }
 
+    // So have those that are not about WebSockets.
+    for (error, status, phrase) in [
+        (E::NoPage, 404, "Not Found"),
+        (E::InvalidBodyLength, 400, "Bad Request"),
+        (E::UnsupportedTransferCoding, 501, "Not Implemented"),
+        (E::InvalidChunk, 400, "Bad Request"),
+        (E::BodyTooLarge, 413, "Content Too Large"),
+        (E::IncompleteBody, 400, "Bad Request"),
+    ] {
+        let answer = reply(&error);
+        assert_eq!((error.status(), answer.status), (status, status));
+        assert_eq!(answer.all("Connection"), ["close"]);
+        assert_eq!(String::from_utf8(answer.body).unwrap(), format!("{phrase}: {error}.\n"));
+    }
+
     // So has a request that does not come in time.
     let mut out = Vec::new();
     Reply::request_timeout().encode(&mut out);

@@ -1,13 +1,13 @@
 use sansocket::Uri;
 use sansocket::handshake::{
     Accept, ClientHandshake, ClientRequest, HttpRequest, Limits, ReceivedRequest, Reply, Request,
-    RequestError, ResponseError, ServerHandshake, accept_key,
+    RequestBody, RequestError, ResponseError, ServerHandshake, accept_key,
 };
 
 use super::handshake::{Head, is_token, received_in_every_way};
 
 /// What a server makes of a request does not depend on how it is cut; what it accepts keeps the rules of
-/// RFC 6455 section 4.2.1, and what it refuses gets a proper answer.
+/// RFC 6455 section 4.2.1, and what it refuses gets a proper answer. The same holds for the body of an ordinary request.
 pub fn handshake_server(input: &[u8]) {
     let small = Limits::default().head_bytes(SMALL_HEAD).start_line_bytes(40).headers(6);
     let large = Limits::default().head_bytes(usize::MAX).start_line_bytes(usize::MAX).headers(usize::MAX);
@@ -19,7 +19,10 @@ pub fn handshake_server(input: &[u8]) {
         match result {
             None => assert!(input.len() < head_bytes),
             Some((_, Err(error))) => check_refusal(&error),
-            Some((len, Ok(ReceivedRequest::Http(request)))) => check_head(&input[..len], &request),
+            Some((len, Ok(ReceivedRequest::Http(request)))) => {
+                check_head(&input[..len], &request);
+                check_body(&input[len..], &request);
+            }
             Some((len, Ok(ReceivedRequest::WebSocket(request)))) => check_request(&input[..len], &request),
         }
     }
@@ -46,6 +49,74 @@ fn check_head(head: &[u8], request: &HttpRequest) {
     assert!(request.host().is_some() || hosts == 0);
     assert!(head.all("origin").len() <= 1, "one Origin");
     assert!(request.path().len() + request.query().map_or(0, str::len) <= request.target().len());
+}
+
+/// RFC 9112 sections 6 and 7.1, read naively.
+fn check_body(input: &[u8], request: &HttpRequest) {
+    for limit in [0, 20, usize::MAX] {
+        let result = received_in_every_way(input, || {
+            let mut body = RequestBody::start(request, limit, &mut Vec::new());
+            move |input: &[u8]| match &mut body {
+                Ok(body) => body.receive(input).transpose(),
+                Err(error) => Some(Err(error.clone())),
+            }
+        });
+        match result {
+            None => {}
+            Some((_, Err(error))) => check_refusal(&error),
+            Some((len, Ok(content))) => {
+                assert!(content.len() <= limit);
+                let headers = request.headers();
+                let lengths: Vec<_> = headers.get_all("Content-Length").collect();
+                let codings: Vec<_> = headers.get_all("Transfer-Encoding").collect();
+                match (&lengths[..], &codings[..]) {
+                    ([], []) => assert_eq!(len, 0),
+                    ([length], []) => {
+                        assert!(length.iter().all(u8::is_ascii_digit), "{}", length.escape_ascii());
+                        let length = String::from_utf8_lossy(length);
+                        let length = length.trim_start_matches('0');
+                        assert_eq!(if length.is_empty() { "0" } else { length }, len.to_string());
+                        assert_eq!(content, input[..len]);
+                    }
+                    ([], _) => assert_eq!(content, unchunked(&input[..len])),
+                    _ => panic!("two lengths"),
+                }
+            }
+        }
+    }
+}
+
+/// What is in the chunks of a whole body.
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let line = |body: &mut &[u8]| {
+        let len = body.windows(2).position(|end| end == b"\r\n").expect("a line");
+        let line = String::from_utf8_lossy(&body[..len]).into_owned();
+        assert!(!line.contains(['\r', '\n']));
+        *body = &body[len + 2..];
+        line
+    };
+    let mut content = Vec::new();
+    loop {
+        let size = line(&mut body);
+        let size = size.split(';').next().expect("a size").trim_end_matches([' ', '\t']);
+        assert!(!size.is_empty() && size.bytes().all(|digit| digit.is_ascii_hexdigit()), "{size:?}");
+        let size = usize::from_str_radix(size, 16).expect("a number");
+        if size == 0 {
+            break;
+        }
+        content.extend_from_slice(&body[..size]);
+        assert_eq!(&body[size..size + 2], b"\r\n");
+        body = &body[size + 2..];
+    }
+    loop {
+        let field = line(&mut body);
+        if field.is_empty() {
+            assert_eq!(body, b"");
+            return content;
+        }
+        let (name, _) = field.split_once(':').expect("a colon");
+        assert!(is_token(name.as_bytes()));
+    }
 }
 
 /// RFC 6455 section 4.2.1, point by point.

@@ -6,7 +6,7 @@ use crate::handshake::headers::{Headers, KnownName};
 
 /// Collects the start of a refusal's body.
 #[derive(Debug)]
-pub(crate) struct Body {
+pub(crate) struct RefusalBody {
     /// How many bytes of the body on the wire are of interest.
     end: usize,
     /// How many of them were looked at.
@@ -15,7 +15,7 @@ pub(crate) struct Body {
     chunk: Option<Chunk>,
 }
 
-impl Body {
+impl RefusalBody {
     /// The body of a response with this status and these headers, of which `limit` bytes on the wire are of interest.
     pub(crate) fn new(status: u16, headers: &Headers, limit: usize) -> Self {
         let is_chunked = headers.has(KnownName::TransferEncoding);
