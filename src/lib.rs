@@ -147,7 +147,9 @@
 //! | [`Deflate::server_max_window_bits`] | 15 | a larger window is not used | memory for windows |
 //! | [`Deflate::client_max_window_bits`] | 15 | a larger window is not asked for | memory for windows |
 //! | [`Client::connect_timeout`] | 30 s | [`TimedOut::OpeningHandshake`] | a server that accepts connections and does not answer |
-//! | [`Server::handshake_timeout`] | 10 s | 408, and [`TimedOut::OpeningHandshake`] | a request that dribbles in, or never comes (slow loris) |
+//! | [`Server::handshake_timeout`] | 10 s | 408, and [`TimedOut::OpeningHandshake`] | a request, or a body, that dribbles in, or never comes (slow loris); answers that are not read |
+//! | `limit` of `Pending::read_body` | given with each call | 413, and [`BodyTooLarge`] | a body that never ends |
+//! | what is around the chunks of a body | as much as is in them, and 16 KiB | 413, and [`BodyTooLarge`] | chunk extensions and trailers that never end, chunks of a byte |
 //! | [`Server::max_connections`] | 10,000 | `serve` lets the next wait to be accepted | memory and descriptors for connections |
 //! | [`Server::max_handshakes`] | 1,000 | `serve` lets the next wait to be accepted | all of them taken by clients that dribble their requests |
 //! | [`Server::shutdown_grace`] | 10 s | `serve` drops what is left | clients that keep it from stopping |
@@ -165,6 +167,7 @@
 //! Those of [`Config`], [`Deflate`] and [`Limits`](handshake::Limits) are the limits of one connection: all
 //! connections together take their number times as much.
 //!
+//! [`BodyTooLarge`]: handshake::RequestError::BodyTooLarge
 //! [`Limits::head_bytes`]: handshake::Limits::head_bytes
 //! [`Limits::start_line_bytes`]: handshake::Limits::start_line_bytes
 //! [`Limits::headers`]: handshake::Limits::headers
@@ -181,7 +184,9 @@
 //! | [`Client::connect_timeout`] | with `connect`, before the name is looked up | when the server has answered | `connect` fails with [`TimedOut::OpeningHandshake`] |
 //! | [`Server::handshake_timeout`] | with `accept`, before a TLS handshake | when the request has come | the client is answered 408, and `accept` fails with that; `serve` tells no handler |
 //! | the same, anew | with `Pending::accept` | when the answer is written | `Pending::accept` fails with that |
-//! | 2 seconds | when a request is refused | when the client was told, and has closed the transport | the transport is closed |
+//! | the same, anew | with `Pending::respond`, and when 64 KiB of the response are written | when the next 64 KiB, or the rest, are | `Pending::respond` fails with that |
+//! | the same, anew | with `Pending::read_body` | when the body has come | the client is answered 408, and `Pending::read_body` fails with that |
+//! | 2 seconds | when a request is refused, anew when it is answered | when the client was told; when it has closed the transport | the transport is closed |
 //! | [`Config::keepalive`], `interval` | at each sign of life | with the next | a Ping is sent |
 //! | `timeout` | when that Ping's last byte is written | with the next sign of life | whoever receives is told [`TimedOut::Keepalive`] |
 //! | [`Config::write_timeout`] | when the transport takes no more; anew as it takes some | when it has taken all | whoever waits to send is told [`TimedOut::Write`], and whoever receives |
@@ -278,7 +283,7 @@ pub use endpoint::CertificateError;
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
     Cause, Client, Connections, Endpoint, EndpointEvent, Error, Failure, Handled, Incoming, Negotiated,
-    Origins, Part, PendingRequest, Queued, Sendable, Server,
+    Origins, Part, PendingParts, PendingRequest, Queued, Sendable, Server,
 };
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]

@@ -3,21 +3,24 @@
 use alloc::borrow::ToOwned;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::ops::{Deref, DerefMut};
 #[cfg(feature = "rustls")]
 use std::io;
+
+use bytes::Bytes;
 
 use super::deadline::{Deadline, answer, complete};
 use super::server_stream::{PlainOrTls, ServerStream};
 use super::shared_tcp::SharedTcp;
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
-use super::tracker::Token;
+use super::tracker::{Progress, Token};
 use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
 #[cfg(feature = "rustls")]
 use crate::endpoint::tls;
-use crate::endpoint::{Error, PendingRequest, Server, refuse};
+use crate::endpoint::{Answer, Error, LINGER, PendingParts, PendingRequest, Server};
 use crate::handshake::{Reply, ServerHandshake};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
@@ -30,7 +33,8 @@ pub fn accept<S: Transport>(io: S) -> Result<Pending<S>, Error> {
 ///
 /// A request that is malformed, or asks for a WebSocket in a way that RFC 6455 does not allow, is
 /// answered with the fitting status, and returned as an error. A well-formed request that does not ask
-/// for a WebSocket is the caller's to answer: [`PendingRequest::is_websocket`] tells.
+/// for a WebSocket is the caller's to answer: [`PendingRequest::is_websocket`] tells, and [`PendingRequest::page`] what a
+/// server with [pages](Server::page) has for it.
 ///
 /// On a `TcpStream`, set `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
 pub fn accept_with<S: Transport>(io: S, server: &Server) -> Result<Pending<S>, Error> {
@@ -92,9 +96,7 @@ fn secure<S: Transport>(
         return Err(Error::Connect(io::ErrorKind::UnexpectedEof.into()));
     }
     if let Err(error) = tls::check_first(&received) {
-        let mut out = Vec::new();
-        refuse(&error, &mut out);
-        let _ = answer(io, &out);
+        let _ = answer(io, &Answer::to_unread(&error), LINGER);
         return Err(error);
     }
     let connection = rustls::ServerConnection::new(config);
@@ -114,9 +116,8 @@ fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) ->
             Ok(Pending { io, request, read_ahead: input, token: None })
         }
         Err(error) => {
-            refuse(&error, &mut out);
             // The client is told if it will listen; what is wrong is the request.
-            let _ = answer(io, &out);
+            let _ = answer(io, &Answer::to_unread(&error), LINGER);
             Err(error)
         }
     }
@@ -157,21 +158,20 @@ impl<S> Pending<S> {
 impl<S: Transport> Pending<S> {
     /// Accepts the connection: sends the response that completes the opening handshake.
     ///
-    /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.
+    /// A request that does not ask for a WebSocket is answered as [`Server::page`] says, and returned as an error.
     pub fn accept(self) -> Result<WebSocket<S>, Error> {
-        let Self { mut io, request, read_ahead, token } = self;
-        let (config, deadline) = (request.config.clone(), Deadline::after(request.timeout));
+        let Self { mut io, mut request, read_ahead, token } = self;
         let mut out = Vec::new();
         let negotiated = match request.accept(&mut out) {
             Ok(negotiated) => negotiated,
             Err(error) => {
-                let _ = answer(io, &out);
+                let _ = answer(io, &request.answer_to(&error), request.timeout);
                 return Err(error);
             }
         };
-        deadline.write_all(&mut io, &out)?;
+        Deadline::after(request.timeout).write_all(&mut io, &out)?;
         keep_write_timeout(&mut io).map_err(Error::ConnectionLost)?;
-        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &config);
+        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &request.config);
         if let Some(token) = token {
             ws.join(token);
         }
@@ -180,14 +180,67 @@ impl<S: Transport> Pending<S> {
 
     /// Rejects the connection with an HTTP status and a text that says why.
     pub fn reject(self, status: u16, text: &str) -> Result<(), Error> {
-        self.respond(&Reply::new(status)?.text(text.to_owned()))
+        self.respond(Reply::new(status)?.text(text.to_owned()))
     }
 
     /// Answers the request with an HTTP response that does not open a WebSocket, and closes the
     /// transport.
-    pub fn respond(self, response: &Reply) -> Result<(), Error> {
+    pub fn respond(self, response: impl Borrow<Reply>) -> Result<(), Error> {
+        let response = Answer::new(self.request(), response.borrow());
+        answer(self.io, &response, self.request.timeout)
+    }
+
+    /// Reads the body of a request that does not ask for a WebSocket, with at most `limit` bytes, to answer it then. It has
+    /// [`Server::handshake_timeout`], anew. A client that waits to be told that its body is wanted (`Expect: 100-continue`) is
+    /// told so.
+    ///
+    /// It is empty if there is none, as of every request for a WebSocket, and if it was read before. A chunked one (RFC 9112
+    /// section 7.1) is put together; what is behind it is not looked at. A longer one is not waited for, and memory is taken
+    /// for what has come: at most three times `limit`, and 16 KiB.
+    ///
+    /// A body that cannot be read is answered here, and returned as an error. [`Error::Request`]: it is longer than `limit`
+    /// (413), how long it is is not told in one valid way, its chunks are malformed, the client has ended it early (400), or
+    /// it is in another coding beside (501). [`Error::TimedOut`]: it took too long (408). [`Error::ConnectionLost`]: the
+    /// transport failed.
+    ///
+    /// ```no_run
+    /// # use sansocket::{Error, blocking::Pending, handshake::Reply};
+    /// fn echo(pending: Pending) -> Result<(), Error> {
+    ///     let (pending, body) = pending.read_body(64 * 1024)?;
+    ///     pending.respond(Reply::ok().body(body))
+    /// }
+    /// ```
+    pub fn read_body(self, limit: usize) -> Result<(Self, Bytes), Error> {
+        let Self { mut io, mut request, mut read_ahead, token } = self;
         let mut out = Vec::new();
-        self.request().reply(response, &mut out);
-        answer(self.io, &out)
+        let read = match request.body(limit, &mut out) {
+            Ok(Some(body)) => {
+                complete(&mut io, body, &mut out, &mut read_ahead, Deadline::after(request.timeout))
+            }
+            Ok(None) => Ok(Bytes::new()),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(content) => Ok((Self { io, request, read_ahead, token }, content)),
+            Err(error) => {
+                let _ = answer(io, &request.answer_to(&error), LINGER);
+                Err(error)
+            }
+        }
+    }
+
+    /// Hands the connection over as it came, to an HTTP library for one: the stream, whose reads and writes have no timeouts
+    /// then, and all that was read from it, with the request's head. What [`read_body`](Self::read_body) took is not among it.
+    ///
+    /// A connection of `serve` counts as one until its handler returns, and no longer as one that is in its handshake. It is
+    /// not told when the server stops, but cut off with what has not ended within [`Server::shutdown_grace`].
+    pub fn into_parts(self) -> PendingParts<S> {
+        let Self { mut io, request, read_ahead, token } = self;
+        // On a connection that has ended already it may fail; reading will tell.
+        let _ = io.set_read_timeout(None).and_then(|()| io.set_write_timeout(None));
+        if let Some(token) = token {
+            token.advance(Progress::Open);
+        }
+        request.into_parts(io, &read_ahead)
     }
 }

@@ -8,10 +8,10 @@ use std::time::Instant;
 #[cfg(feature = "rustls")]
 use super::transport::PlainWrites;
 use super::transport::{Transport, is_passing, non_zero};
-use crate::endpoint::{Error, LINGER, Opening, append, exchange, timed_out};
+use crate::endpoint::{Answer, Error, LINGER, Opening, append, begin, exchange, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
-/// complete. What is in `input` then was read behind it.
+/// complete. What is in `input` before has come already, and what is in it then was read behind it.
 pub(super) fn complete<O: Opening>(
     io: &mut impl Transport,
     mut opening: O,
@@ -19,6 +19,9 @@ pub(super) fn complete<O: Opening>(
     input: &mut Vec<u8>,
     deadline: Deadline,
 ) -> Result<O::Done, Error> {
+    if let Some(done) = begin(&mut opening, input, out)? {
+        return Ok(done);
+    }
     loop {
         deadline.write_all(io, out)?;
         out.clear();
@@ -28,11 +31,13 @@ pub(super) fn complete<O: Opening>(
     }
 }
 
-/// Writes a last response, and closes the transport so that the client gets all of it: closing with
-/// bytes unread would make TCP discard what is on its way.
-pub(super) fn answer(mut io: impl Transport, out: &[u8]) -> Result<(), Error> {
+/// Writes a last response, each part of it in so much time, and closes the transport so that the client gets all of it:
+/// closing with bytes unread would make TCP discard what is on its way.
+pub(super) fn answer(mut io: impl Transport, answer: &Answer, timeout: Duration) -> Result<(), Error> {
+    for part in answer.parts() {
+        Deadline::after(timeout).write_all(&mut io, part)?;
+    }
     let deadline = Deadline::after(LINGER);
-    deadline.write_all(&mut io, out)?;
     match deadline.write(&mut io, Transport::shutdown_write) {
         Ok(()) => {}
         // Dropping it is all that can be done.

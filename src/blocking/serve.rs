@@ -46,9 +46,10 @@ where
 /// Serves the clients that `listener` accepts, until it is told to [`stop`](Stop::stop).
 ///
 /// Each connection has a thread. It completes the handshake of TLS, if the server is to speak it
-/// (`Server::tls`), reads the client's request, and answers for itself one that is malformed. Any other goes to `handler`,
-/// which accepts or rejects it, and then has the connection to itself. It may return nothing, or a `Result` with any
-/// error: [`Server::on_error`] is told of those, of panics, and of handshakes that failed.
+/// (`Server::tls`), reads the client's request, and answers for itself one that is malformed, or for one of its
+/// [pages](Server::page). Any other goes to `handler`, which accepts or rejects it, and then has the connection to itself.
+/// It may return nothing, or a `Result` with any error: [`Server::on_error`] is told of those, of panics, and of handshakes
+/// that failed.
 ///
 /// ```no_run
 /// use sansocket::blocking::{Pending, Stop, serve_with};
@@ -176,8 +177,13 @@ where
             token.advance(Progress::Pending);
             if let Some(reply) = self.server.when_full.as_ref().filter(|_| full) {
                 // What keeps it from being answered is nothing to its answer.
-                let _ = pending.respond(reply);
+                let _ = pending.respond(&**reply);
                 return listener.tell(Some(peer), Cause::Full);
+            }
+            if let Some(page) = pending.page() {
+                // A client that does not wait for its page is nothing to tell of.
+                let _ = pending.respond(page);
+                return;
             }
             let token = Arc::new(token);
             pending.token = Some(token.clone());

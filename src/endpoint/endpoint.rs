@@ -2,10 +2,12 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Instant;
 
+use super::answer::{LINGER, refuse};
 use super::client::Client;
 use super::closing::{Act, End, Ending, Outcome};
 use super::error::Error;
@@ -14,7 +16,7 @@ use super::negotiated::Negotiated;
 use super::open::{Open, insist};
 use super::opening::{ClientOpening, append, exchange, timed_out};
 use super::outbound::{Outbound, Queued};
-use super::pending::{LINGER, PendingRequest, refuse};
+use super::pending::PendingRequest;
 use super::sendable::{Sendable, ToSend as _};
 use super::server::Server;
 use crate::config::Config;
@@ -251,13 +253,13 @@ impl Endpoint {
         }
     }
 
-    /// Accepts the request. One that does not ask for a WebSocket is answered with 426, which is an error that
+    /// Accepts the request. One that does not ask for a WebSocket is answered as [`Server::page`] says, which is an error that
     /// [`next_event`](Self::next_event) tells. Does nothing if there is no request to be answered.
     pub fn accept(&mut self, now: Instant) {
         self.now = now;
         let refused = State::Refused(End::new(None, Ending::Over));
         if self.request().is_some()
-            && let State::Pending(request) = core::mem::replace(&mut self.state, refused)
+            && let State::Pending(mut request) = core::mem::replace(&mut self.state, refused)
         {
             let timeout = request.timeout;
             match request.accept(&mut self.out) {
@@ -265,17 +267,22 @@ impl Endpoint {
                     self.open(negotiated);
                     self.deadline = now.checked_add(timeout);
                 }
-                Err(error) => self.refuse(Some(error)),
+                Err(error) => {
+                    if let Some(reply) = request.reply_to(&error) {
+                        request.request().reply(&reply, &mut self.out);
+                    }
+                    self.refuse(Some(error));
+                }
             }
         }
     }
 
     /// Answers the request with an HTTP response that does not open a WebSocket, and closes the stream. Does nothing
     /// if there is no request to be answered.
-    pub fn respond(&mut self, response: &Reply, now: Instant) {
+    pub fn respond(&mut self, response: impl Borrow<Reply>, now: Instant) {
         self.now = now;
         if let State::Pending(request) = &self.state {
-            request.request().reply(response, &mut self.out);
+            request.request().reply(response.borrow(), &mut self.out);
             self.refuse(None);
         }
     }

@@ -3,6 +3,7 @@
 
 pub(crate) mod admission;
 mod ahead;
+mod answer;
 mod assembly;
 pub(crate) mod census;
 #[cfg(feature = "rustls")]
@@ -25,6 +26,7 @@ mod origins;
 pub(crate) mod outbound;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) mod outgoing;
+mod pages;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) mod payloads;
 mod pending;
@@ -58,18 +60,18 @@ pub use self::negotiated::Negotiated;
 pub(crate) use self::opening::append;
 pub use self::origins::Origins;
 pub use self::outbound::Queued;
-pub use self::pending::PendingRequest;
+pub use self::pending::{PendingParts, PendingRequest};
 pub use self::sendable::Sendable;
 pub use self::server::Server;
 pub use self::tally::Connections;
 /// For the adapters.
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use self::{
+    answer::{Answer, LINGER},
     closing::{Act, HowClosed, Outcome},
     events::{Item, Nothing},
     inbound::{Inbound, Next},
-    opening::{ClientOpening, Opening, exchange, timed_out},
+    opening::{ClientOpening, Opening, begin, exchange, timed_out},
     outbound::{Outbound, SendSide},
-    pending::{LINGER, refuse},
     random::random,
 };

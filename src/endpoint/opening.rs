@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use std::io::{self, Read};
 
+use bytes::Bytes;
+
 use super::client::Client;
 use super::closing::Outcome;
 use super::error::Error;
@@ -10,7 +12,7 @@ use super::negotiated::Negotiated;
 use crate::config::Config;
 use crate::error::TimedOut;
 use crate::handshake::{
-    ClientHandshake, HeadError, ReceivedRequest, RequestError, ResponseError, ServerHandshake,
+    ClientHandshake, HeadError, ReceivedRequest, RequestBody, RequestError, ResponseError, ServerHandshake,
 };
 
 /// An exchange of bytes before a connection: what it begins with is written, and then, as long as it is not
@@ -85,6 +87,32 @@ impl Opening for ServerHandshake {
     }
 }
 
+/// The body of a request that was read.
+impl Opening for RequestBody {
+    type Done = Bytes;
+
+    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<(Bytes, usize)>, Error> {
+        let content = self.receive(input)?;
+        Ok(content.map(|content| (content, self.consumed())))
+    }
+
+    fn ended(&mut self, error: Option<Error>, _: &[u8]) -> Error {
+        error.unwrap_or_else(|| RequestError::IncompleteBody.into())
+    }
+}
+
+/// Begins an opening whose `input` has come before, if it has, as [`exchange`] goes on with it.
+pub(crate) fn begin<O: Opening>(
+    opening: &mut O,
+    input: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<Option<O::Done>, Error> {
+    Ok(opening.receive(input, out)?.map(|(done, consumed)| {
+        input.drain(..consumed);
+        done
+    }))
+}
+
 /// Carries an opening on after `outcome`: what it took is dropped from `input` at its end, and what is in `out` then is
 /// to be written.
 pub(crate) fn exchange<O: Opening>(
@@ -94,10 +122,7 @@ pub(crate) fn exchange<O: Opening>(
     out: &mut Vec<u8>,
 ) -> Result<Option<O::Done>, Error> {
     match outcome {
-        Outcome::Read(_) => Ok(opening.receive(input, out)?.map(|(done, consumed)| {
-            input.drain(..consumed);
-            done
-        })),
+        Outcome::Read(_) => begin(opening, input, out),
         Outcome::Eof => Err(opening.ended(None, input)),
         Outcome::ReadFailed(error) | Outcome::Failed(error) => Err(opening.ended(Some(error), input)),
         Outcome::Written | Outcome::Done | Outcome::Again | Outcome::Late => Ok(None),

@@ -5,13 +5,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::answer::{Answer, refusal};
 use super::error::Error;
 use super::negotiated::Negotiated;
 use super::origins::Origins;
+use super::pages::Pages;
 use super::server::Server;
 use crate::config::Config;
-use crate::error::TimedOut;
-use crate::handshake::{Accept, Accepted, HttpRequest, ReceivedRequest, Reply, Request, RequestError};
+use crate::handshake::{
+    Accept, Accepted, HttpRequest, ReceivedRequest, Reply, Request, RequestBody, RequestError,
+};
 
 /// A client's request that was received and is not yet answered: to be looked at, and the response that accepts it
 /// to be prepared. An adapter's `Pending` is one, with its stream.
@@ -23,20 +26,35 @@ pub struct PendingRequest {
     chosen: bool,
     subprotocols: Arc<[String]>,
     origins: Origins,
+    pages: Arc<Pages>,
+    /// It has a body that was not asked for.
+    has_body: bool,
     pub(crate) config: Config,
-    /// How long the response may take.
+    /// How long the response may take, and the body.
     pub(crate) timeout: Duration,
+}
+
+/// A connection that an adapter's `Pending` has handed over, to be used by something else than this crate.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct PendingParts<S> {
+    /// The stream.
+    pub io: S,
+    /// What was read from it: the request's head as it came, and what came behind it.
+    pub read: Vec<u8>,
 }
 
 impl PendingRequest {
     /// A request that came some other way than through an adapter: see [`http::receive`](mod@crate::http).
     pub fn new(received: ReceivedRequest, server: &Server) -> Self {
         Self {
+            has_body: matches!(received, ReceivedRequest::Http(_)),
             received,
             accept: Accept::new(),
             chosen: false,
             subprotocols: server.subprotocols.clone(),
             origins: server.origins.clone(),
+            pages: server.pages.clone(),
             config: server.config.clone(),
             timeout: server.handshake_timeout,
         }
@@ -66,6 +84,28 @@ impl PendingRequest {
         self.request().is_same_origin()
     }
 
+    /// What answers the request by itself, if it asks for no WebSocket and its path is that of a [page](Server::page): the
+    /// page for `GET` and `HEAD`, and for any other method a refusal, 405.
+    ///
+    /// `serve` answers with it, so that its handlers are not asked. Who calls `accept` himself looks here first; accepted all
+    /// the same, the client gets its page, and the caller an error.
+    ///
+    #[cfg_attr(feature = "blocking", doc = "```")]
+    #[cfg_attr(not(feature = "blocking"), doc = "```ignore")]
+    /// # use sansocket::{Error, Server, blocking};
+    /// fn open(tcp: std::net::TcpStream, server: &Server) -> Result<Option<blocking::WebSocket<std::net::TcpStream>>, Error> {
+    ///     let pending = blocking::accept_with(tcp, server)?;
+    ///     if let Some(page) = pending.page() {
+    ///         pending.respond(page)?;
+    ///         return Ok(None);
+    ///     }
+    ///     pending.accept().map(Some)
+    /// }
+    /// ```
+    pub fn page(&self) -> Option<Reply> {
+        if self.is_websocket() { None } else { self.pages.answer(self.request()) }
+    }
+
     /// Chooses the first of the client's subprotocols that is among `supported`, if any is.
     pub fn choose_subprotocol(&mut self, supported: &[&str]) {
         self.chosen = true;
@@ -92,6 +132,48 @@ impl PendingRequest {
     /// Fails if the request does not ask for a WebSocket, if it comes from a page that may not connect, and if a
     /// subprotocol was chosen that was not offered.
     pub fn into_accepted(mut self) -> Result<Accepted, Error> {
+        self.agree()
+    }
+
+    /// Appends the response that accepts the connection. If it fails, [`answer_to`](Self::answer_to) is what to say.
+    pub(crate) fn accept(&mut self, out: &mut Vec<u8>) -> Result<Negotiated, Error> {
+        let accepted = self.agree()?;
+        accepted.encode(out);
+        Ok(Negotiated::from(&accepted))
+    }
+
+    /// How a request is answered that could not be accepted, or whose body could not be read.
+    pub(crate) fn answer_to(&self, error: &Error) -> Answer {
+        let reply = self.reply_to(error);
+        reply.map(|reply| Answer::new(self.request(), &reply)).unwrap_or_default()
+    }
+
+    /// The same, before it is on its way.
+    pub(super) fn reply_to(&self, error: &Error) -> Option<Reply> {
+        match error {
+            Error::Request(RequestError::MissingUpgrade | RequestError::MethodNotGet) => {
+                self.page().or_else(|| refusal(error))
+            }
+            error => refusal(error),
+        }
+    }
+
+    /// Begins to read the body, in which there may be `limit` bytes; `None`: there is none, or it was read. What is in `out`
+    /// then is to be written before.
+    pub(crate) fn body(&mut self, limit: usize, out: &mut Vec<u8>) -> Result<Option<RequestBody>, Error> {
+        if core::mem::take(&mut self.has_body) {
+            Ok(Some(RequestBody::start(self.request(), limit, out)?))
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Hands over the stream, and all that was read from it.
+    pub(crate) fn into_parts<S>(self, io: S, read_ahead: &[u8]) -> PendingParts<S> {
+        PendingParts { io, read: [self.request().headers().as_received(), read_ahead].concat() }
+    }
+
+    fn agree(&mut self) -> Result<Accepted, Error> {
         if !self.chosen && !self.subprotocols.is_empty() {
             let supported: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
             let chosen = self.websocket_request().and_then(|request| request.choose_subprotocol(&supported));
@@ -99,12 +181,12 @@ impl PendingRequest {
                 self.subprotocol(&chosen);
             }
         }
-        let Self { received, mut accept, config, origins, .. } = self;
-        let ReceivedRequest::WebSocket(request) = received else {
-            return Err(RequestError::MissingUpgrade.into());
+        let mut accept = core::mem::take(&mut self.accept);
+        let Some(request) = self.websocket_request() else {
+            return Err(self.no_websocket().into());
         };
-        origins.check(&request)?;
-        if let Some(deflate) = &config.settings.deflate
+        self.origins.check(request)?;
+        if let Some(deflate) = &self.config.settings.deflate
             && let Some((_, extension)) = deflate.agree_as_server(&request.extensions())
         {
             accept = accept.extension(extension);
@@ -112,22 +194,15 @@ impl PendingRequest {
         Ok(request.accept(accept)?)
     }
 
-    /// Appends the response that accepts the connection, or the refusal of a request that cannot be accepted.
-    pub(crate) fn accept(self, out: &mut Vec<u8>) -> Result<Negotiated, Error> {
-        let accepted = self.into_accepted().inspect_err(|error| refuse(error, out))?;
-        accepted.encode(out);
-        Ok(Negotiated::from(&accepted))
+    /// What is wrong with a request that does not ask for a WebSocket.
+    fn no_websocket(&self) -> RequestError {
+        if !self.pages.is_empty() && self.page().is_none() {
+            return RequestError::NoPage;
+        }
+        match self.request().method() {
+            "GET" | "HEAD" => RequestError::MissingUpgrade,
+            // It could not be upgraded either.
+            _ => RequestError::MethodNotGet,
+        }
     }
 }
-
-/// Appends the answer to a request that could not be read, if there is one to give.
-pub(crate) fn refuse(error: &Error, out: &mut Vec<u8>) {
-    match error {
-        Error::Request(error) => Reply::from(error).encode(out),
-        Error::TimedOut(TimedOut::OpeningHandshake) => Reply::request_timeout().encode(out),
-        _ => {}
-    }
-}
-
-/// How long a client that was answered may take to read that, and to close.
-pub(crate) const LINGER: Duration = Duration::from_secs(2);

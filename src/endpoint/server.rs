@@ -9,6 +9,7 @@ use std::path::Path;
 use super::error::Error;
 use super::failure::{Failure, Listener};
 use super::origins::Origins;
+use super::pages::Pages;
 #[cfg(feature = "rustls")]
 use super::server_tls::ServerTls;
 use super::tally::{Connections, Tally};
@@ -36,6 +37,8 @@ pub struct Server {
     /// Those that it speaks.
     pub(crate) subprotocols: Arc<[String]>,
     pub(crate) origins: Origins,
+    /// Clones share them.
+    pub(super) pages: Arc<Pages>,
     /// The answer to those for whom there is no room, if they are not to wait.
     pub(crate) when_full: Option<Arc<Reply>>,
     pub(crate) listener: Listener,
@@ -60,6 +63,7 @@ impl Default for Server {
             shutdown_grace: Duration::from_secs(10),
             subprotocols: Arc::default(),
             origins: Origins::default(),
+            pages: Arc::default(),
             when_full: None,
             listener: Listener::default(),
             tally: Arc::default(),
@@ -80,7 +84,8 @@ impl Server {
         Self { limits, ..self }
     }
 
-    /// How long a client may take to send its request. 10 seconds by default.
+    /// How long a client may take to send its request, and anew to send its body, to take the answer that accepts it, and to
+    /// take each 64 KiB of any other one. 10 seconds by default.
     pub fn handshake_timeout(self, handshake_timeout: Duration) -> Self {
         Self { handshake_timeout, ..self }
     }
@@ -95,6 +100,32 @@ impl Server {
     /// be accepted, and a sentence that says why.
     pub fn origins(self, origins: Origins) -> Self {
         Self { origins, ..self }
+    }
+
+    /// Has `serve` answer ordinary requests for this path, be it with a query or without, by itself: `GET` and `HEAD` with
+    /// `page`, and any other method with 405. None by default. The path is compared as it was sent, without decoding it; a
+    /// `/` that it does not begin with is added. Of two pages for one path, the later one counts.
+    ///
+    /// ```
+    /// use sansocket::Server;
+    /// use sansocket::handshake::Reply;
+    ///
+    /// const PAGE: &str = "<!doctype html><script src=chat.js></script>"; // Or `include_str!`.
+    /// const SCRIPT: &[u8] = b"new WebSocket('/chat')"; // Or `include_bytes!`.
+    /// let server = Server::default()
+    ///     .page("/", Reply::ok().html(PAGE))
+    ///     .page("/chat.js", Reply::ok().file("chat.js", SCRIPT));
+    /// ```
+    ///
+    /// Any other ordinary request goes to the handler, as WebSocket requests do, which may respond to it: with a page made
+    /// for it, or to what was posted. If it accepts, the client is told 404, since there is no such page (`/favicon.ico` is
+    /// none unless it is added), and accepting fails with [`NoPage`](crate::handshake::RequestError::NoPage). On a server
+    /// without pages there are only WebSockets: `GET` and `HEAD` are told 426, and any other method 405.
+    ///
+    /// Programs that call `accept` themselves have [`PendingRequest::page`](super::PendingRequest::page).
+    pub fn page(mut self, path: impl Into<String>, page: Reply) -> Self {
+        Arc::make_mut(&mut self.pages).add(path.into(), page);
+        self
     }
 
     /// Tells `on_error` of what fails where no call could return it: handshakes of `serve`, errors and panics of its

@@ -68,6 +68,12 @@ impl Headers {
         self.fields.is_empty()
     }
 
+    /// The head as it was received.
+    #[cfg(feature = "std")]
+    pub(crate) fn as_received(&self) -> &[u8] {
+        &self.text
+    }
+
     /// How long the head was, with the empty lines before it, and the one behind it.
     pub(super) fn text_len(&self) -> usize {
         self.text.len()

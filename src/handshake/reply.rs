@@ -139,6 +139,15 @@ impl Reply {
         self.headers.iter().for_each(|(name, value)| header(name, value));
     }
 
+    /// The refusal of a request for a page whose method is another than these, 405.
+    #[cfg(feature = "std")]
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+        let mut reply = Self::empty(405);
+        // "The origin server MUST generate an Allow header field in a 405 response" (RFC 9110 section 15.5.6).
+        reply.headers.push("Allow", allow);
+        reply.text(format!("Method Not Allowed: what is at this path is asked for with {allow}.\n"))
+    }
+
     /// The body without a copy, or nothing if a response with this status has none.
     pub(super) fn shared_content(&self) -> Bytes {
         if self.may_have_body() { self.body.clone() } else { Bytes::new() }

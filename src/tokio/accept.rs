@@ -3,9 +3,11 @@
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::ops::{Deref, DerefMut};
 use core::pin::pin;
 
+use bytes::Bytes;
 #[cfg(feature = "tokio-rustls")]
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -19,7 +21,7 @@ use super::transport::Transport;
 use super::web_socket::WebSocket;
 #[cfg(feature = "tokio-rustls")]
 use crate::endpoint::tls;
-use crate::endpoint::{Error, PendingRequest, Server, refuse};
+use crate::endpoint::{Answer, Error, LINGER, PendingParts, PendingRequest, Server};
 use crate::handshake::{Reply, ServerHandshake};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
@@ -38,7 +40,8 @@ where
 ///
 /// A request that is malformed, or asks for a WebSocket in a way that RFC 6455 does not allow, is
 /// answered with the fitting status, and returned as an error. A well-formed request that does not ask
-/// for a WebSocket is the caller's to answer: [`PendingRequest::is_websocket`] tells.
+/// for a WebSocket is the caller's to answer: [`PendingRequest::is_websocket`] tells, and [`PendingRequest::page`] what a
+/// server with [pages](Server::page) has for it.
 ///
 /// On a `TcpStream`, set `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
 ///
@@ -97,9 +100,7 @@ where
     let mut first = [0];
     io.read_exact(&mut first).await.map_err(Error::Connect)?;
     if let Err(error) = tls::check_first(&first) {
-        let mut out = Vec::new();
-        refuse(&error, &mut out);
-        let _ = answer(io, out).await;
+        let _ = answer(io, Answer::to_unread(&error), LINGER).await;
         return Err(error);
     }
     let mut fed = Ok(0);
@@ -129,9 +130,8 @@ where
             Ok(Pending(Box::new(Unanswered { io, request, read_ahead: input, token: None })))
         }
         Err(error) => {
-            refuse(&error, &mut out);
             // The client is told if it will listen; what is wrong is the request.
-            let _ = Box::pin(answer(io, out)).await;
+            let _ = Box::pin(answer(io, Answer::to_unread(&error), LINGER)).await;
             Err(error)
         }
     }
@@ -183,7 +183,7 @@ impl<S> Pending<S> {
 impl<S: Transport> Pending<S> {
     /// Accepts the connection: sends the response that completes the opening handshake.
     ///
-    /// A request that does not ask for a WebSocket is answered with 426, and returned as an error.
+    /// A request that does not ask for a WebSocket is answered as [`Server::page`] says, and returned as an error.
     ///
     /// Dropped before it returns, the transport is closed.
     pub fn accept(self) -> impl Future<Output = Result<WebSocket<S>, Error>> {
@@ -194,35 +194,99 @@ impl<S: Transport> Pending<S> {
     ///
     /// Dropped before it returns, the client may not get the whole response.
     pub async fn reject(self, status: u16, text: &str) -> Result<(), Error> {
-        self.respond(&Reply::new(status)?.text(text.to_owned())).await
+        self.respond(Reply::new(status)?.text(text.to_owned())).await
     }
 
     /// Answers the request with an HTTP response that does not open a WebSocket, and closes the
     /// transport.
     ///
     /// Dropped before it returns, the client may not get the whole response.
-    pub fn respond(self, response: &Reply) -> impl Future<Output = Result<(), Error>> + use<S> {
-        let mut out = Vec::new();
-        self.request().reply(response, &mut out);
-        Box::pin(answer(self.0.io, out))
+    pub fn respond<R: Borrow<Reply>>(
+        self,
+        response: R,
+    ) -> impl Future<Output = Result<(), Error>> + use<S, R> {
+        let Unanswered { io, request, token, .. } = *self.0;
+        let response = Answer::new(request.request(), response.borrow());
+        Box::pin(async move {
+            let answered = answer(io, response, request.timeout).await;
+            // Until then it is one of those that wait for their answers.
+            drop(token);
+            answered
+        })
+    }
+
+    /// Reads the body of a request that does not ask for a WebSocket, with at most `limit` bytes, to answer it then. It has
+    /// [`Server::handshake_timeout`], anew. A client that waits to be told that its body is wanted (`Expect: 100-continue`) is
+    /// told so.
+    ///
+    /// It is empty if there is none, as of every request for a WebSocket, and if it was read before. A chunked one (RFC 9112
+    /// section 7.1) is put together; what is behind it is not looked at. A longer one is not waited for, and memory is taken
+    /// for what has come: at most three times `limit`, and 16 KiB.
+    ///
+    /// A body that cannot be read is answered here, and returned as an error. [`Error::Request`]: it is longer than `limit`
+    /// (413), how long it is is not told in one valid way, its chunks are malformed, the client has ended it early (400), or
+    /// it is in another coding beside (501). [`Error::TimedOut`]: it took too long (408). [`Error::ConnectionLost`]: the
+    /// transport failed.
+    ///
+    /// ```
+    /// # use sansocket::{Error, tokio::Pending, handshake::Reply};
+    /// async fn echo(pending: Pending) -> Result<(), Error> {
+    ///     let (pending, body) = pending.read_body(64 * 1024).await?;
+    ///     pending.respond(Reply::ok().body(body)).await
+    /// }
+    /// ```
+    ///
+    /// Dropped before it returns, the transport is closed.
+    pub fn read_body(self, limit: usize) -> impl Future<Output = Result<(Self, Bytes), Error>> {
+        Box::pin(self.receive_body(limit))
+    }
+
+    /// Hands the connection over as it came, to an HTTP library for one: the stream, and all that was read from it, with the
+    /// request's head. What [`read_body`](Self::read_body) took is not among it.
+    ///
+    /// A connection of `serve` counts as one until its handler returns, and no longer as one that is in its handshake. It is
+    /// not told when the server stops, but cut off with what has not ended within [`Server::shutdown_grace`].
+    pub fn into_parts(self) -> PendingParts<S> {
+        let Unanswered { io, request, read_ahead, .. } = *self.0;
+        request.into_parts(io, &read_ahead)
     }
 
     async fn open(self) -> Result<WebSocket<S>, Error> {
-        let Unanswered { mut io, request, read_ahead, token } = *self.0;
-        let (config, timeout) = (request.config.clone(), request.timeout);
-        let mut out = Vec::new();
+        let Unanswered { mut io, mut request, read_ahead, token } = *self.0;
+        let (timeout, mut out) = (request.timeout, Vec::new());
         let negotiated = match request.accept(&mut out) {
             Ok(negotiated) => negotiated,
             Err(error) => {
-                let _ = Box::pin(answer(io, out)).await;
+                let _ = Box::pin(answer(io, request.answer_to(&error), timeout)).await;
                 return Err(error);
             }
         };
         within(|| deadline(timeout), pin!(write(&mut io, &out))).await?;
-        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &config);
+        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &request.config);
         if let Some(token) = token {
             ws.receiver.join(token);
         }
         Ok(ws)
+    }
+
+    async fn receive_body(mut self, limit: usize) -> Result<(Self, Bytes), Error> {
+        let Unanswered { io, request, read_ahead, .. } = &mut *self.0;
+        let mut out = Vec::new();
+        let read = match request.body(limit, &mut out) {
+            Ok(Some(body)) => {
+                let timeout = request.timeout;
+                complete(io, body, &mut out, read_ahead, || deadline(timeout)).await
+            }
+            Ok(None) => Ok(Bytes::new()),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(content) => Ok((self, content)),
+            Err(error) => {
+                let refusal = self.0.request.answer_to(&error);
+                let _ = answer(self.0.io, refusal, LINGER).await;
+                Err(error)
+            }
+        }
     }
 }

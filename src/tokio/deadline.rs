@@ -10,10 +10,10 @@ use core::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoint::{Error, LINGER, Opening, exchange, timed_out};
+use crate::endpoint::{Answer, Error, LINGER, Opening, begin, exchange, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
-/// complete. What is in `input` then was read behind it.
+/// complete. What is in `input` before has come already, and what is in it then was read behind it.
 pub(super) async fn complete<S, O>(
     io: &mut S,
     mut opening: O,
@@ -25,6 +25,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     O: Opening,
 {
+    if let Some(done) = begin(&mut opening, input, out)? {
+        return Ok(done);
+    }
     input.reserve(USUAL_HEAD_BYTES);
     let completed = within(deadline, pin!(carry_out(io, &mut opening, out, input))).await;
     match completed {
@@ -55,15 +58,20 @@ where
     }
 }
 
-/// Writes a last response, and closes the transport so that the client gets all of it: closing with
-/// bytes unread would make TCP discard what is on its way.
-pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, out: Vec<u8>) -> Result<(), Error> {
+/// Writes a last response, each part of it in so much time, and closes the transport so that the client gets all of it:
+/// closing with bytes unread would make TCP discard what is on its way.
+pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    mut io: S,
+    answer: Answer,
+    timeout: Duration,
+) -> Result<(), Error> {
+    for part in answer.parts() {
+        within(|| deadline(timeout), pin!(write(&mut io, part))).await?;
+    }
+    drop(answer);
     let until = deadline(LINGER);
-    let written = async {
-        write(&mut io, &out).await?;
-        io.shutdown().await.map_err(Error::ConnectionLost)
-    };
-    within(|| until, pin!(written)).await?;
+    let closed = async { io.shutdown().await.map_err(Error::ConnectionLost) };
+    within(|| until, pin!(closed)).await?;
     // It has time enough to read a page.
     let mut discarded = Vec::with_capacity(1024);
     let drained = async {

@@ -63,9 +63,10 @@ where
 /// Serves the clients that `listener` accepts, until `stop` is ready.
 ///
 /// Each connection has a task. It completes the handshake of TLS, if the server is to speak it
-/// (`Server::tls`), reads the client's request, and answers for itself one that is malformed. Any other goes to `handler`,
-/// which accepts or rejects it, and then has the connection to itself. It may return nothing, or a `Result` with any
-/// error: [`Server::on_error`] is told of those, of panics, and of handshakes that failed.
+/// (`Server::tls`), reads the client's request, and answers for itself one that is malformed, or for one of its
+/// [pages](Server::page). Any other goes to `handler`, which accepts or rejects it, and then has the connection to itself.
+/// It may return nothing, or a `Result` with any error: [`Server::on_error`] is told of those, of panics, and of handshakes
+/// that failed.
 ///
 /// ```no_run
 /// use sansocket::tokio::{Pending, serve_with};
@@ -260,7 +261,7 @@ impl<F> Service<F> {
         }
     }
 
-    /// Reads the request, unless the server stops before it has come.
+    /// Reads the request, unless the server stops before it has come; `None`: there is nothing to be done about it.
     async fn request<S>(
         self: Arc<Self>,
         io: S,
@@ -283,8 +284,13 @@ impl<F> Service<F> {
         };
         if let Some(reply) = self.server.when_full.as_ref().filter(|_| full) {
             // What keeps it from being answered is nothing to its answer.
-            let _ = pending.respond(reply).await;
+            let _ = pending.respond(&**reply).await;
             return Some(Err(Cause::Full));
+        }
+        if let Some(page) = pending.page() {
+            // A client that does not wait for its page is nothing to tell of.
+            let _ = pending.respond(page).await;
+            return None;
         }
         pending.join(token);
         Some(Ok(pending))

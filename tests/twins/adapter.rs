@@ -16,8 +16,8 @@ use futures_util::stream::FuturesOrdered;
 use sansocket::blocking::{Incoming, Part};
 use sansocket::handshake::{Reply, Response};
 use sansocket::{
-    Client, CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PreparedMessage, Queued,
-    Role, Server,
+    Client, CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PendingParts,
+    PreparedMessage, Queued, Role, Server,
 };
 use sansocket::{blocking, tokio as asynchronous};
 
@@ -110,6 +110,8 @@ pub trait Adapter: Sized {
     async fn open(pending: Self::Pending) -> Result<Self::Whole, Error>;
     async fn respond(pending: Self::Pending, reply: &Reply) -> Result<(), Error>;
     async fn reject(pending: Self::Pending, status: u16, text: &str) -> Result<(), Error>;
+    async fn read_body(pending: Self::Pending, limit: usize) -> Result<(Self::Pending, Bytes), Error>;
+    fn hand_over(pending: Self::Pending) -> PendingParts<Self::Stream>;
 }
 
 /// The blocking adapter over a stream.
@@ -333,6 +335,14 @@ impl<S: BlockingStream> Adapter for Blocking<S> {
     async fn reject(pending: Self::Pending, status: u16, text: &str) -> Result<(), Error> {
         pending.reject(status, text)
     }
+
+    async fn read_body(pending: Self::Pending, limit: usize) -> Result<(Self::Pending, Bytes), Error> {
+        pending.read_body(limit)
+    }
+
+    fn hand_over(pending: Self::Pending) -> PendingParts<S> {
+        pending.into_parts()
+    }
 }
 
 impl<S: TokioStream> Adapter for Tokio<S> {
@@ -459,6 +469,14 @@ impl<S: TokioStream> Adapter for Tokio<S> {
 
     async fn reject(pending: Self::Pending, status: u16, text: &str) -> Result<(), Error> {
         pending.reject(status, text).await
+    }
+
+    async fn read_body(pending: Self::Pending, limit: usize) -> Result<(Self::Pending, Bytes), Error> {
+        pending.read_body(limit).await
+    }
+
+    fn hand_over(pending: Self::Pending) -> PendingParts<S> {
+        pending.into_parts()
     }
 }
 

@@ -67,6 +67,10 @@ pub enum Call {
     Open,
     Respond(Reply),
     Reject(u16, String),
+    /// Reads the request's body, with so many bytes at most: comes to what is in it.
+    ReadBody(usize),
+    /// Comes to what was read, and drops the stream.
+    HandOver,
 }
 
 /// How long a program sends on.
@@ -316,6 +320,14 @@ pub fn respond(reply: Reply) -> Call {
 
 pub fn reject(status: u16, text: &str) -> Call {
     Call::Reject(status, text.into())
+}
+
+pub fn read_body(limit: usize) -> Call {
+    Call::ReadBody(limit)
+}
+
+pub fn hand_over() -> Call {
+    Call::HandOver
 }
 
 /// Makes a call of something that receives; `None` if it is no such call.

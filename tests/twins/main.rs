@@ -38,6 +38,7 @@ mod host;
 mod messages;
 mod neglect;
 mod opening;
+mod pages;
 mod queued;
 mod reunited;
 mod served;

@@ -219,7 +219,7 @@ impl Peer {
     /// Takes note of bytes that came.
     pub fn read(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
-        if self.stage == Stage::Head
+        while self.stage == Stage::Head
             && let Some(len) = self.input.windows(4).position(|end| end == b"\r\n\r\n")
         {
             self.head = self.input.drain(..len + 4).collect();
@@ -234,7 +234,12 @@ impl Peer {
                 assert!(head.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{head}");
             }
             let opens = line.starts_with("HTTP/1.1 101 ") || line.starts_with("GET ");
-            self.stage = if opens { Stage::Frames } else { Stage::Body };
+            self.stage = match opens {
+                true => Stage::Frames,
+                // The response comes yet.
+                false if line.starts_with("HTTP/1.1 100 ") => Stage::Head,
+                false => Stage::Body,
+            };
             self.seen.push(line);
         }
         if self.stage == Stage::Frames {

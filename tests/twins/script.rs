@@ -539,6 +539,16 @@ impl<A: Adapter> Program<A> {
                 self.state = State::Whole(ws);
                 return lines::payload(&unread);
             }
+            (Call::ReadBody(limit), State::Pending(pending)) => match A::read_body(pending, *limit).await {
+                Ok((pending, body)) => {
+                    self.state = State::Pending(pending);
+                    return lines::payload(&body);
+                }
+                Err(error) => return lines::error(&error),
+            },
+            (Call::HandOver, State::Pending(pending)) => {
+                return lines::payload(&A::hand_over(pending).read);
+            }
             (Call::DropAll, state) => {
                 drop(state);
                 self.settle().await;

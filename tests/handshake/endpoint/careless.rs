@@ -30,18 +30,18 @@ fn calls_out_of_season() {
     for program in pair.both() {
         nothing_can_be_sent(program, now);
         program.endpoint.accept(now);
-        program.endpoint.respond(&Reply::new(404).unwrap(), now);
+        program.endpoint.respond(Reply::new(404).unwrap(), now);
     }
     pair.settle();
     nothing_can_be_sent(&mut pair.server, now);
     nothing_can_be_sent(&mut pair.client, now);
     pair.server.endpoint.accept(pair.now);
     pair.server.endpoint.accept(pair.now);
-    pair.server.endpoint.respond(&Reply::new(404).unwrap(), pair.now);
+    pair.server.endpoint.respond(Reply::new(404).unwrap(), pair.now);
     pair.settle();
     assert_eq!(pair.client.events, ["open"]);
     pair.server.endpoint.accept(pair.now);
-    pair.server.endpoint.respond(&Reply::new(404).unwrap(), pair.now);
+    pair.server.endpoint.respond(Reply::new(404).unwrap(), pair.now);
     pair.server.endpoint.close(None, pair.now).unwrap();
     assert!(matches!(pair.server.endpoint.send("x"), Err(Error::Send(SendError::Closing))));
     assert_eq!(pair.run(), secs(0));

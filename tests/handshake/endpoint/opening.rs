@@ -117,7 +117,7 @@ fn a_request_that_is_responded_to() {
         assert_eq!(lone.program.events, ["request"], "it may take its time");
         assert_eq!(lone.program.endpoint.due(), None);
         assert!(!lone.program.endpoint.request().unwrap().is_websocket());
-        lone.program.endpoint.respond(&Reply::new(200).unwrap().text("a page"), lone.now);
+        lone.program.endpoint.respond(Reply::new(200).unwrap().text("a page"), lone.now);
         lone.settle();
         assert!(lone.response().starts_with("HTTP/1.1 200 OK\r\n"));
         assert!(lone.response().ends_with("\r\n\r\na page"));
@@ -132,6 +132,27 @@ fn a_request_that_is_responded_to() {
     }
 }
 
+/// A request that is accepted though it asks for a page is answered with the page, or with why there is none.
+#[test]
+fn pages() {
+    let server = Server::default().page("/", Reply::ok().html("<p>hi"));
+    for (request, start, end, error) in [
+        ("GET /", "HTTP/1.1 200 OK\r\n", "\r\n\r\n<p>hi", "Request(MissingUpgrade)"),
+        ("HEAD /", "HTTP/1.1 200 OK\r\n", "\r\n\r\n", "Request(MissingUpgrade)"),
+        ("PUT /", "HTTP/1.1 405 Method Not Allowed\r\n", ".\n", "Request(MethodNotGet)"),
+        ("GET /favicon.ico", "HTTP/1.1 404 Not Found\r\n", ".\n", "Request(NoPage)"),
+    ] {
+        let mut lone = Lone::server(4096, &server);
+        lone.send(format!("{request} HTTP/1.1\r\nHost: example.com\r\n\r\n"));
+        lone.settle();
+        assert!(lone.response().starts_with(start), "{}", lone.response());
+        assert!(lone.response().ends_with(end), "{}", lone.response());
+        lone.ends = true;
+        lone.settle();
+        assert!(lone.program.events.iter().any(|event| event == error), "{:?}", lone.program.events);
+    }
+}
+
 /// A client that does not read the response: it is told of as one that did not leave whole.
 #[test]
 fn a_response_that_is_not_read() {
@@ -140,7 +161,7 @@ fn a_response_that_is_not_read() {
     lone.send("GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n");
     lone.settle();
     lone.reads = false;
-    lone.program.endpoint.respond(&Reply::new(200).unwrap().text("x".repeat(5000)), lone.now);
+    lone.program.endpoint.respond(Reply::new(200).unwrap().text("x".repeat(5000)), lone.now);
     assert_eq!(lone.run(), secs(2));
     assert_eq!(lone.program.events, ["request", "TimedOut(OpeningHandshake)"]);
 }
@@ -153,7 +174,7 @@ fn a_large_response_is_not_moved_for_each_byte() {
     lone.send("GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n");
     lone.settle();
     // Moved for each write, it would be several gigabytes.
-    lone.program.endpoint.respond(&Reply::new(200).unwrap().body(vec![b'x'; 1 << 20]), lone.now);
+    lone.program.endpoint.respond(Reply::new(200).unwrap().body(vec![b'x'; 1 << 20]), lone.now);
     lone.settle();
     assert!(lone.response().ends_with(&"x".repeat(1 << 20)));
     assert_eq!(lone.program.events, ["request", "shut down"]);
@@ -325,7 +346,7 @@ fn writes_fail_before_there_is_a_connection() {
         lone.program.accepts = false;
         lone.send(REQUEST);
         lone.settle();
-        lone.program.endpoint.respond(&Reply::new(404).unwrap(), lone.now);
+        lone.program.endpoint.respond(Reply::new(404).unwrap(), lone.now);
         lone.settle();
         assert_eq!(lone.program.events, ["request", &*error]);
 

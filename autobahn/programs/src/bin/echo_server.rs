@@ -54,7 +54,7 @@ async fn serve(options: EchoOptions) -> io::Result<()> {
 
 async fn echo(mut pending: Pending, options: Arc<EchoOptions>) -> Result<(), Error> {
     if !pending.is_websocket() && pending.request().method() == "GET" {
-        return pending.respond(&Reply::new(200)?.text(PAGE)).await;
+        return pending.respond(Reply::new(200)?.text(PAGE)).await;
     }
     pending.choose_subprotocol(&options.subprotocols());
     let mut ws = pending.accept().await?;

@@ -40,7 +40,7 @@ fn serve(options: EchoOptions) -> io::Result<()> {
 
 fn echo(mut pending: Pending, options: &EchoOptions) -> Result<(), Error> {
     if !pending.is_websocket() && pending.request().method() == "GET" {
-        return pending.respond(&Reply::new(200)?.text(PAGE));
+        return pending.respond(Reply::new(200)?.text(PAGE));
     }
     pending.choose_subprotocol(&options.subprotocols());
     let mut ws = pending.accept()?;

@@ -378,7 +378,7 @@ fn refusals() {
         refused(
             |pending| {
                 let reply = sansocket::handshake::Reply::new(307).unwrap();
-                pending.respond(&reply.header("Location", "wss://elsewhere/").unwrap()).unwrap();
+                pending.respond(reply.header("Location", "wss://elsewhere/").unwrap()).unwrap();
             },
             "the server refused the WebSocket connection with status 307 Temporary Redirect, and points to \
              wss://elsewhere/",
