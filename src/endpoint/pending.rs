@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::take;
 use core::time::Duration;
 
 use super::answer::{Answer, refusal};
@@ -58,6 +59,16 @@ impl PendingRequest {
             config: server.config.clone(),
             timeout: server.handshake_timeout,
         }
+    }
+
+    /// Has the request answered as another server does; what was prepared stays.
+    #[cfg(feature = "axum")]
+    pub(crate) fn set_server(&mut self, server: &Server) {
+        self.pages = server.pages.clone();
+        self.subprotocols = server.subprotocols.clone();
+        self.origins = server.origins.clone();
+        self.config = server.config.clone();
+        self.timeout = server.handshake_timeout;
     }
 
     /// Whether the request asks for a WebSocket. If not, it is the caller's to answer, with `respond`.
@@ -118,7 +129,7 @@ impl PendingRequest {
     /// Chooses a subprotocol. If it is not one that the client offered, `accept` will fail.
     pub fn subprotocol(&mut self, subprotocol: &str) {
         self.chosen = true;
-        self.accept = core::mem::take(&mut self.accept).subprotocol(subprotocol);
+        self.accept = take(&mut self.accept).subprotocol(subprotocol);
     }
 
     /// Adds a header to the response that accepts the connection.
@@ -161,7 +172,7 @@ impl PendingRequest {
     /// Begins to read the body, in which there may be `limit` bytes; `None`: there is none, or it was read. What is in `out`
     /// then is to be written before.
     pub(crate) fn body(&mut self, limit: usize, out: &mut Vec<u8>) -> Result<Option<RequestBody>, Error> {
-        if core::mem::take(&mut self.has_body) {
+        if take(&mut self.has_body) {
             Ok(Some(RequestBody::start(self.request(), limit, out)?))
         } else {
             Ok(None)
@@ -181,10 +192,8 @@ impl PendingRequest {
                 self.subprotocol(&chosen);
             }
         }
-        let mut accept = core::mem::take(&mut self.accept);
-        let Some(request) = self.websocket_request() else {
-            return Err(self.no_websocket().into());
-        };
+        let mut accept = take(&mut self.accept);
+        let request = self.check_websocket()?;
         self.origins.check(request)?;
         if let Some(deflate) = &self.config.settings.deflate
             && let Some((_, extension)) = deflate.agree_as_server(&request.extensions())
@@ -194,12 +203,18 @@ impl PendingRequest {
         Ok(request.accept(accept)?)
     }
 
+    /// Fails if the request does not ask for a WebSocket.
+    pub(crate) fn check_websocket(&self) -> Result<&Request, RequestError> {
+        self.websocket_request().ok_or_else(|| self.no_websocket())
+    }
+
     /// What is wrong with a request that does not ask for a WebSocket.
     fn no_websocket(&self) -> RequestError {
         if !self.pages.is_empty() && self.page().is_none() {
             return RequestError::NoPage;
         }
         match self.request().method() {
+            _ if self.request().major_version() > 1 => RequestError::MissingConnect,
             "GET" | "HEAD" => RequestError::MissingUpgrade,
             // It could not be upgraded either.
             _ => RequestError::MethodNotGet,

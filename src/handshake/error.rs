@@ -87,6 +87,8 @@ pub enum RequestError {
     InvalidUpgrade,
     /// `Upgrade` is missing or does not say `websocket`.
     MissingUpgrade,
+    /// A request of HTTP/2 or a later version that is not an extended CONNECT with the protocol `websocket` (RFC 8441).
+    MissingConnect,
     /// There is a `Sec-WebSocket-Key`, and no `Upgrade`, or HTTP/1.0: a proxy that was not told to pass upgrades on took it
     /// away.
     LostUpgrade,
@@ -161,6 +163,11 @@ impl RequestError {
             Self::InvalidOrigin => (400, "the Origin header is repeated or malformed"),
             Self::InvalidUpgrade => (400, "the Upgrade header is not a list of protocols"),
             Self::MissingUpgrade => (426, "the Upgrade header does not say websocket"),
+            // 426 would have to say `Upgrade`, which HTTP/2 does not have.
+            Self::MissingConnect => (
+                400,
+                "a WebSocket is asked for over HTTP/2 by CONNECT with the protocol websocket (RFC 8441)",
+            ),
             Self::LostUpgrade => (
                 426,
                 "a proxy has taken the upgrade away: have it speak HTTP/1.1 to this server, and pass on the headers \

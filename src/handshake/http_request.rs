@@ -50,13 +50,18 @@ impl HttpRequest {
         self.resource().split_once('?').map(|(_, query)| query)
     }
 
-    /// The minor HTTP version: 1 for HTTP/1.1.
+    /// The major HTTP version: 1, or what an HTTP library parsed.
+    pub fn major_version(&self) -> u8 {
+        self.0.line.major_version
+    }
+
+    /// The minor HTTP version: 1 for HTTP/1.1, 0 for HTTP/2.
     pub fn minor_version(&self) -> u8 {
         self.0.line.minor_version
     }
 
-    /// The host, with the port if the client named one: from an absolute target, else from the `Host` header. Only an
-    /// HTTP/1.0 request has none.
+    /// The host, with the port if the client named one: from an absolute target, else from the `Host` header. Only a
+    /// request of HTTP/1.0 has none, or one of HTTP/2 that asks for no WebSocket.
     ///
     /// It is what the client says: compare it with the server's names before relying on it.
     pub fn host(&self) -> Option<&str> {
@@ -151,7 +156,7 @@ impl HttpRequest {
     pub(crate) fn from_parts<'a>(
         method: &str,
         target: &str,
-        minor_version: u8,
+        (major_version, minor_version): (u8, u8),
         lines: impl Iterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self, RequestError> {
         use super::error::HeadError;
@@ -168,8 +173,8 @@ impl HttpRequest {
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(HeadError::InvalidStartLine.into());
         }
-        let line =
-            RequestLine { method: add(method.as_bytes()), target: add(target.as_bytes()), minor_version };
+        let (method, target) = (add(method.as_bytes()), add(target.as_bytes()));
+        let line = RequestLine { method, target, major_version, minor_version };
         let mut fields = Vec::new();
         for (name, value) in lines {
             let name = name.as_bytes();
@@ -199,6 +204,7 @@ impl HttpRequest {
 pub(super) struct RequestLine {
     pub(super) method: Range<usize>,
     pub(super) target: Range<usize>,
+    pub(super) major_version: u8,
     pub(super) minor_version: u8,
 }
 

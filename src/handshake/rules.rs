@@ -70,6 +70,30 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError>
         return Err(RequestError::InvalidKey);
     }
 
+    check_offers(headers)?;
+    Ok(true)
+}
+
+/// "Implementations using this extended CONNECT to bootstrap WebSockets do not do the processing of the
+/// Sec-WebSocket-Key and Sec-WebSocket-Accept header fields of [RFC6455]" (RFC 8441 section 5): what else there is to check
+/// of a request with the method CONNECT and the `:protocol` "websocket".
+#[cfg(feature = "http")]
+pub(super) fn check_connect(request: &HttpRequest) -> Result<(), RequestError> {
+    // "On requests that contain the :protocol pseudo-header field, the :scheme and :path pseudo-header fields of the
+    // target URI (see Section 5) MUST also be included." (RFC 8441 section 4)
+    if !request.names_resource() {
+        return Err(RequestError::InvalidTarget);
+    }
+    // It may be in the target, as `:authority` is, and so no header is required of every HTTP/2 request.
+    if request.host().is_none() {
+        return Err(RequestError::MissingHost);
+    }
+    check_offers(request.headers())
+}
+
+/// What has to hold of every request for a WebSocket, whichever version of HTTP it came by.
+#[inline]
+fn check_offers(headers: &Headers) -> Result<(), RequestError> {
     // "6. A |Sec-WebSocket-Version| header field, with a value of 13." (6455-4.2.1-07) It "MUST NOT appear more than
     // once in an HTTP request." (6455-11.3.5-02)
     let version = headers.only(KnownName::SecWebSocketVersion, RequestError::RepeatedVersion)?;
@@ -99,7 +123,7 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError>
     // A body would be read as frames here, or as another request by a proxy in front.
     let is_bodyless = !headers.has(KnownName::TransferEncoding)
         && headers.all(KnownName::ContentLength).all(|length| length == b"0");
-    if is_bodyless { Ok(true) } else { Err(RequestError::UnexpectedBody) }
+    if is_bodyless { Ok(()) } else { Err(RequestError::UnexpectedBody) }
 }
 
 /// What a client offers, and the response is held to.

@@ -100,6 +100,13 @@ impl ReceivedRequest {
         }
     }
 
+    /// Judges an extended CONNECT whose protocol is "websocket" (RFC 8441).
+    #[cfg(feature = "http")]
+    pub(crate) fn connect(http: HttpRequest) -> Result<Self, RequestError> {
+        rules::check_connect(&http)?;
+        Ok(Self::WebSocket(Request(http)))
+    }
+
     /// Judges a request, wherever it comes from.
     #[inline]
     pub(crate) fn new(http: HttpRequest) -> Result<Self, RequestError> {
@@ -153,8 +160,9 @@ impl Request {
                 return Err(BuildError::RepeatedExtension(name.to_owned()));
             }
         }
-        let key = self.headers().all(KnownName::SecWebSocketKey).next().unwrap_or_default();
-        Ok(Accepted { accept, accept_key: accept_key(key) })
+        let key = || self.headers().all(KnownName::SecWebSocketKey).next().unwrap_or_default();
+        let accept_key = (self.method() != "CONNECT").then(|| accept_key(key()));
+        Ok(Accepted { accept, accept_key })
     }
 }
 
@@ -210,14 +218,14 @@ impl Accept {
 }
 
 /// The response that opens the connection, and what server and client agree on by it. It becomes HTTP/1.1, or with the
-/// feature `http` a response of that crate.
+/// feature `http` a response of that crate: to an extended CONNECT always the latter.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use = "the client waits for the response"]
 pub struct Accepted {
     /// Checked against the client's offers.
     accept: Accept,
-    /// The value of `Sec-WebSocket-Accept`.
-    accept_key: [u8; 28],
+    /// The value of `Sec-WebSocket-Accept`; an extended CONNECT gets none.
+    accept_key: Option<[u8; 28]>,
 }
 
 impl Accepted {
@@ -229,6 +237,12 @@ impl Accepted {
     /// The extensions in use.
     pub fn extensions(&self) -> &[Extension] {
         &self.accept.extensions
+    }
+
+    /// The status: 101, or 200 to an extended CONNECT.
+    #[cfg(feature = "http")]
+    pub(crate) fn status(&self) -> u16 {
+        if self.accept_key.is_some() { 101 } else { 200 }
     }
 
     /// Appends the response as HTTP/1.1: frames may follow it at once.
@@ -245,9 +259,11 @@ impl Accepted {
     pub(crate) fn for_each_header(&self, mut header: impl FnMut(&str, &[u8])) {
         // "An |Upgrade| header field with value "websocket"" (6455-4.2.2-18), "A |Connection| header field with value
         // "Upgrade"" (6455-4.2.2-19), "A |Sec-WebSocket-Accept| header field." (6455-4.2.2-20)
-        header("Upgrade", b"websocket");
-        header("Connection", b"Upgrade");
-        header("Sec-WebSocket-Accept", &self.accept_key);
+        if let Some(accept_key) = &self.accept_key {
+            header("Upgrade", b"websocket");
+            header("Connection", b"Upgrade");
+            header("Sec-WebSocket-Accept", accept_key);
+        }
         // "if the server does not wish to agree to one of the suggested subprotocols, it MUST NOT send back a
         // |Sec-WebSocket-Protocol| header field in its response" (6455-4.2.2-13).
         if let Some(subprotocol) = self.subprotocol() {

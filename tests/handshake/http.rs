@@ -7,8 +7,8 @@ use http::{HeaderName, Method, Request, Response, StatusCode, Version};
 use sansocket::handshake::{
     Accept, BuildError, HeadError, Limits, ReceivedRequest, Reply, RequestError, ServerHandshake,
 };
-use sansocket::http::receive;
-use sansocket::{Client, Endpoint, Error, UriError};
+use sansocket::http::{receive, receive_connect};
+use sansocket::{Client, Endpoint, Error, PendingRequest, Server, UriError};
 
 use crate::common;
 
@@ -78,6 +78,85 @@ fn refusals() {
         assert_eq!(response.headers()["Content-Length"], reply.content().len().to_string());
         assert_eq!(response.headers().contains_key("Allow"), status == 405);
     }
+}
+
+/// An extended CONNECT (RFC 8441) needs no key, and is accepted with 200 and without the headers of an upgrade.
+#[test]
+fn extended_connects() {
+    for version in [Version::HTTP_2, Version::HTTP_3] {
+        let request = connect().version(version).header("Sec-WebSocket-Protocol", "v2, v1");
+        let Ok(ReceivedRequest::WebSocket(request)) =
+            receive_connect(&request.header("Origin", "https://example.com").body(()).unwrap(), "websocket")
+        else {
+            panic!("it is refused");
+        };
+        assert_eq!((request.method(), request.path(), request.query()), ("CONNECT", "/chat", Some("room=1")));
+        assert_eq!((request.host(), request.is_same_origin()), (Some("example.com"), true));
+        assert_eq!(request.major_version(), if version == Version::HTTP_2 { 2 } else { 3 });
+        let accepted = request.accept(Accept::new().subprotocol("v1").header("X-A", "b").unwrap()).unwrap();
+        let response = Response::try_from(&accepted).unwrap();
+        assert_eq!((response.status(), response.headers().len()), (StatusCode::OK, 2));
+        assert_eq!(response.headers()["Sec-WebSocket-Protocol"], "v1");
+    }
+    // A key that is there all the same is not looked at.
+    let request = connect().header("Sec-WebSocket-Key", "?").body(()).unwrap();
+    assert!(matches!(receive_connect(&request, "websocket"), Ok(ReceivedRequest::WebSocket(_))));
+    // Nor is a host, since the target has one; without it, it is needed.
+    let request = connect().uri("/chat").header("Host", "example.com").body(()).unwrap();
+    assert!(matches!(receive_connect(&request, "websocket"), Ok(ReceivedRequest::WebSocket(_))));
+}
+
+#[test]
+fn wrong_extended_connects() {
+    let bare = || Request::connect("https://example.com/chat").version(Version::HTTP_2);
+    for (request, error) in [
+        (bare(), RequestError::MissingVersion),
+        (bare().header("Sec-WebSocket-Version", "12"), RequestError::UnsupportedVersion),
+        (connect().header("Sec-WebSocket-Version", "13"), RequestError::RepeatedVersion),
+        (connect().header("Sec-WebSocket-Protocol", "a, a"), RequestError::RepeatedSubprotocol),
+        (connect().header("Sec-WebSocket-Extensions", "="), RequestError::InvalidExtensions),
+        (connect().header("Content-Length", "1"), RequestError::UnexpectedBody),
+        (connect().header("Origin", ""), RequestError::InvalidOrigin),
+        (connect().uri("/chat"), RequestError::MissingHost),
+        (connect().uri("example.com:443"), RequestError::InvalidTarget),
+        (connect().version(Version::HTTP_11).header("Host", "a"), HeadError::UnsupportedHttpVersion.into()),
+    ] {
+        assert_eq!(receive_connect(&request.body(()).unwrap(), "websocket"), Err(error));
+    }
+}
+
+/// What asks for something else over HTTP/2 is the service's to answer, and not to be accepted: with 426 it would have to
+/// say `Upgrade`, which HTTP/2 does not have.
+#[test]
+fn other_requests_of_later_versions() {
+    let tunnel = connect().body(()).unwrap();
+    let get = || Request::get("https://example.com/").version(Version::HTTP_2);
+    let plain = get().body(()).unwrap();
+    let other_method = get().header("Sec-WebSocket-Version", "13").body(()).unwrap();
+    for received in [
+        receive_connect(&tunnel, "WebSocket"),
+        receive_connect(&tunnel, "connect-udp"),
+        receive_connect(&other_method, "websocket"),
+        receive(&plain),
+    ] {
+        let pending = PendingRequest::new(received.unwrap(), &Server::default());
+        assert!(!pending.is_websocket());
+        match pending.into_accepted() {
+            Err(Error::Request(error @ RequestError::MissingConnect)) => assert_eq!(error.status(), 400),
+            other => panic!("{other:?}"),
+        }
+    }
+    // By HTTP/1.1's means.
+    for name in ["Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
+        let request = get().header(name, "13").body(()).unwrap();
+        assert_eq!(receive(&request), Err(HeadError::UnsupportedHttpVersion.into()), "{name}");
+    }
+}
+
+/// An extended CONNECT.
+fn connect() -> http::request::Builder {
+    let request = Request::connect("https://example.com/chat?room=1").version(Version::HTTP_2);
+    request.header("Sec-WebSocket-Version", "13")
 }
 
 /// What the library lets through and HTTP/1.1 does not have is refused as on the wire; what HTTP/1.1 has is the same.

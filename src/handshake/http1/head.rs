@@ -241,7 +241,7 @@ impl StartLine for RequestLine {
         }
         let method = line.start..line.start + method.len();
         let target = method.end + 1..method.end + 1 + target.len();
-        Ok(Self { method, target, minor_version: minor_version(version)? })
+        Ok(Self { method, target, major_version: 1, minor_version: minor_version(version)? })
     }
 }
 
