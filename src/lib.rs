@@ -150,8 +150,8 @@
 //! | [`Server::handshake_timeout`] | 10 s | 408, and [`TimedOut::OpeningHandshake`] | a request, or a body, that dribbles in, or never comes (slow loris); answers that are not read |
 //! | `limit` of `Pending::read_body` | given with each call | 413, and [`BodyTooLarge`] | a body that never ends |
 //! | what is around the chunks of a body | as much as is in them, and 16 KiB | 413, and [`BodyTooLarge`] | chunk extensions and trailers that never end, chunks of a byte |
-//! | [`Server::max_connections`] | 10,000 | `serve` lets the next wait to be accepted | memory and descriptors for connections |
-//! | [`Server::max_handshakes`] | 1,000 | `serve` lets the next wait to be accepted | all of them taken by clients that dribble their requests |
+//! | [`Server::max_connections`] | 10,000 | `serve` lets the next wait to be accepted; `http::upgrade` answers 503 | memory and descriptors for connections |
+//! | [`Server::max_handshakes`] | 1,000 | the same | all of them taken by clients that dribble their requests |
 //! | [`Server::shutdown_grace`] | 10 s | `serve` drops what is left | clients that keep it from stopping |
 //! | [`Limits::head_bytes`] | 16 KiB | 431, or an error to a client | a head that never ends |
 //! | [`Limits::start_line_bytes`] | 8 KiB | 414, or an error to a client | a request target that never ends |
@@ -183,7 +183,7 @@
 //! | --- | --- | --- | --- |
 //! | [`Client::connect_timeout`] | with `connect`, before the name is looked up | when the server has answered | `connect` fails with [`TimedOut::OpeningHandshake`] |
 //! | [`Server::handshake_timeout`] | with `accept`, before a TLS handshake | when the request has come | the client is answered 408, and `accept` fails with that; `serve` tells no handler |
-//! | the same, anew | with `Pending::accept` | when the answer is written | `Pending::accept` fails with that |
+//! | the same, anew | with `Pending::accept` | when the answer is written, and hyper has handed over the stream | `Pending::accept` fails with that; of `http::upgrade`, [`Server::on_error`] is told |
 //! | the same, anew | with `Pending::respond`, and when 64 KiB of the response are written | when the next 64 KiB, or the rest, are | `Pending::respond` fails with that |
 //! | the same, anew | with `Pending::read_body` | when the body has come | the client is answered 408, and `Pending::read_body` fails with that |
 //! | 2 seconds | when a request is refused, anew when it is answered | when the client was told; when it has closed the transport | the transport is closed |
@@ -191,7 +191,7 @@
 //! | `timeout` | when that Ping's last byte is written | with the next sign of life | whoever receives is told [`TimedOut::Keepalive`] |
 //! | [`Config::write_timeout`] | when the transport takes no more; anew as it takes some | when it has taken all | whoever waits to send is told [`TimedOut::Write`], and whoever receives |
 //! | [`Config::close_timeout`] | when a Close frame is queued: by `close`, as an answer, for an error, or by a server's stop | with the end of the transport | [`TimedOut::ClosingHandshake`] is told by whichever call waits for the peer's Close frame; if both have passed, nobody is told |
-//! | [`Server::shutdown_grace`] | with the stop of `serve` | when all connections have ended | what is left of them is cut off |
+//! | [`Server::shutdown_grace`] | with the stop of `serve`, or `http::stop` | when all connections have ended | what is left of them is cut off |
 //!
 //! - A sign of life is a whole frame, whatever it is, and that the transport takes bytes for which it was waited: the
 //!   peer has read. Bytes of a frame that is not complete put the deadline off by as long as they may take by
@@ -226,7 +226,10 @@
 //! | `blocking` | yes | rand | [`blocking`]: WebSockets over `std::io` streams |
 //! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
 //! | `deflate` | no | flate2 with zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
-//! | `http` | no | http | [`http`](mod@http): upgrades inside hyper, axum and others; clients of its requests and URIs |
+//! | `http` | no | http | [`http`](mod@http): the opening handshake in its types, for servers that speak in them; clients of its requests and URIs |
+//! | `hyper` | no | hyper | [`http::upgrade`]: upgrades inside hyper 1; needs `tokio` |
+//! | `http2` | no | h2 | the same over HTTP/2 (RFC 8441) |
+//! | `axum` | no | axum-core | [`http::WebSocketUpgrade`], an extractor for axum 0.8 |
 //! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`] and [`blocking::connect_over`]; `blocking::accept_tls` |
 //! | `tokio-rustls` | no | tokio-rustls | the same for [`tokio`](mod@tokio) |
 //!

@@ -45,6 +45,12 @@ impl Census {
             && (self.connections < server.max_connections || server.when_full.is_some())
     }
 
+    /// The same where nobody can wait.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn has_room_now(&self, server: &Server) -> bool {
+        self.handshakes < server.max_handshakes && !self.is_full(server)
+    }
+
     /// Whether the next connection is one too many: it has to be told so.
     pub(crate) fn is_full(&self, server: &Server) -> bool {
         self.connections >= server.max_connections

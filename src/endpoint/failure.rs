@@ -30,6 +30,8 @@ pub enum Cause {
     Full,
     /// The handshake of TLS, or the request: nobody was handed it. Most are somebody's who looks what is there.
     Handshake(Error),
+    /// An HTTP library hands over no stream, or takes no response: what is wrong is the server's.
+    Upgrade(Box<dyn core::error::Error + Send + Sync>),
     /// What the handler returned.
     Handler(Box<dyn core::error::Error + Send + Sync>),
     /// The handler panicked, with this message.
@@ -52,7 +54,7 @@ impl Failure {
         let error = match &self.cause {
             Cause::Handshake(error) => Some(error),
             Cause::Handler(error) => error.downcast_ref(),
-            Cause::Accept(_) | Cause::Full | Cause::Panic(_) => None,
+            Cause::Accept(_) | Cause::Full | Cause::Upgrade(_) | Cause::Panic(_) => None,
         };
         error.is_some_and(Error::is_peer_gone)
     }
@@ -66,7 +68,7 @@ impl Failure {
     fn trace(&self) {
         match &self.cause {
             _ if self.is_peer_gone() => tracing::debug!("{self}"),
-            Cause::Panic(_) => tracing::error!("{self}"),
+            Cause::Upgrade(_) | Cause::Panic(_) => tracing::error!("{self}"),
             Cause::Accept(_) | Cause::Full | Cause::Handler(_) => tracing::warn!("{self}"),
             // Whoever looks what is there may cause as many as it likes.
             Cause::Handshake(_) => tracing::info!("{self}"),
@@ -83,6 +85,7 @@ impl fmt::Display for Failure {
             Cause::Accept(error) => write!(f, "no connection can be accepted: {error}"),
             Cause::Full => f.write_str("refused, since there is no room for one more connection"),
             Cause::Handshake(error) => error.fmt(f),
+            Cause::Upgrade(error) => write!(f, "the upgrade failed: {error}"),
             Cause::Handler(error) => write!(f, "the handler failed: {error}"),
             Cause::Panic(message) => write!(f, "the handler panicked: {message}"),
         }

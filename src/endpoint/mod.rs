@@ -19,6 +19,8 @@ mod events;
 pub(crate) mod failure;
 mod found;
 mod inbound;
+#[cfg(feature = "hyper")]
+mod kept;
 mod negotiated;
 mod open;
 mod opening;

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use super::error::Error;
 use super::failure::{Failure, Listener};
+#[cfg(feature = "hyper")]
+use super::kept::Kept;
 use super::origins::Origins;
 use super::pages::Pages;
 #[cfg(feature = "rustls")]
@@ -44,6 +46,9 @@ pub struct Server {
     pub(crate) listener: Listener,
     /// Clones count together.
     pub(crate) tally: Arc<Tally>,
+    /// The connections of upgrades, which clones have together.
+    #[cfg(feature = "hyper")]
+    pub(crate) kept: Arc<Kept>,
     #[cfg(feature = "rustls")]
     pub(super) tls: Option<Arc<ServerTls>>,
 }
@@ -67,6 +72,8 @@ impl Default for Server {
             when_full: None,
             listener: Listener::default(),
             tally: Arc::default(),
+            #[cfg(feature = "hyper")]
+            kept: Arc::default(),
             #[cfg(feature = "rustls")]
             tls: None,
         }
@@ -129,7 +136,8 @@ impl Server {
     }
 
     /// Tells `on_error` of what fails where no call could return it: handshakes of `serve`, errors and panics of its
-    /// handlers, and errors of accepting. It is called in the task or thread of the connection, which waits for it.
+    /// handlers, errors of accepting, and upgrades that are refused or fail. It is called in the task or thread of the
+    /// connection, which waits for it.
     ///
     /// ```
     /// let server = sansocket::Server::default().on_error(|failure| {
@@ -147,8 +155,8 @@ impl Server {
         self.tally.read()
     }
 
-    /// Has `serve` answer clients with this status, such as 503, when there are [`max_connections`](Self::max_connections),
-    /// in place of letting them wait. Each counts as a connection, and as a handshake, until it is answered: when there are
+    /// Has `serve`, and upgrades, answer clients with this status, such as 503, when there are
+    /// [`max_connections`](Self::max_connections), in place of letting them wait. With `serve`, each counts as a connection, and as a handshake, until it is answered: when there are
     /// [`max_handshakes`](Self::max_handshakes), they wait all the same.
     ///
     /// Fails with [`Error::Build`] if the status is none of a response.
@@ -160,7 +168,8 @@ impl Server {
     /// How many connections `serve` has at once, handshakes included. 10,000 by default.
     ///
     /// At the limit no more are accepted, until one ends: clients wait in the listener's backlog, where
-    /// they cost the server nothing. [`when_full`](Self::when_full) has them answered.
+    /// they cost the server nothing. [`when_full`](Self::when_full) has them answered. Upgrades inside an HTTP server
+    /// cannot wait: they are counted apart, and one too many is answered with 503.
     pub fn max_connections(self, max_connections: usize) -> Self {
         Self { max_connections, ..self }
     }
@@ -174,7 +183,7 @@ impl Server {
         Self { max_handshakes, ..self }
     }
 
-    /// How long `serve`, once it is to stop, waits for its connections to close. 10 seconds by default.
+    /// How long `serve`, or [`http::stop`](mod@crate::http), waits for its connections to close. 10 seconds by default.
     pub fn shutdown_grace(self, shutdown_grace: Duration) -> Self {
         Self { shutdown_grace, ..self }
     }

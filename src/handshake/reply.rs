@@ -139,6 +139,12 @@ impl Reply {
         self.headers.iter().for_each(|(name, value)| header(name, value));
     }
 
+    /// The refusal of a request with which nothing is wrong, 5xx.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn server_error(status: u16, why: &str) -> Self {
+        Self::refusal(status, ExtraHeaders::default(), why)
+    }
+
     /// The refusal of a request for a page whose method is another than these, 405.
     #[cfg(feature = "std")]
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {

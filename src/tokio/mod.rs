@@ -121,6 +121,8 @@ mod drive;
 mod flusher;
 mod futures;
 mod halves;
+#[cfg(feature = "hyper")]
+pub(crate) mod handover;
 #[cfg(feature = "tokio-rustls")]
 mod plain_writes;
 mod reunite;
@@ -129,7 +131,7 @@ mod server_stream;
 mod shared;
 mod streams;
 mod timer;
-mod tracker;
+pub(crate) mod tracker;
 mod transport;
 mod turns;
 mod wakers;

@@ -298,7 +298,7 @@ impl<F> Service<F> {
 }
 
 /// Polls within the span.
-async fn within<T>(span: &Span, mut future: Pin<Box<impl Future<Output = T>>>) -> T {
+pub(super) async fn within<T>(span: &Span, mut future: Pin<Box<impl Future<Output = T>>>) -> T {
     poll_fn(|cx| span.within(|| future.as_mut().poll(cx))).await
 }
 

@@ -8,6 +8,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem::take;
 use core::task::{Context, Poll, Waker};
 use std::io;
 
@@ -37,8 +38,8 @@ struct State {
     slots: Vec<Slot>,
     /// The slots that no connection has.
     free: Vec<usize>,
-    /// Of the task that waits for connections to leave.
-    watcher: Option<Waker>,
+    /// Of the tasks that wait for connections to leave: mostly one.
+    watchers: Vec<Waker>,
 }
 
 /// A connection's, or free.
@@ -68,7 +69,8 @@ enum Progress {
 impl Tracker {
     /// Of no connections yet, which are to count as the server's.
     pub(super) fn new(server: &Server) -> Self {
-        let state = State { census: Census::new(server), slots: Vec::new(), free: Vec::new(), watcher: None };
+        let state =
+            State { census: Census::new(server), slots: Vec::new(), free: Vec::new(), watchers: Vec::new() };
         Self { stopping: AtomicBool::new(false), ended: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
@@ -77,7 +79,37 @@ impl Tracker {
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let (task, token) = self.join();
+        let (task, token) = self.join(&mut self.state());
+        self.run(task, token, connection);
+    }
+
+    /// The same, unless the server stops, or has no room for the connection.
+    #[cfg(feature = "hyper")]
+    pub(super) fn try_spawn<T>(
+        self: &Arc<Self>,
+        server: &Server,
+        connection: impl FnOnce(TaskToken, Token) -> T,
+    ) -> Result<(), NotSpawned>
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let mut state = self.state();
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(NotSpawned::Stopping);
+        }
+        if !state.census.has_room_now(server) {
+            return Err(NotSpawned::Full);
+        }
+        let (task, token) = self.join(&mut state);
+        drop(state);
+        self.run(task, token, connection);
+        Ok(())
+    }
+
+    fn run<T>(&self, task: TaskToken, token: Token, connection: impl FnOnce(TaskToken, Token) -> T)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
         let slot = task.slot;
         let handle = tokio::task::spawn(connection(task, token));
         if let Some(slot) = self.state().slots.get_mut(slot)
@@ -88,8 +120,7 @@ impl Tracker {
         }
     }
 
-    fn join(self: &Arc<Self>) -> (TaskToken, Token) {
-        let mut state = self.state();
+    fn join(self: &Arc<Self>, state: &mut State) -> (TaskToken, Token) {
         state.census.join();
         let taken = Slot { running: true, progress: Progress::Opening, ..Slot::default() };
         let slot = state.free.pop().unwrap_or(state.slots.len());
@@ -97,7 +128,6 @@ impl Tracker {
             Some(free) => *free = taken,
             None => state.slots.push(taken),
         }
-        drop(state);
         (TaskToken { slot, tracker: self.clone() }, Token { slot, tracker: self.clone() })
     }
 
@@ -113,9 +143,13 @@ impl Tracker {
 
     fn poll_census(&self, cx: &Context<'_>, ready: impl FnOnce(&Census) -> bool) -> Poll<()> {
         let mut state = self.state();
-        let ready = ready(&state.census);
-        state.watcher = (!ready).then(|| cx.waker().clone());
-        if ready { Poll::Ready(()) } else { Poll::Pending }
+        if ready(&state.census) {
+            return Poll::Ready(());
+        }
+        if !state.watchers.iter().any(|watcher| watcher.will_wake(cx.waker())) {
+            state.watchers.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Whether the next connection is one too many.
@@ -137,7 +171,7 @@ impl Tracker {
     }
 
     /// Aborts all tasks, and has what was kept of connections elsewhere end.
-    fn abort(&self) {
+    pub(super) fn abort(&self) {
         self.ended.store(true, Ordering::Release);
         let mut state = self.state();
         let tasks: Vec<_> = state.slots.iter_mut().filter_map(|slot| slot.task.take()).collect();
@@ -153,7 +187,7 @@ impl Tracker {
     /// and a token with it.
     fn change<T>(&self, slot: usize, change: impl FnOnce(&mut Slot) -> T) {
         let mut state = self.state();
-        let State { census, slots, free, watcher } = &mut *state;
+        let State { census, slots, free, watchers } = &mut *state;
         let Some(connection) = slots.get_mut(slot) else {
             return;
         };
@@ -166,17 +200,23 @@ impl Tracker {
             census.leave();
             free.push(slot);
         }
-        let watcher = watcher.take();
+        let watchers = take(watchers);
         drop(state);
         drop(changed);
-        if let Some(watcher) = watcher {
-            watcher.wake();
-        }
+        watchers.into_iter().for_each(Waker::wake);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
+}
+
+/// Why a connection has got no task.
+#[cfg(feature = "hyper")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NotSpawned {
+    Full,
+    Stopping,
 }
 
 /// Aborts a tracker's tasks when it is dropped.

@@ -9,10 +9,11 @@ use std::fs;
 use std::path::Path;
 
 /// The folders that have a lock file.
-const WORKSPACES: [&str; 4] = ["", "fuzz", "benches/peers", "tests/loom"];
+const WORKSPACES: [&str; 5] = ["", "fuzz", "benches/peers", "tests/loom", "tests/upgrades"];
 
 /// Those that have a manifest.
-const PACKAGES: [&str; 6] = ["", "examples", "autobahn/programs", "fuzz", "benches/peers", "tests/loom"];
+const PACKAGES: [&str; 7] =
+    ["", "examples", "autobahn/programs", "fuzz", "benches/peers", "tests/loom", "tests/upgrades"];
 
 #[test]
 fn no_lock_file_has_a_known_fault() {

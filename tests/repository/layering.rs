@@ -10,7 +10,7 @@ use crate::source::files;
 use Rule::{Entries, Lines, Never, NoCircle};
 
 /// The rules: what a failure calls each, and what it asks for.
-const RULES: [(&str, Rule); 13] = [
+const RULES: [(&str, Rule); 14] = [
     (
         "a frame knows no direction",
         Never(&["frame/"], &["crate::receiver", "crate::sender", "crate::connection"]),
@@ -23,6 +23,10 @@ const RULES: [(&str, Rule); 13] = [
     ("an endpoint knows no transport", Never(&["endpoint/"], &["std::net", "tokio", "tokio_rustls"])),
     ("no adapter knows the other", Never(&["blocking/"], &["crate::tokio", "tokio", "tokio_rustls"])),
     ("no adapter knows the other", Never(&["tokio/"], &["crate::blocking"])),
+    (
+        "no adapter knows an HTTP library",
+        Never(&["endpoint/", "blocking/", "tokio/"], &["crate::http", "http", "hyper", "axum_core"]),
+    ),
     ("a name comes from where it is defined, not from the root", Never(&[""], &["crate::Name"])),
     // What is wrong with a frame may be its close code, and what is wrong with a close code is an error.
     ("no circle of files", NoCircle(&[("error.rs", "frame/")])),

@@ -1,0 +1,90 @@
+//! The extractor for axum.
+
+use axum::response::Response;
+use axum::routing::any;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use sansocket::http::{WebSocketUpgrade, stop};
+use sansocket::tokio::connect_over;
+use sansocket::{Client, CloseCode, Message, Server};
+use tokio::io::{DuplexStream, duplex};
+
+use crate::host::{echo, exchange, request, telling};
+use crate::peer::at_once;
+
+/// The client's end of a connection to a server of these routes.
+fn served(router: Router) -> DuplexStream {
+    let (near, far) = duplex(1 << 16);
+    let service = TowerToHyperService::new(router);
+    tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(far), service).with_upgrades());
+    near
+}
+
+fn router() -> Router {
+    Router::new()
+        .route(
+            "/chat",
+            any(async |upgrade: WebSocketUpgrade| upgrade.protocols(["v1", "v2"]).on_upgrade(echo)),
+        )
+        .route("/closed", any(async |_: WebSocketUpgrade| axum::http::StatusCode::FORBIDDEN))
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_come_back() {
+    let client = Client::new("ws://example.com/chat").unwrap().subprotocols(["v2", "v1"]).unwrap();
+    let mut ws = at_once(connect_over(client, served(router()))).await.unwrap();
+    assert_eq!(ws.subprotocol(), Some("v2"));
+    ws.send("hello").await.unwrap();
+    assert_eq!(at_once(ws.recv()).await.unwrap(), Some(Message::text("hello")));
+    at_once(ws.close(CloseCode::NORMAL, "")).await.unwrap();
+}
+
+/// The settings are those of the server that a layer puts into requests, or that the handler names.
+#[tokio::test(start_paused = true)]
+async fn servers() {
+    let (server, told) = telling(Server::default());
+    let mut ws = connect_over("ws://example.com/chat", served(router().layer(Extension(server.clone()))))
+        .await
+        .unwrap();
+    assert_eq!(server.connections().now(), 1);
+    let one = server.clone();
+    let closed = tokio::spawn(async move { stop(&one).await });
+    assert_eq!(at_once(ws.recv()).await.unwrap(), None);
+    assert_eq!(ws.closed().unwrap().code, CloseCode::GOING_AWAY);
+    at_once(closed).await.unwrap();
+
+    // This one has not stopped.
+    let (other, told_other) = telling(Server::default());
+    let named = other.clone();
+    let handler =
+        async move |upgrade: WebSocketUpgrade| -> Response { upgrade.server(&named).on_upgrade(echo) };
+    let io = served(Router::new().route("/chat", any(handler.clone())).layer(Extension(server.clone())));
+    let _ws = connect_over("ws://example.com/chat", io).await.unwrap();
+    assert_eq!((server.connections().now(), other.connections().now()), (0, 1));
+    let io = served(Router::new().route("/chat", any(handler)).layer(Extension(server)));
+    let foreign = request("Origin: https://evil.example\r\n");
+    assert_eq!(at_once(exchange(io, &foreign)).await.0, 403);
+    assert_eq!(told_other.next().await.len(), 1);
+    assert!(told.next().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals() {
+    let (server, told) = telling(Server::default());
+    let router = router().layer(Extension(server.clone()));
+    let plain = "GET /chat HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n";
+    let (status, head, body) = at_once(exchange(served(router.clone()), plain)).await;
+    assert_eq!((status, head.contains("upgrade: websocket")), (426, true));
+    assert!(body.contains("Upgrade"), "{body}");
+    assert_eq!(told.next().await.len(), 1);
+    let wrong = request("").replace(": 13", ": 8");
+    assert_eq!(at_once(exchange(served(router.clone()), &wrong)).await.0, 426);
+    assert_eq!(told.next().await.len(), 1);
+    // A handler may answer otherwise.
+    let closed = request("").replace("/chat", "/closed").replace("Upgrade\r\n", "Upgrade, close\r\n");
+    assert_eq!(at_once(exchange(served(router), &closed)).await.0, 403);
+    assert!(told.next().await.is_empty());
+    assert_eq!(server.connections().total, 0);
+}

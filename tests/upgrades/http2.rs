@@ -1,0 +1,141 @@
+//! WebSockets over HTTP/2: extended CONNECT (RFC 8441).
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http2;
+use hyper::ext::Protocol;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use sansocket::handshake::Extension;
+use sansocket::http::stop;
+use sansocket::tokio::WebSocket;
+use sansocket::{CloseCode, Config, Deflate, Message, Negotiated, Role, Server};
+use tokio::io::DuplexStream;
+
+use crate::host::{echoes, http2 as host, received, telling};
+use crate::peer::at_once;
+
+#[tokio::test(start_paused = true)]
+async fn messages_come_back() {
+    let server = Server::default().subprotocols(["v1"]).config(Config::default().deflate(Deflate::default()));
+    let mut client = Client::connect(host(echoes(&server))).await;
+    let request = connect()
+        .header("sec-websocket-protocol", "v2, v1")
+        .header("sec-websocket-extensions", "permessage-deflate")
+        .header("origin", "https://example.com");
+    let response = client.send(request).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["sec-websocket-protocol"], "v1");
+    assert_eq!(response.headers()["sec-websocket-extensions"], "permessage-deflate");
+    for name in ["connection", "upgrade", "sec-websocket-accept"] {
+        assert!(!response.headers().contains_key(name), "{name}");
+    }
+    let mut ws = websocket(response).await;
+    for message in [Message::text("hello"), Message::binary(vec![7; 300_000])] {
+        ws.send(message.clone()).await.unwrap();
+        assert_eq!(at_once(ws.recv()).await.unwrap(), Some(message));
+    }
+    at_once(ws.close(CloseCode::NORMAL, "")).await.unwrap();
+    assert!(ws.closed().unwrap().clean);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop() {
+    let server = Server::default();
+    let mut client = Client::connect(host(echoes(&server))).await;
+    let mut ws = websocket(client.send(connect()).await).await;
+    let one = server.clone();
+    let stopped = tokio::spawn(async move { stop(&one).await });
+    assert_eq!(at_once(ws.recv()).await.unwrap(), None);
+    assert_eq!(ws.closed().unwrap().code, CloseCode::GOING_AWAY);
+    at_once(stopped).await.unwrap();
+    assert_eq!(client.send(connect()).await.status(), 503);
+}
+
+/// No refusal is a success, which would open the tunnel, and none says what HTTP/2 does not have.
+#[tokio::test(start_paused = true)]
+async fn refusals() {
+    let (server, told) = telling(Server::default());
+    let mut client = Client::connect(host(echoes(&server))).await;
+    told.next().await;
+    let with = |name, value| connect().header(name, value);
+    let bare = || Request::connect("https://example.com/chat").extension(Protocol::from_static("websocket"));
+    let other = |protocol| {
+        let request = Request::connect("https://example.com/chat").header("x-a", "b");
+        request.extension(Protocol::from_static(protocol))
+    };
+    for (request, status) in [
+        (with("origin", "https://evil.example"), 403),
+        (bare(), 400),
+        (bare().header("sec-websocket-version", "8"), 400),
+        (with("sec-websocket-protocol", "v1, v1"), 400),
+        (with("sec-websocket-extensions", ";"), 400),
+        (other("WebSocket"), 400),
+        (other("connect-udp"), 400),
+        (Request::get("https://example.com/chat"), 400),
+        (Request::get("https://example.com/chat").header("sec-websocket-version", "13"), 505),
+    ] {
+        let response = client.send(request).await;
+        assert_eq!(response.status(), status);
+        for name in ["connection", "upgrade"] {
+            assert!(!response.headers().contains_key(name), "{name}");
+        }
+        let about_version = response.headers().get("sec-websocket-version").is_some();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.starts_with(b"Not a WebSocket connection: "), "{body:?}");
+        assert_eq!(about_version, body.windows(21).any(|word| word == b"Sec-WebSocket-Version"));
+        assert_eq!(told.next().await.len(), 1);
+    }
+    assert_eq!(server.connections().total, 0);
+}
+
+/// Nor is one of the program's.
+#[tokio::test(start_paused = true)]
+async fn successes_that_refuse() {
+    let (server, told) = telling(Server::default());
+    let one = server.clone();
+    let reject = move |mut request: Request<Incoming>| received(&mut request, &one).reject(204, "no");
+    let mut client = Client::connect(host(reject)).await;
+    assert_eq!(client.send(connect()).await.status(), 500);
+    assert_eq!(told.next().await.len(), 1);
+    // Any other request is answered as the program says.
+    assert_eq!(client.send(Request::get("https://example.com/")).await.status(), 204);
+    assert!(told.next().await.is_empty());
+}
+
+fn connect() -> hyper::http::request::Builder {
+    let request = Request::builder().method(Method::CONNECT).uri("https://example.com/chat");
+    request.extension(Protocol::from_static("websocket")).header("sec-websocket-version", "13")
+}
+
+struct Client(http2::SendRequest<Empty<Bytes>>);
+
+impl Client {
+    async fn connect(io: DuplexStream) -> Self {
+        let (client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
+        tokio::spawn(connection);
+        let mut client = Self(client);
+        // By then the client knows that it may ask for other protocols.
+        client.send(Request::get("https://example.com/")).await;
+        client
+    }
+
+    async fn send(&mut self, request: hyper::http::request::Builder) -> Response<Incoming> {
+        let request = request.body(Empty::new()).unwrap();
+        at_once(self.0.send_request(request)).await.unwrap()
+    }
+}
+
+/// What the client agreed to by this response.
+async fn websocket(response: Response<Incoming>) -> WebSocket<TokioIo<hyper::upgrade::Upgraded>> {
+    let deflate = response.headers().get("sec-websocket-extensions").map(|answer| {
+        let extensions = [Extension::new(answer.to_str().unwrap()).unwrap()];
+        Deflate::default().agree_as_client(&extensions).unwrap().unwrap()
+    });
+    let mut negotiated = Negotiated::new(Role::Client);
+    if let Some(deflate) = deflate {
+        negotiated = negotiated.with_deflate(deflate);
+    }
+    let io = hyper::upgrade::on(response).await.unwrap();
+    WebSocket::from_upgraded(TokioIo::new(io), negotiated, &[], &Config::default())
+}

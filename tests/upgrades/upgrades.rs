@@ -1,0 +1,14 @@
+//! Upgrades inside hyper and axum: what `sansocket::http` says of them, held with the real servers.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
+
+mod axum;
+#[allow(dead_code, reason = "other binaries use the rest")]
+#[path = "../common/mod.rs"]
+mod common;
+mod host;
+mod http1;
+mod http2;
+#[allow(dead_code, reason = "other binaries use the rest")]
+#[path = "../tokio/peer.rs"]
+mod peer;
+mod serving;
