@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
 mod axum;
-#[allow(dead_code, reason = "other binaries use the rest")]
 #[path = "../common/mod.rs"]
 mod common;
 mod host;
