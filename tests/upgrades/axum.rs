@@ -3,8 +3,8 @@
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use sansocket::http::{WebSocketUpgrade, stop};
 use sansocket::tokio::connect_over;
@@ -12,6 +12,7 @@ use sansocket::{Client, CloseCode, Message, Server};
 use tokio::io::{DuplexStream, duplex};
 
 use crate::host::{echo, exchange, request, telling};
+use crate::http2::{Client as Client2, connect, websocket};
 use crate::peer::at_once;
 
 /// The client's end of a connection to a server of these routes.
@@ -39,6 +40,21 @@ async fn messages_come_back() {
     ws.send("hello").await.unwrap();
     assert_eq!(at_once(ws.recv()).await.unwrap(), Some(Message::text("hello")));
     at_once(ws.close(CloseCode::NORMAL, "")).await.unwrap();
+}
+
+/// A route for any method is one for CONNECT, too.
+#[tokio::test(start_paused = true)]
+async fn messages_come_back_over_http2() {
+    let (near, far) = duplex(1 << 16);
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.enable_connect_protocol();
+    tokio::spawn(builder.serve_connection(TokioIo::new(far), TowerToHyperService::new(router())));
+    let mut client = Client2::connect(near).await;
+    let mut ws = websocket(client.send(connect()).await).await;
+    ws.send("hello").await.unwrap();
+    assert_eq!(at_once(ws.recv()).await.unwrap(), Some(Message::text("hello")));
+    at_once(ws.close(CloseCode::NORMAL, "")).await.unwrap();
+    assert_eq!(client.send(connect().uri("https://example.com/closed")).await.status(), 403);
 }
 
 /// The settings are those of the server that a layer puts into requests, or that the handler names.

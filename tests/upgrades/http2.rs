@@ -103,15 +103,16 @@ async fn successes_that_refuse() {
     assert!(told.next().await.is_empty());
 }
 
-fn connect() -> hyper::http::request::Builder {
+pub fn connect() -> hyper::http::request::Builder {
     let request = Request::builder().method(Method::CONNECT).uri("https://example.com/chat");
     request.extension(Protocol::from_static("websocket")).header("sec-websocket-version", "13")
 }
 
-struct Client(http2::SendRequest<Empty<Bytes>>);
+/// A client by whose one connection all requests go.
+pub struct Client(http2::SendRequest<Empty<Bytes>>);
 
 impl Client {
-    async fn connect(io: DuplexStream) -> Self {
+    pub async fn connect(io: DuplexStream) -> Self {
         let (client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
         tokio::spawn(connection);
         let mut client = Self(client);
@@ -120,14 +121,14 @@ impl Client {
         client
     }
 
-    async fn send(&mut self, request: hyper::http::request::Builder) -> Response<Incoming> {
+    pub async fn send(&mut self, request: hyper::http::request::Builder) -> Response<Incoming> {
         let request = request.body(Empty::new()).unwrap();
         at_once(self.0.send_request(request)).await.unwrap()
     }
 }
 
 /// What the client agreed to by this response.
-async fn websocket(response: Response<Incoming>) -> WebSocket<TokioIo<hyper::upgrade::Upgraded>> {
+pub async fn websocket(response: Response<Incoming>) -> WebSocket<TokioIo<hyper::upgrade::Upgraded>> {
     let deflate = response.headers().get("sec-websocket-extensions").map(|answer| {
         let extensions = [Extension::new(answer.to_str().unwrap()).unwrap()];
         Deflate::default().agree_as_client(&extensions).unwrap().unwrap()
