@@ -142,7 +142,7 @@ impl Reply {
     /// The refusal of a request with which nothing is wrong, 5xx.
     #[cfg(feature = "hyper")]
     pub(crate) fn server_error(status: u16, why: &str) -> Self {
-        Self::refusal(status, ExtraHeaders::default(), why)
+        Self::empty(status).text(format!("Not a WebSocket connection: {why}.\n"))
     }
 
     /// The refusal of a request for a page whose method is another than these, 405.
@@ -155,7 +155,7 @@ impl Reply {
     }
 
     /// The body without a copy, or nothing if a response with this status has none.
-    pub(super) fn shared_content(&self) -> Bytes {
+    pub(crate) fn shared_content(&self) -> Bytes {
         if self.may_have_body() { self.body.clone() } else { Bytes::new() }
     }
 

@@ -1,6 +1,8 @@
 //! Upgrades inside hyper: a request that waits for its answer, and the WebSocket that comes of it.
 
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
+use core::borrow::Borrow;
 use core::future::Future;
 use core::net::SocketAddr;
 use core::ops::{Deref, DerefMut};
@@ -172,14 +174,15 @@ impl Pending {
     /// The response that rejects the connection, with an HTTP status and a text that says why.
     pub fn reject<T: From<Bytes>>(self, status: u16, text: &str) -> Response<T> {
         match Reply::new(status) {
-            Ok(reply) => self.respond(&reply.text(text)),
+            Ok(reply) => self.respond(reply.text(text.to_owned())),
             Err(error) => self.0.client.fail(error),
         }
     }
 
     /// The response that answers the request, and does not open a WebSocket. A CONNECT that is answered with 2xx is
     /// accepted (RFC 9110 section 9.3.6): that is answered with 500 here, and told to [`Server::on_error`].
-    pub fn respond<T: From<Bytes>>(self, reply: &Reply) -> Response<T> {
+    pub fn respond<T: From<Bytes>>(self, reply: impl Borrow<Reply>) -> Response<T> {
+        let reply = reply.borrow();
         if self.request().method() == "CONNECT" && (200..300).contains(&reply.status()) {
             return self.0.client.fail("a CONNECT is not answered with 2xx, which would accept it");
         }

@@ -45,7 +45,7 @@ pub(super) fn answer<T: From<Bytes>>(reply: &Reply, is_http1: bool) -> http::Res
             response = mem::take(&mut response).header(name, value);
         }
     });
-    response.body(T::from(Bytes::copy_from_slice(reply.content())))
+    response.body(T::from(reply.shared_content()))
 }
 
 /// "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields." (RFC 9113 section 8.2.2)
