@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use sansocket::handshake::RequestError;
 use sansocket::tokio::{WebSocket, accept, accept_tls, connect, connect_as_is, connect_over};
 use sansocket::{Client, CloseCode, Config, Error, Message, Role, Server, TimedOut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
@@ -281,10 +282,11 @@ async fn both_handshakes() {
         tcp.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();
         let _ = tcp.read_to_end(&mut answer).await;
-        assert!(!contains(&answer, b"HTTP/1.1"), "{answer:?}");
+        // It is no secret that TLS is spoken here.
+        assert!(answer.starts_with(b"HTTP/1.1 400 ") && contains(&answer, b"this server speaks TLS"));
     };
     let (accepted, ()) = tokio::join!(accepting(&patient), driving);
-    assert!(matches!(accepted, Err(Error::Connect(_))), "{accepted:?}");
+    assert!(matches!(accepted, Err(Error::Request(RequestError::MissingTls))), "{accepted:?}");
 
     // One that says nothing.
     let silent = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
