@@ -64,8 +64,8 @@
 //!
 //! # Clients
 //!
-//! A [`Client`], and so what the adapters' `connect` takes, is made of a [`Uri`](http::Uri), or of a [`Request`] with
-//! headers of the program's own:
+//! A [`Client`](crate::Client), and so what the adapters' `connect` takes, is made of a [`Uri`](http::Uri), or of a
+//! [`Request`](http::Request) with headers of the program's own:
 //!
 //! ```
 //! let request = http::Request::get("wss://example.com/chat").header("Authorization", "Bearer 1234").body(())?;

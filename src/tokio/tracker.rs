@@ -143,12 +143,13 @@ impl Tracker {
 
     fn poll_census(&self, cx: &Context<'_>, ready: impl FnOnce(&Census) -> bool) -> Poll<()> {
         let mut state = self.state();
-        if ready(&state.census) {
+        let ready = ready(&state.census);
+        // Never the last of its task, which may be dropped with that: `cx` has it.
+        state.watchers.retain(|watcher| !watcher.will_wake(cx.waker()));
+        if ready {
             return Poll::Ready(());
         }
-        if !state.watchers.iter().any(|watcher| watcher.will_wake(cx.waker())) {
-            state.watchers.push(cx.waker().clone());
-        }
+        state.watchers.push(cx.waker().clone());
         Poll::Pending
     }
 
