@@ -1,4 +1,4 @@
-//! One thread, one poll: a server that echoes for all its clients, and one of these. `cargo run --example mio`
+//! A server that echoes and its client, in one thread with one poll: `cargo run --release --example mio`
 
 use std::{collections::BTreeMap, net::Shutdown, time::Instant};
 

@@ -1,0 +1,198 @@
+//! The examples, run as a user runs them. `cargo test` builds them before it runs this; with `--test` it does not.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
+
+mod program;
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::{fs, thread};
+
+use program::{Program, client};
+use sansocket::blocking::{ClientStream, WebSocket, accept};
+use sansocket::handshake::ClientRequest;
+use sansocket::{Client, CloseCode, Message};
+
+/// The first line of each says how it is run.
+#[test]
+fn first_lines() {
+    let manifest = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    let mut examples = 0;
+    for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let has_feature = manifest.contains(&format!("required-features = [\"{name}\"]"));
+            let features = if has_feature { format!(" --features {name}") } else { String::new() };
+            let source = fs::read_to_string(&path).unwrap();
+            let first = source.lines().next().unwrap();
+            assert!(first.contains(&format!("`cargo run --release --example {name}{features}")), "{name}");
+            assert!(manifest.contains(&format!("path = \"{name}.rs\"")), "{name} is in Cargo.toml");
+            examples += 1;
+        }
+    }
+    assert!(examples > 5);
+}
+
+/// The commands of the README. These two alone have an address of their own.
+#[test]
+fn echo() {
+    let server = Program::start("echo_server", &[]);
+    assert_eq!(server.line(), "listening on ws://127.0.0.1:9001");
+    client("ws://127.0.0.1:9001").unwrap().close(CloseCode::NORMAL, "").unwrap();
+    assert_eq!(Program::start("echo_client", &[]).end(), ("hello\n".into(), true));
+}
+
+/// A server and a client in one thread, without an adapter.
+#[test]
+fn mio() {
+    let closed = |role, reason, initiator| {
+        format!(
+            "{role}: Some(Closed {{ code: CloseCode(1000), reason: {reason:?}, initiator: {initiator}, clean: true }})"
+        )
+    };
+    let [client, server] = [closed("Client", "", "Local"), closed("Server", "bye", "Remote")];
+    assert_eq!(Program::start("mio", &[]).end(), (format!("Text(\"hello\")\n{client}\n{server}\n"), true));
+}
+
+/// One does not read, and the other does not notice.
+#[test]
+fn chat() {
+    let (_server, address) = Program::serve("chat", &[]);
+    let mut slow = client(format!("ws://{address}")).unwrap();
+    let mut quick = client(format!("ws://{address}")).unwrap();
+    slow.send("hi").unwrap();
+    assert_eq!(slow.recv().unwrap(), Some("hi".into()));
+    // It may have come in before that was said, or behind.
+    quick.send("hello").unwrap();
+    while quick.recv().unwrap() != Some("hello".into()) {}
+    // More than the system holds for one that does not read.
+    let said = Message::text("a".repeat(4096));
+    for _ in 0..8192 {
+        quick.send(said.clone()).unwrap();
+        assert!(quick.recv().unwrap().is_some_and(|message| message == said));
+    }
+    while slow.recv().unwrap().is_some() {}
+    closed_with(&slow, CloseCode::POLICY_VIOLATION, "too slow");
+    quick.close(CloseCode::NORMAL, "").unwrap();
+}
+
+/// What is typed is sent, what comes is printed, and the end of either ends the program.
+#[test]
+fn split() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("ws://{}", listener.local_addr().unwrap());
+    let next = || accept(listener.accept().unwrap().0).unwrap().accept().unwrap();
+
+    let typing = Program::start("split", &[&uri]);
+    let mut ws = next();
+    for line in ["one", "two"] {
+        typing.write(&format!("{line}\n"));
+        let message = ws.recv().unwrap().unwrap();
+        assert_eq!(message.as_text(), Some(line));
+        ws.send(message).unwrap();
+        assert_eq!(typing.line(), line);
+    }
+    let closing = thread::spawn(move || {
+        assert_eq!(ws.recv().unwrap(), None);
+        assert_eq!(ws.closed().unwrap().reason, "bye");
+    });
+    assert_eq!(typing.end(), ("closed with 1000\n".into(), true));
+    closing.join().unwrap();
+
+    let waiting = Program::start("split", &[&uri]);
+    next().close(CloseCode::GOING_AWAY, "").unwrap();
+    assert_eq!(waiting.ended(), ("closed with 1001\n".into(), true));
+}
+
+#[test]
+fn routes() {
+    let (server, address) = Program::serve("routes", &[]);
+    let to = |path: &str| Client::new(&format!("ws://{address}{path}")).unwrap();
+    let bearer = |path: &str| to(path).header("Authorization", "Bearer secret").unwrap();
+
+    let refused = |request: Client| client(request).unwrap_err().refusal().unwrap().clone();
+    let unauthorised = refused(to("/echo?token=guess"));
+    assert_eq!((unauthorised.status(), unauthorised.body()), (401, b"Which token?\n".as_slice()));
+    assert_eq!(unauthorised.headers().get("WWW-Authenticate"), Some("Bearer"));
+    assert_eq!(refused(bearer("/elsewhere")).status(), 404);
+    let page = ClientRequest::new(to("/echo?token=secret").uri()).origin("https://example.com").unwrap();
+    assert_eq!(refused(Client::with_request(page)).status(), 403);
+    assert!(server.complaint().contains("pages of this origin may not connect"));
+
+    let mut room = client(bearer("/room/lobby").subprotocols(["v1.chat"]).unwrap()).unwrap();
+    assert_eq!(room.recv().unwrap(), Some("lobby speaks v1.chat".into()));
+    assert_eq!(room.recv().unwrap(), None);
+    let mut ws = client(to("/echo?a=b&token=secret")).unwrap();
+    ws.send("hello").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some("hello".into()));
+}
+
+/// The fourth is told that there is no room, and Ctrl-C closes the three.
+#[cfg(unix)]
+#[test]
+fn routes_has_room_for_three() {
+    let (server, address) = Program::serve("routes", &[]);
+    let open = || client(format!("ws://{address}/echo?token=secret"));
+    let mut three = [open().unwrap(), open().unwrap(), open().unwrap()];
+    assert_eq!(open().unwrap_err().refusal().unwrap().status(), 503);
+    assert!(server.complaint().contains("no room"));
+    server.interrupt();
+    for ws in &mut three {
+        assert_eq!(ws.recv().unwrap(), None);
+        closed_with(ws, CloseCode::GOING_AWAY, "the server stops");
+    }
+    assert_eq!(server.ended(), (format!("listening on ws://{address}\nbye\n"), true));
+}
+
+/// The proxy connects to the server that it is asked for, or refuses; a server's refusal is told.
+#[test]
+fn proxy_client() {
+    let (_server, address) = Program::serve("routes", &[]);
+    let uri = format!("ws://{address}/echo");
+    // Wait until it listens.
+    client(format!("{uri}?token=secret")).unwrap().close(CloseCode::NORMAL, "").unwrap();
+    let through = |proxy: SocketAddr, token| {
+        let client = Program::start("proxy_client", &[&proxy.to_string(), &uri, token]);
+        let complaint = if token == "secret" { String::new() } else { client.complaint() };
+        (client.end(), complaint)
+    };
+    assert_eq!(through(proxy(None), "secret").0, ("Some(Text(\"hello\"))\n".into(), true));
+    let ((told, success), _) = through(proxy(None), "guess");
+    assert_eq!((told.as_str(), success), ("401 Which token?\n\n", false));
+    let ((told, success), complaint) = through(proxy(Some("HTTP/1.1 403 Forbidden\r\n\r\n")), "");
+    assert_eq!((told.as_str(), success), ("", false));
+    assert!(complaint.contains("the proxy refuses: HTTP/1.1 403 Forbidden"), "{complaint}");
+}
+
+/// A proxy for one connection, which is made, or answered like this.
+fn proxy(refusal: Option<&'static str>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut near, _) = listener.accept().unwrap();
+        let head: Vec<_> =
+            BufReader::new(&near).lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+        if let Some(refusal) = refusal {
+            return near.write_all(refusal.as_bytes()).unwrap();
+        }
+        let to = head[0].strip_prefix("CONNECT ").unwrap().strip_suffix(" HTTP/1.1").unwrap();
+        assert_eq!(head[1], format!("Host: {to}"));
+        let far = TcpStream::connect(to).unwrap();
+        near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+        for (mut from, mut to) in
+            [(&near, &far), (&far, &near)].map(|(a, b)| (a.try_clone().unwrap(), b.try_clone().unwrap()))
+        {
+            thread::spawn(move || {
+                let _ = io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    address
+}
+
+#[track_caller]
+fn closed_with(ws: &WebSocket<ClientStream>, code: CloseCode, reason: &str) {
+    let closed = ws.closed().unwrap();
+    assert_eq!((closed.code, &*closed.reason), (code, reason));
+}
