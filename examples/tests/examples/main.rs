@@ -104,6 +104,28 @@ fn split() {
     assert_eq!(waiting.ended(), ("closed with 1001\n".into(), true));
 }
 
+#[cfg(feature = "json")]
+#[test]
+fn json() {
+    let (_server, address) = Program::serve("json", &[]);
+    let mut ws = client(format!("ws://{address}")).unwrap();
+    for (question, answer) in [
+        (r#"{"ask":"sum","of":[1,2.5]}"#, r#"{"sum":3.5}"#),
+        (r#"{"ask":"length","of":"été"}"#, r#"{"length":3}"#),
+    ] {
+        ws.send(question).unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(answer.into()));
+    }
+    ws.send(r#"{"ask":"sum"}"#).unwrap();
+    assert_eq!(ws.recv().unwrap(), None);
+    closed_with(&ws, CloseCode::INVALID_PAYLOAD_DATA, "not a question");
+
+    let mut ws = client(format!("ws://{address}")).unwrap();
+    ws.send(*b"\x01").unwrap();
+    assert_eq!(ws.recv().unwrap(), None);
+    closed_with(&ws, CloseCode::UNSUPPORTED_DATA, "JSON is text");
+}
+
 #[test]
 fn routes() {
     let (server, address) = Program::serve("routes", &[]);
