@@ -126,6 +126,39 @@ fn json() {
     closed_with(&ws, CloseCode::UNSUPPORTED_DATA, "JSON is text");
 }
 
+/// With the certificate that its comment tells how to make; where there is no `openssl` nothing is tested.
+#[cfg(feature = "tls")]
+#[test]
+fn tls() {
+    use sansocket::rustls::pki_types::{CertificateDer, pem::PemObject};
+    use sansocket::rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+    let source = include_str!("../../tls.rs").replace("\n//!", "");
+    let command = source.split('`').find(|code| code.starts_with("openssl")).unwrap();
+    let folder = std::env::temp_dir().join(format!("sansocket-example-tls-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let mut words = command.split_whitespace();
+    let made = std::process::Command::new(words.next().unwrap()).args(words).current_dir(&folder).output();
+    if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return eprintln!("no certificate can be made: there is no openssl");
+    }
+    assert!(made.unwrap().status.success());
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name));
+
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&cert).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(ring::default_provider().into());
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+
+    let (server, address) = Program::serve("tls", &[cert.to_str().unwrap(), key.to_str().unwrap()]);
+    let mut ws = client(Client::new(&format!("wss://{address}")).unwrap().tls(config.into())).unwrap();
+    ws.send("hello").unwrap();
+    assert_eq!(ws.recv().unwrap(), Some("hello".into()));
+    fs::remove_dir_all(folder).unwrap();
+    drop(server);
+}
+
 #[test]
 fn routes() {
     let (server, address) = Program::serve("routes", &[]);
