@@ -27,7 +27,7 @@ async fn main() -> std::io::Result<()> {
     serve(address, client).await
 }
 
-async fn client(pending: Pending) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn client(pending: Pending) -> std::io::Result<()> {
     let mut ws = pending.accept().await?;
     while let Some(message) = ws.recv().await? {
         let Message::Text(text) = message else {

@@ -8,7 +8,7 @@ use sansocket::tokio::{Pending, serve_with};
 use sansocket::{CloseCode, Error, Server};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
     println!("listening on ws://{address}");
     let server = Server::default().subprotocols(["v2.chat", "v1.chat"]).max_connections(3).when_full(503)?;

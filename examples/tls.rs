@@ -7,13 +7,13 @@ use futures_util::StreamExt;
 use sansocket::{Server, tokio::serve_with};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> std::io::Result<()> {
     let [address, cert, key] = [1, 2, 3].map(|n| std::env::args().nth(n).unwrap_or_default());
     // A clone's `reload_tls` reads both files anew, while this serves: when the certificate was renewed.
     let server = Server::default().tls_pem(cert, key)?;
-    let serving = serve_with(address, &server, tokio::signal::ctrl_c(), async |pending| {
+    serve_with(address, &server, tokio::signal::ctrl_c(), async |pending| {
         let (sender, receiver) = pending.accept().await?.split();
         receiver.forward(sender).await
-    });
-    Ok(serving.await?)
+    })
+    .await
 }
