@@ -199,6 +199,16 @@ fn routes_has_room_for_three() {
     assert_eq!(server.ended(), (format!("listening on ws://{address}\nbye\n"), true));
 }
 
+#[test]
+fn push() {
+    let (_server, address) = Program::serve("push", &[]);
+    let mut ws = client(format!("ws://{address}/events")).unwrap();
+    assert!(get(address, "/").ends_with(include_str!("../../page.html")));
+    for event in ["0 seconds", "1 seconds"] {
+        assert_eq!(ws.recv().unwrap(), Some(event.into()));
+    }
+}
+
 /// The proxy connects to the server that it is asked for, or refuses; a server's refusal is told.
 #[test]
 fn proxy_client() {
@@ -244,6 +254,17 @@ fn proxy(refusal: Option<&'static str>) -> SocketAddr {
         }
     });
     address
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    request(address, &format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+}
+
+/// All of the response.
+fn request(address: SocketAddr, request: &str) -> String {
+    let mut tcp = TcpStream::connect(address).unwrap();
+    tcp.write_all(request.as_bytes()).unwrap();
+    io::read_to_string(tcp).unwrap()
 }
 
 #[track_caller]
