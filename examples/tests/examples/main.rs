@@ -199,6 +199,25 @@ fn routes_has_room_for_three() {
     assert_eq!(server.ended(), (format!("listening on ws://{address}\nbye\n"), true));
 }
 
+/// A page with events beside it, which come from every side.
+#[test]
+fn page() {
+    let (server, address) = Program::serve("page", &[]);
+    let mut ws = client(format!("ws://{address}/events")).unwrap();
+    let mut comes = |event: &str| while ws.recv().unwrap().unwrap().as_text() != Some(event) {};
+    assert!(get(address, "/").ends_with(include_str!("../../page.html")));
+    assert!(get(address, "/elsewhere").starts_with("HTTP/1.1 404 "));
+    let post = "POST /push HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n";
+    assert!(request(address, &format!("{post}\r\nposted")).starts_with("HTTP/1.1 204 "));
+    comes("posted");
+    let elsewhere = request(address, &format!("{post}Origin: https://example.com\r\n\r\nposted"));
+    assert!(elsewhere.starts_with("HTTP/1.1 403 "));
+    server.write("typed\n");
+    comes("typed");
+    comes("a timer: five seconds more");
+    comes("a thread, which may block, has done something");
+}
+
 #[test]
 fn push() {
     let (_server, address) = Program::serve("push", &[]);
