@@ -220,11 +220,36 @@ fn page() {
 
 #[test]
 fn push() {
-    let (_server, address) = Program::serve("push", &[]);
+    pushes("push");
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn axum() {
+    pushes("axum");
+}
+
+#[cfg(feature = "hyper")]
+#[test]
+fn hyper() {
+    pushes("hyper");
+}
+
+/// There is a page, and what is pushed to it until Ctrl-C.
+fn pushes(name: &str) {
+    let (server, address) = Program::serve(name, &[]);
     let mut ws = client(format!("ws://{address}/events")).unwrap();
     assert!(get(address, "/").ends_with(include_str!("../../page.html")));
+    assert!(get(address, "/favicon.ico").starts_with("HTTP/1.1 404 "));
     for event in ["0 seconds", "1 seconds"] {
         assert_eq!(ws.recv().unwrap(), Some(event.into()));
+    }
+    #[cfg(unix)]
+    {
+        server.interrupt();
+        while ws.recv().unwrap().is_some() {}
+        closed_with(&ws, CloseCode::GOING_AWAY, "the server stops");
+        assert_eq!(server.ended(), (format!("open http://{address}\n"), true));
     }
 }
 
@@ -276,7 +301,7 @@ fn proxy(refusal: Option<&'static str>) -> SocketAddr {
 }
 
 fn get(address: SocketAddr, path: &str) -> String {
-    request(address, &format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+    request(address, &format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
 }
 
 /// All of the response.

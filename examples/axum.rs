@@ -1,0 +1,31 @@
+//! A page to which a server pushes, inside axum: `cargo run --release --example axum --features axum`
+
+use std::time::{Duration, Instant};
+
+use axum::response::{Html, Response};
+use axum::{Extension, Router, routing};
+use sansocket::{Server, http::WebSocketUpgrade};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
+    println!("open http://{address}");
+    let server = Server::default();
+    let app = Router::new().route("/", routing::get(Html(include_str!("page.html"))));
+    let app = app.route("/events", routing::any(push)).layer(Extension(server.clone()));
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let stop = async { drop(tokio::signal::ctrl_c().await) };
+    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    // What has become a WebSocket is no longer axum's to stop.
+    sansocket::http::stop(&server).await;
+    Ok(())
+}
+
+async fn push(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut ws| {
+        let opened = Instant::now();
+        while ws.send(format!("{} seconds", opened.elapsed().as_secs())).await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    })
+}
