@@ -265,6 +265,8 @@ mod endpoint;
 mod error;
 mod extension;
 pub mod frame;
+#[cfg(doc)]
+pub mod guide;
 #[cfg(feature = "handshake")]
 pub mod handshake;
 #[cfg(feature = "http")]

@@ -1,0 +1,10 @@
+//! The guide: a chapter for each thing that programs do with WebSockets, with examples that compile.
+//!
+//! | chapter | about |
+//! | --- | --- |
+//! | [`server`] | a server: handlers, paths, subprotocols, origins, limits, errors, stopping |
+//!
+//! This module is there in the documentation only.
+
+#[doc = include_str!("server.md")]
+pub mod server {}
