@@ -3,8 +3,12 @@
 //! | chapter | about |
 //! | --- | --- |
 //! | [`server`] | a server: handlers, paths, subprotocols, origins, limits, errors, stopping |
+//! | [`client`] | a client: headers, subprotocols, refusals, connecting again |
 //!
 //! This module is there in the documentation only.
 
 #[doc = include_str!("server.md")]
 pub mod server {}
+
+#[doc = include_str!("client.md")]
+pub mod client {}
