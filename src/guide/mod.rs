@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`server`] | a server: handlers, paths, subprotocols, origins, limits, errors, stopping |
 //! | [`client`] | a client: headers, subprotocols, refusals, connecting again |
+//! | [`page`] | a page and the WebSocket that it opens, on one port |
 //!
 //! This module is there in the documentation only.
 
@@ -12,3 +13,6 @@ pub mod server {}
 
 #[doc = include_str!("client.md")]
 pub mod client {}
+
+#[doc = include_str!("page.md")]
+pub mod page {}
