@@ -5,6 +5,7 @@
 //! | [`server`] | a server: handlers, paths, subprotocols, origins, limits, errors, stopping |
 //! | [`client`] | a client: headers, subprotocols, refusals, connecting again |
 //! | [`page`] | a page and the WebSocket that it opens, on one port |
+//! | [`split`] | halves for two tasks or threads, and what a `select!` may drop |
 //!
 //! This module is there in the documentation only.
 
@@ -16,3 +17,6 @@ pub mod client {}
 
 #[doc = include_str!("page.md")]
 pub mod page {}
+
+#[doc = include_str!("split.md")]
+pub mod split {}
