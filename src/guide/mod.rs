@@ -6,6 +6,7 @@
 //! | [`client`] | a client: headers, subprotocols, refusals, connecting again |
 //! | [`page`] | a page and the WebSocket that it opens, on one port |
 //! | [`split`] | halves for two tasks or threads, and what a `select!` may drop |
+//! | [`streaming`] | messages that are larger than memory, in parts |
 //!
 //! This module is there in the documentation only.
 
@@ -20,3 +21,6 @@ pub mod page {}
 
 #[doc = include_str!("split.md")]
 pub mod split {}
+
+#[doc = include_str!("streaming.md")]
+pub mod streaming {}
