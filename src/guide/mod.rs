@@ -7,6 +7,7 @@
 //! | [`page`] | a page and the WebSocket that it opens, on one port |
 //! | [`split`] | halves for two tasks or threads, and what a `select!` may drop |
 //! | [`streaming`] | messages that are larger than memory, in parts |
+//! | [`deflate`] | compression, and what it costs |
 //!
 //! This module is there in the documentation only.
 
@@ -24,3 +25,6 @@ pub mod split {}
 
 #[doc = include_str!("streaming.md")]
 pub mod streaming {}
+
+#[doc = include_str!("deflate.md")]
+pub mod deflate {}
