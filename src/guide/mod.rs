@@ -8,6 +8,7 @@
 //! | [`split`] | halves for two tasks or threads, and what a `select!` may drop |
 //! | [`streaming`] | messages that are larger than memory, in parts |
 //! | [`deflate`] | compression, and what it costs |
+//! | [`limits`] | limits and timeouts: which to set, and what a peer gets told |
 //!
 //! This module is there in the documentation only.
 
@@ -28,3 +29,6 @@ pub mod streaming {}
 
 #[doc = include_str!("deflate.md")]
 pub mod deflate {}
+
+#[doc = include_str!("limits.md")]
+pub mod limits {}
