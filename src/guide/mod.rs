@@ -9,6 +9,7 @@
 //! | [`streaming`] | messages that are larger than memory, in parts |
 //! | [`deflate`] | compression, and what it costs |
 //! | [`limits`] | limits and timeouts: which to set, and what a peer gets told |
+//! | [`tls`] | `wss://`, for servers and clients |
 //!
 //! This module is there in the documentation only.
 
@@ -32,3 +33,6 @@ pub mod deflate {}
 
 #[doc = include_str!("limits.md")]
 pub mod limits {}
+
+#[doc = include_str!("tls.md")]
+pub mod tls {}
