@@ -10,6 +10,7 @@
 //! | [`deflate`] | compression, and what it costs |
 //! | [`limits`] | limits and timeouts: which to set, and what a peer gets told |
 //! | [`tls`] | `wss://`, for servers and clients |
+//! | [`http_libraries`] | upgrades inside hyper and axum |
 //!
 //! This module is there in the documentation only.
 
@@ -36,3 +37,6 @@ pub mod limits {}
 
 #[doc = include_str!("tls.md")]
 pub mod tls {}
+
+#[doc = include_str!("http_libraries.md")]
+pub mod http_libraries {}
