@@ -11,6 +11,7 @@
 //! | [`limits`] | limits and timeouts: which to set, and what a peer gets told |
 //! | [`tls`] | `wss://`, for servers and clients |
 //! | [`http_libraries`] | upgrades inside hyper and axum |
+//! | [`proxy`] | what nginx and `HAProxy` have to be told |
 //!
 //! This module is there in the documentation only.
 
@@ -40,3 +41,6 @@ pub mod tls {}
 
 #[doc = include_str!("http_libraries.md")]
 pub mod http_libraries {}
+
+#[doc = include_str!("proxy.md")]
+pub mod proxy {}
