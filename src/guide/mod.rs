@@ -12,6 +12,7 @@
 //! | [`tls`] | `wss://`, for servers and clients |
 //! | [`http_libraries`] | upgrades inside hyper and axum |
 //! | [`proxy`] | what nginx and `HAProxy` have to be told |
+//! | [`broadcast`] | one message for many clients, of whom some are slow |
 //!
 //! This module is there in the documentation only.
 
@@ -44,3 +45,6 @@ pub mod http_libraries {}
 
 #[doc = include_str!("proxy.md")]
 pub mod proxy {}
+
+#[doc = include_str!("broadcast.md")]
+pub mod broadcast {}
