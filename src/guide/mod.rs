@@ -13,6 +13,7 @@
 //! | [`http_libraries`] | upgrades inside hyper and axum |
 //! | [`proxy`] | what nginx and `HAProxy` have to be told |
 //! | [`broadcast`] | one message for many clients, of whom some are slow |
+//! | [`sans_io`] | the core and `Endpoint`, for event loops of your own |
 //!
 //! This module is there in the documentation only.
 
@@ -48,3 +49,6 @@ pub mod proxy {}
 
 #[doc = include_str!("broadcast.md")]
 pub mod broadcast {}
+
+#[doc = include_str!("sans_io.md")]
+pub mod sans_io {}
