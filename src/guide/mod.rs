@@ -14,6 +14,7 @@
 //! | [`proxy`] | what nginx and `HAProxy` have to be told |
 //! | [`broadcast`] | one message for many clients, of whom some are slow |
 //! | [`sans_io`] | the core and `Endpoint`, for event loops of your own |
+//! | [`migration`] | what stands for each call of tungstenite, axum and fastwebsockets |
 //!
 //! This module is there in the documentation only.
 
@@ -52,3 +53,6 @@ pub mod broadcast {}
 
 #[doc = include_str!("sans_io.md")]
 pub mod sans_io {}
+
+#[doc = include_str!("migration.md")]
+pub mod migration {}
