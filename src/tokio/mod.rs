@@ -68,24 +68,38 @@
 //!
 //! # Broadcasts
 //!
-//! What goes to many connections is framed once: each sends the same bytes.
+//! What goes to many clients is framed once, as a [`PreparedMessage`](crate::PreparedMessage), and waits for none of them: each
+//! has a queue with an end, which the client's own task empties. Who does not keep up is closed.
 //!
 //! ```
-//! use sansocket::PreparedMessage;
-//! use sansocket::tokio::WebSocketSender;
-//! use tokio::net::TcpStream;
+//! use sansocket::tokio::Pending;
+//! use sansocket::{CloseCode, Error, PreparedMessage};
+//! use tokio::sync::mpsc::{Receiver, Sender};
 //!
-//! async fn broadcast(subscribers: &mut Vec<WebSocketSender<TcpStream>>, news: &str) {
+//! /// A queue that is full, or whose client has left, is dropped. Each was made by `mpsc::channel(64)`.
+//! fn broadcast(queues: &mut Vec<Sender<PreparedMessage>>, news: &str) {
 //!     let news = PreparedMessage::new(news);
-//!     for subscriber in subscribers {
-//!         // One that has gone is noticed by whoever receives from it.
-//!         let _ = subscriber.send(&news).await;
+//!     queues.retain(|queue| queue.try_send(news.clone()).is_ok());
+//! }
+//!
+//! async fn client(pending: Pending, mut queue: Receiver<PreparedMessage>) -> Result<(), Error> {
+//!     let mut ws = pending.accept().await?;
+//!     loop {
+//!         tokio::select! {
+//!             news = queue.recv() => match news {
+//!                 Some(news) => ws.send(&news).await?,
+//!                 None => return ws.close(CloseCode::TRY_AGAIN_LATER, "too slow").await,
+//!             },
+//!             message = ws.recv() => if message?.is_none() {
+//!                 return Ok(());
+//!             },
+//!         }
 //!     }
 //! }
 //! ```
 //!
-//! One that reads slowly keeps this loop waiting, up to [`Config::write_timeout`]: where that matters, each
-//! connection has a task and a queue of its own.
+//! A loop that awaits `send` for one client after the other waits for each of them, up to [`Config::write_timeout`]. [The
+//! guide](crate::guide::broadcast) has more: `tokio::sync::broadcast`, and what a `select!` makes of its `Lagged`.
 //!
 //! [`Config::write_timeout`]: crate::Config::write_timeout
 //!
