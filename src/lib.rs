@@ -1,16 +1,195 @@
-//! A WebSocket protocol core: RFC 6455 without I/O, and blocking and tokio adapters that move its bytes.
+//! A WebSocket crate: clients and servers over blocking streams or tokio, and the protocol alone (RFC 6455), without I/O. What
+//! the RFC forbids is refused, everything has a limit and a timeout, and Pings and Close frames are answered for you.
 //!
-//! - **Strict.** What the RFC forbids is refused, with the close code or HTTP status that says why.
-//! - **Bounded.** Every limit and every timeout has a finite default: no peer makes memory or time grow
-//!   beyond it.
-//! - **One logic.** Frames, messages, limits, keepalive, deadlines and the closing handshake are handled
-//!   in the core. An adapter moves bytes, waits, and wakes.
+//! ```text
+//! cargo add sansocket --features tokio
+//! cargo add tokio --features full
+//! ```
 //!
-//! Most programs use an adapter: the modules `blocking` and `tokio`, which have the same names with the
-//! same meaning, and [`Client`], [`Server`], [`Config`] and [`Message`]. For an event loop of one's own
-//! there is [`Endpoint`], and the core for those who bring all else, too, or have no I/O.
+//! A client:
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use sansocket::{CloseCode, Message};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), sansocket::Error> {
+//!     let mut ws = sansocket::tokio::connect("ws://127.0.0.1:9001").await?;
+//!     ws.send("hello").await?;
+//!     if let Some(Message::Text(text)) = ws.recv().await? {
+//!         println!("{text}");
+//!     }
+//!     ws.close(CloseCode::NORMAL, "").await
+//! }
+//! ```
+//!
+//! A server, which sends every message back:
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     sansocket::tokio::serve("127.0.0.1:9001", async |pending| {
+//!         let mut ws = pending.accept().await?;
+//!         while let Some(message) = ws.recv().await? {
+//!             ws.send(message).await?;
+//!         }
+//!         Ok::<_, sansocket::Error>(())
+//!     })
+//!     .await
+//! }
+//! ```
+//!
+//! A page, and what the server tells it of its own accord, on one port:
+//!
+#![cfg_attr(feature = "tokio", doc = "```no_run")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+//! use sansocket::{Error, handshake::Reply, tokio::Pending};
+//!
+//! const PAGE: &str = "<!doctype html><p id=p>...<script>
+//!     const ws = new WebSocket(location.href.replace('http', 'ws'));
+//!     ws.onmessage = event => p.textContent = event.data;
+//! </script>";
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     sansocket::tokio::serve("127.0.0.1:9001", page).await
+//! }
+//!
+//! async fn page(pending: Pending) -> Result<(), Error> {
+//!     if !pending.is_websocket() {
+//!         return pending.respond(Reply::ok().html(PAGE)).await;
+//!     }
+//!     let mut ws = pending.accept().await?;
+//!     for second in 0.. {
+//!         ws.send(format!("{second} s")).await?;
+//!         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! - The adapters are the modules [`tokio`](mod@tokio) and [`blocking`], which have the same names with the same meaning:
+//!   without an async runtime, leave out `async` and `await`.
+//! - [`Client`] and [`Server`] have the settings, [`Config`] the limits and timeouts of a connection, and a [`Message`] is text
+//!   or bytes.
+//! - The [`guide`] has a chapter for each thing that programs do: servers, clients, pages, TLS, proxies, one message for many;
+//!   and a table for those who [come from another crate](guide::migration).
+//! - For an event loop of your own there is [`Endpoint`], and for those who bring all else, too, or have no I/O,
+//!   [the core](#the-core).
+//!
+//! # Limits and timeouts
+//!
+//! A peer may send anything, and nothing. What each limit answers is in the last column; `SECURITY.md` in the
+//! repository says what else is defended, and what is left to the program.
+//!
+//! | limit | default | beyond it | what it is against |
+//! | --- | --- | --- | --- |
+//! | [`Config::max_message_size`] | 64 MiB | failed with 1009 | memory filled by a message, as it is or inflated |
+//! | [`Config::max_frame_size`] | 64 MiB | failed with 1009 | a length that is announced to be waited for |
+//! | [`Config::max_fragments`] | 131,072 | failed with 1008 | a message of empty fragments that never ends |
+//! | [`Config::read_buffer_size`] | 64 KiB | no more is read, and the peer's silence is not counted | memory filled for a program that does not receive |
+//! | [`Config::write_buffer_size`] | 64 KiB | only the latest Ping is answered; senders wait | Pings whose Pongs are not read; memory filled by a slow reader |
+//! | [`Config::keepalive`] | 20 s, 20 s | a Ping; without an answer [`TimedOut::Keepalive`], 1006 | a peer that vanished, says nothing, or a byte now and then |
+//! | [`Config::close_timeout`] | 10 s | [`TimedOut::ClosingHandshake`], 1006 | a peer that does not answer a Close frame, or keeps the transport open |
+//! | [`Config::write_timeout`] | 30 s | [`TimedOut::Write`], 1006 | a peer that reads nothing, or a byte now and then |
+//! | [`Config::min_data_rate`] | 256 bytes a second | what comes or is taken more slowly does not put off those two | a peer that is never quite silent |
+//! | [`Config::deflate`] | off | sent as it is | memory for each connection's windows; secrets told by their length |
+//! | [`Deflate::server_max_window_bits`] | 15 | a larger window is not used | memory for windows |
+//! | [`Deflate::client_max_window_bits`] | 15 | a larger window is not asked for | memory for windows |
+//! | [`Client::connect_timeout`] | 30 s | [`TimedOut::OpeningHandshake`] | a server that accepts connections and does not answer |
+//! | [`Server::handshake_timeout`] | 10 s | 408, and [`TimedOut::OpeningHandshake`] | a request, or a body, that dribbles in, or never comes (slow loris); answers that are not read |
+//! | `limit` of `Pending::read_body` | given with each call | 413, and [`BodyTooLarge`] | a body that never ends |
+//! | what is around the chunks of a body | as much as is in them, and 16 KiB | 413, and [`BodyTooLarge`] | chunk extensions and trailers that never end, chunks of a byte |
+//! | [`Server::max_connections`] | 10,000 | `serve` lets the next wait to be accepted; `http::upgrade` answers 503 | memory and descriptors for connections |
+//! | [`Server::max_handshakes`] | 1,000 | the same | all of them taken by clients that dribble their requests |
+//! | [`Server::shutdown_grace`] | 10 s | `serve` drops what is left | clients that keep it from stopping |
+//! | [`Limits::head_bytes`] | 16 KiB | 431, or an error to a client | a head that never ends |
+//! | [`Limits::start_line_bytes`] | 8 KiB | 414, or an error to a client | a request target that never ends |
+//! | [`Limits::headers`] | 100 | 431, or an error to a client | more lines than are worth looking through |
+//! | [`Limits::interim_responses`] | 8 | an error to a client | a server that never comes to its answer |
+//! | [`Limits::refusal_body_bytes`] | 4 KiB | the rest is not read | a refusal that never ends |
+//!
+//! "Failed with 1009" means: the peer is sent a Close frame with that code, the connection is closed, and the program gets the
+//! error. A connection that timed out is closed without a Close frame, and [`Closed`] has the code 1006. A length that a peer
+//! announces is checked against the limits at the frame's header, and no memory is reserved for it before its bytes arrive. A
+//! control frame has at most 125 bytes (RFC 6455 section 5.5): a longer one fails the connection with 1002.
+//!
+//! Those of [`Config`], [`Deflate`] and [`Limits`](handshake::Limits) are the limits of one connection: all
+//! connections together take their number times as much.
+//!
+//! [`BodyTooLarge`]: handshake::RequestError::BodyTooLarge
+//! [`Limits::head_bytes`]: handshake::Limits::head_bytes
+//! [`Limits::start_line_bytes`]: handshake::Limits::start_line_bytes
+//! [`Limits::headers`]: handshake::Limits::headers
+//! [`Limits::interim_responses`]: handshake::Limits::interim_responses
+//! [`Limits::refusal_body_bytes`]: handshake::Limits::refusal_body_bytes
+//!
+//! # Deadlines
+//!
+//! A deadline belongs to an operation, whatever system calls that takes, inside TLS too. The adapters and [`Endpoint`] keep
+//! all of them; the core those that have a row in [`Config`].
+//!
+//! | deadline | begins | ends | when it passes |
+//! | --- | --- | --- | --- |
+//! | [`Client::connect_timeout`] | with `connect`, before the name is looked up | when the server has answered | `connect` fails with [`TimedOut::OpeningHandshake`] |
+//! | [`Server::handshake_timeout`] | with `accept`, before a TLS handshake | when the request has come | the client is answered 408, and `accept` fails with that; `serve` tells no handler |
+//! | the same, anew | with `Pending::accept` | when the answer is written, and hyper has handed over the stream | `Pending::accept` fails with that; of `http::upgrade`, [`Server::on_error`] is told |
+//! | the same, anew | with `Pending::respond`, and when 64 KiB of the response are written | when the next 64 KiB, or the rest, are | `Pending::respond` fails with that |
+//! | the same, anew | with `Pending::read_body` | when the body has come | the client is answered 408, and `Pending::read_body` fails with that |
+//! | 2 seconds | when a request is refused, anew when it is answered | when the client was told; when it has closed the transport | the transport is closed |
+//! | [`Config::keepalive`], `interval` | at each sign of life | with the next | a Ping is sent |
+//! | `timeout` | when that Ping's last byte is written | with the next sign of life | whoever receives is told [`TimedOut::Keepalive`] |
+//! | [`Config::write_timeout`] | when the transport takes no more; anew as it takes some | when it has taken all | whoever waits to send is told [`TimedOut::Write`], and whoever receives |
+//! | [`Config::close_timeout`] | when a Close frame is queued: by `close`, as an answer, for an error, or by a server's stop | with the end of the transport | [`TimedOut::ClosingHandshake`] is told by whichever call waits for the peer's Close frame; if both have passed, nobody is told |
+//! | [`Server::shutdown_grace`] | with the stop of `serve`, or `http::stop` | when all connections have ended | what is left of them is cut off |
+//!
+//! - A sign of life is a whole frame, whatever it is, and that the transport takes bytes for which it was waited: the
+//!   peer has read. Bytes of a frame that is not complete put the deadline off by as long as they may take by
+//!   [`Config::min_data_rate`], and so do bytes that are taken of a write: by their time, at most to the whole timeout.
+//! - While as much was read ahead as [`Config::read_buffer_size`] allows, the peer's silence is not counted; and not after a
+//!   Close frame was sent, where [`Config::close_timeout`] holds.
+//! - The deadlines of a connection hold whether its program receives or not: the adapters say who reads. One that no longer
+//!   receives is found within half a second, and what was due meanwhile is done then.
+//! - On tokio a deadline is noticed as late as the runtime's timers are, which a task that does not yield holds up.
+//! - The blocking adapter notices one late by an eighth of its time at most, for waits that a timeout is not set anew for, and
+//!   for writes, which tell only at their end whether they took any: none waits for longer than an eighth of the
+//!   shorter one of [`Config::write_timeout`] and [`Config::close_timeout`]. A server's stop it notices within a second.
+//! - What has come before a deadline passed is received first, also by a program that was busy for longer.
+//!
+//! # Errors
+//!
+//! The type says whose fault it is. [`ProtocolError`]: the peer broke the RFC, or went beyond a limit; it was
+//! told, with [`ProtocolError::close_code`]. [`SendError`]: the caller asked for what must not be sent;
+//! nothing was, and the connection goes on. [`TimedOut`]: a deadline passed.
+//! [`RequestError`](handshake::RequestError) and [`ResponseError`](handshake::ResponseError): the opening
+//! handshake failed; a refusal holds the server's response. The adapters' [`Error`] is one of these, or of the
+//! transport. That a connection is closed is never an error: `recv` returns `None`, and [`Closed`] tells how.
+//!
+//! # Features
+//!
+//! A feature adds modules, functions and types, and the crates that they need. What is there already behaves the same with it
+//! and without it.
+//!
+//! | feature | default | dependencies | gives |
+//! | --- | --- | --- | --- |
+//! | `std` | yes | none | [`std::time::Instant`] as a clock; without it: `no_std` and `alloc`, and a clock of one's own |
+//! | `handshake` | yes | httparse, sha1, base64 | [`handshake`], [`Uri`] |
+//! | `blocking` | yes | rand | [`blocking`]: WebSockets over `std::io` streams |
+//! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
+//! | `deflate` | no | flate2 with zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
+//! | `http` | no | http | [`http`](mod@http): the opening handshake in its types, for servers that speak in them; clients of its requests and URIs |
+//! | `hyper` | no | hyper | [`http::upgrade`]: upgrades inside hyper 1; needs `tokio` |
+//! | `http2` | no | h2 | the same over HTTP/2 (RFC 8441) |
+//! | `axum` | no | axum-core | [`http::WebSocketUpgrade`], an extractor for axum 0.8 |
+//! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`] and [`blocking::connect_over`]; [`Server::tls`] |
+//! | `tokio-rustls` | no | tokio-rustls | the same for [`tokio`](mod@tokio) |
+//! | `tracing` | no | tracing | a span for each connection of `serve`, and an event for what fails |
 //!
 //! # The core
+//!
+//! Frames, messages, limits, keepalive, deadlines and the closing handshake are handled once, here, whichever adapter is used:
+//! an adapter moves bytes, waits, and wakes.
 //!
 //! ```text
 //!                        +------------------------ Connection -----------------------+
@@ -127,112 +306,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Limits and timeouts
-//!
-//! A peer may send anything, and nothing. What each limit answers is in the last column; `SECURITY.md` in the
-//! repository says what else is defended, and what is left to the program.
-//!
-//! | limit | default | beyond it | what it is against |
-//! | --- | --- | --- | --- |
-//! | [`Config::max_message_size`] | 64 MiB | failed with 1009 | memory filled by a message, as it is or inflated |
-//! | [`Config::max_frame_size`] | 64 MiB | failed with 1009 | a length that is announced to be waited for |
-//! | [`Config::max_fragments`] | 131,072 | failed with 1008 | a message of empty fragments that never ends |
-//! | [`Config::read_buffer_size`] | 64 KiB | no more is read, and the peer's silence is not counted | memory filled for a program that does not receive |
-//! | [`Config::write_buffer_size`] | 64 KiB | only the latest Ping is answered; senders wait | Pings whose Pongs are not read; memory filled by a slow reader |
-//! | [`Config::keepalive`] | 20 s, 20 s | a Ping; without an answer [`TimedOut::Keepalive`], 1006 | a peer that vanished, says nothing, or a byte now and then |
-//! | [`Config::close_timeout`] | 10 s | [`TimedOut::ClosingHandshake`], 1006 | a peer that does not answer a Close frame, or keeps the transport open |
-//! | [`Config::write_timeout`] | 30 s | [`TimedOut::Write`], 1006 | a peer that reads nothing, or a byte now and then |
-//! | [`Config::min_data_rate`] | 256 bytes a second | what comes or is taken more slowly does not put off those two | a peer that is never quite silent |
-//! | [`Config::deflate`] | off | sent as it is | memory for each connection's windows; secrets told by their length |
-//! | [`Deflate::server_max_window_bits`] | 15 | a larger window is not used | memory for windows |
-//! | [`Deflate::client_max_window_bits`] | 15 | a larger window is not asked for | memory for windows |
-//! | [`Client::connect_timeout`] | 30 s | [`TimedOut::OpeningHandshake`] | a server that accepts connections and does not answer |
-//! | [`Server::handshake_timeout`] | 10 s | 408, and [`TimedOut::OpeningHandshake`] | a request, or a body, that dribbles in, or never comes (slow loris); answers that are not read |
-//! | `limit` of `Pending::read_body` | given with each call | 413, and [`BodyTooLarge`] | a body that never ends |
-//! | what is around the chunks of a body | as much as is in them, and 16 KiB | 413, and [`BodyTooLarge`] | chunk extensions and trailers that never end, chunks of a byte |
-//! | [`Server::max_connections`] | 10,000 | `serve` lets the next wait to be accepted; `http::upgrade` answers 503 | memory and descriptors for connections |
-//! | [`Server::max_handshakes`] | 1,000 | the same | all of them taken by clients that dribble their requests |
-//! | [`Server::shutdown_grace`] | 10 s | `serve` drops what is left | clients that keep it from stopping |
-//! | [`Limits::head_bytes`] | 16 KiB | 431, or an error to a client | a head that never ends |
-//! | [`Limits::start_line_bytes`] | 8 KiB | 414, or an error to a client | a request target that never ends |
-//! | [`Limits::headers`] | 100 | 431, or an error to a client | more lines than are worth looking through |
-//! | [`Limits::interim_responses`] | 8 | an error to a client | a server that never comes to its answer |
-//! | [`Limits::refusal_body_bytes`] | 4 KiB | the rest is not read | a refusal that never ends |
-//!
-//! What is failed is told with that close code, and closed; what timed out is closed unsaid, and
-//! [`Closed`] says 1006. A length that a peer announces is checked against the limits at the frame's header,
-//! and no memory is reserved for it before its bytes arrive. A control frame has at most 125 bytes (RFC 6455
-//! section 5.5): more is failed with 1002.
-//!
-//! Those of [`Config`], [`Deflate`] and [`Limits`](handshake::Limits) are the limits of one connection: all
-//! connections together take their number times as much.
-//!
-//! [`BodyTooLarge`]: handshake::RequestError::BodyTooLarge
-//! [`Limits::head_bytes`]: handshake::Limits::head_bytes
-//! [`Limits::start_line_bytes`]: handshake::Limits::start_line_bytes
-//! [`Limits::headers`]: handshake::Limits::headers
-//! [`Limits::interim_responses`]: handshake::Limits::interim_responses
-//! [`Limits::refusal_body_bytes`]: handshake::Limits::refusal_body_bytes
-//!
-//! # Deadlines
-//!
-//! A deadline belongs to an operation, whatever system calls that takes, inside TLS too. The adapters and [`Endpoint`] keep
-//! all of them; the core those that have a row in [`Config`].
-//!
-//! | deadline | begins | ends | when it passes |
-//! | --- | --- | --- | --- |
-//! | [`Client::connect_timeout`] | with `connect`, before the name is looked up | when the server has answered | `connect` fails with [`TimedOut::OpeningHandshake`] |
-//! | [`Server::handshake_timeout`] | with `accept`, before a TLS handshake | when the request has come | the client is answered 408, and `accept` fails with that; `serve` tells no handler |
-//! | the same, anew | with `Pending::accept` | when the answer is written, and hyper has handed over the stream | `Pending::accept` fails with that; of `http::upgrade`, [`Server::on_error`] is told |
-//! | the same, anew | with `Pending::respond`, and when 64 KiB of the response are written | when the next 64 KiB, or the rest, are | `Pending::respond` fails with that |
-//! | the same, anew | with `Pending::read_body` | when the body has come | the client is answered 408, and `Pending::read_body` fails with that |
-//! | 2 seconds | when a request is refused, anew when it is answered | when the client was told; when it has closed the transport | the transport is closed |
-//! | [`Config::keepalive`], `interval` | at each sign of life | with the next | a Ping is sent |
-//! | `timeout` | when that Ping's last byte is written | with the next sign of life | whoever receives is told [`TimedOut::Keepalive`] |
-//! | [`Config::write_timeout`] | when the transport takes no more; anew as it takes some | when it has taken all | whoever waits to send is told [`TimedOut::Write`], and whoever receives |
-//! | [`Config::close_timeout`] | when a Close frame is queued: by `close`, as an answer, for an error, or by a server's stop | with the end of the transport | [`TimedOut::ClosingHandshake`] is told by whichever call waits for the peer's Close frame; if both have passed, nobody is told |
-//! | [`Server::shutdown_grace`] | with the stop of `serve`, or `http::stop` | when all connections have ended | what is left of them is cut off |
-//!
-//! - A sign of life is a whole frame, whatever it is, and that the transport takes bytes for which it was waited: the
-//!   peer has read. Bytes of a frame that is not complete put the deadline off by as long as they may take by
-//!   [`Config::min_data_rate`], and so do bytes that are taken of a write: by their time, at most to the whole timeout.
-//! - While as much was read ahead as [`Config::read_buffer_size`] allows, the peer's silence is not counted; and not after a
-//!   Close frame was sent, where [`Config::close_timeout`] holds.
-//! - The deadlines of a connection hold whether its program receives or not: the adapters say who reads. One that no longer
-//!   receives is found within half a second, and what was due meanwhile is done then.
-//! - On tokio a deadline is noticed as late as the runtime's timers are, which a task that does not yield holds up.
-//! - The blocking adapter notices one late by an eighth of its time at most, for waits that a timeout is not set anew for, and
-//!   for writes, which tell only at their end whether they took any: none waits for longer than an eighth of the
-//!   shorter one of [`Config::write_timeout`] and [`Config::close_timeout`]. A server's stop it notices within a second.
-//! - What has come before a deadline passed is received first, also by a program that was busy for longer.
-//!
-//! # Errors
-//!
-//! The type says whose fault it is. [`ProtocolError`]: the peer broke the RFC, or went beyond a limit; it was
-//! told, with [`ProtocolError::close_code`]. [`SendError`]: the caller asked for what must not be sent;
-//! nothing was, and the connection goes on. [`TimedOut`]: a deadline passed.
-//! [`RequestError`](handshake::RequestError) and [`ResponseError`](handshake::ResponseError): the opening
-//! handshake failed; a refusal holds the server's response. The adapters' [`Error`] is one of these, or of the
-//! transport. That a connection is closed is never an error: `recv` returns `None`, and [`Closed`] tells how.
-//!
-//! # Features
-//!
-//! A feature adds API and buys a dependency; it never changes behaviour.
-//!
-//! | feature | default | dependencies | gives |
-//! | --- | --- | --- | --- |
-//! | `std` | yes | none | [`std::time::Instant`] as a clock; without it: `no_std` and `alloc`, and a clock of one's own |
-//! | `handshake` | yes | httparse, sha1, base64 | [`handshake`], [`Uri`] |
-//! | `blocking` | yes | rand | [`blocking`]: WebSockets over `std::io` streams |
-//! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
-//! | `deflate` | no | flate2 with zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
-//! | `http` | no | http | [`http`](mod@http): the opening handshake in its types, for servers that speak in them; clients of its requests and URIs |
-//! | `hyper` | no | hyper | [`http::upgrade`]: upgrades inside hyper 1; needs `tokio` |
-//! | `http2` | no | h2 | the same over HTTP/2 (RFC 8441) |
-//! | `axum` | no | axum-core | [`http::WebSocketUpgrade`], an extractor for axum 0.8 |
-//! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`] and [`blocking::connect_over`]; `blocking::accept_tls` |
-//! | `tokio-rustls` | no | tokio-rustls | the same for [`tokio`](mod@tokio) |
-//!
 //! # Where the RFC is found
 //!
 //! | RFC 6455 | in |
@@ -348,6 +421,6 @@ pub mod prelude {
 }
 
 /// The examples of the README, compiled and run.
-#[cfg(all(doctest, feature = "blocking", feature = "tokio"))]
+#[cfg(all(doctest, feature = "tokio-rustls"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
