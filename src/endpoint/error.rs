@@ -2,7 +2,7 @@
 
 use core::convert::Infallible;
 use core::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 
 #[cfg(feature = "rustls")]
 use super::certificate::CertificateError;

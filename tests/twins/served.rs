@@ -442,6 +442,11 @@ mod tls {
                 "{error}"
             );
             assert!(served.told().starts_with("handshake: this server speaks TLS"));
+            // Who only looks whether somebody listens, or goes in the middle.
+            drop(served.tcp());
+            assert!(served.told().starts_with("handshakegone: "), "{adapter:?}");
+            served.tcp().write_all(b"\x16\x03\x01\x02\x00").unwrap();
+            assert!(served.told().starts_with("handshakegone: "), "{adapter:?}");
             served.stop();
 
             let mut served = Served::start(adapter, Server::default(), Way::Echo);
