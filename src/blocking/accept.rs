@@ -15,7 +15,7 @@ use super::server_stream::{PlainOrTls, ServerStream};
 use super::shared_tcp::SharedTcp;
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
-use super::tracker::{Progress, Token};
+use super::tracker::InHandshake;
 use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
 #[cfg(feature = "rustls")]
@@ -131,7 +131,7 @@ pub struct Pending<S = ServerStream> {
     /// The first frames of a client that did not wait.
     read_ahead: Vec<u8>,
     /// Of a connection that `serve` accepted.
-    pub(super) token: Option<Arc<Token>>,
+    pub(super) token: Option<InHandshake>,
 }
 
 impl<S> Deref for Pending<S> {
@@ -173,7 +173,7 @@ impl<S: Transport> Pending<S> {
         keep_write_timeout(&mut io).map_err(Error::ConnectionLost)?;
         let mut ws = WebSocket::new(io, negotiated, &read_ahead, &request.config);
         if let Some(token) = token {
-            ws.join(token);
+            ws.join(token.0.clone());
         }
         Ok(ws)
     }
@@ -238,9 +238,7 @@ impl<S: Transport> Pending<S> {
         let Self { mut io, request, read_ahead, token } = self;
         // On a connection that has ended already it may fail; reading will tell.
         let _ = io.set_read_timeout(None).and_then(|()| io.set_write_timeout(None));
-        if let Some(token) = token {
-            token.advance(Progress::Open);
-        }
+        drop(token);
         request.into_parts(io, &read_ahead)
     }
 }

@@ -14,7 +14,7 @@ use std::panic::catch_unwind;
 use super::accept::{Pending, accept_as};
 use super::shared_tcp::SharedTcp;
 use super::stop::Stop;
-use super::tracker::{Progress, Token, Tracker};
+use super::tracker::{InHandshake, Progress, Token, Tracker};
 use crate::endpoint::admission::{BackOff, cannot_listen};
 use crate::endpoint::span::Span;
 use crate::endpoint::{Cause, Handled, Server};
@@ -113,7 +113,7 @@ where
             // On a connection that has ended already it may fail; reading will tell.
             let _ = tcp.set_nodelay(true);
             let (service, full) = (service.clone(), tracker.is_full(server));
-            tracker.spawn(Arc::new(tcp), move |tcp, token| service.run(tcp, peer, full, token))
+            tracker.spawn(Arc::new(tcp), full, move |tcp, token| service.run(tcp, peer, full, token))
         });
         match accepted.map_err(|error| back_off.after(error, &server.listener)) {
             Ok(()) => back_off.reset(),
@@ -171,9 +171,10 @@ where
             let listener = &self.server.listener;
             let mut pending = match accept_as(SharedTcp(tcp), &self.server) {
                 Ok(pending) => pending,
+                // It was cut off.
+                Err(_) if token.is_to_stop() => return,
                 Err(error) => return listener.tell(Some(peer), Cause::Handshake(error)),
             };
-            span.record(pending.request());
             token.advance(Progress::Pending);
             if let Some(reply) = self.server.when_full.as_ref().filter(|_| full) {
                 // What keeps it from being answered is nothing to its answer.
@@ -186,7 +187,8 @@ where
                 return;
             }
             let token = Arc::new(token);
-            pending.token = Some(token.clone());
+            pending.token = Some(InHandshake(token.clone()));
+            span.record(pending.request());
             // What a handler shares it has to leave in order itself, as when its thread ended so.
             let handled = catch_unwind(AssertUnwindSafe(|| (self.handler)(pending)));
             listener.tell_handled(Some(peer), handled);

@@ -41,7 +41,11 @@ impl Stop {
 
     /// No server listens here any more.
     pub(super) fn forget(&self, address: SocketAddr) {
-        lock(&self.0.addresses).retain(|watched| *watched != address);
+        let mut addresses = lock(&self.0.addresses);
+        // Another server may listen with a clone of the listener.
+        if let Some(watched) = addresses.iter().position(|watched| *watched == address) {
+            addresses.swap_remove(watched);
+        }
     }
 }
 

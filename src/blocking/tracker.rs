@@ -15,12 +15,15 @@ use std::thread;
 use super::stop::Stop;
 use crate::endpoint::Server;
 use crate::endpoint::census::Census;
+use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
 use crate::endpoint::sync::{Condvar, Mutex, MutexGuard, lock, wait_while};
 
 /// The connections that one `serve` has accepted.
 #[derive(Debug)]
 pub(super) struct Tracker {
     stop: Stop,
+    /// The server has ended, be it that it was told to stop, or that it cannot accept any more.
+    ending: AtomicBool,
     state: Mutex<State>,
     /// Told when `state` has changed.
     changed: Condvar,
@@ -44,8 +47,9 @@ struct State {
 pub(super) enum Progress {
     /// The request is being read.
     Request,
-    /// The handler has not yet accepted it.
+    /// The handler has not yet accepted or answered it.
     Pending,
+    /// Its opening handshake is over.
     Open,
 }
 
@@ -53,26 +57,27 @@ impl Tracker {
     /// Of no connections yet, which are to count as the server's.
     pub(super) fn new(stop: Stop, server: &Server) -> Self {
         let state = State { census: Census::new(server), connections: HashMap::new(), next_id: 0 };
-        Self { stop, state: Mutex::new(state), changed: Condvar::new() }
+        Self { stop, ending: AtomicBool::new(false), state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Gives a connection to a thread.
+    /// Gives a connection to a thread, be it to be refused.
     pub(super) fn spawn(
         self: &Arc<Self>,
         tcp: Arc<TcpStream>,
+        refused: bool,
         run: impl FnOnce(Arc<TcpStream>, Token) + Send + 'static,
     ) -> io::Result<()> {
-        let token = self.join(&tcp);
+        let token = self.join(&tcp, refused);
         thread::Builder::new().spawn(move || run(tcp, token)).map(drop)
     }
 
-    fn join(self: &Arc<Self>, tcp: &Arc<TcpStream>) -> Token {
+    fn join(self: &Arc<Self>, tcp: &Arc<TcpStream>, refused: bool) -> Token {
         let mut state = self.state();
         let id = state.next_id;
         state.next_id += 1;
-        state.census.join();
+        state.census.join(refused);
         state.connections.insert(id, (Progress::Request, Arc::downgrade(tcp)));
-        Token { id, tracker: self.clone() }
+        Token { id, refused, tracker: self.clone() }
     }
 
     /// Waits until there may be one more connection, or none any more.
@@ -100,6 +105,7 @@ impl Tracker {
 
     /// Lets the connections close; those that take too long are cut off.
     pub(super) fn end(&self, grace: Duration) {
+        self.ending.store(true, Ordering::Release);
         let state = self.state();
         state.cut(|progress| progress == Progress::Request);
         wait_while(&self.changed, state, grace, |state| !state.connections.is_empty()).cut(|_| true);
@@ -126,23 +132,29 @@ impl State {
 #[derive(Debug)]
 pub(super) struct Token {
     id: u64,
+    /// It is to be told that there is no room for it.
+    refused: bool,
     tracker: Arc<Tracker>,
 }
 
 impl Token {
     /// Whether the connection is to close.
     pub(super) fn is_to_stop(&self) -> bool {
-        self.tracker.stop.is_asked()
+        self.tracker.stop.is_asked() || self.tracker.ending.load(Ordering::Acquire)
     }
 
+    /// It has come so far, if not further before.
     pub(super) fn advance(&self, progress: Progress) {
         let mut state = self.tracker.state();
-        if let Some((before, _)) = state.connections.get_mut(&self.id) {
+        let Some((before, _)) = state.connections.get_mut(&self.id) else {
+            return;
+        };
+        if *before != Progress::Open {
             *before = progress;
-        }
-        if progress == Progress::Open {
-            state.census.end_handshake();
-            self.tracker.changed.notify_all();
+            if progress == Progress::Open {
+                state.census.end_handshake();
+                self.tracker.changed.notify_all();
+            }
         }
     }
 }
@@ -154,9 +166,19 @@ impl Drop for Token {
             if progress != Progress::Open {
                 state.census.end_handshake();
             }
-            state.census.leave();
+            state.census.leave(self.refused);
         }
         self.tracker.changed.notify_all();
+    }
+}
+
+/// That the opening handshake of a connection is not over; dropped, it is, whatever came of it.
+#[derive(Debug)]
+pub(super) struct InHandshake(pub(super) Arc<Token>);
+
+impl Drop for InHandshake {
+    fn drop(&mut self) {
+        self.0.advance(Progress::Open);
     }
 }
 

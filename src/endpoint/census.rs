@@ -11,18 +11,21 @@ pub(crate) struct Census {
     connections: usize,
     /// Those whose opening handshake is not over: at most `connections`.
     handshakes: usize,
+    /// Those that are only told that there is no room for them: at most `connections`.
+    refused: usize,
     /// Of the same, and of others of the server.
     tally: Arc<Tally>,
 }
 
 impl Census {
     pub(crate) fn new(server: &Server) -> Self {
-        Self { connections: 0, handshakes: 0, tally: server.tally.clone() }
+        Self { connections: 0, handshakes: 0, refused: 0, tally: server.tally.clone() }
     }
 
-    /// A connection was accepted.
-    pub(crate) fn join(&mut self) {
+    /// A connection was accepted, be it to be refused.
+    pub(crate) fn join(&mut self, refused: bool) {
         self.connections += 1;
+        self.refused += usize::from(refused);
         self.handshakes += 1;
         self.tally.join();
     }
@@ -34,15 +37,15 @@ impl Census {
     }
 
     /// A connection has ended, and its handshake before it.
-    pub(crate) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self, refused: bool) {
         self.connections -= 1;
+        self.refused -= usize::from(refused);
         self.tally.leave();
     }
 
     /// Whether one more connection may be accepted, be it to be told that there is no room for it.
     pub(crate) fn has_room(&self, server: &Server) -> bool {
-        self.handshakes < server.max_handshakes
-            && (self.connections < server.max_connections || server.when_full.is_some())
+        self.handshakes < server.max_handshakes && (!self.is_full(server) || server.when_full.is_some())
     }
 
     /// The same where nobody can wait.
@@ -51,9 +54,9 @@ impl Census {
         self.handshakes < server.max_handshakes && !self.is_full(server)
     }
 
-    /// Whether the next connection is one too many: it has to be told so.
+    /// Whether the next connection is one too many, and to be refused. Those that were keep nobody out.
     pub(crate) fn is_full(&self, server: &Server) -> bool {
-        self.connections >= server.max_connections
+        self.connections - self.refused >= server.max_connections
     }
 
     /// How many connections there are.

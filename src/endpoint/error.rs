@@ -2,7 +2,7 @@
 
 use core::convert::Infallible;
 use core::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 
 #[cfg(feature = "rustls")]
 use super::certificate::CertificateError;

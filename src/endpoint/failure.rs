@@ -7,7 +7,9 @@ use core::any::Any;
 use core::convert::Infallible;
 use core::fmt;
 use core::net::SocketAddr;
-use std::io;
+use core::panic::AssertUnwindSafe;
+use std::io::{self, ErrorKind};
+use std::panic::catch_unwind;
 
 use super::error::Error;
 
@@ -52,8 +54,13 @@ impl Failure {
     /// Whether it is what every network does now and then: the peer was gone, or silent.
     pub fn is_peer_gone(&self) -> bool {
         let error = match &self.cause {
+            // During the handshake of TLS.
+            Cause::Handshake(Error::Connect(error)) => return is_gone(error.kind()),
             Cause::Handshake(error) => Some(error),
-            Cause::Handler(error) => error.downcast_ref(),
+            // As it is, or as an `io::Error`, which it becomes for readers and writers of bytes.
+            Cause::Handler(error) => error
+                .downcast_ref()
+                .or_else(|| error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<Error>()),
             Cause::Accept(_) | Cause::Full | Cause::Upgrade(_) | Cause::Panic(_) => None,
         };
         error.is_some_and(Error::is_peer_gone)
@@ -155,7 +162,8 @@ impl Listener {
             #[cfg(feature = "tracing")]
             failure.trace();
             if let Some(on_error) = &self.0 {
-                on_error(&failure);
+                // A server does not end for it: the panic was told of, and there is nobody else to tell.
+                let _ = catch_unwind(AssertUnwindSafe(|| on_error(&failure)));
             }
         }
     }
@@ -178,6 +186,17 @@ impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Some" } else { "None" })
     }
+}
+
+/// Whether a peer that has gone causes it.
+fn is_gone(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+    )
 }
 
 /// What `panic!` was given, as it is with a text.

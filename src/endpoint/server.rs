@@ -137,7 +137,7 @@ impl Server {
 
     /// Tells `on_error` of what fails where no call could return it: handshakes of `serve`, errors and panics of its
     /// handlers, errors of accepting, and upgrades that are refused or fail. It is called in the task or thread of the
-    /// connection, which waits for it.
+    /// connection, or of `serve`, which waits for it. Should it panic, that is all.
     ///
     /// ```
     /// let server = sansocket::Server::default().on_error(|failure| {

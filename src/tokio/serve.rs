@@ -133,7 +133,7 @@ where
             Some(Ok(io)) => {
                 let peer = service.server.listener.listens().then(|| L::Listener::peer(&io)).flatten();
                 let (service, peer, full) = (service.clone(), peer.map(Box::new), tracker.is_full(server));
-                tracker.spawn(|task, token| service.run(io, peer, full, task, token));
+                tracker.spawn(full, |task, token| service.run(io, peer, full, task, token));
             }
             Some(Err(error)) => break Err(error),
             None => break Ok(()),

@@ -51,6 +51,8 @@ struct Slot {
     task: Option<JoinHandle<()>>,
     /// There is a [`TaskToken`].
     running: bool,
+    /// It is to be told that there is no room for it.
+    refused: bool,
     progress: Progress,
 }
 
@@ -74,12 +76,12 @@ impl Tracker {
         Self { stopping: AtomicBool::new(false), ended: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
-    /// Spawns the task of a connection that was accepted.
-    pub(super) fn spawn<T>(self: &Arc<Self>, connection: impl FnOnce(TaskToken, Token) -> T)
+    /// Spawns the task of a connection that was accepted, be it to be refused.
+    pub(super) fn spawn<T>(self: &Arc<Self>, refused: bool, connection: impl FnOnce(TaskToken, Token) -> T)
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let (task, token) = self.join(&mut self.state());
+        let (task, token) = self.join(&mut self.state(), refused);
         self.run(task, token, connection);
     }
 
@@ -100,7 +102,7 @@ impl Tracker {
         if !state.census.has_room_now(server) {
             return Err(NotSpawned::Full);
         }
-        let (task, token) = self.join(&mut state);
+        let (task, token) = self.join(&mut state, false);
         drop(state);
         self.run(task, token, connection);
         Ok(())
@@ -120,9 +122,9 @@ impl Tracker {
         }
     }
 
-    fn join(self: &Arc<Self>, state: &mut State) -> (TaskToken, Token) {
-        state.census.join();
-        let taken = Slot { running: true, progress: Progress::Opening, ..Slot::default() };
+    fn join(self: &Arc<Self>, state: &mut State, refused: bool) -> (TaskToken, Token) {
+        state.census.join(refused);
+        let taken = Slot { running: true, refused, progress: Progress::Opening, ..Slot::default() };
         let slot = state.free.pop().unwrap_or(state.slots.len());
         match state.slots.get_mut(slot) {
             Some(free) => *free = taken,
@@ -198,7 +200,7 @@ impl Tracker {
             census.end_handshake();
         }
         if !connection.running && connection.progress == Progress::Gone {
-            census.leave();
+            census.leave(connection.refused);
             free.push(slot);
         }
         let watchers = take(watchers);

@@ -5,6 +5,8 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -32,6 +34,8 @@ enum Way {
     Echo,
     Fail,
     Panic,
+    /// And works on, until it has leave to go.
+    Reject,
 }
 
 /// A server that serves.
@@ -39,8 +43,12 @@ struct Served {
     address: SocketAddr,
     server: Server,
     told: Receiver<String>,
+    /// How many of the handlers that wait may go on.
+    leave: Arc<AtomicUsize>,
+    /// The same socket.
+    listener: TcpListener,
     stop: Option<Box<dyn FnOnce()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Served {
@@ -62,14 +70,24 @@ impl Served {
             // Those of the end are nobody's.
             let _ = tell.send(format!("{kind}{gone}: {text}"));
         });
+        Self { told, ..Self::serving(adapter, server, way) }
+    }
+
+    /// Without anybody who is told.
+    fn serving(adapter: Adapter, server: Server, way: Way) -> Self {
+        let leave = Arc::<AtomicUsize>::default();
+        let left = leave.clone();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, copy) = (listener.local_addr().unwrap(), server.clone());
+        let same = listener.try_clone().unwrap();
         let (stop, thread): (Box<dyn FnOnce()>, _) = match adapter {
             Adapter::Blocking => {
                 let stop = Stop::default();
                 let stopping = stop.clone();
                 let thread = thread::spawn(move || {
-                    blocking::serve_with(listener, &copy, &stop, move |pending| by_blocking(pending, way))
+                    blocking::serve_with(listener, &copy, &stop, move |pending| {
+                        by_blocking(pending, way, &left)
+                    })
                 });
                 (Box::new(move || stopping.stop()), thread)
             }
@@ -81,7 +99,7 @@ impl Served {
                         listener.set_nonblocking(true)?;
                         let listener = tokio::net::TcpListener::from_std(listener)?;
                         asynchronous::serve_with(listener, &copy, stopped, move |pending| {
-                            by_tokio(pending, way)
+                            by_tokio(pending, way, left.clone())
                         })
                         .await
                     })
@@ -89,8 +107,8 @@ impl Served {
                 (Box::new(move || drop(stop)), thread)
             }
         };
-        let thread = thread::spawn(move || thread.join().unwrap().unwrap());
-        Self { address, server, told, stop: Some(stop), thread: Some(thread) }
+        let told = mpsc::channel().1;
+        Self { address, server, told, leave, listener: same, stop: Some(stop), thread: Some(thread) }
     }
 
     fn tcp(&self) -> TcpStream {
@@ -135,30 +153,54 @@ impl Served {
             stop();
         }
         if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
+            thread.join().unwrap().unwrap();
         }
+    }
+
+    /// Has a handler that waits go on.
+    fn go_on(&self) {
+        self.leave.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-fn by_blocking(pending: blocking::Pending, way: Way) -> Result<(), Error> {
+/// Takes leave to go on, if there is one.
+fn may_leave(leave: &AtomicUsize) -> bool {
+    leave.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |leave| leave.checked_sub(1)).is_ok()
+}
+
+fn by_blocking(pending: blocking::Pending, way: Way, leave: &AtomicUsize) -> Result<(), Error> {
+    if matches!(way, Way::Reject) {
+        pending.reject(404, "no")?;
+        while !may_leave(leave) {
+            thread::yield_now();
+        }
+        return Ok(());
+    }
     let mut ws = pending.accept()?;
     while let Some(message) = ws.recv()? {
         match way {
             Way::Echo => ws.send(message)?,
             Way::Fail => ws.ping(&[0; 126])?,
-            Way::Panic => panic!("the {} of it", "end"),
+            Way::Panic | Way::Reject => panic!("the {} of it", "end"),
         }
     }
     Ok(())
 }
 
-async fn by_tokio(pending: asynchronous::Pending, way: Way) -> Result<(), Error> {
+async fn by_tokio(pending: asynchronous::Pending, way: Way, leave: Arc<AtomicUsize>) -> Result<(), Error> {
+    if matches!(way, Way::Reject) {
+        pending.reject(404, "no").await?;
+        while !may_leave(&leave) {
+            tokio::task::yield_now().await;
+        }
+        return Ok(());
+    }
     let mut ws = pending.accept().await?;
     while let Some(message) = ws.recv().await? {
         match way {
             Way::Echo => ws.send(message).await?,
             Way::Fail => ws.ping(&[0; 126]).await?,
-            Way::Panic => panic!("the {} of it", "end"),
+            Way::Panic | Way::Reject => panic!("the {} of it", "end"),
         }
     }
     Ok(())
@@ -263,6 +305,112 @@ fn connections_are_counted() {
     }
 }
 
+/// A handler that reads and writes bytes fails with an `io::Error`, in which the crate's is.
+#[test]
+fn a_peer_that_is_gone_is_known_in_an_io_error() {
+    for adapter in ADAPTERS {
+        let (tell, told) = mpsc::channel();
+        let server = Server::default().on_error(move |failure| tell.send(failure.is_peer_gone()).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = thread::spawn(move || match adapter {
+            Adapter::Blocking => {
+                let stop = Stop::default();
+                let stopping = stop.clone();
+                blocking::serve_with(listener, &server, &stop, move |pending| {
+                    let mut ws = pending.accept()?;
+                    let received = ws.recv().map(drop).map_err(io::Error::from);
+                    stopping.stop();
+                    received
+                })
+            }
+            Adapter::Tokio => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(async {
+                    listener.set_nonblocking(true)?;
+                    let listener = tokio::net::TcpListener::from_std(listener)?;
+                    let (stop, mut stopped) = tokio::sync::mpsc::channel(1);
+                    asynchronous::serve_with(listener, &server, stopped.recv(), move |pending| {
+                        let stop = stop.clone();
+                        async move {
+                            let mut ws = pending.accept().await?;
+                            let received = ws.recv().await.map(drop).map_err(io::Error::from);
+                            let _ = stop.send(()).await;
+                            received
+                        }
+                    })
+                    .await
+                })
+            }
+        });
+        let tcp = TcpStream::connect(address).unwrap();
+        drop(connect_over("ws://localhost/", tcp).unwrap());
+        assert!(told.recv_timeout(PATIENCE).unwrap(), "{adapter:?}");
+        thread.join().unwrap().unwrap();
+    }
+}
+
+/// An `on_error` that panics ends nothing.
+#[test]
+fn a_listener_that_panics() {
+    for adapter in ADAPTERS {
+        let server = Server::default().on_error(|_| panic!("what it prints to is closed"));
+        let mut served = Served::serving(adapter, server, Way::Echo);
+        assert!(served.answer("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 400 "));
+        let mut ws = served.open();
+        ws.send("still").unwrap();
+        assert_eq!(ws.recv().unwrap(), Some(Message::text("still")));
+        ws.close(CloseCode::NORMAL, "").unwrap();
+        served.until_counted(0, 0, 2);
+        served.stop();
+    }
+}
+
+/// A handshake is over when the request is answered, whatever the handler does then.
+#[test]
+fn a_handler_that_works_on_after_its_answer() {
+    for adapter in ADAPTERS {
+        let mut served = Served::start(adapter, Server::default().max_handshakes(1), Way::Reject);
+        for total in 1..3 {
+            let error = connect_over("ws://localhost/", served.tcp()).unwrap_err();
+            assert_eq!(error.refusal().unwrap().status(), 404);
+            served.until_counted(0, 1, total);
+            served.go_on();
+            served.until_counted(0, 0, total);
+        }
+        served.stop();
+    }
+}
+
+/// What is cut off by a stop is nobody's failure.
+#[test]
+fn a_stop_during_handshakes() {
+    for adapter in ADAPTERS {
+        let mut served = Served::start(adapter, Server::default(), Way::Echo);
+        let silent = served.tcp();
+        served.until_counted(1, 0, 1);
+        served.stop();
+        assert_eq!(served.told.try_recv().ok(), None, "{adapter:?}");
+        drop(silent);
+    }
+}
+
+/// A listener that is not one any more ends the server, and its connections are told.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listener_that_fails() {
+    for adapter in ADAPTERS {
+        let mut served = Served::start(adapter, Server::default(), Way::Echo);
+        let mut ws = served.open();
+        served.until_counted(0, 1, 1);
+        socket2::SockRef::from(&served.listener).shutdown(std::net::Shutdown::Both).unwrap();
+        assert_eq!(ws.recv().unwrap(), None, "{adapter:?}");
+        assert_eq!(ws.closed().unwrap().code, CloseCode::GOING_AWAY);
+        let error = served.thread.take().unwrap().join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+}
+
 /// Those for whom there is no room wait, or are told; when somebody leaves, the next is served.
 #[test]
 fn a_full_server() {
@@ -277,12 +425,15 @@ fn a_full_server() {
             Ok(_) => panic!("{adapter:?}: it was let in"),
         }
         assert_eq!(served.told(), "full: refused, since there is no room for one more connection");
+        // One that says nothing, and is refused when it does, keeps nobody out.
+        let silent = served.tcp();
+        served.until_counted(1, 2, 4);
         first.close(CloseCode::NORMAL, "").unwrap();
-        served.until_counted(0, 1, 3);
+        served.until_counted(1, 1, 4);
         let mut third = served.open();
         third.send("here").unwrap();
         assert_eq!(third.recv().unwrap(), Some(Message::text("here")));
-        drop((second, third));
+        drop((second, third, silent));
         served.stop();
     }
 }
@@ -321,7 +472,6 @@ fn origins() {
 #[cfg(feature = "tokio-rustls")]
 mod tls {
     use std::path::PathBuf;
-    use std::sync::Arc;
     use std::{fs, process};
 
     use sansocket::rustls::crypto::ring::default_provider;
@@ -547,7 +697,7 @@ mod tls {
 mod spans {
     use std::collections::HashMap;
     use std::fmt::Write;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
     use std::sync::{LazyLock, Mutex, Once};
 
     use tracing::field::{Field, Visit};
