@@ -107,7 +107,7 @@ impl Reply {
 
     /// The body, or nothing if a response with this status has none.
     pub fn content(&self) -> &[u8] {
-        if self.may_have_body() { &self.body } else { &[] }
+        if self.may_have_content() { &self.body } else { &[] }
     }
 
     /// Appends the response to `out`. To answer a request that was parsed,
@@ -130,8 +130,9 @@ impl Reply {
         // "A sender of Upgrade MUST also send an "Upgrade" connection option" (RFC 9110 section 7.8).
         let connection: &[u8] = if self.headers.contains("Upgrade") { b"close, Upgrade" } else { b"close" };
         header("Connection", connection);
-        if self.may_have_body() {
-            header("Content-Length", self.body.len().to_string().as_bytes());
+        // RFC 9110 section 8.6 has none with a 204; with a 304 it would be that of another response.
+        if !matches!(self.status, 204 | 304) {
+            header("Content-Length", self.content().len().to_string().as_bytes());
         }
         if let Some(content_type) = self.content_type.filter(|_| !self.headers.contains("Content-Type")) {
             header("Content-Type", content_type.as_bytes());
@@ -156,7 +157,7 @@ impl Reply {
 
     /// The body without a copy, or nothing if a response with this status has none.
     pub(crate) fn shared_content(&self) -> Bytes {
-        if self.may_have_body() { self.body.clone() } else { Bytes::new() }
+        if self.may_have_content() { self.body.clone() } else { Bytes::new() }
     }
 
     fn empty(status: u16) -> Self {
@@ -167,9 +168,9 @@ impl Reply {
         Self { content_type: Some(content_type), ..self.body(body) }
     }
 
-    /// RFC 9110 sections 15.3.5 and 15.4.5.
-    fn may_have_body(&self) -> bool {
-        !matches!(self.status, 204 | 304)
+    /// RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
+    fn may_have_content(&self) -> bool {
+        !matches!(self.status, 204 | 205 | 304)
     }
 }
 
@@ -223,6 +224,7 @@ fn reason_phrase(status: u16) -> &'static str {
         304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
+        205 => "Reset Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

@@ -707,6 +707,15 @@ fn replies_have_no_body_where_http_has_none() {
     let mut out = Vec::new();
     Reply::new(204).unwrap().body("x").encode(&mut out);
     assert_eq!(out, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    // RFC 9110 section 15.3.6: it says so.
+    let reset = Reply::new(205).unwrap().body("x");
+    assert_eq!(reset.content(), b"");
+    let mut out = Vec::new();
+    reset.encode(&mut out);
+    assert_eq!(out, b"HTTP/1.1 205 Reset Content\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    let mut out = Vec::new();
+    http("GET / HTTP/1.1\r\nHost: h\r\n\r\n").reply(&reset, &mut out);
+    assert!(out.ends_with(b"\r\nContent-Length: 0\r\n\r\n"));
 
     let page = Reply::new(200).unwrap().header("Content-Type", "text/html").unwrap().text("<p>");
     let mut out = Vec::new();
