@@ -14,6 +14,7 @@ use super::http_request::{HttpRequest, RequestLine};
 use super::http1::head::HeadReader;
 use super::key::accept_key;
 use super::limits::Limits;
+use super::reply::Reply;
 use super::rules;
 
 /// Reads a client's request.
@@ -30,7 +31,7 @@ use super::rules;
 ///         Ok(Some(received)) => break Some(received),
 ///         Ok(None) => input.extend(read()), // At the end of the connection: `HeadError::Incomplete`.
 ///         Err(error) => {
-///             Reply::from(&error).encode(&mut out);
+///             handshake.reply(&Reply::from(&error), &mut out);
 ///             break None;
 ///         }
 ///     }
@@ -59,25 +60,46 @@ use super::rules;
 pub struct ServerHandshake {
     limits: Limits,
     head: HeadReader<RequestLine>,
+    /// Where the request line starts, behind the empty lines that may stand before it.
+    start: usize,
+    is_head: bool,
 }
 
 impl ServerHandshake {
     /// A handshake that waits for its request.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, head: HeadReader::default() }
+        Self { limits, head: HeadReader::default(), start: 0, is_head: false }
     }
 
     /// Takes all bytes received so far; the caller only appends to them between calls.
     ///
     /// `None`: the request is not complete. The work is linear in the input, however it is cut. What cannot become an
     /// HTTP request fails early: at its first byte, at a control character or a wrong line end, at the end of the
-    /// request line. An error should be answered with `Reply::from(&error)`, and then the connection closed.
+    /// request line. An error should be answered with `Reply::from(&error)`, by [`reply`](Self::reply), and then the
+    /// connection closed.
     pub fn receive(&mut self, input: &[u8]) -> Result<Option<ReceivedRequest>, RequestError> {
+        self.find_method(input);
         let Some((line, headers)) = self.head.read(input, &self.limits)? else {
             return Ok(None);
         };
         let len = headers.text_len();
         ReceivedRequest::new(HttpRequest::new(line, headers, len)?).map(Some)
+    }
+
+    /// Appends a response to a request that could not be read, or did not come in time; close the connection when it is
+    /// written.
+    pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) {
+        // "the server MUST NOT send content in the response" (RFC 9110 section 9.3.2) to a HEAD request.
+        if self.is_head { reply.encode_head(out) } else { reply.encode(out) }
+    }
+
+    /// Also of what cannot become a request: a refusal is an answer to it.
+    fn find_method(&mut self, input: &[u8]) {
+        let mut line = input.get(self.start..).unwrap_or_default();
+        while let Some(rest) = line.strip_prefix(b"\r\n") {
+            (self.start, line) = (self.start + 2, rest);
+        }
+        self.is_head = line.starts_with(b"HEAD ");
     }
 }
 

@@ -726,6 +726,31 @@ fn replies_have_no_body_where_http_has_none() {
     http("GET / HTTP/1.1\r\nHost: h\r\n\r\n").reply(&page, &mut out);
     assert_eq!(String::from_utf8(out).unwrap(), format!("{head}<p>"));
 
+    // Refused while it is read, too, however it comes.
+    let refusal = Reply::from(&RequestError::MethodNotGet);
+    for (request, has_content) in [
+        (with(&[("GET", "HEAD")]), false),
+        (with(&[("GET", "\r\n\r\nHEAD")]), false),
+        ("HEAD / HTTP/1.1\r\nno header\r\n\r\n".into(), false),
+        ("HEAD ".into(), false),
+        ("HEA".into(), true),
+        (with(&[("GET", "HEADS")]), true),
+        (with(&[("GET", "POST")]), true),
+        (String::new(), true),
+    ] {
+        let (mut whole, mut in_pieces) =
+            (ServerHandshake::new(Limits::default()), ServerHandshake::new(Limits::default()));
+        assert!(!matches!(whole.receive(request.as_bytes()), Ok(Some(_))), "{request:?}");
+        for len in 0..=request.len() {
+            let _ = in_pieces.receive(&request.as_bytes()[..len]);
+        }
+        for handshake in [whole, in_pieces] {
+            let mut out = Vec::new();
+            handshake.reply(&refusal, &mut out);
+            assert_eq!(!out.ends_with(b"\r\n\r\n"), has_content, "{request:?}");
+        }
+    }
+
     // A status without a phrase.
     let mut out = Vec::new();
     Reply::new(599).unwrap().encode(&mut out);
