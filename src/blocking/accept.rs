@@ -21,6 +21,8 @@ use super::web_socket::WebSocket;
 #[cfg(feature = "rustls")]
 use crate::endpoint::tls;
 use crate::endpoint::{Answer, Error, LINGER, PendingParts, PendingRequest, Server};
+#[cfg(feature = "rustls")]
+use crate::handshake::Limits;
 use crate::handshake::{Reply, ServerHandshake};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
@@ -96,7 +98,9 @@ fn secure<S: Transport>(
         return Err(Error::Connect(io::ErrorKind::UnexpectedEof.into()));
     }
     if let Err(error) = tls::check_first(&received) {
-        let _ = answer(io, &Answer::to_unread(&error), LINGER);
+        // Of the request, nothing was read as one.
+        let unread = ServerHandshake::new(Limits::default());
+        let _ = answer(io, &Answer::to_unread(&unread, &error), LINGER);
         return Err(error);
     }
     let connection = rustls::ServerConnection::new(config);
@@ -110,14 +114,15 @@ fn secure<S: Transport>(
 fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) -> Result<Pending<S>, Error> {
     io.set_blocking().map_err(Error::ConnectionLost)?;
     let (mut out, mut input) = (Vec::new(), Vec::new());
-    match complete(&mut io, ServerHandshake::new(server.limits.clone()), &mut out, &mut input, deadline) {
+    let mut handshake = ServerHandshake::new(server.limits.clone());
+    match complete(&mut io, &mut handshake, &mut out, &mut input, deadline) {
         Ok(received) => {
             let request = PendingRequest::new(received, server);
             Ok(Pending { io, request, read_ahead: input, token: None })
         }
         Err(error) => {
             // The client is told if it will listen; what is wrong is the request.
-            let _ = answer(io, &Answer::to_unread(&error), LINGER);
+            let _ = answer(io, &Answer::to_unread(&handshake, &error), LINGER);
             Err(error)
         }
     }
@@ -214,8 +219,8 @@ impl<S: Transport> Pending<S> {
         let Self { mut io, mut request, mut read_ahead, token } = self;
         let mut out = Vec::new();
         let read = match request.body(limit, &mut out) {
-            Ok(Some(body)) => {
-                complete(&mut io, body, &mut out, &mut read_ahead, Deadline::after(request.timeout))
+            Ok(Some(mut body)) => {
+                complete(&mut io, &mut body, &mut out, &mut read_ahead, Deadline::after(request.timeout))
             }
             Ok(None) => Ok(Bytes::new()),
             Err(error) => Err(error),

@@ -142,8 +142,8 @@ fn secure<S: Transport>(mut io: S, client: &Client, deadline: Deadline) -> Resul
 fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<WebSocket<S>, Error> {
     io.set_blocking().map_err(Error::Connect)?;
     let (mut out, mut input) = (Vec::new(), Vec::new());
-    let opening = ClientOpening::start(client, random, &mut out);
-    let negotiated = complete(&mut io, opening, &mut out, &mut input, deadline)?;
+    let mut opening = ClientOpening::start(client, random, &mut out);
+    let negotiated = complete(&mut io, &mut opening, &mut out, &mut input, deadline)?;
     keep_write_timeout(&mut io).map_err(Error::ConnectionLost)?;
     Ok(WebSocket::new(io, negotiated, &input, &client.config))
 }

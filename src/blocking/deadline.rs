@@ -14,18 +14,18 @@ use crate::endpoint::{Answer, Error, LINGER, Opening, append, begin, exchange, t
 /// complete. What is in `input` before has come already, and what is in it then was read behind it.
 pub(super) fn complete<O: Opening>(
     io: &mut impl Transport,
-    mut opening: O,
+    opening: &mut O,
     out: &mut Vec<u8>,
     input: &mut Vec<u8>,
     deadline: Deadline,
 ) -> Result<O::Done, Error> {
-    if let Some(done) = begin(&mut opening, input, out)? {
+    if let Some(done) = begin(opening, input, out)? {
         return Ok(done);
     }
     loop {
         deadline.write_all(io, out)?;
         out.clear();
-        if let Some(done) = exchange(&mut opening, deadline.read(io, input).into(), input, out)? {
+        if let Some(done) = exchange(opening, deadline.read(io, input).into(), input, out)? {
             return Ok(done);
         }
     }

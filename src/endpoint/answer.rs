@@ -1,13 +1,14 @@
 //! The last response to a request, on its way: the transport is closed behind it.
 
 use alloc::vec::Vec;
+use core::mem::take;
 use core::time::Duration;
 
 use bytes::Bytes;
 
 use super::error::Error;
 use crate::error::TimedOut;
-use crate::handshake::{HttpRequest, Reply};
+use crate::handshake::{HttpRequest, Reply, ServerHandshake};
 
 /// What is written, part by part, before the transport is closed; nothing, if there is nothing to say.
 #[derive(Debug, Default)]
@@ -28,9 +29,11 @@ impl Answer {
     }
 
     /// The response to a request that could not be read.
-    pub(crate) fn to_unread(error: &Error) -> Self {
+    pub(crate) fn to_unread(handshake: &ServerHandshake, error: &Error) -> Self {
         let mut start = Vec::new();
-        refuse(error, &mut start);
+        if let Some(reply) = refusal(error) {
+            handshake.reply(&reply, &mut start);
+        }
         Self { start, rest: Bytes::new() }
     }
 
@@ -38,12 +41,19 @@ impl Answer {
     pub(crate) fn parts(&self) -> impl Iterator<Item = &[u8]> {
         core::iter::once(self.start.as_slice()).chain(self.rest.chunks(PART_BYTES))
     }
-}
 
-/// Appends the response to a request that could not be read, if there is one to give.
-pub(super) fn refuse(error: &Error, out: &mut Vec<u8>) {
-    if let Some(reply) = refusal(error) {
-        reply.encode(out);
+    /// Whether there is nothing to say.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start.is_empty() && self.rest.is_empty()
+    }
+
+    /// Takes the next of the parts out.
+    pub(super) fn next_part(&mut self) -> Option<Vec<u8>> {
+        let part = match take(&mut self.start) {
+            start if start.is_empty() => self.rest.split_to(self.rest.len().min(PART_BYTES)).to_vec(),
+            start => start,
+        };
+        (!part.is_empty()).then_some(part)
     }
 }
 

@@ -4,10 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
+use core::time::Duration;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::Instant;
 
-use super::answer::{LINGER, refuse};
+use super::answer::{Answer, LINGER};
 use super::client::Client;
 use super::closing::{Act, End, Ending, Outcome};
 use super::error::Error;
@@ -71,7 +72,7 @@ pub struct Endpoint {
     now: Instant,
     /// What was read of an opening handshake.
     input: Vec<u8>,
-    /// What is to be written before all frames, a request or a response; and how much of it was.
+    /// What is to be written before all frames, a request, a response, or a part of one; and how much of it was.
     out: Vec<u8>,
     written: usize,
     /// The stream was not read until it had no more.
@@ -90,7 +91,15 @@ enum State {
     Pending(Box<PendingRequest>),
     Open(Box<Open>),
     /// It did not come to a connection: a last response is written, and the stream closed.
-    Refused(End),
+    Refused(Box<Refused>),
+}
+
+struct Refused {
+    /// What of the response is not in `out` yet.
+    answer: Answer,
+    /// How long each part of it may take.
+    timeout: Duration,
+    end: End,
 }
 
 impl Endpoint {
@@ -183,13 +192,13 @@ impl Endpoint {
         }
         let event = match &mut self.state {
             State::Open(open) => open.next_event(self.now, self.more)?,
-            State::Refused(end) => match end.ending {
+            State::Refused(refused) => match refused.end.ending {
                 Ending::Flush { .. } | Ending::Drain => None,
                 Ending::Shutdown => {
-                    end.ending = end.ending.after(&Outcome::Done, true);
+                    refused.end.ending = Ending::Shutdown.after(&Outcome::Done, true);
                     Some(EndpointEvent::ShutDown)
                 }
-                Ending::Over => Some(end.error.take().map_or(Ok(EndpointEvent::Over), Err)?),
+                Ending::Over => Some(refused.end.error.take().map_or(Ok(EndpointEvent::Over), Err)?),
             },
             State::Connecting(_) | State::Accepting(_) | State::Pending(_) => None,
         };
@@ -234,7 +243,7 @@ impl Endpoint {
         }
         let (goes_on, deadline) = match &self.state {
             State::Open(open) => (open.goes_on(self.blocked), open.deadline()),
-            State::Refused(end) => (end.ending.goes_on(self.blocked), None),
+            State::Refused(refused) => (refused.end.ending.goes_on(self.blocked), None),
             State::Connecting(_) | State::Accepting(_) | State::Pending(_) => (false, None),
         };
         let to_read = self.more && self.wants_read();
@@ -257,10 +266,7 @@ impl Endpoint {
     /// [`next_event`](Self::next_event) tells. Does nothing if there is no request to be answered.
     pub fn accept(&mut self, now: Instant) {
         self.now = now;
-        let refused = State::Refused(End::new(None, Ending::Over));
-        if self.request().is_some()
-            && let State::Pending(mut request) = core::mem::replace(&mut self.state, refused)
-        {
+        if let State::Pending(request) = &mut self.state {
             let timeout = request.timeout;
             match request.accept(&mut self.out) {
                 Ok(negotiated) => {
@@ -268,22 +274,20 @@ impl Endpoint {
                     self.deadline = now.checked_add(timeout);
                 }
                 Err(error) => {
-                    if let Some(reply) = request.reply_to(&error) {
-                        request.request().reply(&reply, &mut self.out);
-                    }
-                    self.refuse(Some(error));
+                    let answer = request.answer_to(&error);
+                    self.refuse(Some(error), answer, timeout);
                 }
             }
         }
     }
 
-    /// Answers the request with an HTTP response that does not open a WebSocket, and closes the stream. Does nothing
-    /// if there is no request to be answered.
+    /// Answers the request with an HTTP response that does not open a WebSocket, and closes the stream. The client has
+    /// [`Server::handshake_timeout`] for each 64 KiB of it. Does nothing if there is no request to be answered.
     pub fn respond(&mut self, response: impl Borrow<Reply>, now: Instant) {
         self.now = now;
         if let State::Pending(request) = &self.state {
-            request.request().reply(response.borrow(), &mut self.out);
-            self.refuse(None);
+            let (answer, timeout) = (Answer::new(request.request(), response.borrow()), request.timeout);
+            self.refuse(None, answer, timeout);
         }
     }
 
@@ -338,7 +342,7 @@ impl Endpoint {
             State::Connecting(_) | State::Accepting(_) => Some(Act::Fill),
             State::Pending(_) => None,
             State::Open(open) => open.act(),
-            State::Refused(end) => end.ending.act(),
+            State::Refused(refused) => refused.end.ending.act(),
         };
         act.filter(|act| !matches!(act, Act::Flush { discard: false } | Act::Shutdown))
     }
@@ -353,11 +357,16 @@ impl Endpoint {
     fn write(&mut self, io: &mut impl Write) -> io::Result<()> {
         // What was written before a wait may not have been passed on.
         let mut unflushed = self.blocked;
-        while self.written < self.out.len() {
-            self.written += insist(|| io.write(&self.out[self.written..]))?;
-            unflushed = true;
+        loop {
+            while self.written < self.out.len() {
+                self.written += insist(|| io.write(&self.out[self.written..]))?;
+                unflushed = true;
+            }
+            (self.out, self.written) = (Vec::new(), 0);
+            if !self.begin_part() {
+                break;
+            }
         }
-        (self.out, self.written) = (Vec::new(), 0);
         if let State::Open(open) = &mut self.state {
             self.deadline = None;
             unflushed |= open.write(io, self.now)?;
@@ -365,16 +374,34 @@ impl Endpoint {
         if unflushed { insist(|| io.flush().map(|()| 1)).map(drop) } else { Ok(()) }
     }
 
+    /// Has the next part of a last response written, if there is one.
+    fn begin_part(&mut self) -> bool {
+        if let State::Refused(refused) = &mut self.state
+            && matches!(refused.end.ending, Ending::Flush { .. })
+            && let Some(part) = refused.answer.next_part()
+        {
+            self.out = part;
+            self.deadline = self.now.checked_add(refused.timeout);
+            return true;
+        }
+        false
+    }
+
     /// Goes on after what came of reading, writing, or waiting.
     fn did(&mut self, outcome: Outcome) {
         let (input, out) = (&mut self.input, &mut self.out);
         match &mut self.state {
             State::Open(open) => open.did(outcome, self.now),
-            State::Refused(end) => {
-                let lost = matches!(end.ending, Ending::Flush { .. });
+            State::Refused(refused) => {
+                let end = &mut refused.end;
+                let unwritten = matches!(end.ending, Ending::Flush { .. });
                 end.ending = end.ending.after(&outcome, true);
-                if let (true, Outcome::Failed(error)) = (lost, outcome) {
-                    end.error.get_or_insert(error);
+                match outcome {
+                    Outcome::Written if unwritten => self.deadline = self.now.checked_add(LINGER),
+                    Outcome::Failed(error) if unwritten => {
+                        end.error.get_or_insert(error);
+                    }
+                    _ => {}
                 }
             }
             State::Pending(_) => {}
@@ -383,7 +410,7 @@ impl Endpoint {
                 Ok(Some(negotiated)) => self.open(negotiated),
                 Err(error) => {
                     out.clear();
-                    self.refuse(Some(error));
+                    self.refuse(Some(error), Answer::default(), LINGER);
                 }
             },
             State::Accepting(accepting) => match exchange(&mut accepting.0, outcome, input, out) {
@@ -395,8 +422,8 @@ impl Endpoint {
                     self.deadline = None;
                 }
                 Err(error) => {
-                    refuse(&error, out);
-                    self.refuse(Some(error));
+                    let answer = Answer::to_unread(&accepting.0, &error);
+                    self.refuse(Some(error), answer, LINGER);
                 }
             },
         }
@@ -410,11 +437,12 @@ impl Endpoint {
         self.deadline = None;
     }
 
-    /// Ends what is no connection, when `out` is written.
-    fn refuse(&mut self, error: Option<Error>) {
-        let ending = if self.out.is_empty() { Ending::Over } else { Ending::Flush { discard: true } };
-        self.state = State::Refused(End::new(error, ending));
-        self.deadline = self.now.checked_add(LINGER);
+    /// Ends what is no connection, when `answer` is written, each part of it in so much time.
+    fn refuse(&mut self, error: Option<Error>, answer: Answer, timeout: Duration) {
+        let ending = if answer.is_empty() { Ending::Over } else { Ending::Flush { discard: true } };
+        self.state = State::Refused(Box::new(Refused { answer, timeout, end: End::new(error, ending) }));
+        self.deadline = None;
+        self.begin_part();
     }
 }
 

@@ -155,18 +155,12 @@ impl PendingRequest {
 
     /// How a request is answered that could not be accepted, or whose body could not be read.
     pub(crate) fn answer_to(&self, error: &Error) -> Answer {
-        let reply = self.reply_to(error);
+        let reply = match error {
+            Error::Request(RequestError::MissingUpgrade | RequestError::MethodNotGet) => self.page(),
+            _ => None,
+        };
+        let reply = reply.or_else(|| refusal(error));
         reply.map(|reply| Answer::new(self.request(), &reply)).unwrap_or_default()
-    }
-
-    /// The same, before it is on its way.
-    pub(super) fn reply_to(&self, error: &Error) -> Option<Reply> {
-        match error {
-            Error::Request(RequestError::MissingUpgrade | RequestError::MethodNotGet) => {
-                self.page().or_else(|| refusal(error))
-            }
-            error => refusal(error),
-        }
     }
 
     /// Begins to read the body, in which there may be `limit` bytes; `None`: there is none, or it was read. What is in `out`

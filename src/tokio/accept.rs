@@ -22,6 +22,8 @@ use super::web_socket::WebSocket;
 #[cfg(feature = "tokio-rustls")]
 use crate::endpoint::tls;
 use crate::endpoint::{Answer, Error, LINGER, PendingParts, PendingRequest, Server};
+#[cfg(feature = "tokio-rustls")]
+use crate::handshake::Limits;
 use crate::handshake::{Reply, ServerHandshake};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
@@ -100,7 +102,9 @@ where
     let mut first = [0];
     io.read_exact(&mut first).await.map_err(Error::Connect)?;
     if let Err(error) = tls::check_first(&first) {
-        let _ = answer(io, Answer::to_unread(&error), LINGER).await;
+        // Of the request, nothing was read as one.
+        let unread = ServerHandshake::new(Limits::default());
+        let _ = answer(io, Answer::to_unread(&unread, &error), LINGER).await;
         return Err(error);
     }
     let mut fed = Ok(0);
@@ -123,15 +127,15 @@ where
     S: Transport,
 {
     let (mut out, mut input) = (Vec::new(), Vec::new());
-    match complete(&mut io, ServerHandshake::new(server.limits.clone()), &mut out, &mut input, deadline).await
-    {
+    let mut handshake = ServerHandshake::new(server.limits.clone());
+    match complete(&mut io, &mut handshake, &mut out, &mut input, deadline).await {
         Ok(received) => {
             let request = PendingRequest::new(received, server);
             Ok(Pending(Box::new(Unanswered { io, request, read_ahead: input, token: None })))
         }
         Err(error) => {
             // The client is told if it will listen; what is wrong is the request.
-            let _ = Box::pin(answer(io, Answer::to_unread(&error), LINGER)).await;
+            let _ = Box::pin(answer(io, Answer::to_unread(&handshake, &error), LINGER)).await;
             Err(error)
         }
     }
@@ -273,9 +277,9 @@ impl<S: Transport> Pending<S> {
         let Unanswered { io, request, read_ahead, .. } = &mut *self.0;
         let mut out = Vec::new();
         let read = match request.body(limit, &mut out) {
-            Ok(Some(body)) => {
+            Ok(Some(mut body)) => {
                 let timeout = request.timeout;
-                complete(io, body, &mut out, read_ahead, || deadline(timeout)).await
+                complete(io, &mut body, &mut out, read_ahead, || deadline(timeout)).await
             }
             Ok(None) => Ok(Bytes::new()),
             Err(error) => Err(error),

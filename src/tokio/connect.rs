@@ -151,7 +151,7 @@ where
     S: Transport,
 {
     let (mut out, mut input) = (Vec::new(), Vec::new());
-    let opening = ClientOpening::start(client, random, &mut out);
-    let negotiated = complete(&mut io, opening, &mut out, &mut input, || deadline).await?;
+    let mut opening = ClientOpening::start(client, random, &mut out);
+    let negotiated = complete(&mut io, &mut opening, &mut out, &mut input, || deadline).await?;
     Ok(WebSocket::new(io, negotiated, &input, &client.config))
 }

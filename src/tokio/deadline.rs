@@ -16,7 +16,7 @@ use crate::endpoint::{Answer, Error, LINGER, Opening, begin, exchange, timed_out
 /// complete. What is in `input` before has come already, and what is in it then was read behind it.
 pub(super) async fn complete<S, O>(
     io: &mut S,
-    mut opening: O,
+    opening: &mut O,
     out: &mut Vec<u8>,
     input: &mut Vec<u8>,
     deadline: impl FnOnce() -> Instant,
@@ -25,11 +25,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     O: Opening,
 {
-    if let Some(done) = begin(&mut opening, input, out)? {
+    if let Some(done) = begin(opening, input, out)? {
         return Ok(done);
     }
     input.reserve(USUAL_HEAD_BYTES);
-    let completed = within(deadline, pin!(carry_out(io, &mut opening, out, input))).await;
+    let completed = within(deadline, pin!(carry_out(io, opening, out, input))).await;
     match completed {
         Err(error @ Error::TimedOut(_)) => Err(opening.ended(Some(error), input)),
         completed => completed,

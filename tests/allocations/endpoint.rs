@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 
+use sansocket::handshake::Reply;
 use sansocket::{Endpoint, EndpointEvent, Message, Role, Server};
 
 use crate::common::{BINARY, frame, start};
@@ -91,4 +92,32 @@ fn an_endpoint_that_waits_is_small() {
     let bytes = usize::try_from(held.bytes_current).unwrap() / 10 + size_of::<Endpoint>();
     println!("an endpoint that waits: {bytes} bytes");
     assert!(bytes <= 800, "{bytes} bytes");
+}
+
+/// A client that does not read a page holds a part of it.
+#[test]
+fn a_page_that_is_not_read_is_not_copied() {
+    struct Deaf;
+
+    impl io::Write for Deaf {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let page = Reply::ok().body(vec![b'x'; 1 << 20]);
+    let mut server = Endpoint::server(&Server::default(), start());
+    let mut input = Input(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n".iter().copied().collect());
+    let held = allocation_counter::measure(|| {
+        server.read_from(&mut input, start());
+        while server.next_event().unwrap().is_some() {}
+        server.respond(&page, start());
+        server.write_to(&mut Deaf, start());
+    });
+    println!("a page of 1 MiB that is not read: {} bytes", held.bytes_max);
+    assert!(held.bytes_max <= 150_000, "{} bytes", held.bytes_max);
 }

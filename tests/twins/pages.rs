@@ -177,6 +177,17 @@ fn what_is_no_page() {
     assert!(head.starts_with("HTTP/1.1 404 ") && head.ends_with("\r\n\r\n"), "{head}");
 }
 
+/// RFC 9110 section 9.3.2: the refusal of a HEAD has no content, when it is refused while it is read, too.
+#[test]
+fn heads_that_are_refused() {
+    let websocket = REQUEST.replace("GET /", "HEAD /");
+    let malformed = "HEAD / HTTP/1.1\r\nno header\r\n\r\n".to_owned();
+    for (request, status) in [(websocket, "HTTP/1.1 405 "), (malformed, "HTTP/1.1 400 ")] {
+        let [response] = responses(&server(), [&request]);
+        assert!(response.starts_with(status) && response.ends_with("\r\n\r\n"), "{response}");
+    }
+}
+
 /// A server without pages has WebSockets only: GET is told to upgrade, and what cannot is told to be GET.
 #[test]
 fn no_pages() {

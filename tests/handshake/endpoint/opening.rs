@@ -80,13 +80,17 @@ fn a_request_that_is_refused() {
             ("GET / HTTP/1.1\r\nHost: a\r\nno header\r\n\r\n", "400 Bad Request"),
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "426 Upgrade Required"),
             (&version, "426 Upgrade Required"),
+            // RFC 9110 section 9.3.2: the response to HEAD has no content.
+            (&REQUEST.replace("GET", "HEAD"), "405 Method Not Allowed"),
+            ("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "426 Upgrade Required"),
         ] {
             let mut lone = Lone::server(room, &Server::default());
             lone.send(request);
             lone.settle();
             let head = format!("HTTP/1.1 {status}\r\nConnection: close");
             assert!(lone.response().starts_with(&head), "{}", lone.response());
-            assert!(lone.response().ends_with(".\n"), "whole: {}", lone.response());
+            let end = if request.starts_with("HEAD") { "\r\n\r\n" } else { ".\n" };
+            assert!(lone.response().ends_with(end), "whole: {}", lone.response());
             assert!(lone.from.is_over(), "and nothing more");
             assert_eq!(lone.program.events.last().unwrap(), "shut down");
             // It has two seconds, or until it has read it.
@@ -153,17 +157,48 @@ fn pages() {
     }
 }
 
-/// A client that does not read the response: it is told of as one that did not leave whole.
+/// A client has as long for each 64 KiB of a response as it had for its request; be it what the program says, or a page.
+/// One that does not read it is told of as one that did not leave whole.
 #[test]
-fn a_response_that_is_not_read() {
-    let mut lone = Lone::server(4096, &Server::default());
-    lone.program.accepts = false;
-    lone.send("GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n");
-    lone.settle();
-    lone.reads = false;
-    lone.program.endpoint.respond(Reply::new(200).unwrap().text("x".repeat(5000)), lone.now);
-    assert_eq!(lone.run(), secs(2));
-    assert_eq!(lone.program.events, ["request", "TimedOut(OpeningHandshake)"]);
+fn a_response_that_is_read_slowly() {
+    for responds in [true, false] {
+        let page = Reply::ok().body(vec![b'x'; 230_000]);
+        let server = Server::default().handshake_timeout(secs(5)).page("/page", page.clone());
+        let slow = |pieces: usize| {
+            let mut lone = Lone::server(4096, &server);
+            lone.program.accepts = false;
+            lone.send("GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n");
+            lone.settle();
+            lone.reads = false;
+            if responds {
+                lone.program.endpoint.respond(&page, lone.now);
+            } else {
+                lone.program.endpoint.accept(lone.now);
+            }
+            for _ in 0..pieces {
+                lone.run_for(secs(4));
+                for _ in 0..16 {
+                    lone.take(4096);
+                    lone.settle();
+                }
+            }
+            lone
+        };
+        let mut read = slow(4);
+        assert!(read.response().ends_with(&"x".repeat(230_000)));
+        assert_eq!(read.program.events, ["request", "shut down"]);
+        assert_eq!(read.run(), secs(2), "it may read that");
+        let told = if responds { "over" } else { "Request(MissingUpgrade)" };
+        assert_eq!(read.program.events, ["request", "shut down", told]);
+
+        for pieces in [0, 1, 3] {
+            let mut left = slow(pieces);
+            assert!(!left.program.over);
+            assert_eq!(left.run(), secs(5));
+            let told = if responds { "TimedOut(OpeningHandshake)" } else { "Request(MissingUpgrade)" };
+            assert_eq!(left.program.events, ["request", told]);
+        }
+    }
 }
 
 /// It takes no longer to write a large response to a client that takes little at a time.
