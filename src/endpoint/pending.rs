@@ -157,6 +157,8 @@ impl PendingRequest {
     pub(crate) fn answer_to(&self, error: &Error) -> Answer {
         let reply = match error {
             Error::Request(RequestError::MissingUpgrade | RequestError::MethodNotGet) => self.page(),
+            // The request was in time.
+            Error::TimedOut(_) => Some(Reply::body_timeout()),
             _ => None,
         };
         let reply = reply.or_else(|| refusal(error));

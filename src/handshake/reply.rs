@@ -155,6 +155,12 @@ impl Reply {
         reply.text(format!("Method Not Allowed: what is at this path is asked for with {allow}.\n"))
     }
 
+    /// The refusal of a client that did not send its request's body in time, 408.
+    #[cfg(feature = "std")]
+    pub(crate) fn body_timeout() -> Self {
+        Self::empty(408).text("Request Timeout: the body took too long.\n")
+    }
+
     /// The body without a copy, or nothing if a response with this status has none.
     pub(crate) fn shared_content(&self) -> Bytes {
         if self.may_have_content() { self.body.clone() } else { Bytes::new() }
@@ -218,13 +224,13 @@ fn reason_phrase(status: u16) -> &'static str {
         201 => "Created",
         202 => "Accepted",
         204 => "No Content",
+        205 => "Reset Content",
         301 => "Moved Permanently",
         302 => "Found",
         303 => "See Other",
         304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
-        205 => "Reset Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
