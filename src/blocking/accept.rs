@@ -201,7 +201,7 @@ impl<S: Transport> Pending<S> {
     ///
     /// It is empty if there is none, as of every request for a WebSocket, and if it was read before. A chunked one (RFC 9112
     /// section 7.1) is put together; what is behind it is not looked at. A longer one is not waited for, and memory is taken
-    /// for what has come: at most three times `limit`, and 16 KiB.
+    /// for what has come: at most twice `limit`, beside what the head was read with.
     ///
     /// A body that cannot be read is answered here, and returned as an error. [`Error::Request`]: it is longer than `limit`
     /// (413), how long it is is not told in one valid way, its chunks are malformed, the client has ended it early (400), or

@@ -8,7 +8,7 @@ use std::time::Instant;
 #[cfg(feature = "rustls")]
 use super::transport::PlainWrites;
 use super::transport::{Transport, is_passing, non_zero};
-use crate::endpoint::{Answer, Error, LINGER, Opening, append, begin, exchange, timed_out};
+use crate::endpoint::{Answer, Error, LINGER, Opening, append, exchange, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
 /// complete. What is in `input` before has come already, and what is in it then was read behind it.
@@ -19,7 +19,7 @@ pub(super) fn complete<O: Opening>(
     input: &mut Vec<u8>,
     deadline: Deadline,
 ) -> Result<O::Done, Error> {
-    if let Some(done) = begin(opening, input, out)? {
+    if let Some(done) = opening.receive(input, out)? {
         return Ok(done);
     }
     loop {

@@ -73,7 +73,7 @@ pub(crate) use self::{
     closing::{Act, HowClosed, Outcome},
     events::{Item, Nothing},
     inbound::{Inbound, Next},
-    opening::{ClientOpening, Opening, begin, exchange, timed_out},
+    opening::{ClientOpening, Opening, exchange, timed_out},
     outbound::{Outbound, SendSide},
     random::random,
 };

@@ -21,9 +21,9 @@ pub(crate) trait Opening {
     /// What it comes to.
     type Done;
 
-    /// Takes all bytes received so far, and appends to `out` what they demand. When it is complete, tells too how
-    /// many bytes it took: what follows them belongs to what comes next.
-    fn receive(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Option<(Self::Done, usize)>, Error>;
+    /// Looks at what was received, to which the caller only appends, and appends to `out` what it demands. What it needs no
+    /// longer it takes out of `input`: when it is complete, what is left belongs to what comes next.
+    fn receive(&mut self, input: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<Option<Self::Done>, Error>;
 
     /// The transport failed with this error, or has ended, before it was complete: tells the caller's error.
     fn ended(&mut self, error: Option<Error>, input: &[u8]) -> Error;
@@ -52,12 +52,14 @@ impl ClientOpening {
 impl Opening for ClientOpening {
     type Done = Negotiated;
 
-    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<(Negotiated, usize)>, Error> {
+    fn receive(&mut self, input: &mut Vec<u8>, _: &mut Vec<u8>) -> Result<Option<Negotiated>, Error> {
         let Some(opened) = self.handshake.receive(input)? else {
             return Ok(None);
         };
         let consumed = opened.consumed();
-        Ok(Some((Negotiated::by_response(&self.config, opened)?, consumed)))
+        let negotiated = Negotiated::by_response(&self.config, opened)?;
+        input.drain(..consumed);
+        Ok(Some(negotiated))
     }
 
     fn ended(&mut self, error: Option<Error>, input: &[u8]) -> Error {
@@ -74,12 +76,12 @@ impl Opening for ClientOpening {
 impl Opening for ServerHandshake {
     type Done = ReceivedRequest;
 
-    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<(ReceivedRequest, usize)>, Error> {
+    fn receive(&mut self, input: &mut Vec<u8>, _: &mut Vec<u8>) -> Result<Option<ReceivedRequest>, Error> {
         let Some(received) = self.receive(input)? else {
             return Ok(None);
         };
-        let consumed = received.head().consumed();
-        Ok(Some((received, consumed)))
+        input.drain(..received.head().consumed());
+        Ok(Some(received))
     }
 
     fn ended(&mut self, error: Option<Error>, _: &[u8]) -> Error {
@@ -91,9 +93,8 @@ impl Opening for ServerHandshake {
 impl Opening for RequestBody {
     type Done = Bytes;
 
-    fn receive(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<Option<(Bytes, usize)>, Error> {
-        let content = self.receive(input)?;
-        Ok(content.map(|content| (content, self.consumed())))
+    fn receive(&mut self, input: &mut Vec<u8>, _: &mut Vec<u8>) -> Result<Option<Bytes>, Error> {
+        Ok(self.receive(input)?)
     }
 
     fn ended(&mut self, error: Option<Error>, _: &[u8]) -> Error {
@@ -101,20 +102,7 @@ impl Opening for RequestBody {
     }
 }
 
-/// Begins an opening whose `input` has come before, if it has, as [`exchange`] goes on with it.
-pub(crate) fn begin<O: Opening>(
-    opening: &mut O,
-    input: &mut Vec<u8>,
-    out: &mut Vec<u8>,
-) -> Result<Option<O::Done>, Error> {
-    Ok(opening.receive(input, out)?.map(|(done, consumed)| {
-        input.drain(..consumed);
-        done
-    }))
-}
-
-/// Carries an opening on after `outcome`: what it took is dropped from `input` at its end, and what is in `out` then is
-/// to be written.
+/// Carries an opening on after `outcome`; what is in `out` then is to be written.
 pub(crate) fn exchange<O: Opening>(
     opening: &mut O,
     outcome: Outcome,
@@ -122,7 +110,7 @@ pub(crate) fn exchange<O: Opening>(
     out: &mut Vec<u8>,
 ) -> Result<Option<O::Done>, Error> {
     match outcome {
-        Outcome::Read(_) => begin(opening, input, out),
+        Outcome::Read(_) => opening.receive(input, out),
         Outcome::Eof => Err(opening.ended(None, input)),
         Outcome::ReadFailed(error) | Outcome::Failed(error) => Err(opening.ended(Some(error), input)),
         Outcome::Written | Outcome::Done | Outcome::Again | Outcome::Late => Ok(None),

@@ -10,7 +10,7 @@ use core::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoint::{Answer, Error, LINGER, Opening, begin, exchange, timed_out};
+use crate::endpoint::{Answer, Error, LINGER, Opening, exchange, timed_out};
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
 /// complete. What is in `input` before has come already, and what is in it then was read behind it.
@@ -25,7 +25,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     O: Opening,
 {
-    if let Some(done) = begin(opening, input, out)? {
+    if let Some(done) = opening.receive(input, out)? {
         return Ok(done);
     }
     input.reserve(USUAL_HEAD_BYTES);

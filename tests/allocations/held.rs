@@ -194,3 +194,53 @@ fn fragments_are_joined_in_little_more_than_their_bytes() {
         );
     }
 }
+
+/// What a request's body takes while it comes, with as much around its chunks as may be, and when it has come.
+#[tokio::test(start_paused = true)]
+async fn bodies() {
+    const LEN: usize = 32 * 9375;
+    let chunk = [b"20;".as_slice(), &[b'x'; 25], b"\r\n", &[b'b'; 32], b"\r\n"].concat();
+    let chunked = [
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+        chunk.repeat(LEN / 32),
+        b"0\r\n\r\n".to_vec(),
+    ];
+    let whole = [
+        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LEN}\r\n\r\n").into_bytes(),
+        vec![b'b'; LEN],
+    ];
+    let check = |what: &str, taken: allocation_counter::AllocationInfo| {
+        let most = usize::try_from(taken.bytes_max).unwrap();
+        let held = usize::try_from(taken.bytes_current).unwrap();
+        println!("a body of {LEN} bytes, {what}: {most} bytes at most, {held} bytes held");
+        assert!(most <= 2 * LEN + 8 * KIB && held <= LEN + 8 * KIB, "{most}, {held}");
+    };
+    for (coding, request) in [("chunked", chunked.concat()), ("by its length", whole.concat())] {
+        let mut body = None;
+        let stream = Deaf::sends([request.clone()]);
+        let taken = allocation_counter::measure(|| {
+            let (pending, content) = blocking::accept(stream.clone()).unwrap().read_body(LEN).unwrap();
+            drop(pending);
+            body = Some(content);
+        });
+        assert_eq!(body.map(|body| body.len()), Some(LEN));
+        check(&format!("{coding}, blocking"), taken);
+
+        let stream = Deaf::sends([request]);
+        let mut body = None;
+        let mut cx = Context::from_waker(Waker::noop());
+        let taken = allocation_counter::measure(|| {
+            let mut reading = pin!(async {
+                let pending = sansocket::tokio::accept(stream.clone()).await.unwrap();
+                pending.read_body(LEN).await.unwrap().1
+            });
+            body = Some(loop {
+                if let Poll::Ready(content) = reading.as_mut().poll(&mut cx) {
+                    break content;
+                }
+            });
+        });
+        assert_eq!(body.map(|body| body.len()), Some(LEN));
+        check(&format!("{coding}, tokio"), taken);
+    }
+}

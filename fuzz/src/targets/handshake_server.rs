@@ -56,8 +56,14 @@ fn check_body(input: &[u8], request: &HttpRequest) {
     for limit in [0, 20, usize::MAX] {
         let result = received_in_every_way(input, || {
             let mut body = RequestBody::start(request, limit, &mut Vec::new());
+            let mut taken = 0;
             move |input: &[u8]| match &mut body {
-                Ok(body) => body.receive(input).transpose(),
+                Ok(body) => {
+                    let mut new = input[taken..].to_vec();
+                    let outcome = body.receive(&mut new);
+                    taken = input.len() - new.len();
+                    outcome.transpose()
+                }
                 Err(error) => Some(Err(error.clone())),
             }
         });

@@ -1,7 +1,7 @@
 //! The body of an HTTP/1.1 request: how long it is (RFC 9112 section 6), and what is in it (section 7.1).
 
 use alloc::vec::Vec;
-use core::mem;
+use core::{fmt, mem};
 
 use bytes::Bytes;
 
@@ -29,7 +29,7 @@ use crate::handshake::http_request::HttpRequest;
 /// let mut out = Vec::new();
 /// let body = RequestBody::start(&request, 64 * 1024, &mut out).and_then(|mut body| loop {
 ///     // Write `out`, in which the client may be asked to go on.
-///     match body.receive(&input)? {
+///     match body.receive(&mut input)? {
 ///         Some(content) => break Ok(content),
 ///         None => input.extend(read()), // At the end of the connection: `RequestError::IncompleteBody`.
 ///     }
@@ -40,12 +40,11 @@ use crate::handshake::http_request::HttpRequest;
 /// }
 /// # assert!(out.ends_with(b"\r\n\r\nhello"));
 /// ```
-#[derive(Debug)]
 pub struct RequestBody {
     coding: Coding,
     /// How much there may be in it.
     limit: usize,
-    consumed: usize,
+    content: Vec<u8>,
 }
 
 impl RequestBody {
@@ -71,41 +70,93 @@ impl RequestBody {
         {
             out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        Ok(Self { coding, limit, consumed: 0 })
+        Ok(Self { coding, limit, content: Vec::new() })
     }
 
-    /// Takes all bytes received so far behind the head; the caller only appends to them between calls.
+    /// Takes what has come of it out of `input`, to which the caller appends what was received behind the head. What is
+    /// behind the body stays there, and is not looked at: the connection is to be closed.
     ///
-    /// `None`: the body is not complete. The work is linear in the input, however it is cut. An error should be answered
-    /// with `Reply::from(&error)`: [`InvalidChunk`](RequestError::InvalidChunk), or
-    /// [`BodyTooLarge`](RequestError::BodyTooLarge), also where what is around the chunks is more than they, and 16 KiB. It
-    /// is not called again when there is a body, or an error.
-    pub fn receive(&mut self, input: &[u8]) -> Result<Option<Bytes>, RequestError> {
-        match &mut self.coding {
-            Coding::Length(len) => {
-                let body = input.get(..*len);
-                self.consumed = body.map_or(0, <[u8]>::len);
-                Ok(body.map(Bytes::copy_from_slice))
+    /// `None`: the body is not complete. The work is linear in the input, however it is cut, and memory is taken for what has
+    /// come, at most twice the limit. An error should be answered with `Reply::from(&error)`:
+    /// [`InvalidChunk`](RequestError::InvalidChunk), or [`BodyTooLarge`](RequestError::BodyTooLarge), also where what is
+    /// around the chunks is more than they, and 16 KiB. It is not called again when there is a body, or an error.
+    pub fn receive(&mut self, input: &mut Vec<u8>) -> Result<Option<Bytes>, RequestError> {
+        let mut unread = input.as_slice();
+        let is_complete = self.read(&mut unread)?;
+        let read = input.len() - unread.len();
+        input.drain(..read);
+        // As a slice it keeps no more memory than it is long.
+        Ok(is_complete.then(|| mem::take(&mut self.content).into_boxed_slice().into()))
+    }
+
+    /// Reads on. `true`: the end was read.
+    fn read(&mut self, input: &mut &[u8]) -> Result<bool, RequestError> {
+        let Self { coding, limit, content } = self;
+        match coding {
+            Coding::Length(left) => {
+                let most = content.len() + *left;
+                Ok(take_data(input, left, content, most))
             }
-            Coding::Chunked(chunks) => {
-                let is_complete = chunks.receive(input, self.limit)?;
-                self.consumed = chunks.position;
-                Ok(is_complete.then(|| mem::take(&mut chunks.content).into()))
-            }
+            Coding::Chunked { state, around } => loop {
+                if let State::Data(left) = state {
+                    if !take_data(input, left, content, *limit) {
+                        return Ok(false);
+                    }
+                    *state = State::DataEnd;
+                }
+                let Some((byte, rest)) = input.split_first() else {
+                    return Ok(false);
+                };
+                *input = rest;
+                *around += 1;
+                if *around > content.len().saturating_add(MAX_AROUND) {
+                    return Err(RequestError::BodyTooLarge);
+                }
+                match state.next(*byte)? {
+                    State::Data(len) if len > *limit - content.len() => {
+                        return Err(RequestError::BodyTooLarge);
+                    }
+                    State::Over => return Ok(true),
+                    next => *state = next,
+                }
+            },
         }
     }
+}
 
-    /// How many bytes of the input a complete body took. What follows is not looked at: the connection is to be closed.
-    pub fn consumed(&self) -> usize {
-        self.consumed
+impl fmt::Debug for RequestBody {
+    /// Keeps the body out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { coding, limit, content } = self;
+        f.debug_struct("RequestBody")
+            .field("coding", coding)
+            .field("limit", limit)
+            .field("content", &content.len())
+            .finish()
     }
+}
+
+/// Takes data of which so much is `left`, into `content`, in which there may be so much in the end. `true`: all of it is there.
+fn take_data(input: &mut &[u8], left: &mut usize, content: &mut Vec<u8>, most: usize) -> bool {
+    let (data, rest) = input.split_at(input.len().min(*left));
+    (*input, *left) = (rest, *left - data.len());
+    let len = content.len() + data.len();
+    if len > content.capacity() {
+        // As `Vec` grows, but not beyond what there may be.
+        let capacity = content.capacity().saturating_mul(2).min(most).max(len);
+        content.reserve_exact(capacity - content.len());
+    }
+    content.extend_from_slice(data);
+    *left == 0
 }
 
 /// How the end of a body is found.
 #[derive(Debug)]
 enum Coding {
+    /// So much is left.
     Length(usize),
-    Chunked(Chunks),
+    /// With how many bytes were read that are none of the data.
+    Chunked { state: State, around: usize },
 }
 
 impl Coding {
@@ -129,7 +180,7 @@ impl Coding {
             // encoding, the message body length cannot be determined reliably; the server MUST respond with the 400 (Bad
             // Request) status code" (RFC 9112 section 6.3).
             return match (last.eq_ignore_ascii_case(b"chunked"), before) {
-                (true, 0) => Ok(Self::Chunked(Chunks::default())),
+                (true, 0) => Ok(Self::Chunked { state: State::default(), around: 0 }),
                 (true, _) => Err(RequestError::UnsupportedTransferCoding),
                 (false, _) => Err(RequestError::InvalidBodyLength),
             };
@@ -144,42 +195,6 @@ impl Coding {
         let add = |len: usize, digit: &u8| len.checked_mul(10)?.checked_add(usize::from(digit - b'0'));
         let length = length.iter().try_fold(0, add);
         length.map(Self::Length).ok_or(RequestError::BodyTooLarge)
-    }
-}
-
-/// What was read of the chunked coding, and what was in it.
-#[derive(Debug, Default)]
-struct Chunks {
-    /// So much of the input was looked at.
-    position: usize,
-    state: State,
-    content: Vec<u8>,
-}
-
-impl Chunks {
-    /// Reads on. `true`: the end was read.
-    fn receive(&mut self, input: &[u8], limit: usize) -> Result<bool, RequestError> {
-        while let [byte, ..] = input.get(self.position..).unwrap_or_default() {
-            let room = limit - self.content.len();
-            if let State::Data(left) = self.state {
-                let new = input.get(self.position..).unwrap_or_default();
-                let new = new.get(..left).unwrap_or(new);
-                self.content.extend_from_slice(new);
-                self.position += new.len();
-                self.state = if new.len() < left { State::Data(left - new.len()) } else { State::DataEnd };
-                continue;
-            }
-            self.position += 1;
-            if self.position - self.content.len() > self.content.len().saturating_add(MAX_AROUND) {
-                return Err(RequestError::BodyTooLarge);
-            }
-            match self.state.next(*byte)? {
-                State::Data(len) if len > room => return Err(RequestError::BodyTooLarge),
-                State::Over => return Ok(true),
-                state => self.state = state,
-            }
-        }
-        Ok(false)
     }
 }
 
