@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::fmt;
 use core::ops::{Deref, DerefMut};
 #[cfg(feature = "rustls")]
 use std::io;
@@ -129,7 +130,6 @@ fn accept_until<S: Transport>(deadline: Deadline, mut io: S, server: &Server) ->
 }
 
 /// A request that was read and is not yet answered, and its stream. Dropping it closes the transport.
-#[derive(Debug)]
 pub struct Pending<S = ServerStream> {
     io: S,
     request: PendingRequest,
@@ -137,6 +137,17 @@ pub struct Pending<S = ServerStream> {
     read_ahead: Vec<u8>,
     /// Of a connection that `serve` accepted.
     pub(super) token: Option<InHandshake>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for Pending<S> {
+    /// Keeps what was read behind the head, such as a body, out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("io", &self.io)
+            .field("request", &self.request)
+            .field("read_ahead", &self.read_ahead.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S> Deref for Pending<S> {

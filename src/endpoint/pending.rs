@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::mem::take;
 use core::time::Duration;
 
@@ -37,12 +38,18 @@ pub struct PendingRequest {
 
 /// A connection that an adapter's `Pending` has handed over, to be used by something else than this crate.
 #[non_exhaustive]
-#[derive(Debug)]
 pub struct PendingParts<S> {
     /// The stream.
     pub io: S,
     /// What was read from it: the request's head as it came, and what came behind it.
     pub read: Vec<u8>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for PendingParts<S> {
+    /// Keeps what was read, with its credentials, out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingParts").field("io", &self.io).field("read", &self.read.len()).finish()
+    }
 }
 
 impl PendingRequest {

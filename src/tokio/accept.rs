@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::pin::pin;
 
@@ -145,10 +146,8 @@ where
 ///
 /// It is boxed, like the futures that make and use it: the task of a connection that is open need not have room
 /// for its opening handshake.
-#[derive(Debug)]
 pub struct Pending<S = ServerStream>(Box<Unanswered<S>>);
 
-#[derive(Debug)]
 struct Unanswered<S> {
     io: S,
     request: PendingRequest,
@@ -156,6 +155,17 @@ struct Unanswered<S> {
     read_ahead: Vec<u8>,
     /// Of a connection that `serve` accepted.
     token: Option<Token>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for Pending<S> {
+    /// Keeps what was read behind the head, such as a body, out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("io", &self.0.io)
+            .field("request", &self.0.request)
+            .field("read_ahead", &self.0.read_ahead.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S> Deref for Pending<S> {

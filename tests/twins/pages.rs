@@ -406,3 +406,34 @@ fn handed_over() {
         .calls([accept(&server()).ok(), hand_over().gives(format!("{behind:?}"))])
         .run();
 }
+
+/// What a request brings stays out of logs: its credentials, its body, and its head as it came.
+#[test]
+fn secrets() {
+    let client = |address| {
+        let mut client = TcpStream::connect(address).unwrap();
+        let head =
+            "POST / HTTP/1.1\r\nHost: example.com\r\nAuthorization: secret\r\nContent-Length: 6\r\n\r\n";
+        client.write_all(format!("{head}secret").as_bytes()).unwrap();
+        client
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let _client = client(address);
+    let pending = blocking::accept(listener.accept().unwrap().0).unwrap();
+    let mut logs = vec![format!("{pending:?}"), format!("{:?}", pending.into_parts())];
+
+    let _other = client(address);
+    let tcp = listener.accept().unwrap().0;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(async {
+        tcp.set_nonblocking(true).unwrap();
+        let pending = asynchronous::accept(tokio::net::TcpStream::from_std(tcp).unwrap()).await.unwrap();
+        logs.extend([format!("{pending:?}"), format!("{:?}", pending.into_parts())]);
+    });
+    for log in logs {
+        for secret in ["secret".to_owned(), format!("{:?}", b"secret").replace(['[', ']'], "")] {
+            assert!(!log.contains(&secret), "{log}");
+        }
+    }
+}
