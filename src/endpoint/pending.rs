@@ -105,8 +105,9 @@ impl PendingRequest {
     /// What answers the request by itself, if it asks for no WebSocket and its path is that of a [page](Server::page): the
     /// page for `GET` and `HEAD`, and for any other method a refusal, 405.
     ///
-    /// `serve` answers with it, so that its handlers are not asked. Who calls `accept` himself looks here first; accepted all
-    /// the same, the client gets its page, and the caller an error.
+    /// `serve` answers with it, so that its handlers are not asked, and so do [`http::upgrade`](mod@crate::http) and its
+    /// like. Who calls an adapter's `accept` himself looks here first; accepted all the same, the client gets its page, and
+    /// the caller an error.
     ///
     #[cfg_attr(feature = "blocking", doc = "```")]
     #[cfg_attr(not(feature = "blocking"), doc = "```ignore")]

@@ -109,8 +109,8 @@ impl Server {
         Self { origins, ..self }
     }
 
-    /// Has `serve` answer ordinary requests for this path, be it with a query or without, by itself: `GET` and `HEAD` with
-    /// `page`, and any other method with 405. None by default. The path is compared as it was sent, without decoding it; a
+    /// Has `serve`, and upgrades inside HTTP libraries ([`http`](mod@crate::http)), answer ordinary requests for this path,
+    /// be it with a query or without, by themselves: `GET` and `HEAD` with `page`, and any other method with 405. None by default. The path is compared as it was sent, without decoding it; a
     /// `/` that it does not begin with is added. Of two pages for one path, the later one counts.
     ///
     /// ```

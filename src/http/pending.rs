@@ -23,7 +23,8 @@ use crate::tokio::handover;
 use crate::tokio::tracker::NotSpawned;
 
 /// Answers a request inside hyper: with the response that opens a WebSocket, which `handler` gets in a task of its own once
-/// hyper hands over the stream; or with a refusal that says why not.
+/// hyper hands over the stream; with the [page](Server::page) of the server that an ordinary request asks for; or with a
+/// refusal that says why not.
 ///
 /// What the handler may return, and that its errors and panics are told to [`Server::on_error`], is as under
 /// [`serve`](crate::tokio::serve). So are those of the request, and that the client was gone before there was a stream.
@@ -141,7 +142,8 @@ impl DerefMut for Pending {
 
 impl Pending {
     /// The response that accepts the connection, which `handler` gets in a task of its own once hyper hands over the
-    /// stream; see [`upgrade`]. Or the one that refuses it, if it cannot be accepted.
+    /// stream; see [`upgrade`]. Or the [page](PendingRequest::page) that it asks for instead, or the one that refuses it, if
+    /// it cannot be accepted.
     pub fn accept<T, F, H>(self, handler: F) -> Response<T>
     where
         T: From<Bytes>,
@@ -149,6 +151,9 @@ impl Pending {
         H: Future<Output: Handled> + Send + 'static,
     {
         let Unanswered { request, on_upgrade, client } = *self.0;
+        if let Some(page) = request.page() {
+            return client.answer(&page);
+        }
         let span = Span::new(client.peer);
         span.record(request.request());
         let accepted = match request.into_accepted() {
@@ -209,9 +214,11 @@ impl Pending {
     /// Fails with the response to a request that does not ask for a WebSocket.
     #[cfg(feature = "axum")]
     pub(super) fn only_websocket<T: From<Bytes>>(self) -> Result<Self, Response<T>> {
-        match self.0.request.check_websocket() {
-            Ok(_) => Ok(self),
-            Err(error) => Err(self.0.client.refuse(error.into())),
+        let Unanswered { request, client, .. } = &*self.0;
+        match (request.check_websocket(), request.page()) {
+            (Ok(_), _) => Ok(self),
+            (Err(_), Some(page)) => Err(client.answer(&page)),
+            (Err(error), None) => Err(client.refuse(error.into())),
         }
     }
 

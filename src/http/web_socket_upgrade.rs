@@ -17,7 +17,7 @@ use crate::endpoint::{Handled, PendingRequest, Server};
 use crate::tokio::WebSocket;
 
 /// An extractor for axum's handlers: a request for a WebSocket, to be looked at and accepted. Any other request is
-/// answered with what is wrong with it.
+/// answered with the [page](Server::page) that the server has for its path, or with what is wrong with it.
 ///
 /// ```
 /// use axum_core::response::Response;

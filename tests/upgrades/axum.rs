@@ -6,6 +6,7 @@ use axum::{Extension, Router};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
+use sansocket::handshake::Reply;
 use sansocket::http::{WebSocketUpgrade, stop};
 use sansocket::tokio::connect_over;
 use sansocket::{Client, CloseCode, Message, Server};
@@ -40,6 +41,17 @@ async fn messages_come_back() {
     ws.send("hello").await.unwrap();
     assert_eq!(at_once(ws.recv()).await.unwrap(), Some(Message::text("hello")));
     at_once(ws.close(CloseCode::NORMAL, "")).await.unwrap();
+}
+
+/// A page of the server's is what an ordinary request at its path gets.
+#[tokio::test(start_paused = true)]
+async fn pages() {
+    let (server, told) = telling(Server::default().page("/chat", Reply::ok().html("<p>hi")));
+    let router = || router().layer(Extension(server.clone()));
+    let get = "GET /chat HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n";
+    let (status, _, body) = at_once(exchange(served(router()), get)).await;
+    assert_eq!((status, &*body), (200, "<p>hi"));
+    assert!(told.next().await.is_empty());
 }
 
 /// A route for any method is one for CONNECT, too.

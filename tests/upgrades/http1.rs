@@ -1,5 +1,6 @@
 //! Upgrades of HTTP/1.1: which requests are accepted, and what of them counts for the connection.
 
+use sansocket::handshake::Reply;
 use sansocket::http::pending;
 use sansocket::tokio::connect_over;
 use sansocket::{Client, Config, Deflate, Message, Origins, Role, Server};
@@ -34,6 +35,30 @@ async fn compression() {
     // RSV1: it is compressed (RFC 7692 section 6).
     assert_eq!(first, TEXT | 0x40);
     assert!(payload.len() < 100, "{}", payload.len());
+}
+
+/// Ordinary requests for a page of the server's get it, and nobody is told of an error; those for none are refused.
+#[tokio::test(start_paused = true)]
+async fn pages() {
+    let (server, told) = telling(Server::default().page("/", Reply::ok().html("<p>hi")));
+    let get = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: example.com\r\n\r\n");
+    for (method, expected) in [("GET", (200, "<p>hi")), ("HEAD", (200, ""))] {
+        let (status, head, body) = at_once(exchange(http1(echoes(&server)), &get(method, "/?a"))).await;
+        assert_eq!((status, &*body), expected);
+        assert!(head.contains("content-type: text/html") && head.contains("content-length: 5"), "{head}");
+    }
+    let (status, head, _) = at_once(exchange(http1(echoes(&server)), &get("PUT", "/"))).await;
+    assert_eq!((status, head.contains("allow: get, head")), (405, true));
+    assert!(told.next().await.is_empty());
+    assert_eq!(at_once(exchange(http1(echoes(&server)), &get("GET", "/none"))).await.0, 404);
+    assert_eq!(told.next().await.len(), 1);
+
+    // A program that looks at requests itself may leave them to `accept`.
+    let one = server.clone();
+    let io = http1(move |mut request| received(&mut request, &one).accept(echo));
+    assert_eq!(at_once(exchange(io, &get("GET", "/"))).await.2, "<p>hi");
+    // A WebSocket at a page's path is one.
+    at_once(connect_over("ws://example.com/", http1(echoes(&server)))).await.unwrap();
 }
 
 /// By the server's list, and by what the handler chooses.

@@ -6,7 +6,7 @@ use hyper::client::conn::http2;
 use hyper::ext::Protocol;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sansocket::handshake::Extension;
+use sansocket::handshake::{Extension, Reply};
 use sansocket::http::stop;
 use sansocket::tokio::WebSocket;
 use sansocket::{CloseCode, Config, Deflate, Message, Negotiated, Role, Server};
@@ -87,6 +87,16 @@ async fn refusals() {
         assert_eq!(told.next().await.len(), 1);
     }
     assert_eq!(server.connections().total, 0);
+}
+
+/// A page is one over HTTP/2, too.
+#[tokio::test(start_paused = true)]
+async fn pages() {
+    let server = Server::default().page("/chat", Reply::ok().html("<p>hi"));
+    let mut client = Client::connect(host(echoes(&server))).await;
+    let response = client.send(Request::get("https://example.com/chat")).await;
+    assert_eq!((response.status().as_u16(), response.headers().contains_key("connection")), (200, false));
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "<p>hi");
 }
 
 /// Nor is one of the program's.
