@@ -103,8 +103,10 @@ impl<S: Transport> BufRead for ByteStream<S> {
             match self.ws.recv_part()? {
                 Some(part) => {
                     if !self.payloads.push(part) {
-                        // It fails only where the connection has ended, too.
+                        // It fails only where the connection has ended, too. The program may do no more with it than
+                        // drop it: what the transport takes is written at once.
                         let _ = self.ws.start_close(Some(UNSUPPORTED));
+                        let _ = self.ws.sender.shared.flush_if_idle();
                     }
                 }
                 None => break,

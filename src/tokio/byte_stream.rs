@@ -109,8 +109,10 @@ impl<S: Transport> AsyncBufRead for ByteStream<S> {
             match ready!(ws.receiver.poll_next_item::<Part>(Half::Receiving, cx, Program::Polled))? {
                 Some(part) => {
                     if !payloads.push(part) {
-                        // It fails only where the connection has ended, too.
+                        // It fails only where the connection has ended, too. The program may do no more with it than
+                        // drop it: what the transport takes is written at once.
                         let _ = ws.start_close(Some(UNSUPPORTED));
+                        let _ = ws.sender.poll_flush(cx);
                     }
                 }
                 None => break,

@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use sansocket::Role;
 
 use crate::calls::{
-    byte_stream, byte_stream_with_text, close, into_parts, read, recv, recv_part, seen, send, shut_down,
-    start_close_without_code, write_bytes,
+    byte_stream, byte_stream_with_text, close, drop_all, into_parts, read, recv, recv_part, seen, send,
+    shut_down, start_close_without_code, write_bytes,
 };
 use crate::common::{BINARY, FIRST_BINARY, FIRST_TEXT, LAST_CONTINUATION, ROLES, TEXT};
 use crate::peer::{closes, ends, fails_writes, goes, pings, sends, until};
@@ -64,6 +64,20 @@ fn text() {
             .peer([sends(TEXT, "three"), closes(1000, ""), goes()])
             .calls([byte_stream_with_text(), read(100).gives("\"onetwothree\"")])
             .sees(["close 1000 \"\"", "end"])
+            .run();
+    }
+}
+
+/// The peer is told 1003 though the program drops the stream at the error.
+#[test]
+fn text_is_the_last_thing_that_is_read() {
+    for role in ROLES {
+        of_bytes(role)
+            .rooms([4096])
+            .peer([sends(TEXT, "two")])
+            .calls([byte_stream(), read(9).gives("InvalidData: the peer sent text where bytes are expected")])
+            .calls([drop_all()])
+            .sees(["close 1003 \"text came where bytes are expected\"", "end"])
             .run();
     }
 }
