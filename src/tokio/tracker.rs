@@ -54,6 +54,8 @@ struct Slot {
     /// It is to be told that there is no room for it.
     refused: bool,
     progress: Progress,
+    /// How many connections had it before: tells whose it is, to who may come late.
+    turn: u32,
 }
 
 /// How far a connection has come.
@@ -81,8 +83,8 @@ impl Tracker {
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let (task, token) = self.join(&mut self.state(), refused);
-        self.run(task, token, connection);
+        let joined = self.join(&mut self.state(), refused);
+        self.run(joined, connection);
     }
 
     /// The same, unless the server stops, or has no room for the connection.
@@ -102,35 +104,43 @@ impl Tracker {
         if !state.census.has_room_now(server) {
             return Err(NotSpawned::Full);
         }
-        let (task, token) = self.join(&mut state, false);
+        let joined = self.join(&mut state, false);
         drop(state);
-        self.run(task, token, connection);
+        self.run(joined, connection);
         Ok(())
     }
 
-    fn run<T>(&self, task: TaskToken, token: Token, connection: impl FnOnce(TaskToken, Token) -> T)
+    fn run<T>(&self, joined: Joined, connection: impl FnOnce(TaskToken, Token) -> T)
     where
         T: Future<Output = ()> + Send + 'static,
     {
+        let Joined { turn, task, token } = joined;
         let slot = task.slot;
         let handle = tokio::task::spawn(connection(task, token));
-        if let Some(slot) = self.state().slots.get_mut(slot)
-            // It may have ended.
-            && slot.running
+        let mut state = self.state();
+        // If not before, whoever aborts all tasks takes the lock after this, and finds the handle.
+        if self.ended.load(Ordering::Acquire) {
+            drop(state);
+            handle.abort();
+        } else if let Some(slot) = state.slots.get_mut(slot)
+            // The task may have ended already, and another connection have the slot.
+            && (slot.running, slot.turn) == (true, turn)
         {
             slot.task = Some(handle);
         }
     }
 
-    fn join(self: &Arc<Self>, state: &mut State, refused: bool) -> (TaskToken, Token) {
+    fn join(self: &Arc<Self>, state: &mut State, refused: bool) -> Joined {
         state.census.join(refused);
-        let taken = Slot { running: true, refused, progress: Progress::Opening, ..Slot::default() };
         let slot = state.free.pop().unwrap_or(state.slots.len());
+        let turn = state.slots.get(slot).map_or(0, |free| free.turn.wrapping_add(1));
+        let taken = Slot { running: true, refused, progress: Progress::Opening, turn, ..Slot::default() };
         match state.slots.get_mut(slot) {
             Some(free) => *free = taken,
             None => state.slots.push(taken),
         }
-        (TaskToken { slot, tracker: self.clone() }, Token { slot, tracker: self.clone() })
+        let token = Token { slot, tracker: self.clone() };
+        Joined { turn, task: TaskToken { slot, tracker: self.clone() }, token }
     }
 
     /// Ready while there is room for one more connection.
@@ -212,6 +222,13 @@ impl Tracker {
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
+}
+
+/// A connection that was joined, and has no task yet.
+struct Joined {
+    turn: u32,
+    task: TaskToken,
+    token: Token,
 }
 
 /// Why a connection has got no task.

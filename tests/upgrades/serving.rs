@@ -1,14 +1,23 @@
 //! What `serve` promises, of connections that hyper hands over: limits, counts, deadlines, a stop, and who is told.
 
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 use sansocket::http::{stop, upgrade};
 use sansocket::tokio::connect_over;
 use sansocket::{CloseCode, Config, Connections, Server};
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::spawn_blocking;
 
 use crate::common::{CLOSE, PING, close_payload};
-use crate::host::{echo, echoes, exchange, http1, http1_of, request, settle, telling};
+use crate::host::{Body, echo, echoes, exchange, http1, http1_of, request, settle, telling};
 use crate::peer::{Peer, after, at_once};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -128,6 +137,63 @@ async fn configurations() {
     ws.send("more than ten bytes").await.unwrap();
     assert_eq!(at_once(ws.recv()).await.unwrap(), None);
     assert_eq!(ws.closed().unwrap().code, CloseCode::MESSAGE_TOO_BIG);
+}
+
+/// Requests are answered on many threads, and the server stops meanwhile: what it has accepted by then is cut off, and no
+/// connection is taken for one that has had its place before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_between_upgrades() {
+    for _ in 0..100 {
+        let server = Server::default().shutdown_grace(Duration::ZERO).handshake_timeout(1000 * SECOND);
+        let (requests, _clients) = unanswered(40).await;
+        let start = Arc::new(Barrier::new(5));
+        let mut requests = requests.into_iter();
+        let threads = [(); 4].map(|()| {
+            let (server, start) = (server.clone(), start.clone());
+            let requests: Vec<_> = requests.by_ref().take(10).collect();
+            spawn_blocking(move || {
+                // Every other one ends at once.
+                let servers = [server.clone().handshake_timeout(Duration::ZERO), server];
+                start.wait();
+                for (mut request, server) in requests.into_iter().zip(servers.iter().cycle()) {
+                    let _: Response<Body> = upgrade(&mut request, server, echo);
+                }
+            })
+        });
+        start.wait();
+        while server.connections().total < 10 {
+            tokio::task::yield_now().await;
+        }
+        stop(&server).await;
+        for thread in threads {
+            thread.await.unwrap();
+        }
+        let none_left = async {
+            while server.connections().now() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(10 * SECOND, none_left).await.unwrap();
+    }
+}
+
+/// So many requests that hyper has received, and their clients.
+async fn unanswered(count: usize) -> (Vec<Request<Incoming>>, Vec<DuplexStream>) {
+    let (sender, mut receiver) = unbounded_channel();
+    let (mut requests, mut clients) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let (mut near, far) = duplex(1 << 10);
+        let sender = sender.clone();
+        let service = service_fn(move |request| {
+            let _ = sender.send(request);
+            pending::<Result<Response<Body>, Infallible>>()
+        });
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service).with_upgrades());
+        near.write_all(request("").as_bytes()).await.unwrap();
+        requests.push(receiver.recv().await.unwrap());
+        clients.push(near);
+    }
+    (requests, clients)
 }
 
 /// A handler that is open to the end of the test.
