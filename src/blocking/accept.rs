@@ -1,6 +1,7 @@
 //! Accepting connections: the server's opening handshake, in two steps.
 
 use alloc::borrow::ToOwned;
+#[cfg(feature = "rustls")]
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
