@@ -169,7 +169,7 @@ impl Pending {
         };
         let negotiated = Negotiated::from(&accepted);
         let Client { server, peer, .. } = &client;
-        match handover::spawn(server, *peer, span, negotiated, stream(on_upgrade), handler) {
+        match handover::spawn(server, *peer, span, negotiated, stream(on_upgrade, client.version), handler) {
             Ok(()) => response,
             Err(NotSpawned::Full) => client.turn_away(),
             Err(NotSpawned::Stopping) => client.answer(&Reply::server_error(503, "the server stops")),
@@ -271,8 +271,8 @@ impl Client {
 }
 
 /// The stream, once hyper hands it over.
-async fn stream(on_upgrade: OnUpgrade) -> Result<Upgraded, Cause> {
-    on_upgrade.await.map(Upgraded).map_err(|error| {
+async fn stream(on_upgrade: OnUpgrade, version: Version) -> Result<Upgraded, Cause> {
+    on_upgrade.await.map(|io| Upgraded::new(io, version)).map_err(|error| {
         if !error.is_canceled() {
             return Cause::Upgrade(error.into());
         }

@@ -4,13 +4,30 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
+use http::Version;
 use hyper::rt::{self, Read as _, Write as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::receive::is_http1;
+
 /// The stream below a WebSocket that hyper handed over: TCP, TLS, a stream of HTTP/2, or what else hyper was given. What
 /// hyper had read ahead of it is read first.
+///
+/// Of HTTP/2, hyper holds what was written to it until the client gives room for it, also once the connection was given up,
+/// and as long as the client's HTTP/2 connection goes on: not more than 64 KiB.
 #[derive(Debug)]
-pub struct Upgraded(pub(super) hyper::upgrade::Upgraded);
+pub struct Upgraded {
+    io: hyper::upgrade::Upgraded,
+    /// A stream of HTTP/2: it copies all that one call writes, and says that it has written it, be there room or not. What
+    /// hyper holds so is none of ours that waits: it has no limit, and no deadline.
+    takes_all: bool,
+}
+
+impl Upgraded {
+    pub(super) fn new(io: hyper::upgrade::Upgraded, version: Version) -> Self {
+        Self { io, takes_all: !is_http1(version) }
+    }
+}
 
 impl AsyncRead for Upgraded {
     fn poll_read(
@@ -21,7 +38,7 @@ impl AsyncRead for Upgraded {
         // hyper takes uninitialised bytes too, but only by `unsafe`; to initialise a few costs less than to read them.
         let len = buf.remaining().min(READ_BYTES);
         let mut read = rt::ReadBuf::new(buf.initialize_unfilled_to(len));
-        ready!(Pin::new(&mut self.0).poll_read(cx, read.unfilled()))?;
+        ready!(Pin::new(&mut self.io).poll_read(cx, read.unfilled()))?;
         let len = read.filled().len();
         buf.advance(len);
         Poll::Ready(Ok(()))
@@ -30,7 +47,8 @@ impl AsyncRead for Upgraded {
 
 impl AsyncWrite for Upgraded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        let len = if self.takes_all { buf.len().min(WRITE_BYTES) } else { buf.len() };
+        Pin::new(&mut self.io).poll_write(cx, &buf[..len])
     }
 
     fn poll_write_vectored(
@@ -38,21 +56,28 @@ impl AsyncWrite for Upgraded {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        if self.takes_all {
+            let buf = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+            return self.poll_write(cx, buf);
+        }
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
 /// How much is read at once, at most.
 const READ_BYTES: usize = 16 << 10;
+
+/// How much is written at once, at most, to what takes all: as much as a frame of HTTP/2 holds by default.
+const WRITE_BYTES: usize = 16 << 10;

@@ -1,5 +1,9 @@
 //! WebSockets over HTTP/2: extended CONNECT (RFC 8441).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2;
@@ -7,10 +11,11 @@ use hyper::ext::Protocol;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use sansocket::handshake::{Extension, Reply};
-use sansocket::http::stop;
+use sansocket::http::{Upgraded, stop};
 use sansocket::tokio::WebSocket;
 use sansocket::{CloseCode, Config, Deflate, Message, Negotiated, Role, Server};
 use tokio::io::DuplexStream;
+use tokio::time::{sleep, timeout};
 
 use crate::host::{echoes, http2 as host, received, telling};
 use crate::peer::at_once;
@@ -113,6 +118,39 @@ async fn successes_that_refuse() {
     assert!(told.next().await.is_empty());
 }
 
+/// A client that gives no room for what it is sent: what hyper holds then is little, the rest waits where it is counted, and
+/// the write timeout begins.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_gives_no_room() {
+    let (server, told) =
+        telling(Server::default().config(Config::default().write_timeout(Duration::from_secs(5))));
+    let (one, queued) = (server.clone(), Arc::<AtomicUsize>::default());
+    let seen = queued.clone();
+    let respond = move |mut request: Request<Incoming>| {
+        let queued = queued.clone();
+        sansocket::http::upgrade(&mut request, &one, async move |ws: WebSocket<Upgraded>| {
+            let (mut sender, _receiver) = ws.split();
+            sender.feed(vec![7; 10 << 20]).await?;
+            let flushed = timeout(Duration::from_secs(1), sender.flush()).await;
+            assert!(flushed.is_err(), "there is no room");
+            queued.store(sender.queued().bytes, Ordering::Relaxed);
+            sender.flush().await
+        })
+    };
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(0);
+    let mut client = Client::connect_as(builder, host(respond)).await;
+    told.next().await;
+    let _ws = websocket(client.send(connect()).await).await;
+    sleep(Duration::from_secs(2)).await;
+    assert!(seen.load(Ordering::Relaxed) > (10 << 20) - (64 << 10), "{seen:?} bytes wait");
+    assert_eq!(server.connections().open, 1);
+    sleep(Duration::from_secs(4)).await;
+    let told = told.next().await;
+    assert!(told.len() == 1 && told[0].contains("did not read"), "{told:?}");
+    assert_eq!(server.connections().open, 0);
+}
+
 pub fn connect() -> hyper::http::request::Builder {
     let request = Request::builder().method(Method::CONNECT).uri("https://example.com/chat");
     request.extension(Protocol::from_static("websocket")).header("sec-websocket-version", "13")
@@ -123,7 +161,11 @@ pub struct Client(http2::SendRequest<Empty<Bytes>>);
 
 impl Client {
     pub async fn connect(io: DuplexStream) -> Self {
-        let (client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
+        Self::connect_as(http2::Builder::new(TokioExecutor::new()), io).await
+    }
+
+    async fn connect_as(builder: http2::Builder<TokioExecutor>, io: DuplexStream) -> Self {
+        let (client, connection) = builder.handshake(TokioIo::new(io)).await.unwrap();
         tokio::spawn(connection);
         let mut client = Self(client);
         // By then the client knows that it may ask for other protocols.
