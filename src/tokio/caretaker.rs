@@ -133,12 +133,10 @@ impl<S: Transport> Watched for Shared<S> {
                     reading.program = Program::Rests;
                     return true;
                 }
-                Program::Polled
-                    if [Half::Receiving, Half::Sending].iter().any(|half| self.wakers.has(*half)) =>
-                {
-                    return true;
-                }
-                Program::Pauses | Program::Polled => {
+                // One that only sends waits as the sending half, too.
+                Program::Polled if self.wakers.has(Half::Receiving) => return true,
+                Program::Closing if self.wakers.has(Half::Sending) => return true,
+                Program::Pauses | Program::Polled | Program::Closing => {
                     (reading.program, reading.watched) = (Program::Neglects, false);
                     drop(reading);
                     self.take_care();

@@ -118,7 +118,8 @@ impl<S: Transport> Sink<Message> for WebSocket<S> {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.sender.poll_aside(cx))?;
         self.start_close(Some(NORMAL))?;
-        while ready!(self.receiver.poll_next_item::<Message>(Half::Sending, cx, Program::Polled))?.is_some() {
+        while ready!(self.receiver.poll_next_item::<Message>(Half::Sending, cx, Program::Closing))?.is_some()
+        {
         }
         Poll::Ready(Ok(()))
     }

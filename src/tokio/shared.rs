@@ -390,6 +390,8 @@ pub(super) enum Program {
     Rests,
     /// It has polled, and may poll again when it is woken: nobody tells if it will not.
     Polled,
+    /// The same of a whole WebSocket that it closes, as the sending half.
+    Closing,
     /// It has not, since it was last looked at.
     Pauses,
     /// It has not for so long that a caretaker does what has to be done.

@@ -2,8 +2,8 @@
 
 use futures_util::StreamExt;
 use sansocket::tokio::WebSocket;
-use sansocket::{Config, Message, Role};
-use tokio::io::duplex;
+use sansocket::{Config, Error, Message, Role, SendError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{sleep, timeout};
 
 use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_payload, secs};
@@ -37,6 +37,35 @@ async fn a_dropped_call_receives_no_more() {
             drop(peer);
             sleep(secs(1)).await;
             assert!(ws.closed().unwrap().clean);
+        }
+    }
+}
+
+/// The same, and the program waits to write: that is not waited for once the peer has closed.
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_does_not_wait() {
+    for role in ROLES {
+        for bytes in [false, true] {
+            let (mut ws, mut peer) = with_peer(role, 64, &Config::default());
+            let peer = async {
+                sleep(secs(2)).await;
+                peer.send(PING, b"?").await;
+                sleep(secs(2)).await;
+                peer.send_close(1000, "").await;
+                peer
+            };
+            let program = async {
+                let failed = if bytes {
+                    let mut stream = ws.into_byte_stream();
+                    assert!(timeout(secs(1), stream.read(&mut [0])).await.is_err(), "nothing came");
+                    stream.write_all(&[7; 1_000_000]).await.unwrap_err().to_string()
+                } else {
+                    assert!(timeout(secs(1), ws.next()).await.is_err(), "nothing came");
+                    ws.send(vec![7; 1_000_000]).await.unwrap_err().to_string()
+                };
+                assert_eq!(failed, Error::from(SendError::Closing).to_string());
+            };
+            tokio::join!(program, peer);
         }
     }
 }
