@@ -133,12 +133,8 @@ impl<S: Transport> AsyncWrite for ByteStream<S> {
             return Poll::Ready(Ok(0));
         }
         let sender = &mut self.ws.sender;
-        loop {
-            ready!(sender.poll_room(cx))?;
-            if sender.try_feed(Message::from(chunk))? {
-                break;
-            }
-        }
+        ready!(sender.poll_room(cx))?;
+        sender.queue(Message::from(chunk))?;
         // It is queued: what the transport does not take at once is not waited for.
         match sender.poll_flush(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),

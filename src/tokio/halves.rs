@@ -16,7 +16,7 @@ use super::transport::Transport;
 use super::wakers::Half;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::outgoing::{Begun, Outgoing, PartToSend, try_feed};
+use crate::endpoint::outgoing::{Begun, Outgoing, PartToSend, compressed, try_feed};
 use crate::endpoint::sendable::ToSend;
 use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
 #[cfg(feature = "deflate")]
@@ -121,7 +121,7 @@ impl<S: Transport> WebSocketReceiver<S> {
     }
 
     /// The next thing that `T` asks for, for a task that polls as `half`. When it waits, the program
-    /// [`Waits`](Program::Waits), or has just [`Polled`](Program::Polled).
+    /// [`Waits`](Program::Waits), or has just [`Polled`](Program::Polled), or is [`Closing`](Program::Closing).
     #[inline]
     pub(super) fn poll_next_item<T: Item>(
         &mut self,
@@ -388,6 +388,14 @@ impl<S: Transport> WebSocketSender<S> {
 
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.shared.poll_close(cx, &mut self.timer)
+    }
+
+    /// Queues a message, however much is queued. One that is to be compressed is, all at once.
+    pub(super) fn queue(&mut self, message: impl ToSend) -> Result<(), Error> {
+        if !message.is_large() {
+            return self.shared.lock().outbound.queue(|outbound| message.queue(outbound));
+        }
+        compressed(message, &*self.shared, |queue| self.shared.lock().outbound.queue(queue))
     }
 
     /// Queues a message, or leaves it to the next poll to compress it before.

@@ -46,6 +46,24 @@ fn writes_are_messages() {
     }
 }
 
+/// With room for no message, each waits until the one before was written.
+#[test]
+fn without_a_buffer() {
+    for role in ROLES {
+        of_bytes(role)
+            .rooms([61, 4096])
+            .config(patient().write_buffer_size(0))
+            .calls([
+                byte_stream(),
+                write_bytes("a").gives("1"),
+                write_bytes([7; 9000].to_vec()).gives("9000"),
+            ])
+            .calls([write_bytes("b").gives("1")])
+            .sees(["binary \"a\"", "binary 9000 times 7", "binary \"b\""])
+            .run();
+    }
+}
+
 /// Text is refused, with 1003, and no byte behind it is read; unless it is chosen to be bytes, too.
 #[test]
 fn text() {
