@@ -148,7 +148,8 @@ impl<S> Shared<S> {
 
     /// There are no halves any more: gives what was the receiving half's.
     pub(super) fn join(&self) -> Option<Reading> {
-        let reading = lock(self.reader()?).reading.take()?;
+        let mut reading = lock(self.reader()?).reading.take()?;
+        reading.timeout = ReadTimeout::default();
         lock(&self.writer).whole = true;
         Some(reading)
     }
@@ -323,7 +324,9 @@ impl<S: Transport + Send> Flush for Shared<S> {
 
 impl<S: TryClone> Shared<S> {
     /// There are halves from now on: leaves what is the receiving half's to it, with a handle of the stream of its own.
-    pub(super) fn part(&self, reading: Reading) -> io::Result<()> {
+    pub(super) fn part(&self, mut reading: Reading) -> io::Result<()> {
+        self.closed.note(reading.inbound.closed());
+        reading.timeout = ReadTimeout::default();
         self.set_unread(reading.inbound.is_unread());
         self.orphaned.store(false, Ordering::Relaxed);
         let mut writer = lock(&self.writer);
@@ -381,7 +384,7 @@ fn patience(outbound: &Outbound, now: Instant) -> Duration {
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) inbound: Inbound,
-    /// The read timeout that the stream has.
+    /// The read timeout that the stream has; another handle of it may have another.
     pub(super) timeout: ReadTimeout,
     /// Of what is queued.
     pub(super) retry: Retry,

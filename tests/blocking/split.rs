@@ -206,3 +206,55 @@ impl TryClone for Gate {
         Ok(self.clone())
     }
 }
+
+/// A stream whose handles each have a read timeout of their own: it is set for the one that reads.
+#[test]
+fn timeouts_of_handles() {
+    /// Nothing ever comes. A read without a timeout would not end: it fails here.
+    #[derive(Default)]
+    struct Handle(Option<Duration>);
+    impl io::Read for Handle {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            let Some(timeout) = self.0 else { return Err(ErrorKind::Deadlock.into()) };
+            thread::sleep(timeout);
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+    impl io::Write for Handle {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            Ok(buf.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl Transport for Handle {
+        fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+            self.0 = timeout;
+            Ok(())
+        }
+        fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    impl TryClone for Handle {
+        fn try_clone(&self) -> io::Result<Self> {
+            Ok(Self::default())
+        }
+    }
+    const MOMENT: Duration = Duration::from_millis(20);
+    for whole_first in [true, false] {
+        let mut ws =
+            WebSocket::from_upgraded(Handle::default(), Role::Client, b"", &Config::default()).unwrap();
+        if whole_first {
+            assert!(ws.recv_timeout(MOMENT).unwrap().is_pending());
+        }
+        let (sender, mut receiver) = ws.split().unwrap();
+        assert!(receiver.recv_timeout(MOMENT).unwrap().is_pending());
+        let mut ws = receiver.reunite(sender).unwrap();
+        assert!(ws.recv_timeout(MOMENT).unwrap().is_pending());
+    }
+}

@@ -50,6 +50,12 @@ fn after_the_end() {
             .sees(["close 1001 \"\"", "end"])
             .closed("1001 \"away\", Remote, clean")
             .run();
+        Script::new(role)
+            .peer([closes(1001, "away"), goes()])
+            .calls([recv().none(), reunite(), split()])
+            .sees(["close 1001 \"\"", "end"])
+            .closed("1001 \"away\", Remote, clean")
+            .run();
         // The peer's Close frame is yet to be received, and the other half has sent one.
         Script::new(role)
             .peer([until("close"), says("last"), closes(1000, ""), goes()])
