@@ -16,7 +16,7 @@ use super::pages::Pages;
 use super::server_tls::ServerTls;
 use super::tally::{Connections, Tally};
 use crate::config::Config;
-use crate::handshake::{Limits, Reply};
+use crate::handshake::{BuildError, Limits, Reply};
 
 /// How a server treats the connections it accepts. The adapters' `accept` and `serve` take it.
 ///
@@ -159,8 +159,11 @@ impl Server {
     /// [`max_connections`](Self::max_connections), in place of letting them wait. With `serve`, each counts as a connection, and as a handshake, until it is answered: when there are
     /// [`max_handshakes`](Self::max_handshakes), they wait all the same.
     ///
-    /// Fails with [`Error::Build`] if the status is none of a response.
+    /// Fails with [`Error::Build`] if the status is none of a response, or a success, which accepts a WebSocket over HTTP/2.
     pub fn when_full(self, status: u16) -> Result<Self, Error> {
+        if (200..300).contains(&status) {
+            return Err(BuildError::AcceptingStatus(status).into());
+        }
         let reply = Reply::new(status)?.text("The server has no room for one more connection.\n");
         Ok(Self { when_full: Some(Arc::new(reply)), ..self })
     }

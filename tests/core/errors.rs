@@ -107,6 +107,7 @@ fn handshake_errors_are_sentences() {
     are_sentences([HeadError::Incomplete, HeadError::HeadTooLarge]);
     are_sentences([
         BuildError::InvalidStatus(99),
+        BuildError::AcceptingStatus(204),
         BuildError::InvalidHeaderName("b c".into()),
         BuildError::InvalidMethod("PUT".into()),
     ]);

@@ -831,6 +831,7 @@ fn errors_say_what_is_wrong() {
         BuildError::RepeatedExtension(name()),
         BuildError::UnofferedExtension(name()),
         BuildError::InvalidStatus(1),
+        BuildError::AcceptingStatus(1),
     ];
     let mut sentences: Vec<String> = errors.iter().map(ToString::to_string).collect();
     sentences.extend(build_errors.iter().map(ToString::to_string));

@@ -414,7 +414,9 @@ fn a_listener_that_fails() {
 /// Those for whom there is no room wait, or are told; when somebody leaves, the next is served.
 #[test]
 fn a_full_server() {
-    assert!(matches!(Server::default().when_full(99), Err(Error::Build(_))));
+    for status in [99, 200, 204, 299, 600] {
+        assert!(matches!(Server::default().when_full(status), Err(Error::Build(_))), "{status}");
+    }
     for adapter in ADAPTERS {
         let server = Server::default().max_connections(2).when_full(503).unwrap();
         let mut served = Served::start(adapter, server, Way::Echo);
