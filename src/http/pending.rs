@@ -205,7 +205,9 @@ impl Pending {
         match received {
             Ok(received) => {
                 let request = PendingRequest::new(received, server);
-                Ok(Self(Box::new(Unanswered { request, on_upgrade: extensions.remove(), client })))
+                // That of another request is the caller's, who may know another protocol.
+                let on_upgrade = if request.is_websocket() { extensions.remove() } else { None };
+                Ok(Self(Box::new(Unanswered { request, on_upgrade, client })))
             }
             Err(error) => Err(client.refuse(error.into())),
         }

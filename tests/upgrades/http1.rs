@@ -1,5 +1,6 @@
 //! Upgrades of HTTP/1.1: which requests are accepted, and what of them counts for the connection.
 
+use hyper::upgrade::OnUpgrade;
 use sansocket::handshake::Reply;
 use sansocket::http::pending;
 use sansocket::tokio::connect_over;
@@ -59,6 +60,19 @@ async fn pages() {
     assert_eq!(at_once(exchange(io, &get("GET", "/"))).await.2, "<p>hi");
     // A WebSocket at a page's path is one.
     at_once(connect_over("ws://example.com/", http1(echoes(&server)))).await.unwrap();
+}
+
+/// What another request upgrades to is the caller's to see to, and so is the stream.
+#[tokio::test(start_paused = true)]
+async fn other_upgrades() {
+    let io = http1(|mut request| {
+        let pending = received(&mut request, &Server::default());
+        assert!(!pending.is_websocket());
+        let left = request.extensions().get::<OnUpgrade>().is_some();
+        pending.reject(if left { 404 } else { 500 }, "no such page")
+    });
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: other\r\n\r\n";
+    assert_eq!(at_once(exchange(io, request)).await.0, 404);
 }
 
 /// By the server's list, and by what the handler chooses.
