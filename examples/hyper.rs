@@ -20,10 +20,16 @@ async fn main() -> std::io::Result<()> {
     let server = Server::default();
     let (listener, mut stop) = (TcpListener::bind(address).await?, pin!(tokio::signal::ctrl_c()));
     loop {
-        let tcp = tokio::select! {
-            accepted = listener.accept() => accepted?.0,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             _ = &mut stop => break,
         };
+        let Ok((tcp, _)) = accepted else {
+            // Such as too many open files: the next may do.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = tcp.set_nodelay(true);
         let server = server.clone();
         let service = service_fn(move |request| {
             let response = respond(request, &server);

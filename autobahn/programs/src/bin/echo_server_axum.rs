@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::any;
+use axum::serve::ListenerExt;
 use programs::EchoOptions;
 use sansocket::http::{self, WebSocketUpgrade};
 use sansocket::{Error, Server};
@@ -33,6 +34,7 @@ async fn serve(options: EchoOptions) -> io::Result<()> {
         terminate.recv().await;
         http::stop(&server).await;
     };
+    let listener = listener.tap_io(|tcp| drop(tcp.set_nodelay(true)));
     axum::serve(listener, app).with_graceful_shutdown(stop).await
 }
 
