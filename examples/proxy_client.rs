@@ -1,16 +1,18 @@
 //! A client through a proxy: `cargo run --release --example proxy_client -- 127.0.0.1:3128 ws://127.0.0.1:9001/echo TOKEN`
 
 use std::io;
+use std::time::Duration;
 
 use sansocket::{Client, CloseCode, Uri, tokio::connect_over};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [proxy, uri, token] = [1, 2, 3].map(|n| std::env::args().nth(n).unwrap_or_default());
     let client = Client::new(&uri)?.header("Authorization", &format!("Bearer {token}"))?;
-    let tunnel = tunnel(&proxy, client.uri()).await?;
+    let tunnel = timeout(Duration::from_secs(30), tunnel(&proxy, client.uri())).await??;
     let mut ws = match connect_over(client, tunnel).await {
         Ok(ws) => ws,
         Err(error) => {
