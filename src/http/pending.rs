@@ -53,6 +53,12 @@ use crate::tokio::tracker::NotSpawned;
 /// # assert_eq!(response.status(), 426);
 /// ```
 ///
+/// The response has to reach the client as it is. Over HTTP/1, hyper hands over the stream whatever it wrote: where a layer
+/// puts another response in the place of this one, the connection counts as a handshake until it ends, and then the handler
+/// is called, for a client that knows of no WebSocket.
+///
+/// Set `TCP_NODELAY` on what hyper is given to serve: messages are written whole, and waiting would only delay them.
+///
 /// Panics outside of a tokio runtime, whose timers must be enabled, and hyper has to serve the connection `with_upgrades`:
 /// else the request is answered with 500, or the handler is never called, and [`Server::on_error`] is told.
 pub fn upgrade<B, T, F, H>(request: &mut Request<B>, server: &Server, handler: F) -> Response<T>
@@ -99,8 +105,9 @@ pub fn pending<B, T: From<Bytes>>(request: &mut Request<B>, server: &Server) -> 
 /// [`serve_with`](crate::tokio::serve_with) does when it stops. Ready when all have ended; what is left after
 /// [`Server::shutdown_grace`] is cut off. From then on, requests are answered with 503.
 ///
-/// hyper is to be stopped apart: it no longer knows the connections that were upgraded, but for those of HTTP/2, whose
-/// connection goes on as long as they do.
+/// hyper is to be stopped apart, since it no longer knows the connections that were upgraded; but not before. A connection of
+/// HTTP/2 goes on as long as it has a WebSocket, and a graceful shutdown, of hyper's or axum's, waits for it without limit: so
+/// await this first, or within the signal that axum is given.
 ///
 /// Dropped before it is ready, all connections are told, and none is cut off: call it again.
 pub async fn stop(server: &Server) {
