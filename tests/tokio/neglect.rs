@@ -55,13 +55,14 @@ async fn a_dropped_call_does_not_wait() {
                 peer
             };
             let program = async {
+                let large = vec![7; 1_000_000];
                 let failed = if bytes {
                     let mut stream = ws.into_byte_stream();
                     assert!(timeout(secs(1), stream.read(&mut [0])).await.is_err(), "nothing came");
-                    stream.write_all(&[7; 1_000_000]).await.unwrap_err().to_string()
+                    stream.write_all(&large).await.unwrap_err().to_string()
                 } else {
                     assert!(timeout(secs(1), ws.next()).await.is_err(), "nothing came");
-                    ws.send(vec![7; 1_000_000]).await.unwrap_err().to_string()
+                    ws.send(large).await.unwrap_err().to_string()
                 };
                 assert_eq!(failed, Error::from(SendError::Closing).to_string());
             };
