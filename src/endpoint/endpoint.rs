@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::answer::{Answer, LINGER};
 use super::client::Client;
-use super::closing::{Act, End, Ending, Outcome};
+use super::closing::{Act, Outcome};
 use super::error::Error;
 use super::events::EndpointEvent;
 use super::negotiated::Negotiated;
@@ -18,6 +18,7 @@ use super::open::{Open, insist};
 use super::opening::{ClientOpening, append, exchange, timed_out};
 use super::outbound::{Outbound, Queued};
 use super::pending::PendingRequest;
+use super::refused::Refused;
 use super::sendable::{Sendable, ToSend as _};
 use super::server::Server;
 use crate::config::Config;
@@ -92,14 +93,6 @@ enum State {
     Open(Box<Open>),
     /// It did not come to a connection: a last response is written, and the stream closed.
     Refused(Box<Refused>),
-}
-
-struct Refused {
-    /// What of the response is not in `out` yet.
-    answer: Answer,
-    /// How long each part of it may take.
-    timeout: Duration,
-    end: End,
 }
 
 impl Endpoint {
@@ -192,14 +185,7 @@ impl Endpoint {
         }
         let event = match &mut self.state {
             State::Open(open) => open.next_event(self.now, self.more)?,
-            State::Refused(refused) => match refused.end.ending {
-                Ending::Flush { .. } | Ending::Drain => None,
-                Ending::Shutdown => {
-                    refused.end.ending = Ending::Shutdown.after(&Outcome::Done, true);
-                    Some(EndpointEvent::ShutDown)
-                }
-                Ending::Over => Some(refused.end.error.take().map_or(Ok(EndpointEvent::Over), Err)?),
-            },
+            State::Refused(refused) => refused.next_event()?,
             State::Connecting(_) | State::Accepting(_) | State::Pending(_) => None,
         };
         self.over = matches!(event, Some(EndpointEvent::Over));
@@ -243,7 +229,7 @@ impl Endpoint {
         }
         let (goes_on, deadline) = match &self.state {
             State::Open(open) => (open.goes_on(self.blocked), open.deadline()),
-            State::Refused(refused) => (refused.end.ending.goes_on(self.blocked), None),
+            State::Refused(refused) => (refused.ending().goes_on(self.blocked), None),
             State::Connecting(_) | State::Accepting(_) | State::Pending(_) => (false, None),
         };
         let to_read = self.more && self.wants_read();
@@ -342,7 +328,7 @@ impl Endpoint {
             State::Connecting(_) | State::Accepting(_) => Some(Act::Fill),
             State::Pending(_) => None,
             State::Open(open) => open.act(),
-            State::Refused(refused) => refused.end.ending.act(),
+            State::Refused(refused) => refused.ending().act(),
         };
         act.filter(|act| !matches!(act, Act::Flush { discard: false } | Act::Shutdown))
     }
@@ -377,11 +363,10 @@ impl Endpoint {
     /// Has the next part of a last response written, if there is one.
     fn begin_part(&mut self) -> bool {
         if let State::Refused(refused) = &mut self.state
-            && matches!(refused.end.ending, Ending::Flush { .. })
-            && let Some(part) = refused.answer.next_part()
+            && let Some((part, timeout)) = refused.next_part()
         {
             self.out = part;
-            self.deadline = self.now.checked_add(refused.timeout);
+            self.deadline = self.now.checked_add(timeout);
             return true;
         }
         false
@@ -393,15 +378,8 @@ impl Endpoint {
         match &mut self.state {
             State::Open(open) => open.did(outcome, self.now),
             State::Refused(refused) => {
-                let end = &mut refused.end;
-                let unwritten = matches!(end.ending, Ending::Flush { .. });
-                end.ending = end.ending.after(&outcome, true);
-                match outcome {
-                    Outcome::Written if unwritten => self.deadline = self.now.checked_add(LINGER),
-                    Outcome::Failed(error) if unwritten => {
-                        end.error.get_or_insert(error);
-                    }
-                    _ => {}
+                if refused.did(outcome) {
+                    self.deadline = self.now.checked_add(LINGER);
                 }
             }
             State::Pending(_) => {}
@@ -439,8 +417,7 @@ impl Endpoint {
 
     /// Ends what is no connection, when `answer` is written, each part of it in so much time.
     fn refuse(&mut self, error: Option<Error>, answer: Answer, timeout: Duration) {
-        let ending = if answer.is_empty() { Ending::Over } else { Ending::Flush { discard: true } };
-        self.state = State::Refused(Box::new(Refused { answer, timeout, end: End::new(error, ending) }));
+        self.state = State::Refused(Box::new(Refused::new(error, answer, timeout)));
         self.deadline = None;
         self.begin_part();
     }

@@ -36,6 +36,7 @@ pub(crate) mod process;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
 mod read_buffer;
+mod refused;
 pub(crate) mod sendable;
 mod server;
 #[cfg(feature = "rustls")]
