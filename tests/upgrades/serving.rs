@@ -188,7 +188,11 @@ async fn unanswered(count: usize) -> (Vec<Request<Incoming>>, Vec<DuplexStream>)
             let _ = sender.send(request);
             pending::<Result<Response<Body>, Infallible>>()
         });
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service).with_upgrades());
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(far), service)
+                .with_upgrades(),
+        );
         near.write_all(request("").as_bytes()).await.unwrap();
         requests.push(receiver.recv().await.unwrap());
         clients.push(near);
