@@ -176,15 +176,10 @@ where
                 Err(error) => return listener.tell(Some(peer), Cause::Handshake(error)),
             };
             token.advance(Progress::Pending);
-            if let Some(reply) = self.server.when_full.as_ref().filter(|_| full) {
+            if let Some((reply, cause)) = pending.answer_of(&self.server, full) {
                 // What keeps it from being answered is nothing to its answer.
-                let _ = pending.respond(&**reply);
-                return listener.tell(Some(peer), Cause::Full);
-            }
-            if let Some(page) = pending.page() {
-                // A client that does not wait for its page is nothing to tell of.
-                let _ = pending.respond(page);
-                return;
+                let _ = pending.respond(reply);
+                return cause.map_or((), |cause| listener.tell(Some(peer), cause));
             }
             let token = Arc::new(token);
             pending.token = Some(InHandshake(token.clone()));

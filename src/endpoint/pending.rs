@@ -9,6 +9,8 @@ use core::time::Duration;
 
 use super::answer::{Answer, refusal};
 use super::error::Error;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use super::failure::Cause;
 use super::negotiated::Negotiated;
 use super::origins::Origins;
 use super::pages::Pages;
@@ -125,6 +127,17 @@ impl PendingRequest {
         if self.is_websocket() { None } else { self.pages.answer(self.request()) }
     }
 
+    /// What `serve` answers by itself, before a handler is asked: that there is no room, or a page; and what is to be told
+    /// of it.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn answer_of(&self, server: &Server, full: bool) -> Option<(Reply, Option<Cause>)> {
+        match server.when_full.as_deref().filter(|_| full) {
+            Some(reply) => Some((reply.clone(), Some(Cause::Full))),
+            // A client that does not wait for its page is nothing to tell of.
+            None => self.page().map(|page| (page, None)),
+        }
+    }
+
     /// Chooses the first of the client's subprotocols that is among `supported`, if any is.
     pub fn choose_subprotocol(&mut self, supported: &[&str]) {
         self.chosen = true;
@@ -190,11 +203,8 @@ impl PendingRequest {
 
     fn agree(&mut self) -> Result<Accepted, Error> {
         if !self.chosen && !self.subprotocols.is_empty() {
-            let supported: Vec<_> = self.subprotocols.iter().map(String::as_str).collect();
-            let chosen = self.websocket_request().and_then(|request| request.choose_subprotocol(&supported));
-            if let Some(chosen) = chosen.map(String::from) {
-                self.subprotocol(&chosen);
-            }
+            let spoken = self.subprotocols.clone();
+            self.choose_subprotocol(&spoken.iter().map(String::as_str).collect::<Vec<_>>());
         }
         let mut accept = take(&mut self.accept);
         let request = self.check_websocket()?;

@@ -282,15 +282,10 @@ impl<F> Service<F> {
             Ok(pending) => pending,
             Err(error) => return Some(Err(Cause::Handshake(error))),
         };
-        if let Some(reply) = self.server.when_full.as_ref().filter(|_| full) {
+        if let Some((reply, cause)) = pending.answer_of(&self.server, full) {
             // What keeps it from being answered is nothing to its answer.
-            let _ = pending.respond(&**reply).await;
-            return Some(Err(Cause::Full));
-        }
-        if let Some(page) = pending.page() {
-            // A client that does not wait for its page is nothing to tell of.
-            let _ = pending.respond(page).await;
-            return None;
+            let _ = pending.respond(reply).await;
+            return cause.map(Err);
         }
         pending.join(token);
         Some(Ok(pending))
