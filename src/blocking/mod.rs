@@ -146,7 +146,6 @@ pub use connect::{connect, connect_as_is, connect_over};
 #[cfg(sansocket_loom)]
 pub use flusher::flusher_runs;
 pub use halves::{WebSocketReceiver, WebSocketSender};
-pub use reunite::ReuniteError;
 pub use serve::{IntoListener, serve, serve_with};
 pub use server_stream::ServerStream;
 pub use stop::Stop;
@@ -156,4 +155,4 @@ pub use transport::{NoDeadlines, Transport, TryClone};
 pub use web_socket::WebSocket;
 pub use writer::MessageWriter;
 
-pub use crate::endpoint::{Incoming, Part};
+pub use crate::endpoint::{Incoming, Part, ReuniteError};

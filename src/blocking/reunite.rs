@@ -1,11 +1,11 @@
 //! Two halves become a WebSocket again.
 
 use alloc::sync::Arc;
-use core::fmt;
 
 use super::halves::{WebSocketReceiver, WebSocketSender};
 use super::transport::Transport;
 use super::web_socket::WebSocket;
+use crate::endpoint::ReuniteError;
 
 impl<S: Transport> WebSocketReceiver<S> {
     /// Joins the halves of one connection to the WebSocket that was split, at whatever stage it is: nothing that was
@@ -22,7 +22,10 @@ impl<S: Transport> WebSocketReceiver<S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn reunite(self, sender: WebSocketSender<S>) -> Result<WebSocket<S>, ReuniteError<S>> {
+    pub fn reunite(
+        self,
+        sender: WebSocketSender<S>,
+    ) -> Result<WebSocket<S>, ReuniteError<WebSocketSender<S>, Self>> {
         if !Arc::ptr_eq(&self.shared, &sender.shared) {
             return Err(ReuniteError { sender, receiver: self });
         }
@@ -34,26 +37,3 @@ impl<S: Transport> WebSocketReceiver<S> {
         }
     }
 }
-
-/// Two halves that are not of one connection: they go on as they are.
-#[expect(clippy::exhaustive_structs, reason = "both halves, and no more")]
-pub struct ReuniteError<S: Transport> {
-    /// The sending half.
-    pub sender: WebSocketSender<S>,
-    /// The receiving half of another connection.
-    pub receiver: WebSocketReceiver<S>,
-}
-
-impl<S: Transport> fmt::Debug for ReuniteError<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReuniteError").finish_non_exhaustive()
-    }
-}
-
-impl<S: Transport> fmt::Display for ReuniteError<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the two halves are of different connections")
-    }
-}
-
-impl<S: Transport> core::error::Error for ReuniteError<S> {}

@@ -37,6 +37,8 @@ pub(crate) mod process;
 mod random;
 mod read_buffer;
 mod refused;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod reunite_error;
 pub(crate) mod sendable;
 mod server;
 #[cfg(feature = "rustls")]
@@ -64,6 +66,8 @@ pub(crate) use self::opening::append;
 pub use self::origins::Origins;
 pub use self::outbound::Queued;
 pub use self::pending::{PendingParts, PendingRequest};
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub use self::reunite_error::ReuniteError;
 pub use self::sendable::Sendable;
 pub use self::server::Server;
 pub use self::tally::Connections;

@@ -162,11 +162,10 @@ pub use connect::{connect, connect_as_is, connect_over};
 pub use halves::{WebSocketReceiver, WebSocketSender};
 #[cfg(feature = "tokio-rustls")]
 pub use plain_writes::PlainWrites;
-pub use reunite::ReuniteError;
 pub use serve::{IntoListener, Listener, serve, serve_with};
 pub use server_stream::ServerStream;
 pub use transport::Transport;
 pub use web_socket::WebSocket;
 pub use writer::MessageWriter;
 
-pub use crate::endpoint::{Incoming, Part};
+pub use crate::endpoint::{Incoming, Part, ReuniteError};
