@@ -1,10 +1,12 @@
 //! What the programs of this package share.
 
+pub mod certificate;
 pub mod echo;
 pub mod load;
 pub mod payload;
 pub mod server;
 pub mod stats;
+pub mod stream;
 
 /// The key of every opening handshake here, from RFC 6455 section 1.3, and the answer to it.
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";

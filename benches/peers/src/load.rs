@@ -4,14 +4,17 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use rustls::ClientConfig;
 
 use crate::payload::{self, Kind, Random};
-use crate::stats::Histogram;
+use crate::stats::{Histogram, cpu_time_of};
+use crate::stream::Stream;
 use crate::{ACCEPT, KEY};
 
 #[derive(Clone, Debug, Default)]
@@ -26,6 +29,8 @@ pub struct Load {
     pub deflate: bool,
     /// The server knows no WebSocket: the bytes come back as they are.
     pub raw: bool,
+    /// The server speaks TLS, and so does the client, like this.
+    pub tls: Option<Arc<ClientConfig>>,
     pub warm_up: Duration,
     pub duration: Duration,
 }
@@ -96,11 +101,17 @@ impl Load {
         let prepared = self.prepare();
         let mut poll = Poll::new()?;
         let mut connections = Vec::new();
-        for (token, tcp) in self.open(addr, self.connections)?.into_iter().enumerate() {
-            tcp.set_nonblocking(true)?;
-            let mut tcp = TcpStream::from_std(tcp);
-            poll.registry().register(&mut tcp, Token(token), Interest::READABLE | Interest::WRITABLE)?;
-            connections.push(Connection::new(tcp, self));
+        for (token, stream) in self.open(addr, self.connections, AT_ONCE)?.into_iter().enumerate() {
+            let mut registered = Ok(());
+            let stream = stream.map(|tcp| {
+                registered = tcp.set_nonblocking(true);
+                TcpStream::from_std(tcp)
+            });
+            registered?;
+            let mut connection = Connection::new(stream, self);
+            let tcp = connection.stream.get_mut();
+            poll.registry().register(tcp, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+            connections.push(connection);
         }
         let begin = Instant::now();
         for connection in &mut connections {
@@ -134,13 +145,13 @@ impl Load {
                 None if now - begin >= self.warm_up => {
                     before = progress.messages;
                     (progress, seen) = (Progress::default(), 0);
-                    measured = Some((now, pid.map_or(Duration::ZERO, cpu)));
+                    measured = Some((now, pid.map_or(Duration::ZERO, cpu_time_of)));
                 }
                 Some((start, cpu_before)) if now - *start >= self.duration => {
                     return Ok(Outcome {
                         messages: progress.messages,
                         elapsed: now - *start,
-                        server_cpu: pid.map_or(Duration::ZERO, cpu) - *cpu_before,
+                        server_cpu: pid.map_or(Duration::ZERO, cpu_time_of) - *cpu_before,
                         latency: progress.latency,
                         wire: progress.wire,
                         total: before + progress.messages,
@@ -151,15 +162,27 @@ impl Load {
         }
     }
 
-    /// Opens connections, some at a time: to wait for each answer would take longer than all else.
-    fn open(&self, addr: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpStream>> {
+    /// Opens connections, some at a time: to wait for each answer may take longer than all else.
+    pub fn open(
+        &self,
+        addr: SocketAddr,
+        count: usize,
+        at_once: usize,
+    ) -> io::Result<Vec<Stream<std::net::TcpStream>>> {
         let mut all = Vec::with_capacity(count);
         while all.len() < count {
-            let some = 64.min(count - all.len());
-            let mut some = (0..some).map(|_| connect(addr)).collect::<io::Result<Vec<_>>>()?;
+            let some = at_once.min(count - all.len());
+            let begin = |number| {
+                let tcp = connect(addr)?;
+                Ok(match &self.tls {
+                    Some(config) => Stream::secure(tcp, config, number),
+                    None => Stream::Plain(tcp),
+                })
+            };
+            let mut some = (0..some).map(begin).collect::<io::Result<Vec<_>>>()?;
             if !self.raw {
-                some.iter_mut().try_for_each(|tcp| ask(tcp, addr, self.deflate))?;
-                some.iter_mut().try_for_each(|tcp| be_answered(tcp, self.deflate))?;
+                some.iter_mut().try_for_each(|stream| ask(stream, addr, self.deflate))?;
+                some.iter_mut().try_for_each(|stream| be_answered(stream, self.deflate))?;
             }
             all.append(&mut some);
         }
@@ -169,7 +192,7 @@ impl Load {
     /// How much the server's memory grows with each of so many connections that have echoed a message, and
     /// then wait.
     pub fn idle(&self, addr: SocketAddr, pid: u32) -> io::Result<f64> {
-        let echo = |tcp: &mut std::net::TcpStream| {
+        let echo = |tcp: &mut Stream<std::net::TcpStream>| {
             let (sent, expected) = if self.raw {
                 (&b"idle"[..], &b"idle"[..])
             } else {
@@ -181,10 +204,10 @@ impl Load {
             if answer == expected { Ok(()) } else { Err(io::Error::other("not what was sent")) }
         };
         // What the first connections bring is not theirs alone.
-        let mut first = self.open(addr, 100)?;
+        let mut first = self.open(addr, 100, AT_ONCE)?;
         first.iter_mut().try_for_each(echo)?;
         let before = resident(pid)?;
-        let mut connections = self.open(addr, self.connections)?;
+        let mut connections = self.open(addr, self.connections, AT_ONCE)?;
         connections.iter_mut().try_for_each(echo)?;
         Ok((resident(pid)? - before) / self.connections as f64)
     }
@@ -206,22 +229,22 @@ pub fn open(addr: SocketAddr, deflate: bool) -> io::Result<std::net::TcpStream> 
     Ok(tcp)
 }
 
-fn ask(tcp: &mut std::net::TcpStream, addr: SocketAddr, deflate: bool) -> io::Result<()> {
+fn ask(stream: &mut impl Write, addr: SocketAddr, deflate: bool) -> io::Result<()> {
     let extensions = if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
     // In one piece: wtx takes what has not come yet for zeros.
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {addr}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
     );
-    tcp.write_all(request.as_bytes())
+    stream.write_all(request.as_bytes())
 }
 
-fn be_answered(tcp: &mut std::net::TcpStream, deflate: bool) -> io::Result<()> {
+fn be_answered(stream: &mut impl Read, deflate: bool) -> io::Result<()> {
     let mut head = Vec::new();
     let mut part = [0; 1024];
     // A server that has got no message yet sends nothing but its head.
     while !head.ends_with(b"\r\n\r\n") {
-        let len = tcp.read(&mut part)?;
+        let len = stream.read(&mut part)?;
         if len == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -253,16 +276,6 @@ pub fn connect(addr: SocketAddr) -> io::Result<std::net::TcpStream> {
     }
 }
 
-/// The CPU time of all threads of a process so far, the kernel's work for it included.
-pub fn cpu(pid: u32) -> Duration {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let nanos = tasks.filter_map(|task| {
-        let schedstat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        schedstat.split(' ').next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanos.sum())
-}
-
 #[derive(Default)]
 struct Progress {
     messages: u64,
@@ -271,7 +284,7 @@ struct Progress {
 }
 
 struct Connection {
-    tcp: TcpStream,
+    stream: Stream<TcpStream>,
     raw: bool,
     /// To be written: `out[written..]`.
     out: Vec<u8>,
@@ -299,9 +312,9 @@ struct Frame {
 }
 
 impl Connection {
-    fn new(tcp: TcpStream, load: &Load) -> Self {
+    fn new(stream: Stream<TcpStream>, load: &Load) -> Self {
         Self {
-            tcp,
+            stream,
             raw: load.raw,
             out: Vec::new(),
             written: 0,
@@ -328,7 +341,7 @@ impl Connection {
 
     fn write(&mut self) -> io::Result<()> {
         while self.written < self.out.len() {
-            match self.tcp.write(&self.out[self.written..]) {
+            match self.stream.write(&self.out[self.written..]) {
                 Ok(len) => self.written += len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
@@ -336,7 +349,11 @@ impl Connection {
         }
         self.out.clear();
         self.written = 0;
-        Ok(())
+        match self.stream.flush() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            // Of TLS, records may wait: they go out when there is room for them.
+            _ => Ok(()),
+        }
     }
 
     fn receive(
@@ -346,7 +363,7 @@ impl Connection {
         progress: &mut Progress,
     ) -> io::Result<()> {
         loop {
-            let len = match self.tcp.read(buffer) {
+            let len = match self.stream.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -360,7 +377,7 @@ impl Connection {
             }
             progress.messages += came as u64;
             self.send(came, prepared, now)?;
-            if len < buffer.len() {
+            if len < buffer.len() && self.stream.ends_short() {
                 // Nothing more has come, most likely: the next event will tell.
                 return Ok(());
             }
@@ -466,3 +483,6 @@ impl Connection {
         Ok(true)
     }
 }
+
+/// How many connections to open at once.
+pub const AT_ONCE: usize = 64;

@@ -12,9 +12,14 @@ pub struct Server {
 impl Server {
     /// Runs a command with `--addr`, on the first core alone, and waits until it listens.
     pub fn start(name: &str, command: &[&str]) -> Self {
+        Self::start_on("0", name, command)
+    }
+
+    /// The same, on other cores.
+    pub fn start_on(cores: &str, name: &str, command: &[&str]) -> Self {
         let addr = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
         let process = Command::new("taskset")
-            .args(["-c", "0"])
+            .args(["-c", cores])
             .args(command)
             .args(["--addr", &addr.to_string()])
             .stdout(Stdio::null())

@@ -7,7 +7,7 @@ use peers::load;
 use peers::option;
 use peers::payload::{self, Kind};
 use peers::server::{Server, program, uwebsockets};
-use peers::stats::median;
+use peers::stats::{cpu_time_of, median};
 
 const CLIENTS: usize = 256;
 
@@ -55,10 +55,10 @@ fn broadcast(server: &Server, size: usize) -> io::Result<f64> {
         let (count, (sent, expected)) = all.next().expect("a cycle is endless");
         match measured {
             None if begin.elapsed() >= Duration::from_millis(100) => {
-                measured = Some((count, Instant::now(), load::cpu(server.pid())));
+                measured = Some((count, Instant::now(), cpu_time_of(server.pid())));
             }
             Some((before, start, cpu)) if start.elapsed() >= seconds => {
-                let cpu = load::cpu(server.pid()) - cpu;
+                let cpu = cpu_time_of(server.pid()) - cpu;
                 return Ok(cpu.as_nanos() as f64 / ((count - before) * CLIENTS) as f64);
             }
             _ => {}

@@ -8,6 +8,7 @@ use peers::option;
 use peers::payload::Kind;
 use peers::server::{Server, ours, program, uwebsockets};
 use peers::stats::median;
+use peers::stream::client_config;
 
 struct Case {
     title: &'static str,
@@ -25,6 +26,9 @@ enum Group {
     SingleThreaded,
     Deflate,
     Blocking,
+    Tls,
+    /// Ours, with one thread and with more.
+    Workers,
 }
 
 /// Binary messages in one frame each.
@@ -39,6 +43,7 @@ const BINARY: Case = Case {
 };
 /// For servers with a thread per connection.
 const BLOCKING: Case = Case { group: Group::Blocking, ..BINARY };
+const TLS: Case = Case { group: Group::Tls, ..BINARY };
 const MIB: usize = 1 << 20;
 const KIB16: usize = 16 << 10;
 
@@ -89,6 +94,11 @@ const CASES: &[Case] = &[
         outstanding: 1,
         ..BLOCKING
     },
+    Case { title: "TLS: 125 B", size: 125, ..TLS },
+    Case { title: "TLS: 125 B, one at a time", size: 125, outstanding: 1, ..TLS },
+    Case { title: "TLS: 16 KiB", size: KIB16, ..TLS },
+    Case { title: "Worker threads: 125 B", size: 125, group: Group::Workers, ..BINARY },
+    Case { title: "Worker threads: 16 KiB", size: KIB16, group: Group::Workers, ..BINARY },
 ];
 
 fn main() {
@@ -97,7 +107,7 @@ fn main() {
     let only: Option<String> = option("--only");
 
     let mut servers = Vec::new();
-    for group in [Group::SingleThreaded, Group::Deflate, Group::Blocking] {
+    for group in [Group::SingleThreaded, Group::Deflate, Group::Blocking, Group::Tls, Group::Workers] {
         servers.extend(start(group).into_iter().map(|server| (group, server)));
     }
     let wanted = |case: &&Case| only.as_ref().is_none_or(|only| case.title.contains(only.as_str()));
@@ -160,6 +170,20 @@ fn start(group: Group) -> Vec<Server> {
             servers.push(Server::start("sansocket, blocking", &[&blocking]));
             servers.push(Server::start("tungstenite", &[&program("echo_tungstenite")]));
         }
+        Group::Tls => {
+            servers.push(Server::start("sansocket, TLS", &[&ours, "--tls"]));
+            let tungstenite = program("echo_tokio_tungstenite");
+            servers.push(Server::start("tokio-tungstenite, TLS", &[&tungstenite, "--tls"]));
+            servers.push(Server::start(
+                "tokio-tungstenite, TLS, batched",
+                &[&tungstenite, "--tls", "--batched"],
+            ));
+        }
+        Group::Workers => {
+            servers.push(Server::start("one thread", &[&natural, "--current-thread"]));
+            servers.push(Server::start("a runtime of many threads, one worker", &[&natural]));
+            servers.push(Server::start_on("0,1", "two workers, on the load client's core too", &[&natural]));
+        }
     }
     servers
 }
@@ -174,8 +198,12 @@ fn idle() {
     );
     println!("| server | bytes a connection |");
     println!("| --- | --: |");
-    for server in [Group::SingleThreaded, Group::Blocking].into_iter().flat_map(start) {
-        let load = Load { connections: 9_000, size: 4, raw: server.is_raw(), ..Load::default() };
+    let groups = [Group::SingleThreaded, Group::Blocking, Group::Tls].into_iter();
+    for (group, server) in
+        groups.flat_map(|group| start(group).into_iter().map(move |server| (group, server)))
+    {
+        let tls = (group == Group::Tls).then(|| client_config(false));
+        let load = Load { connections: 9_000, size: 4, raw: server.is_raw(), tls, ..Load::default() };
         match load.idle(server.addr, server.pid()) {
             Ok(bytes) => println!("| {} | {bytes:.0} |", server.name),
             Err(error) => eprintln!("{}, {IDLE}: {error}", server.name),
@@ -195,6 +223,7 @@ fn run(case: &Case, servers: &[&Server], rounds: usize, seconds: f64) {
                 fragments: case.fragments,
                 deflate: case.group == Group::Deflate,
                 raw: server.is_raw(),
+                tls: (case.group == Group::Tls).then(|| client_config(false)),
                 warm_up: Duration::from_millis(100),
                 duration: Duration::from_secs_f64(seconds),
             };

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use peers::load::Load;
+use peers::load::{AT_ONCE, Load};
 use peers::payload::Kind;
+use peers::stream::client_config;
 use peers::{flag, option};
 
 const USAGE: &str = "\
@@ -19,6 +20,8 @@ usage: load [options]
   --fragments COUNT     frames of each message (default 1)
   --deflate             permessage-deflate
   --raw                 the server echoes bytes
+  --tls                 over TLS, whatever the server's certificate is
+  --openings COUNT      opens and closes so many connections instead, 64 at a time
   --seconds SECONDS     to measure (default 2)";
 
 fn main() {
@@ -34,11 +37,19 @@ fn main() {
         fragments: option("--fragments").unwrap_or(1),
         deflate: flag("--deflate"),
         raw: flag("--raw"),
+        tls: flag("--tls").then(|| client_config(false)),
         warm_up: Duration::from_millis(300),
         duration: Duration::from_secs_f64(option("--seconds").unwrap_or(2.0)),
     };
     let addr = option("--addr").unwrap_or_else(|| String::from("127.0.0.1:9001"));
-    let outcome = load.run(addr.parse().expect("an address"), option("--pid")).expect("a server that echoes");
+    let addr = addr.parse().expect("an address");
+    if let Some(mut left) = option::<usize>("--openings") {
+        while left > 0 {
+            left -= load.open(addr, left.min(AT_ONCE), AT_ONCE).expect("a server").len();
+        }
+        return;
+    }
+    let outcome = load.run(addr, option("--pid")).expect("a server that echoes");
     println!(
         "{:.0} messages/s, {:.0} ns of the server's CPU each, {:.0} bytes each on the way back",
         outcome.per_second(),
