@@ -5,12 +5,13 @@
 use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sansocket::blocking::{self, WebSocket as Blocking};
 use sansocket::tokio::WebSocket as Tokio;
-use sansocket::{Config, Message, Receiver, Role, Sender};
+use sansocket::{Config, Message, Receiver, Role, Sender, Server};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 fn main() {
@@ -35,6 +36,8 @@ fn run(which: &str, size: usize, messages: usize) {
         "blocking-echo" => blocking_echo(size, messages),
         "server-send" => server_send(size, messages),
         "blocking-server-send" => blocking_server_send(size, messages),
+        "opening" => opening(size, messages),
+        "blocking-opening" => blocking_opening(size, messages),
         #[cfg(feature = "deflate")]
         "inflate-byte" => inflate_nothing(size, messages, 1),
         #[cfg(feature = "deflate")]
@@ -50,6 +53,8 @@ const LOOPS: &[&str] = &[
     "blocking-echo",
     "server-send",
     "blocking-server-send",
+    "opening",
+    "blocking-opening",
     #[cfg(feature = "deflate")]
     "inflate-byte",
     #[cfg(feature = "deflate")]
@@ -149,6 +154,29 @@ fn blocking_server_send(size: usize, messages: usize) {
     }
 }
 
+/// A server opens so many connections, whose requests have a cookie of `size` bytes, on tokio, and drops them: each is
+/// waited for once.
+fn opening(size: usize, connections: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let opened = runtime.block_on(runtime.spawn(async move {
+        let (server, client) = (Server::default(), Transport::opening(size));
+        for _ in 0..connections {
+            let pending = sansocket::tokio::accept_with(client.clone(), &server).await.unwrap();
+            black_box(pending.accept().await.unwrap());
+        }
+    }));
+    opened.unwrap();
+}
+
+/// The same, blocking.
+fn blocking_opening(size: usize, connections: usize) {
+    let (server, client) = (Server::default(), Transport::opening(size));
+    for _ in 0..connections {
+        let pending = blocking::accept_with(client.clone(), &server).unwrap();
+        black_box(pending.accept().unwrap());
+    }
+}
+
 /// The core of a client receives bytes that inflate to nothing, in fragments of `at_once`, of a message that has come
 /// to `size` bytes: whatever `size` is, they are to cost the same.
 #[cfg(feature = "deflate")]
@@ -199,8 +227,9 @@ fn header_len(size: usize) -> usize {
 }
 
 /// Messages that come so many at once, and nothing between; it takes all that is written.
+#[derive(Clone)]
 struct Transport {
-    frames: Vec<u8>,
+    frames: Arc<[u8]>,
     /// How much of `frames` was read.
     read: usize,
     /// How often they still come.
@@ -210,8 +239,22 @@ struct Transport {
 
 impl Transport {
     fn new(size: usize, messages: usize) -> Self {
-        let frames = frames(size);
-        Self { read: frames.len(), frames, left: messages / TOGETHER, written: 0 }
+        Self::of(&frames(size), messages / TOGETHER)
+    }
+
+    /// What a client sends to open a connection.
+    fn opening(size: usize) -> Self {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+             Cookie: {:x<size$}\r\n\r\n",
+            ""
+        );
+        Self::of(request.as_bytes(), 1)
+    }
+
+    fn of(bytes: &[u8], left: usize) -> Self {
+        Self { frames: bytes.into(), read: bytes.len(), left, written: 0 }
     }
 }
 

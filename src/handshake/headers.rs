@@ -18,13 +18,16 @@ pub struct Headers {
     text: Box<[u8]>,
     /// Ranges of `text`.
     fields: Vec<Field>,
+    /// Which of the names that the handshakes know are among the fields: most are not, and are not searched for.
+    known: u16,
 }
 
 impl Headers {
     /// Headers whose names and values are parts of `text`.
     #[inline]
     pub(super) fn new(text: Box<[u8]>, fields: Vec<Field>) -> Self {
-        Self { text, fields }
+        let known = fields.iter().filter_map(|field| field.known).fold(0, |known, name| known | name.bit());
+        Self { text, fields, known }
     }
 
     /// The value of the first header of this name, if it is UTF-8.
@@ -82,12 +85,18 @@ impl Headers {
     /// The values of all headers of a name that the handshake knows.
     pub(super) fn all(&self, name: KnownName) -> impl Iterator<Item = &[u8]> {
         let has_name = move |field: &&Field| field.known == Some(name);
-        self.fields.iter().filter(has_name).map(|field| self.bytes(&field.value))
+        let fields = if self.has(name) { self.fields.as_slice() } else { &[] };
+        fields.iter().filter(has_name).map(|field| self.bytes(&field.value))
+    }
+
+    /// The value of the first header of a name that the handshake knows, if it is UTF-8.
+    pub(super) fn first(&self, name: KnownName) -> Option<&str> {
+        self.all(name).next().and_then(|value| str::from_utf8(value).ok())
     }
 
     /// Whether there is a header of a name that the handshake knows.
     pub(super) fn has(&self, name: KnownName) -> bool {
-        self.all(name).next().is_some()
+        self.known & name.bit() != 0
     }
 
     /// The value of a header that must not be repeated: else it fails with the error.
@@ -149,6 +158,12 @@ pub(super) enum KnownName {
 }
 
 impl KnownName {
+    /// Its place in a set of names.
+    #[inline]
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
     /// "all header field names in both HTTP requests and HTTP responses are case-insensitive." (6455-4.1-47)
     #[inline]
     pub(super) fn of(name: &[u8]) -> Option<Self> {

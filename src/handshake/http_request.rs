@@ -69,13 +69,13 @@ impl HttpRequest {
             // "When an origin server receives a request with an absolute-form of request-target, the origin server MUST
             // ignore the received Host header field" (RFC 9112 section 3.2.2).
             Some(authority) => Some(self.headers().text(authority)),
-            None => self.headers().get("Host"),
+            None => self.headers().first(KnownName::Host),
         }
     }
 
     /// Where the page that sent the request comes from. Browsers always send it; other clients may, with any value.
     pub fn origin(&self) -> Option<&str> {
-        self.headers().get("Origin")
+        self.headers().first(KnownName::Origin)
     }
 
     /// Whether the request comes from a page of the server itself, or from no page: its [`origin`](Self::origin) names the

@@ -216,11 +216,18 @@ fn lists(
     is_valid: impl Fn(&[u8]) -> bool,
 ) -> Option<bool> {
     let mut found = false;
-    for element in headers.all(name).flat_map(elements) {
-        if element.eq_ignore_ascii_case(wanted) {
+    for line in headers.all(name) {
+        // Nearly always it is the only one.
+        if line.eq_ignore_ascii_case(wanted) {
             found = true;
-        } else if !is_valid(element) {
-            return None;
+            continue;
+        }
+        for element in elements(line) {
+            if element.eq_ignore_ascii_case(wanted) {
+                found = true;
+            } else if !is_valid(element) {
+                return None;
+            }
         }
     }
     Some(found)

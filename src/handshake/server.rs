@@ -273,11 +273,18 @@ impl Accepted {
         out.reserve(192);
         // "A Status-Line with a 101 response code" (6455-4.2.2-17).
         out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
-        self.for_each_header(|name, value| write_line(out, name, value));
+        if let Some(accept_key) = &self.accept_key {
+            // The headers of every response, as one piece.
+            out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+            out.extend_from_slice(accept_key);
+            out.extend_from_slice(b"\r\n");
+        }
+        self.for_each_choice(|name, value| write_line(out, name, value));
         out.extend_from_slice(b"\r\n");
     }
 
     /// The headers in their order, name and value.
+    #[cfg(feature = "http")]
     pub(crate) fn for_each_header(&self, mut header: impl FnMut(&str, &[u8])) {
         // "An |Upgrade| header field with value "websocket"" (6455-4.2.2-18), "A |Connection| header field with value
         // "Upgrade"" (6455-4.2.2-19), "A |Sec-WebSocket-Accept| header field." (6455-4.2.2-20)
@@ -286,6 +293,11 @@ impl Accepted {
             header("Connection", b"Upgrade");
             header("Sec-WebSocket-Accept", accept_key);
         }
+        self.for_each_choice(header);
+    }
+
+    /// Those that not every response has.
+    fn for_each_choice(&self, mut header: impl FnMut(&str, &[u8])) {
         // "if the server does not wish to agree to one of the suggested subprotocols, it MUST NOT send back a
         // |Sec-WebSocket-Protocol| header field in its response" (6455-4.2.2-13).
         if let Some(subprotocol) = self.subprotocol() {

@@ -5,7 +5,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
+use core::mem::take;
 use core::ops::{Deref, DerefMut};
+#[cfg(feature = "tokio-rustls")]
 use core::pin::pin;
 
 use bytes::Bytes;
@@ -13,7 +15,9 @@ use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::deadline::{answer, complete, deadline, within, write};
+#[cfg(feature = "tokio-rustls")]
+use super::deadline::within;
+use super::deadline::{answer, complete, deadline, keep_spare, spare, write_within};
 #[cfg(feature = "tokio-rustls")]
 use super::plain_writes::PlainWrites;
 use super::server_stream::{PlainOrTls, ServerStream};
@@ -132,6 +136,9 @@ where
     match complete(&mut io, &mut handshake, &mut out, &mut input, deadline).await {
         Ok(received) => {
             let request = PendingRequest::new(received, server);
+            if input.is_empty() {
+                keep_spare(take(&mut input));
+            }
             Ok(Pending(Box::new(Unanswered { io, request, read_ahead: input, token: None })))
         }
         Err(error) => {
@@ -200,8 +207,23 @@ impl<S: Transport> Pending<S> {
     /// A request that does not ask for a WebSocket is answered as [`Server::page`] says, and returned as an error.
     ///
     /// Dropped before it returns, the transport is closed.
-    pub fn accept(self) -> impl Future<Output = Result<WebSocket<S>, Error>> {
-        Box::pin(self.open())
+    pub async fn accept(self) -> Result<WebSocket<S>, Error> {
+        // In its box until it is open: this future is part of the task of a connection, too.
+        let mut unanswered = self.0;
+        let mut out = spare();
+        let negotiated = match unanswered.request.accept(&mut out) {
+            Ok(negotiated) => negotiated,
+            Err(error) => return Err(Box::pin(refuse(*unanswered, error)).await),
+        };
+        let timeout = unanswered.request.timeout;
+        write_within(&mut unanswered.io, &out, timeout).await?;
+        keep_spare(out);
+        let Unanswered { io, request, read_ahead, token } = *unanswered;
+        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &request.config);
+        if let Some(token) = token {
+            ws.receiver.join(token);
+        }
+        Ok(ws)
     }
 
     /// Rejects the connection with an HTTP status and a text that says why.
@@ -265,24 +287,6 @@ impl<S: Transport> Pending<S> {
         request.into_parts(io, &read_ahead)
     }
 
-    async fn open(self) -> Result<WebSocket<S>, Error> {
-        let Unanswered { mut io, mut request, read_ahead, token } = *self.0;
-        let (timeout, mut out) = (request.timeout, Vec::new());
-        let negotiated = match request.accept(&mut out) {
-            Ok(negotiated) => negotiated,
-            Err(error) => {
-                let _ = Box::pin(answer(io, request.answer_to(&error), timeout)).await;
-                return Err(error);
-            }
-        };
-        within(|| deadline(timeout), pin!(write(&mut io, &out))).await?;
-        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &request.config);
-        if let Some(token) = token {
-            ws.receiver.join(token);
-        }
-        Ok(ws)
-    }
-
     async fn receive_body(mut self, limit: usize) -> Result<(Self, Bytes), Error> {
         let Unanswered { io, request, read_ahead, .. } = &mut *self.0;
         let mut out = Vec::new();
@@ -303,4 +307,11 @@ impl<S: Transport> Pending<S> {
             }
         }
     }
+}
+
+/// Answers a request that cannot be accepted, because of `error`.
+async fn refuse<S: Transport>(unanswered: Unanswered<S>, error: Error) -> Error {
+    let Unanswered { io, request, .. } = unanswered;
+    let _ = answer(io, request.answer_to(&error), request.timeout).await;
+    error
 }

@@ -2,15 +2,19 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::future::{Future, poll_fn};
+use core::mem::take;
 use core::pin::{Pin, pin};
-use core::task::Poll;
+use core::task::{Context, Poll};
 use core::time::Duration;
+use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use crate::endpoint::{Answer, Error, LINGER, Opening, exchange, timed_out};
+use crate::thread_cache;
 
 /// Carries an opening out: writes `out`, and what it answers, and reads to the end of `input`, until it is
 /// complete. What is in `input` before has come already, and what is in it then was read behind it.
@@ -28,7 +32,6 @@ where
     if let Some(done) = opening.receive(input, out)? {
         return Ok(done);
     }
-    input.reserve(USUAL_HEAD_BYTES);
     let completed = within(deadline, pin!(carry_out(io, opening, out, input))).await;
     match completed {
         Err(error @ Error::TimedOut(_)) => Err(opening.ended(Some(error), input)),
@@ -51,11 +54,40 @@ where
             write(io, out).await?;
             out.clear();
         }
-        let read = io.read_buf(input).await.map_err(Error::ConnectionLost);
+        let read = poll_fn(|cx| poll_read(io, input, cx)).await.map_err(Error::ConnectionLost);
         if let Some(done) = exchange(opening, read.into(), input, out)? {
             return Ok(done);
         }
     }
+}
+
+/// Reads once to the end of `input`. As long as nothing has come, it holds no room for it.
+fn poll_read<S: AsyncRead + Unpin>(
+    io: &mut S,
+    input: &mut Vec<u8>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut room = if input.is_empty() { spare() } else { take(input) };
+    if room.capacity() == room.len() {
+        room.reserve(USUAL_HEAD_BYTES);
+    }
+    let read = pin!(io.read_buf(&mut room)).poll(cx);
+    if room.is_empty() {
+        keep_spare(room);
+    } else {
+        *input = room;
+    }
+    read
+}
+
+/// A buffer that is empty, and may have room for most heads.
+pub(super) fn spare() -> Vec<u8> {
+    thread_cache::take(&SPARE)
+}
+
+/// Keeps a buffer that is no longer needed for the thread's next opening.
+pub(super) fn keep_spare(buffer: Vec<u8>) {
+    thread_cache::keep_buffer(&SPARE, buffer);
 }
 
 /// Writes a last response, each part of it in so much time, and closes the transport so that the client gets all of it:
@@ -112,5 +144,30 @@ pub(super) async fn write(io: &mut (impl AsyncWrite + Unpin), out: &[u8]) -> Res
     io.flush().await.map_err(Error::ConnectionLost)
 }
 
+/// Writes all of `out` in so much time: at once, nearly always, so that the caller's future need not have room for the rest.
+pub(super) async fn write_within<S: AsyncWrite + Unpin>(
+    io: &mut S,
+    out: &[u8],
+    timeout: Duration,
+) -> Result<(), Error> {
+    let written = match poll_fn(|cx| Poll::Ready(Pin::new(&mut *io).poll_write(cx, out))).await {
+        Poll::Ready(written) => written.map_err(Error::ConnectionLost)?,
+        Poll::Pending => 0,
+    };
+    let rest = out.get(written..).unwrap_or_default();
+    let flushed = rest.is_empty() && {
+        let flushed = poll_fn(|cx| Poll::Ready(Pin::new(&mut *io).poll_flush(cx))).await;
+        matches!(flushed, Poll::Ready(Ok(())))
+    };
+    if !flushed {
+        Box::pin(async { within(|| deadline(timeout), pin!(write(io, rest))).await }).await?;
+    }
+    Ok(())
+}
+
 /// Room for a head that is not read in pieces then, as most need not be.
 const USUAL_HEAD_BYTES: usize = 1024;
+
+std::thread_local! {
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}

@@ -30,6 +30,7 @@ use super::server_stream::ServerStream;
 use super::timer::{Timer, now};
 use super::tracker::{AbortOnDrop, TaskToken, Token, Tracker};
 use super::transport::Transport;
+use super::turns::poll_yield;
 use crate::endpoint::admission::{BackOff, cannot_listen};
 use crate::endpoint::span::Span;
 use crate::endpoint::{Cause, Handled, Server};
@@ -122,23 +123,21 @@ where
     let _abort_on_drop = AbortOnDrop(tracker.clone());
     let mut accepting = Accepting::new(listener, server.clone(), tracker.clone());
     let mut stop = pin!(stop);
-    let result = loop {
-        let accepted = poll_fn(|cx| {
-            if stop.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(None);
-            }
-            accepting.poll_accept(cx).map(Some)
-        });
-        match accepted.await {
-            Some(Ok(io)) => {
-                let peer = service.server.listener.listens().then(|| L::Listener::peer(&io)).flatten();
-                let (service, peer, full) = (service.clone(), peer.map(Box::new), tracker.is_full(server));
-                tracker.spawn(full, |task, token| service.run(io, peer, full, task, token));
-            }
-            Some(Err(error)) => break Err(error),
-            None => break Ok(()),
-        }
+    let spawn = |io| {
+        let peer = service.server.listener.listens().then(|| L::Listener::peer(&io)).flatten();
+        let (service, peer) = (service.clone(), peer.map(Box::new));
+        tracker.spawn(server, |full, task, token| service.run(io, peer, full, task, token));
     };
+    let result = poll_fn(|cx| {
+        if stop.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        for _ in 0..AT_ONCE {
+            spawn(ready!(accepting.poll_accept(cx))?);
+        }
+        poll_yield(cx)
+    })
+    .await;
     accepting.stop().await;
     result
 }
@@ -359,3 +358,6 @@ impl<L: Listener> Accepting<L> {
         let _ = timeout(server.shutdown_grace, poll_fn(|cx| tracker.poll_fewer(cx, 1))).await;
     }
 }
+
+/// How many connections to accept before `stop` is asked again, and others have their turn.
+const AT_ONCE: usize = 64;

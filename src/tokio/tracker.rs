@@ -78,13 +78,19 @@ impl Tracker {
         Self { stopping: AtomicBool::new(false), ended: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
-    /// Spawns the task of a connection that was accepted, be it to be refused.
-    pub(super) fn spawn<T>(self: &Arc<Self>, refused: bool, connection: impl FnOnce(TaskToken, Token) -> T)
-    where
+    /// Spawns the task of a connection that was accepted, be it to be refused, since it is one too many.
+    pub(super) fn spawn<T>(
+        self: &Arc<Self>,
+        server: &Server,
+        connection: impl FnOnce(bool, TaskToken, Token) -> T,
+    ) where
         T: Future<Output = ()> + Send + 'static,
     {
-        let joined = self.join(&mut self.state(), refused);
-        self.run(joined, connection);
+        let mut state = self.state();
+        let refused = state.census.is_full(server);
+        let joined = self.join(&mut state, refused);
+        drop(state);
+        self.run(joined, |task, token| connection(refused, task, token));
     }
 
     /// The same, unless the server stops, or has no room for the connection.
@@ -163,11 +169,6 @@ impl Tracker {
         }
         state.watchers.push(cx.waker().clone());
         Poll::Pending
-    }
-
-    /// Whether the next connection is one too many.
-    pub(super) fn is_full(&self, server: &Server) -> bool {
-        self.state().census.is_full(server)
     }
 
     /// How many connections there are.
@@ -275,9 +276,14 @@ pub(super) struct Token {
 impl Token {
     /// Whether to stop; if not, the task will be woken for it.
     pub(super) fn poll_stop(&self, cx: &Context<'_>) -> bool {
-        let waker = cx.waker().clone();
-        let replaced =
-            self.tracker.state().slots.get_mut(self.slot).and_then(|slot| slot.waker.replace(waker));
+        let mut state = self.tracker.state();
+        let replaced = match state.slots.get_mut(self.slot) {
+            Some(slot) if !slot.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) => {
+                slot.waker.replace(cx.waker().clone())
+            }
+            _ => None,
+        };
+        drop(state);
         // Not before the lock is released, as in `change`.
         drop(replaced);
         self.is_to_stop()

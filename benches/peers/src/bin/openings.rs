@@ -29,7 +29,7 @@ const TCP: Case =
 const TLS: Case = Case { connections: 256, at_once: 1, servers: secure, ..TCP };
 
 const CASES: &[Case] = &[
-    Case { title: "Opening", ..TCP },
+    Case { title: "Opening, many at once", ..TCP },
     Case { title: "Opening, one at a time", connections: 500, at_once: 1, ..TCP },
     Case { title: "Opening, blocking", connections: 500, servers: blocking, ..TCP },
     Case {
