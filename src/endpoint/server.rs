@@ -200,12 +200,20 @@ impl Server {
     /// Both handshakes of a connection have [`handshake_timeout`](Self::handshake_timeout) together, and count as one of
     /// [`max_handshakes`](Self::max_handshakes). A client that speaks HTTP without TLS is answered in the same way, with
     /// 400 and a sentence that says so.
+    ///
+    /// A client that comes back resumes its session, which spares both ends the signature and its check, if the
+    /// configuration lets it: by default rustls keeps the last 256 sessions, and gives each connection two. A server with more
+    /// clients sets `config.ticketer`, to [`rustls::crypto::ring::Ticketer::new`] for one, by which the clients keep them.
+    /// [`tls_pem`](Self::tls_pem) has done so.
     pub fn tls(self, config: Arc<rustls::ServerConfig>) -> Self {
         Self { tls: Some(Arc::new(ServerTls::new(config))), ..self }
     }
 
     /// Has `serve` speak [TLS](Self::tls) with a certificate chain and a private key, from two files in PEM, as `certbot`
     /// and others write them: the server's certificate first. One file may be both.
+    ///
+    /// Clients that come back resume their sessions, however many they are, by tickets that are good for some hours, until
+    /// the process ends or the files are read [anew](Self::reload_tls).
     ///
     /// Fails with [`Error::Certificate`], which names file and line.
     pub fn tls_pem(self, certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Error> {

@@ -7,7 +7,7 @@ use alloc::vec;
 use std::path::{Path, PathBuf};
 
 use rustls::ServerConfig;
-use rustls::crypto::ring::default_provider;
+use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::certificate::{self, CertificateError};
@@ -82,5 +82,10 @@ fn read((certificates, key): &(PathBuf, PathBuf)) -> Result<Arc<ServerConfig>, C
     let mut config =
         config.with_no_client_auth().with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+    // Sessions that clients keep, sealed: of those that the server kept, rustls would drop all but some hundred, and none
+    // could be resumed when thousands of clients come back at once. Without random bytes for the keys, it is so.
+    if let Ok(ticketer) = Ticketer::new() {
+        config.ticketer = ticketer;
+    }
     Ok(Arc::new(config))
 }

@@ -478,7 +478,7 @@ mod tls {
 
     use sansocket::rustls::crypto::ring::default_provider;
     use sansocket::rustls::pki_types::CertificateDer;
-    use sansocket::rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use sansocket::rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig};
 
     use super::*;
 
@@ -540,6 +540,37 @@ mod tls {
             ws.send("still").unwrap();
             assert_eq!(ws.recv().unwrap(), Some(Message::text("still")));
             ws.close(CloseCode::NORMAL, "").unwrap();
+            served.stop();
+            fs::remove_file(files.0).unwrap();
+            fs::remove_file(files.1).unwrap();
+        }
+    }
+
+    /// More clients than a server keeps sessions of come back, and each of them resumes its own.
+    #[test]
+    fn sessions_are_resumed() {
+        const CLIENTS: usize = 150;
+        for adapter in ADAPTERS {
+            let (certificate, pem, key) = made();
+            let files = (file("resumed-cert.pem", &pem), file("resumed-key.pem", &key));
+            let server = Server::default().tls_pem(&files.0, &files.1).unwrap();
+            let mut served = Served::start(adapter, server, Way::Echo);
+            let uri = format!("wss://localhost:{}/", served.address.port());
+            let open = |tls: &Arc<ClientConfig>| {
+                let mut ws = connect(Client::new(&uri).unwrap().tls(tls.clone())).unwrap();
+                // The tickets have come before the answer has.
+                ws.send("a message").unwrap();
+                ws.recv().unwrap();
+                let kind = ws.get_ref().tls().unwrap().handshake_kind();
+                ws.close(CloseCode::NORMAL, "").unwrap();
+                kind
+            };
+            let clients: Vec<_> = (0..CLIENTS).map(|_| trusting(certificate.clone())).collect();
+            for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+                for client in &clients {
+                    assert_eq!(open(client), Some(kind), "{adapter:?}");
+                }
+            }
             served.stop();
             fs::remove_file(files.0).unwrap();
             fs::remove_file(files.1).unwrap();
