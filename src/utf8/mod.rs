@@ -39,17 +39,22 @@ impl Utf8Validator {
         if self.len > 0 {
             piece = self.complete_partial(piece)?;
         }
-        match simdutf8::compat::from_utf8(piece) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error_len().is_some() => Err(InvalidUtf8),
-            Err(error) => {
-                // A prefix of a code point: at most three bytes.
-                for byte in &piece[error.valid_up_to()..] {
-                    self.push(*byte);
-                }
-                Ok(())
-            }
+        let (whole, prefix) = piece.split_at(piece.len() - prefix_len(piece));
+        if simdutf8::basic::from_utf8(whole).is_err() {
+            return Err(InvalidUtf8);
         }
+        if str::from_utf8(prefix).is_err_and(|error| error.error_len().is_some()) {
+            return Err(InvalidUtf8);
+        }
+        for byte in prefix {
+            self.push(*byte);
+        }
+        Ok(())
+    }
+
+    /// Whether the text so far ends behind a code point.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.len == 0
     }
 
     /// Ends the text: fails inside a code point. The validator is then ready for another text.
@@ -83,6 +88,21 @@ impl Utf8Validator {
             self.len += 1;
         }
     }
+}
+
+/// How many bytes at the end of `piece` begin a code point that more bytes would complete, if it is one: at most three.
+#[inline]
+fn prefix_len(piece: &[u8]) -> usize {
+    for (byte, len) in piece.iter().rev().zip(1..=3) {
+        match byte {
+            0x80..0xc0 => {}
+            0xc0..0xe0 => return if len < 2 { len } else { 0 },
+            0xe0..0xf0 => return if len < 3 { len } else { 0 },
+            0xf0.. => return len,
+            _ => return 0,
+        }
+    }
+    0
 }
 
 /// The text is not UTF-8, and no continuation could make it so.
