@@ -298,10 +298,10 @@ impl Receiver {
         mut offset: u64,
     ) -> Result<(), InvalidUtf8> {
         for block in part.chunks_mut(BLOCK) {
-            if let Some(key) = key {
-                key.apply(block, offset);
+            let ascii = key.is_some_and(|key| key.apply_to_text(block, offset));
+            if !(ascii && self.utf8.is_whole()) {
+                self.utf8.feed(block)?;
             }
-            self.utf8.feed(block)?;
             offset += block.len() as u64;
         }
         Ok(())

@@ -4,7 +4,7 @@
 use std::str;
 
 use sansocket::utf8::Utf8Validator;
-use sansocket::{CloseCode, Config, MessageKind, ProtocolError, Role, SendError};
+use sansocket::{CloseCode, Config, MessageKind, ProtocolError, Receiver, Role, SendError};
 
 use crate::common::{
     self, FIRST_TEXT, LAST_CONTINUATION, PING, ROLES, TEXT, announced, every_way, fails, fails_at, frame,
@@ -188,6 +188,37 @@ fn invalid_text_fails() {
                 fails(role, &config, &bytes.concat(), ProtocolError::InvalidUtf8);
             }
         }
+    }
+}
+
+/// 6455-5.6-02, 6455-8.1-01: that a long text is ASCII is seen while it is unmasked; one byte that is not, anywhere in it, is
+/// seen too.
+#[test]
+fn one_byte_that_is_not_ascii() {
+    let receive = |payload: &[u8], shift: usize| {
+        let mut input = vec![0; shift];
+        input.extend(frame(Role::Server, TEXT, payload));
+        let mut receiver = Receiver::new(Role::Server, &Config::default());
+        let received = receiver.receive(&mut input[shift..]);
+        received.map(|received| input[shift..][received.unwrap().payload()].to_vec())
+    };
+    for len in (250..=260).chain(380..=400) {
+        for at in 0..len {
+            for shift in [0, 1, 15, 24] {
+                let mut payload = vec![b'a'; len];
+                payload[at] = 0xff;
+                assert_eq!(receive(&payload, shift), Err(ProtocolError::InvalidUtf8), "{at} of {len}");
+                payload.splice(at..=at, "é".bytes());
+                assert_eq!(receive(&payload, shift).unwrap(), payload, "{at} of {len}");
+            }
+        }
+    }
+    // A code point begins before what is ASCII.
+    let cut_short = [&[b'a'; 300][..], b"\xc3", &[b'a'; 300]].concat();
+    for cut in [300, 301, 302] {
+        let (front, back) = cut_short.split_at(cut);
+        let bytes = [frame(Role::Server, FIRST_TEXT, front), frame(Role::Server, LAST_CONTINUATION, back)];
+        fails(Role::Server, &Config::default(), &bytes.concat(), ProtocolError::InvalidUtf8);
     }
 }
 
