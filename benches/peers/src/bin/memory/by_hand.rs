@@ -31,7 +31,7 @@ impl<S: Read + Write> ByHand<S> {
         let received = loop {
             match handshake.receive(input.unread()) {
                 Ok(Some(received)) => break received,
-                Ok(None) if input.read(&mut io)? == 0 => return Err(HeadError::Incomplete.into()),
+                Ok(None) if input.read(&mut io, 0)? == 0 => return Err(HeadError::Incomplete.into()),
                 Ok(None) => {}
                 Err(error) => {
                     Reply::from(&error).encode(&mut out);
@@ -117,7 +117,7 @@ impl<S: Read + Write> ByHand<S> {
     fn next_frame(&mut self) -> Result<Option<sansocket::Received>, Box<dyn Error>> {
         loop {
             match self.receiver.receive(self.input.unread_mut()) {
-                Ok(None) if self.input.read(&mut self.io)? == 0 => return Ok(None),
+                Ok(None) if self.input.read(&mut self.io, self.receiver.missing())? == 0 => return Ok(None),
                 Ok(None) => {}
                 Ok(received) => return Ok(received),
                 Err(error) => {
@@ -160,15 +160,21 @@ impl Input {
         start..self.unread.start
     }
 
-    /// Reads once, behind what is unread.
-    fn read(&mut self, io: &mut impl Read) -> io::Result<usize> {
+    /// Reads once, behind what is unread: of a large frame, a piece of what is `missing`, and nothing behind it, so that
+    /// each is unmasked while it is in the processor's first cache, and the next frame begins at the front again, in
+    /// memory that is there too.
+    fn read(&mut self, io: &mut impl Read, missing: u64) -> io::Result<usize> {
         if self.unread.is_empty() {
             self.unread = 0..0;
         }
-        if self.unread.end == self.bytes.len() {
+        let most = missing.clamp(MIN_READ as u64, MAX_READ as u64) as usize;
+        let least = missing.clamp(1, most as u64) as usize;
+        if self.bytes.len() - self.unread.end < least {
             self.make_room();
         }
-        let len = io.read(&mut self.bytes[self.unread.end..])?;
+        let room = &mut self.bytes[self.unread.end..];
+        let most = most.min(room.len());
+        let len = io.read(&mut room[..most])?;
         self.unread.end += len;
         Ok(len)
     }
@@ -177,7 +183,7 @@ impl Input {
     /// beside reading.
     fn make_room(&mut self) {
         if self.unread.len() >= self.bytes.len() / 4 {
-            self.bytes.resize((2 * self.bytes.len()).max(MIN_ROOM), 0);
+            self.bytes.resize((2 * self.bytes.len()).max(MIN_READ), 0);
         }
         self.bytes.copy_within(self.unread.clone(), 0);
         self.unread = 0..self.unread.len();
@@ -196,8 +202,9 @@ fn write_all_vectored(io: &mut impl Write, mut slices: &mut [IoSlice<'_>]) -> io
     Ok(())
 }
 
-/// As much as `BufReader` takes.
-const MIN_ROOM: usize = 8 << 10;
+/// As much as `BufReader` reads.
+const MIN_READ: usize = 8 << 10;
+const MAX_READ: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
