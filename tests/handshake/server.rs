@@ -1026,6 +1026,31 @@ fn bytes_are_searched_once() {
     assert_eq!(request.consumed(), 16 * 1024);
 }
 
+/// A value may have a tab, visible characters and bytes from 0x80 on wherever they stand, and no other byte: in a head that
+/// comes whole as in one that comes in pieces.
+#[test]
+fn values_wherever_a_byte_stands() {
+    for at in 0..20 {
+        for byte in 0..=u8::MAX {
+            let mut value = [b'x'; 22];
+            value[at + 1] = byte;
+            let mut request = with_lines("").into_bytes();
+            request.truncate(request.len() - 2);
+            request.extend([&b"Y:"[..], &value, b"\r\n\r\n"].concat());
+            let whole = ServerHandshake::new(Limits::default()).receive(&request);
+            let mut handshake = ServerHandshake::new(Limits::default());
+            let first = handshake.receive(&request[..request.len() - 12]);
+            let pieces = first.and_then(|_| handshake.receive(&request));
+            assert_eq!(whole, pieces);
+            let may_stand = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+            assert_eq!(whole.is_ok(), may_stand, "{byte:#x} at {at}");
+            if let Ok(received) = whole {
+                assert_eq!(received.unwrap().head().headers().get_bytes("y"), Some(&value[..]));
+            }
+        }
+    }
+}
+
 /// Finding the head in pieces, and being stricter, changes nothing of what is in it: what is taken, `httparse` alone takes
 /// too, and finds the same in it. And it is what RFC 9112 allows.
 #[test]
