@@ -32,8 +32,10 @@ fn run(which: &str, size: usize, messages: usize) {
     match which {
         "receive" => receive(size, messages),
         "send" => send(size, messages),
-        "echo" => echo(size, messages),
-        "blocking-echo" => blocking_echo(size, messages),
+        "echo" => echo(size, messages, TOGETHER),
+        "echo-alone" => echo(size, messages, 1),
+        "blocking-echo" => blocking_echo(size, messages, TOGETHER),
+        "blocking-echo-alone" => blocking_echo(size, messages, 1),
         "server-send" => server_send(size, messages),
         "blocking-server-send" => blocking_server_send(size, messages),
         "opening" => opening(size, messages),
@@ -50,7 +52,9 @@ const LOOPS: &[&str] = &[
     "receive",
     "send",
     "echo",
+    "echo-alone",
     "blocking-echo",
+    "blocking-echo-alone",
     "server-send",
     "blocking-server-send",
     "opening",
@@ -61,7 +65,7 @@ const LOOPS: &[&str] = &[
     "inflate-bytes",
 ];
 
-/// How many messages come at once.
+/// How many messages come at once, where they do not come alone.
 const TOGETHER: usize = 16;
 
 /// Not a source for real keys.
@@ -70,10 +74,10 @@ fn keys(bytes: &mut [u8]) {
 }
 
 /// What a client sends: so many binary messages of `size` bytes.
-fn frames(size: usize) -> Vec<u8> {
+fn frames(size: usize, together: usize) -> Vec<u8> {
     let mut sender = Sender::client(&Config::default(), keys);
     let mut out = Vec::new();
-    for _ in 0..TOGETHER {
+    for _ in 0..together {
         sender.binary(&vec![0x20; size], &mut out).unwrap();
     }
     out
@@ -82,7 +86,7 @@ fn frames(size: usize) -> Vec<u8> {
 /// The core of a server receives.
 fn receive(size: usize, messages: usize) {
     let mut receiver = Receiver::new(Role::Server, &Config::default());
-    let frames = frames(size);
+    let frames = frames(size, TOGETHER);
     let mut input = vec![0; frames.len()];
     for _ in 0..messages / TOGETHER {
         input.copy_from_slice(&frames);
@@ -107,9 +111,9 @@ fn send(size: usize, messages: usize) {
     }
 }
 
-/// The loop that users write, on tokio.
-fn echo(size: usize, messages: usize) {
-    let transport = Transport::new(size, messages);
+/// The loop that users write, on tokio, for messages of which so many come `together`.
+fn echo(size: usize, messages: usize, together: usize) {
+    let transport = Transport::new(size, messages, together);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let echoed = runtime.block_on(runtime.spawn(async move {
         let mut ws = Tokio::from_upgraded(transport, Role::Server, b"", &Config::default());
@@ -118,22 +122,22 @@ fn echo(size: usize, messages: usize) {
         }
         ws
     }));
-    assert_eq!(echoed.unwrap().get_ref().written, messages / TOGETHER * TOGETHER * (size + header_len(size)));
+    assert_eq!(echoed.unwrap().get_ref().written, messages / together * together * (size + header_len(size)));
 }
 
 /// The same, blocking.
-fn blocking_echo(size: usize, messages: usize) {
-    let transport = Transport::new(size, messages);
+fn blocking_echo(size: usize, messages: usize, together: usize) {
+    let transport = Transport::new(size, messages, together);
     let mut ws = Blocking::from_upgraded(transport, Role::Server, b"", &Config::default()).unwrap();
     while let Ok(Some(message)) = ws.recv() {
         ws.send(message).unwrap();
     }
-    assert_eq!(ws.get_ref().written, messages / TOGETHER * TOGETHER * (size + header_len(size)));
+    assert_eq!(ws.get_ref().written, messages / together * together * (size + header_len(size)));
 }
 
 /// A server sends and receives nothing, on tokio: each message is written at once.
 fn server_send(size: usize, messages: usize) {
-    let transport = Transport::new(size, 0);
+    let transport = Transport::new(size, 0, TOGETHER);
     let message = Message::binary(vec![0x20; size]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async move {
@@ -146,7 +150,7 @@ fn server_send(size: usize, messages: usize) {
 
 /// The same, blocking.
 fn blocking_server_send(size: usize, messages: usize) {
-    let transport = Transport::new(size, 0);
+    let transport = Transport::new(size, 0, TOGETHER);
     let message = Message::binary(vec![0x20; size]);
     let mut ws = Blocking::from_upgraded(transport, Role::Server, b"", &Config::default()).unwrap();
     for _ in 0..messages {
@@ -238,8 +242,8 @@ struct Transport {
 }
 
 impl Transport {
-    fn new(size: usize, messages: usize) -> Self {
-        Self::of(&frames(size), messages / TOGETHER)
+    fn new(size: usize, messages: usize, together: usize) -> Self {
+        Self::of(&frames(size, together), messages / together)
     }
 
     /// What a client sends to open a connection.
