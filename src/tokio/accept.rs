@@ -207,23 +207,9 @@ impl<S: Transport> Pending<S> {
     /// A request that does not ask for a WebSocket is answered as [`Server::page`] says, and returned as an error.
     ///
     /// Dropped before it returns, the transport is closed.
-    pub async fn accept(self) -> Result<WebSocket<S>, Error> {
-        // In its box until it is open: this future is part of the task of a connection, too.
-        let mut unanswered = self.0;
-        let mut out = spare();
-        let negotiated = match unanswered.request.accept(&mut out) {
-            Ok(negotiated) => negotiated,
-            Err(error) => return Err(Box::pin(refuse(*unanswered, error)).await),
-        };
-        let timeout = unanswered.request.timeout;
-        write_within(&mut unanswered.io, &out, timeout).await?;
-        keep_spare(out);
-        let Unanswered { io, request, read_ahead, token } = *unanswered;
-        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &request.config);
-        if let Some(token) = token {
-            ws.receiver.join(token);
-        }
-        Ok(ws)
+    pub fn accept(self) -> impl Future<Output = Result<WebSocket<S>, Error>> {
+        // Boxed, since this future would be part of the task of a connection that is open, too.
+        Box::pin(self.open())
     }
 
     /// Rejects the connection with an HTTP status and a text that says why.
@@ -285,6 +271,24 @@ impl<S: Transport> Pending<S> {
     pub fn into_parts(self) -> PendingParts<S> {
         let Unanswered { io, request, read_ahead, .. } = *self.0;
         request.into_parts(io, &read_ahead)
+    }
+
+    async fn open(self) -> Result<WebSocket<S>, Error> {
+        let mut unanswered = self.0;
+        let mut out = spare();
+        let negotiated = match unanswered.request.accept(&mut out) {
+            Ok(negotiated) => negotiated,
+            Err(error) => return Err(Box::pin(refuse(*unanswered, error)).await),
+        };
+        let timeout = unanswered.request.timeout;
+        write_within(&mut unanswered.io, &out, timeout).await?;
+        keep_spare(out);
+        let Unanswered { io, request, read_ahead, token } = *unanswered;
+        let mut ws = WebSocket::new(io, negotiated, &read_ahead, &request.config);
+        if let Some(token) = token {
+            ws.receiver.join(token);
+        }
+        Ok(ws)
     }
 
     async fn receive_body(mut self, limit: usize) -> Result<(Self, Bytes), Error> {

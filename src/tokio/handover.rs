@@ -5,10 +5,11 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
 use core::net::SocketAddr;
+use core::pin::pin;
 
 use tokio::time::timeout;
 
-use super::serve::{catch, within};
+use super::serve::{begin, catch, within};
 use super::tracker::{NotSpawned, Token, Tracker};
 use super::transport::Transport;
 use super::web_socket::WebSocket;
@@ -35,13 +36,23 @@ where
         // Boxed, so that the task of a connection that is open need not have room for it.
         let opening = Box::pin(open(server.clone(), negotiated, stream, token));
         async move {
-            match within(&span, opening).await {
-                Ok(ws) => {
-                    let handled = catch(&span, || handler(ws)).await;
-                    span.within(|| listener.tell_handled(peer, handled));
+            // Statement by statement, as in `serve`.
+            let ws = match within(&span, opening).await {
+                Ok(ws) => ws,
+                Err(cause) => {
+                    span.within(|| listener.tell(peer, cause));
+                    return drop((listener, task));
                 }
-                Err(cause) => span.within(|| listener.tell(peer, cause)),
-            }
+            };
+            let handler = match begin(&span, || handler(ws)) {
+                Ok(handler) => handler,
+                Err(panic) => {
+                    span.within(|| listener.tell_handled::<H::Output>(peer, Err(panic)));
+                    return drop((listener, task));
+                }
+            };
+            let handled = catch(&span, pin!(handler)).await;
+            span.within(|| listener.tell_handled(peer, handled));
             // At last: `stop` may wait for it.
             drop((listener, task));
         }

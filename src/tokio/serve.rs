@@ -244,19 +244,42 @@ impl<F> Service<F> {
         // Boxed, so that the task of a connection that is open need not have room for it.
         let request = Box::pin(self.clone().request(io, full, token));
         async move {
-            match within(&span, request).await {
-                Some(Ok(pending)) => {
-                    span.record(pending.request());
-                    let handled = catch(&span, || (self.handler)(pending)).await;
-                    span.within(|| self.server.listener.tell_handled(peer.as_deref().copied(), handled));
+            // Statement by statement: the task has no room for what is over at the end of one.
+            let opened = within(&span, request).await;
+            let Some(pending) = self.to_handle(opened, &span, peer.as_deref()) else {
+                return drop((self, task));
+            };
+            let handler = match begin(&span, || (self.handler)(pending)) {
+                Ok(handler) => handler,
+                Err(panic) => {
+                    let panicked = Err::<H::Output, _>(panic);
+                    span.within(|| self.server.listener.tell_handled(peer.as_deref().copied(), panicked));
+                    return drop((self, task));
                 }
-                Some(Err(cause)) => {
-                    span.within(|| self.server.listener.tell(peer.as_deref().copied(), cause));
-                }
-                None => {}
-            }
+            };
+            let handled = catch(&span, pin!(handler)).await;
+            span.within(|| self.server.listener.tell_handled(peer.as_deref().copied(), handled));
             // At last: `serve` may wait for it.
             drop((self, task));
+        }
+    }
+
+    /// The request that was read, if there is one for the handler; if there is none, what there is to tell is told.
+    fn to_handle<P: Transport>(
+        &self,
+        opened: Option<Result<Pending<P>, Cause>>,
+        span: &Span,
+        peer: Option<&SocketAddr>,
+    ) -> Option<Pending<P>> {
+        match opened? {
+            Ok(pending) => {
+                span.record(pending.request());
+                Some(pending)
+            }
+            Err(cause) => {
+                span.within(|| self.server.listener.tell(peer.copied(), cause));
+                None
+            }
         }
     }
 
@@ -296,18 +319,20 @@ pub(super) async fn within<T>(span: &Span, mut future: Pin<Box<impl Future<Outpu
     poll_fn(|cx| span.within(|| future.as_mut().poll(cx))).await
 }
 
-/// What a handler returns, or panics with.
-pub(super) async fn catch<H: Future>(
+/// What a handler returns, or panics with. It is [begun](begin), and pinned, by the caller, whose future then holds it once.
+pub(super) fn catch<H: Future>(
     span: &Span,
-    handle: impl FnOnce() -> H,
-) -> Result<H::Output, Box<dyn Any + Send>> {
-    // What a handler shares it has to leave in order itself, as when its task ended so.
-    let mut handler = pin!(catch_unwind(AssertUnwindSafe(|| span.within(handle)))?);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| span.within(|| handler.as_mut().poll(cx)))) {
+    mut handler: Pin<&mut H>,
+) -> impl Future<Output = Result<H::Output, Box<dyn Any + Send>>> {
+    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| span.within(|| handler.as_mut().poll(cx)))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     })
-    .await
+}
+
+/// Calls a handler. What it shares it has to leave in order itself when it panics, as when its task ended so.
+pub(super) fn begin<H>(span: &Span, handler: impl FnOnce() -> H) -> Result<H, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(|| span.within(handler)))
 }
 
 /// The listener, and what became of those it accepted.
