@@ -208,6 +208,12 @@ impl<I: Instant> ReceiveHalf<I> {
         }
     }
 
+    /// Whether a keepalive Ping waits for its answer: what comes then may make the next deadline an earlier one.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_pinged(&self) -> bool {
+        self.keepalive.as_ref().is_some_and(Keepalive::is_pinged)
+    }
+
     /// How many more bytes complete the frame in progress; see [`Receiver::missing`].
     pub fn missing(&self) -> u64 {
         self.receiver.missing()

@@ -159,6 +159,13 @@ impl<I: Instant> SendHalf<I> {
         taken
     }
 
+    /// Whether there may be a deadline.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn has_deadline(&self) -> bool {
+        self.blocked.is_some() || self.closing.is_some()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<I> {

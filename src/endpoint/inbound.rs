@@ -230,6 +230,34 @@ impl Inbound {
         Some(self.end_ref()?.ending)
     }
 
+    /// Whether all that was read was received, whole messages, and there is nothing else to think of: what is read next
+    /// begins with a frame, and its deadline is no earlier than that of what was read before.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn is_calm(&self) -> bool {
+        self.input.is_empty()
+            && self.rare.is_none()
+            && self.assembly.is_none()
+            && self.receiving.missing() == 0
+            && self.delivery == Delivery::Whole
+    }
+
+    /// Whether what comes next may have an earlier deadline than what came before.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_pinged(&self) -> bool {
+        self.receiving.is_pinged()
+    }
+
+    /// So much was read while it was [calm](Self::is_calm).
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn on_read(&mut self, len: usize, now: Instant) {
+        self.now = now;
+        self.answered = false;
+        self.work(len / 4);
+        self.input.on_read(len);
+    }
+
     /// Whether some of what was read is still to be received.
     #[inline]
     pub(crate) fn is_unread(&self) -> bool {
@@ -250,6 +278,21 @@ impl Inbound {
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let missing = self.missing();
         self.input.room(missing, self.assembly.as_mut().and_then(|assembly| assembly.text()))
+    }
+
+    /// The same while it is [calm](Self::is_calm).
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn room_alone(&mut self) -> &mut BytesMut {
+        self.input.room_alone()
+    }
+
+    /// Gives back what room it made for that, since nothing arrives for now.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn release_alone(&mut self) {
+        self.worked = 0;
+        self.input.release_alone();
     }
 
     /// Reads once; [`did`](Self::did) is to be told how much.

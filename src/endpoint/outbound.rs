@@ -197,6 +197,13 @@ impl Outbound {
         Queued { bytes: self.apart + self.queue.len(), messages }
     }
 
+    /// Whether nothing is queued, and nothing has a deadline.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn is_calm(&self) -> bool {
+        self.writing == Writing::Open && self.queue.is_empty() && !self.sending.has_deadline()
+    }
+
     /// Takes what is queued, for a thread that writes it while more may be queued.
     pub(crate) fn take_queue(&mut self) -> WriteQueue {
         let Queued { bytes, messages } = self.queued();

@@ -1,5 +1,6 @@
 //! The buffer that bytes are read into, parsed in, and handed out of.
 
+use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 use core::ops::Range;
@@ -123,6 +124,21 @@ impl ReadBuffer {
         &mut self.bytes
     }
 
+    /// The same when it is empty, and nothing is missing: what there is of the memory at hand, if that is enough. So most
+    /// messages that come alone lie behind each other, until it is begun again at the front.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn room_alone(&mut self) -> &mut BytesMut {
+        if self.held == 0 {
+            self.bytes = thread_cache::take(&SPARE);
+            self.held = saturated(self.bytes.capacity());
+        }
+        if self.bytes.capacity() < self.room || self.held > MAX_KEPT {
+            self.make_room(2 * self.room as u64, None);
+        }
+        &mut self.bytes
+    }
+
     /// Makes room for the next read: behind `text`, if that is what it continues.
     fn make_room(&mut self, missing: u64, text: Option<&mut TextInProgress>) {
         let len = self.bytes.len();
@@ -163,18 +179,45 @@ impl ReadBuffer {
         text: Option<&mut TextInProgress>,
     ) -> std::io::Result<usize> {
         let continues = text.is_some();
-        self.make_room(missing, text);
         let start = self.bytes.len();
-        // `Read` takes initialised bytes only: no more of them than recent reads have filled, lest a peer that
-        // sends little at a time has much initialised for it.
-        self.bytes.resize(self.bytes.capacity().min(start + self.room), 0);
-        let result = io.read(&mut self.bytes[start..]);
-        self.bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
+        let result = if start == 0 && missing == 0 && !continues && self.room == MIN_ROOM {
+            self.fill_alone(io)
+        } else {
+            self.make_room(missing, text);
+            // `Read` takes initialised bytes only: no more of them than recent reads have filled, lest a peer that
+            // sends little at a time has much initialised for it.
+            self.bytes.resize(self.bytes.capacity().min(start + self.room), 0);
+            let result = io.read(&mut self.bytes[start..]);
+            self.bytes.truncate(start + result.as_ref().map_or(0, |len| *len));
+            result
+        };
         // One that was interrupted did not wait: what it reads may have come in part.
         let waited = result.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::Interrupted);
         if waited && start == 0 && !continues {
             self.shrink();
         }
+        result
+    }
+
+    /// Reads a little, as nearly all reads of small messages do: into memory of the thread's, which is initialised already,
+    /// and no room is made before it has come.
+    fn fill_alone(&mut self, io: &mut impl std::io::Read) -> std::io::Result<usize> {
+        let mut little = thread_cache::take(&LITTLE);
+        little.resize(MIN_ROOM, 0);
+        let result = io.read(&mut little);
+        if let Ok(len @ 1..) = result {
+            if self.held == 0 {
+                self.bytes = thread_cache::take(&SPARE);
+            }
+            if self.bytes.capacity() < len {
+                // At the front again, if what was handed out is done with.
+                self.bytes.reserve(len.max(LITTLE_KEPT));
+                self.held = 0;
+            }
+            self.held = self.held.max(saturated(self.bytes.capacity()));
+            self.bytes.extend_from_slice(little.get(..len).unwrap_or_default());
+        }
+        thread_cache::keep(&LITTLE, little);
         result
     }
 
@@ -207,12 +250,18 @@ impl ReadBuffer {
                 }
                 text.detach();
             }
-            let bytes = core::mem::take(&mut self.bytes);
-            if self.held <= MAX_KEPT {
-                thread_cache::keep(&SPARE, bytes);
-            }
-            self.held = 0;
+            self.release_alone();
         }
+    }
+
+    /// The same when it is empty, and there is no text.
+    #[inline]
+    pub(crate) fn release_alone(&mut self) {
+        let bytes = core::mem::take(&mut self.bytes);
+        if self.held <= MAX_KEPT {
+            thread_cache::keep(&SPARE, bytes);
+        }
+        self.held = 0;
     }
 }
 
@@ -235,8 +284,12 @@ fn saturated(len: usize) -> u32 {
 
 std::thread_local! {
     static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
+    /// Of `MIN_ROOM` bytes, if there is one.
+    static LITTLE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// What a connection that is read from in this way keeps at least, for messages that come next.
+const LITTLE_KEPT: usize = 512;
 /// Room for the messages of a quiet connection.
 const MIN_ROOM: usize = 4 << 10;
 /// Beyond this, a read's system call costs little per byte. A frame of 64 KiB fits, with its header.

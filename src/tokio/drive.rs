@@ -16,7 +16,8 @@ use super::timer::now;
 use super::tracker::{Token, cut_off};
 use super::transport::Transport;
 use super::turns::poll_yield;
-use super::wakers::Half;
+use super::wakers::{Half, WakerId};
+use crate::endpoint::sync::MutexGuard;
 use crate::endpoint::{Act, Error, Inbound, Item, Next, Outcome};
 
 impl Reading {
@@ -34,6 +35,7 @@ impl Reading {
         shared: &Shared<S>,
         half: Half,
     ) -> Poll<Result<Option<T>, Error>> {
+        self.calm = false;
         loop {
             match self.inbound.next::<T>(&mut &*shared) {
                 Next::Item(item) => {
@@ -52,8 +54,64 @@ impl Reading {
                 }
                 Next::Do(act) => {
                     self.relieve(shared);
-                    ready!(shared.poll(half, cx, |cx| self.poll_act(cx, shared, act)));
+                    self.register(half, cx, shared);
+                    ready!(self.poll_act(&mut Context::from_waker(shared.waker()), shared, act));
                 }
+            }
+        }
+    }
+
+    /// Whether a read is all that is to be done now.
+    #[inline]
+    pub(super) fn is_calm(&self) -> bool {
+        self.calm && self.inbound.is_calm() && self.program != Program::Neglects
+    }
+
+    /// The way of a message that comes alone: reads, where nothing else is to be done or looked at. Ready when something
+    /// was read, or there is something else.
+    #[inline]
+    pub(super) fn poll_calmly<S: Transport>(&mut self, cx: &Context<'_>, shared: &Shared<S>) -> Poll<()> {
+        self.register(Half::Receiving, cx, shared);
+        let mut locked = shared.lock();
+        let mut all = Context::from_waker(shared.waker());
+        if !locked.is_calm() && (locked.poll_flush(&mut all).is_pending() || !locked.is_calm()) {
+            return Poll::Ready(());
+        }
+        let read = pin!(locked.io.read_buf(self.inbound.room_alone())).poll(&mut all);
+        match read {
+            Poll::Ready(Ok(len @ 1..)) => {
+                drop(locked);
+                let now = now();
+                self.inbound.on_read(len, now);
+                self.fresh = self.timer.is_after(now);
+                self.calm = self.fresh;
+                Poll::Ready(())
+            }
+            Poll::Ready(ended) => {
+                self.inbound.did(outcome(ended), now(), &mut locked.outbound);
+                Poll::Ready(())
+            }
+            Poll::Pending if self.fresh && !self.token.as_ref().is_some_and(Token::is_told) => {
+                drop(locked);
+                self.inbound.release_alone();
+                // What is sent meanwhile is not to wait for this half.
+                shared.set_unread(false);
+                Poll::Pending
+            }
+            // The timer may have fired, or there is something that was told.
+            Poll::Pending => self.poll_wait(&mut all, shared, locked, Act::Fill),
+        }
+    }
+
+    /// Makes known whom to wake; nothing if he is known, and was not woken since.
+    #[inline]
+    fn register<S>(&mut self, half: Half, cx: &Context<'_>, shared: &Shared<S>) {
+        let waker = WakerId::of(cx.waker());
+        if half != Half::Receiving || waker != self.waker || !shared.wakers.is_receiving() {
+            shared.wakers.register(half, cx.waker());
+            self.fresh = false;
+            if half == Half::Receiving {
+                self.waker = waker;
             }
         }
     }
@@ -77,7 +135,8 @@ impl Reading {
                     return Poll::Ready(());
                 }
                 Next::Do(act) => {
-                    ready!(shared.poll(Half::Receiving, cx, |cx| self.poll_act(cx, shared, act)));
+                    self.register(Half::Receiving, cx, shared);
+                    ready!(self.poll_act(&mut Context::from_waker(shared.waker()), shared, act));
                 }
             }
         }
@@ -96,7 +155,19 @@ impl Reading {
             self.inbound.did(outcome, now(), &mut locked.outbound);
             return Poll::Ready(());
         }
+        self.poll_wait(cx, shared, locked, act)
+    }
+
+    /// Nothing came of it for now: what is to be done then, but to wait. Ready when something was.
+    fn poll_wait<S: Transport>(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared<S>,
+        mut locked: MutexGuard<'_, Locked<S>>,
+        act: Act,
+    ) -> Poll<()> {
         locked.sooner = false;
+        let calm = act == Act::Fill && locked.is_calm();
         let sending = locked.outbound.sending.poll_timeout();
         drop(locked);
         if self.token.as_ref().is_some_and(Token::is_cut_off) {
@@ -119,7 +190,11 @@ impl Reading {
             }
         }
         let deadline = [sending, self.inbound.poll_timeout()].into_iter().flatten().min();
-        ready!(self.timer.poll(cx, deadline));
+        if self.timer.poll(cx, deadline).is_pending() {
+            self.calm = calm && self.inbound.is_calm() && !self.inbound.is_pinged();
+            self.fresh = true;
+            return Poll::Pending;
+        }
         self.inbound.did(Outcome::Late, now(), &mut shared.lock().outbound);
         if act == Act::Fill {
             shared.retire_flusher();
@@ -144,8 +219,8 @@ impl<S: Transport> Locked<S> {
                 let most = inbound.most();
                 let room = inbound.room();
                 match most {
-                    None => pin!(self.io.read_buf(room)).poll(cx).map(read),
-                    Some(most) => pin!(self.io.read_buf(&mut room.limit(most))).poll(cx).map(read),
+                    None => pin!(self.io.read_buf(room)).poll(cx).map(outcome),
+                    Some(most) => pin!(self.io.read_buf(&mut room.limit(most))).poll(cx).map(outcome),
                 }
             }
             Act::Flush { discard } => match self.poll_flush(cx) {
@@ -163,11 +238,11 @@ impl<S: Transport> Locked<S> {
     }
 
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        pin!(self.io.read(&mut [0; 1024])).poll(cx).map(read)
+        pin!(self.io.read(&mut [0; 1024])).poll(cx).map(outcome)
     }
 }
 
 /// What a read came to.
-fn read(result: io::Result<usize>) -> Outcome {
+fn outcome(result: io::Result<usize>) -> Outcome {
     result.map_err(Error::ConnectionLost).into()
 }

@@ -130,11 +130,19 @@ impl<S: Transport> WebSocketReceiver<S> {
         waits: Program,
     ) -> Poll<Result<Option<T>, Error>> {
         let mut reading = self.shared.reading.take();
-        // What most calls come to has nothing to note of the program.
-        if reading.program == Program::Receives
-            && let Some(item) = reading.inbound.whole::<T>(&mut &*self.shared)
+        if half == Half::Receiving && reading.is_calm() && reading.poll_calmly(cx, &self.shared).is_pending()
         {
+            if reading.program != waits {
+                self.shared.note(&mut reading, waits);
+            }
+            return Poll::Pending;
+        }
+        // What most calls come to.
+        if let Some(item) = reading.inbound.whole::<T>(&mut &*self.shared) {
             self.shared.set_unread(reading.inbound.is_unread());
+            if reading.program != Program::Receives {
+                self.shared.note(&mut reading, Program::Receives);
+            }
             return Poll::Ready(Ok(Some(item)));
         }
         self.poll_next_after::<T>(reading, half, cx, waits)

@@ -37,9 +37,9 @@ use std::time::Instant;
 use super::timer::{Timer, now};
 use super::tracker::Token;
 use super::transport::Transport;
-use super::wakers::{Half, Wakers};
+use super::wakers::{Half, WakerId, Wakers};
 use crate::endpoint::sendable::ToSend;
-use crate::endpoint::sync::atomic::{AtomicBool, Ordering};
+use crate::endpoint::sync::atomic::Ordering;
 use crate::endpoint::sync::{Mutex, MutexGuard, Turn, lock};
 use crate::endpoint::{Error, HowClosed, Inbound, Negotiated, Outbound, SendSide};
 use crate::error::SendError;
@@ -54,10 +54,6 @@ pub(super) struct Shared<S> {
     pub(super) wakers: Arc<Wakers>,
     /// Wakes all whose wakers these are.
     waker: Waker,
-    /// Some of what was read is still to be received. A hint for the sending half.
-    unread: AtomicBool,
-    /// A call of `recv` waits, or was dropped while it did. The receiving half's own.
-    waits: AtomicBool,
     /// How the connection closed, once it has.
     pub(super) closed: HowClosed,
     /// What the opening handshake came to.
@@ -69,6 +65,9 @@ impl<S> Shared<S> {
         let reading = Reading {
             inbound,
             timer: Timer::default(),
+            waker: WakerId::default(),
+            calm: false,
+            fresh: false,
             token: None,
             program: Program::Receives,
             watched: false,
@@ -89,8 +88,6 @@ impl<S> Shared<S> {
             locked: Mutex::new(locked),
             wakers,
             waker,
-            unread: AtomicBool::new(false),
-            waits: AtomicBool::new(false),
             closed: HowClosed::default(),
             negotiated,
         }
@@ -158,22 +155,22 @@ impl<S> Shared<S> {
 
     /// Tells whether some of what was read is still to be received.
     pub(super) fn set_unread(&self, unread: bool) {
-        self.unread.store(unread, Ordering::Relaxed);
+        self.wakers.unread.store(unread, Ordering::Relaxed);
     }
 
     /// See [`set_unread`](Self::set_unread).
     pub(super) fn is_unread(&self) -> bool {
-        self.unread.load(Ordering::Relaxed)
+        self.wakers.unread.load(Ordering::Relaxed)
     }
 
     /// Whether a call of `recv` waits.
     pub(super) fn waits(&self) -> bool {
-        self.waits.load(Ordering::Relaxed)
+        self.wakers.waits.load(Ordering::Relaxed)
     }
 
     /// See [`waits`](Self::waits).
     pub(super) fn set_waits(&self, waits: bool) {
-        self.waits.store(waits, Ordering::Relaxed);
+        self.wakers.waits.store(waits, Ordering::Relaxed);
     }
 
     /// Has the flusher end, since nothing was received for long. It is spawned anew when it is needed.
@@ -202,6 +199,21 @@ impl<S: Transport> Shared<S> {
             let poll = locked.poll_queue(cx, timer, message);
             locked.unless_refused(poll)
         })
+    }
+
+    /// The way of a message that is sent when nothing is queued: it is written, and need not be waited for. `None`: what
+    /// there is left of it has to.
+    #[inline]
+    pub(super) fn poll_alone(&self, message: &mut Option<impl ToSend>) -> Option<Poll<Result<(), Error>>> {
+        let mut locked = self.lock();
+        if !locked.is_calm() {
+            return None;
+        }
+        if let Err(error) = message.take()?.queue(&mut locked.outbound) {
+            return Some(Poll::Ready(Err(error.into())));
+        }
+        let written = locked.poll_flush(&mut Context::from_waker(self.waker()));
+        written.is_ready().then_some(written)
     }
 
     /// Queues `message`, once there is room, and then writes it.
@@ -257,6 +269,14 @@ pub(super) struct Locked<S> {
     /// How many halves there are.
     pub(super) halves: u8,
     pub(super) flusher: FlusherState,
+}
+
+impl<S> Locked<S> {
+    /// Whether there is nothing to write, and nothing that was written is waited for.
+    #[inline]
+    pub(super) fn is_calm(&self) -> bool {
+        !self.unflushed && self.outbound.is_calm()
+    }
 }
 
 impl<S: Transport> Locked<S> {
@@ -372,6 +392,12 @@ impl<S: Transport> Locked<S> {
 pub(super) struct Reading {
     pub(super) inbound: Inbound,
     pub(super) timer: Timer,
+    /// The waker that was last made known for it.
+    pub(super) waker: WakerId,
+    /// The timer was polled, and fires before anything is due, as long as there is nothing but frames that come and go.
+    pub(super) calm: bool,
+    /// It had not fired when something was last read, or it was polled, and nobody was woken since.
+    pub(super) fresh: bool,
     /// Of a connection that `serve` accepted, until it has ended.
     pub(super) token: Option<Token>,
     pub(super) program: Program,

@@ -14,6 +14,12 @@ use tokio::time::Sleep;
 pub(super) struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
+    /// Whether it has not fired at `now`.
+    #[inline]
+    pub(super) fn is_after(&self, now: Instant) -> bool {
+        self.0.as_ref().is_none_or(|sleep| sleep.deadline().into_std() > now)
+    }
+
     /// Ready once `deadline` has passed; never, without one.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline.map(tokio::time::Instant::from_std) else {

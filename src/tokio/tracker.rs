@@ -298,6 +298,12 @@ impl Token {
         });
     }
 
+    /// Whether there is something to tell the connection.
+    #[inline]
+    pub(super) fn is_told(&self) -> bool {
+        self.is_to_stop() || self.is_cut_off()
+    }
+
     pub(super) fn is_to_stop(&self) -> bool {
         self.tracker.stopping.load(Ordering::Acquire)
     }
