@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use crate::error::{ProtocolError, SendError};
-use crate::extension::{AgreedDeflate, Deflate, Deflater};
+use crate::extension::{AgreedDeflate, CompressorKind, Deflate, Deflater};
 use crate::frame::{CloseCode, CloseFrame, ControlPayload, FrameHeader, MaskingKeys, Opcode};
 use crate::message::{Event, MessageKind, PreparedMessage};
 use crate::role::Role;
@@ -294,14 +294,24 @@ impl Sender {
         Ok(self.header(kind.opcode(), len, true))
     }
 
-    /// The frame of a message that was made for many connections, if this one sends it as it is.
+    /// The frame of a message that was made for many connections, if this one is among those that share it.
     pub(crate) fn prepared_frame<'m>(
         &self,
         message: &'m PreparedMessage,
     ) -> Result<Option<&'m Bytes>, SendError> {
         self.check_between_messages()?;
-        let as_it_is = self.masking.is_none() && !self.compresses(message.payload().len());
-        Ok(as_it_is.then(|| message.frame()))
+        if self.masking.is_some() {
+            return Ok(None);
+        }
+        if !self.compresses(message.payload().len()) {
+            return Ok(Some(message.frame()));
+        }
+        Ok(self.kind_without_takeover().and_then(|kind| message.compressed_frame(kind)))
+    }
+
+    /// The compressor of a server without context takeover: what it makes of a message, others of its kind do, too.
+    pub(crate) fn kind_without_takeover(&self) -> Option<CompressorKind> {
+        if self.masking.is_some() { None } else { self.deflater.as_ref()?.kind_without_takeover() }
     }
 
     /// Sends a whole message in one frame.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::compressing::Compressing;
+use super::compressing::{Compressed, Compressing};
 use super::error::Error;
 use super::negotiated::Negotiated;
 use super::write_queue::WriteQueue;
@@ -258,7 +258,10 @@ impl Outbound {
     /// Sends what was compressed apart; what is still to be compressed of it is, at once.
     pub(super) fn send_compressing(&mut self, mut compressing: Compressing) -> Result<(), SendError> {
         while !compressing.step() {}
-        let (header, compressed) = compressing.end(self.sending.sender())?;
+        let (header, compressed) = match compressing.end(self.sending.sender())? {
+            Compressed::Own(header, compressed) => (header, compressed),
+            Compressed::Shared(message) => return self.send_prepared(&message),
+        };
         match compressed {
             Ok(compressed) if compressed.len() < COPY_COMPRESSED_BELOW => {
                 header.append_frame(&compressed, self.queue.buffer());

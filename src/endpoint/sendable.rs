@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::compressing::{Compressing, begin_compressing};
+use super::compressing::{Compressing, begin_compressing, begin_prepared};
 use super::outbound::{COMPRESS_APART_FROM, Outbound};
 use crate::error::SendError;
 use crate::message::{Message, PreparedMessage};
@@ -64,12 +64,8 @@ impl ToSend for &PreparedMessage {
     }
 
     fn begin(self, outbound: &mut Outbound) -> Result<Result<Box<Compressing>, Self>, SendError> {
-        Ok(match begin_compressing(outbound.sending.sender(), self.payload().len(), None)? {
-            Some(deflating) => {
-                Ok(Compressing::new(self.kind(), None, self.shared_payload(), deflating).into())
-            }
-            None => Err(self),
-        })
+        let begun = begin_prepared(outbound.sending.sender(), self)?;
+        Ok(begun.map_or(Err(self), |compressing| Ok(compressing.into())))
     }
 }
 

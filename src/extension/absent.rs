@@ -3,6 +3,8 @@
 
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::Inflated;
 use crate::error::ProtocolError;
 #[cfg(feature = "handshake")]
@@ -56,6 +58,10 @@ impl Deflater {
         match self.0 {}
     }
 
+    pub(crate) fn kind_without_takeover(&self) -> Option<CompressorKind> {
+        match self.0 {}
+    }
+
     pub(crate) fn deflate(&mut self, _: &[u8], _: bool, _: bool) -> Option<Vec<u8>> {
         match self.0 {}
     }
@@ -71,6 +77,38 @@ impl Deflater {
     }
 
     pub(crate) fn give_back(_: Vec<u8>) {}
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CompressorKind(Never);
+
+/// Of a message that nobody compresses.
+#[derive(Debug, Default)]
+pub(crate) struct CompressedOnce(());
+
+impl CompressedOnce {
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    pub(crate) fn form(&self, kind: CompressorKind) -> Option<&Form> {
+        match kind.0 {}
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Form(Never);
+
+impl Form {
+    pub(crate) fn step(&self, _: &[u8], _: impl FnOnce(&[u8]) -> Bytes) -> bool {
+        match self.0 {}
+    }
+
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn is_done(&self) -> bool {
+        match self.0 {}
+    }
+
+    pub(crate) fn get(&self) -> Option<&Bytes> {
+        match self.0 {}
+    }
 }
 
 #[cfg(all(feature = "std", feature = "handshake"))]

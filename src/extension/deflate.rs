@@ -43,8 +43,8 @@ pub struct Deflate {
 impl Default for Deflate {
     fn default() -> Self {
         Self {
-            level: 6,
-            min_size: 256,
+            level: 4,
+            min_size: 0,
             server_no_context_takeover: false,
             client_no_context_takeover: false,
             server_max_window_bits: MAX_WINDOW_BITS,
@@ -72,6 +72,14 @@ impl Deflate {
     /// compressor. The same as the two settings below together.
     pub fn no_context_takeover(self) -> Self {
         self.server_no_context_takeover().client_no_context_takeover()
+    }
+
+    /// For servers with very many clients: what they are sent is compressed without context takeover, so that all connections
+    /// of a thread share one compressor, and one that sends keeps nothing. A [`PreparedMessage`](crate::PreparedMessage) is
+    /// compressed once for all of them. What clients send is not affected. The same as
+    /// [`server_no_context_takeover`](Self::server_no_context_takeover).
+    pub fn shared_compressor(self) -> Self {
+        self.server_no_context_takeover()
     }
 
     /// The server does not keep its compressor's window from one message to the next.

@@ -7,20 +7,32 @@
 #[cfg(not(feature = "deflate"))]
 mod absent;
 #[cfg(feature = "deflate")]
+mod compressed_once;
+#[cfg(feature = "deflate")]
+mod compressor;
+#[cfg(feature = "deflate")]
+mod decompressor;
+#[cfg(feature = "deflate")]
 mod deflate;
 #[cfg(feature = "deflate")]
 mod deflater;
 #[cfg(feature = "deflate")]
+mod history;
+#[cfg(feature = "deflate")]
 mod inflater;
+#[cfg(feature = "deflate")]
+mod pool;
 
 #[cfg(all(not(feature = "deflate"), feature = "std", feature = "handshake"))]
 pub(crate) use self::absent::Deflating;
 #[cfg(not(feature = "deflate"))]
-pub(crate) use self::absent::{AgreedDeflate, Deflate, Deflater, Inflater};
+pub(crate) use self::absent::{AgreedDeflate, CompressedOnce, CompressorKind, Deflate, Deflater, Inflater};
 #[cfg(feature = "deflate")]
 pub use self::deflate::{AgreedDeflate, Deflate};
 #[cfg(feature = "deflate")]
 pub(crate) use self::{
+    compressed_once::CompressedOnce,
+    compressor::CompressorKind,
     deflater::{Deflater, Deflating},
     inflater::Inflater,
 };

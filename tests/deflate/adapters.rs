@@ -425,7 +425,7 @@ fn a_bomb_fails_in_every_way_of_receiving() {
 fn a_writer_compresses() {
     let line = "a line of a long message\n".repeat(20);
     for (first, compressed) in [("short", false), (&line[..], true)] {
-        let (mut ws, mut peer) = blocking_server(Deflate::default(), PLAIN, b"");
+        let (mut ws, mut peer) = blocking_server(Deflate::default().min_size(256), PLAIN, b"");
         let mut writer = ws.message_writer(MessageKind::Text);
         writer.write_all(first.as_bytes()).unwrap();
         for _ in 0..100 {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::common::{self, BINARY, Noise, ROLES, TEXT, pseudo_random};
 use crate::endpoint::{Endpoint, HELLO, RSV1, agreed, always, frames, other, plain};
 use crate::naive::Naive;
-use sansocket::{AgreedDeflate, Config, Deflate, Message, MessageKind, Role};
+use sansocket::{AgreedDeflate, Config, Deflate, Message, MessageKind, ProtocolError, Role};
 
 const NEITHER: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
@@ -185,22 +185,36 @@ fn a_hint_not_to_take_over_is_agreed_on() {
     assert!(!agreed.no_context_takeover(Role::Server));
 }
 
-/// 7692-7.2.2-08, 7692-7.2.2-10, 7692-7.1.2.2-07, 7692-5-05, 7692-5-06: a distance of 32,768 is inflated, in every configuration: small windows
-/// were agreed on too.
+/// 7692-7.2.2-08, 7692-7.2.2-10, 7692-7.1.2.2-07, 7692-5-05, 7692-5-06: a distance of 32,768 is inflated, unless a smaller
+/// window was agreed on. 7692-7.2.2-07, 7692-7.2.2-09: then that is what is kept, and a larger distance fails, rather than
+/// being filled with something else.
 #[test]
-fn the_largest_window_is_always_inflated() {
-    let smallest = "permessage-deflate; server_max_window_bits=8; client_max_window_bits=8";
+fn the_agreed_window_is_inflated() {
     let data = pseudo_random(5, 40_000);
-    for parameters in ["permessage-deflate", smallest] {
+    for (parameters, window) in [
+        ("permessage-deflate", 32_768),
+        ("permessage-deflate; server_max_window_bits=8; client_max_window_bits=8", 256),
+    ] {
         for role in ROLES {
-            let mut sending = Endpoint::new(other(role), &Config::default(), &always(), plain());
-            sending.send(&Message::binary(data.clone()));
-            let mut endpoint = Endpoint::new(role, &Config::default(), &always(), agreed(parameters));
-            assert_eq!(endpoint.messages(&sending.take_out()), [Message::binary(data.clone())]);
-            // A block with a copy of 3 from 32,768 bytes ago.
-            let (messages, error) = endpoint.compressed(BINARY, &[0x02, 0xde, 0xff, 0x0f, 0x00]);
-            let expected = &data[data.len() - 32_768..][..3];
-            assert_eq!((messages, error), (vec![Message::binary(expected.to_vec())], None));
+            // Blocks with a copy of 3 from 256, 257 and 32,768 bytes ago.
+            let copies = [
+                (256, [0x02, 0xfa, 0x1f, 0x00].as_slice()),
+                (257, &[0x02, 0x06, 0x00, 0x00]),
+                (32_768, &[0x02, 0xde, 0xff, 0x0f, 0x00]),
+            ];
+            for (distance, payload) in copies {
+                let Ok(expected) = Naive::after(&data).message(payload) else { panic!("{distance}") };
+                let mut sending = Endpoint::new(other(role), &Config::default(), &always(), plain());
+                sending.send(&Message::binary(data.clone()));
+                let mut endpoint = Endpoint::new(role, &Config::default(), &always(), agreed(parameters));
+                assert_eq!(endpoint.messages(&sending.take_out()), [Message::binary(data.clone())]);
+                let received = endpoint.compressed(BINARY, payload);
+                if distance <= window {
+                    assert_eq!(received, (vec![Message::binary(expected)], None), "{distance}");
+                } else {
+                    assert_eq!(received, (vec![], Some(ProtocolError::InvalidCompressedData)), "{distance}");
+                }
+            }
         }
     }
 }
@@ -228,6 +242,6 @@ fn windows_are_not_shown() {
     let bytes = client.take_out();
     assert_eq!(server.messages(&bytes), [message]);
     let shown = format!("{client:?} {server:?}");
-    assert!(shown.contains("filled: 600"), "{shown}");
+    assert!(shown.contains("len: 600"), "{shown}");
     assert!(!shown.contains("115, 101, 99") && !shown.contains("secret"), "{shown}");
 }

@@ -7,6 +7,7 @@ use sansocket::handshake::Extension;
 use sansocket::{
     AgreedDeflate, Assembler, CloseCode, Config, Connection, Deflate, Event, Message, ProtocolError, Role,
 };
+use zlib_rs::{DeflateFlush, Status};
 
 /// RSV1, for the first byte of a frame.
 pub const RSV1: u8 = 0x40;
@@ -101,6 +102,11 @@ impl Endpoint {
         let (got, payload) = frames.pop().unwrap();
         assert_eq!((got, frames.len()), (first, 0));
         payload
+    }
+
+    /// Frees the buffer of what was received.
+    pub fn free_input(&mut self) {
+        self.input = Vec::new();
     }
 
     /// Receives `bytes`: the messages they complete. After an error nothing more comes, and the Close frame
@@ -201,16 +207,16 @@ pub fn every_way(
     whole
 }
 
-/// Blocks as another implementation makes them.
-pub struct Foreign(flate2::Compress);
+/// Blocks as another sender makes them.
+pub struct Foreign(zlib_rs::Deflate);
 
 impl Foreign {
-    pub fn new(level: u32) -> Self {
-        Self(flate2::Compress::new(flate2::Compression::new(level), false))
+    pub fn new(level: i32) -> Self {
+        Self(zlib_rs::Deflate::new(level, false, 15))
     }
 
     /// With a window that holds `dictionary`.
-    pub fn with_window(level: u32, dictionary: &[u8]) -> Self {
+    pub fn with_window(level: i32, dictionary: &[u8]) -> Self {
         let mut this = Self::new(level);
         this.0.set_dictionary(dictionary).unwrap();
         this
@@ -218,7 +224,7 @@ impl Foreign {
 
     /// Blocks that end at the boundary of a byte, with an empty stored block.
     pub fn sync(&mut self, data: &[u8]) -> Vec<u8> {
-        self.run(data, flate2::FlushCompress::Sync)
+        self.run(data, DeflateFlush::SyncFlush)
     }
 
     /// The payload of a message.
@@ -230,18 +236,21 @@ impl Foreign {
 
     /// Blocks of which the last has BFINAL set.
     pub fn finish(mut self, data: &[u8]) -> Vec<u8> {
-        self.run(data, flate2::FlushCompress::Finish)
+        self.run(data, DeflateFlush::Finish)
     }
 
-    fn run(&mut self, mut data: &[u8], flush: flate2::FlushCompress) -> Vec<u8> {
+    fn run(&mut self, mut data: &[u8], flush: DeflateFlush) -> Vec<u8> {
         let mut out = Vec::new();
         loop {
-            out.reserve(data.len() + 64);
-            let before = self.0.total_in();
-            let status = self.0.compress_vec(data, &mut out, flush).unwrap();
-            data = &data[usize::try_from(self.0.total_in() - before).unwrap()..];
-            let ended = flush != flate2::FlushCompress::Finish || status == flate2::Status::StreamEnd;
-            if data.is_empty() && out.len() < out.capacity() && ended {
+            let (start, room) = (out.len(), data.len() + 64);
+            out.resize(start + room, 0);
+            let (total_in, total_out) = (self.0.total_in(), self.0.total_out());
+            let status = self.0.compress(data, &mut out[start..], flush).unwrap();
+            data = &data[usize::try_from(self.0.total_in() - total_in).unwrap()..];
+            let made = usize::try_from(self.0.total_out() - total_out).unwrap();
+            out.truncate(start + made);
+            let ended = flush != DeflateFlush::Finish || status == Status::StreamEnd;
+            if data.is_empty() && made < room && ended {
                 return out;
             }
         }

@@ -16,6 +16,7 @@ mod fuzz;
 mod hostile;
 mod memory;
 mod negotiation;
+mod pool;
 mod sending;
 #[cfg(all(feature = "blocking", feature = "tokio"))]
 mod turns;

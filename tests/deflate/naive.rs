@@ -22,6 +22,11 @@ impl Naive {
         Self { window: 1 << window_bits, history: Vec::new(), farthest: 0, saw_final: false }
     }
 
+    /// With the largest window, which holds `data`.
+    pub fn after(data: &[u8]) -> Self {
+        Self { history: data.to_vec(), ..Self::new(15) }
+    }
+
     /// The next message begins with an empty window.
     pub fn forget(&mut self) {
         self.history.clear();
@@ -224,9 +229,7 @@ fn the_naive_inflater_is_right() {
     assert_eq!(Naive::new(15).message(b"\x06"), Err("a block of a reserved type"));
     // A dynamic block, and distances on either side of the limit.
     let data = [&common_text()[..], &[b'-'; 2], &common_text()[..]].concat();
-    let mut flate = flate2::Compress::new(flate2::Compression::best(), false);
-    let mut compressed = Vec::with_capacity(data.len());
-    flate.compress_vec(&data, &mut compressed, flate2::FlushCompress::Finish).unwrap();
+    let compressed = super::endpoint::Foreign::new(9).finish(&data);
     let mut naive = Naive::new(15);
     assert_eq!(naive.blocks(&compressed).unwrap(), data);
     assert!((2000..2010).contains(&naive.farthest), "{}", naive.farthest);
