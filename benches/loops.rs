@@ -41,6 +41,10 @@ fn run(which: &str, size: usize, messages: usize) {
         "opening" => opening(size, messages),
         "blocking-opening" => blocking_opening(size, messages),
         #[cfg(feature = "deflate")]
+        "deflate" => deflate(size, messages),
+        #[cfg(feature = "deflate")]
+        "broadcast" => broadcast(size, messages),
+        #[cfg(feature = "deflate")]
         "inflate-byte" => inflate_nothing(size, messages, 1),
         #[cfg(feature = "deflate")]
         "inflate-bytes" => inflate_nothing(size, messages, messages),
@@ -59,6 +63,10 @@ const LOOPS: &[&str] = &[
     "blocking-server-send",
     "opening",
     "blocking-opening",
+    #[cfg(feature = "deflate")]
+    "deflate",
+    #[cfg(feature = "deflate")]
+    "broadcast",
     #[cfg(feature = "deflate")]
     "inflate-byte",
     #[cfg(feature = "deflate")]
@@ -179,6 +187,85 @@ fn blocking_opening(size: usize, connections: usize) {
         let pending = blocking::accept_with(client.clone(), &server).unwrap();
         black_box(pending.accept().unwrap());
     }
+}
+
+/// The core of a server echoes a message of JSON, compressed both ways with context takeover; a client's core is not counted
+/// in `size`, but in the count.
+#[cfg(feature = "deflate")]
+fn deflate(size: usize, messages: usize) {
+    use sansocket::{Assembler, Deflate, Event};
+
+    let deflate = Deflate::default();
+    let (agreed, _) = deflate.agree_as_server(&[deflate.offer()]).unwrap();
+    let config = Config::default();
+    let mut sides = [Role::Client, Role::Server].map(|role| {
+        let mut sender = match role {
+            Role::Client => Sender::client(&config, keys),
+            Role::Server => Sender::server(&config),
+        };
+        sender.use_deflate(&deflate, agreed);
+        let (mut receiver, mut assembler) = (Receiver::new(role, &config), Assembler::default());
+        receiver.use_deflate(agreed);
+        assembler.use_deflate(role, &config, agreed);
+        (sender, receiver, assembler)
+    });
+    let payloads: Vec<_> = (0..TOGETHER).map(|seed| json(size, seed)).collect();
+    let mut wire = Vec::new();
+    for payload in payloads.iter().cycle().take(messages) {
+        let mut message = Message::text(payload.as_str());
+        for (from, to) in [(0, 1), (1, 0)] {
+            let Message::Text(text) = &message else { panic!("no text") };
+            sides[from].0.text(text, &mut wire).unwrap();
+            let (_, receiver, assembler) = &mut sides[to];
+            let received = receiver.receive(&mut wire).unwrap().unwrap();
+            let Some(Event::Data(fragment)) = received.event(&wire) else { panic!("no fragment") };
+            message = assembler.push(&fragment).unwrap().unwrap();
+            wire.clear();
+        }
+        assert_eq!(message.len(), payload.len());
+    }
+}
+
+/// A server prepares a message, and sends it to two connections that share what it is compressed to: less than twice the count
+/// of what one of them takes.
+#[cfg(feature = "deflate")]
+fn broadcast(size: usize, messages: usize) {
+    use sansocket::{Deflate, PreparedMessage};
+
+    let deflate = Deflate::default().shared_compressor();
+    let (agreed, _) = deflate.agree_as_server(&[deflate.offer()]).unwrap();
+    let mut senders = [Sender::server(&Config::default()), Sender::server(&Config::default())];
+    for sender in &mut senders {
+        sender.use_deflate(&deflate, agreed);
+    }
+    let payloads: Vec<_> = (0..TOGETHER).map(|seed| json(size, seed)).collect();
+    let mut out = Vec::new();
+    for payload in payloads.iter().cycle().take(messages) {
+        let news = PreparedMessage::new(payload.as_str());
+        for sender in &mut senders {
+            sender.prepared(&news, &mut out).unwrap();
+        }
+        black_box(&out);
+        out.clear();
+    }
+}
+
+/// Text as a service may send it, of exactly `size` bytes.
+#[cfg(feature = "deflate")]
+fn json(size: usize, seed: usize) -> String {
+    let mut text = String::new();
+    let mut draw = seed as u64 + 1;
+    while text.len() < size {
+        draw = draw.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31) ^ 0x5bd1_e995;
+        let (id, sensor, value) = (draw >> 44, draw % 97, draw % 10_000);
+        let state = ["ok", "warning", "error"][usize::from(draw % 5 > 2) + usize::from(draw % 7 > 5)];
+        let record = format!(
+            "{{\"id\":{id},\"sensor\":\"temperature-{sensor}\",\"state\":\"{state}\",\"value\":{value}}},"
+        );
+        text.push_str(&record);
+    }
+    text.truncate(size);
+    text
 }
 
 /// The core of a client receives bytes that inflate to nothing, in fragments of `at_once`, of a message that has come

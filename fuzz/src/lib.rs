@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod deflate;
+mod deflate_contexts;
 mod differential;
 mod targets;
 
 pub use deflate::{deflate_inflate, deflate_negotiation, deflate_round_trip};
+pub use deflate_contexts::deflate_contexts;
 pub use differential::differential;
 pub use targets::*;

@@ -1,5 +1,7 @@
 //! The fuzz targets' functions on pseudo-random bytes, and on their corpora.
 
+#[path = "../../fuzz/src/deflate_contexts.rs"]
+mod contexts;
 #[path = "../../fuzz/src/deflate.rs"]
 mod targets;
 
@@ -8,6 +10,7 @@ use std::path::Path;
 
 use crate::common::{Noise, pseudo_random};
 use crate::endpoint::Foreign;
+use contexts::deflate_contexts;
 use targets::{deflate_inflate, deflate_negotiation, deflate_round_trip};
 
 /// Replays a target's corpus, and gives it each input that is one byte long.
@@ -78,5 +81,14 @@ fn any_data_makes_the_round_trip() {
     let mut noise = Noise::new(3);
     for seed in 0..500 {
         deflate_round_trip(&pseudo_random(seed, noise.below(2000)));
+    }
+}
+
+#[test]
+fn any_connections_speak_in_turns() {
+    replay("deflate_contexts", deflate_contexts);
+    let mut noise = Noise::new(4);
+    for seed in 0..300 {
+        deflate_contexts(&pseudo_random(seed, noise.below(1000)));
     }
 }

@@ -103,7 +103,7 @@ fn a_thread_holds_a_bounded_number_of_compressors() {
             }
             std::mem::forget(endpoints);
         });
-        let of_thread = 16 * (MIB as i64);
+        let of_thread = 16 * KIB * KIB;
         assert!(info.bytes_current < of_thread + 2 * connections * most, "{size}: {}", info.bytes_current);
         assert!(
             info.bytes_current - of_thread * 13 / 16 < 2 * connections * most,
