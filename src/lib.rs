@@ -94,7 +94,7 @@
 //! | [`Config::close_timeout`] | 10 s | [`TimedOut::ClosingHandshake`], 1006 | a peer that does not answer a Close frame, or keeps the transport open |
 //! | [`Config::write_timeout`] | 30 s | [`TimedOut::Write`], 1006 | a peer that reads nothing, or a byte now and then |
 //! | [`Config::min_data_rate`] | 256 bytes a second | what comes or is taken more slowly does not put off those two | a peer that is never quite silent |
-//! | [`Config::deflate`] | off | sent as it is | memory for each connection's windows; secrets told by their length |
+//! | [`Config::deflate`] | off | sent as it is | CPU, and memory for each connection's windows; secrets told by their length |
 //! | [`Deflate::server_max_window_bits`] | 15 | a larger window is not used | memory for windows |
 //! | [`Deflate::client_max_window_bits`] | 15 | a larger window is not asked for | memory for windows |
 //! | [`Client::connect_timeout`] | 30 s | [`TimedOut::OpeningHandshake`] | a server that accepts connections and does not answer |
@@ -177,7 +177,7 @@
 //! | `handshake` | yes | httparse, sha1, base64 | [`handshake`], [`Uri`] |
 //! | `blocking` | yes | rand | [`blocking`]: WebSockets over `std::io` streams |
 //! | `tokio` | no | tokio, rand, futures-core, futures-sink | [`tokio`](mod@tokio): WebSockets over tokio streams |
-//! | `deflate` | no | flate2 with zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
+//! | `deflate` | no | zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
 //! | `http` | no | http | [`http`](mod@http): the opening handshake in its types, for servers that speak in them; clients of its requests and URIs |
 //! | `hyper` | no | hyper | [`http::upgrade`]: upgrades inside hyper 1; needs `tokio` |
 //! | `http2` | no | h2 | the same over HTTP/2 (RFC 8441) |

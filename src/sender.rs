@@ -10,9 +10,8 @@ use crate::config::Config;
 use crate::error::{ProtocolError, SendError};
 use crate::extension::{AgreedDeflate, CompressorKind, Deflate, Deflater};
 use crate::frame::{CloseCode, CloseFrame, ControlPayload, FrameHeader, MaskingKeys, Opcode};
-use crate::message::{Event, MessageKind, PreparedMessage};
+use crate::message::{Event, Fragmented, MessageKind, PreparedMessage};
 use crate::role::Role;
-use crate::utf8::Utf8Validator;
 
 /// The sending direction of a connection. What it sends is appended to `out`, always in whole frames;
 /// an error appends nothing.
@@ -41,7 +40,7 @@ pub struct Sender {
     /// Whether the caller wants messages compressed.
     compress: bool,
     /// The fragmented message that was begun and has not ended.
-    message: Option<MessageInProgress>,
+    message: Option<Fragmented>,
     /// The latest Ping that found `out` full. "If an endpoint receives a Ping frame and has not yet sent Pong
     /// frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only
     /// the most recently processed Ping frame." (6455-5.5.3-02)
@@ -282,7 +281,7 @@ impl Sender {
     #[inline]
     pub(crate) fn compresses(&self, len: usize) -> bool {
         match &self.message {
-            Some(message) => message.compressed,
+            Some(message) => message.is_compressed(),
             None => self.compress && self.deflater.as_ref().is_some_and(|deflater| deflater.takes(len)),
         }
     }
@@ -300,18 +299,17 @@ impl Sender {
         message: &'m PreparedMessage,
     ) -> Result<Option<&'m Bytes>, SendError> {
         self.check_between_messages()?;
-        if self.masking.is_some() {
-            return Ok(None);
-        }
-        if !self.compresses(message.payload().len()) {
+        let len = message.payload().len();
+        if self.masking.is_none() && !self.compresses(len) {
             return Ok(Some(message.frame()));
         }
-        Ok(self.kind_without_takeover().and_then(|kind| message.compressed_frame(kind)))
+        Ok(self.shared_compressor(len).and_then(|kind| message.compressed_frame(kind)))
     }
 
-    /// The compressor of a server without context takeover: what it makes of a message, others of its kind do, too.
-    pub(crate) fn kind_without_takeover(&self) -> Option<CompressorKind> {
-        if self.masking.is_some() { None } else { self.deflater.as_ref()?.kind_without_takeover() }
+    /// What compresses a message of `len` bytes, if others make the same of it: a server's compressor, without takeover.
+    pub(crate) fn shared_compressor(&self, len: usize) -> Option<CompressorKind> {
+        let deflater = self.deflater.as_ref().filter(|_| self.masking.is_none() && self.compresses(len))?;
+        deflater.kind_without_takeover()
     }
 
     /// Sends a whole message in one frame.
@@ -347,18 +345,11 @@ impl Sender {
     ) -> Result<Opcode, SendError> {
         self.check_open()?;
         let (opcode, mut message) = match &self.message {
-            None => (kind.opcode(), MessageInProgress { kind, compressed, utf8: Utf8Validator::default() }),
-            Some(message) if (message.kind, message.compressed) == (kind, compressed) => {
-                (Opcode::Continuation, message.clone())
-            }
+            None => (kind.opcode(), Fragmented::new(kind, compressed)),
+            Some(message) if message.is_of(kind, compressed) => (Opcode::Continuation, message.clone()),
             Some(_) => return Err(SendError::MessageInProgress),
         };
-        if kind == MessageKind::Text {
-            message.utf8.feed(payload).map_err(|_| SendError::InvalidUtf8)?;
-            if last {
-                message.utf8.finish().map_err(|_| SendError::InvalidUtf8)?;
-            }
-        }
+        message.add(payload, last)?;
         self.message = (!last).then_some(message);
         Ok(opcode)
     }
@@ -449,12 +440,4 @@ pub enum SendState {
     Open,
     /// A Close frame was sent: nothing but Pongs.
     CloseSent,
-}
-
-#[derive(Clone, Debug)]
-struct MessageInProgress {
-    kind: MessageKind,
-    compressed: bool,
-    /// Of a text message: what was sent so far.
-    utf8: Utf8Validator,
 }

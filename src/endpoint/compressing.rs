@@ -82,8 +82,7 @@ pub(super) fn begin_prepared(
     message: &PreparedMessage,
 ) -> Result<Option<Compressing>, SendError> {
     let len = message.payload().len();
-    if sender.compresses(len)
-        && let Some(kind) = sender.kind_without_takeover()
+    if let Some(kind) = sender.shared_compressor(len)
         && let Some(done) = message.is_compressed(kind)
     {
         sender.check_between_messages()?;

@@ -36,8 +36,8 @@ impl Decompressor {
         this
     }
 
-    /// Goes on with the next block, be it after a final one: "The next DEFLATE block follows" (RFC 7692 section 7.2.1), and
-    /// the protocol does not forget the window there.
+    /// Goes on with the next block, be it after a final one, where the protocol does not forget the window: "The next DEFLATE
+    /// block follows" (RFC 7692 section 7.2.1).
     pub(super) fn prime(&mut self, history: &History) {
         self.inflate.reset(false);
         let (older, newer) = history.as_slices();
@@ -53,8 +53,9 @@ impl Decompressor {
     }
 
     /// Inflates the tail, which was removed from the end of a message; tells whether that ends a block, at the boundary of a
-    /// byte, and is nothing else: then the window is all that the next message needs. "If the resulting data does not end with
-    /// an empty DEFLATE block with no compression", a sender appends one (RFC 7692 section 7.2.1), so that all messages do.
+    /// byte, and is nothing else: then the window is all that the next message needs. So all messages end: "If the resulting
+    /// data does not end with an empty DEFLATE block with no compression (the "BTYPE" bits are set to 00), append an empty DEFLATE
+    /// block with no compression to the tail end." (7692-7.2.1-01)
     pub(super) fn ends_with_tail(&mut self) -> bool {
         // It stops where a block ends: behind the tail, if that was the rest of an empty one.
         let first = self.run(&TAIL_AND_BLOCK, BYTES, InflateFlush::Block);

@@ -3,6 +3,7 @@
 
 mod assembler;
 mod event;
+mod fragmented;
 mod prepared;
 
 use alloc::borrow::Cow;
@@ -16,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 
 pub use self::assembler::Assembler;
 pub use self::event::{Event, Fragment};
+pub(crate) use self::fragmented::Fragmented;
 pub use self::prepared::PreparedMessage;
 use crate::frame::Opcode;
 use crate::utf8::{InvalidUtf8, Utf8Bytes};

@@ -1,7 +1,13 @@
 //! permessage-deflate (RFC 7692): negotiation, compressed messages, and what a hostile peer can make of them.
 #![cfg(feature = "deflate")]
 #![allow(unreachable_pub, reason = "the modules of one test")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in helpers, as in tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "in helpers, as in tests"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -185,3 +185,54 @@ fn messages_allocate_little() {
         assert_eq!(info.count_total, 0, "{parameters}");
     }
 }
+
+/// A connection that idles, all of it, over tokio: less than 6 KiB after one small message was echoed, and 70 KiB after any
+/// number.
+#[cfg(feature = "tokio")]
+#[test]
+fn an_idle_connection_is_small() {
+    use sansocket::Negotiated;
+    use sansocket::tokio::WebSocket;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let config = Config::default().deflate(Deflate::default());
+    let both = |size: usize, count: usize| {
+        runtime.block_on(async {
+            let (near, far) = tokio::io::duplex(1 << 10);
+            let open = |transport, role| {
+                let negotiated = Negotiated::new(role).with_deflate(plain());
+                WebSocket::from_upgraded(transport, negotiated, b"", &config)
+            };
+            let (mut client, mut server) = (open(near, Role::Client), open(far, Role::Server));
+            for seed in 0..count as u64 {
+                let message = Message::binary(pseudo_random(seed, size));
+                let echo = async {
+                    let message = server.recv().await.unwrap().unwrap();
+                    server.send(message).await.unwrap();
+                };
+                let drive = async {
+                    client.send(message.clone()).await.unwrap();
+                    assert_eq!(client.recv().await.unwrap(), Some(message.clone()));
+                };
+                tokio::join!(echo, drive);
+            }
+            for ws in [&mut client, &mut server] {
+                let mut waiting = std::pin::pin!(ws.recv());
+                std::future::poll_fn(|cx| {
+                    assert!(waiting.as_mut().poll(cx).is_pending());
+                    std::task::Poll::Ready(())
+                })
+                .await;
+            }
+            (client, server)
+        })
+    };
+    for (size, count, most) in [(300, 1, 6 * KIB), (1000, 300, 70 * KIB)] {
+        // What the thread keeps is there.
+        drop(both(size, count));
+        let info = measure(|| std::mem::forget(both(size, count)));
+        let each = info.bytes_current / 2;
+        assert!(each < most, "after {count} messages of {size} bytes: {each}");
+        println!("after {count} messages of {size} bytes: {each}");
+    }
+}
