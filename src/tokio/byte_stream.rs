@@ -7,7 +7,7 @@ use std::io;
 use bytes::Bytes;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::shared::Program;
+use super::program::Program;
 use super::transport::Transport;
 use super::wakers::Half;
 use super::web_socket::WebSocket;

@@ -8,7 +8,8 @@ use core::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-use super::shared::{FlusherState, Program, Reading, Shared, direct_flusher};
+use super::program::Program;
+use super::shared::{FlusherState, Reading, Shared, direct_flusher};
 use super::timer::Timer;
 use super::tracker::Token;
 use super::transport::Transport;

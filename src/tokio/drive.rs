@@ -11,7 +11,8 @@ use std::io;
 use bytes::BufMut as _;
 use tokio::io::AsyncReadExt;
 
-use super::shared::{Locked, Program, Reading, Shared};
+use super::program::Program;
+use super::shared::{Locked, Reading, Shared};
 use super::timer::now;
 use super::tracker::{Token, cut_off};
 use super::transport::Transport;

@@ -8,7 +8,7 @@ use futures_core::stream::FusedStream;
 use futures_sink::Sink;
 
 use super::halves::{WebSocketReceiver, WebSocketSender};
-use super::shared::Program;
+use super::program::Program;
 use super::transport::Transport;
 use super::wakers::Half;
 use super::web_socket::WebSocket;

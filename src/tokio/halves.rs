@@ -9,7 +9,8 @@ use core::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::shared::{Program, Reading, Shared};
+use super::program::Program;
+use super::shared::{Reading, Shared};
 use super::timer::{Timer, now};
 use super::tracker::Token;
 use super::transport::Transport;

@@ -139,6 +139,7 @@ mod halves;
 pub(crate) mod handover;
 #[cfg(feature = "tokio-rustls")]
 mod plain_writes;
+mod program;
 mod reunite;
 mod serve;
 mod server_stream;
