@@ -53,7 +53,10 @@ const CASES: &[Case] = &[
     Case { title: "1 KiB", size: 1024, ..BINARY },
     Case { title: "16 KiB", size: KIB16, ..BINARY },
     Case { title: "1 MiB", size: MIB, connections: 4, outstanding: 1, ..BINARY },
+    Case { title: "16 B, one at a time", outstanding: 1, ..BINARY },
     Case { title: "125 B, one at a time", size: 125, outstanding: 1, ..BINARY },
+    Case { title: "1 KiB, one at a time", size: 1024, outstanding: 1, ..BINARY },
+    Case { title: "16 KiB, one at a time", size: KIB16, outstanding: 1, ..BINARY },
     Case { title: "125 B, one connection", size: 125, connections: 1, outstanding: 1, ..BINARY },
     Case { title: "125 B, many connections", size: 125, connections: 256, ..BINARY },
     Case { title: "16 KiB of ASCII text", kind: Kind::Text, size: KIB16, ..BINARY },
@@ -73,6 +76,14 @@ const CASES: &[Case] = &[
         kind: Kind::Json,
         size: KIB16,
         outstanding: 4,
+        group: Group::Deflate,
+        ..BINARY
+    },
+    Case {
+        title: "16 KiB of JSON, deflated, one at a time",
+        kind: Kind::Json,
+        size: KIB16,
+        outstanding: 1,
         group: Group::Deflate,
         ..BINARY
     },
