@@ -1,6 +1,7 @@
 //! A message that is compressed once, for all connections that can be sent the same bytes: those whose compressor begins each
 //! message with an empty window.
 
+use alloc::boxed::Box;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use super::deflater::{Context, Deflater, Deflating, remove_tail};
 /// The compressed forms of one message: one for each kind of compressor, of which there are few in one program.
 #[derive(Debug, Default)]
 pub(crate) struct CompressedOnce {
-    forms: [OnceLock<Form>; FORMS],
+    forms: [OnceLock<Box<Form>>; FORMS],
 }
 
 /// What a kind of compressor makes of the message.
@@ -27,7 +28,8 @@ pub(crate) struct Form {
 impl CompressedOnce {
     /// What the message is compressed to by compressors of this kind. `None`: there are too many forms of it already.
     pub(crate) fn form(&self, kind: CompressorKind) -> Option<&Form> {
-        self.forms.iter().map(|form| form.get_or_init(|| Form::new(kind))).find(|form| form.kind == kind)
+        let forms = self.forms.iter().map(|form| &**form.get_or_init(|| Box::new(Form::new(kind))));
+        forms.into_iter().find(|form| form.kind == kind)
     }
 }
 
@@ -71,5 +73,5 @@ impl Form {
     }
 }
 
-/// More kinds of compressors than a program has: it has one for each `Deflate` that it uses, and each window that peers ask for.
-const FORMS: usize = 4;
+/// As many kinds of compressors as there are for one `Deflate`, whatever windows its peers ask for: from 2^9 to 2^15 bytes.
+const FORMS: usize = 7;

@@ -54,9 +54,9 @@ impl Compressor {
 
     /// Compresses all of `input`, and appends what it comes to, which ends with an empty stored block.
     pub(super) fn compress(&mut self, mut input: &[u8], out: &mut Vec<u8>) {
+        let mut room = (input.len() / 2).clamp(64, MOST_ROOM);
         loop {
             let start = out.len();
-            let room = (input.len() / 2).clamp(64, 16 << 10);
             out.resize(start + room, 0);
             let (total_in, total_out) = (self.deflate.total_in(), self.deflate.total_out());
             let status = self.deflate.compress(input, &mut out[start..], DeflateFlush::SyncFlush);
@@ -69,9 +69,14 @@ impl Compressor {
             if status.is_err() || (input.is_empty() && made < room) {
                 break;
             }
+            // What it has taken already may still be to come.
+            room = (2 * room).min(MOST_ROOM);
         }
     }
 }
+
+/// How much is made at once.
+const MOST_ROOM: usize = 16 << 10;
 
 /// How many symbols a block has, 2^(6 + 5) of them: at 8, zlib's default, they are 16,384, and hold 112 KiB instead of 14.
 /// Messages of 150 B to 16 KiB came out as small, and took a tenth to a third less time, since more of it stays in the cache.

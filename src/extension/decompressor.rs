@@ -63,11 +63,15 @@ impl Decompressor {
             return false;
         }
         // Bits that were left of the last byte would be the beginning of another block than this empty one.
-        let second = self.run(&TAIL_AND_BLOCK[4..], BYTES, InflateFlush::Block);
-        match second.status {
-            Ok(Status::Ok) => second.taken == 5 && second.made.is_empty(),
+        let Inflation { taken, made, status, .. } =
+            self.run(&TAIL_AND_BLOCK[4..], BYTES, InflateFlush::Block);
+        match status {
+            // If a bit was left, it is a 1, since the tail ends in 1s, and has made this block the final one.
+            Ok(Status::Ok) if taken == 5 && made.is_empty() => {
+                self.run(&[], BYTES, InflateFlush::Block).status != Ok(Status::StreamEnd)
+            }
             // The block of the tail was a final one.
-            Ok(Status::StreamEnd) => second.taken == 0,
+            Ok(Status::StreamEnd) => taken == 0,
             _ => false,
         }
     }

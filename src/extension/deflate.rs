@@ -99,7 +99,7 @@ impl Deflate {
     }
 
     /// For servers with very many clients, and for broadcasts: what they are sent is compressed without context takeover. All
-    /// connections of a thread then share one compressor, of 278 KiB, and keep nothing of what they sent. A
+    /// connections of a thread then share one compressor, of 278 KiB, and keep nothing of what they sent between messages. A
     /// [`PreparedMessage`](crate::PreparedMessage) is compressed once for all of them. Messages become larger, as the table above
     /// shows. What clients send is compressed as it was; a client keeps nothing of what it receives.
     ///

@@ -95,7 +95,8 @@ impl Pool {
             None => self.primed(kind, history),
         };
         self.uses += 1;
-        *ticket = Ticket { pool: self.id, slot: at, number: self.uses };
+        // Not by a new one: the old one would give itself up.
+        (ticket.pool, ticket.slot, ticket.number) = (self.id, at, self.uses);
         let slot = &mut self.slots[at];
         slot.number = self.uses;
         &mut slot.compressor

@@ -4,12 +4,12 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use crate::common::{self, CONTINUATION, FIRST_TEXT, LAST_CONTINUATION, PING, TEXT};
-use crate::endpoint::{Endpoint, RSV1, always, frames, plain};
+use crate::common::{self, CONTINUATION, FIRST_TEXT, LAST_CONTINUATION, PING, TEXT, pseudo_random};
+use crate::endpoint::{Endpoint, RSV1, agreed, always, frames, plain};
 use crate::naive::Naive;
 use sansocket::{
-    AgreedDeflate, Client, CloseCode, Config, Deflate, Error, Message, MessageKind, ProtocolError, Role,
-    Server,
+    AgreedDeflate, Client, CloseCode, Config, Deflate, Error, Message, MessageKind, Negotiated,
+    PreparedMessage, ProtocolError, Role, Server,
 };
 
 pub const PLAIN: &str = "permessage-deflate";
@@ -482,4 +482,31 @@ fn what_was_agreed_on_can_be_read() {
     assert_eq!(agreed.max_window_bits(Role::Server), 9);
     let (ws, _peer) = blocking_server(always(), "foo", b"");
     assert_eq!(ws.deflate(), None);
+}
+
+/// A message that is prepared for connections without context takeover is compressed once for whichever windows clients ask
+/// for: those who queue it share its bytes.
+#[test]
+fn what_is_prepared_is_shared_by_all_kinds() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = runtime.enter();
+    let config = Config::default().deflate(always().shared_compressor());
+    let message = PreparedMessage::new(pseudo_random(7, 40_000));
+    // Each first byte of a random one, which makes something to compress of it.
+    let half: Vec<u8> = message.payload().iter().map(|byte| byte & 0x0f).collect();
+    let message = PreparedMessage::new(half);
+    for bits in 9..=15 {
+        let offer = format!("permessage-deflate; server_no_context_takeover; server_max_window_bits={bits}");
+        let negotiated = Negotiated::new(Role::Server).with_deflate(agreed(&offer));
+        let held = || {
+            let (near, far) = tokio::io::duplex(1);
+            let mut ws = sansocket::tokio::WebSocket::from_upgraded(near, negotiated.clone(), b"", &config);
+            let queued = allocation_counter::measure(|| assert!(ws.try_feed(&message).unwrap()));
+            drop(far);
+            queued.bytes_current
+        };
+        let first = held();
+        let second = held();
+        assert!(second < 2048, "window bits {bits}: {first} and {second} bytes");
+    }
 }

@@ -95,7 +95,9 @@ fn a_message_ends_where_another_can_go_on() {
     let dynamic = Foreign::new(9).message(&[text.as_bytes(), &pseudo_random(1, 100)].concat());
     let mut whole = HELLO.to_vec();
     whole.extend_from_slice(b"\x00\x00\xff\xff");
-    let mut wrong = vec![whole];
+    // The tail makes the rest of a block of it, but for its last bit, which begins a final one.
+    let but_for_a_bit = b"\x04\xe0\xa7\x9c\x35\x00\x00\x00\x70\xfc\x7f\xfe\xa6".to_vec();
+    let mut wrong = vec![whole, but_for_a_bit];
     wrong.extend(
         [HELLO, &dynamic]
             .into_iter()
