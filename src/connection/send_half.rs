@@ -159,11 +159,11 @@ impl<I: Instant> SendHalf<I> {
         taken
     }
 
-    /// Whether there may be a deadline.
+    /// Whether there is a deadline.
     #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) fn has_deadline(&self) -> bool {
-        self.blocked.is_some() || self.closing.is_some()
+        self.closing.is_some() || self.is_blocked()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.

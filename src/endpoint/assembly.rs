@@ -35,6 +35,12 @@ impl Assembly {
         self.assembler.use_deflate(role, config, agreed);
     }
 
+    /// Whether no message is in progress.
+    #[cfg(feature = "tokio")]
+    pub(super) fn is_idle(&self) -> bool {
+        self.kind.is_none() && self.inflating.is_none()
+    }
+
     /// Adds a fragment that is not compressed, or a part of one; returns the message that it completes.
     pub(super) fn push(
         &mut self,

@@ -237,7 +237,7 @@ impl Inbound {
     pub(crate) fn is_calm(&self) -> bool {
         self.input.is_empty()
             && self.rare.is_none()
-            && self.assembly.is_none()
+            && self.assembly.as_ref().is_none_or(|assembly| assembly.is_idle())
             && self.receiving.missing() == 0
             && self.delivery == Delivery::Whole
     }

@@ -21,7 +21,8 @@ pub(crate) struct ReadBuffer {
     /// The size of the last frame that was larger than `room` can be, less what small ones brought since: so much arrived
     /// before, and may again.
     large: u32,
-    /// The memory that `bytes` is part of; 0 when it has none.
+    /// The memory that `bytes` is part of, as far as that is known: what it had when it was taken from the thread. 0 when it
+    /// has none.
     held: u32,
 }
 
@@ -180,7 +181,9 @@ impl ReadBuffer {
     ) -> std::io::Result<usize> {
         let continues = text.is_some();
         let start = self.bytes.len();
-        let result = if start == 0 && missing == 0 && !continues && self.room == MIN_ROOM {
+        // A buffer that is larger is for the long way to give back.
+        let little = self.room == MIN_ROOM && self.held as usize <= MIN_ROOM;
+        let result = if little && start == 0 && missing == 0 && !continues {
             self.fill_alone(io)
         } else {
             self.make_room(missing, text);

@@ -85,9 +85,11 @@ pub(super) fn spare() -> Vec<u8> {
     thread_cache::take(&SPARE)
 }
 
-/// Keeps a buffer that is no longer needed for the thread's next opening.
+/// Keeps a buffer that is no longer needed for the thread's next opening, unless that would have more than heads need.
 pub(super) fn keep_spare(buffer: Vec<u8>) {
-    thread_cache::keep_buffer(&SPARE, buffer);
+    if buffer.capacity() <= LARGEST_SPARE {
+        thread_cache::keep_buffer(&SPARE, buffer);
+    }
 }
 
 /// Writes a last response, each part of it in so much time, and closes the transport so that the client gets all of it:
@@ -155,18 +157,18 @@ pub(super) async fn write_within<S: AsyncWrite + Unpin>(
         Poll::Pending => 0,
     };
     let rest = out.get(written..).unwrap_or_default();
-    let flushed = rest.is_empty() && {
-        let flushed = poll_fn(|cx| Poll::Ready(Pin::new(&mut *io).poll_flush(cx))).await;
-        matches!(flushed, Poll::Ready(Ok(())))
-    };
-    if !flushed {
-        Box::pin(async { within(|| deadline(timeout), pin!(write(io, rest))).await }).await?;
+    if rest.is_empty()
+        && let Poll::Ready(flushed) = poll_fn(|cx| Poll::Ready(Pin::new(&mut *io).poll_flush(cx))).await
+    {
+        return flushed.map_err(Error::ConnectionLost);
     }
-    Ok(())
+    Box::pin(async { within(|| deadline(timeout), pin!(write(io, rest))).await }).await
 }
 
 /// Room for a head that is not read in pieces then, as most need not be.
 const USUAL_HEAD_BYTES: usize = 1024;
+/// Room for nearly any head.
+const LARGEST_SPARE: usize = 16 << 10;
 
 std::thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };

@@ -36,14 +36,14 @@ impl Reading {
         shared: &Shared<S>,
         half: Half,
     ) -> Poll<Result<Option<T>, Error>> {
-        self.calm = false;
         loop {
             match self.inbound.next::<T>(&mut &*shared) {
                 Next::Item(item) => {
                     if self.inbound.take_answered() {
                         self.relieve(shared);
                         // Whether it can be written or not, the message comes first.
-                        let _ = shared.poll(half, cx, |cx| shared.lock().poll_flush(cx));
+                        self.register(half, cx, shared);
+                        let _ = shared.lock().poll_flush(&mut Context::from_waker(shared.waker()));
                     }
                     shared.set_unread(self.inbound.is_unread());
                     return Poll::Ready(Ok(Some(item)));
@@ -151,6 +151,8 @@ impl Reading {
 
     /// Does what the driver asks for, and tells it what came of it.
     fn poll_act<S: Transport>(&mut self, cx: &mut Context<'_>, shared: &Shared<S>, act: Act) -> Poll<()> {
+        // What is done now may bring an earlier deadline.
+        self.calm = false;
         let mut locked = shared.lock();
         if let Poll::Ready(outcome) = locked.poll_act(cx, act, &mut self.inbound) {
             self.inbound.did(outcome, now(), &mut locked.outbound);

@@ -108,12 +108,6 @@ impl<S> Shared<S> {
         Stream(self.lock())
     }
 
-    /// Polls for `half`, with a waker that wakes all who poll the transport.
-    pub(super) fn poll<T>(&self, half: Half, cx: &Context<'_>, f: impl FnOnce(&mut Context<'_>) -> T) -> T {
-        self.wakers.register(half, cx.waker());
-        f(&mut Context::from_waker(&self.waker))
-    }
-
     /// Polls for a half that sends, whose polls are nearly always ready at once: its waker is made known only
     /// to wait, and then once more polled for, since the transport may have become ready meanwhile.
     ///

@@ -2,10 +2,11 @@
 
 use alloc::boxed::Box;
 use core::future::Future;
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use tokio::task::unconstrained;
 use tokio::time::Sleep;
 
 /// Wakes at a deadline that may move. Moving it further costs nothing: the timer then fires early
@@ -23,6 +24,7 @@ impl Timer {
     /// Ready once `deadline` has passed; never, without one.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline.map(tokio::time::Instant::from_std) else {
+            self.0 = None;
             return Poll::Pending;
         };
         let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
@@ -30,14 +32,20 @@ impl Timer {
             sleep.as_mut().reset(deadline);
         }
         while sleep.deadline() < deadline {
-            ready!(sleep.as_mut().poll(cx));
+            ready!(poll(sleep.as_mut(), cx));
             sleep.as_mut().reset(deadline);
         }
-        ready!(sleep.as_mut().poll(cx));
+        ready!(poll(sleep.as_mut(), cx));
         // Spent: the next deadline gets a new one.
         self.0 = None;
         Poll::Ready(())
     }
+}
+
+/// Not within the budget that a task has for its turn: a `Sleep` that finds it spent says that it has not passed, and is not
+/// there for anybody to be woken by.
+fn poll(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+    pin!(unconstrained(sleep)).poll(cx)
 }
 
 /// The time, which a test may have stopped.

@@ -213,6 +213,50 @@ fn a_blocking_connection_that_waits_is_small() {
     assert!(waited <= 5 << 10, "{waited} bytes");
 }
 
+/// A large message that comes little by little leaves no large buffer to a blocking connection that then waits, or goes on
+/// with small ones.
+#[test]
+fn a_blocking_connection_gives_a_large_buffer_back() {
+    // Binary messages, masked with the key 0.
+    let small = [&b"\x82\xe4\0\0\0\0"[..], &[7; 100]].concat();
+    let size: u32 = 1 << 20;
+    let large = [&b"\x82\xff\0\0\0\0"[..], &size.to_be_bytes(), &[0; 4], &vec![7; size as usize]].concat();
+    for (waits, smalls) in [(true, 1), (false, 20_000)] {
+        let after = small.repeat(smalls);
+        let bursts = if waits { vec![large.clone(), after] } else { vec![[large.clone(), after].concat()] };
+        let bursts = Bursts { bursts: bursts.into_iter().map(VecDeque::from).collect(), at: 0 };
+        let slow = NoDeadlines(Slow(bursts));
+        let mut ws = blocking::WebSocket::from_upgraded(slow, Role::Server, b"", &Config::default()).unwrap();
+        let mut kept = |messages| {
+            let receive = || (0..messages).for_each(|_| drop(ws.recv().unwrap().unwrap()));
+            allocation_counter::measure(receive).bytes_current
+        };
+        let kept = kept(1) + kept(smalls);
+        println!("blocking: {kept} bytes kept after a large message, waits: {waits}");
+        assert!(kept <= 160 << 10, "{kept} bytes, waits: {waits}");
+    }
+}
+
+/// Less at once than reads have room for.
+struct Slow(Bursts);
+
+impl io::Read for Slow {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let most = buf.len().min(300);
+        self.0.read(&mut buf[..most])
+    }
+}
+
+impl io::Write for Slow {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A stream that brings bytes in bursts, between which a read times out.
 struct Bursts {
     bursts: Vec<VecDeque<u8>>,

@@ -2,7 +2,9 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use sansocket::handshake::ResponseError;
 use sansocket::tokio::{
@@ -13,7 +15,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use crate::common::{
     BINARY, CLOSE, CONTINUATION, FIRST_BINARY, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, Sent, TEXT,
-    close_payload,
+    close_payload, frame,
 };
 use crate::peer::{Peer, at_once, with_peer};
 
@@ -49,6 +51,51 @@ macro_rules! until_ready {
             tokio::task::yield_now().await;
         }
     };
+}
+
+/// Counts how often it wakes.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A WebSocket that goes from task to task, and back: whoever waits last is woken, whatever was received by whom.
+#[tokio::test]
+async fn the_last_task_that_waits_is_woken() {
+    let texts = ["one", "two", "three", "four"];
+    for role in ROLES {
+        for receivers in [[0, 1, 0], [0, 0, 1], [1, 0, 1], [0, 1, 1]] {
+            for pinged in 0..=texts.len() {
+                let tasks = [Arc::<Woken>::default(), Arc::default()];
+                let (mut ws, mut peer) = with_peer(role, 4096, &Config::default());
+                let mut poll = |task: usize| {
+                    let waker = Waker::from(tasks[task].clone());
+                    pin!(ws.recv()).poll(&mut Context::from_waker(&waker)).map(|received| received.unwrap())
+                };
+                let (last, before) = receivers.split_last().unwrap();
+                let mut together = Vec::new();
+                for (at, text) in texts.iter().enumerate().take(before.len()) {
+                    if at == pinged {
+                        together.extend_from_slice(&frame(role, PING, b""));
+                    }
+                    together.extend_from_slice(&frame(role, TEXT, text.as_bytes()));
+                }
+                peer.send_raw(&together).await;
+                for (text, task) in texts.iter().zip(before) {
+                    assert_eq!(poll(*task), Poll::Ready(Some((*text).into())));
+                }
+                assert_eq!(poll(*last), Poll::Pending);
+                let woken = tasks[*last].0.load(Ordering::Relaxed);
+                peer.send(TEXT, b"last").await;
+                assert!(tasks[*last].0.load(Ordering::Relaxed) > woken, "{receivers:?}, {pinged}");
+                assert_eq!(poll(*last), Poll::Ready(Some("last".into())));
+            }
+        }
+    }
 }
 
 /// What a conversation comes to, by whichever call it is received.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sansocket::tokio::WebSocket;
-use sansocket::{Config, Error, TimedOut};
+use sansocket::{Config, Error, Role, TimedOut};
 
-use crate::common::{ROLES, close_frame, secs};
+use crate::common::{ROLES, TEXT, close_frame, secs};
 use crate::peer::{after, with_peer};
 use crate::script::{Read, Script};
 
@@ -34,6 +34,31 @@ async fn keepalive_while_calls_are_dropped() {
             }
         });
         assert_eq!(timed_out(error.await), TimedOut::Keepalive);
+    }
+}
+
+/// A task that has spent the budget of its turn when it first waits: tokio's timers say then that they have not passed, and
+/// wake nobody.
+#[tokio::test(start_paused = true)]
+async fn keepalive_of_a_task_that_has_spent_its_budget() {
+    for spent in 120..=140 {
+        let (mut ws, mut peer) =
+            with_peer(Role::Server, 4096, &Config::default().keepalive(secs(20), secs(5)));
+        peer.send(TEXT, b"one message").await;
+        let task = tokio::spawn(async move {
+            let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+            for _ in 0..spent {
+                sender.send(()).unwrap();
+            }
+            tokio::task::yield_now().await;
+            for _ in 0..spent {
+                receiver.recv().await.unwrap();
+            }
+            assert_eq!(ws.recv().await.unwrap(), Some("one message".into()));
+            ws.recv().await
+        });
+        let ended = tokio::time::timeout(secs(3600), task).await.expect("a deadline that is kept").unwrap();
+        assert_eq!(timed_out(ended), TimedOut::Keepalive, "{spent}");
     }
 }
 
