@@ -178,9 +178,7 @@ impl Inbound {
             self.answered = false;
             match outcome {
                 Outcome::Read(len) => {
-                    // Even a peer that never pauses, and sends nothing that is handed out, is left for others.
-                    self.work(len / 4);
-                    self.input.on_read(len);
+                    self.on_read(len, now);
                     if let Some(ahead) = self.ahead_mut() {
                         ahead.arrived += len;
                     }
@@ -248,12 +246,12 @@ impl Inbound {
         self.receiving.is_pinged()
     }
 
-    /// So much was read while it was [calm](Self::is_calm).
-    #[cfg(feature = "tokio")]
+    /// So much was read: what [`did`](Self::did) comes to while it is [open](Self::is_open) and nothing is ahead.
     #[inline]
     pub(crate) fn on_read(&mut self, len: usize, now: Instant) {
         self.now = now;
         self.answered = false;
+        // Even a peer that never pauses, and sends nothing that is handed out, is left for others.
         self.work(len / 4);
         self.input.on_read(len);
     }

@@ -31,8 +31,8 @@ impl<S: Transport> Shared<S> {
             if let Some(queued) = ready!(self.poll_room_and_leave_queued(cx, timer, message)) {
                 return Poll::Ready(queued);
             }
-        } else if let Some(written) = self.poll_alone(message) {
-            return written;
+        } else if let Some(written) = self.send_alone(message) {
+            return Poll::Ready(written);
         }
         self.poll_write(cx, timer, message)
     }

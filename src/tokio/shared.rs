@@ -199,16 +199,18 @@ impl<S: Transport> Shared<S> {
     /// The way of a message that is sent when nothing is queued: it is written, and need not be waited for. `None`: what
     /// there is left of it has to.
     #[inline]
-    pub(super) fn poll_alone(&self, message: &mut Option<impl ToSend>) -> Option<Poll<Result<(), Error>>> {
+    pub(super) fn send_alone(&self, message: &mut Option<impl ToSend>) -> Option<Result<(), Error>> {
         let mut locked = self.lock();
         if !locked.is_calm() {
             return None;
         }
         if let Err(error) = message.take()?.queue(&mut locked.outbound) {
-            return Some(Poll::Ready(Err(error.into())));
+            return Some(Err(error.into()));
         }
-        let written = locked.poll_flush(&mut Context::from_waker(self.waker()));
-        written.is_ready().then_some(written)
+        match locked.poll_flush(&mut Context::from_waker(self.waker())) {
+            Poll::Ready(written) => Some(written),
+            Poll::Pending => None,
+        }
     }
 
     /// Queues `message`, once there is room, and then writes it.
