@@ -5,8 +5,10 @@
 //! wss-URI = "wss:" "//" host [ ":" port ] path [ "?" query ]
 //! ```
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::net::Ipv6Addr;
 use core::str::FromStr;
@@ -69,6 +71,54 @@ impl Uri {
         let authority = if port == default_port { host } else { format!("{host}:{port}") };
 
         Ok(Self { secure, authority, host_len, port, resource_name: resource_name(rest)? })
+    }
+
+    /// The URI that a reference on the resource at this one leads to, such as the `Location` of a redirect (RFC 3986
+    /// section 5.2): a whole URI, one without a scheme (`//host/path`), a path from the root or from here, or a query.
+    ///
+    /// The schemes `http` and `https`, which redirects come with, are taken for `ws` and `wss`. A fragment is dropped, since
+    /// it has no meaning in a WebSocket URI. All else is as [`parse`](Self::parse) has it.
+    ///
+    /// ```
+    /// let uri = sansocket::Uri::parse("wss://example.com/rooms/1?user=2")?;
+    /// assert_eq!(uri.resolve("../lobby")?.to_string(), "wss://example.com/lobby");
+    /// assert_eq!(uri.resolve("https://eu.example.com/")?.to_string(), "wss://eu.example.com/");
+    /// # Ok::<(), sansocket::UriError>(())
+    /// ```
+    pub fn resolve(&self, reference: &str) -> Result<Self, UriError> {
+        if reference.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err(UriError::ControlCharacter);
+        }
+        let reference = reference.split_once('#').map_or(reference, |(before, _)| before);
+        let (scheme, relative) = match split_scheme(reference) {
+            None => (if self.secure { "wss" } else { "ws" }, reference),
+            Some((scheme, rest)) => match &*scheme.to_ascii_lowercase() {
+                "ws" | "http" => ("ws", rest),
+                "wss" | "https" => ("wss", rest),
+                _ => return Err(UriError::UnsupportedScheme),
+            },
+        };
+        let elsewhere = relative.strip_prefix("//");
+        let (authority, rest) = match elsewhere {
+            Some(rest) => rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())),
+            None if relative.len() < reference.len() => return Err(UriError::MissingHost),
+            None => (self.authority(), relative),
+        };
+        let (path, query) = split_query(rest);
+        let (own_path, own_query) = split_query(&self.resource_name);
+        let (path, query) = match path {
+            "" if elsewhere.is_none() => (own_path.to_owned(), query.or(own_query)),
+            "" => (String::new(), query),
+            _ if path.starts_with('/') => (remove_dot_segments(path), query),
+            // "a string consisting of the reference's path component appended to all but the last segment of the base
+            // URI's path" (RFC 3986 section 5.2.3).
+            _ => {
+                let folder = own_path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                (remove_dot_segments(&format!("{folder}/{path}")), query)
+            }
+        };
+        let query = query.map_or(String::new(), |query| format!("?{query}"));
+        Self::parse(&format!("{scheme}://{authority}{path}{query}"))
     }
 
     /// Whether the scheme is `wss`: the connection must be a TLS connection.
@@ -193,6 +243,41 @@ fn split_host(authority: &str) -> Result<(&str, Option<u16>), UriError> {
         }
         None => Err(UriError::InvalidHost),
     }
+}
+
+/// The scheme that a reference begins with (RFC 3986 section 3.1), and what follows its colon.
+pub(crate) fn split_scheme(reference: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = reference.split_once(':')?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    is_scheme.then_some((scheme, rest))
+}
+
+fn split_query(path_and_query: &str) -> (&str, Option<&str>) {
+    path_and_query.split_once('?').map_or((path_and_query, None), |(path, query)| (path, Some(query)))
+}
+
+/// A path that begins with `/`, without the segments `.` and `..` (RFC 3986 section 5.2.4).
+fn remove_dot_segments(path: &str) -> String {
+    let mut kept = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            _ => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        // What remains is a folder.
+        if segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
 }
 
 /// "The "resource-name" [..] can be constructed by concatenating the following: [..] "/" if the path component is empty

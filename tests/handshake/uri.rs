@@ -232,6 +232,128 @@ fn displays_as_it_parses() {
     }
 }
 
+/// What a reference leads to from `base`, or why it leads nowhere.
+#[track_caller]
+fn assert_resolved(base: &str, reference: &str, expected: Result<&str, UriError>) {
+    let resolved = Uri::parse(base).unwrap().resolve(reference);
+    assert_eq!(resolved.map(|uri| uri.to_string()), expected.map(str::to_owned), "{reference:?}");
+}
+
+/// The examples of RFC 3986 section 5.4, in the order that they have there, with `ws` for `http` and without fragments.
+#[test]
+fn references_are_resolved() {
+    for (reference, expected) in [
+        ("g", "ws://a/b/c/g"),
+        ("./g", "ws://a/b/c/g"),
+        ("g/", "ws://a/b/c/g/"),
+        ("/g", "ws://a/g"),
+        ("//g", "ws://g/"),
+        ("?y", "ws://a/b/c/d;p?y"),
+        ("g?y", "ws://a/b/c/g?y"),
+        ("#s", "ws://a/b/c/d;p?q"),
+        ("g#s", "ws://a/b/c/g"),
+        ("g?y#s", "ws://a/b/c/g?y"),
+        (";x", "ws://a/b/c/;x"),
+        ("g;x", "ws://a/b/c/g;x"),
+        ("g;x?y#s", "ws://a/b/c/g;x?y"),
+        ("", "ws://a/b/c/d;p?q"),
+        (".", "ws://a/b/c/"),
+        ("./", "ws://a/b/c/"),
+        ("..", "ws://a/b/"),
+        ("../", "ws://a/b/"),
+        ("../g", "ws://a/b/g"),
+        ("../..", "ws://a/"),
+        ("../../", "ws://a/"),
+        ("../../g", "ws://a/g"),
+        ("../../../g", "ws://a/g"),
+        ("../../../../g", "ws://a/g"),
+        ("/./g", "ws://a/g"),
+        ("/../g", "ws://a/g"),
+        ("g.", "ws://a/b/c/g."),
+        (".g", "ws://a/b/c/.g"),
+        ("g..", "ws://a/b/c/g.."),
+        ("..g", "ws://a/b/c/..g"),
+        ("./../g", "ws://a/b/g"),
+        ("./g/.", "ws://a/b/c/g/"),
+        ("g/./h", "ws://a/b/c/g/h"),
+        ("g/../h", "ws://a/b/c/h"),
+        ("g;x=1/./y", "ws://a/b/c/g;x=1/y"),
+        ("g;x=1/../y", "ws://a/b/c/y"),
+        ("g?y/./x", "ws://a/b/c/g?y/./x"),
+        ("g?y/../x", "ws://a/b/c/g?y/../x"),
+        ("g#s/./x", "ws://a/b/c/g"),
+        ("g#s/../x", "ws://a/b/c/g"),
+    ] {
+        assert_resolved("ws://a/b/c/d;p?q", reference, Ok(expected));
+    }
+    assert_resolved("ws://a/b/c/d;p?q", "g:h", Err(UriError::UnsupportedScheme));
+    assert_resolved("ws://a/b/c/d;p?q", "http:g", Err(UriError::MissingHost));
+}
+
+/// A whole URI, with the schemes of HTTP for those of WebSockets; a host without a scheme keeps ours, and whatever else has no
+/// host keeps our host and port.
+#[test]
+fn references_to_other_places() {
+    for (reference, expected) in [
+        ("ws://b:80/x", "ws://b/x"),
+        ("HTTP://B/../x?y=/../z", "ws://b/x?y=/../z"),
+        ("wss://b", "wss://b/"),
+        ("Https://b:443?y#s", "wss://b/?y"),
+        ("http://b:443", "ws://b:443/"),
+        ("//b:9/x/..", "wss://b:9/"),
+        ("//[::1]?y", "wss://[::1]/?y"),
+        ("/x", "wss://a:9/x"),
+        ("?", "wss://a:9/p"),
+        ("?y:z", "wss://a:9/p?y:z"),
+        // None of these begins with a scheme, or a host.
+        (":x", "wss://a:9/:x"),
+        ("1x:y", "wss://a:9/1x:y"),
+        ("./x:y", "wss://a:9/x:y"),
+        ("\\\\b\\x", "wss://a:9/%5C%5Cb%5Cx"),
+        ("/\\b/x", "wss://a:9/%5Cb/x"),
+        ("/.//b/x", "wss://a:9//b/x"),
+        ("..//b/x", "wss://a:9//b/x"),
+        ("caf\u{e9} 1", "wss://a:9/caf%C3%A9%201"),
+    ] {
+        assert_resolved("wss://a:9/p?q", reference, Ok(expected));
+    }
+}
+
+#[test]
+fn references_that_lead_nowhere() {
+    for (reference, error) in [
+        ("javascript:alert(1)", UriError::UnsupportedScheme),
+        ("ftp://b/", UriError::UnsupportedScheme),
+        ("localhost:9/x", UriError::UnsupportedScheme),
+        ("wss:x", UriError::MissingHost),
+        ("https:/x", UriError::MissingHost),
+        ("//", UriError::MissingHost),
+        ("///x", UriError::MissingHost),
+        ("https://", UriError::MissingHost),
+        ("//user@b/", UriError::UserInfo),
+        ("https://user:password@b/", UriError::UserInfo),
+        ("//b:0/", UriError::InvalidPort),
+        ("//b:x/", UriError::InvalidPort),
+        ("//b c/", UriError::InvalidHost),
+        ("//b\\c/", UriError::InvalidHost),
+        ("//\u{e9}/", UriError::NonAsciiHost),
+        ("/%2", UriError::InvalidPercentEncoding),
+        ("/x\r\nX: y", UriError::ControlCharacter),
+        ("/x\ty", UriError::ControlCharacter),
+        ("/x#\0", UriError::ControlCharacter),
+    ] {
+        assert_resolved("wss://a:9/p?q", reference, Err(error));
+    }
+}
+
+/// However long it is, the work is linear in its length.
+#[test]
+fn a_long_reference() {
+    let (down, up) = ("x/".repeat(100_000), "../".repeat(200_000));
+    assert_resolved("ws://a/", &format!("{down}{up}y"), Ok("ws://a/y"));
+    assert_resolved("ws://a/", &"/".repeat(100_000), Err(UriError::MissingHost));
+}
+
 /// Every error is a sentence of its own.
 #[test]
 fn errors_say_what_to_do() {
