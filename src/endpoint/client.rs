@@ -15,7 +15,7 @@ use crate::handshake::{ClientRequest, Limits};
 /// use sansocket::{Client, Config};
 ///
 /// let client = Client::new("ws://example.com/chat")?
-///     .header("Authorization", "Bearer 1234")?
+///     .bearer("1234")?
 ///     .subprotocols(["v2.chat", "v1.chat"])?
 ///     .config(Config::default().max_message_size(1 << 20))
 ///     .connect_timeout(Duration::from_secs(5));
@@ -50,9 +50,37 @@ impl Client {
         }
     }
 
-    /// Adds a header to the request; a `User-Agent` replaces the crate's own. See [`ClientRequest::header`].
+    /// Adds a header to the request; a `User-Agent` replaces the crate's own, and an `Authorization` the one that there is.
+    /// See [`ClientRequest::header`].
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
         self.request = self.request.header(name, value)?;
+        Ok(self)
+    }
+
+    /// Sets `Authorization` to this bearer token (RFC 6750), in place of what was there: a client that connects again takes a
+    /// new one. Fails with [`Error::Build`] if it is empty, or has a character other than visible ASCII, such as the end of
+    /// the line that it was read from.
+    pub fn bearer(mut self, token: &str) -> Result<Self, Error> {
+        self.request = self.request.bearer(token)?;
+        Ok(self)
+    }
+
+    /// Sets `Authorization` to a user's name and password, in UTF-8 (RFC 7617), in place of what was there. Fails with
+    /// [`Error::Build`] if the name has a colon, or one of them a control character.
+    pub fn basic(mut self, user: &str, password: &str) -> Result<Self, Error> {
+        self.request = self.request.basic(user, password)?;
+        Ok(self)
+    }
+
+    /// Sets `Origin`, which browsers send, and some servers ask of every client; see [`ClientRequest::origin`].
+    pub fn origin(mut self, origin: &str) -> Result<Self, Error> {
+        self.request = self.request.origin(origin)?;
+        Ok(self)
+    }
+
+    /// Sets `User-Agent`, in place of the crate's name and version.
+    pub fn user_agent(mut self, user_agent: &str) -> Result<Self, Error> {
+        self.request = self.request.user_agent(user_agent)?;
         Ok(self)
     }
 

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::credentials;
 use super::error::{BuildError, HeadError, ResponseError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
@@ -33,8 +34,8 @@ impl ClientRequest {
         Self { uri: uri.clone(), headers, names_crate: true, offer }
     }
 
-    /// Adds a header, such as `Authorization` or `Cookie`. Those of the handshake itself are refused, as is `Origin`,
-    /// for which there is [`origin`](Self::origin). A `User-Agent` replaces the one that there is:
+    /// Adds a header, such as `Cookie`. Those of the handshake itself are refused, as is `Origin`, for which there is
+    /// [`origin`](Self::origin). A `User-Agent`, or an `Authorization`, replaces the one that there is:
     ///
     /// ```
     /// # use sansocket::{Uri, handshake::ClientRequest};
@@ -45,6 +46,9 @@ impl ClientRequest {
         if name.eq_ignore_ascii_case(USER_AGENT) {
             self = self.without_user_agent();
         }
+        if name.eq_ignore_ascii_case(AUTHORIZATION) {
+            self.headers.remove(AUTHORIZATION);
+        }
         self.headers.add(name, value, |name| {
             matches!(
                 name,
@@ -52,6 +56,25 @@ impl ClientRequest {
             ) || name.starts_with("sec-websocket-")
         })?;
         Ok(self)
+    }
+
+    /// Sets `User-Agent`, in place of this crate's name.
+    pub fn user_agent(self, user_agent: &str) -> Result<Self, BuildError> {
+        self.header(USER_AGENT, user_agent)
+    }
+
+    /// Sets `Authorization` to this bearer token (RFC 6750), in place of what was there. Fails if it is empty, or has a
+    /// character other than visible ASCII.
+    pub fn bearer(self, token: &str) -> Result<Self, BuildError> {
+        let value = credentials::bearer(token)?;
+        self.header(AUTHORIZATION, &value)
+    }
+
+    /// Sets `Authorization` to a user's name and password in UTF-8 (RFC 7617), in place of what was there. Fails if the name
+    /// has a colon, or one of them a control character.
+    pub fn basic(self, user: &str, password: &str) -> Result<Self, BuildError> {
+        let value = credentials::basic(user, password)?;
+        self.header(AUTHORIZATION, &value)
     }
 
     /// Sends no `User-Agent`. Some servers refuse requests without one: "A user agent SHOULD send a User-Agent header
@@ -306,3 +329,4 @@ enum Progress {
 }
 
 const USER_AGENT: &str = "User-Agent";
+const AUTHORIZATION: &str = "Authorization";

@@ -321,6 +321,10 @@ pub enum BuildError {
     InvalidHeaderValue(String),
     /// A header that the handshake itself writes, or that has a method of its own.
     ReservedHeader(String),
+    /// A bearer token that is empty, or has a character other than visible ASCII: a line end, for one.
+    InvalidToken,
+    /// A user name with a colon, or a user name or password with a control character, for basic authentication.
+    InvalidUser,
     /// Not a subprotocol: a subprotocol is a non-empty token.
     InvalidSubprotocol(String),
     /// A subprotocol offered twice.
@@ -347,6 +351,12 @@ impl fmt::Display for BuildError {
             Self::InvalidHeaderName(name) => write!(f, "{name:?} is not a header name"),
             Self::InvalidHeaderValue(name) => write!(f, "the value of header {name:?} is not visible ASCII"),
             Self::ReservedHeader(name) => write!(f, "the header {name:?} is written by the handshake itself"),
+            Self::InvalidToken => f.write_str(
+                "a bearer token is visible ASCII without spaces: was it read together with the end of its line?",
+            ),
+            Self::InvalidUser => f.write_str(
+                "basic authentication cannot send a user name with a colon, nor control characters (RFC 7617)",
+            ),
             Self::InvalidSubprotocol(name) => write!(f, "{name:?} is not a subprotocol: it must be a token"),
             Self::RepeatedSubprotocol(name) => write!(f, "the subprotocol {name:?} is offered twice"),
             Self::UnofferedSubprotocol(name) => write!(f, "the client offers no subprotocol {name:?}"),

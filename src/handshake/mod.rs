@@ -12,6 +12,7 @@
 
 mod body;
 mod client;
+pub(crate) mod credentials;
 mod error;
 mod extension;
 mod extra_headers;

@@ -50,7 +50,7 @@ impl TryFrom<Request<()>> for Client {
 }
 
 /// Adds a header of a request that was made elsewhere.
-fn with_header(mut client: Client, name: &HeaderName, value: &HeaderValue) -> Result<Client, Error> {
+fn with_header(client: Client, name: &HeaderName, value: &HeaderValue) -> Result<Client, Error> {
     let name = name.as_str();
     let value = value.to_str().map_err(|_| BuildError::InvalidHeaderValue(name.to_string()))?;
     match name {
@@ -60,10 +60,7 @@ fn with_header(mut client: Client, name: &HeaderName, value: &HeaderValue) -> Re
             let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
             client.subprotocols(names)
         }
-        "origin" => {
-            client.request = client.request.origin(value)?;
-            Ok(client)
-        }
+        "origin" => client.origin(value),
         _ => client.header(name, value),
     }
 }

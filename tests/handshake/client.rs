@@ -234,12 +234,42 @@ fn user_agent() {
     assert_eq!(values(&request, "User-Agent"), [concat!("sansocket/", env!("CARGO_PKG_VERSION"))]);
     let named = request.clone().header("user-agent", "a/1").unwrap().header("USER-AGENT", "b/2 (c)").unwrap();
     assert_eq!(values(&named, "User-Agent"), ["b/2 (c)"]);
+    assert_eq!(values(&named.clone().user_agent("d/4").unwrap(), "User-Agent"), ["d/4"]);
     let invalid = BuildError::InvalidHeaderValue("User-Agent".to_owned());
     assert_eq!(request.clone().header("User-Agent", "a\r\nb"), Err(invalid));
     for silent in [&request, &named].map(|request| request.clone().without_user_agent()) {
         assert_eq!(values(&silent, "User-Agent"), [""; 0]);
         assert_eq!(values(&silent.header("User-Agent", "c/3").unwrap(), "User-Agent"), ["c/3"]);
     }
+}
+
+/// RFC 6750 and RFC 7617: whoever says who he is anew replaces what he said, by whichever call.
+#[test]
+fn authorization() {
+    let request = request("ws://h/").header("authorization", "Digest x").unwrap();
+    let bearing = request.clone().bearer("mF_9.B5f-4.1JqM|~+/=").unwrap();
+    assert_eq!(values(&bearing, "Authorization"), ["Bearer mF_9.B5f-4.1JqM|~+/="]);
+    let anew = bearing.clone().bearer("2").unwrap();
+    assert_eq!(values(&anew, "Authorization"), ["Bearer 2"]);
+    // The examples of RFC 7617 sections 2 and 2.1.
+    for (user, password, value) in [
+        ("Aladdin", "open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ("test", "123\u{a3}", "Basic dGVzdDoxMjPCow=="),
+        ("", "a:b", "Basic OmE6Yg=="),
+    ] {
+        let basic = anew.clone().basic(user, password).unwrap();
+        assert_eq!(values(&basic, "Authorization"), [value]);
+    }
+    let raw = anew.header("AUTHORIZATION", "Negotiate y").unwrap();
+    assert_eq!(values(&raw, "Authorization"), ["Negotiate y"]);
+    for token in ["", "1\n", "1\r\nX: y", "1 2", "\u{e9}", "1\0"] {
+        assert_eq!(bearing.clone().bearer(token), Err(BuildError::InvalidToken), "{token:?}");
+    }
+    for (user, password) in [("a:b", "c"), ("a\n", "b"), ("a", "b\n"), ("a", "b\r\nX: y"), ("a\u{85}", "b")] {
+        assert_eq!(bearing.clone().basic(user, password), Err(BuildError::InvalidUser));
+    }
+    let shown = format!("{:?}", bearing.basic("me", "secret").unwrap());
+    assert!(shown.contains("Authorization") && !shown.contains("bWU6"), "{shown}");
 }
 
 /// 6455-4.1-33, 6455-4.1-34, 6455-4.1-35: subprotocols are tokens, none twice, in the order of preference.
@@ -824,6 +854,8 @@ fn errors_say_what_is_wrong() {
         BuildError::InvalidHeaderName(name()),
         BuildError::InvalidHeaderValue(name()),
         BuildError::ReservedHeader(name()),
+        BuildError::InvalidToken,
+        BuildError::InvalidUser,
         BuildError::InvalidSubprotocol(name()),
         BuildError::RepeatedSubprotocol(name()),
         BuildError::UnofferedSubprotocol(name()),
