@@ -98,6 +98,7 @@
 //! | [`Deflate::server_max_window_bits`] | 15 | a larger window is not used | memory for windows |
 //! | [`Deflate::client_max_window_bits`] | 15 | a larger window is not asked for | memory for windows |
 //! | [`Client::connect_timeout`] | 30 s | [`TimedOut::OpeningHandshake`] | a server that accepts connections and does not answer |
+//! | [`Client::redirects`] | 0 | [`Error::Redirect`]; with 0, the redirect is a refusal | redirects without end, and to where no one meant to go |
 //! | [`Server::handshake_timeout`] | 10 s | 408, and [`TimedOut::OpeningHandshake`] | a request, or a body, that dribbles in, or never comes (slow loris); answers that are not read |
 //! | `limit` of `Pending::read_body` | given with each call | 413, and [`BodyTooLarge`] | a body that never ends |
 //! | what is around the chunks of a body | as much as is in them, and 16 KiB | 413, and [`BodyTooLarge`] | chunk extensions and trailers that never end, chunks of a byte |
@@ -163,7 +164,8 @@
 //! told, with [`ProtocolError::close_code`]. [`SendError`]: the caller asked for what must not be sent;
 //! nothing was, and the connection goes on. [`TimedOut`]: a deadline passed.
 //! [`RequestError`](handshake::RequestError) and [`ResponseError`](handshake::ResponseError): the opening
-//! handshake failed; a refusal holds the server's response. The adapters' [`Error`] is one of these, or of the
+//! handshake failed; a refusal holds the server's response, and so does a redirect that was not followed
+//! ([`RedirectError`]). The adapters' [`Error`] is one of these, or of the
 //! transport. That a connection is closed is never an error: `recv` returns `None`, and [`Closed`] tells how.
 //!
 //! # Features
@@ -361,7 +363,7 @@ pub use endpoint::CertificateError;
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
     Cause, Client, Connections, Endpoint, EndpointEvent, Error, Failure, Handled, Incoming, Negotiated,
-    Origins, Part, PendingParts, PendingRequest, Queued, Sendable, Server,
+    Origins, Part, PendingParts, PendingRequest, Queued, RedirectCause, RedirectError, Sendable, Server,
 };
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]

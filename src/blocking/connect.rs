@@ -24,17 +24,21 @@ use crate::handshake::uri::Uri;
 /// name too. The system's look-ups cannot be ended: one that takes longer goes on in a thread of its own until the
 /// system gives up, and what it comes to is dropped.
 ///
-/// Fails with what kept the connection from being opened; a server's refusal holds its response.
+/// Fails with what kept the connection from being opened; a server's refusal holds its response. A redirect is one, unless
+/// [`Client::redirects`] has it followed.
 pub fn connect<C>(client: C) -> Result<WebSocket<ClientStream>, Error>
 where
     C: TryInto<Client>,
     Error: From<C::Error>,
 {
-    let client = client.try_into()?;
+    let mut client = client.try_into()?;
     let deadline = Deadline::after(client.connect_timeout);
-    let tcp = connect_tcp(client.uri(), deadline)?;
-    let stream = secure(tcp, &client, deadline)?;
-    open(&client, stream, deadline)
+    loop {
+        match establish(&client, deadline) {
+            Err(error) => client = client.redirected(error)?,
+            opened => return opened,
+        }
+    }
 }
 
 /// Opens a connection over a stream that leads to the server already: a Unix socket, or a proxy's tunnel. To a
@@ -73,6 +77,13 @@ where
 {
     let client = client.try_into()?;
     open(&client, io, Deadline::after(client.connect_timeout))
+}
+
+/// One connection.
+fn establish(client: &Client, deadline: Deadline) -> Result<WebSocket<ClientStream>, Error> {
+    let tcp = connect_tcp(client.uri(), deadline)?;
+    let stream = secure(tcp, client, deadline)?;
+    open(client, stream, deadline)
 }
 
 /// Tries the host's addresses in turn, each for its share of the time that is left.

@@ -24,6 +24,7 @@ use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part
 use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
 use crate::handshake::Response;
+use crate::handshake::uri::Uri;
 use crate::message::{Message, MessageKind};
 
 /// A WebSocket connection over a stream.
@@ -61,6 +62,11 @@ impl<S: Transport> WebSocket<S> {
     /// The server's response to the opening handshake, on a client.
     pub fn response(&self) -> Option<&Response> {
         self.sender.response()
+    }
+
+    /// Where [redirects](crate::Client::redirects) have led, on a client that has followed any.
+    pub fn redirected_to(&self) -> Option<&Uri> {
+        self.sender.shared.negotiated.redirected_to()
     }
 
     /// How the connection closed, once it has. Messages that were received before, and the error that ended it, are

@@ -4,9 +4,10 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::error::Error;
+use super::redirect::{self, RedirectCause, RedirectError};
 use crate::config::Config;
 use crate::handshake::uri::Uri;
-use crate::handshake::{ClientRequest, Limits};
+use crate::handshake::{ClientRequest, Limits, ResponseError};
 
 /// What a client connects to, and how. The adapters' `connect` takes it, or just a URI.
 ///
@@ -27,6 +28,10 @@ pub struct Client {
     pub(crate) limits: Limits,
     pub(crate) config: Config,
     pub(crate) connect_timeout: Duration,
+    /// How many may be followed.
+    redirects: usize,
+    /// How many were, by the time that this is connected to.
+    redirected: usize,
     #[cfg(feature = "rustls")]
     pub(crate) tls: Option<alloc::sync::Arc<rustls::ClientConfig>>,
 }
@@ -45,6 +50,8 @@ impl Client {
             config: Config::default(),
             // Several addresses may each have to time out.
             connect_timeout: Duration::from_secs(30),
+            redirects: 0,
+            redirected: 0,
             #[cfg(feature = "rustls")]
             tls: None,
         }
@@ -125,9 +132,49 @@ impl Client {
         Self { tls: Some(config), ..self }
     }
 
+    /// How many redirects the adapters' `connect` follows, one after the other, to come to a server that accepts. 0 by
+    /// default: a redirect is a refusal, whose response says where to.
+    ///
+    /// Those are followed that have a status of 301, 302, 303, 307 or 308 and a `Location`: a URI, or a
+    /// [reference](Uri::resolve) from where the client is, with `http` and `https` for `ws` and `wss`. The request is the
+    /// same there, but for its key. Where scheme, host or port is another one, it has no `Authorization`, no `Cookie` and no
+    /// `Proxy-Authorization`; **all other headers stay**, so a token that is in one of another name is shown to whomever the
+    /// server names.
+    ///
+    /// Never is one followed from `wss` to `ws`. One that cannot be followed, or is one too many, fails `connect` with
+    /// [`Error::Redirect`], which has the response. All together have [`connect_timeout`](Self::connect_timeout). Where they
+    /// led, the WebSocket's `redirected_to` tells. `connect_over` and `connect_as_is` follow none: their stream leads to one
+    /// server.
+    pub fn redirects(self, redirects: usize) -> Self {
+        Self { redirects, ..self }
+    }
+
     /// The URI.
     pub fn uri(&self) -> &Uri {
         self.request.uri()
+    }
+
+    /// Whom to connect to next, after this error; the error to tell, if nobody.
+    pub(crate) fn redirected(self, error: Error) -> Result<Self, Error> {
+        let response = match error {
+            Error::Response(ResponseError::Refused(response)) if self.redirects > 0 => response,
+            error => return Err(error),
+        };
+        let cause = match redirect::target(self.uri(), &response) {
+            None => return Err(ResponseError::Refused(response).into()),
+            Some(Ok(_)) if self.redirected == self.redirects => RedirectCause::TooMany,
+            Some(Ok(uri)) => {
+                let (request, redirected) = (self.request.redirected(uri), self.redirected + 1);
+                return Ok(Self { request, redirected, ..self });
+            }
+            Some(Err(cause)) => cause,
+        };
+        Err(RedirectError::new(self.uri().clone(), *response, cause).into())
+    }
+
+    /// Where redirects have led, if there were any.
+    pub(super) fn redirected_to(&self) -> Option<&Uri> {
+        (self.redirected > 0).then(|| self.uri())
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 
 #[cfg(feature = "rustls")]
 use super::certificate::CertificateError;
+use super::redirect::RedirectError;
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::handshake::uri::UriError;
 use crate::handshake::{BuildError, HeadError, RequestError, Response, ResponseError};
@@ -22,6 +23,8 @@ pub enum Error {
     Request(RequestError),
     /// The server's response breaks a rule, or refuses.
     Response(ResponseError),
+    /// The server redirects, to where the client was not to follow: see [`Client::redirects`](crate::Client::redirects).
+    Redirect(RedirectError),
     /// A certificate or a private key for a server's TLS cannot be used.
     #[cfg(feature = "rustls")]
     Certificate(CertificateError),
@@ -39,10 +42,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// The server's response, if it refused.
+    /// The server's response, if it refused, or redirected.
     pub fn refusal(&self) -> Option<&Response> {
         match self {
             Self::Response(ResponseError::Refused(response)) => Some(response),
+            Self::Redirect(error) => Some(error.response()),
             _ => None,
         }
     }
@@ -65,6 +69,7 @@ impl Error {
             Self::Connect(error) | Self::ConnectionLost(error) => error,
             Self::Request(error) => error,
             Self::Response(error) => error,
+            Self::Redirect(error) => error,
             #[cfg(feature = "rustls")]
             Self::Certificate(error) => error,
             Self::Build(error) => error,
@@ -104,6 +109,7 @@ macro_rules! from {
 }
 
 from!(UriError => Uri, RequestError => Request, ResponseError => Response, BuildError => Build);
+from!(RedirectError => Redirect);
 #[cfg(feature = "rustls")]
 from!(CertificateError => Certificate);
 from!(ProtocolError => Protocol, SendError => Send, TimedOut => TimedOut);
@@ -120,7 +126,9 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Connect(error) | Error::ConnectionLost(error) => error.kind(),
-            Error::Request(_) | Error::Response(_) | Error::Protocol(_) => io::ErrorKind::InvalidData,
+            Error::Request(_) | Error::Response(_) | Error::Redirect(_) | Error::Protocol(_) => {
+                io::ErrorKind::InvalidData
+            }
             Error::Send(SendError::Closing) => io::ErrorKind::BrokenPipe,
             Error::Uri(_) | Error::Build(_) | Error::Send(_) => io::ErrorKind::InvalidInput,
             #[cfg(feature = "rustls")]

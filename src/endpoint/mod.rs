@@ -36,6 +36,7 @@ pub(crate) mod process;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
 mod read_buffer;
+mod redirect;
 mod refused;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod reunite_error;
@@ -66,6 +67,7 @@ pub(crate) use self::opening::append;
 pub use self::origins::Origins;
 pub use self::outbound::Queued;
 pub use self::pending::{PendingParts, PendingRequest};
+pub use self::redirect::{RedirectCause, RedirectError};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use self::reunite_error::ReuniteError;
 pub use self::sendable::Sendable;

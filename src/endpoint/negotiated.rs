@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use crate::config::Config;
 use crate::extension::AgreedDeflate;
+use crate::handshake::uri::Uri;
 use crate::handshake::{Accepted, Opened, Response, ResponseError};
 use crate::role::Role;
 
@@ -32,6 +33,8 @@ pub struct Negotiated {
 struct Details {
     subprotocol: Option<String>,
     response: Option<Response>,
+    /// Boxed, since most often there is none.
+    redirected_to: Option<Box<Uri>>,
 }
 
 impl Negotiated {
@@ -51,14 +54,18 @@ impl Negotiated {
         Self { deflate: Some(deflate), ..self }
     }
 
-    /// What the server's response to a client with this configuration agrees on.
-    pub(super) fn by_response(config: &Config, opened: Opened) -> Result<Self, ResponseError> {
+    /// What the server's response to a client with this configuration agrees on, where redirects led it.
+    pub(super) fn by_response(
+        config: &Config,
+        redirected_to: Option<Box<Uri>>,
+        opened: Opened,
+    ) -> Result<Self, ResponseError> {
         let mut negotiated = Self::new(Role::Client);
         if let Some(deflate) = &config.settings.deflate {
             negotiated.deflate = deflate.agree_as_client(opened.extensions())?;
         }
         let Opened { subprotocol, response, .. } = opened;
-        negotiated.details = Some(Box::new(Details { subprotocol, response: Some(response) }));
+        negotiated.details = Some(Box::new(Details { subprotocol, response: Some(response), redirected_to }));
         Ok(negotiated)
     }
 
@@ -80,6 +87,11 @@ impl Negotiated {
     /// The server's response, on a client.
     pub fn response(&self) -> Option<&Response> {
         self.details.as_ref()?.response.as_ref()
+    }
+
+    /// The URI that redirects have led a client to, if it followed any.
+    pub fn redirected_to(&self) -> Option<&Uri> {
+        self.details.as_ref()?.redirected_to.as_deref()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Openings: exchanges of bytes that are completed before there is a connection. No I/O.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use std::io::{self, Read};
 
@@ -11,6 +12,7 @@ use super::error::Error;
 use super::negotiated::Negotiated;
 use crate::config::Config;
 use crate::error::TimedOut;
+use crate::handshake::uri::Uri;
 use crate::handshake::{
     ClientHandshake, HeadError, ReceivedRequest, RequestBody, RequestError, ResponseError, ServerHandshake,
 };
@@ -33,6 +35,7 @@ pub(crate) trait Opening {
 #[derive(Debug)]
 pub(crate) struct ClientOpening {
     config: Config,
+    redirected_to: Option<Box<Uri>>,
     handshake: ClientHandshake,
 }
 
@@ -45,7 +48,8 @@ impl ClientOpening {
         if let Some(deflate) = &config.settings.deflate {
             request = request.extension(deflate.offer());
         }
-        Self { config, handshake: ClientHandshake::start(&request, limits, nonce, out) }
+        let redirected_to = client.redirected_to().cloned().map(Box::new);
+        Self { config, redirected_to, handshake: ClientHandshake::start(&request, limits, nonce, out) }
     }
 }
 
@@ -57,7 +61,7 @@ impl Opening for ClientOpening {
             return Ok(None);
         };
         let consumed = opened.consumed();
-        let negotiated = Negotiated::by_response(&self.config, opened)?;
+        let negotiated = Negotiated::by_response(&self.config, self.redirected_to.take(), opened)?;
         input.drain(..consumed);
         Ok(Some(negotiated))
     }

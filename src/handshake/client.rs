@@ -134,6 +134,18 @@ impl ClientRequest {
         &self.uri
     }
 
+    /// The same request to another place: without credentials, if that is of another scheme, host or port.
+    #[cfg(feature = "std")]
+    pub(crate) fn redirected(mut self, uri: Uri) -> Self {
+        // With the scheme, an authority tells the port, too.
+        if (self.uri.is_secure(), self.uri.authority()) != (uri.is_secure(), uri.authority()) {
+            for name in CREDENTIALS {
+                self.headers.remove(name);
+            }
+        }
+        Self { uri, ..self }
+    }
+
     fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
         // Room for a request without further headers.
         out.reserve(256);
@@ -330,3 +342,7 @@ enum Progress {
 
 const USER_AGENT: &str = "User-Agent";
 const AUTHORIZATION: &str = "Authorization";
+
+/// What tells one server, or one proxy, who the client is, and is no other's to know.
+#[cfg(feature = "std")]
+const CREDENTIALS: [&str; 3] = [AUTHORIZATION, "Cookie", "Proxy-Authorization"];

@@ -24,7 +24,8 @@ use crate::handshake::uri::Uri;
 /// name too. The system's look-ups cannot be ended: one that takes longer goes on in a thread of the runtime until the
 /// system gives up, and a runtime that is dropped waits for it, unless by `shutdown_timeout`.
 ///
-/// Fails with what kept the connection from being opened; a server's refusal holds its response.
+/// Fails with what kept the connection from being opened; a server's refusal holds its response. A redirect is one, unless
+/// [`Client::redirects`] has it followed.
 ///
 /// Dropped before it returns, the transport is closed.
 ///
@@ -35,14 +36,14 @@ where
     Error: From<C::Error>,
 {
     Box::pin(async {
-        let client = client.try_into()?;
+        let mut client = client.try_into()?;
         let deadline = deadline(client.connect_timeout);
-        let opening = async {
-            let tcp = connect_tcp(client.uri(), deadline).await.map_err(Error::Connect)?;
-            secure(tcp, &client).await
-        };
-        let stream = within(|| deadline, pin!(opening)).await?;
-        open(&client, stream, deadline).await
+        loop {
+            match establish(&client, deadline).await {
+                Err(error) => client = client.redirected(error)?,
+                opened => return opened,
+            }
+        }
     })
 }
 
@@ -90,6 +91,16 @@ where
         let client = client.try_into()?;
         open(&client, io, deadline(client.connect_timeout)).await
     })
+}
+
+/// One connection.
+async fn establish(client: &Client, deadline: Instant) -> Result<WebSocket<ClientStream>, Error> {
+    let opening = async {
+        let tcp = connect_tcp(client.uri(), deadline).await.map_err(Error::Connect)?;
+        secure(tcp, client).await
+    };
+    let stream = within(|| deadline, pin!(opening)).await?;
+    open(client, stream, deadline).await
 }
 
 /// Tries the host's addresses in turn, each for its share of the time that is left.

@@ -40,6 +40,7 @@ mod neglect;
 mod opening;
 mod pages;
 mod queued;
+mod redirects;
 mod reunited;
 mod served;
 mod serving;

@@ -87,6 +87,12 @@ fn rejected() {
         .peer([until("GET"), raw(response("503 Busy\r\nRetry-After: 7", 4, "busy"))])
         .calls([connect(&client()).gives("Refused(503, \"busy\", again after 7 s)")])
         .run();
+    // The stream leads to one server, whatever the client may follow.
+    connecting()
+        .peer([until("GET"), raw(response("302 Found\r\nLocation: /other", 0, ""))])
+        .calls([connect(&client().redirects(9)).gives("Refused(302, \"\")")])
+        .sees(["GET /chat HTTP/1.1", "end"])
+        .run();
     // A status that does not end a handshake.
     serving()
         .peer([raw(REQUEST)])
