@@ -186,6 +186,7 @@
 //! | `axum` | no | axum-core | [`http::WebSocketUpgrade`], an extractor for axum 0.8 |
 //! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`] and [`blocking::connect_over`]; [`Server::tls`] |
 //! | `tokio-rustls` | no | tokio-rustls | the same for [`tokio`](mod@tokio) |
+//! | `rustls-native-certs` | no | rustls-native-certs | [`Client::trust_native`]: the authorities that the system trusts, and `SSL_CERT_FILE` |
 //! | `tracing` | no | tracing | a span for each connection of `serve`, and an event for what fails |
 //!
 //! # The core

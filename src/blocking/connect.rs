@@ -139,11 +139,11 @@ fn secure<S: Transport>(mut io: S, client: &Client, deadline: Deadline) -> Resul
     if !client.uri().is_secure() {
         return Ok(ClientStream(PlainOrTls::Plain(io)));
     }
-    let config = tls::client_config(client).map_err(Error::Connect)?;
+    let config = client.tls_config().map_err(Error::Connect)?;
     let name = tls::server_name(client.uri()).map_err(Error::Connect)?;
     let mut connection = rustls::ClientConnection::new(config, name)
         .map_err(|error| Error::Connect(io::Error::other(error)))?;
-    deadline.handshake(&mut connection, &mut io, b"").map_err(tls::explain)?;
+    deadline.handshake(&mut connection, &mut io, b"").map_err(tls::explain_to_client)?;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(ClientStream(PlainOrTls::Tls(TlsStream::new(connection, io).map_err(Error::Connect)?)))

@@ -9,25 +9,30 @@ use core::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustls::RootCertStore;
+use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-/// A file that [`Server::tls_pem`](crate::Server::tls_pem) was given has no certificate, or no private key, to use.
+/// A file that [`Server::tls_pem`](crate::Server::tls_pem), [`Client::identity_pem`](crate::Client::identity_pem) or
+/// [`Client::trust_pem`](crate::Client::trust_pem) was given has no certificate, or no private key, to use; or the system has
+/// no certificates of authorities.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CertificateError(Box<Fault>);
 
 /// Boxed, since connections have room for an error.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Fault {
-    file: PathBuf,
+    file: Option<PathBuf>,
     line: Option<usize>,
     what: String,
 }
 
 impl CertificateError {
-    /// The file.
-    pub fn file(&self) -> &Path {
-        &self.0.file
+    /// The file; none if it is what the system has.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.file.as_deref()
     }
 
     /// The line in it, counted from 1, where what is wrong begins; none if that is no one's.
@@ -36,59 +41,107 @@ impl CertificateError {
     }
 
     pub(super) fn new(file: &Path, line: Option<usize>, what: String) -> Self {
-        Self(Box::new(Fault { file: file.to_owned(), line, what }))
+        Self(Box::new(Fault { file: Some(file.to_owned()), line, what }))
+    }
+
+    /// It is in no file.
+    #[cfg(feature = "rustls-native-certs")]
+    fn of_system(what: String) -> Self {
+        Self(Box::new(Fault { file: None, line: None, what }))
     }
 }
 
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.file.display())?;
-        if let Some(line) = self.0.line {
-            write!(f, ", line {line}")?;
+        if let Some(file) = &self.0.file {
+            write!(f, "{}", file.display())?;
+            if let Some(line) = self.0.line {
+                write!(f, ", line {line}")?;
+            }
+            f.write_str(": ")?;
         }
-        write!(f, ": {}", self.0.what)
+        f.write_str(&self.0.what)
     }
 }
 
 impl core::error::Error for CertificateError {}
 
-/// What was read, and from where.
-pub(super) struct Read<'a, T> {
-    pub(super) value: T,
-    pub(super) file: &'a Path,
-    pub(super) line: Option<usize>,
+/// A certificate chain, the owner's own certificate first, and the private key of that, from two files.
+pub(super) fn read_identity(certificates: &Path, key: &Path) -> Result<SingleCertAndKey, CertificateError> {
+    let (chain_text, key_text) = (read(certificates)?, read(key)?);
+    let chain = certificates_in(certificates, &chain_text)?;
+    let (line, private_key) = private_key_in(key, &key_text)?;
+    let first_line = chain.first().map(|(line, _)| *line);
+    let chain = chain.into_iter().map(|(_, certificate)| certificate).collect();
+    let certified = CertifiedKey::from_der(chain, private_key, &default_provider());
+    certified.map(SingleCertAndKey::from).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => CertificateError::new(
+            key,
+            Some(line),
+            "the key is not the one of the first certificate in the other file".to_owned(),
+        ),
+        rustls::Error::InvalidCertificate(_) => {
+            CertificateError::new(certificates, first_line, error.to_string())
+        }
+        error => CertificateError::new(key, Some(line), error.to_string()),
+    })
 }
 
-/// All certificates of a file, the server's first.
-pub(super) fn read_chain(file: &Path) -> Result<Read<'_, Vec<CertificateDer<'static>>>, CertificateError> {
-    let text = read(file)?;
-    let sections = sections(file, &text)?;
-    let certificates: Vec<_> = sections.iter().filter(|section| section.label == "CERTIFICATE").collect();
-    let Some(first) = certificates.first() else {
+/// Adds the certificates of a file to those of the authorities that are trusted.
+pub(super) fn read_authorities(file: &Path, roots: &mut RootCertStore) -> Result<(), CertificateError> {
+    for (line, certificate) in certificates_in(file, &read(file)?)? {
+        roots.add(certificate).map_err(|error| CertificateError::new(file, Some(line), error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Adds the system's certificates of authorities, but those that are of no use here.
+#[cfg(feature = "rustls-native-certs")]
+pub(super) fn read_native_authorities(roots: &mut RootCertStore) -> Result<(), CertificateError> {
+    let found = rustls_native_certs::load_native_certs();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added > 0 {
+        return Ok(());
+    }
+    let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
+    Err(CertificateError::of_system(format!(
+        "no certificate of an authority was found on this system, where SSL_CERT_FILE and SSL_CERT_DIR say or in its usual \
+         places (Debian has them in the package ca-certificates){why}"
+    )))
+}
+
+/// All certificates of a file, each with its line: there is one at least.
+fn certificates_in(
+    file: &Path,
+    text: &str,
+) -> Result<Vec<(usize, CertificateDer<'static>)>, CertificateError> {
+    let sections = sections(file, text)?;
+    let certificates: Vec<_> = sections
+        .iter()
+        .filter(|section| section.label == "CERTIFICATE")
+        .map(|section| Ok((section.line, section.parse(file)?)))
+        .collect::<Result<_, _>>()?;
+    if certificates.is_empty() {
         let exchanged = sections.iter().any(Section::is_key);
         let hint = if exchanged { ", but a private key: are the two files exchanged?" } else { "" };
         return Err(CertificateError::new(file, None, format!("there is no certificate in it{hint}")));
-    };
-    let line = Some(first.line);
-    let value = certificates.into_iter().map(|section| section.parse(file)).collect::<Result<_, _>>()?;
-    Ok(Read { value, file, line })
+    }
+    Ok(certificates)
 }
 
-/// The first private key of a file.
-pub(super) fn read_key(file: &Path) -> Result<Read<'_, PrivateKeyDer<'static>>, CertificateError> {
-    let text = read(file)?;
-    let sections = sections(file, &text)?;
+/// The first private key of a file, with its line.
+fn private_key_in(file: &Path, text: &str) -> Result<(usize, PrivateKeyDer<'static>), CertificateError> {
+    let sections = sections(file, text)?;
     let Some(key) = sections.iter().find(|section| section.is_key()) else {
         let exchanged = sections.iter().any(|section| section.label == "CERTIFICATE");
         let hint = if exchanged { ", but a certificate: are the two files exchanged?" } else { "" };
         return Err(CertificateError::new(file, None, format!("there is no private key in it{hint}")));
     };
-    let line = Some(key.line);
     if key.label == "ENCRYPTED PRIVATE KEY" || key.text.contains("Proc-Type: 4,ENCRYPTED") {
-        let what = "the private key is encrypted: store it without a password, readable by the server alone";
-        return Err(CertificateError::new(file, line, what.to_owned()));
+        let what = "the private key is encrypted: store it without a password, readable by its program alone";
+        return Err(CertificateError::new(file, Some(key.line), what.to_owned()));
     }
-    Ok(Read { value: key.parse(file)?, file, line })
+    Ok((key.line, key.parse(file)?))
 }
 
 fn read(file: &Path) -> Result<String, CertificateError> {

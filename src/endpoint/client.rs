@@ -1,8 +1,16 @@
 //! How a client opens connections: the URI, the request, limits and timeouts. Both adapters take it.
 
 use alloc::string::String;
+#[cfg(feature = "rustls")]
+use alloc::sync::Arc;
 use core::time::Duration;
+#[cfg(feature = "rustls")]
+use std::path::Path;
 
+#[cfg(feature = "rustls")]
+use super::certificate;
+#[cfg(feature = "rustls")]
+use super::client_tls::{self, ClientTls};
 use super::error::Error;
 use super::redirect::{self, RedirectCause, RedirectError};
 use crate::config::Config;
@@ -32,8 +40,9 @@ pub struct Client {
     redirects: usize,
     /// How many were, by the time that this is connected to.
     redirected: usize,
+    /// What it was told, if anything; clones share it.
     #[cfg(feature = "rustls")]
-    pub(crate) tls: Option<alloc::sync::Arc<rustls::ClientConfig>>,
+    tls: Option<Arc<ClientTls>>,
 }
 
 impl Client {
@@ -121,17 +130,6 @@ impl Client {
         Self { connect_timeout, ..self }
     }
 
-    /// Sets how TLS is spoken to a `wss://` server. By default with the `ring` crypto provider, and
-    /// Mozilla's certificate authorities.
-    ///
-    /// Of the protocols that it lists for ALPN, such as `h2` for other uses of the configuration, none is offered but
-    /// `http/1.1`, the one that is spoken; with an empty list, none at all. By default `http/1.1` is. A server that
-    /// chooses another protocol fails the connection with [`Error::Connect`].
-    #[cfg(feature = "rustls")]
-    pub fn tls(self, config: alloc::sync::Arc<rustls::ClientConfig>) -> Self {
-        Self { tls: Some(config), ..self }
-    }
-
     /// How many redirects the adapters' `connect` follows, one after the other, to come to a server that accepts. 0 by
     /// default: a redirect is a refusal, whose response says where to.
     ///
@@ -139,7 +137,7 @@ impl Client {
     /// [reference](Uri::resolve) from where the client is, with `http` and `https` for `ws` and `wss`. The request is the
     /// same there, but for its key. Where scheme, host or port is another one, it has no `Authorization`, no `Cookie` and no
     /// `Proxy-Authorization`; **all other headers stay**, so a token that is in one of another name is shown to whomever the
-    /// server names.
+    /// server names, and so is the certificate of [`identity_pem`](Self::identity_pem), if it is trusted and asks for it.
     ///
     /// Never is one followed from `wss` to `ws`. One that cannot be followed, or is one too many, fails `connect` with
     /// [`Error::Redirect`], which has the response. All together have [`connect_timeout`](Self::connect_timeout). Where they
@@ -175,6 +173,107 @@ impl Client {
     /// Where redirects have led, if there were any.
     pub(super) fn redirected_to(&self) -> Option<&Uri> {
         (self.redirected > 0).then(|| self.uri())
+    }
+}
+
+/// Whom a client trusts, and who it is, where it speaks TLS: by default it trusts Mozilla's authorities, and shows no
+/// certificate.
+///
+/// These calls may come in any order, and each adds to what the others say, or replaces what it says itself. What is made of
+/// them is made at the first connection, and clones share it, so that the next connection resumes the session of a former
+/// one: keep a client, and clone it, in place of making it anew.
+#[cfg(feature = "rustls")]
+impl Client {
+    /// Trusts the authorities whose certificates are in this file of PEM (as curl's `--cacert` does): **in place of**
+    /// Mozilla's, and beside those of further calls of `trust_pem`, [`trust_native`](Self::trust_native) and
+    /// [`trust_mozilla`](Self::trust_mozilla).
+    ///
+    /// ```no_run
+    /// use sansocket::Client;
+    ///
+    /// let own = Client::new("wss://chat.internal/")?.trust_pem("ca.pem")?;
+    /// let own_and_public = own.clone().trust_mozilla();
+    /// # Ok::<(), sansocket::Error>(())
+    /// ```
+    ///
+    /// Fails with [`Error::Certificate`], which names file and line. The file is read here, and not again.
+    pub fn trust_pem(self, authorities: impl AsRef<Path>) -> Result<Self, Error> {
+        let mut tls = self.tls_anew();
+        certificate::read_authorities(authorities.as_ref(), tls.roots())?;
+        Ok(self.with_tls(tls))
+    }
+
+    /// Trusts the system's authorities, to which administrators add their own: **in place of** Mozilla's, and beside those
+    /// of [`trust_pem`](Self::trust_pem).
+    ///
+    /// Where the environment has `SSL_CERT_FILE` or `SSL_CERT_DIR`, they are those in that file and those folders (several
+    /// with `:` between them, as in `PATH`), and no others. No other call looks at these variables.
+    ///
+    /// Fails with [`Error::Certificate`] if there is none, and passes over what cannot be used. It reads some hundred
+    /// kilobytes, each time.
+    #[cfg(feature = "rustls-native-certs")]
+    pub fn trust_native(self) -> Result<Self, Error> {
+        let mut tls = self.tls_anew();
+        certificate::read_native_authorities(tls.roots())?;
+        Ok(self.with_tls(tls))
+    }
+
+    /// Trusts Mozilla's authorities, as a client does that is not told whom to trust, beside those of
+    /// [`trust_pem`](Self::trust_pem).
+    pub fn trust_mozilla(self) -> Self {
+        let mut tls = self.tls_anew();
+        tls.roots().extend(client_tls::MOZILLA.iter().cloned());
+        self.with_tls(tls)
+    }
+
+    /// **Trusts whoever answers**, whatever else it was told: certificates may be expired, another host's, or made by
+    /// anybody. Whoever is between client and server can read and change all that they say, and take the client's
+    /// credentials. For a development server, [`trust_pem`](Self::trust_pem) with its own certificate does without.
+    pub fn dangerous_accept_any_certificate(self) -> Self {
+        let mut tls = self.tls_anew();
+        tls.trusts_anyone = true;
+        self.with_tls(tls)
+    }
+
+    /// Shows servers that ask for it this certificate chain, the client's own certificate first, and proves by the private
+    /// key that it is its own: from two files in PEM, which may be one.
+    ///
+    /// Fails with [`Error::Certificate`], which names file and line. The files are read here, and not again. If it is called
+    /// twice, the later one counts.
+    pub fn identity_pem(self, certificates: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Error> {
+        let identity = certificate::read_identity(certificates.as_ref(), key.as_ref())?;
+        let mut tls = self.tls_anew();
+        tls.identity = Some(Arc::new(identity));
+        Ok(self.with_tls(tls))
+    }
+
+    /// Sets how TLS is spoken to a `wss://` server, in place of rustls' defaults with the `ring` crypto provider.
+    ///
+    /// What the other calls say of trust or identity counts in place of what this configuration says of it, whether they
+    /// are called before or after; all else is as it says.
+    ///
+    /// Of the protocols that it lists for ALPN, such as `h2` for other uses of the configuration, none is offered but
+    /// `http/1.1`, the one that is spoken; with an empty list, none at all. By default `http/1.1` is. A server that
+    /// chooses another protocol fails the connection with [`Error::Connect`].
+    pub fn tls(self, config: Arc<rustls::ClientConfig>) -> Self {
+        let mut tls = self.tls_anew();
+        tls.base = Some(config);
+        self.with_tls(tls)
+    }
+
+    /// What the next connection speaks TLS with.
+    #[cfg(any(feature = "blocking", feature = "tokio-rustls"))]
+    pub(crate) fn tls_config(&self) -> std::io::Result<Arc<rustls::ClientConfig>> {
+        self.tls.as_ref().map_or_else(client_tls::shared_config, |tls| tls.config())
+    }
+
+    /// What it was told, to be told more: of no use to the clones that there are.
+    fn tls_anew(&self) -> ClientTls {
+        self.tls.as_ref().map_or_else(ClientTls::default, |tls| tls.unmade())
+    }
+
+    fn with_tls(self, tls: ClientTls) -> Self {
+        Self { tls: Some(Arc::new(tls)), ..self }
     }
 }
 

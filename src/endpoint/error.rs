@@ -25,7 +25,7 @@ pub enum Error {
     Response(ResponseError),
     /// The server redirects, to where the client was not to follow: see [`Client::redirects`](crate::Client::redirects).
     Redirect(RedirectError),
-    /// A certificate or a private key for a server's TLS cannot be used.
+    /// A certificate or a private key for TLS cannot be used.
     #[cfg(feature = "rustls")]
     Certificate(CertificateError),
     /// What the caller asked to put into the opening handshake may not stand there.

@@ -9,6 +9,8 @@ pub(crate) mod census;
 #[cfg(feature = "rustls")]
 mod certificate;
 mod client;
+#[cfg(feature = "rustls")]
+mod client_tls;
 mod closing;
 mod compressing;
 mod duties;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::{Ticketer, default_provider};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::certificate::{self, CertificateError};
 use super::sync::{Mutex, lock};
@@ -62,25 +61,12 @@ fn spoken(mut config: Arc<ServerConfig>) -> Arc<ServerConfig> {
 }
 
 fn read((certificates, key): &(PathBuf, PathBuf)) -> Result<Arc<ServerConfig>, CertificateError> {
-    let (chain, key) = (certificate::read_chain(certificates)?, certificate::read_key(key)?);
+    let identity = certificate::read_identity(certificates, key)?;
     // The provider is named here: rustls would panic if the process had several to choose from.
     let provider = Arc::new(default_provider());
-    let certified = CertifiedKey::from_der(chain.value, key.value, &provider);
-    let certified = certified.map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => CertificateError::new(
-            key.file,
-            key.line,
-            "the key is not the one of the first certificate in the other file".to_owned(),
-        ),
-        rustls::Error::InvalidCertificate(_) => {
-            CertificateError::new(chain.file, chain.line, error.to_string())
-        }
-        error => CertificateError::new(key.file, key.line, error.to_string()),
-    })?;
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| CertificateError::new(chain.file, None, error.to_string()))?;
-    let mut config =
-        config.with_no_client_auth().with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    let config = config.map_err(|error| CertificateError::new(certificates, None, error.to_string()))?;
+    let mut config = config.with_no_client_auth().with_cert_resolver(Arc::new(identity));
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     // Sessions that clients keep, sealed: of those that the server kept, rustls would drop all but some hundred, and none
     // could be resumed when thousands of clients come back at once. Without random bytes for the keys, it is so.

@@ -146,10 +146,10 @@ where
     if !client.uri().is_secure() {
         return Ok(ClientStream(PlainOrTls::Plain(io)));
     }
-    let config = tls::client_config(client).map_err(Error::Connect)?;
+    let config = client.tls_config().map_err(Error::Connect)?;
     let name = tls::server_name(client.uri()).map_err(Error::Connect)?;
     let stream = tokio_rustls::TlsConnector::from(config).connect(name, PlainWrites(io)).await;
-    let mut stream = stream.map_err(|error| tls::explain(Error::Connect(error)))?;
+    let mut stream = stream.map_err(|error| tls::explain_to_client(Error::Connect(error)))?;
     let connection = stream.get_mut().1;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));

@@ -46,5 +46,7 @@ mod served;
 mod serving;
 mod split;
 mod together;
+#[cfg(feature = "tokio-rustls")]
+mod trust;
 #[cfg(all(feature = "deflate", feature = "http"))]
 mod upgraded;
