@@ -363,8 +363,9 @@ pub use connection::{Closed, Connection, Initiator, ReadyState};
 pub use endpoint::CertificateError;
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
-    Cause, Client, Connections, Endpoint, EndpointEvent, Error, Failure, Handled, Incoming, Negotiated,
-    Origins, Part, PendingParts, PendingRequest, Queued, RedirectCause, RedirectError, Sendable, Server,
+    Attempt, Attempts, Cause, Client, Connections, Endpoint, EndpointEvent, Error, Failure, Handled,
+    Incoming, Negotiated, Origins, Part, PendingParts, PendingRequest, Queued, RedirectCause, RedirectError,
+    Sendable, Server, Unreachable,
 };
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]

@@ -1,27 +1,23 @@
 //! Opening connections: name resolution, TCP, TLS, and the client's opening handshake.
 
-use alloc::borrow::ToOwned;
-use alloc::vec;
 use alloc::vec::Vec;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
-use std::thread;
 
 use super::client_stream::{ClientStream, PlainOrTls};
 use super::deadline::{Deadline, complete};
+use super::dial::dial;
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
-use super::transport::{Transport, keep_write_timeout, non_zero};
+use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
 #[cfg(feature = "rustls")]
 use crate::endpoint::tls;
-use crate::endpoint::{Client, ClientOpening, Error, random, timed_out};
-use crate::handshake::uri::Uri;
+use crate::endpoint::{Client, ClientOpening, Error, random};
 
 /// Opens a connection to a `ws://` URI (with the feature `rustls` also `wss://`), or as a [`Client`]
-/// says. Every address of the host is tried, within [`Client::connect_timeout`], which holds for the look-up of its
-/// name too. The system's look-ups cannot be ended: one that takes longer goes on in a thread of its own until the
+/// says. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
+/// [`Client::connect_timeout`], which holds for the look-up of its name too. Where there are several addresses, each attempt
+/// has a thread, which ends within that time. The system's look-ups cannot be ended: one that takes longer goes on in a thread of its own until the
 /// system gives up, and what it comes to is dropped.
 ///
 /// Fails with what kept the connection from being opened; a server's refusal holds its response. A redirect is one, unless
@@ -79,46 +75,12 @@ where
     open(&client, io, Deadline::after(client.connect_timeout))
 }
 
-/// One connection.
+/// Opens one connection.
 fn establish(client: &Client, deadline: Deadline) -> Result<WebSocket<ClientStream>, Error> {
-    let tcp = connect_tcp(client.uri(), deadline)?;
+    let uri = client.uri();
+    let tcp = dial(client, uri.host(), uri.port(), deadline)?;
     let stream = secure(tcp, client, deadline)?;
     open(client, stream, deadline)
-}
-
-/// Tries the host's addresses in turn, each for its share of the time that is left.
-fn connect_tcp(uri: &Uri, deadline: Deadline) -> Result<TcpStream, Error> {
-    let addresses = look_up(uri, deadline)?;
-    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    for address in addresses {
-        let share = deadline.left()? / left.max(1);
-        left -= 1;
-        match TcpStream::connect_timeout(&address, non_zero(share)) {
-            Ok(tcp) => {
-                // Messages are written whole: waiting for more to send would only delay them.
-                tcp.set_nodelay(true).map_err(Error::Connect)?;
-                return Ok(tcp);
-            }
-            Err(error) => last_error = error,
-        }
-    }
-    Err(Error::Connect(last_error))
-}
-
-/// The addresses of the URI's host.
-fn look_up(uri: &Uri, deadline: Deadline) -> Result<Vec<SocketAddr>, Error> {
-    if let Ok(address) = uri.host().parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, uri.port())]);
-    }
-    let (host, (found, addresses)) = ((uri.host().to_owned(), uri.port()), mpsc::sync_channel(1));
-    let look_up = move || {
-        // Nobody may be waiting for it any more.
-        let _ = found.send(host.to_socket_addrs().map(Iterator::collect));
-    };
-    thread::Builder::new().name("sansocket look-up".into()).spawn(look_up).map_err(Error::Connect)?;
-    let found: io::Result<_> = addresses.recv_timeout(deadline.left()?).map_err(|_| timed_out())?;
-    found.map_err(Error::Connect)
 }
 
 #[cfg(not(feature = "rustls"))]

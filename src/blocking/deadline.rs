@@ -61,6 +61,11 @@ impl Deadline {
         Self(Instant::now().checked_add(timeout))
     }
 
+    /// `None`: beyond what a clock can tell.
+    pub(super) fn instant(self) -> Option<Instant> {
+        self.0
+    }
+
     /// How long there is to go: more than nothing.
     pub(super) fn left(self) -> Result<Duration, Error> {
         let Some(deadline) = self.0 else {

@@ -116,6 +116,7 @@ mod byte_stream;
 mod client_stream;
 mod connect;
 mod deadline;
+mod dial;
 mod drive;
 mod flusher;
 mod halves;

@@ -3,6 +3,8 @@
 use alloc::string::String;
 #[cfg(feature = "rustls")]
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 #[cfg(feature = "rustls")]
 use std::path::Path;
@@ -41,6 +43,8 @@ pub struct Client {
     /// How many were, by the time that this is connected to.
     redirected: usize,
     /// What it was told, if anything; clones share it.
+    /// Where the host and the port of a URI are.
+    addresses: Option<(Uri, Vec<SocketAddr>)>,
     #[cfg(feature = "rustls")]
     tls: Option<Arc<ClientTls>>,
 }
@@ -61,6 +65,7 @@ impl Client {
             connect_timeout: Duration::from_secs(30),
             redirects: 0,
             redirected: 0,
+            addresses: None,
             #[cfg(feature = "rustls")]
             tls: None,
         }
@@ -130,6 +135,21 @@ impl Client {
         Self { connect_timeout, ..self }
     }
 
+    /// Connects to one of these addresses, and does not look the host's name up. TLS and the request go on by the URI, and
+    /// another host or port, such as a redirect's, is looked up all the same. They are tried as [`Attempts`] says.
+    ///
+    /// ```
+    /// # use sansocket::Client;
+    /// let client = Client::new("wss://example.com/")?.addresses(["127.0.0.1:8443".parse().unwrap()]);
+    /// # Ok::<(), sansocket::Error>(())
+    /// ```
+    ///
+    /// [`Attempts`]: crate::Attempts
+    pub fn addresses(self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let addresses = Some((self.uri().clone(), addresses.into_iter().collect()));
+        Self { addresses, ..self }
+    }
+
     /// How many redirects the adapters' `connect` follows, one after the other, to come to a server that accepts. 0 by
     /// default: a redirect is a refusal, whose response says where to.
     ///
@@ -173,6 +193,13 @@ impl Client {
     /// Where redirects have led, if there were any.
     pub(super) fn redirected_to(&self) -> Option<&Uri> {
         (self.redirected > 0).then(|| self.uri())
+    }
+
+    /// The addresses that the host was said to have.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn known_addresses(&self, host: &str, port: u16) -> Option<&[SocketAddr]> {
+        let (uri, addresses) = self.addresses.as_ref()?;
+        (uri.host() == host && uri.port() == port).then_some(addresses)
     }
 }
 

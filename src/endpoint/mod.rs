@@ -1,6 +1,7 @@
 //! What a client or a server is, whatever moves its bytes: settings, the opening handshake, the two halves of a
 //! connection with their buffers, and what is to be done next. No I/O.
 
+mod addresses;
 pub(crate) mod admission;
 mod ahead;
 mod answer;
@@ -56,6 +57,7 @@ mod tally;
 pub(crate) mod tls;
 pub(crate) mod write_queue;
 
+pub use self::addresses::{Attempt, Attempts, Unreachable};
 #[cfg(feature = "rustls")]
 pub use self::certificate::CertificateError;
 pub use self::client::Client;

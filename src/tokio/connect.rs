@@ -3,13 +3,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::pin::pin;
-use std::io;
 
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::client_stream::{ClientStream, PlainOrTls};
 use super::deadline::{complete, deadline, within};
+use super::dial::dial;
 #[cfg(feature = "tokio-rustls")]
 use super::plain_writes::PlainWrites;
 use super::transport::Transport;
@@ -17,11 +16,10 @@ use super::web_socket::WebSocket;
 #[cfg(feature = "tokio-rustls")]
 use crate::endpoint::tls;
 use crate::endpoint::{Client, ClientOpening, Error, random};
-use crate::handshake::uri::Uri;
 
 /// Opens a connection to a `ws://` URI (with the feature `tokio-rustls` also `wss://`), or as a [`Client`]
-/// says. Every address of the host is tried, within [`Client::connect_timeout`], which holds for the look-up of its
-/// name too. The system's look-ups cannot be ended: one that takes longer goes on in a thread of the runtime until the
+/// says. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
+/// [`Client::connect_timeout`], which holds for the look-up of its name too. The system's look-ups cannot be ended: one that takes longer goes on in a thread of the runtime until the
 /// system gives up, and a runtime that is dropped waits for it, unless by `shutdown_timeout`.
 ///
 /// Fails with what kept the connection from being opened; a server's refusal holds its response. A redirect is one, unless
@@ -93,43 +91,23 @@ where
     })
 }
 
-/// One connection.
+/// Opens one connection.
 async fn establish(client: &Client, deadline: Instant) -> Result<WebSocket<ClientStream>, Error> {
+    let uri = client.uri();
     let opening = async {
-        let tcp = connect_tcp(client.uri(), deadline).await.map_err(Error::Connect)?;
+        let tcp = dial(client, uri.host(), uri.port(), deadline).await.map_err(Error::Connect)?;
         secure(tcp, client).await
     };
     let stream = within(|| deadline, pin!(opening)).await?;
     open(client, stream, deadline).await
 }
 
-/// Tries the host's addresses in turn, each for its share of the time that is left.
-async fn connect_tcp(uri: &Uri, deadline: Instant) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = lookup_host((uri.host(), uri.port())).await?.collect();
-    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    for address in addresses {
-        let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
-        left -= 1;
-        match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
-                // Messages are written whole: waiting for more to send would only delay them.
-                tcp.set_nodelay(true)?;
-                return Ok(tcp);
-            }
-            Ok(Err(error)) => last_error = error,
-            Err(_) => last_error = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(last_error)
-}
-
 #[cfg(not(feature = "tokio-rustls"))]
 #[expect(clippy::unused_async, reason = "the TLS handshake, with the feature `tokio-rustls`")]
 async fn secure<S>(io: S, client: &Client) -> Result<ClientStream<S>, Error> {
     if client.uri().is_secure() {
-        return Err(Error::Connect(io::Error::new(
-            io::ErrorKind::Unsupported,
+        return Err(Error::Connect(std::io::Error::new(
+            std::io::ErrorKind::Unsupported,
             "a wss:// URI needs TLS: enable the feature `tokio-rustls`",
         )));
     }

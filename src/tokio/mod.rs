@@ -131,6 +131,7 @@ mod client_stream;
 mod compressing;
 mod connect;
 mod deadline;
+mod dial;
 mod drive;
 mod flusher;
 mod futures;
