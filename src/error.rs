@@ -168,6 +168,8 @@ pub enum TimedOut {
     ClosingHandshake,
     /// The opening handshake, from resolving the host's name to the peer's answer, took too long.
     OpeningHandshake,
+    /// The same, and it was a client's proxy that had not yet opened a tunnel.
+    Proxy,
     /// The peer was silent, and did not answer a Ping, for as long as
     /// [`Config::keepalive`](crate::Config::keepalive) allows.
     Keepalive,
@@ -181,6 +183,7 @@ impl fmt::Display for TimedOut {
         f.write_str(match self {
             Self::ClosingHandshake => "the peer did not complete the closing handshake in time",
             Self::OpeningHandshake => "the opening handshake was not completed in time",
+            Self::Proxy => "the proxy did not open a tunnel to the server in time",
             Self::Keepalive => "the peer sent nothing and did not answer a Ping in time",
             Self::Write => "the peer did not read what was sent to it in time",
         })

@@ -364,8 +364,8 @@ pub use endpoint::CertificateError;
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
     Attempt, Attempts, Cause, Client, Connections, Endpoint, EndpointEvent, Error, Failure, Handled,
-    Incoming, Negotiated, Origins, Part, PendingParts, PendingRequest, Queued, RedirectCause, RedirectError,
-    Sendable, Server, Unreachable,
+    Incoming, Negotiated, Origins, Part, PendingParts, PendingRequest, Proxy, ProxyError, ProxyUriError,
+    Queued, RedirectCause, RedirectError, Sendable, Server, SocksReply, Unreachable,
 };
 pub use error::{ProtocolError, SendError, TimedOut};
 #[cfg(feature = "deflate")]

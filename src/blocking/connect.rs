@@ -1,18 +1,18 @@
-//! Opening connections: name resolution, TCP, TLS, and the client's opening handshake.
+//! Opening connections: TCP, a proxy's tunnel, TLS, and the client's opening handshake.
 
 use alloc::vec::Vec;
-use std::io;
+use std::net::{SocketAddr, TcpStream};
 
-use super::client_stream::{ClientStream, PlainOrTls};
+use super::client_stream::{ClientStream, Hop, PlainOrTls};
 use super::deadline::{Deadline, complete};
-use super::dial::dial;
+use super::dial::{addresses, dial};
 #[cfg(feature = "rustls")]
 use super::tls::TlsStream;
 use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
 #[cfg(feature = "rustls")]
 use crate::endpoint::tls;
-use crate::endpoint::{Client, ClientOpening, Error, random};
+use crate::endpoint::{Client, ClientOpening, Error, Proxy, Tunnel, by_proxy, random};
 
 /// Opens a connection to a `ws://` URI (with the feature `rustls` also `wss://`), or as a [`Client`]
 /// says. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
@@ -58,8 +58,8 @@ where
 {
     let client = client.try_into()?;
     let deadline = Deadline::after(client.connect_timeout);
-    let stream = secure(io, &client, deadline)?;
-    open(&client, stream, deadline)
+    let stream = to_server(Hop(PlainOrTls::Plain(io)), &client, &[], deadline)?;
+    open(&client, stream, Vec::new(), deadline)
 }
 
 /// Opens a connection over a stream as it is. The handshake, credentials and all, is sent in the clear if the stream
@@ -72,49 +72,102 @@ where
     S: Transport,
 {
     let client = client.try_into()?;
-    open(&client, io, Deadline::after(client.connect_timeout))
+    open(&client, io, Vec::new(), Deadline::after(client.connect_timeout))
 }
 
 /// Opens one connection.
 fn establish(client: &Client, deadline: Deadline) -> Result<WebSocket<ClientStream>, Error> {
     let uri = client.uri();
-    let tcp = dial(client, uri.host(), uri.port(), deadline)?;
-    let stream = secure(tcp, client, deadline)?;
-    open(client, stream, deadline)
+    let (io, input) = match client.chosen_proxy()? {
+        None => (Hop(PlainOrTls::Plain(dial(client, uri.host(), uri.port(), deadline)?)), Vec::new()),
+        Some(proxy) => {
+            let address = if proxy.takes_addresses() {
+                addresses(client, uri.host(), uri.port(), deadline)?.first().copied()
+            } else {
+                None
+            };
+            tunnel(client, proxy, address, deadline).map_err(by_proxy)?
+        }
+    };
+    let stream = to_server(io, client, &input, deadline)?;
+    let input = if uri.is_secure() { Vec::new() } else { input };
+    open(client, stream, input, deadline)
+}
+
+/// A stream that leads to the server through a proxy, and what was read of it. `address` is the server's, for a proxy that
+/// takes addresses.
+fn tunnel(
+    client: &Client,
+    proxy: &Proxy,
+    address: Option<SocketAddr>,
+    deadline: Deadline,
+) -> Result<(Hop<TcpStream>, Vec<u8>), Error> {
+    let (mut out, mut input) = (Vec::new(), Vec::new());
+    let mut tunnel = Tunnel::start(client, proxy, address, &mut out)?;
+    let tcp = dial(client, proxy.host(), proxy.port(), deadline)?;
+    let mut io = if proxy.is_secure() {
+        Hop(secure(tcp, client, proxy.host(), &[], deadline)?)
+    } else {
+        Hop(PlainOrTls::Plain(tcp))
+    };
+    complete(&mut io, &mut tunnel, &mut out, &mut input, deadline)?;
+    Ok((io, input))
+}
+
+/// The stream that the request is sent over. `received` is what was read of `io`.
+///
+/// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
+/// connection and before sending the handshake data." (6455-4.1-14)
+fn to_server<S: Transport>(
+    io: Hop<S>,
+    client: &Client,
+    received: &[u8],
+    deadline: Deadline,
+) -> Result<ClientStream<S>, Error> {
+    let uri = client.uri();
+    Ok(ClientStream(if uri.is_secure() {
+        secure(io, client, uri.host(), received, deadline)?
+    } else {
+        PlainOrTls::Plain(io)
+    }))
 }
 
 #[cfg(not(feature = "rustls"))]
-fn secure<S>(io: S, client: &Client, _deadline: Deadline) -> Result<ClientStream<S>, Error> {
-    if client.uri().is_secure() {
-        return Err(Error::Connect(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "a wss:// URI needs TLS: enable the feature `rustls`",
-        )));
-    }
-    Ok(ClientStream(PlainOrTls::Plain(io)))
+fn secure<S>(_: S, _: &Client, _: &str, _: &[u8], _: Deadline) -> Result<PlainOrTls<S>, Error> {
+    Err(Error::Connect(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        "wss:// and https:// need TLS: enable the feature `rustls`",
+    )))
 }
 
-/// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
-/// connection and before sending the handshake data." (6455-4.1-14)
+/// TLS to this host, over a stream of which `received` was read.
 #[cfg(feature = "rustls")]
-fn secure<S: Transport>(mut io: S, client: &Client, deadline: Deadline) -> Result<ClientStream<S>, Error> {
-    if !client.uri().is_secure() {
-        return Ok(ClientStream(PlainOrTls::Plain(io)));
-    }
+fn secure<S: Transport>(
+    mut io: S,
+    client: &Client,
+    host: &str,
+    received: &[u8],
+    deadline: Deadline,
+) -> Result<PlainOrTls<S>, Error> {
     let config = client.tls_config().map_err(Error::Connect)?;
-    let name = tls::server_name(client.uri()).map_err(Error::Connect)?;
+    let name = tls::server_name(host).map_err(Error::Connect)?;
     let mut connection = rustls::ClientConnection::new(config, name)
-        .map_err(|error| Error::Connect(io::Error::other(error)))?;
-    deadline.handshake(&mut connection, &mut io, b"").map_err(tls::explain_to_client)?;
+        .map_err(|error| Error::Connect(std::io::Error::other(error)))?;
+    deadline.handshake(&mut connection, &mut io, received).map_err(tls::explain_to_client)?;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));
-    Ok(ClientStream(PlainOrTls::Tls(TlsStream::new(connection, io).map_err(Error::Connect)?)))
+    Ok(PlainOrTls::Tls(TlsStream::new(connection, io).map_err(Error::Connect)?))
 }
 
-/// The client's opening handshake.
-fn open<S: Transport>(client: &Client, mut io: S, deadline: Deadline) -> Result<WebSocket<S>, Error> {
+/// The client's opening handshake. `input` is what was read before it.
+fn open<S: Transport>(
+    client: &Client,
+    mut io: S,
+    mut input: Vec<u8>,
+    deadline: Deadline,
+) -> Result<WebSocket<S>, Error> {
     io.set_blocking().map_err(Error::Connect)?;
-    let (mut out, mut input) = (Vec::new(), Vec::new());
+    let mut out = Vec::new();
     let mut opening = ClientOpening::start(client, random, &mut out);
     let negotiated = complete(&mut io, &mut opening, &mut out, &mut input, deadline)?;
     keep_write_timeout(&mut io).map_err(Error::ConnectionLost)?;

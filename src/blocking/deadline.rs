@@ -96,9 +96,16 @@ impl Deadline {
         let mut unwritten: Option<io::Error> = None;
         while tls.is_handshaking() || tls.wants_write() {
             let timeout = self.timeout()?;
-            let writes = tls.wants_write() && unwritten.is_none();
+            let unflushed = io.unflushed();
+            let writes = (tls.wants_write() || unflushed > 0) && unwritten.is_none();
             let moved = if writes {
-                io.set_write_timeout(timeout).and_then(|()| tls.write_tls(&mut PlainWrites(io)))
+                io.set_write_timeout(timeout).and_then(|()| {
+                    if tls.wants_write() {
+                        return tls.write_tls(&mut PlainWrites(io));
+                    }
+                    // The peer is to answer what a stream over another one, as TLS is, has yet to write.
+                    io.flush().map(|()| unflushed)
+                })
             } else if received.is_empty() {
                 io.set_read_timeout(timeout).and_then(|()| tls.read_tls(io))
             } else {

@@ -14,6 +14,7 @@ use super::certificate;
 #[cfg(feature = "rustls")]
 use super::client_tls::{self, ClientTls};
 use super::error::Error;
+use super::proxy::{Proxies, Proxy};
 use super::redirect::{self, RedirectCause, RedirectError};
 use crate::config::Config;
 use crate::handshake::uri::Uri;
@@ -42,9 +43,10 @@ pub struct Client {
     redirects: usize,
     /// How many were, by the time that this is connected to.
     redirected: usize,
-    /// What it was told, if anything; clones share it.
     /// Where the host and the port of a URI are.
     addresses: Option<(Uri, Vec<SocketAddr>)>,
+    proxies: Proxies,
+    /// What it was told, if anything; clones share it.
     #[cfg(feature = "rustls")]
     tls: Option<Arc<ClientTls>>,
 }
@@ -66,6 +68,7 @@ impl Client {
             redirects: 0,
             redirected: 0,
             addresses: None,
+            proxies: Proxies::None,
             #[cfg(feature = "rustls")]
             tls: None,
         }
@@ -150,6 +153,58 @@ impl Client {
         Self { addresses, ..self }
     }
 
+    /// Connects through a proxy: one that a URI names, such as `http://user:password@proxy.example:3128`, `https://..`,
+    /// `socks5://..` or `socks5h://..`; see [`Proxy`]. Fails with [`ProxyError::Uri`](crate::ProxyError::Uri) if it does
+    /// not.
+    ///
+    /// ```
+    /// # use sansocket::Client;
+    /// let client = Client::new("wss://example.com/")?.proxy("http://joe:secret@proxy.example:3128")?;
+    /// # Ok::<(), sansocket::Error>(())
+    /// ```
+    pub fn proxy<P>(self, proxy: P) -> Result<Self, Error>
+    where
+        P: TryInto<Proxy>,
+        Error: From<P::Error>,
+    {
+        Ok(Self { proxies: Proxies::one(proxy.try_into()?), ..self })
+    }
+
+    /// Connects through the proxy that the environment names, if it names one, as it does for curl. Which one is decided
+    /// for each URI that is connected to, be it a redirect's; the variables are read now.
+    ///
+    /// - `https_proxy`, or else `HTTPS_PROXY`, is the proxy for `wss://`.
+    /// - `http_proxy` is the proxy for `ws://`. `HTTP_PROXY` is not read: a CGI program has it from whoever sends a request
+    ///   with a header `Proxy`.
+    /// - `all_proxy`, or else `ALL_PROXY`, is the proxy where there is none of those.
+    /// - `no_proxy`, or else `NO_PROXY`, lists hosts that are connected to without a proxy, with commas or spaces between
+    ///   them: a name stands for itself and all below it, with a dot before it or not; an address for itself, or with a
+    ///   slash and a number behind it (`10.0.0.0/8`) for all that begin with so many bits. `*` alone stands for all hosts.
+    ///   Ports have no place in it: an entry with one, and any that is malformed, matches nothing.
+    ///
+    /// A proxy is named as for [`proxy`](Self::proxy); one that cannot be used is told when it would be.
+    pub fn proxy_from_env(self) -> Self {
+        Self { proxies: Proxies::from_env(), ..self }
+    }
+
+    /// The same by variables that are looked up otherwise, such as in a file of settings.
+    ///
+    /// ```
+    /// # use sansocket::Client;
+    /// let settings = |name: &str| match name {
+    ///     "https_proxy" => Some("http://proxy.example:3128".into()),
+    ///     "no_proxy" => Some("internal.example, 10.0.0.0/8".into()),
+    ///     _ => None,
+    /// };
+    /// let proxy = |uri| Ok(Client::new(uri)?.proxy_from_vars(settings).chosen_proxy()?.map(ToString::to_string));
+    /// assert_eq!(proxy("wss://example.com/")?.as_deref(), Some("http://proxy.example:3128"));
+    /// assert_eq!(proxy("wss://db.internal.example/")?, None);
+    /// # Ok::<(), sansocket::Error>(())
+    /// ```
+    pub fn proxy_from_vars(self, variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self { proxies: Proxies::by_variables(variable), ..self }
+    }
+
     /// How many redirects the adapters' `connect` follows, one after the other, to come to a server that accepts. 0 by
     /// default: a redirect is a refusal, whose response says where to.
     ///
@@ -193,6 +248,12 @@ impl Client {
     /// Where redirects have led, if there were any.
     pub(super) fn redirected_to(&self) -> Option<&Uri> {
         (self.redirected > 0).then(|| self.uri())
+    }
+
+    /// The proxy that the connection goes through, if it goes through one. Fails with
+    /// [`ProxyError::Uri`](crate::ProxyError::Uri) if that proxy cannot be used.
+    pub fn chosen_proxy(&self) -> Result<Option<&Proxy>, Error> {
+        Ok(self.proxies.chosen(self.uri())?)
     }
 
     /// The addresses that the host was said to have.

@@ -6,6 +6,7 @@ use std::io;
 
 #[cfg(feature = "rustls")]
 use super::certificate::CertificateError;
+use super::proxy::{ProxyError, ProxyUriError};
 use super::redirect::RedirectError;
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::handshake::uri::UriError;
@@ -19,6 +20,8 @@ pub enum Error {
     Uri(UriError),
     /// The transport could not be opened: name resolution, TCP, or TLS.
     Connect(io::Error),
+    /// A proxy gave no tunnel to the server.
+    Proxy(ProxyError),
     /// The client's request breaks a rule, or asks for no WebSocket where one was to be accepted.
     Request(RequestError),
     /// The server's response breaks a rule, or refuses.
@@ -67,6 +70,7 @@ impl Error {
         match self {
             Self::Uri(error) => error,
             Self::Connect(error) | Self::ConnectionLost(error) => error,
+            Self::Proxy(error) => error,
             Self::Request(error) => error,
             Self::Response(error) => error,
             Self::Redirect(error) => error,
@@ -112,7 +116,13 @@ from!(UriError => Uri, RequestError => Request, ResponseError => Response, Build
 from!(RedirectError => Redirect);
 #[cfg(feature = "rustls")]
 from!(CertificateError => Certificate);
-from!(ProtocolError => Protocol, SendError => Send, TimedOut => TimedOut);
+from!(ProxyError => Proxy, ProtocolError => Protocol, SendError => Send, TimedOut => TimedOut);
+
+impl From<ProxyUriError> for Error {
+    fn from(error: ProxyUriError) -> Self {
+        Self::Proxy(ProxyError::Uri(error))
+    }
+}
 
 /// What converts into a [`Client`](crate::Client) without fail is one.
 impl From<Infallible> for Error {
@@ -125,7 +135,11 @@ impl From<Infallible> for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::Connect(error) | Error::ConnectionLost(error) => error.kind(),
+            Error::Connect(error)
+            | Error::ConnectionLost(error)
+            | Error::Proxy(ProxyError::Connect(error) | ProxyError::Lost(error)) => error.kind(),
+            Error::Proxy(ProxyError::Uri(_)) => io::ErrorKind::InvalidInput,
+            Error::Proxy(_) => io::ErrorKind::ConnectionRefused,
             Error::Request(_) | Error::Response(_) | Error::Redirect(_) | Error::Protocol(_) => {
                 io::ErrorKind::InvalidData
             }

@@ -36,6 +36,7 @@ mod pages;
 pub(crate) mod payloads;
 mod pending;
 pub(crate) mod process;
+mod proxy;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
 mod read_buffer;
@@ -71,6 +72,7 @@ pub(crate) use self::opening::append;
 pub use self::origins::Origins;
 pub use self::outbound::Queued;
 pub use self::pending::{PendingParts, PendingRequest};
+pub use self::proxy::{Proxy, ProxyError, ProxyUriError, SocksReply};
 pub use self::redirect::{RedirectCause, RedirectError};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use self::reunite_error::ReuniteError;
@@ -86,5 +88,6 @@ pub(crate) use self::{
     inbound::{Inbound, Next},
     opening::{ClientOpening, Opening, exchange, timed_out},
     outbound::{Outbound, SendSide},
+    proxy::{Tunnel, by_proxy},
     random::random,
 };

@@ -9,11 +9,10 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerMisbehaved}
 
 use super::error::Error;
 use crate::handshake::RequestError;
-use crate::handshake::uri::Uri;
 
 /// "Clients MUST use the Server Name Indication extension in the TLS handshake" (6455-4.1-17).
-pub(crate) fn server_name(uri: &Uri) -> io::Result<ServerName<'static>> {
-    ServerName::try_from(uri.host().to_string()).map_err(|_| {
+pub(crate) fn server_name(host: &str) -> io::Result<ServerName<'static>> {
+    ServerName::try_from(host.to_string()).map_err(|_| {
         io::Error::new(io::ErrorKind::InvalidInput, "the host is not a name that TLS can verify")
     })
 }
@@ -66,7 +65,7 @@ fn what(error: &rustls::Error) -> Option<&'static str> {
             "by ALPN the client offered no protocol that the server's configuration lists"
         }
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "the other end does not speak TLS, which wss:// asks for"
+            "the other end does not speak TLS, which wss:// and https:// ask for"
         }
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
             "the server asks for a client's certificate, which Client::identity_pem gives"

@@ -1,19 +1,17 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1).
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::credentials;
-use super::error::{BuildError, HeadError, ResponseError};
+use super::error::{BuildError, ResponseError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::is_token;
-use super::http1::head::HeadReader;
-use super::http1::refusal_body::RefusalBody;
+use super::http1::response_reader::ResponseReader;
 use super::key::{accept_key, base64};
 use super::limits::Limits;
-use super::response::{Response, StatusLine};
+use super::response::Response;
 use super::rules::{self, Offer};
 use super::uri::Uri;
 
@@ -146,6 +144,12 @@ impl ClientRequest {
         Self { uri, ..self }
     }
 
+    /// The `User-Agent` that is sent.
+    pub(super) fn sent_user_agent(&self) -> Option<&[u8]> {
+        let given = || self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(USER_AGENT));
+        if self.names_crate { Some(CRATE.as_bytes()) } else { given().map(|(_, agent)| agent) }
+    }
+
     fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
         // Room for a request without further headers.
         out.reserve(256);
@@ -170,7 +174,7 @@ impl ClientRequest {
             write_line(out, "Sec-WebSocket-Extensions", list.as_bytes());
         }
         if self.names_crate {
-            write_line(out, USER_AGENT, concat!("sansocket/", env!("CARGO_PKG_VERSION")).as_bytes());
+            write_line(out, USER_AGENT, CRATE.as_bytes());
         }
         self.headers.iter().for_each(|(name, value)| write_line(out, name, value));
         out.extend_from_slice(b"\r\n");
@@ -212,14 +216,10 @@ impl ClientRequest {
 /// ```
 #[derive(Debug)]
 pub struct ClientHandshake {
-    /// Of what is yet to come: what was skipped counts, and is taken off.
-    limits: Limits,
     offer: Offer,
     /// What `Sec-WebSocket-Accept` must say.
     accept: [u8; 28],
-    /// Where in the input the response in progress starts: after the responses that were skipped.
-    start: usize,
-    progress: Progress,
+    response: ResponseReader,
 }
 
 impl ClientHandshake {
@@ -233,7 +233,9 @@ impl ClientHandshake {
         let key: [u8; 24] = base64(nonce);
         request.encode(&key, out);
         let (offer, accept) = (request.offer.clone(), accept_key(key));
-        Self { limits, offer, accept, start: 0, progress: Progress::Head(HeadReader::default()) }
+        // "If the status code received from the server is not 101, the client handles the response per HTTP [RFC2616]
+        // procedures." (6455-4.1-40)
+        Self { offer, accept, response: ResponseReader::new(limits, |status| status == 101) }
     }
 
     /// Takes all bytes received so far; the caller only appends to them between calls.
@@ -241,61 +243,23 @@ impl ClientHandshake {
     /// `None`: the response is not complete. The work is linear in the input, however it is cut. After an error the
     /// connection is to be closed.
     pub fn receive(&mut self, input: &[u8]) -> Result<Option<Opened>, ResponseError> {
-        loop {
-            let response = input.get(self.start..).unwrap_or_default();
-            match &mut self.progress {
-                Progress::Head(head) => {
-                    let Some((line, headers)) = head.read(response, &self.limits)? else {
-                        return Ok(None);
-                    };
-                    let (status, len) = (line.status, headers.text_len());
-                    let response = Response { line, headers, body: Vec::new() };
-                    match status {
-                        101 => {
-                            let consumed = self.start + len;
-                            let (subprotocol, extensions) =
-                                rules::check_response(&self.offer, self.accept, &response)?;
-                            return Ok(Some(Opened { consumed, subprotocol, extensions, response }));
-                        }
-                        // "A client MUST be able to parse one or more 1xx responses received prior to a final response,
-                        // even if the client does not expect one." (RFC 9110 section 15.2)
-                        100..200 => {
-                            let left = self.limits.interim_responses.checked_sub(1);
-                            self.limits.interim_responses =
-                                left.ok_or(ResponseError::TooManyInterimResponses)?;
-                            self.limits.head_bytes -= len;
-                            self.start += len;
-                        }
-                        // "If the status code received from the server is not 101, the client handles the response per
-                        // HTTP [RFC2616] procedures." (6455-4.1-40)
-                        _ => {
-                            self.start += len;
-                            let limit = self.limits.refusal_body_bytes;
-                            let body = RefusalBody::new(status, response.headers(), limit);
-                            self.progress = Progress::Body(Box::new(response), body);
-                        }
-                    }
-                }
-                Progress::Body(refusal, body) => {
-                    let is_complete = body.read(response, &mut refusal.body);
-                    return if is_complete { Err(ResponseError::Refused(refusal.clone())) } else { Ok(None) };
-                }
-            }
-        }
+        let Some((response, consumed)) = self.response.read(input)? else {
+            return Ok(None);
+        };
+        let (subprotocol, extensions) = rules::check_response(&self.offer, self.accept, &response)?;
+        Ok(Some(Opened { consumed, subprotocol, extensions, response }))
     }
 
     /// Nothing more comes, and [`receive`](Self::receive) had no result: the server closed the connection, or the
-    /// caller waits no longer. A refusal with as much of its body as came, or [`HeadError::Incomplete`].
+    /// caller waits no longer. A refusal with as much of its body as came, or
+    /// [`HeadError::Incomplete`](super::HeadError::Incomplete).
     ///
     /// Call it when a deadline passes, too. A refusal whose head came in time but whose body did not is better reported
     /// as what it is, a refusal; report the deadline where this gives `Incomplete`.
     pub fn receive_eof(&mut self, input: &[u8]) -> ResponseError {
         match self.receive(input) {
             Err(error) => error,
-            Ok(_) => match &self.progress {
-                Progress::Body(refusal, _) => ResponseError::Refused(refusal.clone()),
-                Progress::Head(_) => HeadError::Incomplete.into(),
-            },
+            Ok(_) => self.response.read_eof(input),
         }
     }
 }
@@ -332,17 +296,10 @@ impl Opened {
     }
 }
 
-/// What is being read.
-#[derive(Debug)]
-enum Progress {
-    Head(HeadReader<StatusLine>),
-    /// The body of a refusal.
-    Body(Box<Response>, RefusalBody),
-}
-
 const USER_AGENT: &str = "User-Agent";
 const AUTHORIZATION: &str = "Authorization";
 
 /// What tells one server, or one proxy, who the client is, and is no other's to know.
 #[cfg(feature = "std")]
 const CREDENTIALS: [&str; 3] = [AUTHORIZATION, "Cookie", "Proxy-Authorization"];
+const CRATE: &str = concat!("sansocket/", env!("CARGO_PKG_VERSION"));

@@ -285,7 +285,7 @@ impl fmt::Display for ResponseError {
                 write!(f, "the server refused the WebSocket connection with status {status}")?;
                 return response.first_line().map_or(Ok(()), |line| write!(f, ", and says: {line}"));
             }
-            Self::TooManyInterimResponses => "the server sent too many 1xx responses",
+            Self::TooManyInterimResponses => "too many 1xx responses came before the final one",
             Self::MissingUpgrade => "the Upgrade header does not say websocket",
             Self::InvalidConnection => "the Connection header is not a list of tokens",
             Self::MissingConnectionUpgrade => "the Connection header does not say Upgrade",

@@ -19,6 +19,7 @@ mod extra_headers;
 mod grammar;
 mod headers;
 mod http1;
+pub(crate) mod http_connect;
 mod http_request;
 mod key;
 mod limits;

@@ -38,7 +38,7 @@ impl Response {
     }
 
     /// What the body says in its first line, if it is plain text: at most 200 characters, none of which controls a terminal.
-    pub(super) fn first_line(&self) -> Option<String> {
+    pub(crate) fn first_line(&self) -> Option<String> {
         let is_text = |media: &str| media.trim_start().to_ascii_lowercase().starts_with("text/plain");
         let body = String::from_utf8_lossy(&self.body);
         let line = body.lines().map(str::trim).find(|line| !line.is_empty());

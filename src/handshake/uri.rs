@@ -142,6 +142,11 @@ impl Uri {
         &self.authority
     }
 
+    /// Host and port, be it the scheme's default: IPv6 in brackets.
+    pub(super) fn host_and_port(&self) -> String {
+        format!("{}:{}", self.authority.get(..self.host_len).unwrap_or_default(), self.port)
+    }
+
     /// What is asked for on the server: the path, and the query if there is one.
     pub fn resource_name(&self) -> &str {
         &self.resource_name

@@ -9,9 +9,14 @@ use tokio::net::TcpStream;
 use super::plain_writes::PlainWrites;
 use super::streams::stream;
 
-/// The stream of a client's connection: TCP, or what [`connect_over`](super::connect_over) was given, or TLS over it.
+/// The stream of a client's connection: TCP, or what [`connect_over`](super::connect_over) was given, or TLS over it. There
+/// may be TLS to an `https://` proxy below that to the server, or in place of it.
 #[derive(Debug)]
-pub struct ClientStream<S = TcpStream>(pub(super) PlainOrTls<S>);
+pub struct ClientStream<S = TcpStream>(pub(super) PlainOrTls<Hop<S>>);
+
+/// The stream to the server, or to the proxy before it.
+#[derive(Debug)]
+pub(super) struct Hop<S>(pub(super) PlainOrTls<S>);
 
 #[derive(Debug)]
 pub(super) enum PlainOrTls<S> {
@@ -30,21 +35,40 @@ impl ClientStream {
 impl<S> ClientStream<S> {
     /// The stream below TLS, if there is TLS. Reading from it or writing to it would corrupt the connection.
     pub fn get_ref(&self) -> &S {
-        match &self.0 {
-            PlainOrTls::Plain(io) => io,
+        self.0.get_ref().0.get_ref()
+    }
+
+    /// The TLS connection to the server, which `wss://` asks for, if there is one: it knows the server's certificates. TLS
+    /// to a proxy is not meant.
+    #[cfg(feature = "tokio-rustls")]
+    pub fn tls(&self) -> Option<&rustls::ClientConnection> {
+        self.0.tls()
+    }
+
+    /// The TLS connection to an `https://` proxy, if there is one.
+    #[cfg(feature = "tokio-rustls")]
+    pub fn proxy_tls(&self) -> Option<&rustls::ClientConnection> {
+        self.0.get_ref().0.tls()
+    }
+}
+
+impl<S> PlainOrTls<S> {
+    fn get_ref(&self) -> &S {
+        match self {
+            Self::Plain(io) => io,
             #[cfg(feature = "tokio-rustls")]
-            PlainOrTls::Tls(tls) => &tls.get_ref().0.0,
+            Self::Tls(tls) => &tls.get_ref().0.0,
         }
     }
 
-    /// The TLS connection, if there is one: it knows the server's certificates.
     #[cfg(feature = "tokio-rustls")]
-    pub fn tls(&self) -> Option<&rustls::ClientConnection> {
-        match &self.0 {
-            PlainOrTls::Plain(_) => None,
-            PlainOrTls::Tls(tls) => Some(tls.get_ref().1),
+    fn tls(&self) -> Option<&rustls::ClientConnection> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => Some(tls.get_ref().1),
         }
     }
 }
 
 stream!(ClientStream);
+stream!(Hop);

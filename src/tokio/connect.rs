@@ -1,21 +1,23 @@
-//! Opening connections: name resolution, TCP, TLS, and the client's opening handshake.
+//! Opening connections: TCP, a proxy's tunnel, TLS, and the client's opening handshake.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::pin::pin;
 
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::client_stream::{ClientStream, PlainOrTls};
+use super::client_stream::{ClientStream, Hop, PlainOrTls};
 use super::deadline::{complete, deadline, within};
-use super::dial::dial;
+use super::dial::{addresses, dial};
 #[cfg(feature = "tokio-rustls")]
 use super::plain_writes::PlainWrites;
 use super::transport::Transport;
 use super::web_socket::WebSocket;
 #[cfg(feature = "tokio-rustls")]
 use crate::endpoint::tls;
-use crate::endpoint::{Client, ClientOpening, Error, random};
+use crate::endpoint::{Client, ClientOpening, Error, Proxy, Tunnel, by_proxy, random};
 
 /// Opens a connection to a `ws://` URI (with the feature `tokio-rustls` also `wss://`), or as a [`Client`]
 /// says. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
@@ -69,8 +71,9 @@ where
     Box::pin(async {
         let client = client.try_into()?;
         let deadline = deadline(client.connect_timeout);
-        let stream = within(|| deadline, pin!(secure(io, &client))).await?;
-        open(&client, stream, deadline).await
+        let io = Hop(PlainOrTls::Plain(io));
+        let stream = within(|| deadline, pin!(to_server(io, &client, &[]))).await?;
+        open(&client, stream, Vec::new(), deadline).await
     })
 }
 
@@ -87,7 +90,7 @@ where
 {
     Box::pin(async {
         let client = client.try_into()?;
-        open(&client, io, deadline(client.connect_timeout)).await
+        open(&client, io, Vec::new(), deadline(client.connect_timeout)).await
     })
 }
 
@@ -95,51 +98,107 @@ where
 async fn establish(client: &Client, deadline: Instant) -> Result<WebSocket<ClientStream>, Error> {
     let uri = client.uri();
     let opening = async {
-        let tcp = dial(client, uri.host(), uri.port(), deadline).await.map_err(Error::Connect)?;
-        secure(tcp, client).await
+        let (io, input) = match client.chosen_proxy()? {
+            None => {
+                let tcp = dial(client, uri.host(), uri.port(), deadline).await.map_err(Error::Connect)?;
+                (Hop(PlainOrTls::Plain(tcp)), Vec::new())
+            }
+            Some(proxy) => {
+                let address = if proxy.takes_addresses() {
+                    let addresses = addresses(client, uri.host(), uri.port()).await;
+                    addresses.map_err(Error::Connect)?.first().copied()
+                } else {
+                    None
+                };
+                within(|| deadline, pin!(tunnel(client, proxy, address, deadline))).await.map_err(by_proxy)?
+            }
+        };
+        Ok((to_server(io, client, &input).await?, input))
     };
-    let stream = within(|| deadline, pin!(opening)).await?;
-    open(client, stream, deadline).await
+    let (stream, input) = within(|| deadline, pin!(opening)).await?;
+    let input = if uri.is_secure() { Vec::new() } else { input };
+    open(client, stream, input, deadline).await
+}
+
+/// A stream that leads to the server through a proxy, and what was read of it. `address` is the server's, for a proxy that
+/// takes addresses.
+async fn tunnel(
+    client: &Client,
+    proxy: &Proxy,
+    address: Option<SocketAddr>,
+    deadline: Instant,
+) -> Result<(Hop<TcpStream>, Vec<u8>), Error> {
+    let (mut out, mut input) = (Vec::new(), Vec::new());
+    let mut tunnel = Tunnel::start(client, proxy, address, &mut out)?;
+    let tcp = dial(client, proxy.host(), proxy.port(), deadline).await.map_err(Error::Connect)?;
+    let mut io = if proxy.is_secure() {
+        Hop(secure(tcp, client, proxy.host(), &[]).await?)
+    } else {
+        Hop(PlainOrTls::Plain(tcp))
+    };
+    complete(&mut io, &mut tunnel, &mut out, &mut input, || deadline).await?;
+    Ok((io, input))
+}
+
+/// The stream that the request is sent over. `received` is what was read of `io`.
+///
+/// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
+/// connection and before sending the handshake data." (6455-4.1-14)
+async fn to_server<S>(io: Hop<S>, client: &Client, received: &[u8]) -> Result<ClientStream<S>, Error>
+where
+    S: Transport,
+{
+    let uri = client.uri();
+    Ok(ClientStream(if uri.is_secure() {
+        secure(io, client, uri.host(), received).await?
+    } else {
+        PlainOrTls::Plain(io)
+    }))
 }
 
 #[cfg(not(feature = "tokio-rustls"))]
 #[expect(clippy::unused_async, reason = "the TLS handshake, with the feature `tokio-rustls`")]
-async fn secure<S>(io: S, client: &Client) -> Result<ClientStream<S>, Error> {
-    if client.uri().is_secure() {
-        return Err(Error::Connect(std::io::Error::new(
-            std::io::ErrorKind::Unsupported,
-            "a wss:// URI needs TLS: enable the feature `tokio-rustls`",
-        )));
-    }
-    Ok(ClientStream(PlainOrTls::Plain(io)))
+async fn secure<S>(_: S, _: &Client, _: &str, _: &[u8]) -> Result<PlainOrTls<S>, Error> {
+    Err(Error::Connect(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        "wss:// and https:// need TLS: enable the feature `tokio-rustls`",
+    )))
 }
 
-/// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
-/// connection and before sending the handshake data." (6455-4.1-14)
+/// TLS to this host, over a stream of which `received` was read.
 #[cfg(feature = "tokio-rustls")]
-async fn secure<S>(io: S, client: &Client) -> Result<ClientStream<S>, Error>
+async fn secure<S>(io: S, client: &Client, host: &str, mut received: &[u8]) -> Result<PlainOrTls<S>, Error>
 where
     S: Transport,
 {
-    if !client.uri().is_secure() {
-        return Ok(ClientStream(PlainOrTls::Plain(io)));
-    }
     let config = client.tls_config().map_err(Error::Connect)?;
-    let name = tls::server_name(client.uri()).map_err(Error::Connect)?;
-    let stream = tokio_rustls::TlsConnector::from(config).connect(name, PlainWrites(io)).await;
+    let name = tls::server_name(host).map_err(Error::Connect)?;
+    let before = |connection: &mut rustls::ClientConnection| {
+        // What is wrong with it is told by the handshake.
+        while !received.is_empty() && connection.read_tls(&mut received).is_ok_and(|len| len > 0) {
+            let _ = connection.process_new_packets();
+        }
+    };
+    let connector = tokio_rustls::TlsConnector::from(config);
+    let stream = connector.connect_with(name, PlainWrites(io), before).await;
     let mut stream = stream.map_err(|error| tls::explain_to_client(Error::Connect(error)))?;
     let connection = stream.get_mut().1;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));
-    Ok(ClientStream(PlainOrTls::Tls(Box::new(stream))))
+    Ok(PlainOrTls::Tls(Box::new(stream)))
 }
 
-/// The client's opening handshake.
-async fn open<S>(client: &Client, mut io: S, deadline: Instant) -> Result<WebSocket<S>, Error>
+/// The client's opening handshake. `input` is what was read before it.
+async fn open<S>(
+    client: &Client,
+    mut io: S,
+    mut input: Vec<u8>,
+    deadline: Instant,
+) -> Result<WebSocket<S>, Error>
 where
     S: Transport,
 {
-    let (mut out, mut input) = (Vec::new(), Vec::new());
+    let mut out = Vec::new();
     let mut opening = ClientOpening::start(client, random, &mut out);
     let negotiated = complete(&mut io, &mut opening, &mut out, &mut input, || deadline).await?;
     Ok(WebSocket::new(io, negotiated, &input, &client.config))

@@ -126,7 +126,10 @@ fn no_tls() {
         connect_over("wss://example.com/", script.clone()).unwrap_err(),
         connect(format!("wss://127.0.0.1:{port}/")).unwrap_err(),
     ] {
-        assert_eq!(error.to_string(), "cannot connect: a wss:// URI needs TLS: enable the feature `rustls`");
+        assert_eq!(
+            error.to_string(),
+            "cannot connect: wss:// and https:// need TLS: enable the feature `rustls`"
+        );
     }
     assert_eq!(script.record().written, b"");
     assert!(listener.accept().is_ok());

@@ -140,7 +140,7 @@ async fn no_tls() {
     let error = connect_over("wss://example.com/", script.clone()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot connect: a wss:// URI needs TLS: enable the feature `tokio-rustls`"
+        "cannot connect: wss:// and https:// need TLS: enable the feature `tokio-rustls`"
     );
     assert_eq!(script.record().written, b"");
     connect_as_is("wss://example.com/", script.clone()).await.unwrap_err();

@@ -3,3 +3,4 @@
 pub(super) mod head;
 pub(super) mod refusal_body;
 pub(super) mod request_body;
+pub(super) mod response_reader;
