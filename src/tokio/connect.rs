@@ -167,25 +167,36 @@ async fn secure<S>(_: S, _: &Client, _: &str, _: &[u8]) -> Result<PlainOrTls<S>,
 
 /// TLS to this host, over a stream of which `received` was read.
 #[cfg(feature = "tokio-rustls")]
-async fn secure<S>(io: S, client: &Client, host: &str, mut received: &[u8]) -> Result<PlainOrTls<S>, Error>
+async fn secure<S>(io: S, client: &Client, host: &str, received: &[u8]) -> Result<PlainOrTls<S>, Error>
 where
     S: Transport,
 {
     let config = client.tls_config().map_err(Error::Connect)?;
     let name = tls::server_name(host).map_err(Error::Connect)?;
-    let before = |connection: &mut rustls::ClientConnection| {
-        // What is wrong with it is told by the handshake.
-        while !received.is_empty() && connection.read_tls(&mut received).is_ok_and(|len| len > 0) {
-            let _ = connection.process_new_packets();
-        }
+    let mut taken = Ok(());
+    let connecting = tokio_rustls::TlsConnector::from(config).connect_with(name, PlainWrites(io), |tls| {
+        taken = take(tls, received);
+    });
+    let stream = match taken {
+        Ok(()) => connecting.await,
+        Err(error) => Err(error),
     };
-    let connector = tokio_rustls::TlsConnector::from(config);
-    let stream = connector.connect_with(name, PlainWrites(io), before).await;
     let mut stream = stream.map_err(|error| tls::explain_to_client(Error::Connect(error)))?;
     let connection = stream.get_mut().1;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(PlainOrTls::Tls(Box::new(stream)))
+}
+
+/// Has TLS take what was read.
+#[cfg(feature = "tokio-rustls")]
+fn take(tls: &mut rustls::ClientConnection, mut received: &[u8]) -> std::io::Result<()> {
+    while !received.is_empty() {
+        tls.read_tls(&mut received)?;
+        tls.process_new_packets()
+            .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))?;
+    }
+    Ok(())
 }
 
 /// The client's opening handshake. `input` is what was read before it.

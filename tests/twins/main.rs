@@ -27,9 +27,11 @@ mod adapter;
 mod calls;
 mod lines;
 mod peer;
+mod reach;
 mod script;
 mod wire;
 
+mod addresses;
 mod bytes;
 mod closing;
 mod deadlines;
@@ -39,6 +41,7 @@ mod messages;
 mod neglect;
 mod opening;
 mod pages;
+mod proxies;
 mod queued;
 mod redirects;
 mod reunited;
@@ -48,5 +51,6 @@ mod split;
 mod together;
 #[cfg(feature = "tokio-rustls")]
 mod trust;
+mod unix;
 #[cfg(all(feature = "deflate", feature = "http"))]
 mod upgraded;

@@ -86,10 +86,10 @@ impl Socks5 {
                 return Err(ProxyError::Socks(SocksReply::new(*reply)));
             }
             // The address that the proxy connected from, and its port, mean nothing to a client.
-            (State::Reply, [_, _, 0, IPV4, ..]) => 4 + 4 + 2,
-            (State::Reply, [_, _, 0, IPV6, ..]) => 4 + 16 + 2,
-            (State::Reply, [_, _, 0, DOMAIN_NAME, len, ..]) => 4 + 1 + usize::from(*len) + 2,
-            (State::Reply, [_, _] | [_, _, 0] | [_, _, 0, DOMAIN_NAME] | [_] | []) => return Ok(None),
+            (State::Reply, [_, _, _, IPV4, ..]) => 4 + 4 + 2,
+            (State::Reply, [_, _, _, IPV6, ..]) => 4 + 16 + 2,
+            (State::Reply, [_, _, _, DOMAIN_NAME, len, ..]) => 4 + 1 + usize::from(*len) + 2,
+            (State::Reply, [] | [_] | [_, _] | [_, _, _] | [_, _, _, DOMAIN_NAME]) => return Ok(None),
             (State::Reply, _) => return Err(ProxyError::NotSocks),
         };
         Ok(Some(len).filter(|len| input.len() >= *len))
