@@ -12,6 +12,7 @@
 //! | [`tls`] | `wss://`, for servers and clients |
 //! | [`http_libraries`] | upgrades inside hyper and axum |
 //! | [`proxy`] | what nginx and `HAProxy` have to be told |
+//! | [`servers`] | servers that people meet, and what each demands of a client |
 //! | [`broadcast`] | one message for many clients, of whom some are slow |
 //! | [`sans_io`] | the core and `Endpoint`, for event loops of your own |
 //! | [`migration`] | what stands for each call of tungstenite, axum and fastwebsockets |
@@ -47,6 +48,9 @@ pub mod http_libraries {}
 
 #[doc = include_str!("proxy.md")]
 pub mod proxy {}
+
+#[doc = include_str!("servers.md")]
+pub mod servers {}
 
 #[doc = include_str!("broadcast.md")]
 pub mod broadcast {}
