@@ -1,0 +1,98 @@
+"""What the servers have in common: they are started, looked at, and ended."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+
+from wire import PATIENCE, status
+
+
+class Missing(Exception):
+    """A server that is not installed."""
+
+
+class Peer:
+    """A server. It has a `name`, a `program` from a Debian `package`, a `question`, what its `answer` has, and conversations,
+    of which `converse` is looked at."""
+
+    path, subprotocol = "/", None
+    conversations = ["converse"]
+
+    def command(self, folder, port):
+        """The command that has it listen on a port, with all that it writes in a folder."""
+        raise NotImplementedError
+
+    def environment(self, folder, port):
+        return {}
+
+    def opened_path(self, port):
+        """The path to connect to, for servers that choose it."""
+        return self.path
+
+    @contextmanager
+    def running(self):
+        """Yields the port, once the server listens."""
+        if not shutil.which(self.program):
+            raise Missing(f"{self.program} is missing: install Debian's package {self.package}, or its like")
+        with tempfile.TemporaryDirectory(prefix=f"sansocket-{self.name}-", ignore_cleanup_errors=True) as folder:
+            port = free_port()
+            environment = {**os.environ, "HOME": folder, **self.environment(folder, port)}
+            with open(f"{folder}/log", "wb") as log:
+                # A group of its own, to be ended with all that it has started.
+                process = subprocess.Popen(self.command(folder, port), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            try:
+                self.wait(process, port)
+                yield port
+            except Exception:
+                with open(f"{folder}/log", errors="replace") as log:
+                    print(f"{self.name} said last:\n{log.read()[-2000:]}")
+                raise
+            finally:
+                end(process)
+
+    def wait(self, process, port):
+        until = time.monotonic() + PATIENCE
+        while process.poll() is None and time.monotonic() < until:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                self.path = self.opened_path(port)
+                return
+            except (OSError, http.client.HTTPException, LookupError):
+                time.sleep(0.05)
+        raise AssertionError(f"{self.name} does not listen")
+
+    def demands(self, port):
+        """The answers to openings that have: another path, no subprotocol, another, a foreign Origin, a foreign Host."""
+        usual = {"path": self.path, "subprotocol": self.subprotocol}
+        changes = [{"path": "/nowhere"}, {"subprotocol": None}, {"subprotocol": "nonsense"}, {"origin": "http://example.com"}, {"host": "example.com"}]
+        return [status(port, **{**usual, **change}) for change in changes]
+
+
+def get(port, path):
+    """The JSON at a path."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.request("GET", path)
+    return json.load(connection.getresponse())
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def end(process):
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, how)
+            process.wait(5)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
