@@ -20,6 +20,8 @@ mod grammar;
 mod headers;
 mod http1;
 pub(crate) mod http_connect;
+#[cfg(feature = "std")]
+mod http_date;
 mod http_request;
 mod key;
 mod limits;

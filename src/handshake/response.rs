@@ -3,9 +3,15 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
+#[cfg(feature = "std")]
+use core::time::Duration;
+#[cfg(feature = "std")]
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::grammar::tokens;
 use super::headers::{Headers, KnownName};
+#[cfg(feature = "std")]
+use super::http_date;
 
 /// A server's HTTP response.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,6 +41,23 @@ impl Response {
     /// The start of a refusal's body, as far as [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) goes.
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// How long the server asks the client to wait before it tries again (RFC 9110 section 10.2.3): the header `Retry-After`, in
+    /// seconds or as a date. `None` if it does not, or says neither; zero for a date that has passed.
+    ///
+    /// A date is compared with the response's own, so that a client's clock may be wrong, and with `now` if it has none.
+    /// Nothing bounds what a server may say: [`Policy::max_retry_after`](crate::reconnect::Policy::max_retry_after) does.
+    #[cfg(feature = "std")]
+    pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        let value = self.headers.get("Retry-After")?;
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+            // All that can go wrong is that it is too large.
+            return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+        }
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let date = self.headers.get("Date").and_then(|date| http_date::parse(date, now)).unwrap_or(now);
+        Some(Duration::from_secs(http_date::parse(value, now)?.saturating_sub(date)))
     }
 
     /// What the body says in its first line, if it is plain text: at most 200 characters, none of which controls a terminal.
