@@ -170,6 +170,11 @@ impl<S: Transport> WebSocketSender<S> {
         self.shared.outbound().queued()
     }
 
+    /// What was queued when the connection ended, and was not written.
+    pub(super) fn unwritten(&self) -> Queued {
+        self.shared.outbound().unwritten()
+    }
+
     /// Queues part of a message; see [`WebSocket::feed_part`](super::WebSocket::feed_part).
     pub fn feed_part(
         &mut self,

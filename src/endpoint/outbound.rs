@@ -32,6 +32,8 @@ pub struct Outbound {
     /// A message that was given to be sent, and is still to be compressed, before anything else is queued: `writing` says
     /// that there is one, if it is still open.
     aside: Option<Box<Compressing>>,
+    /// What was queued when the connection ended.
+    unwritten: Option<Box<Queued>>,
 }
 
 /// How much was queued to be sent that the transport has not taken yet.
@@ -76,6 +78,7 @@ impl Outbound {
             apart_messages: 0,
             writing: Writing::Open,
             aside: None,
+            unwritten: None,
         };
         if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, negotiated.deflate()) {
             outbound.sending.sender().use_deflate(deflate, agreed);
@@ -126,13 +129,13 @@ impl Outbound {
         if matches!(self.writing, Writing::Open | Writing::Aside) {
             self.writing = if self.queue.is_empty() { Writing::Complete } else { Writing::Lost };
         }
-        self.queue.clear();
+        self.give_up();
     }
 
     /// A write failed, by an error or by taking too long: nothing more will be written.
     pub(crate) fn fail_writes(&mut self, timed_out: bool) {
         self.writing = if timed_out { Writing::TimedOut { told: true } } else { Writing::Lost };
-        self.queue.clear();
+        self.give_up();
     }
 
     /// Fails if a deadline has passed: nothing more will be written then.
@@ -145,7 +148,22 @@ impl Outbound {
     /// The receiving half found that a write takes too long: nothing more will be written.
     pub(super) fn write_timed_out(&mut self) {
         self.writing = Writing::TimedOut { told: false };
+        self.give_up();
+    }
+
+    /// Nothing more will be written: what is queued is counted, and dropped.
+    fn give_up(&mut self) {
+        let mut queued = self.queued();
+        queued.messages += usize::from(self.aside.is_some());
+        if self.unwritten.is_none() && queued != Queued::default() {
+            self.unwritten = Some(queued.into());
+        }
         self.queue.clear();
+    }
+
+    /// What was queued when the connection ended, and was not written.
+    pub(crate) fn unwritten(&self) -> Queued {
+        self.unwritten.as_deref().copied().unwrap_or_default()
     }
 
     /// Some of what was queued could not be written.

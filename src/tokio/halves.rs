@@ -315,6 +315,11 @@ impl<S: Transport> WebSocketSender<S> {
         self.shared.lock().outbound.queued()
     }
 
+    /// What was queued when the connection ended, and was not written.
+    pub(super) fn unwritten(&self) -> Queued {
+        self.shared.lock().outbound.unwritten()
+    }
+
     /// Queues part of a message; see [`WebSocket::feed_part`](super::WebSocket::feed_part).
     ///
     /// Dropped before it returns, the part was not queued.
