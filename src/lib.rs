@@ -362,6 +362,8 @@ pub use connection::{Closed, Connection, Initiator, ReadyState};
 #[cfg(feature = "rustls")]
 pub use endpoint::CertificateError;
 #[cfg(all(feature = "std", feature = "handshake"))]
+pub use endpoint::reconnect;
+#[cfg(all(feature = "std", feature = "handshake"))]
 pub use endpoint::{
     Attempt, Attempts, Cause, Client, Connections, Endpoint, EndpointEvent, Error, Failure, Handled,
     Incoming, Negotiated, Origins, Part, PendingParts, PendingRequest, Proxy, ProxyError, ProxyUriError,

@@ -121,6 +121,7 @@ mod drive;
 mod flusher;
 mod halves;
 mod ports;
+mod reconnecting;
 mod retry;
 mod reunite;
 mod sending;
@@ -147,6 +148,7 @@ pub use connect::{connect, connect_as_is, connect_over};
 #[cfg(sansocket_loom)]
 pub use flusher::flusher_runs;
 pub use halves::{WebSocketReceiver, WebSocketSender};
+pub use reconnecting::{Reconnecting, reconnect, reconnect_with};
 pub use serve::{IntoListener, serve, serve_with};
 pub use server_stream::ServerStream;
 pub use stop::Stop;

@@ -40,6 +40,7 @@ mod proxy;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
 mod read_buffer;
+pub mod reconnect;
 mod redirect;
 mod refused;
 #[cfg(any(feature = "blocking", feature = "tokio"))]

@@ -141,6 +141,7 @@ pub(crate) mod handover;
 #[cfg(feature = "tokio-rustls")]
 mod plain_writes;
 mod program;
+mod reconnecting;
 mod reunite;
 mod serve;
 mod server_stream;
@@ -164,6 +165,7 @@ pub use connect::{connect, connect_as_is, connect_over};
 pub use halves::{WebSocketReceiver, WebSocketSender};
 #[cfg(feature = "tokio-rustls")]
 pub use plain_writes::PlainWrites;
+pub use reconnecting::{Reconnecting, reconnect, reconnect_with};
 pub use serve::{IntoListener, Listener, serve, serve_with};
 pub use server_stream::ServerStream;
 pub use transport::Transport;

@@ -19,6 +19,7 @@ mod failing;
 mod messages;
 mod modes;
 mod opening;
+mod reconnecting;
 mod serving;
 mod split;
 mod together;

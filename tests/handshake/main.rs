@@ -17,5 +17,7 @@ mod header;
 mod http;
 #[cfg(feature = "std")]
 mod pending;
+#[cfg(feature = "std")]
+mod reconnect;
 mod server;
 mod uri;

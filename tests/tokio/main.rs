@@ -21,6 +21,7 @@ mod messages;
 mod neglect;
 mod opening;
 mod parts;
+mod reconnecting;
 mod serving;
 mod sinks;
 mod split;

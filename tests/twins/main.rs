@@ -43,6 +43,7 @@ mod opening;
 mod pages;
 mod proxies;
 mod queued;
+mod reconnecting;
 mod redirects;
 mod reunited;
 mod served;
