@@ -273,6 +273,37 @@ fn proxy_client() {
     assert!(complaint.contains("the proxy refuses: HTTP/1.1 403 Forbidden"), "{complaint}");
 }
 
+/// A token that is refused is read anew, and refused again is the end; a server that stops is waited for.
+#[cfg(unix)]
+#[test]
+fn careful_client() {
+    let token = std::env::temp_dir().join(format!("sansocket-example-token-{}", std::process::id()));
+    let (server, address) = Program::serve("routes", &[]);
+    let start = |path: &str| {
+        fs::write(&token, "guess\n").unwrap();
+        Program::start("careful_client", &[&format!("ws://{address}{path}"), token.to_str().unwrap()])
+    };
+    let refused = "the server refused the WebSocket connection with status 401, and says: Which token?";
+    // Until the server listens there is nobody.
+    let until_refused = |client: &Program| {
+        while !client.complaint().starts_with(&format!("{refused}; the next attempt follows in ")) {}
+    };
+    let guessing = start("/echo");
+    until_refused(&guessing);
+    assert_eq!(guessing.complaint(), refused);
+    assert_eq!(guessing.ended(), (String::new(), true));
+
+    let client = start("/echo");
+    until_refused(&client);
+    fs::write(&token, "secret").unwrap();
+    assert_eq!((client.line(), client.line()), ("open".into(), "Text(\"hello\")".into()));
+    server.interrupt();
+    assert!(client.complaint().starts_with(
+        "the connection was closed with 1001 (going away): \"the server stops\"; the next attempt follows in "
+    ));
+    fs::remove_file(token).unwrap();
+}
+
 /// A proxy for one connection, which is made, or answered like this.
 fn proxy(refusal: Option<&'static str>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
