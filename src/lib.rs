@@ -110,6 +110,7 @@
 //! | [`Limits::headers`] | 100 | 431, or an error to a client | more lines than are worth looking through |
 //! | [`Limits::interim_responses`] | 8 | an error to a client | a server that never comes to its answer |
 //! | [`Limits::refusal_body_bytes`] | 4 KiB | the rest is not read | a refusal that never ends |
+//! | [`Policy::max_retry_after`] | 3600 s | a client [connects again](reconnect) after that | `Retry-After` in a hundred years |
 //!
 //! "Failed with 1009" means: the peer is sent a Close frame with that code, the connection is closed, and the program gets the
 //! error. A connection that timed out is closed without a Close frame, and [`Closed`] has the code 1006. A length that a peer
@@ -125,6 +126,7 @@
 //! [`Limits::headers`]: handshake::Limits::headers
 //! [`Limits::interim_responses`]: handshake::Limits::interim_responses
 //! [`Limits::refusal_body_bytes`]: handshake::Limits::refusal_body_bytes
+//! [`Policy::max_retry_after`]: reconnect::Policy::max_retry_after
 //!
 //! # Deadlines
 //!

@@ -157,20 +157,18 @@ impl<S: Transport> Reconnecting<S> {
         self.next_event(Instant::now().checked_add(timeout))
     }
 
-    /// Sends a message over the connection that is open, or over the next one, which it waits for.
+    /// Sends a message over the connection that is open. If none is, it goes on to the next, as [`recv`](Self::recv) does: what
+    /// happens is told by [`recv_event`](Self::recv_event) later, of several connections and attempts that of the last.
     ///
-    /// When it returns, the message was handed to the transport, or is counted in
-    /// [`Lost::unwritten`](crate::reconnect::Lost::unwritten), since the connection has ended: then it is
-    /// [`recv`](Self::recv) that finds out how, and connects again. It fails if the message may not be sent, and if it has
-    /// ended for good, with the error that ended it, or [`SendError::Closing`].
+    /// When it returns, the message was handed to the transport, or the connection has ended meanwhile, and it is counted in
+    /// [`Lost::unwritten`](crate::reconnect::Lost::unwritten). It is too if messages came before the connection ended that the
+    /// program has still to receive: those are waited for by `recv` alone. It fails if the message may not be sent, and if
+    /// it has ended for good, with the error that ended it, or [`SendError::Closing`].
     ///
-    /// If it has waited, it is the first message of a connection of which [`Event::Open`] is told later. What a connection
-    /// is to begin with is sent by the function that opens it, or where `Event::Open` is told; a program that does the latter
-    /// sends nothing before, but where [`state`](Self::state) is [`State::Open`].
+    /// What a connection is to begin with is sent by the function that opens it, or where [`Event::Open`] is told; a program
+    /// that does the latter sends nothing before, but where [`state`](Self::state) is [`State::Open`].
     pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
-        while let Phase::Waiting(_) = self.phase {
-            let _ = self.open(None)?;
-        }
+        self.until_open()?;
         let Phase::Open(ws) = &mut self.phase else {
             return Err(SendError::Closing.into());
         };
@@ -238,17 +236,46 @@ impl<S: Transport> Reconnecting<S> {
                 },
                 Phase::Over => return Ok(Poll::Ready(None)),
             };
-            let result = match received {
-                Ok(Poll::Ready(Some(message))) => return Ok(Poll::Ready(Some(Event::Message(message)))),
-                Ok(Poll::Ready(None)) => Ok(()),
+            let message = match received {
                 Ok(Poll::Pending) => return Ok(Poll::Pending),
-                Err(error) => Err(error),
+                Ok(Poll::Ready(message)) => self.received(Ok(message))?,
+                Err(error) => self.received(Err(error))?,
             };
-            if let Phase::Open(ws) = &self.phase {
-                let (ended, unwritten) = (Ended::of(result, ws.closed()), ws.sender.unwritten());
-                self.ended(ended, unwritten)?;
+            if let Some(message) = message {
+                return Ok(Poll::Ready(Some(Event::Message(message))));
             }
         }
+    }
+
+    /// Goes on until a connection is open, or until it may not.
+    fn until_open(&mut self) -> Result<(), Error> {
+        loop {
+            let received = match &mut self.phase {
+                Phase::Open(ws) if !ws.sender.is_open() && self.redial.goes_on() => ws.recv(),
+                Phase::Open(_) | Phase::Over => return Ok(()),
+                Phase::Waiting(_) => {
+                    let _ = self.open(None)?;
+                    continue;
+                }
+            };
+            if let Some(message) = self.received(received)? {
+                self.redial.keep(message);
+            }
+        }
+    }
+
+    /// A message, if that is what receiving came to.
+    fn received(&mut self, received: Result<Option<Message>, Error>) -> Result<Option<Message>, Error> {
+        let Phase::Open(ws) = &mut self.phase else {
+            return Ok(None);
+        };
+        let result = match received {
+            Ok(Some(message)) => return Ok(Some(message)),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let (ended, unwritten) = (Ended::of(result, ws.closed()), ws.sender.unwritten());
+        self.ended(ended, unwritten).map(|()| None)
     }
 
     /// Waits until the next attempt is due, unless that is later than `until`, and makes it.

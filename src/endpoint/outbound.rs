@@ -161,6 +161,11 @@ impl Outbound {
         self.queue.clear();
     }
 
+    /// Whether messages can be sent, as far as is known.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.writing, Writing::Open | Writing::Aside) && self.sending.state() == SendState::Open
+    }
+
     /// What was queued when the connection ended, and was not written.
     pub(crate) fn unwritten(&self) -> Queued {
         self.unwritten.as_deref().copied().unwrap_or_default()

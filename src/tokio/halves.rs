@@ -315,6 +315,11 @@ impl<S: Transport> WebSocketSender<S> {
         self.shared.lock().outbound.queued()
     }
 
+    /// Whether messages can be sent, as far as is known.
+    pub(super) fn is_open(&self) -> bool {
+        self.shared.lock().outbound.is_open()
+    }
+
     /// What was queued when the connection ended, and was not written.
     pub(super) fn unwritten(&self) -> Queued {
         self.shared.lock().outbound.unwritten()

@@ -150,22 +150,20 @@ impl<S: Transport> Reconnecting<S> {
         }
     }
 
-    /// Sends a message over the connection that is open, or over the next one, which it waits for.
+    /// Sends a message over the connection that is open. If none is, it goes on to the next, as [`recv`](Self::recv) does: what
+    /// happens is told by [`recv_event`](Self::recv_event) later, of several connections and attempts that of the last.
     ///
-    /// When it returns, the message was handed to the transport, or is counted in
-    /// [`Lost::unwritten`](crate::reconnect::Lost::unwritten), since the connection has ended: then it is
-    /// [`recv`](Self::recv) that finds out how, and connects again. It fails if the message may not be sent, and if it has
-    /// ended for good, with the error that ended it, or [`SendError::Closing`].
+    /// When it returns, the message was handed to the transport, or the connection has ended meanwhile, and it is counted in
+    /// [`Lost::unwritten`](crate::reconnect::Lost::unwritten). It is too if messages came before the connection ended that the
+    /// program has still to receive: those are waited for by `recv` alone. It fails if the message may not be sent, and if
+    /// it has ended for good, with the error that ended it, or [`SendError::Closing`].
     ///
-    /// If it has waited, it is the first message of a connection of which [`Event::Open`] is told later. What a connection
-    /// is to begin with is sent by the function that opens it, or where `Event::Open` is told; a program that does the latter
-    /// sends nothing before, but where [`state`](Self::state) is [`State::Open`].
+    /// What a connection is to begin with is sent by the function that opens it, or where [`Event::Open`] is told; a program
+    /// that does the latter sends nothing before, but where [`state`](Self::state) is [`State::Open`].
     ///
     /// Dropped before it returns, the message was either not sent at all, or will be sent whole, or counted.
     pub async fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
-        while matches!(self.phase, Phase::Waiting(_) | Phase::Connecting(_)) {
-            poll_fn(|cx| self.poll_open(cx)).await?;
-        }
+        self.until_open().await?;
         let Phase::Open(ws) = &mut self.phase else {
             return Err(SendError::Closing.into());
         };
@@ -219,6 +217,23 @@ impl<S: Transport> Reconnecting<S> {
         self.redial.close();
         while self.recv().await?.is_some() {}
         Ok(())
+    }
+
+    /// Goes on until a connection is open, or until it may not.
+    async fn until_open(&mut self) -> Result<(), Error> {
+        loop {
+            let received = match &mut self.phase {
+                Phase::Open(ws) if !ws.sender.is_open() && self.redial.goes_on() => ws.recv().await,
+                Phase::Open(_) | Phase::Over => return Ok(()),
+                _ => {
+                    poll_fn(|cx| self.poll_open(cx)).await?;
+                    continue;
+                }
+            };
+            if let Some(message) = self.received(received)? {
+                self.redial.keep(message);
+            }
+        }
     }
 
     /// Goes on towards a connection, until something is to be told.
@@ -285,7 +300,11 @@ impl<S: Transport> Stream for Reconnecting<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            while self.redial.next_event().is_some() {}
+            match self.redial.next_event() {
+                Some(Event::Message(message)) => return Poll::Ready(Some(Ok(message))),
+                Some(_) => continue,
+                None => {}
+            }
             let received = match &mut self.phase {
                 Phase::Open(ws) => ready!(Pin::new(ws).poll_next(cx)).transpose(),
                 Phase::Over => return Poll::Ready(None),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use sansocket::reconnect::Policy;
 use sansocket::{Client, Deflate, Server};
 
 /// The rows that name a limit: the type, the limit's name, its default.
@@ -22,7 +23,7 @@ fn documented() -> Vec<(&'static str, &'static str, &'static str)> {
 /// All that has limits, as `Debug` shows it: a field in each line.
 fn code() -> String {
     let client = Client::new("ws://example.com/").unwrap();
-    format!("{:#?}\n{client:#?}\n{:#?}", Server::default(), Deflate::default())
+    format!("{:#?}\n{client:#?}\n{:#?}\n{:#?}", Server::default(), Deflate::default(), Policy::default())
 }
 
 /// A default from the table as `Debug` shows it, without white space.

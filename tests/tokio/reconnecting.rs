@@ -332,7 +332,7 @@ async fn closing_is_the_end() {
     assert_eq!(client.closed().unwrap().code, CloseCode::GOING_AWAY);
 }
 
-/// Of a URI, or a client, over TCP.
+/// Of a URI, or a client, over TCP; and by the task that has it at the time.
 #[tokio::test]
 async fn by_uri() {
     assert!(matches!(reconnect("http:").unwrap_err(), Error::Uri(_)));
@@ -347,7 +347,11 @@ async fn by_uri() {
     });
     let mut client = reconnect(Client::new(&uri).unwrap().header("X-Of", "client").unwrap()).unwrap();
     assert_eq!(format!("{client:?}"), "Reconnecting { state: Waiting, .. }");
-    assert_eq!(client.recv().await.unwrap(), Some("hello".into()));
+    let client = tokio::spawn(async move {
+        assert_eq!(client.recv().await.unwrap(), Some("hello".into()));
+        client
+    });
+    let mut client = client.await.unwrap();
     assert_eq!(client.current().unwrap().response().unwrap().status(), 101);
     assert_eq!(client.recv().await.unwrap(), None);
     server.await.unwrap();

@@ -361,6 +361,57 @@ fn sending_waits_for_a_connection() {
         .run();
 }
 
+/// A program that only sends goes on to the next connection, too, and all that happened is told when it asks; but no further
+/// than what it has still to receive.
+#[test]
+fn a_program_that_only_sends() {
+    let counted = "1 messages, 7 bytes unwritten";
+    row([
+        opens([until("text \"a\""), leaves()]),
+        nobody(),
+        opens([until("text \"c\""), leaves()]),
+        opens([]),
+    ])
+    .calls([
+        (Call::Send("a".into()), "ok"),
+        // Nobody has noticed.
+        (Call::Send("b".into()), "ok"),
+        (Call::Send("c".into()), "ok"),
+        (Call::Seen(1), "GET /feed HTTP/1.1, text \"c\""),
+        (Call::Unwritten, counted),
+        (Call::Send("d".into()), "ok"),
+        (Call::Send("e".into()), "ok"),
+        (Call::Seen(2), "GET /feed HTTP/1.1, text \"e\""),
+        (Call::RecvEvent, "lost: ConnectionLost(UnexpectedEof), 2 messages, 14 bytes unwritten"),
+        (Call::RecvEvent, "open"),
+        (Call::Unwritten, "2 messages, 14 bytes unwritten"),
+    ])
+    .run();
+    row([opens([says("one"), says("two"), until("text \"a\""), leaves()]), opens([])])
+        .calls([
+            (Call::Send("a".into()), "ok"),
+            (Call::Send("b".into()), "ok"),
+            (Call::Send("c".into()), "ok"),
+            (Call::Send("d".into()), "ok"),
+            (Call::RecvEvent, "open"),
+            (Call::RecvEvent, "text \"one\""),
+            (Call::Send("e".into()), "ok"),
+            (Call::RecvEvent, "text \"two\""),
+            (Call::RecvEvent, "lost: ConnectionLost(UnexpectedEof), 4 messages, 7 bytes unwritten"),
+            (Call::RecvEvent, "open"),
+        ])
+        .run();
+    row([opens([until("text \"a\""), closes(1000, ""), leaves()])])
+        .calls([
+            (Call::Send("a".into()), "ok"),
+            (Call::Send("b".into()), "ok"),
+            (Call::Send("c".into()), "Send(Closing)"),
+            (Call::Unwritten, counted),
+            (Call::Recv, "none"),
+        ])
+        .run();
+}
+
 /// What was sent, and not written when the connection was lost, is counted, whether it was queued or not; none of it is
 /// sent over the next. What was received before is not lost.
 #[test]
@@ -460,9 +511,10 @@ fn closing_what_is_open() {
         .calls([
             (Call::RecvEvent, "open"),
             (Call::StartClose(1001), "ok"),
-            // It can be sent over neither.
+            // It goes over the next.
             (Call::Send("a".into()), "ok"),
-            (Call::RecvEvent, "lost: 1001 \"\", Local, clean, 1 messages, 0 bytes unwritten"),
+            (Call::Seen(1), "GET /feed HTTP/1.1, text \"a\""),
+            (Call::RecvEvent, "lost: 1001 \"\", Local, clean"),
             (Call::RecvEvent, "open"),
             (Call::RecvEvent, "text \"two\""),
         ])

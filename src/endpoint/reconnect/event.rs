@@ -49,15 +49,17 @@ impl Lost {
         self.retry_in
     }
 
-    /// What was sent and not written, since `Lost` was told last: the last so many messages, and the last so many bytes
-    /// that were queued of their frames. They have not arrived, not even the one of which a part was written. Those before them were
-    /// handed to the transport, which does not tell whether they arrived: only an answer of the server does.
+    /// What was sent over this connection and not written: the last so many messages, and the bytes of frames that were still
+    /// queued. They have not arrived, not even the one of which a part was written. Those before them were handed to the
+    /// transport, which does not tell whether they arrived: only an answer of the server does.
+    ///
+    /// Of several connections together, if a program that sends and does not receive has lost several.
     pub fn unwritten(&self) -> Queued {
         self.unwritten
     }
 
-    /// The same, after one that was not told.
-    pub(super) fn after(mut self, untold: Option<&Self>) -> Self {
+    /// The same, with what was not written before, and has not been told.
+    pub(super) fn with(mut self, untold: Option<&Self>) -> Self {
         self.unwritten = sum(self.unwritten, untold.map(Self::unwritten).unwrap_or_default());
         self
     }

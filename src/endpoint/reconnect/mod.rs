@@ -69,14 +69,14 @@
 //! # What was sent
 //!
 //! A message that `Reconnecting::send` is given goes to one connection: to that which is open, or else to the next, for
-//! which it waits. It is never sent a second time. If that connection has ended, or ends before the message is written, it
-//! is counted, in [`Lost::unwritten`]: these were the last so many, so that a program which keeps what it sent knows which to
-//! send again. What was written may be lost all the same, on its way: where that matters, the server has to answer.
+//! which it waits. It is never sent a second time. If the connection ends before the message is written, it is counted, in
+//! [`Lost::unwritten`]: these were the last so many, so that a program which keeps what it sent knows which have not arrived.
+//! What was written may be lost all the same, on its way: where that matters, the server has to answer.
 //!
 //! # What is bounded
 //!
-//! It keeps no messages, one connection at a time, and what the last one came to. A server that accepts connections and
-//! closes them, for ever, costs an attempt a minute.
+//! It keeps one connection at a time, what the last one came to, and no messages, but for one that came while the program
+//! sent. A server that accepts connections and closes them, for ever, costs an attempt a minute.
 //!
 //! [`Client::connect_timeout`]: crate::Client::connect_timeout
 

@@ -11,6 +11,7 @@ use super::event::{Attempt, Event, Lost, sum};
 use super::policy::Policy;
 use crate::connection::Closed;
 use crate::error::SendError;
+use crate::message::Message;
 
 /// What is to be told, and what comes next.
 #[derive(Debug)]
@@ -18,8 +19,11 @@ pub(crate) struct Redial {
     backoff: Backoff,
     /// What the next attempt is told.
     last: Option<Lost>,
-    /// What the program is to be told, in this order. An attempt that failed while it sent stands for those before it.
+    /// What the program is to be told, in this order: how the last connection or attempt ended, of all that did so while it
+    /// waited to send, and whether one is open.
     untold: (Option<Lost>, bool),
+    /// What came then over a connection that it could not send over any more, behind that.
+    kept: Option<Message>,
     /// Messages that the connection did not take, since it had ended.
     untaken: usize,
     /// The program has closed it: what ends now is the end of all.
@@ -35,6 +39,7 @@ impl Redial {
             backoff: Backoff::new(policy),
             last: None,
             untold: (None, false),
+            kept: None,
             untaken: 0,
             closing: false,
             closed: None,
@@ -74,7 +79,7 @@ impl Redial {
             (Some(delay), ended) => {
                 let lost = Lost::new(ended, delay, unwritten);
                 self.last = Some(lost.clone());
-                self.untold = (Some(lost.after(self.untold.0.as_ref())), false);
+                self.untold = (Some(lost.with(self.untold.0.as_ref())), false);
                 Ok(Some(delay))
             }
             (None, Ended::Closed(_)) => Ok(None),
@@ -85,7 +90,20 @@ impl Redial {
     /// What the program is to be told next.
     pub(crate) fn next_event(&mut self) -> Option<Event> {
         let (lost, open) = &mut self.untold;
-        lost.take().map(Event::Lost).or_else(|| core::mem::take(open).then_some(Event::Open))
+        let event = lost.take().map(Event::Lost);
+        let event = event.or_else(|| core::mem::take(open).then_some(Event::Open));
+        event.or_else(|| self.kept.take().map(Event::Message))
+    }
+
+    /// Whether a program that sends, and whose connection has ended, may go on to the next: not beyond what it has not
+    /// received.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.kept.is_none() && !self.closing
+    }
+
+    /// A message came while it goes on.
+    pub(crate) fn keep(&mut self, message: Message) {
+        self.kept = Some(message);
     }
 
     /// The connection did not take a message, which is no error if that is because it has ended: then it is counted.
@@ -101,7 +119,7 @@ impl Redial {
 
     /// The program closes it: nothing is told any more, and there is no other attempt.
     pub(crate) fn close(&mut self) {
-        (self.closing, self.untold) = (true, (None, false));
+        (self.closing, self.untold, self.kept) = (true, (None, false), None);
     }
 
     /// How the last connection that was closed was closed.
