@@ -149,6 +149,7 @@ fn the_program_decides() {
     assert!(format!("{:?}", Policy::default()).contains("ends_if: None"));
 }
 
+/// 6455-7.2.3-01, 6455-7.2.3-04: ever longer, up to a minute.
 #[test]
 fn delays_double() {
     let now = Instant::now();
@@ -185,7 +186,7 @@ fn delays_are_within_bounds() {
     }
 }
 
-/// Full jitter: every part of the range is as likely as any other.
+/// 6455-7.2.3-02: full jitter: every part of the range is as likely as any other.
 #[test]
 fn jitter_is_spread_evenly() {
     let now = Instant::now();

@@ -55,7 +55,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The first attempt is made at once; then it waits from a tenth of a second to one, which doubles up to a minute, and as long
+/// 6455-7.2.3-01: the first attempt is made at once; then it waits from a tenth of a second to one, which doubles up to a minute, and as long
 /// as it tells.
 #[tokio::test(start_paused = true)]
 async fn delays() {

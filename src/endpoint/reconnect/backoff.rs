@@ -46,7 +46,7 @@ impl Backoff {
 
     /// A connection was opened.
     pub fn opened(&mut self, now: Instant) {
-        (self.opened, self.unauthorized) = (Some(now), false);
+        self.opened = Some(now);
     }
 
     /// A connection has ended, or an attempt failed: how long to wait before the next. `None`: there is to be none.
@@ -70,7 +70,9 @@ impl Backoff {
         Some(asked.saturating_add(self.delay(random)).min(LONGEST))
     }
 
-    /// From a tenth of the first delay to what it has grown to.
+    /// "The first reconnect attempt SHOULD be delayed by a random amount of time." (6455-7.2.3-02) "Should the first reconnect
+    /// attempt fail, subsequent reconnect attempts SHOULD be delayed by increasingly longer amounts of time, using a method
+    /// such as truncated binary exponential backoff." (6455-7.2.3-04) From a tenth of the first delay to what it has grown to.
     fn delay(&self, random: u64) -> Duration {
         let least = self.policy.first_delay / 10;
         let doublings = self.failed.saturating_sub(1).min(31);

@@ -47,7 +47,7 @@ impl Policy {
     /// fails, and at most to `max`. A second, and a minute, by default. At least 10 milliseconds each.
     ///
     /// The whole range is left to chance, "full jitter", so that the clients of a server that has failed do not come back
-    /// together: that is when it can bear that least.
+    /// together: that is when it can bear that least (RFC 6455 section 7.2.3, which finds up to 5 seconds reasonable).
     pub fn delays(self, first: Duration, max: Duration) -> Self {
         let first = first.max(LEAST_DELAY);
         Self { first_delay: first, max_delay: max.max(first), ..self }
