@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::time::SystemTime;
 
 use super::super::error::Error;
+use super::super::proxy::{ProxyError, SocksReply};
 use crate::connection::{Closed, Initiator};
 use crate::frame::CloseCode;
 use crate::handshake::{HeadError, Response, ResponseError};
@@ -110,7 +111,27 @@ fn is_final_error(error: &Error) -> bool {
         Error::Response(ResponseError::Head(HeadError::Incomplete)) => false,
         // It speaks no WebSocket, or not as the RFC has it.
         Error::Response(_) | Error::Protocol(_) => true,
+        Error::Proxy(error) => is_final_of_proxy(error),
+        Error::Redirect(_) => true,
         Error::TimedOut(_) | Error::ConnectionLost(_) => false,
+    }
+}
+
+/// A proxy that cannot be reached, or cannot reach the server, may be able to later; its rules stay.
+fn is_final_of_proxy(error: &ProxyError) -> bool {
+    match error {
+        ProxyError::Refused(response) => is_final_status(response.status()),
+        ProxyError::Connect(_) | ProxyError::Lost(_) | ProxyError::Incomplete => false,
+        ProxyError::Socks(reply) => matches!(
+            reply,
+            SocksReply::NotAllowed | SocksReply::CommandNotSupported | SocksReply::AddressTypeNotSupported
+        ),
+        ProxyError::Uri(_)
+        | ProxyError::Response(_)
+        | ProxyError::HostTooLong
+        | ProxyError::NotSocks
+        | ProxyError::AuthenticationWanted
+        | ProxyError::AuthenticationFailed => true,
     }
 }
 

@@ -50,7 +50,9 @@
 //! | the program calls `close` | ends |
 //! | refused with 401 | goes on once: the token may have expired; ends if the next attempt is refused with 401 too |
 //! | refused with 408, 425, 429, or 500 and above | goes on |
-//! | refused with 403, 404, another status of 4xx, a redirect that is not followed, or a status of 2xx | ends with that error |
+//! | refused with 403, 404, another status of 4xx, a redirect that is not or cannot be followed, or a status of 2xx | ends with that error |
+//! | a proxy cannot be reached, or cannot reach the server | goes on |
+//! | a proxy refuses with a status of 4xx, such as 407, or by its rules; or it does not speak its protocol | ends with that error |
 //! | the server's answer is none of WebSocket's, or is not HTTP; it ends within one | ends with that error; goes on |
 //! | the server breaks the protocol, or goes beyond a limit of [`Config`](crate::Config) | ends with that error |
 //! | the URI is wrong, or something else that the program gave; `wss://` without the feature for TLS | ends with that error |
