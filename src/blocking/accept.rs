@@ -107,7 +107,7 @@ fn secure<S: Transport>(
     }
     let connection = rustls::ServerConnection::new(config);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
-    deadline.handshake(&mut connection, &mut io, &received).map_err(tls::explain)?;
+    deadline.handshake(&mut connection, &mut io, &received)?;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));
     TlsStream::new(connection, io).map_err(Error::Connect)

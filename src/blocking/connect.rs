@@ -153,7 +153,7 @@ fn secure<S: Transport>(
     let name = tls::server_name(host).map_err(Error::Connect)?;
     let mut connection = rustls::ClientConnection::new(config, name)
         .map_err(|error| Error::Connect(std::io::Error::other(error)))?;
-    deadline.handshake(&mut connection, &mut io, received).map_err(tls::explain_to_client)?;
+    deadline.handshake(&mut connection, &mut io, received)?;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(PlainOrTls::Tls(TlsStream::new(connection, io).map_err(Error::Connect)?))

@@ -6,14 +6,16 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+#[cfg(feature = "rustls-native-certs")]
+use rustls_native_certs::ErrorKind;
 
 /// A file that [`Server::tls_pem`](crate::Server::tls_pem), [`Client::identity_pem`](crate::Client::identity_pem) or
 /// [`Client::trust_pem`](crate::Client::trust_pem) was given has no certificate, or no private key, to use; or the system has
@@ -99,15 +101,24 @@ pub(super) fn read_authorities(file: &Path, roots: &mut RootCertStore) -> Result
 #[cfg(feature = "rustls-native-certs")]
 pub(super) fn read_native_authorities(roots: &mut RootCertStore) -> Result<(), CertificateError> {
     let found = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added > 0 {
-        return Ok(());
+    // Somebody means this file: what other places have is not to stand in for it.
+    let named = std::env::var_os("SSL_CERT_FILE");
+    for error in &found.errors {
+        if let ErrorKind::Io { inner, path } = &error.kind
+            && named.as_deref() == Some(path.as_os_str())
+        {
+            return Err(unreadable(path, inner));
+        }
     }
-    let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
-    Err(CertificateError::of_system(format!(
-        "no certificate of an authority was found on this system, where SSL_CERT_FILE and SSL_CERT_DIR say or in its usual \
-         places (Debian has them in the package ca-certificates){why}"
-    )))
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        return Err(CertificateError::of_system(
+            "no certificate of an authority was found, neither where SSL_CERT_FILE and SSL_CERT_DIR say nor, without these, \
+             where the system has them (on Debian, in the package ca-certificates)"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// All certificates of a file, each with its line: there is one at least.
@@ -145,10 +156,13 @@ fn private_key_in(file: &Path, text: &str) -> Result<(usize, PrivateKeyDer<'stat
 }
 
 fn read(file: &Path) -> Result<String, CertificateError> {
-    let bytes = fs::read(file)
-        .map_err(|error| CertificateError::new(file, None, format!("it cannot be read: {error}")))?;
+    let bytes = fs::read(file).map_err(|error| unreadable(file, &error))?;
     // PEM may have text of whatever encoding between its sections.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> CertificateError {
+    CertificateError::new(file, None, format!("it cannot be read: {error}"))
 }
 
 /// What is between a `BEGIN` and its `END`, with both.

@@ -297,8 +297,8 @@ impl Client {
     /// Where the environment has `SSL_CERT_FILE` or `SSL_CERT_DIR`, they are those in that file and those folders (several
     /// with `:` between them, as in `PATH`), and no others. No other call looks at these variables.
     ///
-    /// Fails with [`Error::Certificate`] if there is none, and passes over what cannot be used. It reads some hundred
-    /// kilobytes, each time.
+    /// Fails with [`Error::Certificate`] if there is none, or the file that `SSL_CERT_FILE` names cannot be read, and passes
+    /// over what else cannot be used. It reads some hundred kilobytes, each time.
     #[cfg(feature = "rustls-native-certs")]
     pub fn trust_native(self) -> Result<Self, Error> {
         let mut tls = self.tls_anew();

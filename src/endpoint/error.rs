@@ -8,6 +8,7 @@ use std::io;
 use super::certificate::CertificateError;
 use super::proxy::{ProxyError, ProxyUriError};
 use super::redirect::RedirectError;
+use super::transport_error::TransportError;
 use crate::error::{ProtocolError, SendError, TimedOut};
 use crate::handshake::uri::UriError;
 use crate::handshake::{BuildError, HeadError, RequestError, Response, ResponseError};
@@ -18,7 +19,8 @@ use crate::handshake::{BuildError, HeadError, RequestError, Response, ResponseEr
 pub enum Error {
     /// The URI is not a WebSocket URI.
     Uri(UriError),
-    /// The transport could not be opened: name resolution, TCP, or TLS.
+    /// The transport could not be opened: name resolution, TCP, or TLS. What went wrong in TLS is in it as it was, a
+    /// `rustls::Error`.
     Connect(io::Error),
     /// A proxy gave no tunnel to the server.
     Proxy(ProxyError),
@@ -86,12 +88,11 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self {
-            Self::Connect(_) => "cannot connect: ",
-            Self::ConnectionLost(_) => "the connection was lost: ",
-            _ => "",
-        };
-        write!(f, "{what}{}", self.inner())
+        match self {
+            Self::Connect(error) => write!(f, "cannot connect: {}", TransportError(error)),
+            Self::ConnectionLost(error) => write!(f, "the connection was lost: {}", TransportError(error)),
+            _ => write!(f, "{}", self.inner()),
+        }
     }
 }
 

@@ -57,6 +57,9 @@ pub(crate) mod sync;
 mod tally;
 #[cfg(feature = "rustls")]
 pub(crate) mod tls;
+#[cfg(feature = "rustls")]
+mod tls_error;
+mod transport_error;
 pub(crate) mod write_queue;
 
 pub use self::addresses::{Attempt, Attempts, Unreachable};

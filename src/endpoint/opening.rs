@@ -10,8 +10,6 @@ use super::client::Client;
 use super::closing::Outcome;
 use super::error::Error;
 use super::negotiated::Negotiated;
-#[cfg(feature = "rustls")]
-use super::tls;
 use crate::config::Config;
 use crate::error::TimedOut;
 use crate::handshake::uri::Uri;
@@ -72,9 +70,6 @@ impl Opening for ClientOpening {
         match (self.handshake.receive_eof(input), error) {
             // It is told all the same, with as much of its body as came.
             (refused @ ResponseError::Refused(_), _) => refused.into(),
-            #[cfg(feature = "rustls")]
-            (_, Some(error)) => tls::explain(error),
-            #[cfg(not(feature = "rustls"))]
             (_, Some(error)) => error,
             (incomplete, None) => incomplete.into(),
         }

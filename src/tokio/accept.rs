@@ -115,7 +115,7 @@ where
     let mut fed = Ok(0);
     let securing = tokio_rustls::TlsAcceptor::from(config)
         .accept_with(PlainWrites(io), |connection| fed = connection.read_tls(&mut &first[..]));
-    let mut stream = securing.await.map_err(|error| tls::explain(Error::Connect(error)))?;
+    let mut stream = securing.await.map_err(Error::Connect)?;
     fed.map_err(Error::Connect)?;
     let connection = stream.get_mut().1;
     tls::check_alpn(connection.alpn_protocol())?;

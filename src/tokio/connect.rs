@@ -181,7 +181,7 @@ where
         Ok(()) => connecting.await,
         Err(error) => Err(error),
     };
-    let mut stream = stream.map_err(|error| tls::explain_to_client(Error::Connect(error)))?;
+    let mut stream = stream.map_err(Error::Connect)?;
     let connection = stream.get_mut().1;
     tls::check_alpn(connection.alpn_protocol())?;
     connection.set_buffer_limit(Some(tls::RECORDS));

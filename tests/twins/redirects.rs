@@ -1,6 +1,6 @@
 //! Redirects, over loopback: where `connect` of both adapters goes, what it sends there, and where it stops.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -293,7 +293,8 @@ fn places_to_go_nowhere() {
             assert_eq!(error.cause(), &cause);
             let text = error.to_string();
             assert!(text.contains(sentence) && text.len() < 250, "{text}");
-            assert!(std::error::Error::source(&Error::from(error)).is_none());
+            assert!(std::error::Error::source(&Error::from(error.clone())).is_none());
+            assert_eq!(io::Error::from(Error::from(error)).kind(), io::ErrorKind::InvalidData);
             assert_eq!(site.paths(), ["/old"]);
         }
         for (location, error) in [

@@ -13,8 +13,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ResolvesServerCertUsingSni, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
@@ -107,6 +107,18 @@ impl Identity {
     }
 }
 
+/// A server that shows a certificate with which something is wrong.
+fn showing(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    server: &ServerConfig,
+) -> Arc<ServerConfig> {
+    let key = default_provider().key_provider.load_private_key(key).unwrap();
+    let mut server = server.clone();
+    server.cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)));
+    Arc::new(server)
+}
+
 /// A file of its own, which goes when it is dropped.
 struct File(PathBuf);
 
@@ -181,14 +193,19 @@ fn assert_met((connected, heard): (Connected, Heard)) -> Heard {
 /// It was not trusted, for this reason, and was told nothing.
 #[track_caller]
 fn assert_not_met((connected, heard): (Connected, Heard), why: &str) {
-    let Err(Error::Connect(error)) = connected else { panic!("{connected:?}") };
-    assert!(error.to_string().contains(why), "{error}");
+    let error = connected.unwrap_err();
+    let expected = format!("cannot connect: {why}");
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    // What a program may want to look at is there as it was.
+    let Error::Connect(error) = error else { panic!("{error:?}") };
+    assert!(error.get_ref().unwrap().is::<rustls::Error>());
     assert_eq!(heard.head, "");
     assert_eq!(heard.kind, None);
 }
 
-const UNKNOWN: &str = "is from no authority that this client trusts: if it is to, name the authority's certificate with \
-    Client::trust_pem, or trust those of the system with Client::trust_native: invalid peer certificate: UnknownIssuer";
+const UNKNOWN: &str = "the other end's certificate is from no authority that is trusted here: if it is to be, a client \
+    names the authority's certificate with Client::trust_pem, or trusts the system's with Client::trust_native: invalid \
+    peer certificate: UnknownIssuer";
 
 /// 6455-4.1-15: authorities that are named are trusted, in place of those of a list, or of a configuration, and beside each
 /// other.
@@ -251,12 +268,12 @@ fn certificates_that_are_no_good() {
             (
                 ours.certify_from("localhost", (2000, 2001)),
                 ours.file(),
-                "the server's certificate has expired, or this machine's clock is wrong: ",
+                "the other end's certificate has expired, or this machine's clock is wrong: ",
             ),
             (
                 ours.certify_from("localhost", (2090, 2100)),
                 ours.file(),
-                "the server's certificate is not valid yet, or this machine's clock is wrong: ",
+                "the other end's certificate is not valid yet, or this machine's clock is wrong: ",
             ),
             (
                 Identity {
@@ -265,7 +282,7 @@ fn certificates_that_are_no_good() {
                     pem: String::new(),
                 },
                 &authority_file.0,
-                "the server shows an authority's certificate, and not one of its own: make it with the extension \
+                "the other end shows an authority's certificate, and not one of its own: make it with the extension \
                  basicConstraints=CA:FALSE: ",
             ),
         ] {
@@ -277,6 +294,49 @@ fn certificates_that_are_no_good() {
             });
             assert_met(met);
         }
+    }
+}
+
+/// What `openssl x509 -req` makes without a file of extensions: a certificate of version 1, and its key.
+const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBJTCBywIUVEutZojODPzbG43eNjfHTUzYukUwCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MCAXDTI2MTEzMDA1Mjk0OFoYDzIxMjYxMTA2MDUyOTQ4
+WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AARqcTmKEyn80kYfwcBShBMNBii/OI2UNWzQkn1KJoSuSRFq1LEJA1MdRfGOEDa5
+2m5BDExk3+n2Ym+z8sXSTctMMAoGCCqGSM49BAMCA0kAMEYCIQCZi3F1x3jHO20Z
+suC0YxL9vngbPO/dwFrud8GG7xG07QIhALI39xIG+P7pWQsw0E2Jrldxkz01USMl
+F4FJcZ4BYjAv
+-----END CERTIFICATE-----
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg0SOhDWKuFxKijzwG
+n3YjX4P0BRF/zlGZ9Uk5Zg3W3HahRANCAARqcTmKEyn80kYfwcBShBMNBii/OI2U
+NWzQkn1KJoSuSRFq1LEJA1MdRfGOEDa52m5BDExk3+n2Ym+z8sXSTctM
+-----END PRIVATE KEY-----
+";
+
+/// 6455-4.1-15: certificates that were made without care, and an authority that was made anew under the same name.
+#[test]
+fn certificates_of_the_workbench() {
+    let (former, anew) = (Authority::new("ours"), Authority::new("ours"));
+    let certificate = CertificateDer::from_pem_slice(VERSION_1.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(VERSION_1.as_bytes()).unwrap();
+    let first = showing(vec![certificate], key, &former.certify("localhost").server());
+    for connect in ADAPTERS {
+        let trusts = |uri: &str| client(uri).trust_pem(former.file()).unwrap();
+        assert_met(meet(connect, &former.certify("localhost").server(), trusts));
+        let met = meet(connect, &anew.certify("localhost").server(), trusts);
+        assert_not_met(
+            met,
+            "the other end's certificate, or what it has signed, is not by the key that it should be by: was the \
+             certificate made anew, and the one that is trusted is the former?: ",
+        );
+        let file = File::new(VERSION_1);
+        let met = meet(connect, &first, |uri| client(uri).trust_pem(&file.0).unwrap());
+        assert_not_met(
+            met,
+            "the other end's certificate is not of version 3 of X.509: make it with the extension",
+        );
     }
 }
 
@@ -298,13 +358,9 @@ fn any_certificate() {
                 assert_met(meet(connect, &server, |uri| change(client(uri), &other)));
             }
             // Of somebody else, which the server has seen and copied.
-            let key = default_provider().key_provider.load_private_key(other.certify("localhost").key());
-            let mut names = ResolvesServerCertUsingSni::new();
-            names.add("localhost", CertifiedKey::new(identity.chain.clone(), key.unwrap())).unwrap();
-            let mut server = (*server).clone();
-            server.cert_resolver = Arc::new(names);
-            let met = meet(connect, &Arc::new(server), |uri| client(uri).dangerous_accept_any_certificate());
-            assert_not_met(met, "invalid peer certificate: BadSignature");
+            let copied = showing(identity.chain.clone(), other.certify("localhost").key(), &server);
+            let met = meet(connect, &copied, |uri| client(uri).dangerous_accept_any_certificate());
+            assert_not_met(met, "the other end's certificate, or what it has signed, is not by the key that");
         }
     }
 }
@@ -535,16 +591,12 @@ fn native_authorities() {
 
     if let Some(way) = std::env::var_os(ALONE) {
         let error = Client::new("wss://localhost/").unwrap().trust_native().map(drop).err();
-        if way == "none" {
+        if let Some(expected) = way.to_str().and_then(|way| way.strip_prefix("fails: ")) {
             let error = error.unwrap();
-            let text = error.to_string();
-            assert!(
-                text.starts_with("no certificate of an authority was found on this system, where "),
-                "{text}"
-            );
-            assert!(text.contains("no/such/file"), "{text}");
-            let Error::Certificate(wrong) = error else { panic!("{text}") };
-            assert_eq!((wrong.file(), wrong.line()), (None, None));
+            assert!(error.to_string().starts_with(expected), "{error}");
+            let Error::Certificate(wrong) = error else { panic!("{error}") };
+            let file = expected.split_once(": ").map(|(file, _)| Path::new(file));
+            assert_eq!((wrong.file(), wrong.line()), (file, None));
             return;
         }
         assert!(error.is_none(), "{error:?}");
@@ -570,16 +622,29 @@ fn native_authorities() {
     let folder = std::env::temp_dir().join(format!("sansocket-trust-{}-folder", process::id()));
     fs::create_dir(&folder).unwrap();
     fs::copy(ours.file(), folder.join("ca.pem")).unwrap();
-    for (way, variable, value) in [
-        (&*server.0, "SSL_CERT_FILE", ours.file()),
-        (&server.0, "SSL_CERT_DIR", &folder),
-        (Path::new("none"), "SSL_CERT_FILE", Path::new("no/such/file")),
+    let (words, works) = (File::new("words"), &*server.0);
+    let (none, nowhere) =
+        (Path::new("fails: no certificate of an authority was found, "), Path::new("no/such/file"));
+    let unreadable = Path::new("fails: no/such/file: it cannot be read: ");
+    for (way, file, folder) in [
+        (works, Some(ours.file()), None),
+        (works, None, Some(&*folder)),
+        (works, Some(&words.0), Some(&folder)),
+        (none, Some(&words.0), None),
+        (none, None, Some(nowhere)),
+        (unreadable, Some(nowhere), None),
+        (unreadable, Some(nowhere), Some(&folder)),
     ] {
         let mut alone = process::Command::new(std::env::current_exe().unwrap());
-        alone.args(["--exact", "trust::native_authorities"]);
-        alone.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR").env(ALONE, way).env(variable, value);
+        alone.args(["--exact", "trust::native_authorities"]).env(ALONE, way);
+        for (variable, value) in [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", folder)] {
+            alone.env_remove(variable);
+            if let Some(value) = value {
+                alone.env(variable, value);
+            }
+        }
         let output = alone.output().unwrap();
-        assert!(output.status.success(), "{variable}: {}", String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "{way:?}: {}", String::from_utf8_lossy(&output.stdout));
     }
     fs::remove_dir_all(folder).unwrap();
 }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use std::io;
 
+use super::super::transport_error::TransportError;
 use super::uri::ProxyUriError;
 use crate::handshake::{Response, ResponseError};
 
@@ -40,8 +41,12 @@ impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Uri(error) => return error.fmt(f),
-            Self::Connect(error) => return write!(f, "cannot connect to the proxy: {error}"),
-            Self::Lost(error) => return write!(f, "the connection to the proxy was lost: {error}"),
+            Self::Connect(error) => {
+                return write!(f, "cannot connect to the proxy: {}", TransportError(error));
+            }
+            Self::Lost(error) => {
+                return write!(f, "the connection to the proxy was lost: {}", TransportError(error));
+            }
             Self::Incomplete => "the proxy closed the connection before it had answered",
             Self::Refused(response) => {
                 write!(f, "the proxy refused to connect to the server, with status {}", response.status())?;
