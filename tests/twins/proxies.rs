@@ -443,32 +443,33 @@ fn socks_proxies_that_refuse() {
 
 #[cfg(feature = "tokio-rustls")]
 mod tls {
+    use std::net::SocketAddr;
     use std::sync::Arc;
 
     use rustls::{ClientConfig, ServerConfig, ServerConnection};
-    use sansocket::blocking::TlsStream;
+    use sansocket::blocking::{TlsStream, TryClone};
 
     use super::*;
     use crate::reach::{certificates, runtime, tls_server};
 
     /// A proxy that gives a tunnel to this server, over TLS or not.
-    fn proxy(tls: Option<Arc<ServerConfig>>, server: std::net::SocketAddr, heard: &Heard) -> u16 {
+    fn proxy(tls: Option<Arc<ServerConfig>>, server: SocketAddr, heard: &Heard) -> u16 {
         let heard = heard.clone();
-        let proxy = peer(move |mut tcp| match &tls {
-            Some(config) => {
+        let proxy = peer(move |tcp| {
+            if let Some(config) = &tls {
                 let tls = ServerConnection::new(config.clone()).unwrap();
-                let mut tls = TlsStream::new(tls, tcp).unwrap();
-                head(&mut tls);
-                tls.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-                relay(tls, server, &heard);
-            }
-            None => {
-                head(&mut tcp);
-                tcp.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-                relay(tcp, server, &heard);
+                tunnel(TlsStream::new(tls, tcp).unwrap(), server, &heard);
+            } else {
+                tunnel(tcp, server, &heard);
             }
         });
         proxy.port()
+    }
+
+    fn tunnel(mut near: impl TryClone + Send + 'static, server: SocketAddr, heard: &Heard) {
+        head(&mut near);
+        near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        relay(near, server, heard);
     }
 
     fn trusting(uri: &str, proxy: &str, config: &Arc<ClientConfig>) -> Client {
