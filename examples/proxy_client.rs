@@ -1,47 +1,28 @@
-//! A client through a proxy: `cargo run --release --example proxy_client -- 127.0.0.1:3128 ws://127.0.0.1:9001/echo TOKEN`
+//! A client through a proxy: `cargo run --release --example proxy_client -- ws://127.0.0.1:9001/echo http://127.0.0.1:3128 TOKEN`
+//!
+//! Or `socks5h://..`; and `proxy_from_env` takes the proxy that the environment names.
 
-use std::io;
-use std::time::Duration;
+use std::process::ExitCode;
 
-use sansocket::{Client, CloseCode, Uri, tokio::connect_over};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use sansocket::{Client, CloseCode, Error, tokio::connect};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let [proxy, uri, token] = [1, 2, 3].map(|n| std::env::args().nth(n).unwrap_or_default());
-    let client = Client::new(&uri)?.header("Authorization", &format!("Bearer {token}"))?;
-    let tunnel = timeout(Duration::from_secs(30), tunnel(&proxy, client.uri())).await??;
-    let mut ws = match connect_over(client, tunnel).await {
-        Ok(ws) => ws,
+async fn main() -> ExitCode {
+    let [uri, proxy, token] = [1, 2, 3].map(|n| std::env::args().nth(n).unwrap_or_default());
+    match talk(&uri, &proxy, &token).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // A refusal, be it the proxy's or the server's, says whose it is.
         Err(error) => {
-            if let Some(refusal) = error.refusal() {
-                println!("{} {}", refusal.status(), String::from_utf8_lossy(refusal.body()));
-            }
-            return Err(error.into());
+            eprintln!("{error}");
+            ExitCode::FAILURE
         }
-    };
-    ws.send("hello").await?;
-    println!("{:?}", ws.recv().await?);
-    Ok(ws.close(CloseCode::NORMAL, "").await?)
+    }
 }
 
-/// The buffer is the stream from here on: it may have read what the server said behind the proxy's answer.
-async fn tunnel(proxy: &str, to: &Uri) -> io::Result<BufReader<TcpStream>> {
-    // IPv6 keeps its brackets, and a default port is named too.
-    let host = to.authority().trim_end_matches(&format!(":{}", to.port()));
-    let to = format!("{host}:{}", to.port());
-    let mut tunnel = BufReader::new(TcpStream::connect(proxy).await?);
-    tunnel.write_all(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n").as_bytes()).await?;
-    let (mut head, mut limited) = (String::new(), (&mut tunnel).take(8192));
-    while !head.ends_with("\r\n\r\n") {
-        if limited.read_line(&mut head).await? == 0 {
-            return Err(io::Error::other("the proxy gives no answer"));
-        }
-    }
-    match head.split(' ').nth(1) {
-        Some(status) if status.starts_with('2') => Ok(tunnel),
-        _ => Err(io::Error::other(format!("the proxy refuses: {head}"))),
-    }
+async fn talk(uri: &str, proxy: &str, token: &str) -> Result<(), Error> {
+    let client = Client::new(uri)?.proxy(proxy)?.header("Authorization", &format!("Bearer {token}"))?;
+    let mut ws = connect(client).await?;
+    ws.send("hello").await?;
+    println!("{:?}", ws.recv().await?);
+    ws.close(CloseCode::NORMAL, "").await
 }

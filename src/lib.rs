@@ -97,7 +97,7 @@
 //! | [`Config::deflate`] | off | sent as it is | CPU, and memory for each connection's windows; secrets told by their length |
 //! | [`Deflate::server_max_window_bits`] | 15 | a larger window is not used | memory for windows |
 //! | [`Deflate::client_max_window_bits`] | 15 | a larger window is not asked for | memory for windows |
-//! | [`Client::connect_timeout`] | 30 s | [`TimedOut::OpeningHandshake`] | a server that accepts connections and does not answer |
+//! | [`Client::connect_timeout`] | 30 s | [`TimedOut::OpeningHandshake`], or [`TimedOut::Proxy`] | a server or a proxy that accepts connections and does not answer |
 //! | [`Client::redirects`] | 0 | [`Error::Redirect`]; with 0, the redirect is a refusal | redirects without end, and to where no one meant to go |
 //! | [`Server::handshake_timeout`] | 10 s | 408, and [`TimedOut::OpeningHandshake`] | a request, or a body, that dribbles in, or never comes (slow loris); answers that are not read |
 //! | `limit` of `Pending::read_body` | given with each call | 413, and [`BodyTooLarge`] | a body that never ends |
@@ -135,7 +135,7 @@
 //!
 //! | deadline | begins | ends | when it passes |
 //! | --- | --- | --- | --- |
-//! | [`Client::connect_timeout`] | with `connect`, before the name is looked up | when the server has answered | `connect` fails with [`TimedOut::OpeningHandshake`] |
+//! | [`Client::connect_timeout`] | with `connect`, before the name is looked up | when the server has answered | `connect` fails with [`TimedOut::OpeningHandshake`], or [`TimedOut::Proxy`] if there was no tunnel yet |
 //! | [`Server::handshake_timeout`] | with `accept`, before a TLS handshake | when the request has come | the client is answered 408, and `accept` fails with that; `serve` tells no handler |
 //! | the same, anew | with `Pending::accept` | when the answer is written, and hyper has handed over the stream | `Pending::accept` fails with that; of `http::upgrade`, [`Server::on_error`] is told |
 //! | the same, anew | with `Pending::respond`, and when 64 KiB of the response are written | when the next 64 KiB, or the rest, are | `Pending::respond` fails with that |
@@ -167,7 +167,7 @@
 //! nothing was, and the connection goes on. [`TimedOut`]: a deadline passed.
 //! [`RequestError`](handshake::RequestError) and [`ResponseError`](handshake::ResponseError): the opening
 //! handshake failed; a refusal holds the server's response, and so does a redirect that was not followed
-//! ([`RedirectError`]). The adapters' [`Error`] is one of these, or of the
+//! ([`RedirectError`]). [`ProxyError`]: a proxy gave no tunnel to the server. The adapters' [`Error`] is one of these, or of the
 //! transport. That a connection is closed is never an error: `recv` returns `None`, and [`Closed`] tells how.
 //!
 //! # Features
@@ -186,7 +186,7 @@
 //! | `hyper` | no | hyper | [`http::upgrade`]: upgrades inside hyper 1; needs `tokio` |
 //! | `http2` | no | h2 | the same over HTTP/2 (RFC 8441) |
 //! | `axum` | no | axum-core | [`http::WebSocketUpgrade`], an extractor for axum 0.8 |
-//! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`] and [`blocking::connect_over`]; [`Server::tls`] |
+//! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`] and [`blocking::connect_over`], and `https://` proxies; [`Server::tls`] |
 //! | `tokio-rustls` | no | tokio-rustls | the same for [`tokio`](mod@tokio) |
 //! | `rustls-native-certs` | no | rustls-native-certs | [`Client::trust_native`]: the authorities that the system trusts, and `SSL_CERT_FILE` |
 //! | `tracing` | no | tracing | a span for each connection of `serve`, and an event for what fails |

@@ -15,13 +15,13 @@ use crate::endpoint::tls;
 use crate::endpoint::{Client, ClientOpening, Error, Proxy, Tunnel, by_proxy, random};
 
 /// Opens a connection to a `ws://` URI (with the feature `rustls` also `wss://`), or as a [`Client`]
-/// says. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
-/// [`Client::connect_timeout`], which holds for the look-up of its name too. Where there are several addresses, each attempt
-/// has a thread, which ends within that time. The system's look-ups cannot be ended: one that takes longer goes on in a thread of its own until the
-/// system gives up, and what it comes to is dropped.
+/// says, through a proxy if it has one. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
+/// [`Client::connect_timeout`], which holds for the look-up of its name too. The system's look-ups cannot be ended: one that
+/// takes longer goes on in a thread of its own until the system gives up, and what it comes to is dropped. Where there are
+/// several addresses, each attempt has a thread, too, which ends within that time.
 ///
-/// Fails with what kept the connection from being opened; a server's refusal holds its response. A redirect is one, unless
-/// [`Client::redirects`] has it followed.
+/// Fails with what kept the connection from being opened; a server's refusal holds its response, and so does a proxy's. A
+/// redirect is a refusal, unless [`Client::redirects`] has it followed.
 pub fn connect<C>(client: C) -> Result<WebSocket<ClientStream>, Error>
 where
     C: TryInto<Client>,
@@ -37,8 +37,8 @@ where
     }
 }
 
-/// Opens a connection over a stream that leads to the server already: a Unix socket, or a proxy's tunnel. To a
-/// `wss://` URI it speaks TLS over the stream, as [`connect`] does over TCP: without the feature `rustls` it fails,
+/// Opens a connection over a stream that leads to the server already, such as a Unix socket, whatever proxy the client was
+/// given. To a `wss://` URI it speaks TLS over the stream, as [`connect`] does over TCP: without the feature `rustls` it fails,
 /// and sends nothing. Over TLS of your own, see [`connect_as_is`].
 ///
 /// ```no_run

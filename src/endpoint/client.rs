@@ -139,7 +139,8 @@ impl Client {
     }
 
     /// Connects to one of these addresses, and does not look the host's name up. TLS and the request go on by the URI, and
-    /// another host or port, such as a redirect's, is looked up all the same. They are tried as [`Attempts`] says.
+    /// another host or port, such as a redirect's or a proxy's, is looked up all the same. They are tried as [`Attempts`] says;
+    /// of proxies, only one by `socks5://` is told the first of them.
     ///
     /// ```
     /// # use sansocket::Client;

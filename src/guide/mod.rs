@@ -3,7 +3,7 @@
 //! | chapter | about |
 //! | --- | --- |
 //! | [`server`] | a server: handlers, paths, subprotocols, origins, limits, errors, stopping |
-//! | [`client`] | a client: headers, subprotocols, refusals, connecting again |
+//! | [`client`] | a client: headers, subprotocols, proxies, Unix sockets, refusals, connecting again |
 //! | [`page`] | a page and the WebSocket that it opens, on one port |
 //! | [`split`] | halves for two tasks or threads, and what a `select!` may drop |
 //! | [`streaming`] | messages that are larger than memory, in parts |

@@ -145,6 +145,7 @@ impl ClientRequest {
     }
 
     /// The `User-Agent` that is sent.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(super) fn sent_user_agent(&self) -> Option<&[u8]> {
         let given = || self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(USER_AGENT));
         if self.names_crate { Some(CRATE.as_bytes()) } else { given().map(|(_, agent)| agent) }

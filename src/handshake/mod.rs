@@ -19,6 +19,7 @@ mod extra_headers;
 mod grammar;
 mod headers;
 mod http1;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) mod http_connect;
 #[cfg(feature = "std")]
 mod http_date;

@@ -143,6 +143,7 @@ impl Uri {
     }
 
     /// Host and port, be it the scheme's default: IPv6 in brackets.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(super) fn host_and_port(&self) -> String {
         format!("{}:{}", self.authority.get(..self.host_len).unwrap_or_default(), self.port)
     }

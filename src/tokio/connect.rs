@@ -20,12 +20,13 @@ use crate::endpoint::tls;
 use crate::endpoint::{Client, ClientOpening, Error, Proxy, Tunnel, by_proxy, random};
 
 /// Opens a connection to a `ws://` URI (with the feature `tokio-rustls` also `wss://`), or as a [`Client`]
-/// says. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
-/// [`Client::connect_timeout`], which holds for the look-up of its name too. The system's look-ups cannot be ended: one that takes longer goes on in a thread of the runtime until the
-/// system gives up, and a runtime that is dropped waits for it, unless by `shutdown_timeout`.
+/// says, through a proxy if it has one. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
+/// [`Client::connect_timeout`], which holds for the look-up of its name too. The system's look-ups cannot be ended: one that
+/// takes longer goes on in a thread of the runtime until the system gives up, and a runtime that is dropped waits for it,
+/// unless by `shutdown_timeout`.
 ///
-/// Fails with what kept the connection from being opened; a server's refusal holds its response. A redirect is one, unless
-/// [`Client::redirects`] has it followed.
+/// Fails with what kept the connection from being opened; a server's refusal holds its response, and so does a proxy's. A
+/// redirect is a refusal, unless [`Client::redirects`] has it followed.
 ///
 /// Dropped before it returns, the transport is closed.
 ///
@@ -47,8 +48,8 @@ where
     })
 }
 
-/// Opens a connection over a stream that leads to the server already: a Unix socket, or a proxy's tunnel. To a
-/// `wss://` URI it speaks TLS over the stream, as [`connect`] does over TCP: without the feature `tokio-rustls` it
+/// Opens a connection over a stream that leads to the server already, such as a Unix socket, whatever proxy the client was
+/// given. To a `wss://` URI it speaks TLS over the stream, as [`connect`] does over TCP: without the feature `tokio-rustls` it
 /// fails, and sends nothing. Over TLS of another make, see [`connect_as_is`].
 ///
 /// ```no_run

@@ -321,6 +321,9 @@ fn proxies_that_answer_nonsense() {
         assert!(matches!(tokio, Error::TimedOut(TimedOut::Proxy)), "{tokio:?}");
         assert_eq!(tokio.to_string(), "the proxy did not open a tunnel to the server in time");
     }
+    // Once there is a tunnel, it is the server that says nothing.
+    let silent = answered("HTTP/1.1 200 OK\r\n\r\n").connect_timeout(MOMENT);
+    assert_eq!(failed(&silent), "TimedOut(OpeningHandshake)");
     // One that is not there.
     let nobody = client("ws://server.example/", &format!("http://{}", nobody()));
     assert!(reached(&nobody).starts_with("cannot connect to the proxy: Connection refused"));
@@ -525,16 +528,22 @@ mod tls {
         });
     }
 
-    /// A proxy that is not trusted, or speaks no TLS, is told nothing.
+    /// A proxy that is not trusted by its own name, or speaks no TLS, is told nothing.
     #[test]
     fn proxies_that_are_not_trusted() {
-        let (config, _) = certificates();
+        let (config, trust) = certificates();
         let (_, other_trust) = certificates();
         let heard = Heard::default();
-        let proxy = format!("https://localhost:{}", proxy(Some(config), nobody(), &heard));
-        let error = reached(&trusting("wss://localhost/", &proxy, &other_trust));
-        assert!(error.starts_with("cannot connect to the proxy: invalid peer certificate"), "{error}");
+        let port = proxy(Some(config), nobody(), &heard);
+        for (host, trust) in [("localhost", &other_trust), ("127.0.0.1", &trust)] {
+            let error = reached(&trusting("wss://localhost/", &format!("https://{host}:{port}"), trust));
+            assert!(error.starts_with("cannot connect to the proxy: invalid peer certificate"), "{error}");
+        }
         assert_eq!(heard.all(), b"");
+
+        let silent = format!("https://{}", peer(|mut tcp| holds(&mut tcp)));
+        let silent = trusting("wss://localhost/", &silent, &trust).connect_timeout(MOMENT);
+        assert_eq!(failed(&silent), "TimedOut(Proxy)");
 
         let heard = Heard::default();
         let told = heard.clone();
