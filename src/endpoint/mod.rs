@@ -37,6 +37,7 @@ pub(crate) mod payloads;
 mod pending;
 pub(crate) mod process;
 mod proxy;
+mod queued;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod random;
 mod read_buffer;
@@ -74,10 +75,10 @@ pub use self::negotiated::Negotiated;
 #[cfg(feature = "blocking")]
 pub(crate) use self::opening::append;
 pub use self::origins::Origins;
-pub use self::outbound::Queued;
 pub use self::pending::{PendingParts, PendingRequest};
 pub use self::proxy::{Proxy, ProxyError, ProxyUriError, SocksReply};
 pub use self::redirect::{RedirectCause, RedirectError};
+pub use self::queued::Queued;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use self::reunite_error::ReuniteError;
 pub use self::sendable::Sendable;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::compressing::{Compressed, Compressing};
 use super::error::Error;
 use super::negotiated::Negotiated;
+use super::queued::Queued;
 use super::write_queue::WriteQueue;
 use crate::config::Config;
 use crate::connection::SendHalf;
@@ -24,7 +25,8 @@ use crate::sender::{SendState, Sender};
 pub struct Outbound {
     pub(crate) sending: SendHalf<Instant>,
     pub(crate) queue: WriteQueue,
-    /// How many bytes another thread has taken off the queue, and is writing.
+    /// How many bytes another thread has taken off the queue, and is writing; once the connection has ended, how many were
+    /// queued then.
     apart: usize,
     /// And how many messages.
     apart_messages: u32,
@@ -32,19 +34,6 @@ pub struct Outbound {
     /// A message that was given to be sent, and is still to be compressed, before anything else is queued: `writing` says
     /// that there is one, if it is still open.
     aside: Option<Box<Compressing>>,
-    /// What was queued when the connection ended.
-    unwritten: Option<Box<Queued>>,
-}
-
-/// How much was queued to be sent that the transport has not taken yet.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Queued {
-    /// In bytes of frames, those of Pings, Pongs and Close included.
-    pub bytes: usize,
-    /// In messages, the one included of which only a part was taken. One that is sent in parts counts when its last was
-    /// queued.
-    pub messages: usize,
 }
 
 /// Whether the transport still takes what is queued.
@@ -78,7 +67,6 @@ impl Outbound {
             apart_messages: 0,
             writing: Writing::Open,
             aside: None,
-            unwritten: None,
         };
         if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, negotiated.deflate()) {
             outbound.sending.sender().use_deflate(deflate, agreed);
@@ -126,16 +114,17 @@ impl Outbound {
 
     /// The connection has ended: nothing more will be written.
     pub(crate) fn end(&mut self) {
-        if matches!(self.writing, Writing::Open | Writing::Aside) {
-            self.writing = if self.queue.is_empty() { Writing::Complete } else { Writing::Lost };
-        }
+        let is_complete = self.queue.is_empty();
         self.give_up();
+        if self.is_writing() {
+            self.writing = if is_complete { Writing::Complete } else { Writing::Lost };
+        }
     }
 
     /// A write failed, by an error or by taking too long: nothing more will be written.
     pub(crate) fn fail_writes(&mut self, timed_out: bool) {
-        self.writing = if timed_out { Writing::TimedOut { told: true } } else { Writing::Lost };
         self.give_up();
+        self.writing = if timed_out { Writing::TimedOut { told: true } } else { Writing::Lost };
     }
 
     /// Fails if a deadline has passed: nothing more will be written then.
@@ -147,28 +136,32 @@ impl Outbound {
 
     /// The receiving half found that a write takes too long: nothing more will be written.
     pub(super) fn write_timed_out(&mut self) {
-        self.writing = Writing::TimedOut { told: false };
         self.give_up();
+        self.writing = Writing::TimedOut { told: false };
     }
 
     /// Nothing more will be written: what is queued is counted, and dropped.
     fn give_up(&mut self) {
-        let mut queued = self.queued();
-        queued.messages += usize::from(self.aside.is_some());
-        if self.unwritten.is_none() && queued != Queued::default() {
-            self.unwritten = Some(queued.into());
+        if self.is_writing() {
+            let Queued { bytes, messages } = self.queued();
+            self.note_apart(bytes, messages + usize::from(self.aside.is_some()));
         }
         self.queue.clear();
     }
 
+    /// Whether the connection has not ended, as far as is known.
+    fn is_writing(&self) -> bool {
+        matches!(self.writing, Writing::Open | Writing::Aside)
+    }
+
     /// Whether messages can be sent, as far as is known.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.writing, Writing::Open | Writing::Aside) && self.sending.state() == SendState::Open
+        self.is_writing() && self.sending.state() == SendState::Open
     }
 
     /// What was queued when the connection ended, and was not written.
     pub(crate) fn unwritten(&self) -> Queued {
-        self.unwritten.as_deref().copied().unwrap_or_default()
+        if self.is_writing() { Queued::default() } else { self.apart() }
     }
 
     /// Some of what was queued could not be written.
@@ -209,15 +202,25 @@ impl Outbound {
 
     /// Whether a sender would not have to wait.
     pub(super) fn has_room(&self) -> bool {
-        let waiting = self.apart + self.queue.held();
+        let apart = if self.is_writing() { self.apart } else { 0 };
+        let waiting = apart + self.queue.held();
         // Where nothing may be sent, there is nothing to wait for.
         waiting < self.sending.write_buffer_size() || self.sending.state() != SendState::Open
     }
 
     /// How much is queued.
     pub(crate) fn queued(&self) -> Queued {
-        let messages = self.apart_messages as usize + self.queue.messages();
-        Queued { bytes: self.apart + self.queue.len(), messages }
+        let apart = if self.is_writing() { self.apart() } else { Queued::default() };
+        Queued { bytes: apart.bytes + self.queue.len(), messages: apart.messages + self.queue.messages() }
+    }
+
+    fn apart(&self) -> Queued {
+        Queued { bytes: self.apart, messages: self.apart_messages as usize }
+    }
+
+    fn note_apart(&mut self, bytes: usize, messages: usize) {
+        self.apart = bytes;
+        self.apart_messages = u32::try_from(messages).unwrap_or(u32::MAX);
     }
 
     /// Whether nothing is queued, and nothing has a deadline.
@@ -230,8 +233,7 @@ impl Outbound {
     /// Takes what is queued, for a thread that writes it while more may be queued.
     pub(crate) fn take_queue(&mut self) -> WriteQueue {
         let Queued { bytes, messages } = self.queued();
-        self.apart = bytes;
-        self.apart_messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        self.note_apart(bytes, messages);
         core::mem::take(&mut self.queue)
     }
 

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
-use super::super::outbound::Queued;
+use super::super::queued::Queued;
 use super::ended::Ended;
 use crate::handshake::Response;
 use crate::message::Message;

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::time::{Instant, SystemTime};
 
 use super::super::error::Error;
-use super::super::outbound::Queued;
+use super::super::queued::Queued;
 use super::backoff::Backoff;
 use super::ended::Ended;
 use super::event::{Attempt, Event, Lost, sum};
