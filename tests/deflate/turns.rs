@@ -1,6 +1,6 @@
 //! Others have their turn while a large message is compressed, or inflated: other tasks, and the other half.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use crate::adapters::{PLAIN, blocking_server, opening, tokio_server};
 use crate::common::{self, BINARY, CLOSE, FIRST_BINARY, LAST_CONTINUATION, PING, PONG, TEXT, close_payload};
 use crate::endpoint::{Endpoint, Foreign, RSV1, always, frames, plain};
-use sansocket::tokio::WebSocket;
+use sansocket::reconnect::{Event, Policy};
+use sansocket::tokio::{WebSocket, reconnect_with};
 use sansocket::{
     Config, EndpointEvent, Error, Message, MessageKind, PreparedMessage, Role, SendError, Server,
 };
@@ -440,4 +441,20 @@ fn the_other_thread_answers_while_it_is_compressed() {
     peer.write_all(&frame(CLOSE, b"")).unwrap();
     assert_eq!(receiving.join().unwrap().unwrap(), None);
     reading.join().unwrap().unwrap();
+}
+
+/// A message that was set aside to be compressed when the connection is lost is told as one that was not written.
+#[tokio::test]
+async fn set_aside_and_lost() {
+    let (ws, peer) = server().await;
+    let mut ws = Some(ws);
+    let mut reconnecting = reconnect_with(&Policy::default(), move |_| {
+        let ws = ws.take().ok_or_else(|| Error::Connect(ErrorKind::ConnectionRefused.into()));
+        async move { ws }
+    });
+    assert!(matches!(reconnecting.recv_event().await, Ok(Some(Event::Open))));
+    reconnecting.current().unwrap().start_send_unpin(Message::binary(vec![0; LARGE])).unwrap();
+    drop(peer);
+    let Ok(Some(Event::Lost(lost))) = reconnecting.recv_event().await else { panic!() };
+    assert_eq!(lost.unwritten().messages, 1, "{lost}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt};
 use sansocket::reconnect::{Event, Policy, State};
 use sansocket::tokio::{Reconnecting, WebSocket, reconnect, reconnect_with};
-use sansocket::{Client, CloseCode, Config, Error, Role};
+use sansocket::{Client, CloseCode, Config, Error, Role, SendError};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -195,6 +195,24 @@ async fn stream() {
     assert_eq!(attempts.count(), 3);
 }
 
+/// What came while the program sent is in the stream, too.
+#[tokio::test(start_paused = true)]
+async fn stream_behind_sends() {
+    let attempts = Attempts::default();
+    let mut client = reconnect_with(&Policy::default(), move |_| {
+        attempts.begin();
+        let n = attempts.count();
+        async move { Ok(coming(&[text(&format!("{n}a")), text(&format!("{n}b"))].concat()).await) }
+    });
+    for n in 0..3 {
+        client.send(n.to_string()).await.unwrap();
+    }
+    for text in ["1a", "1b", "2a", "2b"] {
+        assert_eq!(client.next().await.unwrap().unwrap().as_text(), Some(text));
+    }
+    assert_eq!(client.unwritten().messages, 3);
+}
+
 /// A `send` that waits for a connection, and is dropped, has sent nothing; the attempt that it began goes on.
 #[tokio::test(start_paused = true)]
 async fn a_send_that_is_dropped() {
@@ -320,6 +338,7 @@ async fn closing_is_the_end() {
     });
     client.send("sent").await.unwrap();
     assert!(client.close(CloseCode::GOING_AWAY, "bye").now_or_never().is_none());
+    assert!(matches!(client.send("behind").await, Err(Error::Send(SendError::Closing))));
     let mut server = WebSocket::from_upgraded(far, Role::Server, b"", &Config::default());
     let server = tokio::spawn(async move {
         server.send("late").await.unwrap();

@@ -117,9 +117,9 @@ impl Redial {
         }
     }
 
-    /// The program closes it: nothing is told any more, and there is no other attempt.
+    /// The program closes it: there is no other attempt.
     pub(crate) fn close(&mut self) {
-        (self.closing, self.untold, self.kept) = (true, (None, false), None);
+        self.closing = true;
     }
 
     /// How the last connection that was closed was closed.
