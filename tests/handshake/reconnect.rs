@@ -85,6 +85,8 @@ fn errors_that_end_it() {
         connect(ErrorKind::TimedOut),
         connect(ErrorKind::InvalidData),
         Error::Connect(io::Error::other("no token is to be had")),
+        // Of one of several addresses, for example: an argument that is invalid, to the system.
+        Error::Connect(io::Error::from_raw_os_error(22)),
         Error::ConnectionLost(ErrorKind::BrokenPipe.into()),
         TimedOut::OpeningHandshake.into(),
         TimedOut::Keepalive.into(),

@@ -104,9 +104,12 @@ fn is_final_error(error: &Error) -> bool {
         Error::Uri(_) | Error::Build(_) | Error::Request(_) | Error::Send(_) => true,
         #[cfg(feature = "rustls")]
         Error::Certificate(_) => true,
-        // A name that cannot be, or TLS that is not built in. All others are the network's, or may be: a name is not found
-        // where there is no network, and a certificate is not the server's where somebody asks for money first.
-        Error::Connect(error) => matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported),
+        // A name that cannot be, or TLS that is not built in. What the system says is the network's, or may be: a name is not
+        // found where there is no network, and a certificate is not the server's where somebody asks for money first.
+        Error::Connect(error) => {
+            error.raw_os_error().is_none()
+                && matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
+        }
         Error::Response(ResponseError::Refused(response)) => is_final_status(response.status()),
         Error::Response(ResponseError::Head(HeadError::Incomplete)) => false,
         // It speaks no WebSocket, or not as the RFC has it.
