@@ -1,6 +1,7 @@
 """What passes between a client and a server: a relay that looks at it, and openings of which only the answer counts."""
 
 import base64
+import contextlib
 import os
 import socket
 import threading
@@ -34,9 +35,11 @@ class Wire:
                 self.passed[name] += data
                 sink.sendall(data)
             self.ends.append(name)
-            sink.shutdown(socket.SHUT_WR)
         except OSError as error:
             self.ends.append(f"{name}: {type(error).__name__}")
+        # Nor is the other to wait for more; it may be gone.
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
 
     def join(self):
         """Waits for the end."""
