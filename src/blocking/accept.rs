@@ -20,9 +20,9 @@ use super::tls::TlsStream;
 use super::tracker::InHandshake;
 use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
-#[cfg(feature = "rustls")]
-use crate::endpoint::tls;
 use crate::endpoint::{Answer, Error, LINGER, PendingParts, PendingRequest, Server};
+#[cfg(feature = "rustls")]
+use crate::endpoint::{HttpVersion, tls};
 #[cfg(feature = "rustls")]
 use crate::handshake::Limits;
 use crate::handshake::{Reply, ServerHandshake};
@@ -108,7 +108,7 @@ fn secure<S: Transport>(
     let connection = rustls::ServerConnection::new(config);
     let mut connection = connection.map_err(|error| Error::Connect(io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io, &received)?;
-    tls::check_alpn(connection.alpn_protocol())?;
+    tls::check_alpn(connection.alpn_protocol(), HttpVersion::Http1)?;
     connection.set_buffer_limit(Some(tls::RECORDS));
     TlsStream::new(connection, io).map_err(Error::Connect)
 }

@@ -10,9 +10,9 @@ use super::dial::{addresses, dial};
 use super::tls::TlsStream;
 use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
-#[cfg(feature = "rustls")]
-use crate::endpoint::tls;
 use crate::endpoint::{Client, ClientOpening, Error, Proxy, Tunnel, by_proxy, random};
+#[cfg(feature = "rustls")]
+use crate::endpoint::{HttpVersion, tls};
 
 /// Opens a connection to a `ws://` URI (with the feature `rustls` also `wss://`), or as a [`Client`]
 /// says, through a proxy if it has one. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
@@ -149,12 +149,12 @@ fn secure<S: Transport>(
     received: &[u8],
     deadline: Deadline,
 ) -> Result<PlainOrTls<S>, Error> {
-    let config = client.tls_config().map_err(Error::Connect)?;
+    let config = client.tls_config(HttpVersion::Http1).map_err(Error::Connect)?;
     let name = tls::server_name(host).map_err(Error::Connect)?;
     let mut connection = rustls::ClientConnection::new(config, name)
         .map_err(|error| Error::Connect(std::io::Error::other(error)))?;
     deadline.handshake(&mut connection, &mut io, received)?;
-    tls::check_alpn(connection.alpn_protocol())?;
+    tls::check_alpn(connection.alpn_protocol(), HttpVersion::Http1)?;
     connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(PlainOrTls::Tls(TlsStream::new(connection, io).map_err(Error::Connect)?))
 }

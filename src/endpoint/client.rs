@@ -16,6 +16,8 @@ use super::client_tls::{self, ClientTls};
 use super::error::Error;
 use super::proxy::{Proxies, Proxy};
 use super::redirect::{self, RedirectCause, RedirectError};
+#[cfg(all(feature = "rustls", any(feature = "blocking", feature = "tokio-rustls")))]
+use super::{http_version::HttpVersion, tls};
 use crate::config::Config;
 use crate::handshake::uri::Uri;
 use crate::handshake::{ClientRequest, Limits, ResponseError};
@@ -223,6 +225,15 @@ impl Client {
         Self { redirects, ..self }
     }
 
+    /// The request, with the extensions that the configuration offers.
+    pub(crate) fn offering(&self) -> ClientRequest {
+        let request = self.request.clone();
+        match &self.config.settings.deflate {
+            Some(deflate) => request.extension(deflate.offer()),
+            None => request,
+        }
+    }
+
     /// The URI.
     pub fn uri(&self) -> &Uri {
         self.request.uri()
@@ -352,8 +363,12 @@ impl Client {
 
     /// What the next connection speaks TLS with.
     #[cfg(any(feature = "blocking", feature = "tokio-rustls"))]
-    pub(crate) fn tls_config(&self) -> std::io::Result<Arc<rustls::ClientConfig>> {
-        self.tls.as_ref().map_or_else(client_tls::shared_config, |tls| tls.config())
+    pub(crate) fn tls_config(&self, version: HttpVersion) -> std::io::Result<Arc<rustls::ClientConfig>> {
+        let mut config = self.tls.as_ref().map_or_else(client_tls::shared_config, |tls| tls.config())?;
+        if version != HttpVersion::Http1 {
+            Arc::make_mut(&mut config).alpn_protocols = alloc::vec![tls::alpn(version).to_vec()];
+        }
+        Ok(config)
     }
 
     /// What it was told, to be told more: of no use to the clones that there are.

@@ -21,6 +21,8 @@ mod error;
 mod events;
 pub(crate) mod failure;
 mod found;
+#[cfg(any(feature = "tokio", feature = "rustls"))]
+mod http_version;
 mod inbound;
 #[cfg(feature = "hyper")]
 mod kept;
@@ -71,14 +73,16 @@ pub use self::endpoint::Endpoint;
 pub use self::error::Error;
 pub use self::events::{EndpointEvent, Incoming, Part};
 pub use self::failure::{Cause, Failure, Handled};
+#[cfg(any(feature = "tokio", all(feature = "blocking", feature = "rustls")))]
+pub(crate) use self::http_version::HttpVersion;
 pub use self::negotiated::Negotiated;
 #[cfg(feature = "blocking")]
 pub(crate) use self::opening::append;
 pub use self::origins::Origins;
 pub use self::pending::{PendingParts, PendingRequest};
 pub use self::proxy::{Proxy, ProxyError, ProxyUriError, SocksReply};
-pub use self::redirect::{RedirectCause, RedirectError};
 pub use self::queued::Queued;
+pub use self::redirect::{RedirectCause, RedirectError};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use self::reunite_error::ReuniteError;
 pub use self::sendable::Sendable;

@@ -55,7 +55,7 @@ impl Negotiated {
     }
 
     /// What the server's response to a client with this configuration agrees on, where redirects led it.
-    pub(super) fn by_response(
+    pub(crate) fn by_response(
         config: &Config,
         redirected_to: Option<Box<Uri>>,
         opened: Opened,

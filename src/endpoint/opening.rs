@@ -44,12 +44,9 @@ impl ClientOpening {
     pub(crate) fn start(client: &Client, random: fn(&mut [u8]), out: &mut Vec<u8>) -> Self {
         let mut nonce = [0; 16];
         random(&mut nonce);
-        let Client { mut request, limits, config, .. } = client.clone();
-        if let Some(deflate) = &config.settings.deflate {
-            request = request.extension(deflate.offer());
-        }
         let redirected_to = client.redirected_to().cloned().map(Box::new);
-        Self { config, redirected_to, handshake: ClientHandshake::start(&request, limits, nonce, out) }
+        let handshake = ClientHandshake::start(&client.offering(), client.limits.clone(), nonce, out);
+        Self { config: client.config.clone(), redirected_to, handshake }
     }
 }
 

@@ -7,6 +7,7 @@ use std::io;
 use rustls::pki_types::ServerName;
 
 use super::error::Error;
+use super::http_version::HttpVersion;
 use crate::handshake::RequestError;
 
 /// "Clients MUST use the Server Name Indication extension in the TLS handshake" (6455-4.1-17).
@@ -16,15 +17,21 @@ pub(crate) fn server_name(host: &str) -> io::Result<ServerName<'static>> {
     })
 }
 
-/// What client and server agreed on by ALPN has to be what is spoken next.
-pub(crate) fn check_alpn(agreed: Option<&[u8]>) -> Result<(), Error> {
-    match agreed {
-        None | Some(HTTP_1_1) => Ok(()),
-        Some(other) => Err(Error::Connect(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("ALPN chose {}, and what is spoken here is http/1.1", other.escape_ascii()),
-        ))),
-    }
+/// What client and server agreed on by ALPN has to be what is spoken next. HTTP/1.1 needs no agreement; HTTP/2 does: "A
+/// client that makes a request to an "https" URI uses TLS [TLS13] with the ALPN extension" (RFC 9113 section 3.2).
+pub(crate) fn check_alpn(agreed: Option<&[u8]>, spoken: HttpVersion) -> Result<(), Error> {
+    let spoken = alpn(spoken);
+    let chosen = match agreed {
+        None if spoken == HTTP_1_1 => return Ok(()),
+        Some(agreed) if agreed == spoken => return Ok(()),
+        None => "nothing".to_string(),
+        Some(other) => other.escape_ascii().to_string(),
+    };
+    let spoken = spoken.escape_ascii();
+    Err(Error::Connect(io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("ALPN chose {chosen}, and what is spoken here is {spoken}"),
+    )))
 }
 
 /// Whether what a client sends first may be TLS: HTTP begins with a letter, and is not answered with an alert, which
@@ -33,6 +40,16 @@ pub(crate) fn check_first(bytes: &[u8]) -> Result<(), Error> {
     match bytes {
         [b'A'..=b'Z', ..] => Err(RequestError::MissingTls.into()),
         _ => Ok(()),
+    }
+}
+
+/// The name that a version has for ALPN.
+pub(super) fn alpn(version: HttpVersion) -> &'static [u8] {
+    match version {
+        HttpVersion::Http1 => HTTP_1_1,
+        // "HTTP/2 over TLS uses the "h2" protocol identifier." (RFC 9113 section 3.2)
+        #[cfg(feature = "http2")]
+        HttpVersion::Http2 => b"h2",
     }
 }
 

@@ -1,17 +1,25 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1).
 
+#[cfg(feature = "http2")]
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::credentials;
+#[cfg(feature = "http2")]
+use super::error::HeadError;
 use super::error::{BuildError, ResponseError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
 use super::grammar::is_token;
+#[cfg(feature = "http2")]
+use super::headers::Headers;
 use super::http1::response_reader::ResponseReader;
 use super::key::{accept_key, base64};
 use super::limits::Limits;
 use super::response::Response;
+#[cfg(feature = "http2")]
+use super::response::StatusLine;
 use super::rules::{self, Offer};
 use super::uri::Uri;
 
@@ -165,20 +173,54 @@ impl ClientRequest {
         write_line(out, "Host", self.uri.authority().as_bytes());
         out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
         out.extend_from_slice(key);
+        out.extend_from_slice(b"\r\n");
+        self.for_each_header(|name, value| write_line(out, name, value));
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Calls `f` with the headers that a request has by whichever version of HTTP it goes.
+    pub(crate) fn for_each_header(&self, mut f: impl FnMut(&str, &[u8])) {
         // "a header field with the name |Sec-WebSocket-Version|. The value of this header field MUST be 13."
         // (6455-4.1-31, 6455-4.1-32)
-        out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
+        f("Sec-WebSocket-Version", b"13");
         if let Some(list) = list_of(&self.offer.subprotocols) {
-            write_line(out, "Sec-WebSocket-Protocol", list.as_bytes());
+            f("Sec-WebSocket-Protocol", list.as_bytes());
         }
         if let Some(list) = list_of(&self.offer.extensions) {
-            write_line(out, "Sec-WebSocket-Extensions", list.as_bytes());
+            f("Sec-WebSocket-Extensions", list.as_bytes());
         }
         if self.names_crate {
-            write_line(out, USER_AGENT, CRATE.as_bytes());
+            f(USER_AGENT, CRATE.as_bytes());
         }
-        self.headers.iter().for_each(|(name, value)| write_line(out, name, value));
-        out.extend_from_slice(b"\r\n");
+        self.headers.iter().for_each(|(name, value)| f(name, value));
+    }
+
+    /// Judges the final response to this request, which went as an extended CONNECT, and whose head an HTTP library has
+    /// parsed: any 2xx opens the connection. The body is the start of what a refusal says.
+    ///
+    /// "Implementations using this extended CONNECT to bootstrap WebSockets do not do the processing of the
+    /// Sec-WebSocket-Key and Sec-WebSocket-Accept header fields of [RFC6455]" (RFC 8441 section 5).
+    #[cfg(feature = "http2")]
+    pub(crate) fn judge_connect<'a>(
+        &self,
+        status: u16,
+        lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+        body: Vec<u8>,
+        limits: &Limits,
+    ) -> Result<Opened, ResponseError> {
+        let headers = Headers::from_lines(Vec::new(), lines).ok_or(HeadError::InvalidHeaderName)?;
+        if headers.len() > limits.headers {
+            return Err(HeadError::TooManyHeaders.into());
+        }
+        if headers.text_len() > limits.head_bytes {
+            return Err(HeadError::HeadTooLarge.into());
+        }
+        let response = Response { line: StatusLine { status, ..StatusLine::default() }, headers, body };
+        if !(200..300).contains(&status) {
+            return Err(ResponseError::Refused(Box::new(response)));
+        }
+        let (subprotocol, extensions) = rules::check_choices(&self.offer, response.headers())?;
+        Ok(Opened { consumed: 0, subprotocol, extensions, response })
     }
 }
 

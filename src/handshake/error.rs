@@ -232,13 +232,16 @@ impl core::error::Error for RequestError {}
 pub enum ResponseError {
     /// Its head is not one of HTTP/1.1, or too large.
     Head(HeadError),
-    /// The server answered with a status other than 101; its response is in here, with the start of the body: as much
+    /// The server answered with a status other than 101, or over HTTP/2 with none of 2xx; its response is in here, with the start of the body: as much
     /// as [`Limits::refusal_body_bytes`](super::Limits::refusal_body_bytes) allows, and as came before the connection
     /// ended or the deadline passed ([`ClientHandshake::receive_eof`](super::ClientHandshake::receive_eof)).
     Refused(Box<Response>),
     /// More responses with a status 1xx came before the final one than
     /// [`Limits::interim_responses`](super::Limits::interim_responses).
     TooManyInterimResponses,
+    /// The server speaks HTTP/2, and takes no WebSockets by it: its settings do not have `SETTINGS_ENABLE_CONNECT_PROTOCOL`
+    /// with the value 1 (RFC 8441 section 3). It may take them by HTTP/1.1.
+    ConnectNotEnabled,
     /// `Upgrade` is missing, or does not say `websocket` and nothing else.
     MissingUpgrade,
     /// `Connection` is not a list of tokens.
@@ -286,6 +289,9 @@ impl fmt::Display for ResponseError {
                 return response.first_line().map_or(Ok(()), |line| write!(f, ", and says: {line}"));
             }
             Self::TooManyInterimResponses => "too many 1xx responses came before the final one",
+            Self::ConnectNotEnabled => {
+                "the server takes no WebSockets over HTTP/2: it did not enable extended CONNECT; try HTTP/1.1"
+            }
             Self::MissingUpgrade => "the Upgrade header does not say websocket",
             Self::InvalidConnection => "the Connection header is not a list of tokens",
             Self::MissingConnectionUpgrade => "the Connection header does not say Upgrade",

@@ -7,6 +7,8 @@ use core::ops::Range;
 use core::str;
 
 use super::grammar::{InvalidList, tokens};
+#[cfg(feature = "http")]
+use super::grammar::{is_token, trim};
 
 /// The headers of a request or response, in the order of their lines. Names are ASCII case-insensitive.
 ///
@@ -28,6 +30,29 @@ impl Headers {
     pub(super) fn new(text: Box<[u8]>, fields: Vec<Field>) -> Self {
         let known = fields.iter().filter_map(|field| field.known).fold(0, |known, name| known | name.bit());
         Self { text, fields, known }
+    }
+
+    /// Headers that an HTTP library has parsed, behind what else there is of the head in `text`. `None`: one has a name that
+    /// is no token, which some libraries let through.
+    #[cfg(feature = "http")]
+    pub(super) fn from_lines<'a>(
+        mut text: Vec<u8>,
+        lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> Option<Self> {
+        let mut add = |part: &[u8]| {
+            let start = text.len();
+            text.extend_from_slice(part);
+            start..text.len()
+        };
+        let mut fields = Vec::new();
+        for (name, value) in lines {
+            let name = name.as_bytes();
+            if !is_token(name) {
+                return None;
+            }
+            fields.push(Field::new(name, add(name), add(trim(value))));
+        }
+        Some(Self::new(text.into_boxed_slice(), fields))
     }
 
     /// The value of the first header of this name, if it is UTF-8.

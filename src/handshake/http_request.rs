@@ -160,30 +160,16 @@ impl HttpRequest {
         lines: impl Iterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self, RequestError> {
         use super::error::HeadError;
-        use super::grammar::{is_token, trim};
-        use super::headers::Field;
 
-        // The parts, one behind the other.
-        let mut text = Vec::new();
-        let mut add = |part: &[u8]| {
-            let start = text.len();
-            text.extend_from_slice(part);
-            start..text.len()
-        };
         if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(HeadError::InvalidStartLine.into());
         }
-        let (method, target) = (add(method.as_bytes()), add(target.as_bytes()));
+        // The parts, one behind the other.
+        let text = [method.as_bytes(), target.as_bytes()].concat();
+        let (method, target) = (0..method.len(), method.len()..text.len());
         let line = RequestLine { method, target, major_version, minor_version };
-        let mut fields = Vec::new();
-        for (name, value) in lines {
-            let name = name.as_bytes();
-            if !is_token(name) {
-                return Err(HeadError::InvalidHeaderName.into());
-            }
-            fields.push(Field::new(name, add(name), add(trim(value))));
-        }
-        Self::new(line, Headers::new(text.into_boxed_slice(), fields), 0)
+        let headers = Headers::from_lines(text, lines).ok_or(HeadError::InvalidHeaderName)?;
+        Self::new(line, headers, 0)
     }
 
     /// Whether the target is a resource name, or an absolute URI that contains one.

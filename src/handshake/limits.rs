@@ -3,11 +3,11 @@
 /// How much a peer may send in an opening handshake.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limits {
-    pub(super) head_bytes: usize,
+    pub(crate) head_bytes: usize,
     pub(super) start_line_bytes: usize,
-    pub(super) headers: usize,
-    pub(super) interim_responses: usize,
-    pub(super) refusal_body_bytes: usize,
+    pub(crate) headers: usize,
+    pub(crate) interim_responses: usize,
+    pub(crate) refusal_body_bytes: usize,
 }
 
 impl Limits {

@@ -175,6 +175,16 @@ pub(super) fn check_response(
         return Err(ResponseError::WrongAccept);
     }
 
+    check_choices(offer, headers)
+}
+
+/// What has to hold of every response that opens a WebSocket, whichever version of HTTP it came by; gives the subprotocol
+/// and the extensions in use.
+#[inline]
+pub(super) fn check_choices(
+    offer: &Offer,
+    headers: &Headers,
+) -> Result<(Option<String>, Vec<Extension>), ResponseError> {
     // "5. If the response includes a |Sec-WebSocket-Extensions| header field and this header field indicates the use of
     // an extension that was not present in the client's handshake" (6455-4.1-44).
     let extensions = Extension::parse_list(headers.all(KnownName::SecWebSocketExtensions))

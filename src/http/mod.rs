@@ -84,8 +84,16 @@
 //!   gone.
 
 mod client;
+#[cfg(feature = "http2")]
+mod http2;
+#[cfg(feature = "http2")]
+mod http2_connection;
+#[cfg(feature = "http2")]
+mod http2_stream;
 #[cfg(feature = "hyper")]
 mod pending;
+#[cfg(feature = "http2")]
+mod read_ahead;
 mod receive;
 mod response;
 #[cfg(feature = "hyper")]
@@ -93,6 +101,10 @@ mod upgraded;
 #[cfg(feature = "axum")]
 mod web_socket_upgrade;
 
+#[cfg(feature = "http2")]
+pub use http2::Http2;
+#[cfg(feature = "http2")]
+pub use http2_stream::Http2Stream;
 #[cfg(feature = "hyper")]
 pub use pending::{Pending, pending, stop, upgrade};
 pub use receive::{receive, receive_connect};

@@ -41,7 +41,7 @@ pub(super) fn answer<T: From<Bytes>>(reply: &Reply, is_http1: bool) -> http::Res
     let status = if reply.status() == 426 && !is_http1 { 400 } else { reply.status() };
     let mut response = Builder::new().status(status);
     reply.for_each_header(|name, value| {
-        if is_http1 || !OF_CONNECTIONS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        if is_http1 || !is_of_connection(name) {
             response = mem::take(&mut response).header(name, value);
         }
     });
@@ -50,5 +50,10 @@ pub(super) fn answer<T: From<Bytes>>(reply: &Reply, is_http1: bool) -> http::Res
 
 /// "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields." (RFC 9113 section 8.2.2)
 #[cfg(feature = "hyper")]
-const OF_CONNECTIONS: [&str; 5] =
-    ["Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"];
+pub(super) fn is_of_connection(name: &str) -> bool {
+    OF_CONNECTIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+#[cfg(feature = "hyper")]
+const OF_CONNECTIONS: [&str; 6] =
+    ["Connection", "Keep-Alive", "Proxy-Connection", "TE", "Transfer-Encoding", "Upgrade"];

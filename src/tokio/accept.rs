@@ -24,9 +24,9 @@ use super::server_stream::{PlainOrTls, ServerStream};
 use super::tracker::Token;
 use super::transport::Transport;
 use super::web_socket::WebSocket;
-#[cfg(feature = "tokio-rustls")]
-use crate::endpoint::tls;
 use crate::endpoint::{Answer, Error, LINGER, PendingParts, PendingRequest, Server};
+#[cfg(feature = "tokio-rustls")]
+use crate::endpoint::{HttpVersion, tls};
 #[cfg(feature = "tokio-rustls")]
 use crate::handshake::Limits;
 use crate::handshake::{Reply, ServerHandshake};
@@ -118,7 +118,7 @@ where
     let mut stream = securing.await.map_err(Error::Connect)?;
     fed.map_err(Error::Connect)?;
     let connection = stream.get_mut().1;
-    tls::check_alpn(connection.alpn_protocol())?;
+    tls::check_alpn(connection.alpn_protocol(), HttpVersion::Http1)?;
     connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(stream)
 }

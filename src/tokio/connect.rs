@@ -17,7 +17,7 @@ use super::transport::Transport;
 use super::web_socket::WebSocket;
 #[cfg(feature = "tokio-rustls")]
 use crate::endpoint::tls;
-use crate::endpoint::{Client, ClientOpening, Error, Proxy, Tunnel, by_proxy, random};
+use crate::endpoint::{Client, ClientOpening, Error, HttpVersion, Proxy, Tunnel, by_proxy, random};
 
 /// Opens a connection to a `ws://` URI (with the feature `tokio-rustls` also `wss://`), or as a [`Client`]
 /// says, through a proxy if it has one. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
@@ -72,8 +72,7 @@ where
     Box::pin(async {
         let client = client.try_into()?;
         let deadline = deadline(client.connect_timeout);
-        let io = Hop(PlainOrTls::Plain(io));
-        let stream = within(|| deadline, pin!(to_server(io, &client, &[]))).await?;
+        let stream = within(|| deadline, pin!(transport_over(io, &client, HttpVersion::Http1))).await?;
         open(&client, stream, Vec::new(), deadline).await
     })
 }
@@ -97,6 +96,16 @@ where
 
 /// Opens one connection.
 async fn establish(client: &Client, deadline: Instant) -> Result<WebSocket<ClientStream>, Error> {
+    let (stream, input) = transport(client, HttpVersion::Http1, deadline).await?;
+    open(client, stream, input, deadline).await
+}
+
+/// A stream that leads to the server, through a proxy and over TLS where it is to, and what was read of it by then.
+pub(crate) async fn transport(
+    client: &Client,
+    version: HttpVersion,
+    deadline: Instant,
+) -> Result<(ClientStream, Vec<u8>), Error> {
     let uri = client.uri();
     let opening = async {
         let (io, input) = match client.chosen_proxy()? {
@@ -114,11 +123,22 @@ async fn establish(client: &Client, deadline: Instant) -> Result<WebSocket<Clien
                 within(|| deadline, pin!(tunnel(client, proxy, address, deadline))).await.map_err(by_proxy)?
             }
         };
-        Ok((to_server(io, client, &input).await?, input))
+        let stream = to_server(io, client, version, &input).await?;
+        Ok((stream, if uri.is_secure() { Vec::new() } else { input }))
     };
-    let (stream, input) = within(|| deadline, pin!(opening)).await?;
-    let input = if uri.is_secure() { Vec::new() } else { input };
-    open(client, stream, input, deadline).await
+    within(|| deadline, pin!(opening)).await
+}
+
+/// A stream that leads to the server, over the given one, and TLS where it is to be.
+pub(crate) async fn transport_over<S>(
+    io: S,
+    client: &Client,
+    version: HttpVersion,
+) -> Result<ClientStream<S>, Error>
+where
+    S: Transport,
+{
+    to_server(Hop(PlainOrTls::Plain(io)), client, version, &[]).await
 }
 
 /// A stream that leads to the server through a proxy, and what was read of it. `address` is the server's, for a proxy that
@@ -133,7 +153,7 @@ async fn tunnel(
     let mut tunnel = Tunnel::start(client, proxy, address, &mut out)?;
     let tcp = dial(client, proxy.host(), proxy.port(), deadline).await.map_err(Error::Connect)?;
     let mut io = if proxy.is_secure() {
-        Hop(secure(tcp, client, proxy.host(), &[]).await?)
+        Hop(secure(tcp, client, HttpVersion::Http1, proxy.host(), &[]).await?)
     } else {
         Hop(PlainOrTls::Plain(tcp))
     };
@@ -145,13 +165,18 @@ async fn tunnel(
 ///
 /// "If /secure/ is true, the client MUST perform a TLS handshake over the connection after opening the
 /// connection and before sending the handshake data." (6455-4.1-14)
-async fn to_server<S>(io: Hop<S>, client: &Client, received: &[u8]) -> Result<ClientStream<S>, Error>
+async fn to_server<S>(
+    io: Hop<S>,
+    client: &Client,
+    version: HttpVersion,
+    received: &[u8],
+) -> Result<ClientStream<S>, Error>
 where
     S: Transport,
 {
     let uri = client.uri();
     Ok(ClientStream(if uri.is_secure() {
-        secure(io, client, uri.host(), received).await?
+        secure(io, client, version, uri.host(), received).await?
     } else {
         PlainOrTls::Plain(io)
     }))
@@ -159,7 +184,7 @@ where
 
 #[cfg(not(feature = "tokio-rustls"))]
 #[expect(clippy::unused_async, reason = "the TLS handshake, with the feature `tokio-rustls`")]
-async fn secure<S>(_: S, _: &Client, _: &str, _: &[u8]) -> Result<PlainOrTls<S>, Error> {
+async fn secure<S>(_: S, _: &Client, _: HttpVersion, _: &str, _: &[u8]) -> Result<PlainOrTls<S>, Error> {
     Err(Error::Connect(std::io::Error::new(
         std::io::ErrorKind::Unsupported,
         "wss:// and https:// need TLS: enable the feature `tokio-rustls`",
@@ -168,11 +193,17 @@ async fn secure<S>(_: S, _: &Client, _: &str, _: &[u8]) -> Result<PlainOrTls<S>,
 
 /// TLS to this host, over a stream of which `received` was read.
 #[cfg(feature = "tokio-rustls")]
-async fn secure<S>(io: S, client: &Client, host: &str, received: &[u8]) -> Result<PlainOrTls<S>, Error>
+async fn secure<S>(
+    io: S,
+    client: &Client,
+    version: HttpVersion,
+    host: &str,
+    received: &[u8],
+) -> Result<PlainOrTls<S>, Error>
 where
     S: Transport,
 {
-    let config = client.tls_config().map_err(Error::Connect)?;
+    let config = client.tls_config(version).map_err(Error::Connect)?;
     let name = tls::server_name(host).map_err(Error::Connect)?;
     let mut taken = Ok(());
     let connecting = tokio_rustls::TlsConnector::from(config).connect_with(name, PlainWrites(io), |tls| {
@@ -184,7 +215,7 @@ where
     };
     let mut stream = stream.map_err(Error::Connect)?;
     let connection = stream.get_mut().1;
-    tls::check_alpn(connection.alpn_protocol())?;
+    tls::check_alpn(connection.alpn_protocol(), version)?;
     connection.set_buffer_limit(Some(tls::RECORDS));
     Ok(PlainOrTls::Tls(Box::new(stream)))
 }

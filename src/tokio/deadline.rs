@@ -118,7 +118,7 @@ pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// When something has to be done that may take so long.
-pub(super) fn deadline(timeout: Duration) -> Instant {
+pub(crate) fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
     // A timeout beyond what a clock can tell is one of a century.
     now.checked_add(timeout).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 86_400))
@@ -126,7 +126,7 @@ pub(super) fn deadline(timeout: Duration) -> Instant {
 
 /// Fails at the deadline, for which it asks, and sets a timer, only if it has to wait. What it is to wait for is
 /// pinned by the caller, whose future then holds it once: it would be here as an argument, and again as pinned.
-pub(super) async fn within<T>(
+pub(crate) async fn within<T>(
     deadline: impl FnOnce() -> Instant,
     mut opening: Pin<&mut impl Future<Output = Result<T, Error>>>,
 ) -> Result<T, Error> {

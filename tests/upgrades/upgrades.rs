@@ -7,6 +7,7 @@ mod common;
 mod host;
 mod http1;
 mod http2;
+mod http2_client;
 #[allow(dead_code, reason = "other binaries use the rest")]
 #[path = "../tokio/peer.rs"]
 mod peer;

@@ -1,0 +1,126 @@
+//! The task that moves the bytes of an HTTP/2 connection, and what its users have in common.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::convert::Infallible;
+use core::future::{Future, poll_fn};
+use core::mem;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::io::{self, ErrorKind};
+use std::sync::{self, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use h2::FlowControl;
+use h2::client::{Connection, SendRequest};
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::timeout;
+
+use crate::tokio::Transport;
+
+/// What the users of a connection have in common: its handles and its streams.
+pub(super) struct Shared {
+    /// Waited for in turn: `h2` queues what is asked for beyond the server's limit, and also what of that was given up.
+    pub(super) requests: Mutex<SendRequest<Bytes>>,
+    told: Arc<Told>,
+    /// With the last user it is gone.
+    _user: oneshot::Sender<Infallible>,
+}
+
+impl Shared {
+    /// Spawns the task of a connection. When its last user is gone it ends, and has no longer than the timeout to write what
+    /// is left.
+    pub(super) fn drive<S: Transport>(
+        connection: Connection<S, Bytes>,
+        requests: SendRequest<Bytes>,
+        close_timeout: Duration,
+    ) -> Self {
+        let (user, users) = oneshot::channel();
+        let told = Arc::<Told>::default();
+        tokio::spawn(drive(connection, users, told.clone(), close_timeout));
+        Self { requests: Mutex::new(requests), told, _user: user }
+    }
+
+    /// A stream has lost its user. "Orderly TCP-level closures are represented as `END_STREAM` flags" (RFC 8441 section
+    /// 5), as that of a TCP stream that is dropped is, and what was written comes before its end.
+    pub(super) fn leave(&self, stream: FlowControl) {
+        self.told.leaving.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+    }
+
+    /// What became of a stream of this connection.
+    pub(super) fn lost(&self, error: h2::Error) -> io::Error {
+        match self.told.ended.get() {
+            Some((kind, why)) if error.is_io() => io::Error::new(*kind, why.clone()),
+            _ => lost(error),
+        }
+    }
+}
+
+/// What the users and the task tell each other.
+#[derive(Default)]
+struct Told {
+    /// Streams that were ended, and are to be reset if the server does not end them. `h2` resets those that nobody holds, and
+    /// forgets what they have to write: they are held until that is written.
+    leaving: sync::Mutex<Vec<FlowControl>>,
+    /// Why the connection has ended, if anything says so. Its streams are told only that it has.
+    ended: OnceLock<(ErrorKind, String)>,
+}
+
+async fn drive<S: Transport>(
+    mut connection: Connection<S, Bytes>,
+    mut users: oneshot::Receiver<Infallible>,
+    told: Arc<Told>,
+    close_timeout: Duration,
+) {
+    let mut poll = |cx: &mut Context<'_>| {
+        let leaving = mem::take(&mut *told.leaving.lock().unwrap_or_else(PoisonError::into_inner));
+        let polled = Pin::new(&mut connection).poll(cx);
+        drop(leaving);
+        polled
+    };
+    let ended = poll_fn(|cx| match poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(Some(ended)),
+        Poll::Pending => Pin::new(&mut users).poll(cx).map(|_| None),
+    });
+    match ended.await {
+        Some(Err(error)) => {
+            let error = lost(error);
+            drop(told.ended.set((error.kind(), error.to_string())));
+        }
+        Some(Ok(())) => {}
+        // A server that takes nothing does not keep it.
+        None => drop(timeout(close_timeout, poll_fn(poll)).await),
+    }
+}
+
+/// What became of a stream or a connection of HTTP/2, with the name that RFC 9113 section 7 has for it.
+pub(super) fn lost(error: h2::Error) -> io::Error {
+    let (kind, what) = match () {
+        // To its streams, `h2` tells the end of the transport so.
+        () if error.get_io().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) => {
+            (ErrorKind::UnexpectedEof, "the HTTP/2 connection ended")
+        }
+        () if error.is_io() => return error.into_io().unwrap_or_else(|| ErrorKind::Other.into()),
+        () if error.is_go_away() && error.is_remote() => {
+            (ErrorKind::ConnectionAborted, "the other end gave the HTTP/2 connection up")
+        }
+        () if error.is_go_away() => (
+            ErrorKind::ConnectionAborted,
+            "the HTTP/2 connection was given up, since the other end broke its rules",
+        ),
+        () if error.is_library() => {
+            (ErrorKind::ConnectionReset, "the HTTP/2 stream was reset, since the other end broke its rules")
+        }
+        () if error.reason().is_some() => {
+            (ErrorKind::ConnectionReset, "the other end reset the HTTP/2 stream")
+        }
+        () => return io::Error::other(error),
+    };
+    match error.reason() {
+        Some(reason) => io::Error::new(kind, format!("{what}: {reason:?}, {reason}")),
+        None => io::Error::new(kind, what),
+    }
+}
