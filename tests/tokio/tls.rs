@@ -416,3 +416,42 @@ async fn protocols_are_agreed_on() {
     assert_eq!(error, "cannot connect: ALPN chose h2, and what is spoken here is http/1.1");
     assert_eq!(answered, 0, "nothing was answered");
 }
+
+/// RFC 9113 section 3.2: a client of HTTP/2 offers that alone, whatever else its configuration lists, and a server has to
+/// choose it.
+#[cfg(feature = "http2")]
+#[tokio::test(start_paused = true)]
+async fn http2_is_agreed_on() {
+    use sansocket::http::Http2;
+
+    let (server, client) = configs();
+    for (supported, expected) in [
+        (&["http/1.1", "h2"][..], None),
+        (&["http/1.1"], Some("by ALPN h2 was offered, and the server did not choose it: ")),
+        (&[], Some("ALPN chose nothing, and what is spoken here is h2")),
+    ] {
+        let (mut server, mut client) = (server.clone(), client.clone());
+        Arc::make_mut(&mut server).alpn_protocols =
+            supported.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Arc::make_mut(&mut client).alpn_protocols = vec![b"http/1.1".to_vec()];
+        let (near, far) = duplex(1 << 16);
+        let serving = tokio::spawn(async move {
+            let tls = tokio_rustls::TlsAcceptor::from(server).accept(far).await.unwrap();
+            let mut builder = h2::server::Builder::new();
+            let mut connection = builder.enable_connect_protocol().handshake::<_, &[u8]>(tls).await.unwrap();
+            let (_, mut response) = connection.accept().await.unwrap().unwrap();
+            response.send_response(http::Response::new(()), false).unwrap();
+            while let Some(Ok(_)) = connection.accept().await {}
+        });
+        let client = Client::new("wss://localhost/").unwrap().tls(client);
+        match (Http2::connect_over(client.clone(), near).await, expected) {
+            (Ok(http2), None) => {
+                drop(http2.open(client).await.unwrap());
+                drop(http2);
+                serving.await.unwrap();
+            }
+            (Err(error), Some(expected)) => assert!(error.to_string().contains(expected), "{error}"),
+            (done, _) => panic!("{supported:?}: {done:?}"),
+        }
+    }
+}

@@ -1,13 +1,13 @@
 //! The client's side of HTTP/2: what it asks for, what it takes for an answer, and servers that reset, flood and stall.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use h2::server::{Builder, SendResponse};
-use h2::{Reason, RecvStream, SendStream};
+use h2::{Reason, RecvStream};
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use sansocket::handshake::ResponseError;
@@ -20,9 +20,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::common::{CLOSE, TEXT, close_frame, frame, naive};
+use crate::common::{CLOSE, TEXT, close_frame, frame};
 use crate::host::{echoes, http2 as host, settle};
 use crate::peer::{after, at_once};
+use crate::stream::Stream;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,7 +152,7 @@ async fn responses_that_break_the_rules() {
             Error::Response(error) => assert_eq!(error, expected),
             other => panic!("{other:?}"),
         }
-        assert_eq!(reset_of(&mut stream).await, Reason::CANCEL);
+        assert_eq!(poll_fn(|cx| stream.poll_reset(cx)).await.unwrap(), Reason::CANCEL);
     }
 
     let opening = tokio::spawn(http2.open(client()));
@@ -294,7 +295,7 @@ async fn our_ends() {
     ws.send("last").await.unwrap();
     drop(ws);
     assert_eq!(at_once(peer.frame()).await.unwrap(), (TEXT, b"last".to_vec()));
-    assert_eq!(reset_of(&mut peer.send).await, Reason::CANCEL);
+    assert_eq!(peer.reset().await, Reason::CANCEL);
 
     // One that is failed is closed by its Close frame, and the end of the stream comes of the server's.
     let (mut ws, mut peer, _server) = opened(builder()).await;
@@ -325,7 +326,7 @@ async fn a_server_that_gives_no_room() {
     assert!(matches!(told, Err(Error::TimedOut(TimedOut::Write))), "{told:?}");
     at_once(receiving).await.unwrap().unwrap_err();
     // What is given up is reset, though there is no room.
-    assert_eq!(reset_of(&mut peer.send).await, Reason::CANCEL);
+    assert_eq!(peer.reset().await, Reason::CANCEL);
 }
 
 /// A transport that takes nothing: of each stream no more than its share waits in the connection, whatever its window. Nor
@@ -469,23 +470,18 @@ async fn connected(builder: Builder) -> (Http2, Streams) {
     (at_once(Http2::connect_over("ws://example.com/", near)).await.unwrap(), server)
 }
 
-async fn open(http2: &Http2, server: &mut Streams, client: Client) -> (WebSocket<Http2Stream>, Peer) {
+async fn open(http2: &Http2, server: &mut Streams, client: Client) -> (WebSocket<Http2Stream>, Stream) {
     let opening = tokio::spawn(http2.open(client));
     let (request, mut respond) = server.next().await;
     let send = respond.send_response(Response::new(()), false).unwrap();
     let ws = at_once(opening).await.unwrap().unwrap();
-    (ws, Peer { send, recv: request.into_body(), input: Vec::new() })
+    (ws, Stream::new(Role::Client, send, request.into_body()))
 }
 
-async fn opened(builder: Builder) -> (WebSocket<Http2Stream>, Peer, Streams) {
+async fn opened(builder: Builder) -> (WebSocket<Http2Stream>, Stream, Streams) {
     let (http2, mut server) = connected(builder).await;
     let (ws, peer) = open(&http2, &mut server, client()).await;
     (ws, peer, server)
-}
-
-/// The reason with which the client resets a stream.
-async fn reset_of(stream: &mut SendStream<Bytes>) -> Reason {
-    at_once(std::future::poll_fn(|cx| stream.poll_reset(cx))).await.unwrap()
 }
 
 /// A stream, and a future that is ready when it was dropped.
@@ -578,44 +574,5 @@ impl Streams {
 impl Drop for Streams {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// The server's end of a WebSocket's stream.
-struct Peer {
-    send: SendStream<Bytes>,
-    recv: RecvStream,
-    input: Vec<u8>,
-}
-
-impl Peer {
-    fn send(&mut self, bytes: &[u8]) {
-        self.send.send_data(Bytes::copy_from_slice(bytes), false).unwrap();
-    }
-
-    fn end(&mut self) {
-        self.send.send_data(Bytes::new(), true).unwrap();
-    }
-
-    /// The next frame; `None` at the end of the stream.
-    async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
-        loop {
-            if let Some(frame) = naive::decode(&self.input).expect("a valid frame") {
-                assert!(frame.masked, "a client masks");
-                self.input.drain(..frame.len);
-                return Some((frame.first, frame.payload));
-            }
-            let data = self.recv.data().await?.unwrap();
-            self.recv.flow_control().release_capacity(data.len()).unwrap();
-            self.input.extend_from_slice(&data);
-        }
-    }
-
-    async fn frames(&mut self) -> Vec<(u8, Vec<u8>)> {
-        let mut frames = Vec::new();
-        while let Some(frame) = self.frame().await {
-            frames.push(frame);
-        }
-        frames
     }
 }

@@ -8,7 +8,9 @@ mod host;
 mod http1;
 mod http2;
 mod http2_client;
+mod http2_hostile;
 #[allow(dead_code, reason = "other binaries use the rest")]
 #[path = "../tokio/peer.rs"]
 mod peer;
 mod serving;
+mod stream;

@@ -1,0 +1,254 @@
+//! Clients of HTTP/2 that end, reset, flood and stall streams: what becomes of the server's WebSockets.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::time::Duration;
+
+use h2::Reason;
+use h2::client::{Builder, SendRequest};
+use h2::ext::Protocol;
+use hyper::body::Bytes;
+use hyper::{Method, Request};
+use sansocket::http::Upgraded;
+use sansocket::tokio::WebSocket;
+use sansocket::{Config, Role, Server};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::common::{CLOSE, TEXT, close_frame, close_payload, frame};
+use crate::host::{Told, echo, http2 as host, settle, telling};
+use crate::peer::at_once;
+use crate::stream::Stream;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// RFC 8441 section 5: END_STREAM is TCP's end: with the Close frame, and without.
+#[tokio::test(start_paused = true)]
+async fn ends() {
+    let (server, told) = telling(Server::default());
+    let mut client = Client::connect(&server).await;
+    let mut stream = client.open().await;
+    stream.send(&close_frame(Role::Server, 1000, "bye"));
+    stream.end();
+    assert_eq!(
+        at_once(stream.frames()).await,
+        [(CLOSE, close_payload(1000, ""))],
+        "and the end of the stream"
+    );
+    assert!(told.next().await.is_empty());
+
+    let mut stream = client.open().await;
+    stream.end();
+    assert_eq!(at_once(stream.frames()).await, []);
+    assert_loss(&told, "ended it without a closing handshake").await;
+    assert_eq!(server.connections().now(), 0);
+}
+
+/// RST_STREAM is its reset, whatever the reason; what came before it was received.
+#[tokio::test(start_paused = true)]
+async fn resets() {
+    let (server, told) = telling(Server::default());
+    let mut client = Client::connect(&server).await;
+    for reason in [Reason::CANCEL, Reason::NO_ERROR, Reason::INTERNAL_ERROR, Reason::STREAM_CLOSED] {
+        let mut stream = client.open().await;
+        stream.send(&frame(Role::Server, TEXT, b"hi"));
+        assert_eq!(at_once(stream.frame()).await, Some((TEXT, b"hi".to_vec())));
+        stream.send.send_reset(reason);
+        assert_loss(&told, "").await;
+    }
+    // And of all streams with the connection.
+    let mut streams = VecDeque::new();
+    for _ in 0..10 {
+        streams.push_back(client.open().await);
+    }
+    client.task.abort();
+    settle().await;
+    let told = told.next().await;
+    assert_eq!((told.len(), server.connections().now()), (10, 0), "{told:?}");
+}
+
+/// Who is failed is told why, and the stream has an end, though the client does not end its own.
+#[tokio::test(start_paused = true)]
+async fn failures() {
+    let (server, told) = telling(Server::default());
+    let mut client = Client::connect(&server).await;
+    let mut stream = client.open().await;
+    stream.send(&frame(Role::Client, TEXT, b"not masked"));
+    let (first, payload) = at_once(stream.frame()).await.unwrap();
+    assert_eq!((first, &payload[..2]), (CLOSE, &1002_u16.to_be_bytes()[..]));
+    assert_eq!(at_once(stream.frame()).await, None);
+    sleep(11 * SECOND).await;
+    // The client is to stop, too.
+    assert_eq!(at_once(stream.reset()).await, Reason::NO_ERROR);
+    let told = told.next().await;
+    assert!(told.len() == 1 && told[0].contains("masked"), "{told:?}");
+    assert_eq!(server.connections().now(), 0);
+}
+
+/// Silence is found as over TCP.
+#[tokio::test(start_paused = true)]
+async fn silence() {
+    let config = Config::default().keepalive(5 * SECOND, 5 * SECOND);
+    let (server, told) = telling(Server::default().config(config));
+    let mut client = Client::connect(&server).await;
+    let _stream = client.open().await;
+    sleep(11 * SECOND).await;
+    let told = told.next().await;
+    assert!(told.len() == 1 && told[0].contains("Ping"), "{told:?}");
+    assert_eq!(server.connections().now(), 0);
+}
+
+/// Messages of a byte, in frames of a byte.
+#[tokio::test(start_paused = true)]
+async fn small_frames() {
+    let (server, told) = telling(Server::default());
+    let mut client = Client::connect(&server).await;
+    let mut stream = client.open().await;
+    for _ in 0..100 {
+        let bytes = frame(Role::Server, TEXT, b"a").repeat(50);
+        bytes.chunks(1).for_each(|byte| stream.send(byte));
+        for _ in 0..50 {
+            assert_eq!(at_once(stream.frame()).await, Some((TEXT, b"a".to_vec())));
+        }
+    }
+    assert!(told.next().await.is_empty());
+}
+
+/// Of a handler that does not receive, a client cannot fill the memory: its frames have a window, and, if they are small, a
+/// budget, beyond which hyper gives the connection up.
+#[tokio::test(start_paused = true)]
+async fn floods_of_frames() {
+    for (size, ends) in [(1 << 14, false), (1, true), (0, true)] {
+        let (server, told) = telling(Server::default());
+        let mut client = Client::connect_to(&server, async |ws: WebSocket<Upgraded>| {
+            sleep(60 * SECOND).await;
+            drop(ws);
+        })
+        .await;
+        let mut stream = client.open().await;
+        for _ in 0..10_000 {
+            stream.send(&vec![0x81; size]);
+        }
+        sleep(5 * SECOND).await;
+        let failed = client.task.is_finished();
+        assert_eq!(failed, ends, "{size}");
+        if !failed {
+            // The window is all that it had.
+            stream.send.reserve_capacity(1);
+            assert_eq!(stream.send.capacity(), 0);
+        }
+        sleep(60 * SECOND).await;
+        assert_eq!(server.connections().now(), 0);
+        drop(told);
+    }
+}
+
+/// Streams that are asked for and reset at once, again and again: nothing of them is left.
+#[tokio::test(start_paused = true)]
+async fn rapid_resets() {
+    let (server, _told) = telling(Server::default());
+    let mut client = Client::connect(&server).await;
+    for _ in 0..10_000 {
+        let Ok((response, mut send)) = client.requests.send_request(request(), false) else { break };
+        send.send_reset(Reason::CANCEL);
+        drop(response);
+        tokio::task::yield_now().await;
+    }
+    settle().await;
+    assert_eq!(server.connections().now(), 0);
+}
+
+/// More than there is room for: the limits are those of all connections of the server, however many streams each has.
+#[tokio::test(start_paused = true)]
+async fn many_streams() {
+    let (server, told) = telling(Server::default().max_connections(5));
+    let mut client = Client::connect(&server).await;
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        streams.push(client.open().await);
+    }
+    assert_eq!(client.status().await, 503);
+    drop(streams.pop());
+    settle().await;
+    streams.push(client.open().await);
+    assert_eq!(client.status().await, 503);
+    assert_eq!(told.next().await.len(), 3);
+}
+
+/// A client that reads nothing of a closing handshake: its time ends, and with it the stream.
+#[tokio::test(start_paused = true)]
+async fn a_closing_handshake_without_room() {
+    let config = Config::default().close_timeout(5 * SECOND);
+    let (server, told) = telling(Server::default().config(config));
+    let mut client = Client::connect_as(Builder::new().initial_window_size(0), &server, echo).await;
+    let mut stream = client.open().await;
+    stream.send(&close_frame(Role::Server, 1000, ""));
+    sleep(4 * SECOND).await;
+    assert_eq!(server.connections().now(), 1);
+    sleep(2 * SECOND).await;
+    assert_eq!(server.connections().now(), 0);
+    drop(told);
+}
+
+async fn assert_loss(told: &Told, why: &str) {
+    let told = told.next().await;
+    assert!(
+        told.len() == 1 && told[0].contains("the connection was lost: ") && told[0].contains(why),
+        "{told:?}"
+    );
+}
+
+fn request() -> Request<()> {
+    let request = Request::builder().method(Method::CONNECT).uri("https://example.com/chat");
+    let request = request.extension(Protocol::from_static("websocket"));
+    request.header("sec-websocket-version", "13").body(()).unwrap()
+}
+
+/// A client of h2's.
+struct Client {
+    requests: SendRequest<Bytes>,
+    task: JoinHandle<()>,
+}
+
+impl Client {
+    async fn connect(server: &Server) -> Self {
+        Self::connect_as(&mut Builder::new(), server, echo).await
+    }
+
+    async fn connect_to<H, F>(server: &Server, handler: H) -> Self
+    where
+        H: Fn(WebSocket<Upgraded>) -> F + Clone + Send + 'static,
+        F: Future<Output: sansocket::Handled> + Send + 'static,
+    {
+        Self::connect_as(&mut Builder::new(), server, handler).await
+    }
+
+    async fn connect_as<H, F>(builder: &mut Builder, server: &Server, handler: H) -> Self
+    where
+        H: Fn(WebSocket<Upgraded>) -> F + Clone + Send + 'static,
+        F: Future<Output: sansocket::Handled> + Send + 'static,
+    {
+        let server = server.clone();
+        let io = host(move |mut request| sansocket::http::upgrade(&mut request, &server, handler.clone()));
+        let (requests, connection) = builder.handshake(io).await.unwrap();
+        let task = tokio::spawn(async {
+            let _ = connection.await;
+        });
+        settle().await;
+        assert!(requests.is_extended_connect_protocol_enabled());
+        Self { requests, task }
+    }
+
+    async fn open(&mut self) -> Stream {
+        let (response, send) = self.requests.send_request(request(), false).unwrap();
+        let response = at_once(response).await.unwrap();
+        assert_eq!(response.status(), 200);
+        Stream::new(Role::Server, send, response.into_body())
+    }
+
+    /// Of a request that is answered otherwise.
+    async fn status(&mut self) -> u16 {
+        let (response, _send) = self.requests.send_request(request(), false).unwrap();
+        at_once(response).await.unwrap().status().as_u16()
+    }
+}
