@@ -111,6 +111,8 @@
 //! | [`Limits::interim_responses`] | 8 | an error to a client | a server that never comes to its answer |
 //! | [`Limits::refusal_body_bytes`] | 4 KiB | the rest is not read | a refusal that never ends |
 //! | [`Policy::max_retry_after`] | 3600 s | a client [connects again](reconnect) after that | `Retry-After` in a hundred years |
+//! | what a server sends ahead on a stream of `Http2` | [`Config::read_buffer_size`], at least 16 KiB | it has to wait; if it does not, the connection is given up | memory filled for a stream that is not read |
+//! | what small frames of such streams take for themselves | 16 MiB of a connection | the connection is given up | frames of a byte that nobody reads |
 //!
 //! "Failed with 1009" means: the peer is sent a Close frame with that code, the connection is closed, and the program gets the
 //! error. A connection that timed out is closed without a Close frame, and [`Closed`] has the code 1006. A length that a peer
@@ -136,6 +138,7 @@
 //! | deadline | begins | ends | when it passes |
 //! | --- | --- | --- | --- |
 //! | [`Client::connect_timeout`] | with `connect`, before the name is looked up | when the server has answered | `connect` fails with [`TimedOut::OpeningHandshake`], or [`TimedOut::Proxy`] if there was no tunnel yet |
+//! | the same, anew | with `Http2::open`, before there is a stream | when the server has answered | `Http2::open` fails with that |
 //! | [`Server::handshake_timeout`] | with `accept`, before a TLS handshake | when the request has come | the client is answered 408, and `accept` fails with that; `serve` tells no handler |
 //! | the same, anew | with `Pending::accept` | when the answer is written, and hyper has handed over the stream | `Pending::accept` fails with that; of `http::upgrade`, [`Server::on_error`] is told |
 //! | the same, anew | with `Pending::respond`, and when 64 KiB of the response are written | when the next 64 KiB, or the rest, are | `Pending::respond` fails with that |
@@ -184,7 +187,7 @@
 //! | `deflate` | no | zlib-rs | [`Deflate`]: permessage-deflate (RFC 7692), if [`Config::deflate`] asks for it |
 //! | `http` | no | http | [`http`](mod@http): the opening handshake in its types, for servers that speak in them; clients of its requests and URIs |
 //! | `hyper` | no | hyper | [`http::upgrade`]: upgrades inside hyper 1; needs `tokio` |
-//! | `http2` | no | h2 | the same over HTTP/2 (RFC 8441) |
+//! | `http2` | no | h2 | the same over HTTP/2 (RFC 8441), and [`http::Http2`], a client of it |
 //! | `axum` | no | axum-core | [`http::WebSocketUpgrade`], an extractor for axum 0.8 |
 //! | `rustls` | no | rustls with ring, webpki-roots | `wss://` in [`blocking::connect`] and [`blocking::connect_over`], and `https://` proxies; [`Server::tls`] |
 //! | `tokio-rustls` | no | tokio-rustls | the same for [`tokio`](mod@tokio) |

@@ -80,8 +80,10 @@
 //!   which must be the URI's: another one is refused, not passed over.
 //! - `Sec-WebSocket-Extensions` is refused: [`Config::deflate`](crate::Config) is what offers permessage-deflate. So is
 //!   what tells of a body, and a method other than GET.
-//! - What is sent is HTTP/1.1, whatever version the request has. A `Uri` has no fragment: one that it was parsed from is
-//!   gone.
+//! - What is sent is HTTP/1.1, whatever version the request has, unless `Http2` sends it. A `Uri` has no fragment: one that
+//!   it was parsed from is gone.
+//!
+//! With `http2`, `Http2` is a client of HTTP/2: one connection for many WebSockets.
 
 mod client;
 #[cfg(feature = "http2")]

@@ -1,7 +1,7 @@
 //! The stream that hyper hands over.
 
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 
 use http::Version;
@@ -20,12 +20,15 @@ pub struct Upgraded {
     io: hyper::upgrade::Upgraded,
     /// A stream of HTTP/2: it copies all that one call writes, and says that it has written it, be there room or not. What
     /// hyper holds so is none of ours that waits: it has no limit, and no deadline.
-    takes_all: bool,
+    ///
+    /// Nor does one call read more of it than one frame. What has come in several is read together, so that it is answered
+    /// together: each write is a message to hyper's task, and a frame of its own.
+    is_http2: bool,
 }
 
 impl Upgraded {
     pub(super) fn new(io: hyper::upgrade::Upgraded, version: Version) -> Self {
-        Self { io, takes_all: !is_http1(version) }
+        Self { io, is_http2: !is_http1(version) }
     }
 }
 
@@ -35,19 +38,28 @@ impl AsyncRead for Upgraded {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // hyper takes uninitialised bytes too, but only by `unsafe`; to initialise a few costs less than to read them.
-        let len = buf.remaining().min(READ_BYTES);
-        let mut read = rt::ReadBuf::new(buf.initialize_unfilled_to(len));
-        ready!(Pin::new(&mut self.io).poll_read(cx, read.unfilled()))?;
-        let len = read.filled().len();
-        buf.advance(len);
-        Poll::Ready(Ok(()))
+        let before = buf.filled().len();
+        loop {
+            // hyper takes uninitialised bytes too, but only by `unsafe`; to initialise a few costs less than to read them.
+            let len = buf.remaining().min(READ_BYTES);
+            let mut read = rt::ReadBuf::new(buf.initialize_unfilled_to(len));
+            let polled = Pin::new(&mut self.io).poll_read(cx, read.unfilled());
+            let len = read.filled().len();
+            buf.advance(len);
+            if buf.filled().len() == before {
+                return polled;
+            }
+            // What an end or a failure says, it says again.
+            if !self.is_http2 || len == 0 || buf.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
 impl AsyncWrite for Upgraded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let len = if self.takes_all { buf.len().min(WRITE_BYTES) } else { buf.len() };
+        let len = if self.is_http2 { buf.len().min(WRITE_BYTES) } else { buf.len() };
         Pin::new(&mut self.io).poll_write(cx, &buf[..len])
     }
 
@@ -56,7 +68,7 @@ impl AsyncWrite for Upgraded {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.takes_all {
+        if self.is_http2 {
             let buf = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
             return self.poll_write(cx, buf);
         }
@@ -79,5 +91,5 @@ impl AsyncWrite for Upgraded {
 /// How much is read at once, at most.
 const READ_BYTES: usize = 16 << 10;
 
-/// How much is written at once, at most, to what takes all: as much as a frame of HTTP/2 holds by default.
+/// How much is written at once, at most, to a stream of HTTP/2: as much as a frame of HTTP/2 holds by default.
 const WRITE_BYTES: usize = 16 << 10;

@@ -119,6 +119,12 @@ pub struct EchoOptions {
     pub server: sansocket::Server,
     /// Whether a runtime, where there is one, has one thread.
     pub current_thread: bool,
+    /// Where the certificate and the key are, if TLS is spoken: of the server that speaks HTTP/2.
+    #[cfg(feature = "http2")]
+    pub tls: Option<String>,
+    /// Where the page for browsers is, of the same.
+    #[cfg(feature = "http2")]
+    pub page: Option<String>,
     subprotocols: Vec<String>,
 }
 
@@ -129,6 +135,10 @@ impl EchoOptions {
             addr: "127.0.0.1:9001".into(),
             server: sansocket::Server::default(),
             current_thread: false,
+            #[cfg(feature = "http2")]
+            tls: None,
+            #[cfg(feature = "http2")]
+            page: None,
             subprotocols: Vec::new(),
         };
         let mut config = Config::default();
@@ -155,6 +165,10 @@ impl EchoOptions {
                 }
                 "--subprotocol" => options.subprotocols.push(arguments.value()),
                 "--deflate" => config = with_deflate(config),
+                #[cfg(feature = "http2")]
+                "--tls" => options.tls = Some(arguments.value()),
+                #[cfg(feature = "http2")]
+                "--page" => options.page = Some(arguments.value()),
                 "--current-thread" if has_runtime => options.current_thread = true,
                 _ => arguments.unknown(),
             }

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use programs::Arguments;
+use sansocket::tokio::{Transport, WebSocket};
 use sansocket::{Client, CloseCode, Config, Deflate, Message};
 
 const USAGE: &str = "\
@@ -13,6 +14,7 @@ Sends random messages to an echo server with permessage-deflate, and checks what
 usage: interop_client URL [options]
   --messages COUNT               how many (default 5000)
   --blocking                     use the blocking adapter, not tokio
+  --http2                        open four WebSockets by HTTP/2, with prior knowledge
   --server-no-context-takeover   what to offer; see RFC 7692 section 7.1
   --client-no-context-takeover
   --server-max-window-bits BITS
@@ -22,7 +24,7 @@ usage: interop_client URL [options]
 const OUTSTANDING: usize = 16;
 
 fn main() -> ExitCode {
-    let (mut url, mut count, mut blocking) = (None, 5000, false);
+    let (mut url, mut count, mut way) = (None, 5000, Way::Tokio);
     let mut deflate = Deflate::default().min_size(16);
     let mut arguments = Arguments::new(USAGE);
     while let Some(argument) = arguments.next() {
@@ -34,7 +36,9 @@ fn main() -> ExitCode {
             other => {
                 match other {
                     "--messages" => count = arguments.value(),
-                    "--blocking" => blocking = true,
+                    "--blocking" => way = Way::Blocking,
+                    #[cfg(feature = "http2")]
+                    "--http2" => way = Way::Http2,
                     _ if url.is_none() && !other.starts_with('-') => url = Some(argument),
                     _ => arguments.unknown(),
                 }
@@ -43,15 +47,18 @@ fn main() -> ExitCode {
         };
     }
     let url = url.unwrap_or_else(|| programs::fail("the URL to connect to is missing"));
-    programs::exit_code(run(&url, deflate, count, blocking))
+    programs::exit_code(run(&url, deflate, count, way))
 }
 
-fn run(
-    url: &str,
-    deflate: Deflate,
-    count: usize,
-    blocking: bool,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+/// What the messages are sent with.
+enum Way {
+    Blocking,
+    Tokio,
+    #[cfg(feature = "http2")]
+    Http2,
+}
+
+fn run(url: &str, deflate: Deflate, count: usize, way: Way) -> Result<(), Box<dyn Error + Send + Sync>> {
     let client = Client::new(url)?.config(Config::default().deflate(deflate));
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut messages: Vec<Message> = Vec::new();
@@ -59,46 +66,66 @@ fn run(
         let message = random.message(&messages);
         messages.push(message);
     }
-    if blocking {
-        let mut ws = sansocket::blocking::connect(client)?;
-        if ws.deflate().is_none() {
-            return Err("the server did not accept permessage-deflate".into());
-        }
-        for turn in messages.chunks(OUTSTANDING) {
-            for message in turn {
-                ws.feed(message.clone())?;
-            }
-            for message in turn {
-                check(ws.recv()?, message)?;
-            }
-        }
-        ws.close(CloseCode::NORMAL, "")?;
-        return Ok(());
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut ws = sansocket::tokio::connect(client).await?;
-        if ws.deflate().is_none() {
-            return Err("the server did not accept permessage-deflate".into());
+    match way {
+        Way::Blocking => converse_blocking(client, &messages),
+        Way::Tokio => runtime.block_on(async {
+            let ws = sansocket::tokio::connect(client).await?;
+            converse(ws, &messages).await
+        }),
+        #[cfg(feature = "http2")]
+        Way::Http2 => runtime.block_on(async {
+            let http2 = sansocket::http::Http2::connect(client.clone()).await?;
+            let conversation = async || {
+                let ws = http2.open(client.clone()).await?;
+                converse(ws, &messages).await
+            };
+            tokio::try_join!(conversation(), conversation(), conversation(), conversation()).map(drop)
+        }),
+    }
+}
+
+fn converse_blocking(client: Client, messages: &[Message]) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut ws = sansocket::blocking::connect(client)?;
+    if ws.deflate().is_none() {
+        return Err("the server did not accept permessage-deflate".into());
+    }
+    for turn in messages.chunks(OUTSTANDING) {
+        for message in turn {
+            ws.feed(message.clone())?;
         }
-        for turn in messages.chunks(OUTSTANDING) {
-            for message in turn {
-                // Some of them in fragments.
-                let payload = message.clone().into_payload();
-                if payload.len() % 5 == 0 {
-                    ws.feed_part(message.kind(), payload.slice(..payload.len() / 2), false).await?;
-                    ws.feed_part(message.kind(), payload.slice(payload.len() / 2..), true).await?;
-                } else {
-                    ws.feed(message.clone()).await?;
-                }
-            }
-            for message in turn {
-                check(ws.recv().await?, message)?;
+        for message in turn {
+            check(ws.recv()?, message)?;
+        }
+    }
+    ws.close(CloseCode::NORMAL, "")?;
+    Ok(())
+}
+
+async fn converse<S: Transport>(
+    mut ws: WebSocket<S>,
+    messages: &[Message],
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    if ws.deflate().is_none() {
+        return Err("the server did not accept permessage-deflate".into());
+    }
+    for turn in messages.chunks(OUTSTANDING) {
+        for message in turn {
+            // Some of them in fragments.
+            let payload = message.clone().into_payload();
+            if payload.len() % 5 == 0 {
+                ws.feed_part(message.kind(), payload.slice(..payload.len() / 2), false).await?;
+                ws.feed_part(message.kind(), payload.slice(payload.len() / 2..), true).await?;
+            } else {
+                ws.feed(message.clone()).await?;
             }
         }
-        ws.close(CloseCode::NORMAL, "").await?;
-        Ok(())
-    })
+        for message in turn {
+            check(ws.recv().await?, message)?;
+        }
+    }
+    ws.close(CloseCode::NORMAL, "").await?;
+    Ok(())
 }
 
 fn check(received: Option<Message>, sent: &Message) -> Result<(), Box<dyn Error + Send + Sync>> {
