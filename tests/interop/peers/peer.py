@@ -1,15 +1,16 @@
 """What the servers have in common: they are started, looked at, and ended."""
 
+import contextlib
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
 
 from wire import PATIENCE, status
 
@@ -36,7 +37,7 @@ class Peer:
         """The path to connect to, for servers that choose it."""
         return self.path
 
-    @contextmanager
+    @contextlib.contextmanager
     def running(self):
         """Yields the port, once the server listens."""
         if not shutil.which(self.program):
@@ -64,7 +65,7 @@ class Peer:
                 socket.create_connection(("127.0.0.1", port), 1).close()
                 self.path = self.opened_path(port)
                 return
-            except (OSError, http.client.HTTPException, LookupError):
+            except (OSError, http.client.HTTPException, LookupError, StopIteration, ValueError):
                 time.sleep(0.05)
         raise AssertionError(f"{self.name} does not listen")
 
@@ -83,8 +84,11 @@ def get(port, path):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """A port that nobody listens on. Not one of those that systems give to outgoing connections, which are taken at any time."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def end(process):
