@@ -336,7 +336,7 @@ fn the_last_server_decides() {
 fn in_one_timeout() {
     for connect in ADAPTERS {
         let site = Site::redirecting("/old");
-        let client = site.client("/old").redirects(usize::MAX).connect_timeout(MOMENT);
+        let client = site.client("/old").redirects(usize::MAX).connect_timeout(4 * MOMENT);
         let error = connect(client).unwrap_err();
         assert!(matches!(error, Error::TimedOut(TimedOut::OpeningHandshake)), "{error:?}");
         assert!(site.heads().len() > 1);
