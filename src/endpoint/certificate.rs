@@ -102,7 +102,7 @@ pub(super) fn read_authorities(file: &Path, roots: &mut RootCertStore) -> Result
 pub(super) fn read_native_authorities(roots: &mut RootCertStore) -> Result<(), CertificateError> {
     let found = rustls_native_certs::load_native_certs();
     // Somebody means this file: what other places have is not to stand in for it.
-    let named = std::env::var_os("SSL_CERT_FILE");
+    let named = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
     for error in &found.errors {
         if let ErrorKind::Io { inner, path } = &error.kind
             && named.as_deref() == Some(path.as_os_str())

@@ -632,6 +632,7 @@ fn native_authorities() {
         (works, Some(&words.0), Some(&folder)),
         (none, Some(&words.0), None),
         (none, None, Some(nowhere)),
+        (none, Some(Path::new("")), None),
         (unreadable, Some(nowhere), None),
         (unreadable, Some(nowhere), Some(&folder)),
     ] {
