@@ -75,6 +75,8 @@
 //!   or bytes.
 //! - The [`guide`] has a chapter for each thing that programs do: servers, clients, pages, TLS, proxies, one message for many;
 //!   and a table for those who [come from another crate](guide::migration).
+//! - A client that connects again, over as many connections as it takes, is made by `reconnect` of either: see
+//!   [`reconnect`].
 //! - For an event loop of your own there is [`Endpoint`], and for those who bring all else, too, or have no I/O,
 //!   [the core](#the-core).
 //!

@@ -160,13 +160,14 @@ impl<S: Transport> Reconnecting<S> {
     /// Sends a message over the connection that is open. If none is, it goes on to the next, as [`recv`](Self::recv) does: what
     /// happens is told by [`recv_event`](Self::recv_event) later, of several connections and attempts that of the last.
     ///
-    /// When it returns, the message was handed to the transport, or the connection has ended meanwhile, and it is counted in
-    /// [`Lost::unwritten`](crate::reconnect::Lost::unwritten). It is too if messages came before the connection ended that the
-    /// program has still to receive: those are waited for by `recv` alone. It fails if the message may not be sent, and if
-    /// it has ended for good, with the error that ended it, or [`SendError::Closing`].
+    /// When it returns, the message was handed to the transport; or it is counted in
+    /// [`Lost::unwritten`](crate::reconnect::Lost::unwritten), since the connection has ended meanwhile, or has ended before
+    /// with messages that the program has still to receive: it goes no further before they are. It fails if the message may
+    /// not be sent, and if it has ended for good, with the error that ended it, or [`SendError::Closing`].
     ///
-    /// What a connection is to begin with is sent by the function that opens it, or where [`Event::Open`] is told; a program
-    /// that does the latter sends nothing before, but where [`state`](Self::state) is [`State::Open`].
+    /// What a connection is to begin with is sent by the function that opens it, or where [`Event::Open`] is told: over
+    /// [`current`](Self::current), as is all else that a program sends which does that, since this call might begin a connection
+    /// before.
     pub fn send(&mut self, message: impl Sendable) -> Result<(), Error> {
         self.until_open()?;
         let Phase::Open(ws) = &mut self.phase else {
@@ -181,7 +182,8 @@ impl<S: Transport> Reconnecting<S> {
     }
 
     /// The WebSocket that is open, if one is, or that has ended, until `recv` finds out: for whatever else one can do. What
-    /// fails is told by its calls, and then by `recv`. If the program closes it, `recv` goes on as the code says.
+    /// fails is told by its calls, and then by `recv`, and what they queued and was not written is counted. If the program
+    /// closes it, `recv` goes on as the code says.
     pub fn current(&mut self) -> Option<&mut WebSocket<S>> {
         match &mut self.phase {
             Phase::Open(ws) => Some(ws),
@@ -191,9 +193,10 @@ impl<S: Transport> Reconnecting<S> {
 
     /// Where it is; never [`State::Connecting`], since the call that connects returns when that is done.
     pub fn state(&self) -> State {
-        match self.phase {
+        match &self.phase {
             Phase::Waiting(_) => State::Waiting,
-            Phase::Open(_) => State::Open,
+            Phase::Open(ws) if ws.sender.is_open() => State::Open,
+            Phase::Open(_) => State::Closing,
             Phase::Over => State::Over,
         }
     }

@@ -427,7 +427,9 @@ fn what_was_not_written_is_told() {
             // This call tells for itself.
             (Call::Feed("told".into()), "ConnectionLost(BrokenPipe)"),
             (Call::Unwritten, "0 messages, 0 bytes unwritten"),
+            (Call::State, "Closing"),
             (Call::RecvEvent, "text \"two\""),
+            (Call::State, "Closing"),
             (Call::Tell("seen"), "ok"),
             (Call::RecvEvent, "lost: ConnectionLost(ConnectionReset), 2 messages, 6 bytes unwritten"),
             (Call::RecvEvent, "open"),

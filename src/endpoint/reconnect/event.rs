@@ -113,8 +113,10 @@ pub enum State {
     Waiting,
     /// It connects.
     Connecting,
-    /// A connection is open, or was when it was last received from.
+    /// A connection is open, as far as is known: messages can be sent.
     Open,
+    /// It is closing, or has ended: `recv` has to find out how, and what came before.
+    Closing,
     /// It has ended, and does not connect again.
     Over,
 }
