@@ -114,6 +114,17 @@ async fn small_frames() {
     assert!(told.next().await.is_empty());
 }
 
+/// What has come together is answered together, in however many frames it was.
+#[tokio::test(start_paused = true)]
+async fn frames_that_come_together() {
+    let mut client = Client::connect(&Server::default()).await;
+    let mut stream = client.open().await;
+    for _ in 0..16 {
+        stream.send(&frame(Role::Server, TEXT, b"hello"));
+    }
+    assert_eq!(stream.data().await, frame(Role::Client, TEXT, b"hello").repeat(16));
+}
+
 /// Of a handler that does not receive, a client cannot fill the memory: its frames have a window, and, if they are small, a
 /// budget, beyond which hyper gives the connection up.
 #[tokio::test(start_paused = true)]

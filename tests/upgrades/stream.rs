@@ -51,6 +51,11 @@ impl Stream {
         }
     }
 
+    /// What comes in the next frame of HTTP/2.
+    pub async fn data(&mut self) -> Bytes {
+        at_once(self.recv.data()).await.unwrap().unwrap()
+    }
+
     /// All frames until the stream ends.
     pub async fn frames(&mut self) -> Vec<Sent> {
         let mut frames = Vec::new();

@@ -44,7 +44,10 @@ fn main() {
                 outcomes.push(runtime.block_on(load(case, server, Duration::from_secs_f64(seconds))));
             }
         }
-        println!("\n### HTTP/2: {} ({} streams, {} outstanding)\n", case.title, case.streams, case.outstanding);
+        println!(
+            "\n### HTTP/2: {} ({} streams, {} outstanding)\n",
+            case.title, case.streams, case.outstanding
+        );
         println!("| server | messages/s | ratio | server CPU ns/message | ratio |");
         println!("| --- | --: | --: | --: | --: |");
         for (server, own) in servers.iter().zip(&outcomes) {
