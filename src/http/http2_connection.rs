@@ -8,10 +8,10 @@ use core::convert::Infallible;
 use core::future::{Future, poll_fn};
 use core::mem;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io::{self, ErrorKind};
-use std::sync::{self, OnceLock, PoisonError};
+use std::sync::{self, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use h2::FlowControl;
@@ -47,7 +47,11 @@ impl Shared {
     /// A stream has lost its user. "Orderly TCP-level closures are represented as `END_STREAM` flags" (RFC 8441 section
     /// 5), as that of a TCP stream that is dropped is, and what was written comes before its end.
     pub(super) fn leave(&self, stream: FlowControl) {
-        self.told.leaving.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        let mut leaving = self.told.leaving();
+        leaving.streams.push(stream);
+        if let Some(task) = leaving.task.take() {
+            task.wake();
+        }
     }
 
     /// What became of a stream of this connection.
@@ -62,11 +66,24 @@ impl Shared {
 /// What the users and the task tell each other.
 #[derive(Default)]
 struct Told {
-    /// Streams that were ended, and are to be reset if the server does not end them. `h2` resets those that nobody holds, and
-    /// forgets what they have to write: they are held until that is written.
-    leaving: sync::Mutex<Vec<FlowControl>>,
+    leaving: sync::Mutex<Leaving>,
     /// Why the connection has ended, if anything says so. Its streams are told only that it has.
     ended: OnceLock<(ErrorKind, String)>,
+}
+
+/// Streams that were ended, and are to be reset if the server does not end them. `h2` resets those that nobody holds, and
+/// forgets what they have to write: they are held until the transport was given that.
+#[derive(Default)]
+struct Leaving {
+    streams: Vec<FlowControl>,
+    /// The connection's, if it waits.
+    task: Option<Waker>,
+}
+
+impl Told {
+    fn leaving(&self) -> MutexGuard<'_, Leaving> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 async fn drive<S: Transport>(
@@ -76,7 +93,8 @@ async fn drive<S: Transport>(
     close_timeout: Duration,
 ) {
     let mut poll = |cx: &mut Context<'_>| {
-        let leaving = mem::take(&mut *told.leaving.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting = Leaving { task: Some(cx.waker().clone()), ..Leaving::default() };
+        let leaving = mem::replace(&mut *told.leaving(), waiting);
         let polled = Pin::new(&mut connection).poll(cx);
         drop(leaving);
         polled

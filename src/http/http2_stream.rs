@@ -14,8 +14,8 @@ use super::http2_connection::Shared;
 
 /// The stream below a WebSocket of a client's HTTP/2 connection. [`Http2::open`](super::Http2::open) makes it.
 ///
-/// "After successfully processing the opening handshake, the peers should proceed with the WebSocket Protocol [RFC6455] using
-/// the HTTP/2 stream from the CONNECT transaction as if it were the TCP connection" (RFC 8441 section 5):
+/// "After successfully processing the opening handshake, the peers should proceed with the WebSocket Protocol [..] using the
+/// HTTP/2 stream from the CONNECT transaction as if it were the TCP connection" (RFC 8441 section 5):
 ///
 /// - No more is written than the server has given room for, and as
 ///   [`Config::write_buffer_size`](crate::Config::write_buffer_size) of the connection's client allows; the server is given
