@@ -71,6 +71,30 @@ impl<'a, S: Transport> Sending<'a, S> {
         self.feed(PartToSend { kind, payload: payload.into(), last })
     }
 
+    /// Queues what was written of a message, or [gathers](Outbound::gather) it.
+    pub(super) fn feed_written(&mut self, kind: MessageKind, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() || self.shared.outbound().gather(kind, bytes) {
+            return Ok(());
+        }
+        self.feed_gathered()?;
+        if self.shared.outbound().gather(kind, bytes) {
+            return Ok(());
+        }
+        self.feed_part(kind, Bytes::copy_from_slice(bytes), false)
+    }
+
+    /// Queues what was gathered, once there is room for it.
+    pub(super) fn feed_gathered(&mut self) -> Result<(), Error> {
+        let part = PartToSend::gathered(&mut self.shared.outbound());
+        part.map_or(Ok(()), |part| self.feed(part))
+    }
+
+    /// Queues the last part of a message, with what was gathered of it.
+    pub(super) fn feed_last(&mut self, kind: MessageKind) -> Result<(), Error> {
+        let part = PartToSend::last(kind, &mut self.shared.outbound());
+        self.feed(part)
+    }
+
     /// Queues something, and writes it.
     pub(super) fn write(
         &mut self,

@@ -2,16 +2,15 @@
 
 use std::io::{self, Write};
 
-use bytes::Bytes;
-
 use super::halves::WebSocketSender;
 use super::sending::Sending;
 use super::transport::Transport;
 use crate::endpoint::Error;
 use crate::message::MessageKind;
 
-/// Sends what is written to it as one message, a fragment for each write, in constant memory. Made by
-/// [`WebSocket::message_writer`](super::WebSocket::message_writer).
+/// Sends what is written to it as one message, in fragments, and in constant memory. What is written in small pieces is
+/// gathered to fragments of 16 KiB, and sent when there is more, when the writer is flushed, or before anything else is
+/// sent. Made by [`WebSocket::message_writer`](super::WebSocket::message_writer).
 ///
 /// [`finish`](Self::finish) ends the message. If the writer is dropped before, the message stays
 /// unfinished: it can be gone on with by [`WebSocket::feed_part`](super::WebSocket::feed_part), and no other can be sent.
@@ -47,18 +46,19 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
 
     /// Ends the message, and writes all of it.
     pub fn finish(mut self) -> Result<(), Error> {
-        self.sending.feed_part(self.kind, Bytes::new(), true)?;
+        self.sending.feed_last(self.kind)?;
         self.sending.flush()
     }
 }
 
 impl<S: Transport> Write for MessageWriter<'_, S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.sending.feed_part(self.kind, Bytes::copy_from_slice(buf), false)?;
+        self.sending.feed_written(self.kind, buf)?;
         Ok(buf.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.sending.feed_gathered()?;
         Ok(self.sending.flush()?)
     }
 }

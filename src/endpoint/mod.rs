@@ -5,6 +5,7 @@ mod addresses;
 pub(crate) mod admission;
 mod ahead;
 mod answer;
+mod aside;
 mod assembly;
 pub(crate) mod census;
 #[cfg(feature = "rustls")]

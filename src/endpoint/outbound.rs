@@ -1,11 +1,11 @@
 //! Messages into bytes to be written: the sending half of a connection, with its queue.
 
-use alloc::boxed::Box;
 use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::aside::{PART_BYTES, SetAside};
 use super::compressing::{Compressed, Compressing};
 use super::error::Error;
 use super::negotiated::Negotiated;
@@ -31,16 +31,16 @@ pub struct Outbound {
     /// And how many messages.
     apart_messages: u32,
     writing: Writing,
-    /// A message that was given to be sent, and is still to be compressed, before anything else is queued: `writing` says
-    /// that there is one, if it is still open.
-    aside: Option<Box<Compressing>>,
+    /// What is to become a frame before anything else is queued: `writing` says that there is something, if it is still
+    /// open.
+    aside: SetAside,
 }
 
 /// Whether the transport still takes what is queued.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Writing {
     Open,
-    /// The same, and a message was set aside: a state of its own, since each message asks for both. (4 instructions.)
+    /// The same, and something was set aside: a state of its own, since each message asks for both. (4 instructions.)
     Aside,
     /// The connection has ended, and all that was queued was written.
     Complete,
@@ -66,7 +66,7 @@ impl Outbound {
             apart: 0,
             apart_messages: 0,
             writing: Writing::Open,
-            aside: None,
+            aside: SetAside::default(),
         };
         if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, negotiated.deflate()) {
             outbound.sending.sender().use_deflate(deflate, agreed);
@@ -83,33 +83,65 @@ impl Outbound {
         Ok(f(self)?)
     }
 
-    /// Fails if the connection has ended. Compresses at once what was set aside, since something is to be sent behind it.
+    /// Fails if the connection has ended. Compresses at once what was set aside, and queues what was gathered, since
+    /// something is to be sent behind it.
     #[cold]
     fn before_queueing(&mut self) -> Result<(), Error> {
         if self.writing != Writing::Aside && self.sending.state() == SendState::Open {
             return Err(Error::ConnectionLost(ended()));
         }
         if let Some(compressing) = self.take_aside() {
-            self.send_compressing(*compressing)?;
+            self.send_compressing(compressing)?;
+        } else if let Some((kind, bytes)) = self.take_gathered() {
+            self.send_part(kind, bytes, false)?;
         }
         Ok(())
     }
 
     /// Has it compressed before anything else is queued.
     #[cfg(feature = "tokio")]
-    pub(crate) fn set_aside(&mut self, compressing: Box<Compressing>) {
-        self.aside = Some(compressing);
-        if self.writing == Writing::Open {
-            self.writing = Writing::Aside;
-        }
+    pub(crate) fn set_aside(&mut self, compressing: Compressing) {
+        self.aside.compress(compressing);
+        self.note_aside();
     }
 
-    /// Takes what was set aside, to go on compressing it.
-    pub(crate) fn take_aside(&mut self) -> Option<Box<Compressing>> {
-        if self.writing == Writing::Aside {
-            self.writing = Writing::Open;
+    /// Takes what is to be compressed, to go on with that.
+    pub(crate) fn take_aside(&mut self) -> Option<Compressing> {
+        let compressing = self.aside.take_compressing();
+        self.note_aside();
+        compressing
+    }
+
+    /// Keeps `bytes` that were written of a message, to be sent with what is written behind them, or before anything else is
+    /// queued. False if they are to be queued: they are many, or too many behind what was gathered, or are not to be sent.
+    pub(crate) fn gather(&mut self, kind: MessageKind, bytes: &[u8]) -> bool {
+        let open = matches!(self.writing, Writing::Open | Writing::Aside);
+        if !open || self.sending.state() != SendState::Open || bytes.len() > PART_BYTES {
+            return false;
         }
-        self.aside.take()
+        let gathered = self.aside.gather(kind, bytes);
+        self.note_aside();
+        gathered
+    }
+
+    /// What is being gathered.
+    pub(crate) fn gathers(&self) -> Option<MessageKind> {
+        self.aside.gathers()
+    }
+
+    /// Takes what was gathered, to queue it as a part.
+    pub(crate) fn take_gathered(&mut self) -> Option<(MessageKind, Bytes)> {
+        let gathered = self.aside.take_gathered();
+        self.note_aside();
+        gathered
+    }
+
+    fn note_aside(&mut self) {
+        self.writing = match self.writing {
+            Writing::Open | Writing::Aside if self.aside.is_empty() => Writing::Open,
+            Writing::Open | Writing::Aside => Writing::Aside,
+            ended => ended,
+        };
     }
 
     /// The connection has ended: nothing more will be written.
@@ -281,7 +313,7 @@ impl Outbound {
     }
 
     /// Sends what was compressed apart; what is still to be compressed of it is, at once.
-    pub(super) fn send_compressing(&mut self, mut compressing: Compressing) -> Result<(), SendError> {
+    pub(crate) fn send_compressing(&mut self, mut compressing: Compressing) -> Result<(), SendError> {
         while !compressing.step() {}
         let (header, compressed) = match compressing.end(self.sending.sender())? {
             Compressed::Own(header, compressed) => (header, compressed),

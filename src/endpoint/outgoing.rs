@@ -91,7 +91,7 @@ impl Outbound {
             }
             Outgoing::Compressing(mut begun) => {
                 if let Some(compressing) = begun.0.take() {
-                    self.set_aside(compressing);
+                    self.set_aside(*compressing);
                 }
                 Ok(())
             }
@@ -135,6 +135,23 @@ pub(crate) struct PartToSend {
     pub(crate) kind: MessageKind,
     pub(crate) payload: Bytes,
     pub(crate) last: bool,
+}
+
+impl PartToSend {
+    /// What was [gathered](Outbound::gather) of a message, if anything was.
+    pub(crate) fn gathered(outbound: &mut Outbound) -> Option<Self> {
+        outbound.take_gathered().map(|(kind, payload)| Self { kind, payload, last: false })
+    }
+
+    /// The last part of a message, with what was gathered of it.
+    pub(crate) fn last(kind: MessageKind, outbound: &mut Outbound) -> Self {
+        let mut part = Self { kind, payload: Bytes::new(), last: true };
+        // Of another kind it is in the way, which queueing tells.
+        if outbound.gathers() == Some(kind) {
+            part.payload = outbound.take_gathered().map_or_else(Bytes::new, |(_, bytes)| bytes);
+        }
+        part
+    }
 }
 
 impl ToSend for PartToSend {

@@ -44,7 +44,7 @@ impl<S> Shared<S> {
         let done = compressing.step();
         let mut locked = self.lock();
         if done {
-            return Poll::Ready(locked.outbound.queue(|outbound| compressing.queue(outbound)));
+            return Poll::Ready(locked.outbound.queue(|outbound| outbound.send_compressing(compressing)));
         }
         locked.outbound.set_aside(compressing);
         drop(locked);

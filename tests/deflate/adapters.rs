@@ -419,7 +419,8 @@ fn a_bomb_fails_in_every_way_of_receiving() {
     }
 }
 
-/// A writer sends a message in parts: what it sends is compressed if its first part is large enough.
+/// A writer sends a message in parts: what it sends is compressed if its first part is large enough, which it is not where
+/// that was flushed.
 #[test]
 #[cfg(feature = "blocking")]
 fn a_writer_compresses() {
@@ -428,6 +429,7 @@ fn a_writer_compresses() {
         let (mut ws, mut peer) = blocking_server(Deflate::default().min_size(256), PLAIN, b"");
         let mut writer = ws.message_writer(MessageKind::Text);
         writer.write_all(first.as_bytes()).unwrap();
+        writer.flush().unwrap();
         for _ in 0..100 {
             writer.write_all(line.as_bytes()).unwrap();
         }

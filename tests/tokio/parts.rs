@@ -86,8 +86,10 @@ async fn message_writer() {
             writer.write_all(b"more").await.unwrap_err();
 
             let mut writer = client.message_writer(MessageKind::Text);
-            writer.write_all(b"unfin").await.unwrap();
+            writer.write_all(b"un").await.unwrap();
             writer.flush().await.unwrap();
+            // What is not flushed is part of it, too.
+            writer.write_all(b"fin").await.unwrap();
             assert!(matches!(client.send("x").await, Err(Error::Send(SendError::MessageInProgress))));
             client.feed_part(MessageKind::Text, &b"ished"[..], true).await.unwrap();
             client.close(CloseCode::NORMAL, "").await.unwrap();

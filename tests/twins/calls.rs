@@ -179,8 +179,8 @@ pub fn feed_part(kind: MessageKind, payload: impl Into<Bytes>, last: bool) -> Ca
 }
 
 /// Of a whole WebSocket: writes a message, chunk by chunk, and finishes it.
-pub fn write<const N: usize>(kind: MessageKind, chunks: [&str; N]) -> Call {
-    Call::Write(kind, chunks.map(String::from).to_vec())
+pub fn write<T: Into<String>>(kind: MessageKind, chunks: impl IntoIterator<Item = T>) -> Call {
+    Call::Write(kind, chunks.into_iter().map(Into::into).collect())
 }
 
 pub fn flush() -> Call {

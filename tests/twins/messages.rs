@@ -327,24 +327,33 @@ fn parts_make_fragments() {
     }
 }
 
-/// What is written to a `MessageWriter` is one message.
+/// What is written to a `MessageWriter` is one message. Small pieces are gathered: peers have limits on fragments.
 #[test]
 fn message_writer() {
+    const PART: usize = 16 << 10;
     for role in ROLES {
+        let piece = |len| "x".repeat(len);
+        let part = |len| lines::payload(piece(len).as_bytes());
         Script::new(role)
             .only_whole()
             .calls([
-                write(MessageKind::Binary, ["one", "two"]).ok(),
-                write(MessageKind::Text, []).ok(),
+                write(MessageKind::Binary, ["one", "", "two"]).ok(),
+                write(MessageKind::Text, [""; 0]).ok(),
+                write(MessageKind::Text, vec![piece(10); 20_000]).ok(),
+                write(MessageKind::Binary, [piece(PART), piece(1), piece(PART), piece(PART + 1), piece(2)])
+                    .ok(),
                 send("next").ok(),
             ])
-            .sees([
-                "first binary \"one\"",
-                "more fragment \"two\"",
-                "last fragment \"\"",
-                "text \"\"",
-                "text \"next\"",
-            ])
+            .sees(
+                ["binary \"onetwo\"".into(), "text \"\"".into()]
+                    .into_iter()
+                    .chain([format!("first text {}", part(PART / 10 * 10))])
+                    .chain(vec![format!("more fragment {}", part(PART / 10 * 10)); 11])
+                    .chain([format!("last fragment {}", part(200_000 - 12 * (PART / 10 * 10)))])
+                    .chain([format!("first binary {}", part(PART))])
+                    .chain([1, PART, PART + 1].map(|len| format!("more fragment {}", part(len))))
+                    .chain([format!("last fragment {}", part(2)), "text \"next\"".into()]),
+            )
             .run();
     }
 }
