@@ -43,8 +43,9 @@ fn open() -> Result<(WebSocket<ClientStream>, Receiver<Input>, Conversation), Fa
     let client = options.client.clone();
     let connected = within(options.timeout, || connect(client));
     let ws = connected.unwrap_or_else(|| Err(TimedOut::OpeningHandshake.into()))?;
-    let (address, tls) =
-        (ws.get_ref().tcp().peer_addr(), ws.get_ref().tls().and_then(|tls| tls.protocol_version()));
+    let stream = ws.get_ref();
+    let (address, tls) = (stream.tcp().peer_addr(), stream.tls().and_then(|tls| tls.protocol_version()));
+    drop(stream);
     let (subprotocol, deflate) = (ws.subprotocol().map(String::from), ws.deflate().is_some());
     let opening = Opening { uri: options.client.uri().to_string(), address, tls, subprotocol, deflate };
     let (conversation, inputs) = Conversation::begin(&mut options, &opening)?;
@@ -98,7 +99,7 @@ fn receive(
     conversation: &Conversation,
 ) -> Result<Option<Closed>, Failure> {
     while let Some(incoming) = receiver.recv_incoming()? {
-        conversation.received(incoming)?;
+        conversation.received(incoming, Instant::now())?;
     }
     Ok(receiver.closed().cloned())
 }

@@ -66,12 +66,13 @@ impl Conversation {
         let wanted = (!texts.is_empty()).then_some((texts.len(), options.timeout));
         let is_typed = wanted.is_none() && view.is_terminal && io::stdin().is_terminal();
         let has_prompt = is_typed && view.is_smart;
-        if view.is_terminal {
-            Output::Plain.show(view.notice(&view::opened(opening, is_typed)))?;
-        }
+        let opened = view.notice(&view::opened(opening, is_typed));
         let output = if has_prompt {
-            Output::with_prompt(view.prompt(), options.history.take(), inputs.clone())?
+            Output::with_prompt(view.prompt(), opened, options.history.take(), inputs.clone())?
         } else {
+            if view.is_terminal {
+                Output::Plain.show(opened)?;
+            }
             Output::Plain
         };
         if wanted.is_some() {
@@ -95,11 +96,15 @@ impl Conversation {
             Input::Text(text) => return self.send(Message::text(text)),
             Input::Binary(bytes) => return self.send(Message::binary(bytes)),
             Input::Ping => {
-                let payload = self.counts().ping();
-                (self.view.sent_control("ping"), Action::Ping(payload))
+                if self.view.is_terminal {
+                    self.output.show(self.view.sent_control("ping"))?;
+                }
+                // Its latency begins here.
+                return Ok(Action::Ping(self.counts().ping()));
             }
             Input::Close(code, reason) => {
-                (self.view.sent_control(&format!("close {code} {reason}")), Action::Close(code, reason))
+                let shown = format!("close {code} {reason}");
+                (self.view.sent_control(shown.trim_end()), Action::Close(code, reason))
             }
             Input::Help => (self.view.notice(HELP), Action::Nothing),
             Input::Misunderstood(why) => (self.view.notice(&why), Action::Nothing),
@@ -132,8 +137,8 @@ impl Conversation {
         }
     }
 
-    /// Shows what has come.
-    pub fn received(&self, incoming: Incoming) -> Result<(), String> {
+    /// Shows what came then.
+    pub fn received(&self, incoming: Incoming, then: Instant) -> Result<(), String> {
         let shown = match incoming {
             Incoming::Message(message) => {
                 let wanted = self.wanted.is_none_or(|(wanted, _)| self.came() < wanted);
@@ -144,7 +149,7 @@ impl Conversation {
                 return Ok(());
             }
             Incoming::Ping(payload) if self.shows_pings => format!("ping, {}", count(payload.len(), "byte")),
-            Incoming::Pong(payload) => match self.counts().pong(&payload) {
+            Incoming::Pong(payload) => match self.counts().pong(&payload, then) {
                 Some(latency) => format!("pong after {}", milliseconds(latency)),
                 None => return Ok(()),
             },
@@ -247,11 +252,12 @@ impl Counts {
     /// How long this answer took, if it is one. It answers all Pings before it: "If an endpoint receives a Ping frame and
     /// has not yet sent Pong frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for
     /// only the most recently processed Ping frame." (RFC 6455 section 5.5.3)
-    fn pong(&mut self, payload: &[u8]) -> Option<Duration> {
+    fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
         let place = self.unanswered.iter().position(|(sent, _)| sent == payload)?;
         let (_, then) = self.unanswered.drain(..=place).next_back()?;
-        self.latencies.push(then.elapsed());
-        self.latencies.last().copied()
+        let latency = now.saturating_duration_since(then);
+        self.latencies.push(latency);
+        Some(latency)
     }
 
     fn came(&mut self, message: &Message, wanted: Option<usize>) {

@@ -25,9 +25,10 @@ pub enum Output {
 }
 
 impl Output {
-    /// Has lines typed, and sends them as inputs, until `end`.
+    /// Has lines typed, and sends them as inputs, until `end`. The first lines are shown once that can be done.
     pub fn with_prompt(
         prompt: String,
+        first: String,
         history: Option<PathBuf>,
         inputs: Sender<Input>,
     ) -> Result<Self, String> {
@@ -42,6 +43,7 @@ impl Output {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.map_err(|error| format!("cannot start a runtime: {error}"))?;
         let (shown, to_show) = mpsc::channel(64);
+        shown.try_send(Some(first)).map_err(|error| error.to_string())?;
         let typing = Typing { readline, writer, history, waiting: VecDeque::new() };
         let thread = thread::spawn(move || runtime.block_on(typing.run(to_show, inputs)));
         Ok(Self::AboveLine { shown, thread: Mutex::new(Some(thread)) })

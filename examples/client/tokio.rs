@@ -52,8 +52,9 @@ async fn run() -> Result<(Arc<Conversation>, Result<Option<Closed>, Failure>), F
 async fn open() -> Result<(WebSocket<ClientStream>, Receiver<Input>, Conversation), Failure> {
     let mut options = Options::parse("client")?;
     let ws = connect(options.client.clone()).await?;
-    let (address, tls) =
-        (ws.get_ref().tcp().peer_addr(), ws.get_ref().tls().and_then(|tls| tls.protocol_version()));
+    let stream = ws.get_ref();
+    let (address, tls) = (stream.tcp().peer_addr(), stream.tls().and_then(|tls| tls.protocol_version()));
+    drop(stream);
     let (subprotocol, deflate) = (ws.subprotocol().map(String::from), ws.deflate().is_some());
     let opening = Opening { uri: options.client.uri().to_string(), address, tls, subprotocol, deflate };
     let (conversation, inputs) = Conversation::begin(&mut options, &opening)?;
@@ -106,7 +107,8 @@ async fn receive(
     conversation: &Arc<Conversation>,
 ) -> Result<Option<Closed>, Failure> {
     while let Some(incoming) = receiver.recv_incoming().await? {
-        aside(conversation, |conversation| Ok(conversation.received(incoming)?)).await?;
+        let now = Instant::now();
+        aside(conversation, move |conversation| Ok(conversation.received(incoming, now)?)).await?;
     }
     Ok(receiver.closed().cloned())
 }

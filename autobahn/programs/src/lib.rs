@@ -9,8 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use sansocket::handshake::{ClientRequest, ResponseError};
-use sansocket::{Client, CloseCode, Closed, Config, Message, TimedOut, Uri};
+use sansocket::{Client, Config};
 
 /// The arguments not yet looked at.
 #[derive(Debug)]
@@ -89,24 +88,9 @@ pub fn exit_code(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&sentence(&*error));
+            tell(&error.to_string());
             ExitCode::FAILURE
         }
-    }
-}
-
-/// A server's refusal is told with what it says about it.
-fn sentence(error: &(dyn Error + Send + Sync + 'static)) -> String {
-    let response = match error.downcast_ref() {
-        Some(sansocket::Error::Response(ResponseError::Refused(response))) => response,
-        Some(sansocket::Error::Request(_) | sansocket::Error::Response(_)) => {
-            return format!("the opening handshake failed: {error}");
-        }
-        _ => return error.to_string(),
-    };
-    match response.headers().get("Location") {
-        Some(location) => format!("{error}, and points to {location}"),
-        None => error.to_string(),
     }
 }
 
@@ -245,95 +229,4 @@ fn with_deflate(config: Config) -> Config {
 #[cfg(not(feature = "deflate"))]
 fn with_deflate(_config: Config) -> Config {
     fail("--deflate needs the feature `deflate`")
-}
-
-/// What the two clients are asked to do.
-#[derive(Debug)]
-pub struct ClientOptions {
-    /// What to connect to, and how.
-    pub client: Client,
-    /// For all that is waited for.
-    pub timeout: Duration,
-    /// What to send; if nothing, the lines of stdin are sent.
-    pub texts: Vec<String>,
-}
-
-impl ClientOptions {
-    /// Reads the command line; ends the program if that cannot be.
-    ///
-    /// Fails where the handshake cannot say what is asked for.
-    pub fn parse(usage: &'static str) -> Result<Self, sansocket::Error> {
-        let (mut url, mut headers, mut subprotocols) = (None, Vec::new(), Vec::<String>::new());
-        let (mut timeout, mut texts) = (Duration::from_secs(30), Vec::new());
-        let mut config = Config::default();
-        let mut arguments = Arguments::new(usage);
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--send" => texts.push(arguments.value()),
-                "--subprotocol" => subprotocols.push(arguments.value()),
-                "--header" => headers.push(arguments.value::<String>()),
-                "--timeout" => timeout = arguments.seconds(),
-                "--deflate" => config = with_deflate(config),
-                _ if url.is_none() && !argument.starts_with('-') => url = Some(argument),
-                _ => arguments.unknown(),
-            }
-        }
-        let url = url.unwrap_or_else(|| fail("the URL to connect to is missing"));
-        let mut request = ClientRequest::new(&Uri::parse(&url)?).subprotocols(subprotocols)?;
-        for header in &headers {
-            let Some((name, value)) = header.split_once(':') else {
-                fail(&format!("--header needs a name, a colon and a value, unlike {header:?}"));
-            };
-            request = if name.eq_ignore_ascii_case("Origin") {
-                request.origin(value.trim())?
-            } else {
-                request.header(name, value.trim())?
-            };
-        }
-        let client =
-            Client::with_request(request).config(config.close_timeout(timeout)).connect_timeout(timeout);
-        Ok(Self { client, timeout, texts })
-    }
-}
-
-/// A message as a line of the client's output.
-pub fn line(message: &Message) -> String {
-    const SHOWN: usize = 32;
-    match message {
-        Message::Text(text) => format!("{text}\n"),
-        Message::Binary(payload) => {
-            let (len, bytes) = (payload.len(), if payload.len() == 1 { "byte" } else { "bytes" });
-            let shown: Vec<_> = payload.iter().take(SHOWN).map(|byte| format!(" {byte:02x}")).collect();
-            let colon = if len > 0 { ":" } else { "" };
-            let rest = if len > SHOWN { " ..." } else { "" };
-            format!("binary, {len} {bytes}{colon}{}{rest}\n", shown.concat())
-        }
-    }
-}
-
-/// The sentence for a server that closed the connection before the client wanted to.
-pub fn closed_early(closed: Option<&Closed>) -> String {
-    let Some(closed) = closed else {
-        return "the connection has ended".into();
-    };
-    match (closed.code, &*closed.reason) {
-        (CloseCode::NO_STATUS_RECEIVED, _) => "the server closed the connection without a code".into(),
-        (code, "") => format!("the server closed the connection with {code}"),
-        (code, reason) => format!("the server closed the connection with {code} and the reason {reason:?}"),
-    }
-}
-
-/// Whether a server that closed the connection had no complaint.
-pub fn is_goodbye(code: CloseCode) -> bool {
-    [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS_RECEIVED].contains(&code)
-}
-
-/// What is wrong with a run with `--send` that took too long.
-pub fn late(timeout: Duration, came: usize, count: usize) -> Box<dyn Error + Send + Sync> {
-    if came < count {
-        let seconds = timeout.as_secs_f64();
-        format!("only {came} of {count} messages came within {seconds} s").into()
-    } else {
-        TimedOut::ClosingHandshake.into()
-    }
 }

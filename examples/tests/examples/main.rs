@@ -1,7 +1,11 @@
 //! The examples, run as a user runs them. `cargo test` builds them before it runs this; with `--test` it does not.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
+#[cfg(feature = "client")]
+mod client;
 mod program;
+#[cfg(feature = "client")]
+mod terminal;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

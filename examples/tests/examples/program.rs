@@ -112,7 +112,7 @@ where
 }
 
 /// Tests are in `target/<profile>/deps`, examples in `target/<profile>/examples`.
-fn path(name: &str) -> PathBuf {
+pub fn path(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let path = tests.ancestors().nth(2).unwrap().join("examples").join(name);
     assert!(path.exists(), "there is no {}; `cargo test` without --test builds the examples", path.display());

@@ -51,10 +51,10 @@ fn signal(id: u32, name: &str) {
 }
 
 /// The lines that a program prints, each waited for with patience.
-pub struct Lines(mpsc::Receiver<String>);
+struct Lines(mpsc::Receiver<String>);
 
 impl Lines {
-    pub fn of(output: impl Read + Send + 'static) -> Self {
+    fn of(output: impl Read + Send + 'static) -> Self {
         let (printed, lines) = mpsc::channel();
         thread::spawn(move || {
             BufReader::new(output).lines().try_for_each(|line| printed.send(line.unwrap()))
@@ -63,7 +63,7 @@ impl Lines {
     }
 
     #[track_caller]
-    pub fn next(&mut self) -> String {
+    fn next(&mut self) -> String {
         self.0.recv_timeout(PATIENCE).unwrap()
     }
 }
