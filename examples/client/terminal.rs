@@ -96,7 +96,8 @@ impl Typing {
                         self.waiting.push_back(Input::END);
                     }
                     Err(error) => {
-                        let _ = inputs.send(Input::Failed(format!("cannot read the terminal: {error}"))).await;
+                        // Where there is no room for that, what is shown next fails.
+                        let _ = inputs.try_send(Input::Failed(format!("cannot read the terminal: {error}")));
                         break;
                     }
                 },

@@ -20,17 +20,22 @@ use sansocket::{Client, CloseCode, Message};
 #[test]
 fn first_lines() {
     let manifest = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    for example in manifest.split("[[example]]\n").skip(1) {
+        let value = |key| example.lines().find_map(|line: &str| line.strip_prefix(key));
+        let name = value("name = ").unwrap().trim_matches('"');
+        let path = value("path = ").unwrap().trim_matches('"');
+        let feature = value("required-features = ").map(|features| features.trim_matches(['[', '"', ']']));
+        let features = feature.map_or_else(String::new, |feature| format!(" --features {feature}"));
+        let source = fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let first = source.lines().next().unwrap();
+        assert!(first.contains(&format!("`cargo run --release --example {name}{features}")), "{name}");
+    }
     let mut examples = 0;
     for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "rs") {
-            let name = path.file_stem().unwrap().to_str().unwrap();
-            let has_feature = manifest.contains(&format!("required-features = [\"{name}\"]"));
-            let features = if has_feature { format!(" --features {name}") } else { String::new() };
-            let source = fs::read_to_string(&path).unwrap();
-            let first = source.lines().next().unwrap();
-            assert!(first.contains(&format!("`cargo run --release --example {name}{features}")), "{name}");
-            assert!(manifest.contains(&format!("path = \"{name}.rs\"")), "{name} is in Cargo.toml");
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(manifest.contains(&format!("path = \"{name}\"")), "{name} is in Cargo.toml");
             examples += 1;
         }
     }
