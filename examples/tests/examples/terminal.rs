@@ -70,6 +70,23 @@ fn editing() {
     }
 }
 
+/// All of it goes out, without a key that is pressed afterwards.
+#[test]
+fn pasted_lines() {
+    let url = echo_server();
+    let lines: Vec<_> = (0..200).map(|line| format!("line {line}, and then some more of it")).collect();
+    for client in CLIENTS {
+        let Some(mut terminal) = Terminal::start(client, &[&url], "") else { return };
+        terminal.sees("/help");
+        terminal.enters(&lines.join("\r"));
+        for line in &lines {
+            terminal.sees(&format!("< {line}\n"));
+        }
+        terminal.types("\x04");
+        terminal.ends(0);
+    }
+}
+
 /// What comes is shown above what is typed, and moves no cursor, sets no title, and passes for nothing else.
 #[test]
 fn a_server_that_interrupts() {
