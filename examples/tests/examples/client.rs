@@ -253,6 +253,22 @@ fn what_the_server_sends_while_the_client_closes() {
     }
 }
 
+/// As many answers as were asked for, and no more.
+#[test]
+fn more_than_was_asked_for() {
+    for client in CLIENTS {
+        let peer = Peer::start(|mut tcp| {
+            upgrade(&mut tcp);
+            tcp.write_all(b"\x81\x03one\x81\x03two").unwrap();
+            // A text, and the Close frame.
+            tcp.read_exact(&mut [0; 15]).unwrap();
+            tcp.write_all(b"\x81\x05three\x88\x02\x03\xe8").unwrap();
+        });
+        assert_eq!(succeeds(client, &[&peer.url, "--send", "x"], ""), "one\n");
+        peer.end();
+    }
+}
+
 #[test]
 fn refusals() {
     for client in CLIENTS {

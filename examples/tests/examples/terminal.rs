@@ -74,7 +74,7 @@ fn editing() {
 #[test]
 fn pasted_lines() {
     let url = echo_server();
-    let lines: Vec<_> = (0..200).map(|line| format!("line {line}, and then some more of it")).collect();
+    let lines: Vec<_> = (0..40).map(|line| format!("line {line}, and then some more of it")).collect();
     for client in CLIENTS {
         let Some(mut terminal) = Terminal::start(client, &[&url], "") else { return };
         terminal.sees("/help");
