@@ -177,7 +177,7 @@ impl Conversation {
         }
     }
 
-    /// Tells how it ended, which must have been outside of every runtime.
+    /// Tells how it ended. It may block, and so is not for what a runtime runs.
     pub fn end(&self, ended: Result<Option<Closed>, Failure>) -> ExitCode {
         self.output.end();
         let judged = ended.and_then(|closed| {
