@@ -26,6 +26,11 @@ impl SetAside {
         self.0.is_none()
     }
 
+    /// Whether there is a message that is still to be compressed.
+    pub(super) fn compresses(&self) -> bool {
+        matches!(self.0.as_deref(), Some(Aside::Compressing(_)))
+    }
+
     #[cfg(feature = "tokio")]
     pub(super) fn compress(&mut self, compressing: Compressing) {
         self.0 = Some(Box::new(Aside::Compressing(compressing)));

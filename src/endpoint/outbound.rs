@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::aside::{PART_BYTES, SetAside};
+use super::aside::SetAside;
 use super::compressing::{Compressed, Compressing};
 use super::error::Error;
 use super::negotiated::Negotiated;
@@ -33,7 +33,7 @@ pub struct Outbound {
     writing: Writing,
     /// What is to become a frame before anything else is queued: `writing` says that there is something, if it is still
     /// open.
-    aside: SetAside,
+    pub(super) aside: SetAside,
 }
 
 /// Whether the transport still takes what is queued.
@@ -112,31 +112,7 @@ impl Outbound {
         compressing
     }
 
-    /// Keeps `bytes` that were written of a message, to be sent with what is written behind them, or before anything else is
-    /// queued. False if they are to be queued: they are many, or too many behind what was gathered, or are not to be sent.
-    pub(crate) fn gather(&mut self, kind: MessageKind, bytes: &[u8]) -> bool {
-        let open = matches!(self.writing, Writing::Open | Writing::Aside);
-        if !open || self.sending.state() != SendState::Open || bytes.len() > PART_BYTES {
-            return false;
-        }
-        let gathered = self.aside.gather(kind, bytes);
-        self.note_aside();
-        gathered
-    }
-
-    /// What is being gathered.
-    pub(crate) fn gathers(&self) -> Option<MessageKind> {
-        self.aside.gathers()
-    }
-
-    /// Takes what was gathered, to queue it as a part.
-    pub(crate) fn take_gathered(&mut self) -> Option<(MessageKind, Bytes)> {
-        let gathered = self.aside.take_gathered();
-        self.note_aside();
-        gathered
-    }
-
-    fn note_aside(&mut self) {
+    pub(super) fn note_aside(&mut self) {
         self.writing = match self.writing {
             Writing::Open | Writing::Aside if self.aside.is_empty() => Writing::Open,
             Writing::Open | Writing::Aside => Writing::Aside,
@@ -176,7 +152,7 @@ impl Outbound {
     fn give_up(&mut self) {
         if self.is_writing() {
             let Queued { bytes, messages } = self.queued();
-            self.note_apart(bytes, messages + usize::from(self.aside.is_some()));
+            self.note_apart(bytes, messages + usize::from(self.aside.compresses()));
         }
         self.queue.clear();
     }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
+use super::aside::PART_BYTES;
 pub(crate) use super::compressing::Compressing;
 use super::compressing::begin_compressing;
 use super::error::Error;
@@ -96,6 +97,32 @@ impl Outbound {
                 Ok(())
             }
         }
+    }
+}
+
+/// What is written to the writer of a message.
+impl Outbound {
+    /// Keeps `bytes` that were written of a message, to be sent with what is written behind them, or before anything else is
+    /// queued. False if they are to be queued: they are many, or too many behind what was gathered, or are not to be sent.
+    pub(crate) fn gather(&mut self, kind: MessageKind, bytes: &[u8]) -> bool {
+        if !self.is_open() || bytes.len() > PART_BYTES {
+            return false;
+        }
+        let gathered = self.aside.gather(kind, bytes);
+        self.note_aside();
+        gathered
+    }
+
+    /// What is being gathered.
+    pub(crate) fn gathers(&self) -> Option<MessageKind> {
+        self.aside.gathers()
+    }
+
+    /// Takes what was gathered, to queue it as a part.
+    pub(crate) fn take_gathered(&mut self) -> Option<(MessageKind, Bytes)> {
+        let gathered = self.aside.take_gathered();
+        self.note_aside();
+        gathered
     }
 }
 

@@ -436,7 +436,7 @@ async fn http2_is_agreed_on() {
         Arc::make_mut(&mut client).alpn_protocols = vec![b"http/1.1".to_vec()];
         let (near, far) = duplex(1 << 16);
         let serving = tokio::spawn(async move {
-            let tls = tokio_rustls::TlsAcceptor::from(server).accept(far).await.unwrap();
+            let tls = TlsAcceptor::from(server).accept(far).await.unwrap();
             let mut builder = h2::server::Builder::new();
             let mut connection = builder.enable_connect_protocol().handshake::<_, &[u8]>(tls).await.unwrap();
             let (_, mut response) = connection.accept().await.unwrap().unwrap();
