@@ -212,7 +212,7 @@ struct Input<'a>(&'a [u8]);
 impl Read for Input<'_> {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         match Read::read(&mut self.0, buf)? {
-            0 => Err(std::io::ErrorKind::WouldBlock.into()),
+            0 => Err(ErrorKind::WouldBlock.into()),
             len => Ok(len),
         }
     }
