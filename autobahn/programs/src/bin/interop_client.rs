@@ -51,6 +51,7 @@ fn main() -> ExitCode {
 }
 
 /// What the messages are sent with.
+#[derive(Clone, Copy)]
 enum Way {
     Blocking,
     Tokio,
