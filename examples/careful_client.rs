@@ -22,7 +22,7 @@ async fn main() {
 async fn open(_: Attempt) -> Result<WebSocket<ClientStream>, Error> {
     let [uri, token] = [1, 2].map(|n| std::env::args().nth(n).unwrap_or_default());
     let token = std::fs::read_to_string(token).map_err(Error::Connect)?;
-    let client = Client::new(&uri)?.header("Authorization", &format!("Bearer {}", token.trim()))?;
+    let client = Client::new(&uri)?.bearer(token.trim())?.redirects(5).proxy_from_env();
     let mut ws = connect(client).await?;
     ws.send("hello").await?;
     Ok(ws)

@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
 }
 
 async fn talk(uri: &str, proxy: &str, token: &str) -> Result<(), Error> {
-    let client = Client::new(uri)?.proxy(proxy)?.header("Authorization", &format!("Bearer {token}"))?;
+    let client = Client::new(uri)?.proxy(proxy)?.bearer(token)?;
     let mut ws = connect(client).await?;
     ws.send("hello").await?;
     println!("{:?}", ws.recv().await?);
