@@ -10,7 +10,7 @@ pub(super) fn explain(error: &io::Error) -> Option<&'static str> {
     Some(match error.get_ref()?.downcast_ref()? {
         Error::AlertReceived(AlertDescription::NoApplicationProtocol)
         | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
-            "the server does not choose the version of HTTP that it is offered by ALPN: http/1.1, or h2 for HTTP/2"
+            "by ALPN the server did not choose what it was offered, which is http/1.1, or h2 for HTTP/2"
         }
         Error::NoApplicationProtocol => {
             "by ALPN the client offered no protocol that the server's configuration lists"
