@@ -199,9 +199,10 @@ impl Client {
     ///     "no_proxy" => Some("internal.example, 10.0.0.0/8".into()),
     ///     _ => None,
     /// };
-    /// let proxy = |uri| Ok(Client::new(uri)?.proxy_from_vars(settings).chosen_proxy()?.map(ToString::to_string));
-    /// assert_eq!(proxy("wss://example.com/")?.as_deref(), Some("http://proxy.example:3128"));
-    /// assert_eq!(proxy("wss://db.internal.example/")?, None);
+    /// let client = Client::new("wss://example.com/")?.proxy_from_vars(settings);
+    /// assert_eq!(client.chosen_proxy()?.map(|proxy| proxy.port()), Some(3128));
+    /// let client = Client::new("wss://db.internal.example/")?.proxy_from_vars(settings);
+    /// assert_eq!(client.chosen_proxy()?, None);
     /// # Ok::<(), sansocket::Error>(())
     /// ```
     pub fn proxy_from_vars(self, variable: impl Fn(&str) -> Option<String>) -> Self {
