@@ -20,7 +20,7 @@ pub enum ProxyError {
     Lost(io::Error),
     /// The proxy closed the connection before it had answered.
     Incomplete,
-    /// The proxy refused, by HTTP: 407 asks for a user name and a password, or for others.
+    /// The proxy refused, by HTTP: 407 asks for a user name and a password, or for others (tinyproxy asks for others by 401).
     Refused(Box<Response>),
     /// The proxy's response breaks a rule of HTTP/1.1, or goes beyond a limit.
     Response(ResponseError),
