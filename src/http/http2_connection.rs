@@ -127,10 +127,10 @@ pub(super) fn lost(error: h2::Error) -> io::Error {
         }
         () if error.is_go_away() => (
             ErrorKind::ConnectionAborted,
-            "the HTTP/2 connection was given up, since the other end broke its rules",
+            "the other end does not keep to HTTP/2, and so the connection was given up",
         ),
         () if error.is_library() => {
-            (ErrorKind::ConnectionReset, "the HTTP/2 stream was reset, since the other end broke its rules")
+            (ErrorKind::ConnectionReset, "the other end does not keep to HTTP/2, and so the stream was reset")
         }
         () if error.reason().is_some() => {
             (ErrorKind::ConnectionReset, "the other end reset the HTTP/2 stream")

@@ -184,7 +184,12 @@ async fn servers_that_speak_no_http2() {
         panic!()
     };
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
-    assert!(error.to_string().contains("FRAME_SIZE_ERROR"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("does not keep to HTTP/2, and so the connection was given up: FRAME_SIZE_ERROR"),
+        "{error}"
+    );
     // Nothing, and no end of it.
     let (near, far) = duplex(1 << 16);
     let connecting = Http2::connect_over(client().connect_timeout(5 * SECOND), near);
@@ -382,7 +387,7 @@ async fn a_flood_of_empty_frames() {
         peer.send(b"");
     }
     let Err(Error::ConnectionLost(error)) = at_once(ws.recv()).await else { panic!() };
-    assert!(error.to_string().contains("broke its rules: ENHANCE_YOUR_CALM, "), "{error}");
+    assert!(error.to_string().contains("given up: ENHANCE_YOUR_CALM, "), "{error}");
 }
 
 /// More than the server allows: the next waits until there is one less, and no longer than it may.

@@ -15,7 +15,7 @@ use sansocket::{Config, Role, Server};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::common::{CLOSE, TEXT, close_frame, close_payload, frame};
+use crate::common::{CLOSE, PING, TEXT, close_frame, close_payload, frame};
 use crate::host::{Told, echo, http2 as host, settle, telling};
 use crate::peer::at_once;
 use crate::stream::Stream;
@@ -85,15 +85,18 @@ async fn failures() {
     assert_eq!(server.connections().now(), 0);
 }
 
-/// Silence is found as over TCP.
+/// Silence is found as over TCP, and the stream has an end then.
 #[tokio::test(start_paused = true)]
 async fn silence() {
     let config = Config::default().keepalive(5 * SECOND, 5 * SECOND);
     let (server, told) = telling(Server::default().config(config));
     let mut client = Client::connect(&server).await;
-    let _stream = client.open().await;
+    let mut stream = client.open().await;
     sleep(11 * SECOND).await;
     let told = told.next().await;
+    let frames = at_once(stream.frames()).await;
+    assert!(matches!(&frames[..], [(PING, _)]), "{frames:?}");
+    assert_eq!(stream.reset().await, Reason::NO_ERROR);
     assert!(told.len() == 1 && told[0].contains("Ping"), "{told:?}");
     assert_eq!(server.connections().now(), 0);
 }
