@@ -337,8 +337,12 @@ fn in_one_timeout() {
     for connect in ADAPTERS {
         let site = Site::redirecting("/old");
         let client = site.client("/old").redirects(usize::MAX).connect_timeout(4 * MOMENT);
-        let error = connect(client).unwrap_err();
-        assert!(matches!(error, Error::TimedOut(TimedOut::OpeningHandshake)), "{error:?}");
+        match connect(client).unwrap_err() {
+            Error::TimedOut(TimedOut::OpeningHandshake) => {}
+            // It may pass while one of them is connected to.
+            Error::Connect(error) if error.kind() == ErrorKind::TimedOut => {}
+            error => panic!("{error:?}"),
+        }
         assert!(site.heads().len() > 1);
         // A connection that is never answered takes what is left.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();

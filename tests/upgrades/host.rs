@@ -44,18 +44,28 @@ pub fn http2<F>(respond: F) -> DuplexStream
 where
     F: Fn(Request<Incoming>) -> Response<Body> + Send + 'static,
 {
+    http2_as(http2::Builder::new(TokioExecutor::new()), respond)
+}
+
+/// The same with settings.
+pub fn http2_as<F>(builder: http2::Builder<TokioExecutor>, respond: F) -> DuplexStream
+where
+    F: Fn(Request<Incoming>) -> Response<Body> + Send + 'static,
+{
     let (near, far) = duplex(1 << 16);
     let service = service_fn(move |request| ready(Ok::<_, Infallible>(respond(request))));
-    tokio::spawn(serve_http2(TokioIo::new(far), service));
+    tokio::spawn(serve_http2(builder, TokioIo::new(far), service));
     near
 }
 
-async fn serve_http2<S>(io: impl Read + Write + Unpin + Send + 'static, service: S)
-where
+async fn serve_http2<S>(
+    mut builder: http2::Builder<TokioExecutor>,
+    io: impl Read + Write + Unpin + Send + 'static,
+    service: S,
+) where
     S: hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send,
     S::Future: Send + 'static,
 {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.enable_connect_protocol();
     let _ = builder.serve_connection(io, service).await;
 }

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::common::{CLOSE, TEXT, close_frame, frame};
+use crate::common::{CLOSE, PING, TEXT, close_frame, frame};
 use crate::host::{echoes, http2 as host, settle};
 use crate::peer::{after, at_once};
 use crate::stream::Stream;
@@ -310,6 +310,26 @@ async fn our_ends() {
     assert_eq!((first, &payload[..2]), (CLOSE, &1002_u16.to_be_bytes()[..]));
     peer.end();
     assert!(matches!(at_once(failing).await.unwrap(), Err(Error::Protocol(_))));
+}
+
+/// A server that says nothing: instead of a response, and when the WebSocket is open. What is given up is reset.
+#[tokio::test(start_paused = true)]
+async fn silence() {
+    let (http2, mut server) = connected(builder()).await;
+    let opening = tokio::spawn(http2.open(client().connect_timeout(5 * SECOND)));
+    let (_, mut respond) = server.next().await;
+    let error = after(5 * SECOND, opening).await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::TimedOut(TimedOut::OpeningHandshake)), "{error:?}");
+    assert_eq!(at_once(poll_fn(|cx| respond.poll_reset(cx))).await.unwrap(), Reason::CANCEL);
+
+    let config = Config::default().keepalive(5 * SECOND, 5 * SECOND);
+    let (mut ws, mut peer) = open(&http2, &mut server, client().config(config)).await;
+    let error = after(10 * SECOND, ws.recv()).await.unwrap_err();
+    assert!(matches!(error, Error::TimedOut(TimedOut::Keepalive)), "{error:?}");
+    drop(ws);
+    assert_eq!(at_once(peer.frame()).await.unwrap().0, PING);
+    assert_eq!(peer.frame().await, None);
+    assert_eq!(peer.reset().await, Reason::CANCEL);
 }
 
 /// A server that gives no room: what is written ahead of it is nothing, the rest waits where it is counted, and the deadline

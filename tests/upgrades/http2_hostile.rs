@@ -8,15 +8,18 @@ use h2::Reason;
 use h2::client::{Builder, SendRequest};
 use h2::ext::Protocol;
 use hyper::body::Bytes;
+use hyper::server::conn::http2;
 use hyper::{Method, Request};
+use hyper_util::rt::TokioExecutor;
 use sansocket::http::Upgraded;
 use sansocket::tokio::WebSocket;
 use sansocket::{Config, Role, Server};
+use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use crate::common::{CLOSE, PING, TEXT, close_frame, close_payload, frame};
-use crate::host::{Told, echo, http2 as host, settle, telling};
+use crate::common::{BINARY, CLOSE, PING, TEXT, close_frame, close_payload, frame};
+use crate::host::{Told, echo, http2 as host, http2_as as host_as, settle, telling};
 use crate::peer::at_once;
 use crate::stream::Stream;
 
@@ -157,13 +160,50 @@ async fn floods_of_frames() {
     }
 }
 
+/// What the guide says: all streams of a connection share a window, so that a handler that does not receive holds the others
+/// up, unless there is room for all.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_does_not_receive() {
+    let shared = http2::Builder::new(TokioExecutor::new());
+    let mut apart = shared.clone();
+    apart.initial_stream_window_size(1 << 16).initial_connection_window_size(16 << 20);
+    for (builder, is_held_up) in [(shared, true), (apart, false)] {
+        let (server, _told) = telling(Server::default());
+        let io = host_as(builder, move |mut request| {
+            let receives = request.uri().path() == "/chat";
+            sansocket::http::upgrade(&mut request, &server, async move |ws: WebSocket<Upgraded>| {
+                if receives {
+                    return echo(ws).await;
+                }
+                sleep(20 * SECOND).await;
+                drop(ws);
+                Ok(())
+            })
+        });
+        let mut client = Client::over(&Builder::new(), io).await;
+        let mut echoes = client.open().await;
+        let mut silent = client.open_at("https://example.com/silent").await;
+        for _ in 0..1000 {
+            silent.send(&frame(Role::Server, BINARY, &[7; 4000]));
+        }
+        sleep(SECOND).await;
+        echoes.send(&frame(Role::Server, TEXT, b"through"));
+        let answer = timeout(SECOND, echoes.frame()).await;
+        assert_eq!(answer.is_err(), is_held_up);
+    }
+}
+
 /// Streams that are asked for and reset at once, again and again: nothing of them is left.
 #[tokio::test(start_paused = true)]
 async fn rapid_resets() {
     let (server, _told) = telling(Server::default());
     let mut client = Client::connect(&server).await;
     for _ in 0..10_000 {
-        let Ok((response, mut send)) = client.requests.send_request(request(), false) else { break };
+        let Ok((response, mut send)) =
+            client.requests.send_request(request("https://example.com/chat"), false)
+        else {
+            break;
+        };
         send.send_reset(Reason::CANCEL);
         drop(response);
         tokio::task::yield_now().await;
@@ -212,8 +252,8 @@ async fn assert_loss(told: &Told, why: &str) {
     );
 }
 
-fn request() -> Request<()> {
-    let request = Request::builder().method(Method::CONNECT).uri("https://example.com/chat");
+fn request(uri: &str) -> Request<()> {
+    let request = Request::builder().method(Method::CONNECT).uri(uri);
     let request = request.extension(Protocol::from_static("websocket"));
     request.header("sec-websocket-version", "13").body(()).unwrap()
 }
@@ -244,6 +284,10 @@ impl Client {
     {
         let server = server.clone();
         let io = host(move |mut request| sansocket::http::upgrade(&mut request, &server, handler.clone()));
+        Self::over(builder, io).await
+    }
+
+    async fn over(builder: &Builder, io: DuplexStream) -> Self {
         let (requests, connection) = builder.handshake(io).await.unwrap();
         let task = tokio::spawn(async {
             let _ = connection.await;
@@ -254,7 +298,11 @@ impl Client {
     }
 
     async fn open(&mut self) -> Stream {
-        let (response, send) = self.requests.send_request(request(), false).unwrap();
+        self.open_at("https://example.com/chat").await
+    }
+
+    async fn open_at(&mut self, uri: &str) -> Stream {
+        let (response, send) = self.requests.send_request(request(uri), false).unwrap();
         let response = at_once(response).await.unwrap();
         assert_eq!(response.status(), 200);
         Stream::new(Role::Server, send, response.into_body())
@@ -262,7 +310,8 @@ impl Client {
 
     /// Of a request that is answered otherwise.
     async fn status(&mut self) -> u16 {
-        let (response, _send) = self.requests.send_request(request(), false).unwrap();
+        let (response, _send) =
+            self.requests.send_request(request("https://example.com/chat"), false).unwrap();
         at_once(response).await.unwrap().status().as_u16()
     }
 }
