@@ -1,6 +1,6 @@
 //! Redirects, over loopback: where `connect` of both adapters goes, what it sends there, and where it stops.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -294,7 +294,7 @@ fn places_to_go_nowhere() {
             let text = error.to_string();
             assert!(text.contains(sentence) && text.len() < 250, "{text}");
             assert!(std::error::Error::source(&Error::from(error.clone())).is_none());
-            assert_eq!(io::Error::from(Error::from(error)).kind(), io::ErrorKind::InvalidData);
+            assert_eq!(io::Error::from(Error::from(error)).kind(), ErrorKind::InvalidData);
             assert_eq!(site.paths(), ["/old"]);
         }
         for (location, error) in [
