@@ -92,7 +92,9 @@ impl Outbound {
         }
         if let Some(compressing) = self.take_aside() {
             self.send_compressing(compressing)?;
-        } else if let Some((kind, bytes)) = self.take_gathered() {
+        }
+        if let Some((kind, bytes)) = self.aside.take_gathered() {
+            self.note_aside();
             self.send_part(kind, bytes, false)?;
         }
         Ok(())
