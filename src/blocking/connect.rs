@@ -45,7 +45,7 @@ where
 /// # fn run(tunnel: std::net::TcpStream) -> Result<(), sansocket::Error> {
 /// use sansocket::Client;
 ///
-/// let client = Client::new("wss://example.com/feed")?.header("Authorization", "Bearer 1234")?;
+/// let client = Client::new("wss://example.com/feed")?.bearer("1234")?;
 /// let ws = sansocket::blocking::connect_over(client, tunnel)?;
 /// # Ok(())
 /// # }

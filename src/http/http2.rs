@@ -40,7 +40,7 @@ use crate::tokio::{Transport, WebSocket};
 /// let http2 = Http2::connect("wss://example.com/").await?;
 /// let mut prices = http2.open("wss://example.com/prices").await?;
 /// let mut orders =
-///     http2.open(Client::new("wss://example.com/orders")?.header("Authorization", "Bearer 1234")?).await?;
+///     http2.open(Client::new("wss://example.com/orders")?.bearer("1234")?).await?;
 /// orders.send("buy").await?;
 /// while let Some(price) = prices.recv().await? {
 ///     println!("{price:?}");

@@ -56,7 +56,7 @@ where
 /// # async fn run(tunnel: tokio::net::TcpStream) -> Result<(), sansocket::Error> {
 /// use sansocket::Client;
 ///
-/// let client = Client::new("wss://example.com/feed")?.header("Authorization", "Bearer 1234")?;
+/// let client = Client::new("wss://example.com/feed")?.bearer("1234")?;
 /// let ws = sansocket::tokio::connect_over(client, tunnel).await?;
 /// # Ok(())
 /// # }
