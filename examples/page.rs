@@ -55,7 +55,9 @@ async fn answer(pending: Pending, events: Events) -> Result<(), Error> {
         return pending.respond(Reply::new(204)?).await;
     }
     // What is neither that nor a WebSocket is answered here, with 404.
-    let (mut ws, mut news) = (pending.accept().await?, events.0.subscribe());
+    // First the events: what is told once the page can know of the connection comes to it.
+    let mut news = events.0.subscribe();
+    let mut ws = pending.accept().await?;
     loop {
         tokio::select! {
             message = ws.recv() => if message?.is_none() { return Ok(()) },

@@ -3,6 +3,7 @@
 mod conversation;
 mod input;
 mod options;
+mod redial;
 mod terminal;
 mod view;
 
@@ -13,23 +14,24 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sansocket::blocking::{ClientStream, WebSocket, WebSocketReceiver, WebSocketSender, connect};
-use sansocket::{Closed, TimedOut};
-use tokio::sync::mpsc::Receiver;
+use sansocket::reconnect::Ended;
+use sansocket::{Closed, Error, TimedOut};
 
-use conversation::{Action, Conversation, is_ours};
-use input::Input;
+use conversation::{Action, Conversation, Meanwhile, ended, is_ours, outcome};
+use input::Inputs;
 use options::Options;
-use view::{Failure, Opening};
+use redial::Redial;
+use view::{Failure, Opening, tell};
 
 fn main() -> ExitCode {
     let start = Instant::now();
-    let (ws, inputs, conversation) = match open() {
-        Ok(opened) => opened,
+    let (ws, inputs, conversation, again) = match begin() {
+        Ok(begun) => begun,
         Err(error) => return error.tell(),
     };
     let conversation = Arc::new(conversation);
     let shared = conversation.clone();
-    let conversing = move || converse(ws, inputs, &shared);
+    let conversing = move || converse(ws, inputs, again, &shared);
     let ended = match conversation.deadline(start) {
         Some(deadline) => within(deadline.saturating_duration_since(Instant::now()), conversing)
             .unwrap_or_else(|| Err(conversation.late())),
@@ -38,46 +40,139 @@ fn main() -> ExitCode {
     conversation.end(ended)
 }
 
-fn open() -> Result<(WebSocket<ClientStream>, Receiver<Input>, Conversation), Failure> {
+/// How to connect again.
+struct Again {
+    options: Options,
+    redial: Redial,
+}
+
+fn begin() -> Result<(WebSocket<ClientStream>, Inputs, Conversation, Again), Failure> {
     let mut options = Options::parse("client_blocking")?;
+    let mut redial = Redial::new(options.reconnect.as_ref());
+    let (ws, opening) = loop {
+        let loss = match open(&options) {
+            Ok(opened) => break opened,
+            Err(error) => redial.after(Ended::Failed(error)).map_err(Failure::of)?,
+        };
+        tell(&loss.to_string());
+        thread::sleep(loss.due.saturating_duration_since(Instant::now()));
+    };
+    redial.opened();
+    let (conversation, inputs) = Conversation::begin(&mut options, &opening)?;
+    Ok((ws, inputs, conversation, Again { options, redial }))
+}
+
+fn open(options: &Options) -> Result<(WebSocket<ClientStream>, Opening), Error> {
     let client = options.client.clone();
     let connected = within(options.timeout, || connect(client));
     let ws = connected.unwrap_or_else(|| Err(TimedOut::OpeningHandshake.into()))?;
+    let mut opening = Opening::new(options, ws.redirected_to())?;
+    (opening.subprotocol, opening.deflate) = (ws.subprotocol().map(String::from), ws.deflate().is_some());
     let stream = ws.get_ref();
-    let (address, tls) = (stream.tcp().peer_addr(), stream.tls().and_then(|tls| tls.protocol_version()));
+    (opening.address, opening.tls) = (stream.tcp().peer_addr().ok(), stream.tls().as_deref().map(view::tls));
     drop(stream);
-    let (subprotocol, deflate) = (ws.subprotocol().map(String::from), ws.deflate().is_some());
-    let opening = Opening { uri: options.client.uri().to_string(), address, tls, subprotocol, deflate };
-    let (conversation, inputs) = Conversation::begin(&mut options, &opening)?;
-    Ok((ws, inputs, conversation))
+    Ok((ws, opening))
 }
 
+/// Over one connection, or with `--reconnect` over as many as it takes.
 fn converse(
-    ws: WebSocket<ClientStream>,
-    inputs: Receiver<Input>,
+    mut ws: WebSocket<ClientStream>,
+    mut inputs: Inputs,
+    mut again: Again,
     conversation: &Arc<Conversation>,
 ) -> Result<Option<Closed>, Failure> {
-    let (sender, receiver) = ws.split()?;
-    let shared = conversation.clone();
-    // Both at once: a server may stop reading while nobody reads its answers. If both fail, it is the receiving half that
-    // knows why.
-    let sending = thread::spawn(move || send(sender, inputs, &shared));
-    let closed = receive(receiver, conversation)?;
-    if is_ours(closed.as_ref()) {
-        join(sending)?;
+    loop {
+        let (sender, receiver) = ws.split()?;
+        let shared = conversation.clone();
+        // Both at once: a server may stop reading while nobody reads its answers. If both fail, it is the receiving half that
+        // knows why.
+        let sending = thread::spawn(move || send(sender, inputs, &shared));
+        let end = receive(receiver, conversation);
+        if !again.redial.is_asked_for() {
+            let closed = end?;
+            if is_ours(closed.as_ref()) {
+                join(sending)?;
+            }
+            return Ok(closed);
+        }
+        conversation.lost();
+        let Some(left) = join(sending)? else { return end };
+        inputs = left;
+        ws = match again.open(ended(end)?, &mut inputs, conversation)? {
+            Ok(ws) => ws,
+            Err(ended) => return outcome(ended),
+        };
     }
-    Ok(closed)
 }
 
+impl Again {
+    /// Connects again, unless nothing follows how it has ended.
+    fn open(
+        &mut self,
+        mut ended: Ended,
+        inputs: &mut Inputs,
+        conversation: &Arc<Conversation>,
+    ) -> Result<Result<WebSocket<ClientStream>, Ended>, Failure> {
+        loop {
+            let loss = match self.redial.after(ended) {
+                Ok(loss) => loss,
+                Err(ended) => return Ok(Err(ended)),
+            };
+            conversation.told(&loss)?;
+            if !wait(loss.due, inputs, conversation)? {
+                return Ok(Err(loss.ended));
+            }
+            match open(&self.options) {
+                Ok((ws, opening)) => {
+                    self.redial.opened();
+                    conversation.opened(&opening)?;
+                    return Ok(Ok(ws));
+                }
+                Err(error) => ended = Ended::Failed(error),
+            }
+        }
+    }
+}
+
+/// Waits until then, unless there is to be no other connection.
+fn wait(due: Instant, inputs: &mut Inputs, conversation: &Arc<Conversation>) -> Result<bool, Failure> {
+    let (left, waker) = (move || due.saturating_duration_since(Instant::now()), conversation.clone());
+    thread::spawn(move || {
+        thread::sleep(left());
+        waker.wake();
+    });
+    while inputs.held.is_none() && !left().is_zero() {
+        match inputs.to_come.blocking_recv().map(|input| conversation.meanwhile(input)).transpose()? {
+            Some(Meanwhile::Hold(input)) => inputs.hold(input),
+            Some(Meanwhile::Nothing) => {}
+            Some(Meanwhile::End) | None => return Ok(false),
+        }
+    }
+    thread::sleep(left());
+    Ok(true)
+}
+
+/// Sends what is asked for, as long as the connection is there; then it gives back where more comes from, unless it was this
+/// that closed the connection.
 fn send(
     mut sender: WebSocketSender<ClientStream>,
-    mut inputs: Receiver<Input>,
+    mut inputs: Inputs,
     conversation: &Conversation,
-) -> Result<(), Failure> {
-    while let Some(input) = inputs.blocking_recv() {
-        let mut closes = false;
+) -> Result<Option<Inputs>, Failure> {
+    while let Some(input) = inputs.held.take().or_else(|| inputs.to_come.blocking_recv()) {
+        if !conversation.is_open() {
+            inputs.hold(input);
+            break;
+        }
+        let (mut closes, mut untaken) = (false, 0);
         let result = match conversation.act(input)? {
-            Action::Message(message) => sender.send(message),
+            Action::Message(message) => match sender.feed(message) {
+                Ok(()) => sender.flush(),
+                Err(error) => {
+                    untaken = 1;
+                    Err(error)
+                }
+            },
             Action::Ping(payload) => sender.ping(&payload),
             Action::Close(code, reason) => {
                 closes = true;
@@ -86,12 +181,17 @@ fn send(
             Action::Nothing => Ok(()),
         };
         match result {
-            Ok(()) if closes => break,
+            Ok(()) if closes => return Ok(None),
             Ok(()) => {}
+            Err(error) if conversation.outlives(&error) => {
+                conversation.left(sender.queued().messages + untaken);
+                return Ok(Some(inputs).filter(|_| !closes));
+            }
             Err(error) => conversation.excuse(error)?,
         }
     }
-    Ok(())
+    conversation.left(sender.queued().messages);
+    Ok(Some(inputs))
 }
 
 fn receive(

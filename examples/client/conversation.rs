@@ -3,15 +3,18 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
+use std::mem;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use sansocket::reconnect::Ended;
 use sansocket::{CloseCode, Closed, Incoming, Initiator, Message, SendError, TimedOut};
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Sender, channel};
 
-use crate::input::{HELP, Input, read_lines, send_pings, send_texts};
+use crate::input::{HELP, Input, Inputs, read_lines, send_pings, send_texts};
 use crate::options::Options;
+use crate::redial::Loss;
 use crate::terminal::Output;
 use crate::view::{self, Failure, Opening, View, count, milliseconds, tell};
 
@@ -25,12 +28,19 @@ pub struct Conversation {
     shows_sent: bool,
     shows_pings: bool,
     since: Instant,
+    /// To wake who waits for an input, if another connection may follow.
+    waker: Option<Sender<Input>>,
     counts: Mutex<Counts>,
 }
 
-/// What went over the connection.
+/// What went over the connections.
 #[derive(Default)]
 struct Counts {
+    connections: usize,
+    /// Whether the last of them is still there.
+    is_open: bool,
+    /// Messages that were to be sent, and were not when their connection was lost: of the last one, and of all.
+    unsent: (usize, usize),
     sent: Traffic,
     received: Traffic,
     pings: usize,
@@ -57,12 +67,20 @@ pub enum Action {
     Nothing,
 }
 
+/// What is to be done about an input while there is no connection.
+pub enum Meanwhile {
+    Hold(Input),
+    Nothing,
+    /// There is to be no other.
+    End,
+}
+
 impl Conversation {
     /// Tells what was opened, and begins to read what is to be sent.
-    pub fn begin(options: &mut Options, opening: &Opening) -> Result<(Self, Receiver<Input>), String> {
+    pub fn begin(options: &mut Options, opening: &Opening) -> Result<(Self, Inputs), String> {
         let view = View::new(options);
         let (inputs, to_send) = channel(64);
-        let (texts, mut counts) = (std::mem::take(&mut options.texts), Counts::default());
+        let (texts, mut counts) = (mem::take(&mut options.texts), Counts::open());
         let wanted = (!texts.is_empty()).then_some((texts.len(), options.timeout));
         let is_typed = wanted.is_none() && view.is_terminal && io::stdin().is_terminal();
         let has_prompt = is_typed && view.is_smart;
@@ -82,12 +100,80 @@ impl Conversation {
         } else if !has_prompt {
             read_lines(inputs.clone(), is_typed);
         }
+        let waker = options.reconnect.is_some().then(|| inputs.clone());
         if let Some(interval) = options.ping {
             send_pings(inputs, interval);
         }
         let shows_sent = view.is_terminal && (has_prompt || !is_typed);
         let (shows_pings, since, counts) = (options.ping.is_some(), Instant::now(), Mutex::new(counts));
-        Ok((Self { view, output, wanted, shows_sent, shows_pings, since, counts }, to_send))
+        let conversation = Self { view, output, wanted, shows_sent, shows_pings, since, waker, counts };
+        Ok((conversation, Inputs { held: None, to_come: to_send }))
+    }
+
+    /// Tells what was opened after that.
+    pub fn opened(&self, opening: &Opening) -> Result<(), String> {
+        let mut counts = self.counts();
+        (counts.connections, counts.is_open) = (counts.connections + 1, true);
+        drop(counts);
+        if self.view.is_terminal {
+            self.output.show(self.view.notice(&view::opened(opening, false)))?;
+        }
+        Ok(())
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.counts().is_open
+    }
+
+    /// The connection is not there any more, which who waits for an input to send is to see.
+    pub fn lost(&self) {
+        self.counts().is_open = false;
+        self.wake();
+    }
+
+    /// Wakes who waits for an input, if another connection may follow.
+    pub fn wake(&self) {
+        // If there is no room, there are inputs.
+        self.waker.as_ref().map(|waker| waker.try_send(Input::Wake));
+    }
+
+    /// So many messages were not sent over a connection that is over.
+    pub fn left(&self, messages: usize) {
+        let (of_last, of_all) = &mut self.counts().unsent;
+        *of_last += messages;
+        *of_all += messages;
+    }
+
+    /// Tells why the connection was lost, or is not there yet.
+    pub fn told(&self, loss: &Loss) -> Result<(), String> {
+        let mut line = loss.to_string();
+        match mem::take(&mut self.counts().unsent.0) {
+            0 => {}
+            1 => line += ", and a message was not sent",
+            messages => line = format!("{line}, and {messages} messages were not sent"),
+        }
+        if self.view.is_terminal {
+            return self.output.show(self.view.notice(&view::escaped(&line)));
+        }
+        tell(&line);
+        Ok(())
+    }
+
+    /// What is to be done about an input while there is no connection.
+    pub fn meanwhile(&self, input: Input) -> Result<Meanwhile, String> {
+        Ok(match input {
+            Input::Text(_) | Input::Binary(_) => Meanwhile::Hold(input),
+            Input::Ping | Input::Wake => Meanwhile::Nothing,
+            Input::Help | Input::Misunderstood(_) => {
+                self.act(input)?;
+                Meanwhile::Nothing
+            }
+            Input::Failed(_) => {
+                self.act(input)?;
+                Meanwhile::End
+            }
+            Input::Close(..) => Meanwhile::End,
+        })
     }
 
     /// What is to be done about an input. It is shown.
@@ -108,6 +194,7 @@ impl Conversation {
             }
             Input::Help => (self.view.notice(HELP), Action::Nothing),
             Input::Misunderstood(why) => (self.view.notice(&why), Action::Nothing),
+            Input::Wake => return Ok(Action::Nothing),
             Input::Failed(why) => {
                 self.counts().failed = Some(why);
                 return Ok(Action::Close(CloseCode::NORMAL, String::new()));
@@ -125,6 +212,12 @@ impl Conversation {
         }
         self.counts().sent.add(&message);
         Ok(Action::Message(message))
+    }
+
+    /// Whether this is for the receiving half to tell, since the connection has failed, and another one may follow.
+    pub fn outlives(&self, error: &sansocket::Error) -> bool {
+        let is_lost = !matches!(error, sansocket::Error::Send(error) if *error != SendError::Closing);
+        self.waker.is_some() && is_lost
     }
 
     /// Whether it goes on after this: what was typed, and may not be sent, can be typed anew.
@@ -225,7 +318,15 @@ impl Conversation {
         let (sent, received) = (traffic(&counts.sent), traffic(&counts.received));
         let seconds = self.since.elapsed().as_secs_f64();
         let latency = counts.latency().map_or_else(String::new, |latency| format!("; {latency}"));
-        format!("open for {seconds:.1} s; sent {sent}; received {received}{latency}")
+        let open = match counts.connections {
+            1 => format!("open for {seconds:.1} s"),
+            connections => format!("{connections} connections in {seconds:.1} s"),
+        };
+        let unsent = match counts.unsent.1 {
+            0 => String::new(),
+            unsent => format!(", of which {unsent} did not go out"),
+        };
+        format!("{open}; sent {sent}{unsent}; received {received}{latency}")
     }
 
     fn came(&self) -> usize {
@@ -238,6 +339,11 @@ impl Conversation {
 }
 
 impl Counts {
+    /// Of a connection that was opened.
+    fn open() -> Self {
+        Self { connections: 1, is_open: true, ..Self::default() }
+    }
+
     /// The payload of one more Ping.
     fn ping(&mut self) -> Vec<u8> {
         self.pings += 1;
@@ -293,6 +399,23 @@ impl Traffic {
 /// Whether it was this client that wanted to close the connection. Then nothing is left to be sent.
 pub fn is_ours(closed: Option<&Closed>) -> bool {
     closed.is_some_and(|closed| closed.initiator == Initiator::Local)
+}
+
+/// What it came to where nothing follows.
+pub fn outcome(ended: Ended) -> Result<Option<Closed>, Failure> {
+    match ended {
+        Ended::Closed(closed) => Ok(Some(closed)),
+        failed @ Ended::Failed(_) => Err(Failure::of(failed)),
+    }
+}
+
+/// How a connection ended: without a Close frame is a loss.
+pub fn ended(received: Result<Option<Closed>, Failure>) -> Result<Ended, Failure> {
+    let lost = || Closed::new(CloseCode::ABNORMAL_CLOSURE, "", Initiator::Transport, false);
+    match received {
+        Ok(closed) => Ok(Ended::Closed(closed.unwrap_or_else(lost))),
+        Err(failure) => failure.into_ended(),
+    }
 }
 
 /// Whether a server that closed the connection had no complaint.

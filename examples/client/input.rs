@@ -1,11 +1,11 @@
 //! What a client is asked for while it is connected, by whoever types, a pipe, its command line, or a clock.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc;
 use std::time::Duration;
 use std::{io, thread};
 
 use sansocket::CloseCode;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Receiver, Sender};
 
 pub enum Input {
     Text(String),
@@ -17,6 +17,8 @@ pub enum Input {
     Misunderstood(String),
     /// Why nothing more can be read.
     Failed(String),
+    /// Nothing: who waits for an input is to look whether the connection is still there.
+    Wake,
 }
 
 impl Input {
@@ -41,6 +43,20 @@ impl Input {
                 "there is no command /{name}; /help lists them, and /{line} is sent as {line}"
             )),
         }
+    }
+}
+
+/// What is to be sent, over one connection after the other.
+pub struct Inputs {
+    /// What came when there was no connection, and is the next one.
+    pub held: Option<Input>,
+    pub to_come: Receiver<Input>,
+}
+
+impl Inputs {
+    /// Keeps an input for later, if it is one.
+    pub fn hold(&mut self, input: Input) {
+        self.held = Some(input).filter(|input| !matches!(input, Input::Wake));
     }
 }
 
@@ -86,7 +102,7 @@ pub fn read_lines(inputs: Sender<Input>, is_typed: bool) {
 }
 
 /// The texts of the command line, and the end once all answers have come.
-pub fn send_texts(inputs: Sender<Input>, texts: Vec<String>, answered: Receiver<()>) {
+pub fn send_texts(inputs: Sender<Input>, texts: Vec<String>, answered: mpsc::Receiver<()>) {
     thread::spawn(move || {
         let sent = texts.into_iter().try_for_each(|text| inputs.blocking_send(Input::Text(text)));
         if sent.is_ok() && answered.recv().is_ok() {

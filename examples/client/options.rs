@@ -9,7 +9,8 @@ use std::time::Duration;
 use std::vec::IntoIter;
 
 use sansocket::handshake::ClientRequest;
-use sansocket::{Client, Config, Deflate, Error, Uri};
+use sansocket::reconnect::Policy;
+use sansocket::{Client, Config, Deflate, Error, Proxy, Uri};
 
 use crate::view::tell;
 
@@ -17,12 +18,16 @@ use crate::view::tell;
 pub struct Options {
     /// What to connect to, and how.
     pub client: Client,
+    proxies: Proxies,
     /// For all that is waited for.
     pub timeout: Duration,
     /// What to send; if nothing, the lines of stdin are sent.
     pub texts: Vec<String>,
     /// How often to send a Ping.
     pub ping: Option<Duration>,
+    /// When to connect again, if that is to be done.
+    pub reconnect: Option<Policy>,
+    pub http2: bool,
     pub color: bool,
     pub time: bool,
     pub history: Option<PathBuf>,
@@ -36,6 +41,8 @@ impl Options {
         let (mut url, mut origin, mut settings) = (None, None, Settings::default());
         let (mut timeout, mut texts, mut ping) = (Duration::from_secs(30), Vec::new(), None);
         let (mut color, mut time, mut history) = (true, false, None);
+        let (mut proxies, mut redirects, mut insecure) = (Proxies::None, 0, false);
+        let (mut reconnect, mut http2) = (None, false);
         let mut config = Config::default();
         let mut arguments = Arguments::new(name);
         while let Some(argument) = arguments.next() {
@@ -52,6 +59,29 @@ impl Options {
                     (name, value) if name.eq_ignore_ascii_case("Origin") => origin = Some(value),
                     (name, value) => settings.add(move |client| client.header(&name, &value)),
                 },
+                "--bearer" => {
+                    settings.with(arguments.value(), |client, token: String| client.bearer(&token));
+                }
+                "--basic" => {
+                    let (user, password) = arguments.user();
+                    settings.add(move |client| client.basic(&user, &password));
+                }
+                "--proxy" => proxies = Proxies::One(arguments.value()),
+                "--proxy-env" => proxies = Proxies::Environment,
+                "--redirects" => redirects = arguments.value(),
+                "--cacert" => {
+                    settings.with(arguments.value(), |client, file: PathBuf| client.trust_pem(file));
+                }
+                "--insecure" => insecure = true,
+                "--reconnect" => reconnect = Some(Policy::default()),
+                "--http2" if name == "client" => http2 = true,
+                "--http2" => fail("--http2 needs the program client, which is the same on tokio"),
+                "--keepalive" => {
+                    config = match arguments.seconds() {
+                        Duration::ZERO => config.no_keepalive(),
+                        interval => config.keepalive(interval, interval),
+                    }
+                }
                 "--subprotocol" => {
                     settings.with(arguments.value(), |client, name: String| client.subprotocols([name]));
                 }
@@ -60,13 +90,46 @@ impl Options {
             }
         }
         let url = url.unwrap_or_else(|| fail("the URL to connect to is missing"));
+        if reconnect.is_some() && !texts.is_empty() {
+            fail("--reconnect cannot tell which answers of --send are missing: pass the texts by stdin");
+        }
+        if http2 && redirects > 0 {
+            fail("--http2 follows no redirects, so that --redirects cannot be used with it");
+        }
         let mut request = ClientRequest::new(&Uri::parse(&url)?);
         if let Some(origin) = origin {
             request = request.origin(&origin)?;
         }
-        let client = settings.apply(Client::with_request(request))?;
+        let mut client = proxies.through(settings.apply(Client::with_request(request))?)?;
+        if insecure {
+            tell("certificates are not verified: whoever answers is taken for the server");
+            client = client.dangerous_accept_any_certificate();
+        }
         let client = client.config(config.close_timeout(timeout)).connect_timeout(timeout);
-        Ok(Self { client, timeout, texts, ping, color, time, history })
+        let client = client.redirects(redirects);
+        Ok(Self { client, proxies, timeout, texts, ping, reconnect, http2, color, time, history })
+    }
+
+    /// The proxy that a connection to this URI goes through.
+    pub fn proxy(&self, uri: &Uri) -> Result<Option<Proxy>, Error> {
+        Ok(self.proxies.through(Client::with_request(ClientRequest::new(uri)))?.chosen_proxy()?.cloned())
+    }
+}
+
+/// Which proxies there are.
+enum Proxies {
+    None,
+    One(String),
+    Environment,
+}
+
+impl Proxies {
+    fn through(&self, client: Client) -> Result<Client, Error> {
+        match self {
+            Self::None => Ok(client),
+            Self::One(proxy) => client.proxy(proxy),
+            Self::Environment => Ok(client.proxy_from_env()),
+        }
     }
 }
 
@@ -144,6 +207,16 @@ impl<'a> Arguments<'a> {
         (name.to_owned(), value.trim().to_owned())
     }
 
+    /// The same of an option whose value is a user's name and password.
+    fn user(&mut self) -> (String, String) {
+        let user: String = self.value();
+        let Some((name, password)) = user.split_once(':') else {
+            // The value may be a password.
+            fail(&format!("{} needs a name, a colon and a password", self.option));
+        };
+        (name.to_owned(), password.to_owned())
+    }
+
     /// Ends the program: there is no such option.
     fn unknown(&self) -> ! {
         fail(&format!("{:?} is not understood", self.option))
@@ -178,6 +251,16 @@ usage: PROGRAM URL [options]
   --subprotocol NAME      a subprotocol to offer; may be repeated, the most preferred first
   --header 'Name: value'  a header to add to the request; may be repeated; -H is the same
   --origin ORIGIN         the page that the request says it comes from
+  --bearer TOKEN          the token that the request is authorized by
+  --basic USER:PASSWORD   the same by a name and a password
+  --proxy URL             connect through it: http://, https://, socks5:// or socks5h://, with user:password@ if need be
+  --proxy-env             connect through the proxy that the environment names, as for curl: HTTPS_PROXY and the like
+  --redirects N           how many redirects to follow (default 0)
+  --cacert FILE           trust the authorities in this file, in PEM, in place of Mozilla's
+  --insecure              trust whoever answers
+  --reconnect             connect again when the connection is lost
+  --http2                 connect by HTTP/2 (RFC 8441; only client, not client_blocking)
+  --keepalive SECONDS     send a Ping after such a silence, and wait as long for an answer (default 20; 0: do not)
   --timeout SECONDS       how long to wait for the server (default 30)
   --deflate               offer permessage-deflate
   --ping [SECONDS]        send a Ping at once, and so often (default 1), and tell how long its Pong takes
@@ -194,6 +277,12 @@ printed, but a server need not send any more; --send waits for answers. Opening 
 as long as --timeout says, and so may closing it. Between the two there is no limit, but a server that
 does not answer Pings, or reads nothing, is given up. If the server closes first, with 1000, 1001 or no
 code, that is no failure.
+
+With --reconnect it goes on, over as many connections as it takes, until stdin ends, or the server closes
+with a code that says that the same would come of another attempt, or refuses with a status that does. What
+is typed meanwhile waits for the next connection. Each loss is told, with when the next attempt follows: on
+a terminal there, else on stderr. What was not sent by then is counted, and not sent again. It cannot be
+used with --send.
 
 Where stdout is no terminal, nothing is printed there but the messages. A text is printed as it is, a
 binary message like this: binary, 5 bytes: 68 65 6c 6c 6f

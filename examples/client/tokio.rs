@@ -3,6 +3,7 @@
 mod conversation;
 mod input;
 mod options;
+mod redial;
 mod terminal;
 mod view;
 
@@ -10,23 +11,28 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sansocket::Closed;
-use sansocket::tokio::{ClientStream, WebSocket, WebSocketReceiver, WebSocketSender, connect};
-use tokio::sync::mpsc::Receiver;
+use sansocket::http::{Http2, Http2Stream};
+use sansocket::reconnect::Ended;
+use sansocket::tokio::{ClientStream, Transport, WebSocket, WebSocketReceiver, WebSocketSender, connect};
+use sansocket::{Closed, Error};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
-use conversation::{Action, Conversation, is_ours};
-use input::Input;
+use conversation::{Action, Conversation, Meanwhile, ended, is_ours, outcome};
+use input::{Input, Inputs};
 use options::Options;
-use view::{Failure, Opening};
+use redial::Redial;
+use view::{Failure, Opening, tell};
 
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::from(error).tell(),
     };
-    let ended = runtime.block_on(run());
+    let ended = runtime.block_on(async {
+        let options = Options::parse("client")?;
+        if options.http2 { run(options, open_http2).await } else { run(options, open).await }
+    });
     // A write to stdout that still waits for its reader is not waited for.
     runtime.shutdown_background();
     match ended {
@@ -35,11 +41,14 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(Arc<Conversation>, Result<Option<Closed>, Failure>), Failure> {
+async fn run<S: Transport>(
+    options: Options,
+    open: impl AsyncFn(&Options) -> Result<(WebSocket<S>, Opening), Error>,
+) -> Result<(Arc<Conversation>, Result<Option<Closed>, Failure>), Failure> {
     let start = Instant::now();
-    let (ws, inputs, conversation) = open().await?;
+    let (ws, inputs, conversation, again) = begin(options, open).await?;
     let conversation = Arc::new(conversation);
-    let conversing = converse(ws, inputs, conversation.clone());
+    let conversing = converse(ws, inputs, again, &conversation);
     let ended = match conversation.deadline(start) {
         Some(deadline) => {
             timeout_at(deadline.into(), conversing).await.unwrap_or_else(|_| Err(conversation.late()))
@@ -49,43 +58,150 @@ async fn run() -> Result<(Arc<Conversation>, Result<Option<Closed>, Failure>), F
     Ok((conversation, ended))
 }
 
-async fn open() -> Result<(WebSocket<ClientStream>, Receiver<Input>, Conversation), Failure> {
-    let mut options = Options::parse("client")?;
-    let ws = connect(options.client.clone()).await?;
-    let stream = ws.get_ref();
-    let (address, tls) = (stream.tcp().peer_addr(), stream.tls().and_then(|tls| tls.protocol_version()));
-    drop(stream);
-    let (subprotocol, deflate) = (ws.subprotocol().map(String::from), ws.deflate().is_some());
-    let opening = Opening { uri: options.client.uri().to_string(), address, tls, subprotocol, deflate };
+/// How to connect again.
+struct Again<O> {
+    options: Options,
+    open: O,
+    redial: Redial,
+}
+
+async fn begin<S: Transport, O: AsyncFn(&Options) -> Result<(WebSocket<S>, Opening), Error>>(
+    mut options: Options,
+    open: O,
+) -> Result<(WebSocket<S>, Inputs, Conversation, Again<O>), Failure> {
+    let mut redial = Redial::new(options.reconnect.as_ref());
+    let (ws, opening) = loop {
+        let loss = match open(&options).await {
+            Ok(opened) => break opened,
+            Err(error) => redial.after(Ended::Failed(error)).map_err(Failure::of)?,
+        };
+        tell(&loss.to_string());
+        sleep_until(loss.due.into()).await;
+    };
+    redial.opened();
     let (conversation, inputs) = Conversation::begin(&mut options, &opening)?;
-    Ok((ws, inputs, conversation))
+    Ok((ws, inputs, conversation, Again { options, open, redial }))
 }
 
-async fn converse(
-    ws: WebSocket<ClientStream>,
-    inputs: Receiver<Input>,
-    conversation: Arc<Conversation>,
+async fn open(options: &Options) -> Result<(WebSocket<ClientStream>, Opening), Error> {
+    let ws = connect(options.client.clone()).await?;
+    let mut opening = Opening::new(options, ws.redirected_to())?;
+    (opening.subprotocol, opening.deflate) = (ws.subprotocol().map(String::from), ws.deflate().is_some());
+    let stream = ws.get_ref();
+    (opening.address, opening.tls) = (stream.tcp().peer_addr().ok(), stream.tls().map(view::tls));
+    drop(stream);
+    Ok((ws, opening))
+}
+
+async fn open_http2(options: &Options) -> Result<(WebSocket<Http2Stream>, Opening), Error> {
+    let ws = Http2::connect(options.client.clone()).await?.open(options.client.clone()).await?;
+    let mut opening = Opening::new(options, None)?;
+    (opening.subprotocol, opening.deflate) = (ws.subprotocol().map(String::from), ws.deflate().is_some());
+    Ok((ws, opening))
+}
+
+/// Over one connection, or with `--reconnect` over as many as it takes.
+async fn converse<S: Transport, O: AsyncFn(&Options) -> Result<(WebSocket<S>, Opening), Error>>(
+    mut ws: WebSocket<S>,
+    mut inputs: Inputs,
+    mut again: Again<O>,
+    conversation: &Arc<Conversation>,
 ) -> Result<Option<Closed>, Failure> {
-    let (sender, receiver) = ws.split();
-    // Both at once: a server may stop reading while nobody reads its answers. If both fail, it is the receiving half that
-    // knows why.
-    let sending = tokio::spawn(send(sender, inputs, conversation.clone()));
-    let closed = receive(receiver, &conversation).await?;
-    if is_ours(closed.as_ref()) {
-        sending.await??;
+    loop {
+        let (sender, receiver) = ws.split();
+        // Both at once: a server may stop reading while nobody reads its answers. If both fail, it is the receiving half that
+        // knows why.
+        let sending = tokio::spawn(send(sender, inputs, conversation.clone()));
+        let end = receive(receiver, conversation).await;
+        if !again.redial.is_asked_for() {
+            let closed = end?;
+            if is_ours(closed.as_ref()) {
+                sending.await??;
+            }
+            return Ok(closed);
+        }
+        conversation.lost();
+        let Some(left) = sending.await?? else { return end };
+        inputs = left;
+        ws = match again.open(ended(end)?, &mut inputs, conversation).await? {
+            Ok(ws) => ws,
+            Err(ended) => return outcome(ended),
+        };
     }
-    Ok(closed)
 }
 
-async fn send(
-    mut sender: WebSocketSender<ClientStream>,
-    mut inputs: Receiver<Input>,
+impl<O> Again<O> {
+    /// Connects again, unless nothing follows how it has ended.
+    async fn open<S: Transport>(
+        &mut self,
+        mut ended: Ended,
+        inputs: &mut Inputs,
+        conversation: &Arc<Conversation>,
+    ) -> Result<Result<WebSocket<S>, Ended>, Failure>
+    where
+        O: AsyncFn(&Options) -> Result<(WebSocket<S>, Opening), Error>,
+    {
+        loop {
+            let loss = match self.redial.after(ended) {
+                Ok(loss) => loss,
+                Err(ended) => return Ok(Err(ended)),
+            };
+            let loss = aside(conversation, move |conversation| {
+                conversation.told(&loss)?;
+                Ok(loss)
+            });
+            let loss = loss.await?;
+            if !wait(loss.due, inputs, conversation).await? {
+                return Ok(Err(loss.ended));
+            }
+            match (self.open)(&self.options).await {
+                Ok((ws, opening)) => {
+                    self.redial.opened();
+                    aside(conversation, move |conversation| Ok(conversation.opened(&opening)?)).await?;
+                    return Ok(Ok(ws));
+                }
+                Err(error) => ended = Ended::Failed(error),
+            }
+        }
+    }
+}
+
+/// Waits until then, unless there is to be no other connection.
+async fn wait(due: Instant, inputs: &mut Inputs, conversation: &Arc<Conversation>) -> Result<bool, Failure> {
+    while inputs.held.is_none() {
+        let Ok(next) = timeout_at(due.into(), inputs.to_come.recv()).await else { break };
+        let Some(input) = next else { return Ok(false) };
+        match aside(conversation, |conversation| Ok(conversation.meanwhile(input)?)).await? {
+            Meanwhile::Hold(input) => inputs.hold(input),
+            Meanwhile::Nothing => {}
+            Meanwhile::End => return Ok(false),
+        }
+    }
+    sleep_until(due.into()).await;
+    Ok(true)
+}
+
+/// Sends what is asked for, as long as the connection is there; then it gives back where more comes from, unless it was this
+/// that closed the connection.
+async fn send<S: Transport>(
+    mut sender: WebSocketSender<S>,
+    mut inputs: Inputs,
     conversation: Arc<Conversation>,
-) -> Result<(), Failure> {
-    while let Some(input) = inputs.recv().await {
-        let mut closes = false;
+) -> Result<Option<Inputs>, Failure> {
+    while let Some(input) = next(&mut inputs).await {
+        if !conversation.is_open() {
+            inputs.hold(input);
+            break;
+        }
+        let (mut closes, mut untaken) = (false, 0);
         let result = match aside(&conversation, |conversation| Ok(conversation.act(input)?)).await? {
-            Action::Message(message) => sender.send(message).await,
+            Action::Message(message) => match sender.feed(message).await {
+                Ok(()) => sender.flush().await,
+                Err(error) => {
+                    untaken = 1;
+                    Err(error)
+                }
+            },
             Action::Ping(payload) => sender.ping(&payload).await,
             Action::Close(code, reason) => {
                 closes = true;
@@ -94,16 +210,28 @@ async fn send(
             Action::Nothing => Ok(()),
         };
         match result {
-            Ok(()) if closes => break,
+            Ok(()) if closes => return Ok(None),
             Ok(()) => {}
+            Err(error) if conversation.outlives(&error) => {
+                conversation.left(sender.queued().messages + untaken);
+                return Ok(Some(inputs).filter(|_| !closes));
+            }
             Err(error) => aside(&conversation, |conversation| conversation.excuse(error)).await?,
         }
     }
-    Ok(())
+    conversation.left(sender.queued().messages);
+    Ok(Some(inputs))
 }
 
-async fn receive(
-    mut receiver: WebSocketReceiver<ClientStream>,
+async fn next(inputs: &mut Inputs) -> Option<Input> {
+    match inputs.held.take() {
+        Some(held) => Some(held),
+        None => inputs.to_come.recv().await,
+    }
+}
+
+async fn receive<S: Transport>(
+    mut receiver: WebSocketReceiver<S>,
     conversation: &Arc<Conversation>,
 ) -> Result<Option<Closed>, Failure> {
     while let Some(incoming) = receiver.recv_incoming().await? {

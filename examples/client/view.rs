@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use sansocket::handshake::{Response, ResponseError};
-use sansocket::rustls::ProtocolVersion;
-use sansocket::{CloseCode, Closed, Initiator, Message};
+use sansocket::reconnect::Ended;
+use sansocket::rustls::{ClientConnection, ProtocolVersion};
+use sansocket::{CloseCode, Closed, Initiator, Message, Proxy, Uri};
 
 use crate::options::Options;
 
@@ -78,26 +79,63 @@ impl View {
 
 /// What a connection begins with.
 pub struct Opening {
-    pub uri: String,
-    pub address: io::Result<SocketAddr>,
-    pub tls: Option<ProtocolVersion>,
+    pub uri: Uri,
+    /// What was to be connected to, if the server had it elsewhere.
+    pub redirected_from: Option<Uri>,
+    pub proxy: Option<Proxy>,
+    /// Of the server, or of the proxy.
+    pub address: Option<SocketAddr>,
+    pub tls: Option<String>,
+    pub http2: bool,
     pub subprotocol: Option<String>,
     pub deflate: bool,
 }
 
+impl Opening {
+    pub fn new(options: &Options, redirected_to: Option<&Uri>) -> Result<Self, sansocket::Error> {
+        let asked = options.client.uri();
+        let uri = redirected_to.unwrap_or(asked).clone();
+        Ok(Self {
+            proxy: options.proxy(&uri)?,
+            redirected_from: redirected_to.map(|_| asked.clone()),
+            uri,
+            address: None,
+            tls: None,
+            http2: options.http2,
+            subprotocol: None,
+            deflate: false,
+        })
+    }
+}
+
+/// The version, and the cipher suite.
+pub fn tls(tls: &ClientConnection) -> String {
+    let version = match tls.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+        Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+        _ => "TLS",
+    };
+    tls.negotiated_cipher_suite()
+        .map_or_else(|| version.into(), |suite| format!("{version} ({:?})", suite.suite()))
+}
+
 /// In one line.
 pub fn opened(opening: &Opening, is_typed: bool) -> String {
-    let Opening { uri, address, tls, subprotocol, deflate } = opening;
+    let Opening { uri, redirected_from, proxy, address, tls, http2, subprotocol, deflate } = opening;
     let mut told = format!("connected to {uri}");
-    if let Ok(address) = address {
+    if let Some(proxy) = proxy {
+        told = format!("{told} through {proxy}");
+    }
+    if let Some(address) = address {
         told = format!("{told} at {address}");
     }
-    match tls {
-        Some(ProtocolVersion::TLSv1_2) => told += ", TLS 1.2",
-        Some(ProtocolVersion::TLSv1_3) => told += ", TLS 1.3",
-        Some(_) => told += ", TLS",
-        None => {}
+    if let Some(asked) = redirected_from {
+        told = format!("{told}, redirected from {asked}");
     }
+    if let Some(tls) = tls {
+        told = format!("{told}, {tls}");
+    }
+    told += if *http2 { ", HTTP/2" } else { "" };
     if let Some(subprotocol) = subprotocol {
         told = format!("{told}, subprotocol {subprotocol}");
     }
@@ -201,6 +239,19 @@ pub fn tell(sentence: &str) {
 pub struct Failure(Box<dyn Error + Send + Sync>);
 
 impl Failure {
+    /// Where that is the end of it.
+    pub fn of(ended: Ended) -> Self {
+        match ended {
+            Ended::Closed(how) => closed(Some(&how)).into(),
+            Ended::Failed(error) => error.into(),
+        }
+    }
+
+    /// How the connection ended, if that is why.
+    pub fn into_ended(self) -> Result<Ended, Self> {
+        self.0.downcast().map(|error| Ended::Failed(*error)).map_err(Self)
+    }
+
     /// Ends the program: with a sentence, but on a terminal a server's refusal with the beginning of what it says.
     pub fn tell(&self) -> ExitCode {
         match self.0.downcast_ref().and_then(sansocket::Error::refusal) {
