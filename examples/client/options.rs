@@ -253,14 +253,14 @@ usage: PROGRAM URL [options]
   --origin ORIGIN         the page that the request says it comes from
   --bearer TOKEN          the token that the request is authorized by
   --basic USER:PASSWORD   the same by a name and a password
-  --proxy URL             connect through it: http://, https://, socks5:// or socks5h://, with user:password@ if need be
-  --proxy-env             connect through the proxy that the environment names, as for curl: HTTPS_PROXY and the like
+  --proxy URL             a proxy to connect through: [http|https|socks5|socks5h]://[user:password@]host:port
+  --proxy-env             connect through the proxy that the environment names, as curl does
   --redirects N           how many redirects to follow (default 0)
   --cacert FILE           trust the authorities in this file, in PEM, in place of Mozilla's
   --insecure              trust whoever answers
   --reconnect             connect again when the connection is lost
   --http2                 connect by HTTP/2 (RFC 8441; only client, not client_blocking)
-  --keepalive SECONDS     send a Ping after such a silence, and wait as long for an answer (default 20; 0: do not)
+  --keepalive SECONDS     send a Ping after so long a silence, and wait as long for an answer (default 20; 0: never)
   --timeout SECONDS       how long to wait for the server (default 30)
   --deflate               offer permessage-deflate
   --ping [SECONDS]        send a Ping at once, and so often (default 1), and tell how long its Pong takes

@@ -16,12 +16,22 @@ pub const CLIENTS: [&str; 2] = ["client", "client_blocking"];
 
 #[test]
 fn help() {
-    const OPTIONS: [&str; 11] = [
+    const OPTIONS: [&str; 21] = [
         "--send TEXT",
         "--subprotocol NAME",
         "--header 'Name: value'",
         "-H",
         "--origin ORIGIN",
+        "--bearer TOKEN",
+        "--basic USER:PASSWORD",
+        "--proxy URL",
+        "--proxy-env",
+        "--redirects N",
+        "--cacert FILE",
+        "--insecure",
+        "--reconnect",
+        "--http2",
+        "--keepalive SECONDS",
         "--timeout SECONDS",
         "--deflate",
         "--ping [SECONDS]",
@@ -448,7 +458,7 @@ fn a_stdin_that_is_not_text() {
 
 /// Runs a program that prints something and ends with 0, without a word on stderr.
 #[track_caller]
-fn succeeds(name: &str, args: &[&str], stdin: &str) -> String {
+pub fn succeeds(name: &str, args: &[&str], stdin: &str) -> String {
     let output = run(name, args, stdin);
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{name} {args:?}");
     assert_eq!(output.status.code(), Some(0), "{name} {args:?}");
@@ -457,7 +467,7 @@ fn succeeds(name: &str, args: &[&str], stdin: &str) -> String {
 
 /// Runs a program that ends with 1 and a sentence on stderr.
 #[track_caller]
-fn fails(name: &str, args: &[&str], sentence: &str) {
+pub fn fails(name: &str, args: &[&str], sentence: &str) {
     fails_after(name, args, "", sentence);
 }
 
@@ -492,7 +502,7 @@ fn wait(name: &str, child: Child) -> Output {
 
 /// Runs a program to its end.
 #[track_caller]
-fn run(name: &str, args: &[&str], stdin: &str) -> Output {
+pub fn run(name: &str, args: &[&str], stdin: &str) -> Output {
     let mut child = spawn(name, args);
     let (mut input, stdin) = (child.stdin.take().unwrap(), stdin.to_owned());
     let writing = thread::spawn(move || {

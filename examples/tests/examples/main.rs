@@ -3,12 +3,16 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod flags;
 mod program;
 #[cfg(feature = "client")]
 mod terminal;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+#[cfg(any(feature = "client", feature = "tls"))]
+use std::path::PathBuf;
 use std::{fs, thread};
 
 use program::{Program, client};
@@ -142,16 +146,7 @@ fn tls() {
     use sansocket::rustls::pki_types::{CertificateDer, pem::PemObject};
     use sansocket::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-    let source = include_str!("../../tls.rs").replace("\n//!", "");
-    let command = source.split('`').find(|code| code.starts_with("openssl")).unwrap();
-    let folder = std::env::temp_dir().join(format!("sansocket-example-tls-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let mut words = command.split_whitespace();
-    let made = std::process::Command::new(words.next().unwrap()).args(words).current_dir(&folder).output();
-    if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        return eprintln!("no certificate can be made: there is no openssl");
-    }
-    assert!(made.unwrap().status.success());
+    let Some(folder) = certificate("tls") else { return };
     let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name));
 
     let mut roots = RootCertStore::empty();
@@ -312,6 +307,24 @@ fn careful_client() {
         "the connection was closed with 1001 (going away): \"the server stops\"; the next attempt follows in "
     ));
     fs::remove_file(token).unwrap();
+}
+
+/// The folder of a certificate, `cert.pem`, and its key, `key.pem`, made as the example `tls` tells; `None` where there is no
+/// `openssl`.
+#[cfg(any(feature = "client", feature = "tls"))]
+fn certificate(name: &str) -> Option<PathBuf> {
+    let source = include_str!("../../tls.rs").replace("\n//!", "");
+    let command = source.split('`').find(|code| code.starts_with("openssl")).unwrap();
+    let folder = std::env::temp_dir().join(format!("sansocket-example-{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let mut words = command.split_whitespace();
+    let made = std::process::Command::new(words.next().unwrap()).args(words).current_dir(&folder).output();
+    if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        eprintln!("no certificate can be made: there is no openssl");
+        return None;
+    }
+    assert!(made.unwrap().status.success());
+    Some(folder)
 }
 
 /// A proxy for one connection, which is made, or answered like this.

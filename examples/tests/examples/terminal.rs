@@ -2,16 +2,20 @@
 #![cfg(target_os = "linux")]
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
 use std::{env, fs, process, thread};
 
 use sansocket::blocking::accept;
+use sansocket::handshake::Reply;
 use sansocket::{CloseCode, Message};
 
 use crate::client::{CLIENTS, Peer, echo_server, upgrade};
+use crate::flags::TlsServer;
 use crate::program::{PATIENCE, path};
+use crate::proxy;
 
 /// What is typed is sent, or done, and all of it is shown.
 #[test]
@@ -166,6 +170,70 @@ fn colors() {
                 assert!(!output.contains('\x1b') && !output.contains("> hello"), "{output:?}");
             }
         }
+    }
+}
+
+/// What is between the client and the server is told first.
+#[test]
+fn what_was_connected_to() {
+    let url = echo_server();
+    for client in CLIENTS {
+        let to = url.clone();
+        let peer = Peer::start(move |tcp| {
+            let reply = Reply::new(302).unwrap().header("Location", &to).unwrap();
+            accept(tcp).unwrap().respond(reply).unwrap();
+        });
+        let options = [&*peer.url, "--redirects", "1", "--send", "x"];
+        let Some(mut terminal) = Terminal::start(client, &options, "") else { return };
+        terminal.sees(&format!("connected to {url}/ at {}, redirected from {}/\n", &url[5..], peer.url));
+        terminal.ends(0);
+        peer.end();
+
+        let through = proxy(None);
+        let named = format!("http://joe:secret@{through}");
+        let options = [&*url, "--proxy", &named, "--send", "x"];
+        let Some(mut terminal) = Terminal::start(client, &options, "") else { return };
+        terminal.sees(&format!("connected to {url}/ through http://joe:***@{through} at {through}\n"));
+        assert!(!terminal.ends(0).contains("secret"));
+
+        let Some(server) = TlsServer::start(&format!("first-line-{client}")) else { return };
+        let options = [&*server.url, "--insecure", "--send", "x"];
+        let Some(mut terminal) = Terminal::start(client, &options, "") else { return };
+        terminal.sees("certificates are not verified: whoever answers is taken for the server\n");
+        terminal.sees(&format!("connected to {}/ at {}, TLS 1.3 (TLS13_", server.url, &server.url[6..]));
+        terminal.ends(0);
+    }
+}
+
+/// Each loss is a line, and each connection, with what was typed meanwhile, and at the end all are counted.
+#[test]
+fn reconnecting() {
+    for client in CLIENTS {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}", listener.local_addr().unwrap());
+        let serving = thread::spawn(move || {
+            let next = || accept(listener.accept().unwrap().0).unwrap();
+            next().accept().unwrap().close(CloseCode::new(1012), "\x1b[31mred").unwrap();
+            next().reject(503, "\x1b[31mred").unwrap();
+            let mut ws = next().accept().unwrap();
+            while let Some(message) = ws.recv().unwrap() {
+                ws.send(message).unwrap();
+            }
+        });
+        let Some(mut terminal) = Terminal::start(client, &[&url, "--reconnect"], "") else { return };
+        terminal.sees(&format!("connected to {url}/ at {}; /help", &url[5..]));
+        terminal.sees("closed with 1012 (service restart): \"\\u{1b}[31mred\"; the next attempt follows in ");
+        terminal.enters("hello");
+        terminal.sees("status 503, and says: ");
+        terminal.sees("[31mred; the next attempt follows in ");
+        terminal.sees(&format!("connected to {url}/ at {}\n", &url[5..]));
+        terminal.sees("> hello\n");
+        terminal.sees("< hello\n");
+        terminal.types("\x04");
+        terminal.sees("this client closed the connection with 1000 (normal closure); 2 connections in ");
+        terminal.sees(" s; sent 1 message, 5 bytes; received 1 message, 5 bytes\n");
+        terminal.ends(0);
+        serving.join().unwrap();
     }
 }
 
