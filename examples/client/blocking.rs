@@ -95,10 +95,11 @@ fn converse(
             }
             return Ok(closed);
         }
+        let end = ended(end)?;
         conversation.lost();
-        let Some(left) = join(sending)? else { return end };
+        let Some(left) = join(sending)? else { return outcome(end) };
         inputs = left;
-        ws = match again.open(ended(end)?, &mut inputs, conversation)? {
+        ws = match again.open(end, &mut inputs, conversation)? {
             Ok(ws) => ws,
             Err(ended) => return outcome(ended),
         };

@@ -260,7 +260,8 @@ usage: PROGRAM URL [options]
   --insecure              trust whoever answers
   --reconnect             connect again when the connection is lost
   --http2                 connect by HTTP/2 (RFC 8441; only client, not client_blocking)
-  --keepalive SECONDS     send a Ping after so long a silence, and wait as long for an answer (default 20; 0: never)
+  --keepalive SECONDS     send a Ping after so long a silence, and wait as long for an answer (default 20; 0: never,
+                          as for servers that end the connection at a Ping)
   --timeout SECONDS       how long to wait for the server (default 30)
   --deflate               offer permessage-deflate
   --ping [SECONDS]        send a Ping at once, and so often (default 1), and tell how long its Pong takes

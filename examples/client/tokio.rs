@@ -120,10 +120,11 @@ async fn converse<S: Transport, O: AsyncFn(&Options) -> Result<(WebSocket<S>, Op
             }
             return Ok(closed);
         }
+        let end = ended(end)?;
         conversation.lost();
-        let Some(left) = sending.await?? else { return end };
+        let Some(left) = sending.await?? else { return outcome(end) };
         inputs = left;
-        ws = match again.open(ended(end)?, &mut inputs, conversation).await? {
+        ws = match again.open(end, &mut inputs, conversation).await? {
             Ok(ws) => ws,
             Err(ended) => return outcome(ended),
         };

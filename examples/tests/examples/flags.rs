@@ -294,7 +294,14 @@ fn http2_refused() {
 #[cfg(feature = "hyper")]
 #[test]
 fn http2() {
-    use http_body_util::Empty;
+    assert_eq!(succeeds("client", &[&http2_server(), "--http2", "--send", "hello"], ""), "hello\n");
+}
+
+/// Where every message of one client comes back over HTTP/2.
+#[cfg(feature = "hyper")]
+pub fn http2_server() -> String {
+    use http_body_util::Full;
+    use hyper::Response;
     use hyper::body::Bytes;
     use hyper::server::conn::http2::Builder;
     use hyper::service::service_fn;
@@ -309,8 +316,8 @@ fn http2() {
             let server = Server::default();
             let (tcp, _) = tokio::net::TcpListener::from_std(listener).unwrap().accept().await.unwrap();
             let service = service_fn(|mut request| {
-                let response =
-                    sansocket::http::upgrade::<_, Empty<Bytes>>(&mut request, &server, async |mut ws| {
+                let response: Response<Full<Bytes>> =
+                    sansocket::http::upgrade(&mut request, &server, async |mut ws| {
                         while let Ok(Some(message)) = ws.recv().await {
                             let _ = ws.send(message).await;
                         }
@@ -322,7 +329,7 @@ fn http2() {
             let _ = builder.serve_connection(TokioIo::new(tcp), service).await;
         });
     });
-    assert_eq!(succeeds("client", &[&url, "--http2", "--send", "hello"], ""), "hello\n");
+    url
 }
 
 /// Where every message comes back over TLS, until the tests are over.
