@@ -18,7 +18,7 @@ use sansocket::reconnect::Ended;
 use sansocket::{Closed, Error, TimedOut};
 
 use conversation::{Action, Conversation, Meanwhile, ended, is_ours, outcome};
-use input::Inputs;
+use input::{Input, Inputs};
 use options::Options;
 use redial::Redial;
 use view::{Failure, Opening, tell};
@@ -142,9 +142,12 @@ fn wait(due: Instant, inputs: &mut Inputs, conversation: &Arc<Conversation>) -> 
         thread::sleep(left());
         waker.wake();
     });
-    while inputs.held.is_none() && !left().is_zero() {
-        match inputs.to_come.blocking_recv().map(|input| conversation.meanwhile(input)).transpose()? {
-            Some(Meanwhile::Hold(input)) => inputs.hold(input),
+    while !left().is_zero() {
+        match next(inputs).map(|input| conversation.meanwhile(input)).transpose()? {
+            Some(Meanwhile::Hold(input)) => {
+                inputs.hold(input);
+                break;
+            }
             Some(Meanwhile::Nothing) => {}
             Some(Meanwhile::End) | None => return Ok(false),
         }
@@ -160,7 +163,7 @@ fn send(
     mut inputs: Inputs,
     conversation: &Conversation,
 ) -> Result<Option<Inputs>, Failure> {
-    while let Some(input) = inputs.held.take().or_else(|| inputs.to_come.blocking_recv()) {
+    while let Some(input) = next(&mut inputs) {
         if !conversation.is_open() {
             inputs.hold(input);
             break;
@@ -193,6 +196,10 @@ fn send(
     }
     conversation.left(sender.queued().messages);
     Ok(Some(inputs))
+}
+
+fn next(inputs: &mut Inputs) -> Option<Input> {
+    inputs.held.take().or_else(|| inputs.to_come.blocking_recv())
 }
 
 fn receive(

@@ -5,8 +5,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sansocket::reconnect::{Backoff, Ended, Policy};
 
-use crate::conversation::is_ours;
-
 /// When to connect again. `Reconnecting` of the library does that by itself, with one task or thread that sends and receives:
 /// this client does both at once, over halves.
 pub struct Redial(Option<Backoff>);
@@ -30,9 +28,6 @@ impl Redial {
     /// A connection has ended, or an attempt has failed. Gives that back, if nothing follows.
     pub fn after(&mut self, ended: Ended) -> Result<Loss, Ended> {
         let Self(Some(backoff)) = self else { return Err(ended) };
-        if matches!(&ended, Ended::Closed(closed) if is_ours(Some(closed))) {
-            return Err(ended);
-        }
         let now = Instant::now();
         match backoff.ended(&ended, now, SystemTime::now(), rand::random()) {
             Some(retry_in) => Ok(Loss { ended, retry_in, due: now + retry_in }),

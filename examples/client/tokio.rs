@@ -169,11 +169,13 @@ impl<O> Again<O> {
 
 /// Waits until then, unless there is to be no other connection.
 async fn wait(due: Instant, inputs: &mut Inputs, conversation: &Arc<Conversation>) -> Result<bool, Failure> {
-    while inputs.held.is_none() {
-        let Ok(next) = timeout_at(due.into(), inputs.to_come.recv()).await else { break };
-        let Some(input) = next else { return Ok(false) };
+    while let Ok(input) = timeout_at(due.into(), next(inputs)).await {
+        let Some(input) = input else { return Ok(false) };
         match aside(conversation, |conversation| Ok(conversation.meanwhile(input)?)).await? {
-            Meanwhile::Hold(input) => inputs.hold(input),
+            Meanwhile::Hold(input) => {
+                inputs.hold(input);
+                break;
+            }
             Meanwhile::Nothing => {}
             Meanwhile::End => return Ok(false),
         }
