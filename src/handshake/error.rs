@@ -358,7 +358,7 @@ impl fmt::Display for BuildError {
             Self::InvalidHeaderValue(name) => write!(f, "the value of header {name:?} is not visible ASCII"),
             Self::ReservedHeader(name) => write!(f, "the header {name:?} is written by the handshake itself"),
             Self::InvalidToken => f.write_str(
-                "a bearer token is visible ASCII without spaces: was it read together with the end of its line?",
+                "a bearer token is visible ASCII without spaces, and not empty: was it read together with the end of its line?",
             ),
             Self::InvalidUser => f.write_str(
                 "basic authentication cannot send a user name with a colon, nor control characters (RFC 7617)",

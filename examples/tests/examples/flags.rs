@@ -37,7 +37,7 @@ fn usage_errors() {
         fails(
             client,
             &["ws://a", "--bearer", "b c"],
-            "a bearer token is visible ASCII without spaces: was it read together with the end of its line?",
+            "a bearer token is visible ASCII without spaces, and not empty: was it read together with the end of its line?",
         );
         let output = run(client, &["ws://a", "--cacert", "/nowhere/ca.pem"], "");
         assert!(

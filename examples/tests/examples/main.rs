@@ -273,7 +273,7 @@ fn proxy_client() {
     let (ended, complaint) = through(proxy(None), "guess");
     assert_eq!(ended, (String::new(), false));
     assert!(complaint.contains("the server refused") && complaint.contains("Which token?"), "{complaint}");
-    let (ended, complaint) = through(proxy(Some("HTTP/1.1 403 Forbidden\r\n\r\n")), "");
+    let (ended, complaint) = through(proxy(Some("HTTP/1.1 403 Forbidden\r\n\r\n")), "guess");
     assert_eq!(ended, (String::new(), false));
     assert!(complaint.contains("the proxy refused to connect to the server, with status 403"), "{complaint}");
 }
