@@ -15,10 +15,11 @@ pub const SERVERS: [&str; 2] = ["echo_server", "echo_server_blocking"];
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts a program, with its three streams in our hands. Its memory is what it holds, not what glibc sets apart for each
-/// of its threads.
+/// of its threads, or keeps between what was freed.
 #[track_caller]
 pub fn spawn(name: &str, args: &[&str]) -> Child {
-    start(Command::new(path(name)).env("MALLOC_ARENA_MAX", "1").args(args))
+    let mut command = Command::new(path(name));
+    start(command.env("MALLOC_ARENA_MAX", "1").env("MALLOC_MMAP_THRESHOLD_", "8192").args(args))
 }
 
 /// Where a program is: Cargo builds them all before this test, in one folder.
