@@ -50,7 +50,7 @@ where
 /// # Ok(())
 /// # }
 /// ```
-pub fn connect_over<C, S>(client: C, io: S) -> Result<WebSocket<ClientStream<S>>, Error>
+pub fn connect_over<C, S>(client: C, mut io: S) -> Result<WebSocket<ClientStream<S>>, Error>
 where
     C: TryInto<Client>,
     Error: From<C::Error>,
@@ -58,6 +58,7 @@ where
 {
     let client = client.try_into()?;
     let deadline = Deadline::after(client.connect_timeout);
+    io.set_blocking().map_err(Error::Connect)?;
     let stream = to_server(Hop(PlainOrTls::Plain(io)), &client, &[], deadline)?;
     open(&client, stream, Vec::new(), deadline)
 }
@@ -65,13 +66,14 @@ where
 /// Opens a connection over a stream as it is. The handshake, credentials and all, is sent in the clear if the stream
 /// is not a secure one, **whatever the URI says**: this is for TLS of your own, such as a `TlsStream`, and for streams
 /// that need none. See [`connect`].
-pub fn connect_as_is<C, S>(client: C, io: S) -> Result<WebSocket<S>, Error>
+pub fn connect_as_is<C, S>(client: C, mut io: S) -> Result<WebSocket<S>, Error>
 where
     C: TryInto<Client>,
     Error: From<C::Error>,
     S: Transport,
 {
     let client = client.try_into()?;
+    io.set_blocking().map_err(Error::Connect)?;
     open(&client, io, Vec::new(), Deadline::after(client.connect_timeout))
 }
 
@@ -166,7 +168,6 @@ fn open<S: Transport>(
     mut input: Vec<u8>,
     deadline: Deadline,
 ) -> Result<WebSocket<S>, Error> {
-    io.set_blocking().map_err(Error::Connect)?;
     let mut out = Vec::new();
     let mut opening = ClientOpening::start(client, random, &mut out);
     let negotiated = complete(&mut io, &mut opening, &mut out, &mut input, deadline)?;

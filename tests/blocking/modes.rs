@@ -61,6 +61,23 @@ fn streams_that_do_not_wait() {
     echoes(unix());
 }
 
+/// By the time that the server is first spoken to, which for `wss://` is by TLS, the stream waits.
+#[test]
+fn from_the_first_byte() {
+    let schemes: &[_] = if cfg!(feature = "rustls") { &["ws", "wss"] } else { &["ws"] };
+    for scheme in schemes {
+        let (near, far) = tcp();
+        far.set_nonblocking(false).unwrap();
+        let same = near.try_clone().unwrap();
+        let serving = thread::spawn(move || {
+            assert_eq!(far.peek(&mut [0]).unwrap(), 1);
+            waits(&same)
+        });
+        assert!(connect_over(&*format!("{scheme}://localhost/"), near).is_err());
+        assert!(serving.join().unwrap(), "{scheme}");
+    }
+}
+
 #[test]
 fn upgraded_streams_that_do_not_wait() {
     for role in [Role::Client, Role::Server] {
