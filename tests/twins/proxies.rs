@@ -411,6 +411,11 @@ fn socks_proxies_that_refuse() {
         (&[b"\x05\x02", b"\x05"], "NotSocks"),
         (&[b"\x05\x02", b"\x01\x01"], "AuthenticationFailed"),
         (&[b"\x05\0", b"\x04"], "NotSocks"),
+        // What it was not asked yet, it cannot answer.
+        (&[b"\x05\0\x05\0\0\x01\0\0\0\0\0\0"], "NotSocks"),
+        (&[b"\x05\0\x05"], "NotSocks"),
+        (&[b"\x05\x02\x01\0\x05\0\0\x01\0\0\0\0\0\0"], "NotSocks"),
+        (&[b"\x05\x02", b"\x01\0\x05\0\0\x01\0\0\0\0\0\0"], "NotSocks"),
         (&[b"\x05\0", b"\x05\0\0\x02"], "NotSocks"),
         (&[b"\x05\0", b"\x05\x01"], "Socks(GeneralFailure)"),
         (&[b"\x05\0", b"\x05\x02"], "Socks(NotAllowed)"),

@@ -48,28 +48,26 @@ impl Socks5 {
     /// Takes what it needs no longer out of `input`, and appends to `out` what it answers. `true`: the connection is there,
     /// and what is left belongs to it.
     pub(super) fn receive(&mut self, input: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool, ProxyError> {
-        loop {
-            let Some(len) = self.message_len(input)? else {
-                return Ok(false);
-            };
-            let message: Vec<u8> = input.drain(..len).collect();
-            match (self.state, message.get(1)) {
-                // "A STATUS field of X'00' indicates success." (RFC 1929 section 2)
-                (State::Method, Some(&NO_AUTHENTICATION)) | (State::Login, Some(0)) => {
-                    out.append(&mut self.request);
-                    self.state = State::Reply;
-                }
-                (State::Method, Some(&USERNAME_PASSWORD)) if !self.login.is_empty() => {
-                    out.append(&mut self.login);
-                    self.state = State::Login;
-                }
-                (State::Method, Some(&NO_ACCEPTABLE_METHODS)) => {
-                    return Err(ProxyError::AuthenticationWanted);
-                }
-                (State::Reply, _) => return Ok(true),
-                (State::Method | State::Login, _) => return Err(ProxyError::NotSocks),
+        let Some(len) = self.message_len(input)? else {
+            return Ok(false);
+        };
+        let message: Vec<u8> = input.drain(..len).collect();
+        match (self.state, message.get(1)) {
+            // "A STATUS field of X'00' indicates success." (RFC 1929 section 2)
+            (State::Method, Some(&NO_AUTHENTICATION)) | (State::Login, Some(0)) => {
+                out.append(&mut self.request);
+                self.state = State::Reply;
             }
+            (State::Method, Some(&USERNAME_PASSWORD)) if !self.login.is_empty() => {
+                out.append(&mut self.login);
+                self.state = State::Login;
+            }
+            (State::Method, Some(&NO_ACCEPTABLE_METHODS)) => return Err(ProxyError::AuthenticationWanted),
+            (State::Reply, _) => return Ok(true),
+            (State::Method | State::Login, _) => return Err(ProxyError::NotSocks),
         }
+        // What follows answers what the proxy was not asked yet: it tells of no connection to the server.
+        if input.is_empty() { Ok(false) } else { Err(ProxyError::NotSocks) }
     }
 
     /// How long the message at the front of `input` is, once all of it is there. What is wrong with it is told as soon as it
