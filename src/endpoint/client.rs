@@ -214,8 +214,8 @@ impl Client {
     ///
     /// Those are followed that have a status of 301, 302, 303, 307 or 308 and a `Location`: a URI, or a
     /// [reference](Uri::resolve) from where the client is, with `http` and `https` for `ws` and `wss`. The request is the
-    /// same there, but for its key. Where scheme, host or port is another one, it has no `Authorization`, no `Cookie` and no
-    /// `Proxy-Authorization`; **all other headers stay**, so a token that is in one of another name is shown to whomever the
+    /// same there, but for its key. Where scheme, host or port is another one, it has no `Authorization` and no `Cookie`;
+    /// **all other headers stay**, so a token that is in one of another name is shown to whomever the
     /// server names, and so is the certificate of [`identity_pem`](Self::identity_pem), if it is trusted and asks for it.
     ///
     /// Never is one followed from `wss` to `ws`. One that cannot be followed, or is one too many, fails `connect` with

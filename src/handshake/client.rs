@@ -41,7 +41,7 @@ impl ClientRequest {
     }
 
     /// Adds a header, such as `Cookie`. Those of the handshake itself are refused, as is `Origin`, for which there is
-    /// [`origin`](Self::origin). A `User-Agent`, or an `Authorization`, replaces the one that there is:
+    /// [`origin`](Self::origin), and `Proxy-Authorization`, which is for a proxy, and would go to the server. A `User-Agent`, or an `Authorization`, replaces the one that there is:
     ///
     /// ```
     /// # use sansocket::{Uri, handshake::ClientRequest};
@@ -58,7 +58,13 @@ impl ClientRequest {
         self.headers.add(name, value, |name| {
             matches!(
                 name,
-                "host" | "upgrade" | "connection" | "origin" | "content-length" | "transfer-encoding"
+                "host"
+                    | "upgrade"
+                    | "connection"
+                    | "origin"
+                    | "content-length"
+                    | "transfer-encoding"
+                    | "proxy-authorization"
             ) || name.starts_with("sec-websocket-")
         })?;
         Ok(self)
@@ -342,7 +348,7 @@ impl Opened {
 const USER_AGENT: &str = "User-Agent";
 const AUTHORIZATION: &str = "Authorization";
 
-/// What tells one server, or one proxy, who the client is, and is no other's to know.
+/// What tells one server who the client is, and is no other's to know.
 #[cfg(feature = "std")]
-const CREDENTIALS: [&str; 3] = [AUTHORIZATION, "Cookie", "Proxy-Authorization"];
+const CREDENTIALS: [&str; 2] = [AUTHORIZATION, "Cookie"];
 const CRATE: &str = concat!("sansocket/", env!("CARGO_PKG_VERSION"));

@@ -325,7 +325,7 @@ pub enum BuildError {
     InvalidHeaderName(String),
     /// The value given for this header has a character other than visible ASCII, space and tab.
     InvalidHeaderValue(String),
-    /// A header that the handshake itself writes, or that has a method of its own.
+    /// A header that the handshake itself writes, that has a method of its own, or that is for a proxy.
     ReservedHeader(String),
     /// A bearer token that is empty, or has a character other than visible ASCII: a line end, for one.
     InvalidToken,
@@ -356,6 +356,10 @@ impl fmt::Display for BuildError {
         match self {
             Self::InvalidHeaderName(name) => write!(f, "{name:?} is not a header name"),
             Self::InvalidHeaderValue(name) => write!(f, "the value of header {name:?} is not visible ASCII"),
+            Self::ReservedHeader(name) if name.eq_ignore_ascii_case("Proxy-Authorization") => f.write_str(
+                "a user name and a password for a proxy are not for the server: they belong into the proxy's URI, see \
+                 Client::proxy",
+            ),
             Self::ReservedHeader(name) => write!(f, "the header {name:?} is written by the handshake itself"),
             Self::InvalidToken => f.write_str(
                 "a bearer token is visible ASCII without spaces, and not empty: was it read together with the end of its line?",

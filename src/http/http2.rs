@@ -293,7 +293,7 @@ fn failed(error: h2::Error) -> Error {
 }
 
 /// What a proxy or a server keeps in no table, since others could guess it there.
-const SECRETS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+const SECRETS: [&str; 2] = ["authorization", "cookie"];
 
 /// "Values above the maximum flow-control window size of 2^31-1 MUST be treated as a connection error" (RFC 9113 section 6.5.2).
 const MAX_WINDOW: u32 = (1 << 31) - 1;

@@ -326,6 +326,7 @@ fn other_headers() {
         "Origin",
         "Content-Length",
         "transfer-encoding",
+        "Proxy-Authorization",
     ] {
         assert_eq!(request.clone().header(name, "x"), Err(BuildError::ReservedHeader(name.to_owned())));
     }
@@ -854,6 +855,7 @@ fn errors_say_what_is_wrong() {
         BuildError::InvalidHeaderName(name()),
         BuildError::InvalidHeaderValue(name()),
         BuildError::ReservedHeader(name()),
+        BuildError::ReservedHeader("proxy-authorization".to_owned()),
         BuildError::InvalidToken,
         BuildError::InvalidUser,
         BuildError::InvalidSubprotocol(name()),
@@ -865,6 +867,7 @@ fn errors_say_what_is_wrong() {
         BuildError::InvalidStatus(1),
         BuildError::AcceptingStatus(1),
     ];
+    assert!(build_errors[3].to_string().contains("Client::proxy"));
     let mut sentences: Vec<String> = errors.iter().map(ToString::to_string).collect();
     sentences.extend(build_errors.iter().map(ToString::to_string));
     let count = sentences.len();

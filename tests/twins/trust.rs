@@ -571,8 +571,7 @@ fn debug_shows_no_secrets() {
     let one = ours.certify("one");
     let both = File::new(&format!("{}{}", one.pem, one.key.serialize_pem()));
     let client = Client::new("wss://localhost/").unwrap().basic("me", "secret").unwrap();
-    let client =
-        client.header("Cookie", "a=secret").unwrap().header("Proxy-Authorization", "secret").unwrap();
+    let client = client.header("Cookie", "a=secret").unwrap();
     let client = client.identity_pem(&both.0, &both.0).unwrap().trust_pem(ours.file()).unwrap();
     let shown = format!("{client:?}");
     let key = format!("{:?}", one.key.serialize_der());
