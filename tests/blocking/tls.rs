@@ -419,7 +419,7 @@ fn a_client_reads_why_a_server_went() {
     });
     let late = Late { io: near, gone: Some(gone) };
     let error = connect_over(Client::new("wss://localhost/").unwrap().tls(client), late).unwrap_err();
-    assert!(error.to_string().contains("the server did not choose it: "), "{error}");
+    assert!(error.to_string().contains("by ALPN the server did not choose what it was offered, "), "{error}");
     assert!(serving.join().unwrap().is_err());
 }
 
