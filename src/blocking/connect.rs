@@ -56,7 +56,7 @@ where
     Error: From<C::Error>,
     S: Transport,
 {
-    let client = client.try_into()?;
+    let client = client.try_into()?.redirects(0);
     let deadline = Deadline::after(client.connect_timeout);
     io.set_blocking().map_err(Error::Connect)?;
     let stream = to_server(Hop(PlainOrTls::Plain(io)), &client, &[], deadline)?;
@@ -72,7 +72,7 @@ where
     Error: From<C::Error>,
     S: Transport,
 {
-    let client = client.try_into()?;
+    let client = client.try_into()?.redirects(0);
     io.set_blocking().map_err(Error::Connect)?;
     open(&client, io, Vec::new(), Deadline::after(client.connect_timeout))
 }

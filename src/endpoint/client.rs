@@ -258,6 +258,11 @@ impl Client {
         Err(RedirectError::new(self.uri().clone(), *response, cause).into())
     }
 
+    /// What is asked for, if a redirect from there is to be followed.
+    pub(super) fn follows_from(&self) -> Option<&Uri> {
+        (self.redirected < self.redirects).then(|| self.uri())
+    }
+
     /// Where redirects have led, if there were any.
     pub(super) fn redirected_to(&self) -> Option<&Uri> {
         (self.redirected > 0).then(|| self.uri())

@@ -101,7 +101,9 @@ impl Endpoint {
     /// for `random`. It speaks no TLS: for a `wss://` URI, its bytes are to pass through the program's.
     pub fn client(client: &Client, random: fn(&mut [u8]), now: Instant) -> Self {
         let mut out = Vec::new();
-        let state = State::Connecting(Box::new(ClientOpening::start(client, random, &mut out)));
+        // Its stream leads to one server.
+        let opening = ClientOpening::start(&client.clone().redirects(0), random, &mut out);
+        let state = State::Connecting(Box::new(opening));
         let deadline = now.checked_add(client.connect_timeout);
         Self { deadline, out, ..Self::new(state, &client.config, random, now) }
     }

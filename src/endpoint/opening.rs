@@ -10,6 +10,7 @@ use super::client::Client;
 use super::closing::Outcome;
 use super::error::Error;
 use super::negotiated::Negotiated;
+use super::redirect;
 use crate::config::Config;
 use crate::error::TimedOut;
 use crate::handshake::uri::Uri;
@@ -36,6 +37,8 @@ pub(crate) trait Opening {
 pub(crate) struct ClientOpening {
     config: Config,
     redirected_to: Option<Box<Uri>>,
+    /// What was asked for, if a redirect from there may be followed.
+    follows_from: Option<Box<Uri>>,
     handshake: ClientHandshake,
 }
 
@@ -45,8 +48,15 @@ impl ClientOpening {
         let mut nonce = [0; 16];
         random(&mut nonce);
         let redirected_to = client.redirected_to().cloned().map(Box::new);
+        let follows_from = client.follows_from().cloned().map(Box::new);
         let handshake = ClientHandshake::start(&client.offering(), client.limits.clone(), nonce, out);
-        Self { config: client.config.clone(), redirected_to, handshake }
+        Self { config: client.config.clone(), redirected_to, follows_from, handshake }
+    }
+
+    /// Whether the response so far redirects to where the client goes: what more there is of it, it need not wait for.
+    fn is_followed(&self) -> bool {
+        let target = self.follows_from.as_ref().zip(self.handshake.refusal());
+        target.is_some_and(|(uri, response)| matches!(redirect::target(uri, response), Some(Ok(_))))
     }
 }
 
@@ -55,7 +65,7 @@ impl Opening for ClientOpening {
 
     fn receive(&mut self, input: &mut Vec<u8>, _: &mut Vec<u8>) -> Result<Option<Negotiated>, Error> {
         let Some(opened) = self.handshake.receive(input)? else {
-            return Ok(None);
+            return if self.is_followed() { Err(self.ended(None, input)) } else { Ok(None) };
         };
         let consumed = opened.consumed();
         let negotiated = Negotiated::by_response(&self.config, self.redirected_to.take(), opened)?;

@@ -299,6 +299,12 @@ impl ClientHandshake {
         Ok(Some(Opened { consumed, subprotocol, extensions, response }))
     }
 
+    /// The refusal whose head is there, and whose body is not, or not all of it.
+    #[cfg(feature = "std")]
+    pub(crate) fn refusal(&self) -> Option<&Response> {
+        self.response.refusal()
+    }
+
     /// Nothing more comes, and [`receive`](Self::receive) had no result: the server closed the connection, or the
     /// caller waits no longer. A refusal with as much of its body as came, or
     /// [`HeadError::Incomplete`](super::HeadError::Incomplete).

@@ -70,7 +70,7 @@ where
     S: Transport,
 {
     Box::pin(async {
-        let client = client.try_into()?;
+        let client = client.try_into()?.redirects(0);
         let deadline = deadline(client.connect_timeout);
         let stream = within(|| deadline, pin!(transport_over(io, &client, HttpVersion::Http1))).await?;
         open(&client, stream, Vec::new(), deadline).await
@@ -89,7 +89,7 @@ where
     S: Transport,
 {
     Box::pin(async {
-        let client = client.try_into()?;
+        let client = client.try_into()?.redirects(0);
         open(&client, io, Vec::new(), deadline(client.connect_timeout)).await
     })
 }

@@ -11,7 +11,9 @@ use sansocket::handshake::{HeadError, ResponseError, accept_key};
 use sansocket::{Client, Error, RedirectCause, RedirectError, TimedOut, Uri, UriError};
 use sansocket::{blocking, tokio as asynchronous};
 
+use crate::reach::{dribble, peer, runtime};
 use crate::script::MOMENT;
+use crate::wire::PATIENCE;
 
 /// What `connect` comes to: where redirects have led.
 pub type Connected = Result<Option<Uri>, Error>;
@@ -149,6 +151,58 @@ fn followed() {
         }
         let site = Site::new(|_| None);
         assert_eq!(connect(site.client("/").redirects(1)).unwrap(), None, "there was none");
+    }
+}
+
+/// Once its head is there, a redirect is followed: a server that keeps the connection open need not say where it ends.
+#[test]
+fn followed_at_the_head() {
+    for length in ["", "Content-Length: 6\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let site = Site::new(|_| None);
+        let answer = format!("HTTP/1.1 302 Found\r\n{length}Location: //{}/new\r\n\r\n", site.address);
+        let stalling = peer(move |mut tcp| {
+            read_head(&mut tcp);
+            tcp.write_all(answer.as_bytes()).unwrap();
+            let _ = tcp.read_to_end(&mut Vec::new());
+        });
+        let client = Client::new(&format!("ws://{stalling}/")).unwrap().connect_timeout(PATIENCE);
+        for connect in ADAPTERS {
+            connect(client.clone().redirects(1)).unwrap();
+            assert_eq!(site.paths(), ["/new"]);
+            // One that is not followed is told with as much of its body as comes in time.
+            let client = client.clone().connect_timeout(MOMENT);
+            assert_eq!(connect(client).unwrap_err().refusal().unwrap().status(), 302);
+        }
+    }
+}
+
+/// Over a stream of the program's none is followed: it is a refusal, with its body.
+#[test]
+fn over_a_stream() {
+    let server = peer(|mut tcp| {
+        read_head(&mut tcp);
+        dribble(&mut tcp, &redirect("302 Found", b"/new"));
+    });
+    let client = Client::new(&format!("ws://{server}/")).unwrap().redirects(9);
+    let tcp = || TcpStream::connect(server).unwrap();
+    let by_tokio = async |as_is: bool| {
+        let tcp = tokio::net::TcpStream::connect(server).await.unwrap();
+        let client = client.clone();
+        if as_is {
+            asynchronous::connect_as_is(client, tcp).await.map(drop)
+        } else {
+            asynchronous::connect_over(client, tcp).await.map(drop)
+        }
+    };
+    for refused in [
+        blocking::connect_over(client.clone(), tcp()).map(drop),
+        blocking::connect_as_is(client.clone(), tcp()).map(drop),
+        runtime().block_on(by_tokio(false)),
+        runtime().block_on(by_tokio(true)),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, Error::Response(ResponseError::Refused(_))), "{error:?}");
+        assert_eq!(error.refusal().unwrap().body(), b"moved\n");
     }
 }
 

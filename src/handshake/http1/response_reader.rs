@@ -66,6 +66,15 @@ impl ResponseReader {
         }
     }
 
+    /// The refusal whose body is being read.
+    #[cfg(feature = "std")]
+    pub(crate) fn refusal(&self) -> Option<&Response> {
+        match &self.progress {
+            Progress::Body(refusal, _) => Some(refusal),
+            Progress::Head(_) => None,
+        }
+    }
+
     /// Nothing more comes: a refusal with as much of its body as came, or [`HeadError::Incomplete`].
     pub(crate) fn read_eof(&mut self, input: &[u8]) -> ResponseError {
         match self.read(input) {
