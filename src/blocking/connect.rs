@@ -10,7 +10,7 @@ use super::dial::{addresses, dial};
 use super::tls::TlsStream;
 use super::transport::{Transport, keep_write_timeout};
 use super::web_socket::WebSocket;
-use crate::endpoint::{Client, ClientOpening, Error, Proxy, Tunnel, by_proxy, random};
+use crate::endpoint::{Client, ClientOpening, Error, Proxy, Tunnel, by_proxy, first_address, random};
 #[cfg(feature = "rustls")]
 use crate::endpoint::{HttpVersion, tls};
 
@@ -84,7 +84,8 @@ fn establish(client: &Client, deadline: Deadline) -> Result<WebSocket<ClientStre
         None => (Hop(PlainOrTls::Plain(dial(client, uri.host(), uri.port(), deadline)?)), Vec::new()),
         Some(proxy) => {
             let address = if proxy.takes_addresses() {
-                addresses(client, uri.host(), uri.port(), deadline)?.first().copied()
+                let addresses = addresses(client, uri.host(), uri.port(), deadline)?;
+                Some(first_address(&addresses).map_err(Error::Connect)?)
             } else {
                 None
             };

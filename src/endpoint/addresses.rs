@@ -91,9 +91,7 @@ impl Attempts {
     fn error(&mut self) -> io::Error {
         let mut failed = core::mem::take(&mut self.failed);
         match (failed.pop(), failed.is_empty()) {
-            (None, _) if self.waiting.is_empty() => {
-                io::Error::new(io::ErrorKind::NotFound, "the host has no address")
-            }
+            (None, _) if self.waiting.is_empty() => no_address(),
             (None, _) => io::ErrorKind::TimedOut.into(),
             (Some((_, error)), true) => error,
             (Some(last), false) => {
@@ -103,6 +101,16 @@ impl Attempts {
             }
         }
     }
+}
+
+/// The first of a host's addresses, for a proxy that is told one.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) fn first_address(addresses: &[SocketAddr]) -> io::Result<SocketAddr> {
+    addresses.first().copied().ok_or_else(no_address)
+}
+
+fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "the host has no address")
 }
 
 /// None of a host's addresses could be connected to. It is inside the [`io::Error`] of

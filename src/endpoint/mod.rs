@@ -92,6 +92,7 @@ pub use self::tally::Connections;
 /// For the adapters.
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use self::{
+    addresses::first_address,
     answer::{Answer, LINGER},
     closing::{Act, HowClosed, Outcome},
     events::{Item, Nothing},

@@ -17,7 +17,9 @@ use super::transport::Transport;
 use super::web_socket::WebSocket;
 #[cfg(feature = "tokio-rustls")]
 use crate::endpoint::tls;
-use crate::endpoint::{Client, ClientOpening, Error, HttpVersion, Proxy, Tunnel, by_proxy, random};
+use crate::endpoint::{
+    Client, ClientOpening, Error, HttpVersion, Proxy, Tunnel, by_proxy, first_address, random,
+};
 
 /// Opens a connection to a `ws://` URI (with the feature `tokio-rustls` also `wss://`), or as a [`Client`]
 /// says, through a proxy if it has one. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
@@ -116,7 +118,7 @@ pub(crate) async fn transport(
             Some(proxy) => {
                 let address = if proxy.takes_addresses() {
                     let addresses = addresses(client, uri.host(), uri.port()).await;
-                    addresses.map_err(Error::Connect)?.first().copied()
+                    Some(addresses.and_then(|addresses| first_address(&addresses)).map_err(Error::Connect)?)
                 } else {
                     None
                 };

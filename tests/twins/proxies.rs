@@ -380,6 +380,9 @@ fn socks() {
     let error = failed(&client("ws://[2001:db8::7]:80/", &format!("socks5://{proxy}")));
     assert_eq!(error, "Proxy(Socks(AddressTypeNotSupported))");
     assert_eq!(asked.both(), b"\x05\x01\0\x04\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07\0\x50");
+    // Without an address there is nothing to tell a proxy that takes addresses.
+    let no_address = client("ws://named.example/", &format!("socks5://{proxy}")).addresses([]);
+    assert_eq!(reached(&no_address), "cannot connect: the host has no address");
     let long = format!("ws://{}/", "a".repeat(256));
     assert_eq!(failed(&client(&long, &format!("socks5h://{proxy}"))), "Proxy(HostTooLong)");
 }
