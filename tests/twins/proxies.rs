@@ -47,16 +47,23 @@ fn what_a_uri_says() {
         ("proxy.example:8080", "http://proxy.example:8080", "proxy.example", 8080),
         ("joe:secret@proxy.example:1", "http://joe:***@proxy.example:1", "proxy.example", 1),
         ("http://j%6Fe:%3A%40@proxy.example:1", "http://joe:***@proxy.example:1", "proxy.example", 1),
-        ("socks5://joe@proxy.example", "socks5://joe:***@proxy.example:1080", "proxy.example", 1080),
+        ("socks5://joe@proxy.example", "socks5://***@proxy.example:1080", "proxy.example", 1080),
+        ("http://T0KEN:@proxy.example", "http://***@proxy.example:1080", "proxy.example", 1080),
+        ("http://:secret@proxy.example", "http://:***@proxy.example:1080", "proxy.example", 1080),
     ] {
         let proxy = Proxy::parse(uri).unwrap();
         assert_eq!((&*proxy.to_string(), proxy.host(), proxy.port()), (shown, host, port), "{uri}");
-        assert_eq!(format!("{proxy:?}"), format!("Proxy({shown})"));
+        let hidden = match shown.split_once("://").zip(shown.split_once('@')) {
+            Some(((scheme, _), (_, authority))) => format!("Proxy({scheme}://***@{authority})"),
+            None => format!("Proxy({shown})"),
+        };
+        assert_eq!(format!("{proxy:?}"), hidden);
         assert_eq!(proxy.is_secure(), shown.starts_with("https"));
     }
-    // Nor is the password shown by what has the proxy.
+    // Nor are they shown by what has the proxy.
     let shown = format!("{:?}", client("ws://a/", "http://joe:secret@proxy.example"));
-    assert!(shown.contains("joe:***@proxy.example") && !shown.contains("secret"), "{shown}");
+    assert!(shown.contains("***@proxy.example"), "{shown}");
+    assert!(!shown.contains("secret") && !shown.contains("joe"), "{shown}");
 
     let long = format!("socks5://joe:{}@proxy.example", "x".repeat(256));
     for (uri, error) in [

@@ -21,7 +21,8 @@ use crate::handshake::uri::{UriError, split_authority};
 /// is between client and server. By `http://` and `socks5://` both are sent in the clear, as is the rest of a `ws://`
 /// connection.
 ///
-/// What is shown of it, by `Debug` and `Display`, has no password.
+/// `Display`, which error texts have, shows the user name where there is a password, and never the password: a user name alone
+/// may be a secret, too, such as a token. `Debug` shows neither.
 ///
 /// ```
 /// use sansocket::Proxy;
@@ -109,21 +110,24 @@ macro_rules! try_from {
 
 try_from!(&str, &String, String);
 
-/// Without the password.
+/// Without the password, or what stands for one.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.scheme.name())?;
-        if let Some((user, _)) = &self.credentials {
-            write!(f, "{}:***@", user.escape_debug())?;
+        match &self.credentials {
+            None => {}
+            Some((_, password)) if password.is_empty() => f.write_str("***@")?,
+            Some((user, _)) => write!(f, "{}:***@", user.escape_debug())?,
         }
         write!(f, "{}:{}", self.host, self.port)
     }
 }
 
-/// Without the password.
+/// Without user name and password.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Proxy({self})")
+        let credentials = if self.credentials.is_some() { "***@" } else { "" };
+        write!(f, "Proxy({}://{credentials}{}:{})", self.scheme.name(), self.host, self.port)
     }
 }
 
