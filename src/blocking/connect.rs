@@ -18,7 +18,8 @@ use crate::endpoint::{HttpVersion, tls};
 /// says, through a proxy if it has one. Every address of the host is tried, as [`Attempts`](crate::Attempts) says, within
 /// [`Client::connect_timeout`], which holds for the look-up of its name too. The system's look-ups cannot be ended: one that
 /// takes longer goes on in a thread of its own until the system gives up, and what it comes to is dropped. Where there are
-/// several addresses, each attempt has a thread, too, which ends within that time.
+/// several addresses, each attempt has a thread and a socket, too, and nor can an attempt be ended: one that stays silent has
+/// both until that time has passed, even where another one has connected.
 ///
 /// Fails with what kept the connection from being opened; a server's refusal holds its response, and so does a proxy's. A
 /// redirect is a refusal, unless [`Client::redirects`] has it followed.

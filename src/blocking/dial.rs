@@ -48,7 +48,8 @@ pub(super) fn addresses(
     found.map_err(Error::Connect)
 }
 
-/// Each attempt has a thread, which ends with it: at the deadline, if it has not won, nor failed.
+/// Each attempt has a thread, which ends with it: at the deadline, if it neither connects nor fails. Nothing ends it sooner:
+/// `std` has no other way to connect than to wait.
 fn race(addresses: Vec<SocketAddr>, deadline: Deadline) -> io::Result<TcpStream> {
     let mut attempts = Attempts::new(addresses, deadline.instant());
     let (over, results) = mpsc::channel();
@@ -60,7 +61,10 @@ fn race(addresses: Vec<SocketAddr>, deadline: Deadline) -> io::Result<TcpStream>
                     // Another one may have won.
                     let _ = over.send((address, connect(address, deadline)));
                 };
-                thread::Builder::new().name("sansocket connect".into()).spawn(attempt)?;
+                let thread = thread::Builder::new().name("sansocket connect".into());
+                if let Err(error) = thread.spawn(attempt) {
+                    attempts.failed(address, error);
+                }
             }
             Attempt::Wait(until) => {
                 let result = match until {
