@@ -16,6 +16,8 @@ use crate::endpoint::{Attempt, Attempts, Client, Error, timed_out};
 /// Connects to whichever of the host's addresses answers first.
 pub(super) fn dial(client: &Client, host: &str, port: u16, deadline: Deadline) -> Result<TcpStream, Error> {
     let addresses = addresses(client, host, port, deadline)?;
+    // Where no attempt can begin any more, none has failed.
+    deadline.left()?;
     let tcp = match *addresses {
         [address] => connect(address, deadline).map_err(Error::Connect)?,
         _ => race(addresses, deadline).map_err(Error::Connect)?,

@@ -112,7 +112,7 @@ pub(crate) async fn transport(
     let opening = async {
         let (io, input) = match client.chosen_proxy()? {
             None => {
-                let tcp = dial(client, uri.host(), uri.port(), deadline).await.map_err(Error::Connect)?;
+                let tcp = dial(client, uri.host(), uri.port(), deadline).await?;
                 (Hop(PlainOrTls::Plain(tcp)), Vec::new())
             }
             Some(proxy) => {
@@ -153,7 +153,7 @@ async fn tunnel(
 ) -> Result<(Hop<TcpStream>, Vec<u8>), Error> {
     let (mut out, mut input) = (Vec::new(), Vec::new());
     let mut tunnel = Tunnel::start(client, proxy, address, &mut out)?;
-    let tcp = dial(client, proxy.host(), proxy.port(), deadline).await.map_err(Error::Connect)?;
+    let tcp = dial(client, proxy.host(), proxy.port(), deadline).await?;
     let mut io = if proxy.is_secure() {
         Hop(secure(tcp, client, HttpVersion::Http1, proxy.host(), &[]).await?)
     } else {

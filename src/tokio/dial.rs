@@ -11,11 +11,21 @@ use std::io;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoint::{Attempt, Attempts, Client};
+use crate::endpoint::{Attempt, Attempts, Client, Error, timed_out};
 
 /// Connects to whichever of the host's addresses answers first.
-pub(super) async fn dial(client: &Client, host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
-    let mut attempts = Attempts::new(addresses(client, host, port).await?, Some(deadline.into_std()));
+pub(super) async fn dial(
+    client: &Client,
+    host: &str,
+    port: u16,
+    deadline: Instant,
+) -> Result<TcpStream, Error> {
+    let addresses = addresses(client, host, port).await.map_err(Error::Connect)?;
+    // Where no attempt can begin any more, none has failed.
+    if Instant::now() >= deadline {
+        return Err(timed_out());
+    }
+    let mut attempts = Attempts::new(addresses, Some(deadline.into_std()));
     let mut under_way = Vec::new();
     loop {
         match attempts.next(Instant::now().into_std()) {
@@ -25,14 +35,14 @@ pub(super) async fn dial(client: &Client, host: &str, port: u16, deadline: Insta
                 match timeout_at(wait, poll_fn(|cx| poll_any(&mut under_way, cx))).await {
                     Ok((_, Ok(tcp))) => {
                         // Messages are written whole: waiting for more to send would only delay them.
-                        tcp.set_nodelay(true)?;
+                        tcp.set_nodelay(true).map_err(Error::Connect)?;
                         return Ok(tcp);
                     }
                     Ok((address, Err(error))) => attempts.failed(address, error),
                     Err(_) => {}
                 }
             }
-            Attempt::Over(error) => return Err(error),
+            Attempt::Over(error) => return Err(Error::Connect(error)),
         }
     }
 }

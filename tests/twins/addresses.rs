@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sansocket::{Attempt, Attempts, Client, Error, Unreachable};
 
-use crate::reach::{attempts, nobody, reached, server};
+use crate::reach::{attempts, failed, nobody, reached, server};
 use crate::script::MOMENT;
 use crate::wire::PATIENCE;
 
@@ -166,6 +166,14 @@ fn sockets() {
         assert_eq!(reached(&client(&[one])), format!("cannot connect: {refused}"));
     }
     assert_eq!(reached(&client(&[])), "cannot connect: the host has no address");
+    // When there is no time left to begin, nothing is wrong with any address.
+    for addresses in [&[server][..], &[server, one]] {
+        let late = client(addresses).connect_timeout(Duration::ZERO);
+        assert_eq!(failed(&late), "TimedOut(OpeningHandshake)");
+        let late =
+            client(addresses).connect_timeout(Duration::ZERO).proxy(format!("http://{server}")).unwrap();
+        assert_eq!(failed(&late), "TimedOut(Proxy)");
+    }
     let late = client(&[silent, one]).connect_timeout(10 * MOMENT);
     for error in attempts(&late).map(Result::unwrap_err) {
         let Error::Connect(error) = error else { panic!("{error}") };
