@@ -462,7 +462,7 @@ fn socks_proxies_that_refuse() {
 #[cfg(feature = "tokio-rustls")]
 mod tls {
     use std::net::SocketAddr;
-    use std::sync::Arc;
+    use std::sync::{Arc, mpsc};
 
     use rustls::{ClientConfig, ServerConfig, ServerConnection};
     use sansocket::blocking::{TlsStream, TryClone};
@@ -548,14 +548,22 @@ mod tls {
     fn proxies_that_are_not_trusted() {
         let (config, trust) = certificates();
         let (_, other_trust) = certificates();
-        let heard = Heard::default();
-        let port = proxy(Some(config), nobody(), &heard);
+        let (told, heard) = mpsc::channel();
+        let port = peer(move |tcp| {
+            let tls = ServerConnection::new(config.clone()).unwrap();
+            let mut bytes = Vec::new();
+            // A client that does not trust it ends the handshake.
+            let _ = TlsStream::new(tls, tcp).and_then(|mut io| io.read_to_end(&mut bytes));
+            told.send(String::from_utf8(bytes).unwrap()).unwrap();
+        })
+        .port();
         for (host, trust) in [("localhost", &other_trust), ("127.0.0.1", &trust)] {
-            let error = reached(&trusting("wss://localhost/", &format!("https://{host}:{port}"), trust));
+            let proxy = format!("https://joe:secret@{host}:{port}");
+            let error = reached(&trusting("wss://localhost/", &proxy, trust));
             assert!(error.starts_with("cannot connect to the proxy: "), "{error}");
             assert!(error.contains("invalid peer certificate"), "{error}");
+            assert_eq!([heard.recv().unwrap(), heard.recv().unwrap()], ["", ""]);
         }
-        assert_eq!(heard.all(), b"");
 
         let silent = format!("https://{}", peer(|mut tcp| holds(&mut tcp)));
         let silent = trusting("wss://localhost/", &silent, &trust).connect_timeout(MOMENT);
