@@ -84,8 +84,8 @@ impl core::error::Error for RedirectError {}
 
 /// Where a response to this URI redirects to; none if it does not.
 pub(super) fn target(uri: &Uri, response: &Response) -> Option<Result<Uri, RedirectCause>> {
-    // "If a Location header field is provided, the user agent MAY automatically redirect its request to the URI referenced
-    // by the Location field value" (RFC 9110 section 15.4). The others 3xx are choices, or about caches and proxies.
+    // "If a Location header field [..] is provided, the user agent MAY automatically redirect its request to the URI
+    // referenced by the Location field value" (RFC 9110 section 15.4). The others 3xx are choices, or about caches and proxies.
     if !matches!(response.status(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
