@@ -140,6 +140,7 @@ impl From<Error> for io::Error {
             | Error::ConnectionLost(error)
             | Error::Proxy(ProxyError::Connect(error) | ProxyError::Lost(error)) => error.kind(),
             Error::Proxy(ProxyError::Uri(_)) => io::ErrorKind::InvalidInput,
+            Error::Proxy(ProxyError::Response(_) | ProxyError::NotSocks) => io::ErrorKind::InvalidData,
             Error::Proxy(_) => io::ErrorKind::ConnectionRefused,
             Error::Request(_) | Error::Response(_) | Error::Redirect(_) | Error::Protocol(_) => {
                 io::ErrorKind::InvalidData

@@ -1,14 +1,10 @@
 //! The request that asks a proxy for a tunnel, CONNECT (RFC 9110 section 9.3.6), and what comes of it.
 
-use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::client::ClientRequest;
-use super::error::ResponseError;
+use super::credentials::basic;
+use super::error::{BuildError, ResponseError};
 use super::extra_headers::write_line;
 use super::http1::response_reader::ResponseReader;
 use super::limits::Limits;
@@ -27,7 +23,7 @@ impl HttpConnect {
         credentials: Option<(&str, &str)>,
         limits: Limits,
         out: &mut Vec<u8>,
-    ) -> Self {
+    ) -> Result<Self, BuildError> {
         // With the port, be it the default one: "There is no default port; a client MUST send the port number even if the
         // CONNECT request is based on a URI reference that contains an authority component with an elided port"
         // (RFC 9110 section 9.3.6).
@@ -37,7 +33,7 @@ impl HttpConnect {
         }
         write_line(out, "Host", target.as_bytes());
         if let Some((user, password)) = credentials {
-            write_line(out, "Proxy-Authorization", &basic(user, password));
+            write_line(out, "Proxy-Authorization", basic(user, password)?.as_bytes());
         }
         if let Some(agent) = request.sent_user_agent() {
             write_line(out, "User-Agent", agent);
@@ -45,7 +41,7 @@ impl HttpConnect {
         out.extend_from_slice(b"\r\n");
         // "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will switch to tunnel mode
         // immediately after the response header section" (RFC 9110 section 9.3.6).
-        Self { response: ResponseReader::new(limits, |status| matches!(status, 200..300)) }
+        Ok(Self { response: ResponseReader::new(limits, |status| matches!(status, 200..300)) })
     }
 
     /// Takes all bytes received so far; the caller only appends to them between calls. How many of them are the proxy's:
@@ -58,13 +54,4 @@ impl HttpConnect {
     pub(crate) fn receive_eof(&mut self, input: &[u8]) -> ResponseError {
         self.response.read_eof(input)
     }
-}
-
-/// "Basic" credentials (RFC 7617 section 2).
-fn basic(user: &str, password: &str) -> Vec<u8> {
-    let pair: String = [user, ":", password].concat();
-    let mut text = vec![0; pair.len().div_ceil(3) * 4];
-    let len = STANDARD.encode_slice(pair, &mut text);
-    debug_assert_eq!(len, Ok(text.len()));
-    [b"Basic ", &*text].concat()
 }

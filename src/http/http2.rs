@@ -165,7 +165,8 @@ impl Http2 {
     fn request(&self, client: &Client) -> Result<Request<()>, Error> {
         let uri = client.uri();
         if uri.is_secure() != self.is_secure || uri.authority() != &*self.authority {
-            let why = format!("the HTTP/2 connection leads to {}, and the URI is {uri}", self.server());
+            let (to, asked) = (self.server(), server(uri.is_secure(), uri.authority()));
+            let why = format!("the HTTP/2 connection leads to {to}, and the URI to {asked}");
             return Err(Error::Connect(io::Error::new(ErrorKind::InvalidInput, why)));
         }
         // "The scheme of the target URI [..] MUST be "https" for "wss"-schemed WebSockets and "http" for "ws"-schemed
@@ -191,10 +192,14 @@ impl Http2 {
         Ok(request)
     }
 
-    /// The server, as URIs begin that name it.
     fn server(&self) -> String {
-        format!("{}://{}", if self.is_secure { "wss" } else { "ws" }, self.authority)
+        server(self.is_secure, &self.authority)
     }
+}
+
+/// A server, as URIs begin that name it.
+fn server(is_secure: bool, authority: &str) -> String {
+    format!("{}://{authority}", if is_secure { "wss" } else { "ws" })
 }
 
 impl fmt::Debug for Http2 {

@@ -196,7 +196,7 @@ fn errors_of_byte_streams() {
     use std::io::{self, ErrorKind};
 
     use sansocket::handshake::{BuildError, RequestError, ResponseError};
-    use sansocket::{Error, TimedOut, UriError};
+    use sansocket::{Error, ProxyError, ProxyUriError, TimedOut, UriError};
 
     for (error, kind) in [
         (Error::from(UriError::Fragment), ErrorKind::InvalidInput),
@@ -204,6 +204,10 @@ fn errors_of_byte_streams() {
         (Error::from(RequestError::MissingKey), ErrorKind::InvalidData),
         (Error::from(ResponseError::MissingAccept), ErrorKind::InvalidData),
         (Error::from(ProtocolError::InvalidUtf8), ErrorKind::InvalidData),
+        (Error::from(ProxyUriError::InvalidHost), ErrorKind::InvalidInput),
+        (Error::from(ProxyError::Response(ResponseError::TooManyInterimResponses)), ErrorKind::InvalidData),
+        (Error::from(ProxyError::NotSocks), ErrorKind::InvalidData),
+        (Error::from(ProxyError::AuthenticationFailed), ErrorKind::ConnectionRefused),
         (Error::from(SendError::Closing), ErrorKind::BrokenPipe),
         (Error::from(SendError::MessageInProgress), ErrorKind::InvalidInput),
         (Error::from(TimedOut::Write), ErrorKind::TimedOut),

@@ -33,7 +33,7 @@ impl Tunnel {
             return Ok(Self::Socks(Socks5::start(proxy, client.uri(), address, out)?));
         }
         let Client { request, limits, .. } = client;
-        Ok(Self::Http(HttpConnect::start(request, proxy.credentials(), limits.clone(), out)))
+        Ok(Self::Http(HttpConnect::start(request, proxy.credentials(), limits.clone(), out)?))
     }
 }
 
