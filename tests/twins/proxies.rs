@@ -1,7 +1,9 @@
 //! Clients behind proxies: which proxy, what it is told, and what it may answer.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
 use sansocket::{Client, Error, Proxy, ProxyError, ProxyUriError, SocksReply, TimedOut};
@@ -194,16 +196,23 @@ fn the_environment_of_the_process() {
     if std::env::var_os(ALONE).is_some() {
         let proxy = |uri| {
             let client = Client::new(uri).unwrap().proxy_from_env();
-            client.chosen_proxy().unwrap().map(ToString::to_string)
+            client.chosen_proxy().map(|proxy| proxy.map(ToString::to_string))
         };
-        assert_eq!(proxy("wss://example.com/").as_deref(), Some("socks5h://proxy.example:1080"));
-        assert_eq!(proxy("ws://example.com/"), None);
+        assert_eq!(proxy("wss://example.com/").unwrap().unwrap(), "socks5h://proxy.example:1080");
+        // What is not text is nothing that a proxy could be told.
+        let told = proxy("ws://example.com/").unwrap_err();
+        assert!(matches!(told, Error::Proxy(ProxyError::Uri(ProxyUriError::NotUtf8))), "{told:?}");
+        // Of a list, it is what matches nothing.
+        assert_eq!(proxy("ws://here.example/").unwrap(), None);
         return;
     }
     let mut alone = Command::new(std::env::current_exe().unwrap());
-    for name in ["http_proxy", "https_proxy", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
+    for name in ["https_proxy", "all_proxy", "ALL_PROXY", "NO_PROXY"] {
         alone.env_remove(name);
     }
+    let bytes = OsStr::from_bytes;
+    alone.env("http_proxy", bytes(b"http://joe:s\xe9cret@proxy.example"));
+    alone.env("no_proxy", bytes(b"caf\xe9.example, here.example"));
     alone.env("HTTPS_PROXY", "socks5h://proxy.example").env(ALONE, "");
     let output = alone.args(["--exact", "proxies::the_environment_of_the_process"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));

@@ -1,9 +1,9 @@
 //! The environment's variables for proxies, as curl reads them.
 
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use std::ffi::OsString;
 
 use super::uri::{Proxy, ProxyUriError};
 use crate::handshake::uri::Uri;
@@ -19,15 +19,20 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Reads the variables; one that is empty is as one that is not there.
-    pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+    /// Reads the variables; one that is empty is as one that is not there. One that is not UTF-8 is no proxy's URI, and says
+    /// so; of exceptions, what is UTF-8 counts.
+    pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let first =
             |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
-        let proxy = |names: &[&str]| first(names).map(|uri| Proxy::parse(&uri));
+        let proxy = |names: &[&str]| {
+            let uri = first(names)?.into_string().map_err(|_| ProxyUriError::NotUtf8);
+            Some(uri.and_then(|uri| Proxy::parse(&uri)))
+        };
+        let exceptions = first(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
         Self {
             plain: proxy(&["http_proxy", "all_proxy", "ALL_PROXY"]),
             secure: proxy(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
-            exceptions: Exceptions::parse(&first(&["no_proxy", "NO_PROXY"]).unwrap_or_default()),
+            exceptions: Exceptions::parse(&exceptions.to_string_lossy()),
         }
     }
 
@@ -114,9 +119,4 @@ impl Exception {
             _ => false,
         }
     }
-}
-
-/// A variable of this process's environment. One that is not text is no proxy's URI, either, and says so.
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().as_ref().to_owned())
 }

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use super::environment::{Environment, variable};
+use super::environment::Environment;
 use super::uri::{Proxy, ProxyUriError};
 use crate::handshake::uri::Uri;
 
@@ -21,13 +21,14 @@ impl Proxies {
         Self::One(Box::new(proxy))
     }
 
-    /// By variables of the environment, or of somebody who stands for it.
+    /// By the variables of somebody who stands for the environment.
     pub(crate) fn by_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        Self::Environment(Box::new(Environment::read(variable)))
+        Self::Environment(Box::new(Environment::read(|name| variable(name).map(Into::into))))
     }
 
+    /// By the variables of this process.
     pub(crate) fn from_env() -> Self {
-        Self::by_variables(variable)
+        Self::Environment(Box::new(Environment::read(|name| std::env::var_os(name))))
     }
 
     /// The one for what this URI names.

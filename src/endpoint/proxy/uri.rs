@@ -184,6 +184,8 @@ pub enum ProxyUriError {
     /// percent-encoded, or with a `%` that two hexadecimal digits do not follow; or that is too long for SOCKS, or has a
     /// colon where HTTP allows none.
     InvalidCredentials,
+    /// A variable of the environment that is not UTF-8.
+    NotUtf8,
 }
 
 impl From<UriError> for ProxyUriError {
@@ -202,6 +204,9 @@ impl fmt::Display for ProxyUriError {
             Self::InvalidPort => "the proxy's port is not a number from 1 to 65535",
             Self::InvalidCredentials => {
                 "the user name or the password for the proxy cannot be sent: percent-encode what are not letters and digits"
+            }
+            Self::NotUtf8 => {
+                "the environment's variable for the proxy is not UTF-8: percent-encode user name and password"
             }
         })
     }
