@@ -48,7 +48,7 @@ pub struct WebSocketSender<S: Transport> {
 }
 
 impl<S: Transport> WebSocketReceiver<S> {
-    /// The stream below. Reading from it or writing to it would corrupt the connection.
+    /// The stream below; see [`WebSocket::get_ref`](super::WebSocket::get_ref).
     pub fn get_ref(&self) -> impl Deref<Target = S> {
         self.shared.stream_read()
     }
@@ -143,7 +143,7 @@ impl<S: Transport> WebSocketSender<S> {
     }
 
     /// The stream below. Reading from it or writing to it would corrupt the connection. What [`send`](Self::send) left
-    /// queued, and the other half's answers, are not written while the guard is held.
+    /// queued, and the other half's answers, are not written while the guard is held, and a second guard waits for the first.
     pub fn get_ref(&self) -> impl Deref<Target = S> {
         self.shared.stream()
     }

@@ -76,7 +76,8 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// The stream below. Reading from it or writing to it would corrupt the connection. What
-    /// [`send`](Self::send) left queued is not written while the guard is held.
+    /// [`send`](Self::send) left queued is not written while the guard is held, and a second guard waits for the first: two in
+    /// one expression wait for ever.
     pub fn get_ref(&self) -> impl Deref<Target = S> {
         self.sender.get_ref()
     }

@@ -160,6 +160,9 @@ impl Client {
     /// `socks5://..` or `socks5h://..`; see [`Proxy`]. Fails with [`ProxyError::Uri`](crate::ProxyError::Uri) if it does
     /// not.
     ///
+    /// To a proxy by `https://` the client speaks TLS as to a server: it trusts whom it was told to trust, and shows the same
+    /// certificate, if it has one and is asked for it.
+    ///
     /// ```
     /// # use sansocket::Client;
     /// let client = Client::new("wss://example.com/")?.proxy("http://joe:secret@proxy.example:3128")?;
@@ -183,6 +186,7 @@ impl Client {
     /// - `no_proxy`, or else `NO_PROXY`, lists hosts that are connected to without a proxy, with commas or spaces between
     ///   them: a name stands for itself and all below it, with a dot before it or not; an address for itself, or with a
     ///   slash and a number behind it (`10.0.0.0/8`) for all that begin with so many bits. `*` alone stands for all hosts.
+    ///   Addresses have their usual form: not an old one of IPv4, such as `127.1`, which is a name here, in the URI too.
     ///   Ports have no place in it: an entry with one, and any that is malformed, matches nothing.
     ///
     /// A proxy is named as for [`proxy`](Self::proxy); one that cannot be used is told when it would be.
@@ -334,7 +338,8 @@ impl Client {
 
     /// **Trusts whoever answers**, whatever else it was told: certificates may be expired, another host's, or made by
     /// anybody. Whoever is between client and server can read and change all that they say, and take the client's
-    /// credentials. For a development server, [`trust_pem`](Self::trust_pem) with its own certificate does without.
+    /// credentials. The same holds for a [proxy](Self::proxy) by `https://`, and who takes its place. For a development server,
+    /// [`trust_pem`](Self::trust_pem) with its own certificate does without.
     pub fn dangerous_accept_any_certificate(self) -> Self {
         let mut tls = self.tls_anew();
         tls.trusts_anyone = true;
@@ -342,7 +347,8 @@ impl Client {
     }
 
     /// Shows servers that ask for it this certificate chain, the client's own certificate first, and proves by the private
-    /// key that it is its own: from two files in PEM, which may be one.
+    /// key that it is its own: from two files in PEM, which may be one. A [proxy](Self::proxy) by `https://` that asks for one is
+    /// shown it, too.
     ///
     /// Fails with [`Error::Certificate`], which names file and line. The files are read here, and not again. If it is called
     /// twice, the later one counts.

@@ -80,7 +80,8 @@ impl<S: Transport> WebSocket<S> {
         self.receiver.closed()
     }
 
-    /// The stream below. Reading from it or writing to it would corrupt the connection.
+    /// The stream below. Reading from it or writing to it would corrupt the connection. A second guard waits for the first: two
+    /// in one expression wait for ever.
     pub fn get_ref(&self) -> impl Deref<Target = S> {
         self.sender.get_ref()
     }
