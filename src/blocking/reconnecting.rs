@@ -214,7 +214,11 @@ impl<S: Transport> Reconnecting<S> {
     /// Ends it: closes the connection, if one is open, as [`WebSocket::close`] does. Does nothing if it has ended.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         match &mut self.phase {
-            Phase::Open(ws) => ws.start_close(Some(CloseFrame { code, reason }))?,
+            Phase::Open(ws) => match ws.start_close(Some(CloseFrame { code, reason })) {
+                Err(Error::Send(error)) => return Err(error.into()),
+                // That the connection has ended is for `recv` to tell.
+                _ => {}
+            },
             _ => self.phase = Phase::Over,
         }
         self.redial.close();

@@ -495,6 +495,20 @@ fn closing() {
             ])
             .run();
     }
+    // A connection that takes nothing any more.
+    row([
+        opens([until("text \"a\""), fails_writes(0, ErrorKind::BrokenPipe), hears("seen"), resets()]),
+        opens([]),
+    ])
+    .calls([
+        (Call::Send("a".into()), "ok"),
+        (Call::Send("b".into()), "ok"),
+        (Call::Tell("seen"), "ok"),
+        (Call::Close(1000), "ConnectionLost(ConnectionReset)"),
+        (Call::State, "Over"),
+        (Call::Recv, "none"),
+    ])
+    .run();
     // A server that gives up first: it was to end anyway.
     row([opens([until("close"), resets()]), opens([])])
         .calls([
