@@ -5,7 +5,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sansocket::handshake::{ClientHandshake, ClientRequest, Limits, Response, ResponseError};
 use sansocket::reconnect::{Backoff, Ended, Policy};
-use sansocket::{Client, CloseCode, Closed, Error, Initiator, ProtocolError, SendError, TimedOut, Uri};
+use sansocket::{
+    Attempt, Attempts, Client, CloseCode, Closed, Error, Initiator, ProtocolError, ProxyError, SendError,
+    TimedOut, Uri,
+};
 
 /// The date in the examples of RFC 9110: 1994-11-06 08:49:37.
 const DATE: u64 = 784_111_777;
@@ -36,6 +39,20 @@ fn response_error(response: &str) -> ResponseError {
 fn refused(status: u16, headers: &str) -> Ended {
     let response = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: 0\r\n\r\n");
     Ended::Failed(response_error(&response).into())
+}
+
+/// What several addresses of a host come to, if the system says this of the last.
+fn unreachable(last: i32) -> io::Error {
+    let addresses = ["192.0.2.1:80", "[2001:db8::1]:80"].map(|address| address.parse().unwrap());
+    let mut attempts = Attempts::new(addresses, None);
+    let now = Instant::now();
+    loop {
+        match attempts.next(now) {
+            Attempt::Start(address) => attempts.failed(address, io::Error::from_raw_os_error(last)),
+            Attempt::Wait(_) => panic!("none is under way"),
+            Attempt::Over(error) => return error,
+        }
+    }
 }
 
 fn refusal(headers: &str) -> Response {
@@ -87,6 +104,9 @@ fn errors_that_end_it() {
         Error::Connect(io::Error::other("no token is to be had")),
         // Of one of several addresses, for example: an argument that is invalid, to the system.
         Error::Connect(io::Error::from_raw_os_error(22)),
+        Error::Connect(unreachable(22)),
+        ProxyError::Connect(unreachable(22)).into(),
+        ProxyError::Connect(ErrorKind::ConnectionRefused.into()).into(),
         Error::ConnectionLost(ErrorKind::BrokenPipe.into()),
         TimedOut::OpeningHandshake.into(),
         TimedOut::Keepalive.into(),
@@ -101,6 +121,8 @@ fn errors_that_end_it() {
         Client::new("ws://h/").unwrap().header("a b", "").unwrap_err(),
         connect(ErrorKind::Unsupported),
         connect(ErrorKind::InvalidInput),
+        ProxyError::Connect(ErrorKind::Unsupported.into()).into(),
+        ProxyError::Connect(ErrorKind::InvalidInput.into()).into(),
         response_error("SSH-2.0-OpenSSH\r\n\r\n").into(),
         response_error("HTTP/1.1 101 X\r\n\r\n").into(),
         ProtocolError::MessageTooBig.into(),

@@ -2,9 +2,10 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::SystemTime;
 
+use super::super::addresses::Unreachable;
 use super::super::error::Error;
 use super::super::proxy::{ProxyError, SocksReply};
 use crate::connection::{Closed, Initiator};
@@ -104,12 +105,7 @@ fn is_final_error(error: &Error) -> bool {
         Error::Uri(_) | Error::Build(_) | Error::Request(_) | Error::Send(_) => true,
         #[cfg(feature = "rustls")]
         Error::Certificate(_) => true,
-        // A name that cannot be, or TLS that is not built in. What the system says is the network's, or may be: a name is not
-        // found where there is no network, and a certificate is not the server's where somebody asks for money first.
-        Error::Connect(error) => {
-            error.raw_os_error().is_none()
-                && matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
-        }
+        Error::Connect(error) => is_final_of_connecting(error),
         Error::Response(ResponseError::Refused(response)) => is_final_status(response.status()),
         Error::Response(ResponseError::Head(HeadError::Incomplete)) => false,
         // It speaks no WebSocket, or not as the RFC has it.
@@ -120,11 +116,21 @@ fn is_final_error(error: &Error) -> bool {
     }
 }
 
+/// A name that cannot be, or TLS that is not built in. What the system says is the network's, or may be: a name is not
+/// found where there is no network, an address cannot be used where it has none of that kind, and a certificate is not the
+/// server's where somebody asks for money first.
+fn is_final_of_connecting(error: &io::Error) -> bool {
+    let is_of_system =
+        error.raw_os_error().is_some() || error.get_ref().is_some_and(|inner| inner.is::<Unreachable>());
+    !is_of_system && matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
+}
+
 /// A proxy that cannot be reached, or cannot reach the server, may be able to later; its rules stay.
 fn is_final_of_proxy(error: &ProxyError) -> bool {
     match error {
         ProxyError::Refused(response) => is_final_status(response.status()),
-        ProxyError::Connect(_) | ProxyError::Lost(_) | ProxyError::Incomplete => false,
+        ProxyError::Connect(error) => is_final_of_connecting(error),
+        ProxyError::Lost(_) | ProxyError::Incomplete => false,
         ProxyError::Socks(reply) => matches!(
             reply,
             SocksReply::NotAllowed | SocksReply::CommandNotSupported | SocksReply::AddressTypeNotSupported
