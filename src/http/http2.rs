@@ -264,6 +264,7 @@ async fn exchange(
     mut interim_responses: usize,
 ) -> Result<(Parts, RecvStream, SendStream<Bytes>), Error> {
     let gone = |error| Error::ConnectionLost(shared.lost(error));
+    let _asking = shared.asking();
     let mut requests = shared.requests.lock().await;
     poll_fn(|cx| requests.poll_ready(cx)).await.map_err(gone)?;
     let (mut response, send) = requests.send_request(request, false).map_err(gone)?;

@@ -2,7 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::future::{Future, poll_fn};
@@ -24,7 +24,7 @@ use crate::tokio::Transport;
 /// What the users of a connection have in common: its handles and its streams.
 pub(super) struct Shared {
     /// Waited for in turn: `h2` queues what is asked for beyond the server's limit, and also what of that was given up.
-    pub(super) requests: Mutex<SendRequest<Bytes>>,
+    pub(super) requests: Arc<Mutex<SendRequest<Bytes>>>,
     told: Arc<Told>,
     /// With the last user it is gone.
     _user: oneshot::Sender<Infallible>,
@@ -40,16 +40,27 @@ impl Shared {
     ) -> Self {
         let (user, users) = oneshot::channel();
         let told = Arc::<Told>::default();
-        tokio::spawn(drive(connection, users, told.clone(), close_timeout));
-        Self { requests: Mutex::new(requests), told, _user: user }
+        let requests = Arc::new(Mutex::new(requests));
+        tokio::spawn(drive(connection, Arc::downgrade(&requests), users, told.clone(), close_timeout));
+        Self { requests, told, _user: user }
     }
 
     /// A stream has lost its user. "Orderly TCP-level closures are represented as `END_STREAM` flags" (RFC 8441 section
     /// 5), as that of a TCP stream that is dropped is, and what was written comes before its end.
     pub(super) fn leave(&self, stream: FlowControl) {
-        let mut leaving = self.told.leaving();
-        leaving.streams.push(stream);
-        if let Some(task) = leaving.task.take() {
+        self.told.leaving().streams.push(stream);
+        self.wake();
+    }
+
+    /// A stream is asked for: what was asked for may be given up with it.
+    pub(super) fn asking(&self) -> Asking<'_> {
+        Asking(self)
+    }
+
+    /// Has the connection's task look what is to be done.
+    fn wake(&self) {
+        let task = self.told.leaving().task.take();
+        if let Some(task) = task {
             task.wake();
         }
     }
@@ -60,6 +71,15 @@ impl Shared {
             Some((kind, why)) if error.is_io() => io::Error::new(*kind, why.clone()),
             _ => lost(error),
         }
+    }
+}
+
+/// Dropped with what was asked for, whatever came of it, it has the connection's task look.
+pub(super) struct Asking<'a>(&'a Shared);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 
@@ -88,6 +108,7 @@ impl Told {
 
 async fn drive<S: Transport>(
     mut connection: Connection<S, Bytes>,
+    requests: Weak<Mutex<SendRequest<Bytes>>>,
     mut users: oneshot::Receiver<Infallible>,
     told: Arc<Told>,
     close_timeout: Duration,
@@ -95,6 +116,14 @@ async fn drive<S: Transport>(
     let mut poll = |cx: &mut Context<'_>| {
         let waiting = Leaving { task: Some(cx.waker().clone()), ..Leaving::default() };
         let leaving = mem::replace(&mut *told.leaving(), waiting);
+        // A stream that took the last place `h2` holds itself, until it is asked for room for another; and so would not reset
+        // it. Whoever waits in turn asks.
+        if let Some(requests) = requests.upgrade()
+            && let Ok(mut requests) = requests.try_lock()
+        {
+            // If the connection has ended, that is told below.
+            let _ = requests.poll_ready(cx);
+        }
         let polled = Pin::new(&mut connection).poll(cx);
         drop(leaving);
         polled

@@ -435,6 +435,38 @@ async fn too_many_streams() {
     at_once(next).await.unwrap().unwrap();
 }
 
+/// What took the last place, and is given up, is reset though nobody asks for another: before there is an answer, and as a
+/// WebSocket.
+#[tokio::test(start_paused = true)]
+async fn the_last_place() {
+    let mut one = builder();
+    one.max_concurrent_streams(1);
+    let (http2, mut server) = connected(one).await;
+    let opening = tokio::spawn(http2.open(client()));
+    let (_, mut respond) = server.next().await;
+    opening.abort();
+    assert_eq!(at_once(poll_fn(|cx| respond.poll_reset(cx))).await.unwrap(), Reason::CANCEL);
+
+    let (ws, mut peer) = open(&http2, &mut server, client()).await;
+    drop(ws);
+    assert_eq!(at_once(peer.frame()).await, None);
+    assert_eq!(peer.reset().await, Reason::CANCEL);
+
+    // Given up while it waits behind one, and before that has gone.
+    let (mut ws, mut peer) = open(&http2, &mut server, client()).await;
+    let waiting = [tokio::spawn(http2.open(client())), tokio::spawn(http2.open(client()))];
+    settle().await;
+    for waiting in waiting {
+        waiting.abort();
+    }
+    settle().await;
+    peer.send(&close_frame(Role::Client, 1000, ""));
+    peer.end();
+    assert_eq!(at_once(ws.recv()).await.unwrap(), None);
+    let (_, mut respond) = server.next().await;
+    assert_eq!(at_once(poll_fn(|cx| respond.poll_reset(cx))).await.unwrap(), Reason::CANCEL);
+}
+
 /// The connection ends with the last that uses it, whoever that is.
 #[tokio::test(start_paused = true)]
 async fn last_users() {
