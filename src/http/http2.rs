@@ -22,6 +22,7 @@ use tokio::time::timeout_at;
 
 use super::http2_connection::{Shared, lost};
 use super::http2_stream::Http2Stream;
+use super::noted::Noted;
 use super::read_ahead::ReadAhead;
 use super::response::is_of_connection;
 use crate::endpoint::{Client, Error, HttpVersion, Negotiated};
@@ -210,6 +211,7 @@ impl fmt::Debug for Http2 {
 
 /// Speaks HTTP/2 over the stream, up to the server's settings, and has a task go on with it.
 async fn begin<S: Transport>(client: &Client, io: S) -> Result<Http2, Error> {
+    let (io, note) = Noted::new(io);
     let handshake = builder(client).handshake(io).await;
     let (requests, mut connection) = handshake.map_err(failed)?;
     // The server's settings come first, and so before the answer to a Ping: by then they have none of what is asked for.
@@ -236,7 +238,7 @@ async fn begin<S: Transport>(client: &Client, io: S) -> Result<Http2, Error> {
     if !is_enabled.await? {
         return Err(ResponseError::ConnectNotEnabled.into());
     }
-    let shared = Arc::new(Shared::drive(connection, requests, client.config.settings.close_timeout));
+    let shared = Arc::new(Shared::drive(connection, note, requests, client.config.settings.close_timeout));
     let uri = client.uri();
     Ok(Http2 { shared, is_secure: uri.is_secure(), authority: uri.authority().into() })
 }

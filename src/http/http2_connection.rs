@@ -19,6 +19,7 @@ use h2::client::{Connection, SendRequest};
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
+use super::noted::{Note, Noted};
 use crate::tokio::Transport;
 
 /// What the users of a connection have in common: its handles and its streams.
@@ -34,14 +35,15 @@ impl Shared {
     /// Spawns the task of a connection. When its last user is gone it ends, and has no longer than the timeout to write what
     /// is left.
     pub(super) fn drive<S: Transport>(
-        connection: Connection<S, Bytes>,
+        connection: Connection<Noted<S>, Bytes>,
+        note: Note,
         requests: SendRequest<Bytes>,
         close_timeout: Duration,
     ) -> Self {
         let (user, users) = oneshot::channel();
         let told = Arc::<Told>::default();
         let requests = Arc::new(Mutex::new(requests));
-        tokio::spawn(drive(connection, Arc::downgrade(&requests), users, told.clone(), close_timeout));
+        tokio::spawn(drive(connection, note, Arc::downgrade(&requests), users, told.clone(), close_timeout));
         Self { requests, told, _user: user }
     }
 
@@ -92,7 +94,7 @@ struct Told {
 }
 
 /// Streams that were ended, and are to be reset if the server does not end them. `h2` resets those that nobody holds, and
-/// forgets what they have to write: they are held until the transport was given that.
+/// forgets what they have to write: they are held until the transport has taken that.
 #[derive(Default)]
 struct Leaving {
     streams: Vec<FlowControl>,
@@ -107,7 +109,8 @@ impl Told {
 }
 
 async fn drive<S: Transport>(
-    mut connection: Connection<S, Bytes>,
+    mut connection: Connection<Noted<S>, Bytes>,
+    note: Note,
     requests: Weak<Mutex<SendRequest<Bytes>>>,
     mut users: oneshot::Receiver<Infallible>,
     told: Arc<Told>,
@@ -115,7 +118,7 @@ async fn drive<S: Transport>(
 ) {
     let mut poll = |cx: &mut Context<'_>| {
         let waiting = Leaving { task: Some(cx.waker().clone()), ..Leaving::default() };
-        let leaving = mem::replace(&mut *told.leaving(), waiting);
+        let mut leaving = mem::replace(&mut *told.leaving(), waiting);
         // A stream that took the last place `h2` holds itself, until it is asked for room for another; and so would not reset
         // it. Whoever waits in turn asks.
         if let Some(requests) = requests.upgrade()
@@ -125,6 +128,9 @@ async fn drive<S: Transport>(
             let _ = requests.poll_ready(cx);
         }
         let polled = Pin::new(&mut connection).poll(cx);
+        if polled.is_pending() && note.is_held_up() {
+            told.leaving().streams.append(&mut leaving.streams);
+        }
         drop(leaving);
         polled
     };

@@ -92,6 +92,8 @@ mod http2;
 mod http2_connection;
 #[cfg(feature = "http2")]
 mod http2_stream;
+#[cfg(feature = "http2")]
+mod noted;
 #[cfg(feature = "hyper")]
 mod pending;
 #[cfg(feature = "http2")]

@@ -2,7 +2,7 @@
 
 use std::future::{Future, pending, poll_fn};
 use std::io::{self, ErrorKind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use sansocket::handshake::ResponseError;
 use sansocket::http::{Http2, Http2Stream};
 use sansocket::tokio::WebSocket;
 use sansocket::{Client, CloseCode, Config, Deflate, Error, Message, Role, Server, TimedOut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, copy_bidirectional, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::common::{CLOSE, PING, TEXT, close_frame, frame};
+use crate::common::{BINARY, CLOSE, PING, TEXT, close_frame, frame};
 use crate::host::{echoes, http2 as host, settle};
 use crate::peer::{after, at_once};
 use crate::stream::Stream;
@@ -373,6 +373,35 @@ async fn a_transport_that_takes_nothing() {
     assert!(sender.queued().bytes > (10 << 20) - (100 << 10), "{:?}", sender.queued());
     drop((sender, receiver, http2));
     after(10 * SECOND, is_gone).await;
+}
+
+/// A WebSocket that is dropped while the transport takes nothing: what was written comes when it does, and then the end.
+#[tokio::test(start_paused = true)]
+async fn what_was_written_comes_before_the_end() {
+    let (near, mut middle) = duplex(1 << 10);
+    let (mut beyond, far) = duplex(1 << 10);
+    let mut carried = pin!(copy_bidirectional(&mut middle, &mut beyond));
+    let mut server = Streams::of(far, builder());
+    let opening = async {
+        let http2 = Http2::connect_over("ws://example.com/", near).await.unwrap();
+        let (ws, peer) = open(&http2, &mut server, client()).await;
+        settle().await;
+        (http2, ws, peer)
+    };
+    let (http2, mut ws, mut peer) = tokio::select! {
+        opened = opening => opened,
+        ended = &mut carried => panic!("{ended:?}"),
+    };
+    ws.send(vec![7; 30_000]).await.unwrap();
+    drop(ws);
+    settle().await;
+    let came = async { (peer.frame().await, peer.frame().await, peer.reset().await) };
+    let came = tokio::select! {
+        came = at_once(came) => came,
+        ended = &mut carried => panic!("{ended:?}"),
+    };
+    assert_eq!(came, (Some((BINARY, vec![7; 30_000])), None, Reason::CANCEL));
+    drop(http2);
 }
 
 /// A server that floods a stream which is not read is held up by its window, and no other stream is.
