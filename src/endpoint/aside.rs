@@ -26,9 +26,9 @@ impl SetAside {
         self.0.is_none()
     }
 
-    /// Whether there is a message that is still to be compressed.
-    pub(super) fn compresses(&self) -> bool {
-        matches!(self.0.as_deref(), Some(Aside::Compressing(_)))
+    /// Whether a message ends with it.
+    pub(super) fn ends_message(&self) -> bool {
+        matches!(self.0.as_deref(), Some(Aside::Compressing(compressing)) if compressing.ends_message())
     }
 
     #[cfg(feature = "tokio")]

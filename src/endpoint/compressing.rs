@@ -47,6 +47,11 @@ impl Compressing {
         }
     }
 
+    /// Whether it is a whole message, or the last part of one.
+    pub(super) fn ends_message(&self) -> bool {
+        !matches!(self.0, Work::Own { part: Some(false), .. })
+    }
+
     /// All of it was compressed.
     pub(super) fn end(self, sender: &mut Sender) -> Result<Compressed, SendError> {
         let (kind, part, payload, deflating) = match self.0 {

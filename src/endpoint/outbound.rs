@@ -154,7 +154,7 @@ impl Outbound {
     fn give_up(&mut self) {
         if self.is_writing() {
             let Queued { bytes, messages } = self.queued();
-            self.note_apart(bytes, messages + usize::from(self.aside.compresses()));
+            self.note_apart(bytes, messages + usize::from(self.aside.ends_message()));
         }
         self.queue.clear();
     }

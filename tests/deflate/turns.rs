@@ -443,18 +443,27 @@ fn the_other_thread_answers_while_it_is_compressed() {
     reading.join().unwrap().unwrap();
 }
 
-/// A message that was set aside to be compressed when the connection is lost is told as one that was not written.
+/// What was still to be compressed when the connection was lost is counted if it is a message, or the end of one.
 #[tokio::test]
-async fn set_aside_and_lost() {
-    let (ws, peer) = server().await;
-    let mut ws = Some(ws);
-    let mut reconnecting = reconnect_with(&Policy::default(), move |_| {
-        let ws = ws.take().ok_or_else(|| Error::Connect(ErrorKind::ConnectionRefused.into()));
-        async move { ws }
-    });
-    assert!(matches!(reconnecting.recv_event().await, Ok(Some(Event::Open))));
-    reconnecting.current().unwrap().start_send_unpin(Message::binary(vec![0; LARGE])).unwrap();
-    drop(peer);
-    let Ok(Some(Event::Lost(lost))) = reconnecting.recv_event().await else { panic!() };
-    assert_eq!(lost.unwritten().messages, 1, "{lost}");
+async fn what_was_not_compressed_is_told() {
+    for (last, messages) in [(None, 1), (Some(false), 0)] {
+        let (ws, peer) = server().await;
+        let mut ws = Some(ws);
+        let mut client = reconnect_with(&Policy::default(), move |_| {
+            let ws = ws.take();
+            async { ws.ok_or_else(|| Error::Connect(ErrorKind::ConnectionRefused.into())) }
+        });
+        assert!(matches!(client.recv_event().await, Ok(Some(Event::Open))));
+        let ws = client.current().unwrap();
+        match last {
+            None => SinkExt::feed(ws, large()).await.unwrap(),
+            Some(_) => {
+                let mut writer = ws.message_writer(MessageKind::Binary);
+                writer.write_all(large().payload()).await.unwrap();
+            }
+        }
+        drop(peer);
+        let Ok(Some(Event::Lost(lost))) = client.recv_event().await else { panic!("{messages}") };
+        assert_eq!(lost.unwritten().messages, messages, "{last:?}");
+    }
 }
