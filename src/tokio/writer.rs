@@ -96,6 +96,10 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended {
             ready!(self.sender.poll_aside(cx))?;
+            // Where nothing may be sent, there is nothing to wait for.
+            if self.sender.is_open() {
+                ready!(self.sender.poll_room(cx))?;
+            }
             let kind = self.kind;
             self.sender.queue_last(kind)?;
             self.ended = true;

@@ -1,8 +1,11 @@
 //! Messages received and sent part by part.
 
+use std::time::Duration;
+
 use sansocket::tokio::Part;
 use sansocket::{CloseCode, Config, Error, Message, MessageKind, Role, SendError};
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use crate::common::{CONTINUATION, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, TEXT, frame};
 use crate::peer::{SIZES, at_once, pair, with_peer};
@@ -67,6 +70,25 @@ async fn recv_and_recv_part_in_one_message() {
         })
         .await;
     }
+}
+
+/// Writers that are shut down, and not waited for: each waits for room, and queues nothing before. One that may send nothing
+/// is told at once.
+#[tokio::test(start_paused = true)]
+async fn writers_that_are_given_up() {
+    let (mut ws, _peer) = with_peer(Role::Client, 100, &Config::default().write_buffer_size(1000));
+    for _ in 0..10 {
+        let mut writer = ws.message_writer(MessageKind::Binary);
+        let shut_down = async {
+            writer.write_all(&[7; 16 << 10]).await.unwrap();
+            writer.shutdown().await
+        };
+        timeout(Duration::from_millis(10), shut_down).await.unwrap_err();
+        assert!(ws.queued().bytes <= 17 << 10, "{:?}", ws.queued());
+    }
+    ws.start_close(None).unwrap();
+    let error = at_once(ws.message_writer(MessageKind::Binary).shutdown()).await.unwrap_err();
+    assert!(error.to_string().contains("a Close frame was sent"), "{error}");
 }
 
 /// What is written to a `MessageWriter` is one message; an unfinished one can be gone on with; one that
