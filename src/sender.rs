@@ -344,14 +344,17 @@ impl Sender {
         compressed: bool,
     ) -> Result<Opcode, SendError> {
         self.check_open()?;
-        let (opcode, mut message) = match &self.message {
-            None => (kind.opcode(), Fragmented::new(kind, compressed)),
-            Some(message) if message.is_of(kind, compressed) => (Opcode::Continuation, message.clone()),
-            Some(_) => return Err(SendError::MessageInProgress),
-        };
+        let opcode = if self.message.is_some() { Opcode::Continuation } else { kind.opcode() };
+        let mut message = self.message_of(kind, compressed)?;
         message.add(payload, last)?;
         self.message = (!last).then_some(message);
         Ok(opcode)
+    }
+
+    /// What a fragment is counted to: the message in progress, or one that it begins.
+    pub(crate) fn message_of(&self, kind: MessageKind, compressed: bool) -> Result<Fragmented, SendError> {
+        let message = self.message.clone().unwrap_or_else(|| Fragmented::new(kind, compressed));
+        if message.is_of(kind, compressed) { Ok(message) } else { Err(SendError::MessageInProgress) }
     }
 
     fn append_compressed(&mut self, opcode: Opcode, payload: &[u8], last: bool, out: &mut Vec<u8>) {

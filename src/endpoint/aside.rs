@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::compressing::Compressing;
-use crate::message::MessageKind;
+use crate::message::{Fragmented, MessageKind};
 
 /// What was set aside; boxed, since most of the time there is nothing.
 #[derive(Debug, Default)]
@@ -17,8 +17,8 @@ enum Aside {
     /// A message that is still to be compressed.
     Compressing(Compressing),
     /// The beginning of a part of a message, of at most [`PART_BYTES`], written in small pieces: each fragment has a header,
-    /// is looked at by itself, and counts for a peer's limit.
-    Gathered(MessageKind, Vec<u8>),
+    /// is looked at by itself, and counts for a peer's limit. With the message so far.
+    Gathered(Fragmented, Vec<u8>),
 }
 
 impl SetAside {
@@ -44,23 +44,32 @@ impl SetAside {
         }
     }
 
-    /// Adds `bytes` to what was gathered. False if they are to be sent as a part themselves, behind it: they are too many, or
-    /// not of the same message.
-    pub(super) fn gather(&mut self, kind: MessageKind, bytes: &[u8]) -> bool {
-        let gathered = self.0.get_or_insert_with(|| Box::new(Aside::Gathered(kind, Vec::new())));
-        match &mut **gathered {
-            Aside::Gathered(of, gathered) if *of == kind && gathered.len() + bytes.len() <= PART_BYTES => {
-                gathered.extend_from_slice(bytes);
-                true
-            }
-            _ => false,
+    /// Adds `bytes` to what was gathered behind what was sent of the message. False if they are to be sent as a part
+    /// themselves, behind it: they are too many, not of the same message, or text that cannot be valid.
+    pub(super) fn gather(&mut self, mut sent: Fragmented, bytes: &[u8]) -> bool {
+        let Some(aside) = self.0.as_deref_mut() else {
+            let begins = sent.add(bytes, false).is_ok();
+            self.0 = begins.then(|| Box::new(Aside::Gathered(sent, bytes.into())));
+            return begins;
+        };
+        let Aside::Gathered(message, gathered) = aside else {
+            return false;
+        };
+        let mut with = message.clone();
+        let goes_on = with.kind() == sent.kind()
+            && gathered.len() + bytes.len() <= PART_BYTES
+            && with.add(bytes, false).is_ok();
+        if goes_on {
+            *message = with;
+            gathered.extend_from_slice(bytes);
         }
+        goes_on
     }
 
     /// What is being gathered.
     pub(super) fn gathers(&self) -> Option<MessageKind> {
         match self.0.as_deref()? {
-            Aside::Gathered(kind, _) => Some(*kind),
+            Aside::Gathered(message, _) => Some(message.kind()),
             Aside::Compressing(_) => None,
         }
     }
@@ -68,7 +77,7 @@ impl SetAside {
     /// Takes what was gathered.
     pub(super) fn take_gathered(&mut self) -> Option<(MessageKind, Bytes)> {
         match *self.0.take_if(|aside| matches!(**aside, Aside::Gathered(..)))? {
-            Aside::Gathered(kind, bytes) => Some((kind, bytes.into())),
+            Aside::Gathered(message, bytes) => Some((message.kind(), bytes.into())),
             Aside::Compressing(_) => None,
         }
     }

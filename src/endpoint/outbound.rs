@@ -95,7 +95,8 @@ impl Outbound {
         }
         if let Some((kind, bytes)) = self.aside.take_gathered() {
             self.note_aside();
-            self.send_part(kind, bytes, false)?;
+            // It may be sent, unless the connection is closing, which is told by what is queued behind it.
+            let _ = self.send_part(kind, bytes, false);
         }
         Ok(())
     }

@@ -108,7 +108,9 @@ impl Outbound {
         if !self.is_open() || bytes.len() > PART_BYTES {
             return false;
         }
-        let gathered = self.aside.gather(kind, bytes);
+        let sender = self.sending.sender();
+        let sent = sender.message_of(kind, sender.compresses(bytes.len()));
+        let gathered = sent.is_ok_and(|sent| self.aside.gather(sent, bytes));
         self.note_aside();
         gathered
     }
@@ -191,10 +193,12 @@ impl ToSend for PartToSend {
     }
 
     fn begin(self, outbound: &mut Outbound) -> Result<Result<Box<Compressing>, Self>, SendError> {
-        let part = Some(self.last);
-        Ok(match begin_compressing(outbound.sending.sender(), self.payload.len(), part)? {
-            Some(deflating) => Ok(Compressing::new(self.kind, part, self.payload, deflating).into()),
-            None => Err(self),
-        })
+        let (sender, part) = (outbound.sending.sender(), Some(self.last));
+        let Some(deflating) = begin_compressing(sender, self.payload.len(), part)? else {
+            return Ok(Err(self));
+        };
+        // Whoever sends it is told now: another may be the next who queues something.
+        sender.message_of(self.kind, true)?.add(&self.payload, self.last)?;
+        Ok(Ok(Compressing::new(self.kind, part, self.payload, deflating).into()))
     }
 }

@@ -19,6 +19,10 @@ impl Fragmented {
         Self { kind, compressed, utf8: Utf8Validator::default() }
     }
 
+    pub(crate) fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
     /// Whether it can go on with such a fragment.
     pub(crate) fn is_of(&self, kind: MessageKind, compressed: bool) -> bool {
         (self.kind, self.compressed) == (kind, compressed)

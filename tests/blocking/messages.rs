@@ -1,9 +1,9 @@
 //! Messages, their parts, and Pings, whole WebSockets.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 
 use sansocket::blocking::{Incoming, WebSocket};
-use sansocket::{Config, Message};
+use sansocket::{Config, Error, Message, MessageKind, SendError};
 
 use crate::common::{BINARY, FIRST_TEXT, LAST_CONTINUATION, PING, PONG, ROLES, frame, sent};
 use crate::script::{Read, Script, Write};
@@ -38,5 +38,30 @@ fn cut_and_interrupted() {
             assert_eq!(sent(role, &record.written), [(PONG, b"between".to_vec())]);
             assert_eq!(record.flushed, record.written.len());
         }
+    }
+}
+
+/// Text that cannot be valid is refused by the write, and is in nobody's way: what is sent next goes through. What is only cut
+/// is refused where it ends.
+#[test]
+fn text_that_is_not_valid() {
+    for role in ROLES {
+        for before in [&b""[..], b"ab", b"\xe2\x82"] {
+            let script = Script::new([], []);
+            let mut ws = WebSocket::from_upgraded(script.clone(), role, b"", &Config::default()).unwrap();
+            let mut writer = ws.message_writer(MessageKind::Text);
+            writer.write_all(before).unwrap();
+            let error = writer.write_all(b"\xff").unwrap_err();
+            assert!(error.to_string().contains("UTF-8"), "{error}");
+            drop(writer);
+            ws.ping(b"?").unwrap();
+            assert_eq!(sent(role, &script.record().written).pop(), Some((PING, b"?".to_vec())));
+        }
+        let script = Script::new([], []);
+        let mut ws = WebSocket::from_upgraded(script.clone(), role, b"", &Config::default()).unwrap();
+        let mut writer = ws.message_writer(MessageKind::Text);
+        writer.write_all(b"\xe2\x82").unwrap();
+        assert!(matches!(writer.finish(), Err(Error::Send(SendError::InvalidUtf8))));
+        ws.ping(b"?").unwrap();
     }
 }

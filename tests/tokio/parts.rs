@@ -72,6 +72,42 @@ async fn recv_and_recv_part_in_one_message() {
     }
 }
 
+/// Text that cannot be valid is refused by the write, and is in nobody's way: what is sent next goes through. What is only cut
+/// is refused where it ends.
+#[tokio::test(start_paused = true)]
+async fn text_that_is_not_valid() {
+    for (pieces, cut) in [
+        (&[&b"ab"[..], b"\xff"][..], false),
+        (&[b"\xe2\x82", b"\xff"], false),
+        (&[b"\xff"], false),
+        (&[b"ab", b"\xe2"], true),
+    ] {
+        let (mut ws, mut peer) = with_peer(Role::Server, 4096, &Config::default());
+        let mut writer = ws.message_writer(MessageKind::Text);
+        let (last, before) = pieces.split_last().unwrap();
+        for piece in before {
+            writer.write_all(piece).await.unwrap();
+        }
+        let refused = match cut {
+            false => writer.write_all(last).await,
+            true => {
+                writer.write_all(last).await.unwrap();
+                writer.shutdown().await
+            }
+        };
+        assert!(refused.unwrap_err().to_string().contains("UTF-8"));
+        drop(writer);
+        ws.ping(b"?").await.unwrap();
+        at_once(async { while peer.frame().await.unwrap().0 != PING {} }).await;
+        ws.start_close(None).unwrap();
+    }
+    // Nor is a message of another kind.
+    let (mut ws, _peer) = with_peer(Role::Server, 4096, &Config::default());
+    ws.feed_part(MessageKind::Binary, &b"ab"[..], false).await.unwrap();
+    ws.message_writer(MessageKind::Text).write_all(b"cd").await.unwrap_err();
+    ws.ping(b"?").await.unwrap();
+}
+
 /// Writers that are shut down, and not waited for: each waits for room, and queues nothing before. One that may send nothing
 /// is told at once.
 #[tokio::test(start_paused = true)]
