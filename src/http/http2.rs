@@ -58,7 +58,8 @@ use crate::tokio::{Transport, WebSocket};
 /// stream as [`Config::read_buffer_size`](crate::Config::read_buffer_size) says, and as much as
 /// [`Config::write_buffer_size`](crate::Config::write_buffer_size) is written ahead of the transport for each; neither is less
 /// than 16 KiB. Where streams are not read, small frames of data add what they need for themselves: 16 MiB for all streams
-/// together, beyond which the connection is given up.
+/// together, beyond which the connection is given up. Such frames that come late, for a stream that was dropped, count against
+/// that for as long as the connection lives (`h2` 0.4.20).
 #[derive(Clone)]
 pub struct Http2 {
     shared: Arc<Shared>,

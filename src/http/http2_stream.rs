@@ -21,7 +21,8 @@ use super::http2_connection::Shared;
 ///   [`Config::write_buffer_size`](crate::Config::write_buffer_size) of the connection's client allows; the server is given
 ///   room anew as what it sent is read.
 /// - To shut it down ends the stream (`END_STREAM`), as the server's end of it is the end of what is read. To drop it ends it
-///   too, behind what was written; and resets it (`RST_STREAM` with `CANCEL`), if the server has not ended it.
+///   too, behind what was written; and resets it (`RST_STREAM` with `CANCEL`) when the transport has taken that, if the server
+///   has not ended it.
 /// - A stream that was reset is an error of the kind [`ConnectionReset`](ErrorKind::ConnectionReset), which names the
 ///   reason; a connection that was given up by `GOAWAY`, of [`ConnectionAborted`](ErrorKind::ConnectionAborted).
 pub struct Http2Stream {

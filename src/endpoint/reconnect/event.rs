@@ -53,6 +53,9 @@ impl Lost {
     /// queued. They have not arrived, not even the one of which a part was written. Those before them were handed to the
     /// transport, which does not tell whether they arrived: only an answer of the server does.
     ///
+    /// What the function sent that opened the connection counts, too: to a server that speaks first, right behind its response,
+    /// `send` may leave it queued.
+    ///
     /// Of several connections together, if a program that sends and does not receive has lost several.
     pub fn unwritten(&self) -> Queued {
         self.unwritten
@@ -93,7 +96,8 @@ impl Attempt {
         self.number
     }
 
-    /// What came of the last connection or attempt; `None` for the first of all.
+    /// What came of the last connection or attempt, with what was [not written](Lost::unwritten) of that one alone; `None` for
+    /// the first of all.
     pub fn lost(&self) -> Option<&Lost> {
         self.lost.as_ref()
     }

@@ -55,7 +55,7 @@
 //! | a proxy refuses with a status of 4xx, such as 407, or by its rules; or it does not speak its protocol | ends with that error |
 //! | the server's answer is none of WebSocket's, or is not HTTP; it ends within one | ends with that error; goes on |
 //! | the server breaks the protocol, or goes beyond a limit of [`Config`](crate::Config) | ends with that error |
-//! | the URI is wrong, or something else that the program gave; `wss://` without the feature for TLS | ends with that error |
+//! | the URI is wrong, or something else that the program gave; `wss://`, or a proxy of `https://`, without the feature for TLS | ends with that error |
 //! | the function that opens connections fails | as for the error that it returns |
 //!
 //! A function that opens connections and cannot, for a reason of its own, returns

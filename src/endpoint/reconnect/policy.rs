@@ -44,7 +44,8 @@ impl Default for Policy {
 
 impl Policy {
     /// How long it waits: by chance from a tenth of `first` to all of it, then to twice as much with each attempt that
-    /// fails, and at most to `max`. A second, and a minute, by default. At least 10 milliseconds each.
+    /// fails, and at most to `max`. A second, and a minute, by default. At least 10 milliseconds each;
+    /// no pause is longer than 30 days.
     ///
     /// The whole range is left to chance, "full jitter", so that the clients of a server that has failed do not come back
     /// together: that is when it can bear that least (RFC 6455 section 7.2.3, which finds up to 5 seconds reasonable).
@@ -68,6 +69,7 @@ impl Policy {
 
     /// How long a server can have it wait by [`Retry-After`](crate::handshake::Response::retry_after), to which the
     /// delay is added that it would have waited without. An hour by default; zero: it does not heed that.
+    /// Both together are 30 days at most.
     pub fn max_retry_after(self, max_retry_after: Duration) -> Self {
         Self { max_retry_after, ..self }
     }
