@@ -214,11 +214,12 @@ impl<S: Transport> Reconnecting<S> {
     /// Ends it: closes the connection, if one is open, as [`WebSocket::close`] does. Does nothing if it has ended.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         match &mut self.phase {
-            Phase::Open(ws) => match ws.start_close(Some(CloseFrame { code, reason })) {
-                Err(Error::Send(error)) => return Err(error.into()),
+            Phase::Open(ws) => {
                 // That the connection has ended is for `recv` to tell.
-                _ => {}
-            },
+                if let Err(error @ Error::Send(_)) = ws.start_close(Some(CloseFrame { code, reason })) {
+                    return Err(error);
+                }
+            }
             _ => self.phase = Phase::Over,
         }
         self.redial.close();

@@ -56,7 +56,7 @@ impl SetAside {
             return false;
         };
         let mut with = message.clone();
-        let goes_on = with.kind() == sent.kind()
+        let goes_on = with.kind == sent.kind
             && gathered.len() + bytes.len() <= PART_BYTES
             && with.add(bytes, false).is_ok();
         if goes_on {
@@ -69,7 +69,7 @@ impl SetAside {
     /// What is being gathered.
     pub(super) fn gathers(&self) -> Option<MessageKind> {
         match self.0.as_deref()? {
-            Aside::Gathered(message, _) => Some(message.kind()),
+            Aside::Gathered(message, _) => Some(message.kind),
             Aside::Compressing(_) => None,
         }
     }
@@ -77,7 +77,7 @@ impl SetAside {
     /// Takes what was gathered.
     pub(super) fn take_gathered(&mut self) -> Option<(MessageKind, Bytes)> {
         match *self.0.take_if(|aside| matches!(**aside, Aside::Gathered(..)))? {
-            Aside::Gathered(message, bytes) => Some((message.kind(), bytes.into())),
+            Aside::Gathered(message, bytes) => Some((message.kind, bytes.into())),
             Aside::Compressing(_) => None,
         }
     }

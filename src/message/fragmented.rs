@@ -7,7 +7,7 @@ use crate::utf8::Utf8Validator;
 /// A message that was begun and has not ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Fragmented {
-    kind: MessageKind,
+    pub(crate) kind: MessageKind,
     compressed: bool,
     /// Of a text message: what was sent so far.
     utf8: Utf8Validator,
@@ -17,10 +17,6 @@ impl Fragmented {
     /// Without a fragment.
     pub(crate) fn new(kind: MessageKind, compressed: bool) -> Self {
         Self { kind, compressed, utf8: Utf8Validator::default() }
-    }
-
-    pub(crate) fn kind(&self) -> MessageKind {
-        self.kind
     }
 
     /// Whether it can go on with such a fragment.

@@ -88,15 +88,12 @@ async fn text_that_is_not_valid() {
         for piece in before {
             writer.write_all(piece).await.unwrap();
         }
-        let refused = match cut {
-            false => writer.write_all(last).await,
-            true => {
-                writer.write_all(last).await.unwrap();
-                writer.shutdown().await
-            }
-        };
+        let mut refused = writer.write_all(last).await;
+        if cut {
+            refused.unwrap();
+            refused = writer.shutdown().await;
+        }
         assert!(refused.unwrap_err().to_string().contains("UTF-8"));
-        drop(writer);
         ws.ping(b"?").await.unwrap();
         at_once(async { while peer.frame().await.unwrap().0 != PING {} }).await;
         ws.start_close(None).unwrap();

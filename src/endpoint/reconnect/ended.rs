@@ -120,8 +120,9 @@ fn is_final_error(error: &Error) -> bool {
 /// found where there is no network, an address cannot be used where it has none of that kind, and a certificate is not the
 /// server's where somebody asks for money first.
 fn is_final_of_connecting(error: &io::Error) -> bool {
-    let is_of_system =
-        error.raw_os_error().is_some() || error.get_ref().is_some_and(|inner| inner.is::<Unreachable>());
+    let is_of_several =
+        error.get_ref().is_some_and(<dyn core::error::Error + Send + Sync>::is::<Unreachable>);
+    let is_of_system = is_of_several || error.raw_os_error().is_some();
     !is_of_system && matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }
 
