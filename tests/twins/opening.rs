@@ -115,6 +115,12 @@ fn a_refusal_whose_body_is_cut_off() {
         .calls([connect(&client().connect_timeout(10 * MOMENT)).gives("Refused(403, \"not\")")])
         .takes(10 * MOMENT)
         .run();
+    // Nor is a redirect's given up, where none is followed.
+    connecting()
+        .peer([until("GET"), raw(response("302 Found\r\nLocation: /other", 10, "not"))])
+        .calls([connect(&client().redirects(9).connect_timeout(10 * MOMENT)).gives("Refused(302, \"not\")")])
+        .takes(10 * MOMENT)
+        .run();
     // Before the head's end there is nothing to tell.
     for (end, error) in
         [(ends(), "Response(Head(Incomplete))"), (resets(), "ConnectionLost(ConnectionReset)")]
