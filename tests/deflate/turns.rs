@@ -465,3 +465,14 @@ async fn what_was_not_compressed_is_told() {
         assert_eq!(lost.unwritten().messages, messages, "{lost}");
     }
 }
+
+/// Text that cannot be valid is refused before it is compressed: what is sent next does not fail in its place.
+#[tokio::test]
+async fn text_that_is_not_valid() {
+    let (mut ws, _peer) = server().await;
+    let text = ["a".repeat(100_000).as_bytes(), b"\xff"].concat();
+    let error = ws.message_writer(MessageKind::Text).write_all(&text).await.unwrap_err();
+    assert!(error.to_string().contains("UTF-8"), "{error}");
+    ws.ping(b"?").await.unwrap();
+    ws.send("valid").await.unwrap();
+}

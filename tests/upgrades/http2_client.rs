@@ -14,7 +14,9 @@ use sansocket::handshake::ResponseError;
 use sansocket::http::{Http2, Http2Stream};
 use sansocket::tokio::WebSocket;
 use sansocket::{Client, CloseCode, Config, Deflate, Error, Message, Role, Server, TimedOut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, copy_bidirectional, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, copy_bidirectional, duplex,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
