@@ -22,8 +22,7 @@ use tokio::time::timeout_at;
 
 use super::http2_connection::{Shared, lost};
 use super::http2_stream::Http2Stream;
-use super::noted::Noted;
-use super::read_ahead::ReadAhead;
+use super::http2_transport::Http2Transport;
 use super::response::is_of_connection;
 use crate::endpoint::{Client, Error, HttpVersion, Negotiated};
 use crate::handshake::ResponseError;
@@ -88,7 +87,7 @@ impl Http2 {
             let deadline = deadline(client.connect_timeout);
             let opening = async {
                 let (io, input) = transport(&client, HttpVersion::Http2, deadline).await?;
-                begin(&client, ReadAhead::new(input, io)).await
+                begin(&client, input, io).await
             };
             within(|| deadline, pin!(opening)).await
         })
@@ -104,8 +103,9 @@ impl Http2 {
     {
         Box::pin(async {
             let client = client.try_into()?;
-            let opening =
-                async { begin(&client, transport_over(io, &client, HttpVersion::Http2).await?).await };
+            let opening = async {
+                begin(&client, Vec::new(), transport_over(io, &client, HttpVersion::Http2).await?).await
+            };
             within(|| deadline(client.connect_timeout), pin!(opening)).await
         })
     }
@@ -120,7 +120,7 @@ impl Http2 {
     {
         Box::pin(async {
             let client = client.try_into()?;
-            within(|| deadline(client.connect_timeout), pin!(begin(&client, io))).await
+            within(|| deadline(client.connect_timeout), pin!(begin(&client, Vec::new(), io))).await
         })
     }
 
@@ -211,8 +211,8 @@ impl fmt::Debug for Http2 {
 }
 
 /// Speaks HTTP/2 over the stream, up to the server's settings, and has a task go on with it.
-async fn begin<S: Transport>(client: &Client, io: S) -> Result<Http2, Error> {
-    let (io, note) = Noted::new(io);
+async fn begin<S: Transport>(client: &Client, read: Vec<u8>, io: S) -> Result<Http2, Error> {
+    let (io, note) = Http2Transport::new(read, io);
     let handshake = builder(client).handshake(io).await;
     let (requests, mut connection) = handshake.map_err(failed)?;
     // The server's settings come first, and so before the answer to a Ping: by then they have none of what is asked for.

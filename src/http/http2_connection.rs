@@ -19,7 +19,7 @@ use h2::client::{Connection, SendRequest};
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
-use super::noted::{Note, Noted};
+use super::http2_transport::{Http2Transport, Note};
 use crate::tokio::Transport;
 
 /// What the users of a connection have in common: its handles and its streams.
@@ -35,7 +35,7 @@ impl Shared {
     /// Spawns the task of a connection. When its last user is gone it ends, and has no longer than the timeout to write what
     /// is left.
     pub(super) fn drive<S: Transport>(
-        connection: Connection<Noted<S>, Bytes>,
+        connection: Connection<Http2Transport<S>, Bytes>,
         note: Note,
         requests: SendRequest<Bytes>,
         close_timeout: Duration,
@@ -109,7 +109,7 @@ impl Told {
 }
 
 async fn drive<S: Transport>(
-    mut connection: Connection<Noted<S>, Bytes>,
+    mut connection: Connection<Http2Transport<S>, Bytes>,
     note: Note,
     requests: Weak<Mutex<SendRequest<Bytes>>>,
     mut users: oneshot::Receiver<Infallible>,

@@ -93,11 +93,9 @@ mod http2_connection;
 #[cfg(feature = "http2")]
 mod http2_stream;
 #[cfg(feature = "http2")]
-mod noted;
+mod http2_transport;
 #[cfg(feature = "hyper")]
 mod pending;
-#[cfg(feature = "http2")]
-mod read_ahead;
 mod receive;
 mod response;
 #[cfg(feature = "hyper")]

@@ -1,15 +1,19 @@
-//! A stream of which is noted whether it holds up what is to be written.
+//! The stream below a connection of HTTP/2.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Notes how the last write or flush went, for whoever has given the stream away.
-pub(super) struct Noted<S> {
+/// Gives what was read of a stream before first: a server may be the first to speak, right behind a proxy's answer. Notes how
+/// the last write or flush went, for whoever has given the stream away.
+pub(super) struct Http2Transport<S> {
+    read: Bytes,
     io: S,
     note: Note,
 }
@@ -30,24 +34,31 @@ impl Note {
     }
 }
 
-impl<S> Noted<S> {
-    pub(super) fn new(io: S) -> (Self, Note) {
+impl<S> Http2Transport<S> {
+    /// Of a stream of which `read` was read before.
+    pub(super) fn new(read: Vec<u8>, io: S) -> (Self, Note) {
         let note = Note::default();
-        (Self { io, note: note.clone() }, note)
+        (Self { read: read.into(), io, note: note.clone() }, note)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Http2Transport<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        if self.read.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let len = self.read.len().min(buf.remaining());
+        buf.put_slice(&self.read[..len]);
+        self.read.advance(len);
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Http2Transport<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
         self.note.note(polled)
