@@ -17,6 +17,7 @@ use sansocket::{Client, CloseCode, Config, Deflate, Error, Message, Role, Server
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, copy_bidirectional, duplex,
 };
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -55,6 +56,34 @@ async fn messages_come_back() {
     }
     settle().await;
     assert_eq!((server.connections().total, server.connections().now()), (2, 0));
+}
+
+/// Through a proxy, behind whose answer the server is the first to speak: all of that comes in one segment.
+#[tokio::test]
+async fn through_a_proxy() {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", proxy.local_addr().unwrap());
+    let server = Server::default();
+    let mut io = host(echoes(&server));
+    let relayed = tokio::spawn(async move {
+        let (mut tcp, mut asked) = (proxy.accept().await.unwrap().0, Vec::new());
+        while !asked.ends_with(b"\r\n\r\n") {
+            tcp.read_buf(&mut asked).await.unwrap();
+        }
+        let mut answer = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+        let head = answer.len();
+        io.read_buf(&mut answer).await.unwrap();
+        assert!(answer.len() > head);
+        tcp.write_all(&answer).await.unwrap();
+        let _ = copy_bidirectional(&mut tcp, &mut io).await;
+        asked
+    });
+    let http2 = Http2::connect(client().proxy(&*uri).unwrap()).await.unwrap();
+    let mut ws = http2.open("ws://example.com/chat").await.unwrap();
+    ws.send("hello").await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hello")));
+    drop((http2, ws));
+    assert!(relayed.await.unwrap().starts_with(b"CONNECT example.com:80 HTTP/1.1\r\n"));
 }
 
 /// RFC 8441 sections 4 and 5: all pseudo-headers, and none of the headers that HTTP/2 or extended CONNECT does not have.
