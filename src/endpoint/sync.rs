@@ -9,6 +9,7 @@
 //! tokio/shared       reading -> locked -> wakers
 //! tokio/{tracker, watch}: one each, while reading is held, or no other
 //! blocking/{flusher, stop, tracker}: one each, and no other meanwhile
+//! http/http2_connection: two, and no other meanwhile
 //! ```
 //!
 //! Those of `tls` are taken while `writer` is held, or none.

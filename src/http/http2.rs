@@ -268,10 +268,10 @@ async fn exchange(
 ) -> Result<(Parts, RecvStream, SendStream<Bytes>), Error> {
     let gone = |error| Error::ConnectionLost(shared.lost(error));
     let _asking = shared.asking();
-    let mut requests = shared.requests.lock().await;
-    poll_fn(|cx| requests.poll_ready(cx)).await.map_err(gone)?;
-    let (mut response, send) = requests.send_request(request, false).map_err(gone)?;
-    drop(requests);
+    let (mut response, send) = {
+        let mut requests = poll_fn(|cx| shared.poll_requests(cx)).await.map_err(gone)?;
+        requests.send_request(request, false).map_err(gone)?
+    };
     let response = poll_fn(|cx| {
         while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
             let Some(left) = interim_responses.checked_sub(1) else {

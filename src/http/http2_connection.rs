@@ -11,21 +11,22 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io::{self, ErrorKind};
-use std::sync::{self, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use h2::FlowControl;
 use h2::client::{Connection, SendRequest};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::http2_transport::{Http2Transport, Note};
+use crate::endpoint::sync::{Mutex, MutexGuard, lock};
 use crate::tokio::Transport;
 
 /// What the users of a connection have in common: its handles and its streams.
 pub(super) struct Shared {
-    /// Waited for in turn: `h2` queues what is asked for beyond the server's limit, and also what of that was given up.
-    pub(super) requests: Arc<Mutex<SendRequest<Bytes>>>,
+    /// One for all: of each, `h2` queues a request beyond the server's limit, and keeps it also if it was given up.
+    requests: Arc<Mutex<SendRequest<Bytes>>>,
     told: Arc<Told>,
     /// With the last user it is gone.
     _user: oneshot::Sender<Infallible>,
@@ -50,8 +51,25 @@ impl Shared {
     /// A stream has lost its user. "Orderly TCP-level closures are represented as `END_STREAM` flags" (RFC 8441 section
     /// 5), as that of a TCP stream that is dropped is, and what was written comes before its end.
     pub(super) fn leave(&self, stream: FlowControl) {
-        self.told.leaving().streams.push(stream);
+        lock(&self.told.waiting).leaving.push(stream);
         self.wake();
+    }
+
+    /// Waits until the server allows a stream for another request. All who wait for that are woken, since one of them may not
+    /// be polled any more, and nobody holds anything meanwhile.
+    pub(super) fn poll_requests(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<MutexGuard<'_, SendRequest<Bytes>>, h2::Error>> {
+        let mut requests = lock(&self.requests);
+        if let Poll::Ready(ready) = requests.poll_ready(cx) {
+            return Poll::Ready(ready.map(|()| requests));
+        }
+        drop(requests);
+        self.told.note_asking(cx.waker());
+        // `h2` wakes one alone, who is to be the task.
+        self.wake();
+        Poll::Pending
     }
 
     /// A stream is asked for: what was asked for may be given up with it.
@@ -61,7 +79,7 @@ impl Shared {
 
     /// Has the connection's task look what is to be done.
     fn wake(&self) {
-        let task = self.told.leaving().task.take();
+        let task = lock(&self.told.waiting).task.take();
         if let Some(task) = task {
             task.wake();
         }
@@ -76,35 +94,47 @@ impl Shared {
     }
 }
 
-/// Dropped with what was asked for, whatever came of it, it has the connection's task look.
+/// Dropped with what was asked for, whatever came of it, it has the connection's task look, and those who wait for room.
 pub(super) struct Asking<'a>(&'a Shared);
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         self.0.wake();
+        self.0.told.wake_asking();
     }
 }
 
 /// What the users and the task tell each other.
 #[derive(Default)]
 struct Told {
-    leaving: sync::Mutex<Leaving>,
+    waiting: Mutex<Waiting>,
     /// Why the connection has ended, if anything says so. Its streams are told only that it has.
     ended: OnceLock<(ErrorKind, String)>,
 }
 
-/// Streams that were ended, and are to be reset if the server does not end them. `h2` resets those that nobody holds, and
-/// forgets what they have to write: they are held until the transport has taken that.
+/// What waits for the task.
 #[derive(Default)]
-struct Leaving {
-    streams: Vec<FlowControl>,
-    /// The connection's, if it waits.
+struct Waiting {
+    /// Streams that were ended, and are to be reset if the server does not end them. `h2` resets those that nobody holds, and
+    /// forgets what they have to write: they are held until the transport has taken that.
+    leaving: Vec<FlowControl>,
+    /// Those who wait for the server to allow another stream.
+    asking: Vec<Waker>,
+    /// The task itself, if it waits.
     task: Option<Waker>,
 }
 
 impl Told {
-    fn leaving(&self) -> MutexGuard<'_, Leaving> {
-        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    fn note_asking(&self, waker: &Waker) {
+        let asking = &mut lock(&self.waiting).asking;
+        if !asking.iter().any(|other| other.will_wake(waker)) {
+            asking.push(waker.clone());
+        }
+    }
+
+    fn wake_asking(&self) {
+        let asking = mem::take(&mut lock(&self.waiting).asking);
+        asking.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -117,19 +147,20 @@ async fn drive<S: Transport>(
     close_timeout: Duration,
 ) {
     let mut poll = |cx: &mut Context<'_>| {
-        let waiting = Leaving { task: Some(cx.waker().clone()), ..Leaving::default() };
-        let mut leaving = mem::replace(&mut *told.leaving(), waiting);
+        let mut waiting = lock(&told.waiting);
+        waiting.task = Some(cx.waker().clone());
+        let mut leaving = mem::take(&mut waiting.leaving);
+        drop(waiting);
         // A stream that took the last place `h2` holds itself, until it is asked for room for another; and so would not reset
-        // it. Whoever waits in turn asks.
+        // it. If the connection has ended, those who wait find that out.
         if let Some(requests) = requests.upgrade()
-            && let Ok(mut requests) = requests.try_lock()
+            && lock(&requests).poll_ready(cx).is_ready()
         {
-            // If the connection has ended, that is told below.
-            let _ = requests.poll_ready(cx);
+            told.wake_asking();
         }
         let polled = Pin::new(&mut connection).poll(cx);
         if polled.is_pending() && note.is_held_up() {
-            told.leaving().streams.append(&mut leaving.streams);
+            lock(&told.waiting).leaving.append(&mut leaving);
         }
         drop(leaving);
         polled

@@ -495,6 +495,35 @@ async fn too_many_streams() {
     at_once(next).await.unwrap().unwrap();
 }
 
+/// Those who wait for a place, and are not polled any more, are in nobody's way.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_not_polled() {
+    let mut one = builder();
+    one.max_concurrent_streams(1);
+    let (http2, mut server) = connected(one).await;
+    let (mut ws, mut peer) = open(&http2, &mut server, client()).await;
+    // The first is queued, the second waits for that, and the third behind it.
+    let mut waiting = [1, 2, 3].map(|_| Box::pin(http2.open(client())));
+    for _ in 0..3 {
+        for opening in &mut waiting {
+            assert!(poll_fn(|cx| Poll::Ready(opening.as_mut().poll(cx))).await.is_pending());
+        }
+        settle().await;
+    }
+    let next = tokio::spawn(http2.open(client()));
+    settle().await;
+    peer.send(&close_frame(Role::Client, 1000, ""));
+    peer.end();
+    assert_eq!(at_once(ws.recv()).await.unwrap(), None);
+    // It is refused, which nobody hears; and there is a place again.
+    let (_, mut respond) = server.next().await;
+    respond.send_reset(Reason::REFUSED_STREAM);
+    let (_, mut respond) = server.next().await;
+    respond.send_response(Response::new(()), false).unwrap();
+    at_once(next).await.unwrap().unwrap();
+    drop(waiting);
+}
+
 /// What took the last place, and is given up, is reset though nobody asks for another: before there is an answer, and as a
 /// WebSocket.
 #[tokio::test(start_paused = true)]
