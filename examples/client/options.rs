@@ -202,7 +202,8 @@ impl<'a> Arguments<'a> {
     fn header(&mut self) -> (String, String) {
         let header: String = self.value();
         let Some((name, value)) = header.split_once(':') else {
-            fail(&format!("{} needs a name, a colon and a value, unlike {header:?}", self.option));
+            // It may be a secret.
+            fail(&format!("{} needs a name, a colon and a value", self.option));
         };
         (name.to_owned(), value.trim().to_owned())
     }
@@ -292,7 +293,7 @@ On a terminal what is sent stands behind > and what comes behind <, control char
 escaped, of binary messages the beginning is dumped, and the last line tells who closed the connection
 and what went over it. What is typed can be edited, and may be a command: /help lists them. Ctrl-C and
 Ctrl-D close the connection with 1000, and a second one ends the program at once. The file of --history
-can be read by its owner only; tokens that are typed are in it like everything else.
+can be read by its owner only, if it is new; tokens that are typed are in it like everything else.
 
 The exit code is 0 when the closing handshake took place. After any failure it is 1, and a sentence on
 stderr tells what failed.";

@@ -14,9 +14,9 @@ use std::time::Instant;
 use sansocket::http::{Http2, Http2Stream};
 use sansocket::reconnect::Ended;
 use sansocket::tokio::{ClientStream, Transport, WebSocket, WebSocketReceiver, WebSocketSender, connect};
-use sansocket::{Closed, Error};
+use sansocket::{Closed, Error, TimedOut};
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::{sleep_until, timeout, timeout_at};
 
 use conversation::{Action, Conversation, Meanwhile, ended, is_ours, outcome};
 use input::{Input, Inputs};
@@ -94,7 +94,10 @@ async fn open(options: &Options) -> Result<(WebSocket<ClientStream>, Opening), E
 }
 
 async fn open_http2(options: &Options) -> Result<(WebSocket<Http2Stream>, Opening), Error> {
-    let ws = Http2::connect(options.client.clone()).await?.open(options.client.clone()).await?;
+    let opening = async { Http2::connect(options.client.clone()).await?.open(options.client.clone()).await };
+    // Each has the whole of that.
+    let ws =
+        timeout(options.timeout, opening).await.unwrap_or_else(|_| Err(TimedOut::OpeningHandshake.into()))?;
     let mut opening = Opening::new(options, None)?;
     (opening.subprotocol, opening.deflate) = (ws.subprotocol().map(String::from), ws.deflate().is_some());
     Ok((ws, opening))

@@ -229,7 +229,7 @@ pub fn milliseconds(time: Duration) -> String {
 
 /// A sentence for the user, on one line of stderr, whatever a peer may have put into it.
 pub fn tell(sentence: &str) {
-    let line = sentence.replace(char::is_control, " ");
+    let line = escaped(&sentence.replace(char::is_control, " "));
     // If nobody listens, there is nobody to tell.
     let _ = writeln!(io::stderr(), "{line}");
 }

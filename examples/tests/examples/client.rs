@@ -64,7 +64,7 @@ fn usage_errors() {
         misused(&["--timeout", "-1"], "--timeout needs a number of seconds from 0 to 1000000000");
         misused(&["--ping", "1.s"], "--ping cannot be \"1.s\"");
         for option in ["--header", "-H"] {
-            let why = format!("{option} needs a name, a colon and a value, unlike \"b\"");
+            let why = format!("{option} needs a name, a colon and a value");
             misused(&["ws://a", option, "b"], &why);
         }
         fails(name, &["http://a"], "a WebSocket URI starts with ws:// or wss://");
