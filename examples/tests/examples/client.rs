@@ -252,10 +252,8 @@ fn what_the_server_sends_while_the_client_closes() {
     for client in CLIENTS {
         let peer = Peer::start(|mut tcp| {
             upgrade(&mut tcp);
-            // The client's Close frame: it has no more to say.
-            let mut frame = [0; 8];
-            tcp.read_exact(&mut frame).unwrap();
-            assert_eq!(frame[..2], [0x88, 0x82]);
+            // It has no more to say.
+            read_close(&mut tcp);
             tcp.write_all(b"\x81\x06late 1\x81\x06late 2\x88\x02\x03\xe8").unwrap();
         });
         assert_eq!(succeeds(client, &[&peer.url], ""), "late 1\nlate 2\n");
@@ -567,6 +565,13 @@ pub fn upgrade(tcp: &mut TcpStream) {
         std::str::from_utf8(&accept).unwrap(),
     )
     .unwrap();
+}
+
+/// Reads a client's Close frame, which has a code and no reason.
+pub fn read_close(tcp: &mut TcpStream) {
+    let mut frame = [0; 8];
+    tcp.read_exact(&mut frame).unwrap();
+    assert_eq!(frame[..2], [0x88, 0x82]);
 }
 
 fn read_head(tcp: &mut TcpStream) -> String {
