@@ -89,8 +89,8 @@ pub enum RequestError {
     MissingUpgrade,
     /// A request of HTTP/2 or a later version that is not an extended CONNECT with the protocol `websocket` (RFC 8441).
     MissingConnect,
-    /// There is a `Sec-WebSocket-Key`, and no `Upgrade`, or HTTP/1.0: a proxy that was not told to pass upgrades on took it
-    /// away.
+    /// There is a `Sec-WebSocket-Key`, and no `Upgrade`, a `Connection` that does not say so, or HTTP/1.0: a proxy that was not
+    /// told to pass upgrades on took it away.
     LostUpgrade,
     /// `Connection` is not a list of tokens.
     InvalidConnection,
@@ -171,7 +171,8 @@ impl RequestError {
             Self::LostUpgrade => (
                 426,
                 "a proxy has taken the upgrade away: have it speak HTTP/1.1 to this server, and pass on the headers \
-                 Upgrade and Connection (for nginx: proxy_http_version 1.1, and proxy_set_header for both)",
+                 Upgrade and Connection (for nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
+                 proxy_set_header Connection \"upgrade\"; for Apache: upgrade=websocket at the end of ProxyPass)",
             ),
             Self::InvalidConnection => (400, "the Connection header is not a list of tokens"),
             Self::MissingConnectionUpgrade => (426, "the Connection header does not say Upgrade"),
@@ -284,9 +285,15 @@ impl fmt::Display for ResponseError {
         f.write_str(match self {
             Self::Head(error) => return error.fmt(f),
             Self::Refused(response) => {
-                let status = response.status();
+                let (status, line) = (response.status(), response.first_line());
                 write!(f, "the server refused the WebSocket connection with status {status}")?;
-                return response.first_line().map_or(Ok(()), |line| write!(f, ", and says: {line}"));
+                if response.ignores_upgrade() {
+                    f.write_str(
+                        ", as if it had not been asked for one (there is none at this path, or a proxy in between does \
+                         not pass on the headers Upgrade and Connection)",
+                    )?;
+                }
+                return line.map_or(Ok(()), |line| write!(f, ", and says: {line}"));
             }
             Self::TooManyInterimResponses => "too many 1xx responses came before the final one",
             Self::ConnectNotEnabled => {

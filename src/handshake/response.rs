@@ -60,6 +60,14 @@ impl Response {
         Some(Duration::from_secs(http_date::parse(value, now)?.saturating_sub(date)))
     }
 
+    /// Whether it answers an ordinary request, in place of that for an upgrade, which some proxies do not pass on: with a page,
+    /// or that it should be asked for one, 426, where that is not about the version.
+    pub(super) fn ignores_upgrade(&self) -> bool {
+        let (status, mut versions) = (self.status(), self.websocket_versions().peekable());
+        matches!(status, 200..300)
+            || status == 426 && (versions.peek().is_none() || versions.any(|version| version == 13))
+    }
+
     /// What the body says in its first line, if it is plain text: at most 200 characters, none of which controls a terminal.
     pub(crate) fn first_line(&self) -> Option<String> {
         let is_text = |media: &str| media.trim_start().to_ascii_lowercase().starts_with("text/plain");

@@ -60,7 +60,8 @@ pub(super) fn check_request(request: &HttpRequest) -> Result<bool, RequestError>
     // (6455-4.2.1-05)
     let upgrades = lists(headers, KnownName::Connection, b"upgrade", is_token);
     if !upgrades.ok_or(RequestError::InvalidConnection)? {
-        return Err(RequestError::MissingConnectionUpgrade);
+        let lost = headers.has(KnownName::SecWebSocketKey);
+        return Err(if lost { RequestError::LostUpgrade } else { RequestError::MissingConnectionUpgrade });
     }
 
     // "5. A |Sec-WebSocket-Key| header field with a base64-encoded [..] value that, when decoded, is 16 bytes in

@@ -357,8 +357,8 @@ fn other_statuses_are_refusals() {
         assert_eq!(response.reason(), reason);
         assert_eq!(response.headers().get("location"), Some("/a"));
         assert_eq!(response.body(), b"no\n");
-        let error = ResponseError::Refused(Box::new(response));
-        assert!(error.to_string().ends_with(&format!("with status {status}, and says: no")));
+        let error = ResponseError::Refused(Box::new(response)).to_string();
+        assert!(error.contains(&format!("with status {status}, ")) && error.ends_with(", and says: no"));
     }
     // One line of it, if it is text: what it says is a stranger's.
     let sentence = |head: &str, body: &str| {
@@ -378,6 +378,17 @@ fn other_statuses_are_refusals() {
     assert_eq!(sentence("Content-Type: text/html\r\n", "<h1>no</h1>"), refusal);
     assert_eq!(sentence("", &"x".repeat(300)), format!("{refusal}, and says: {}", "x".repeat(200)));
     assert_eq!(sentence("", " \r\n"), refusal);
+    // Where the request was answered as if it had asked for a page, what keeps the upgrade away may be in between.
+    let of = |status: &str| {
+        ResponseError::Refused(Box::new(refused(&format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"))))
+            .to_string()
+    };
+    for status in ["200 OK", "204 No", "426 No", "426 No\r\nSec-WebSocket-Version: 13, 8"] {
+        assert!(of(status).contains("does not pass on the headers Upgrade and Connection"), "{}", of(status));
+    }
+    for status in ["400 No", "403 No", "404 No", "502 No", "426 No\r\nSec-WebSocket-Version: 8"] {
+        assert!(of(status).ends_with(&status[..3]), "{}", of(status));
+    }
     // A proxy of old may refuse, too.
     assert_eq!(refused("HTTP/1.0 403 No\r\nContent-Length: 0\r\n\r\n").status(), 403);
     // Even with everything else right.

@@ -366,17 +366,19 @@ fn a_proxy_took_the_upgrade_away() {
     const UPGRADE: (&str, &str) = ("Upgrade: websocket\r\n", "");
     const OLD: (&str, &str) = ("HTTP/1.1", "HTTP/1.0");
     const CLOSE: (&str, &str) = ("Connection: Upgrade\r\n", "Connection: close\r\n");
-    for changes in [&[UPGRADE][..], &[OLD], &[UPGRADE, CLOSE], &[UPGRADE, OLD, CLOSE]] {
+    // Each alone, as with one of the settings that are needed.
+    for changes in [&[UPGRADE][..], &[OLD], &[CLOSE], &[UPGRADE, CLOSE], &[UPGRADE, OLD, CLOSE]] {
         assert_refused(with(changes), &RequestError::LostUpgrade, 426);
     }
     let answer = String::from_utf8(reply(&RequestError::LostUpgrade).body).unwrap();
-    assert!(
-        answer.contains("Upgrade and Connection") && answer.contains("proxy_http_version 1.1"),
-        "{answer}"
-    );
+    for setting in
+        ["proxy_http_version 1.1", "Upgrade $http_upgrade", "Connection \"upgrade\"", "upgrade=websocket"]
+    {
+        assert!(answer.contains(setting), "{answer}");
+    }
 }
 
-/// 6455-4.2.1-05: `Connection` lists `Upgrade`, over all its lines; no substring does.
+/// 6455-4.2.1-05: `Connection` lists `Upgrade`, over all its lines; no substring does. Where there is a key, it was there.
 #[test]
 fn connection() {
     const LINE: &str = "Connection: Upgrade\r\n";
@@ -397,7 +399,9 @@ fn connection() {
         "Connection: keep-alive\r\n",
         "Connection: Up-grade\r\n",
     ] {
-        assert_refused(with(&[(LINE, line)]), &RequestError::MissingConnectionUpgrade, 426);
+        assert_refused(with(&[(LINE, line)]), &RequestError::LostUpgrade, 426);
+        let keyless = [(LINE, line), ("Sec-WebSocket-Key", "X-Key")];
+        assert_refused(with(&keyless), &RequestError::MissingConnectionUpgrade, 426);
     }
     for line in
         ["Connection: keep-alive Upgrade\r\n", "Connection: Upgrade; a\r\n", "Connection: \"Upgrade\"\r\n"]
