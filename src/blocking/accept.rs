@@ -25,7 +25,7 @@ use crate::endpoint::{Answer, Error, LINGER, PendingParts, PendingRequest, Serve
 use crate::endpoint::{HttpVersion, tls};
 #[cfg(feature = "rustls")]
 use crate::handshake::Limits;
-use crate::handshake::{Reply, ServerHandshake};
+use crate::handshake::{BuildError, Reply, ServerHandshake};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
 pub fn accept<S: Transport>(io: S) -> Result<Pending<S>, Error> {
@@ -195,16 +195,19 @@ impl<S: Transport> Pending<S> {
         Ok(ws)
     }
 
-    /// Rejects the connection with an HTTP status and a text that says why.
+    /// Rejects the connection with an HTTP status and a text that says why. Fails as [`respond`](Self::respond) does, and so
+    /// if the status is none from 200 to 599.
     pub fn reject(self, status: u16, text: &str) -> Result<(), Error> {
-        self.respond(Reply::new(status)?.text(text.to_owned()))
+        self.answer(Reply::new(status).map(|reply| reply.text(text.to_owned())))
     }
 
     /// Answers the request with an HTTP response that does not open a WebSocket, and closes the
     /// transport.
+    ///
+    /// A request for a WebSocket, or a CONNECT, is not answered with 2xx, which would accept it over HTTP/2 (RFC 8441
+    /// section 5): the client is told 500, and it fails with [`Error::Build`].
     pub fn respond(self, response: impl Borrow<Reply>) -> Result<(), Error> {
-        let response = Answer::new(self.request(), response.borrow());
-        answer(self.io, &response, self.request.timeout)
+        self.answer(Ok(response))
     }
 
     /// Reads the body of a request that does not ask for a WebSocket, with at most `limit` bytes, to answer it then. It has
@@ -257,5 +260,11 @@ impl<S: Transport> Pending<S> {
         let _ = io.set_read_timeout(None).and_then(|()| io.set_write_timeout(None));
         drop(token);
         request.into_parts(io, &read_ahead)
+    }
+
+    fn answer(self, reply: Result<impl Borrow<Reply>, BuildError>) -> Result<(), Error> {
+        let (response, judged) = self.request.answer(reply);
+        let answered = answer(self.io, &response, self.request.timeout);
+        judged.and(answered)
     }
 }

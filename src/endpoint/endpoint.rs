@@ -272,11 +272,14 @@ impl Endpoint {
 
     /// Answers the request with an HTTP response that does not open a WebSocket, and closes the stream. The client has
     /// [`Server::handshake_timeout`] for each 64 KiB of it. Does nothing if there is no request to be answered.
+    ///
+    /// A request for a WebSocket, or a CONNECT, is not answered with 2xx, which would accept it over HTTP/2 (RFC 8441
+    /// section 5): the client is told 500, and [`next_event`](Self::next_event) fails with [`Error::Build`].
     pub fn respond(&mut self, response: impl Borrow<Reply>, now: Instant) {
         self.now = now;
         if let State::Pending(request) = &self.state {
-            let (answer, timeout) = (Answer::new(request.request(), response.borrow()), request.timeout);
-            self.refuse(None, answer, timeout);
+            let ((answer, judged), timeout) = (request.answer(Ok(response)), request.timeout);
+            self.refuse(judged.err(), answer, timeout);
         }
     }
 

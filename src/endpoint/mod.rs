@@ -80,6 +80,8 @@ pub use self::negotiated::Negotiated;
 #[cfg(feature = "blocking")]
 pub(crate) use self::opening::append;
 pub use self::origins::Origins;
+#[cfg(feature = "hyper")]
+pub(crate) use self::pending::BROKEN;
 pub use self::pending::{PendingParts, PendingRequest};
 pub use self::proxy::{Proxy, ProxyError, ProxyUriError, SocksReply};
 pub use self::queued::Queued;

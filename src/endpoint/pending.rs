@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::fmt;
 use core::mem::take;
 use core::time::Duration;
@@ -17,7 +18,7 @@ use super::pages::Pages;
 use super::server::Server;
 use crate::config::Config;
 use crate::handshake::{
-    Accept, Accepted, HttpRequest, ReceivedRequest, Reply, Request, RequestBody, RequestError,
+    Accept, Accepted, BuildError, HttpRequest, ReceivedRequest, Reply, Request, RequestBody, RequestError,
 };
 
 /// A client's request that was received and is not yet answered: to be looked at, and the response that accepts it
@@ -174,6 +175,24 @@ impl PendingRequest {
         Ok(Negotiated::from(&accepted))
     }
 
+    /// The response to the request that opens no WebSocket. Where what the program made of it would open one, or cannot be
+    /// sent, the error, and the response that tells the client of the server's fault.
+    pub(crate) fn answer(
+        &self,
+        reply: Result<impl Borrow<Reply>, BuildError>,
+    ) -> (Answer, Result<(), Error>) {
+        let judged = reply.and_then(|reply| self.check_reply(reply.borrow()).map(|()| reply));
+        match judged {
+            Ok(reply) => (Answer::new(self.request(), reply.borrow()), Ok(())),
+            Err(error) => (Answer::new(self.request(), &Reply::server_error(500, BROKEN)), Err(error.into())),
+        }
+    }
+
+    /// Fails if this response would accept what it is to answer otherwise: a WebSocket, or a tunnel.
+    pub(crate) fn check_reply(&self, reply: &Reply) -> Result<(), BuildError> {
+        self.received.check_reply(reply)
+    }
+
     /// How a request is answered that could not be accepted, or whose body could not be read.
     pub(crate) fn answer_to(&self, error: &Error) -> Answer {
         let reply = match error {
@@ -235,3 +254,6 @@ impl PendingRequest {
         }
     }
 }
+
+/// The client need not know more.
+pub(crate) const BROKEN: &str = "the server cannot open it";

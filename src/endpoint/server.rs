@@ -16,7 +16,7 @@ use super::pages::Pages;
 use super::server_tls::ServerTls;
 use super::tally::{Connections, Tally};
 use crate::config::Config;
-use crate::handshake::{BuildError, Limits, Reply};
+use crate::handshake::{Limits, Reply};
 
 /// How a server treats the connections it accepts. The adapters' `accept` and `serve` take it.
 ///
@@ -161,10 +161,8 @@ impl Server {
     ///
     /// Fails with [`Error::Build`] if the status is none of a response, or a success, which accepts a WebSocket over HTTP/2.
     pub fn when_full(self, status: u16) -> Result<Self, Error> {
-        if (200..300).contains(&status) {
-            return Err(BuildError::AcceptingStatus(status).into());
-        }
         let reply = Reply::new(status)?.text("The server has no room for one more connection.\n");
+        reply.check_refuses()?;
         Ok(Self { when_full: Some(Arc::new(reply)), ..self })
     }
 

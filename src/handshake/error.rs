@@ -354,7 +354,7 @@ pub enum BuildError {
     InvalidMethod(String),
     /// Not a status that ends a handshake: it is below 200 or above 599.
     InvalidStatus(u16),
-    /// A status from 200 to 299, which over HTTP/2 accepts (RFC 8441 section 5), where a client is to be turned away.
+    /// A status from 200 to 299, which over HTTP/2 accepts (RFC 8441 section 5), where a WebSocket is not to be opened.
     AcceptingStatus(u16),
 }
 
@@ -383,7 +383,7 @@ impl fmt::Display for BuildError {
             Self::InvalidMethod(method) => write!(f, "a WebSocket is opened by GET, not by {method}"),
             Self::InvalidStatus(status) => write!(f, "{status} is not a status from 200 to 599"),
             Self::AcceptingStatus(status) => {
-                write!(f, "{status} turns nobody away: such a status is 300 to 599")
+                write!(f, "{status} accepts a WebSocket over HTTP/2: a status that opens none is 300 to 599")
             }
         }
     }

@@ -140,8 +140,17 @@ impl Reply {
         self.headers.iter().for_each(|(name, value)| header(name, value));
     }
 
+    /// Fails if this accepts a WebSocket.
+    ///
+    /// "Any 2xx (Successful) response indicates that the sender (and all inbound proxies) will switch to tunnel mode"
+    /// (RFC 9110 section 9.3.6): over HTTP/2 it opens the WebSocket (RFC 8441 section 5), and what came as HTTP/1.1 a proxy in
+    /// between may have been asked for by HTTP/2.
+    pub(crate) fn check_refuses(&self) -> Result<(), BuildError> {
+        if (200..300).contains(&self.status) { Err(BuildError::AcceptingStatus(self.status)) } else { Ok(()) }
+    }
+
     /// The refusal of a request with which nothing is wrong, 5xx.
-    #[cfg(feature = "hyper")]
+    #[cfg(feature = "std")]
     pub(crate) fn server_error(status: u16, why: &str) -> Self {
         Self::empty(status).text(format!("Not a WebSocket connection: {why}.\n"))
     }

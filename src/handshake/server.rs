@@ -40,7 +40,7 @@ use super::rules;
 /// let is_foreign = |origin: &str| origin != "https://example.com";
 /// match received {
 ///     Some(ReceivedRequest::WebSocket(request)) if request.origin().is_some_and(is_foreign) => {
-///         request.reply(&Reply::new(403)?, &mut out);
+///         request.reply(&Reply::new(403)?, &mut out)?;
 ///     }
 ///     Some(ReceivedRequest::WebSocket(request)) => {
 ///         let mut accept = Accept::new().header("Server", "example")?;
@@ -122,6 +122,13 @@ impl ReceivedRequest {
         }
     }
 
+    /// Fails if this response would accept what it is to answer otherwise: a WebSocket, or a tunnel.
+    #[cfg(feature = "std")]
+    pub(crate) fn check_reply(&self, reply: &Reply) -> Result<(), BuildError> {
+        let opens = matches!(self, Self::WebSocket(_)) || self.head().method() == "CONNECT";
+        if opens { reply.check_refuses() } else { Ok(()) }
+    }
+
     /// Judges an extended CONNECT whose protocol is "websocket" (RFC 8441).
     #[cfg(feature = "http")]
     pub(crate) fn connect(http: HttpRequest) -> Result<Self, RequestError> {
@@ -154,6 +161,15 @@ impl Request {
     /// The first subprotocol the client offers that is among those the server supports: the client's order decides.
     pub fn choose_subprotocol(&self, supported: &[&str]) -> Option<&str> {
         self.subprotocols().find(|offered| supported.contains(offered))
+    }
+
+    /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
+    ///
+    /// Fails, and appends nothing, if its status is 2xx: over HTTP/2, which a proxy in between may speak, that would accept.
+    pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        reply.check_refuses()?;
+        self.0.reply(reply, out);
+        Ok(())
     }
 
     /// The extensions the client offers, most preferred first.

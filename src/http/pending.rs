@@ -16,7 +16,7 @@ use super::receive::{Head, is_http1};
 use super::response;
 use super::upgraded::Upgraded;
 use crate::endpoint::span::Span;
-use crate::endpoint::{Cause, Error, Handled, Negotiated, PendingRequest, Server};
+use crate::endpoint::{BROKEN, Cause, Error, Handled, Negotiated, PendingRequest, Server};
 use crate::handshake::{ReceivedRequest, Reply, RequestError};
 use crate::tokio::WebSocket;
 use crate::tokio::handover;
@@ -191,14 +191,13 @@ impl Pending {
         }
     }
 
-    /// The response that answers the request, and does not open a WebSocket. A CONNECT that is answered with 2xx is
-    /// accepted (RFC 9110 section 9.3.6): that is answered with 500 here, and told to [`Server::on_error`].
+    /// The response that answers the request, and does not open a WebSocket. One for a WebSocket, or a CONNECT, is not answered
+    /// with 2xx, which would accept it over HTTP/2 (RFC 8441 section 5): that is 500 here, and told to [`Server::on_error`].
     pub fn respond<T: From<Bytes>>(self, reply: impl Borrow<Reply>) -> Response<T> {
-        let reply = reply.borrow();
-        if self.request().method() == "CONNECT" && (200..300).contains(&reply.status()) {
-            return self.0.client.fail("a CONNECT is not answered with 2xx, which would accept it");
+        match self.check_reply(reply.borrow()) {
+            Ok(()) => self.0.client.answer(reply.borrow()),
+            Err(error) => self.0.client.fail(error),
         }
-        self.0.client.answer(reply)
     }
 
     pub(super) fn new<T: From<Bytes>>(
@@ -289,6 +288,3 @@ async fn stream(on_upgrade: OnUpgrade, version: Version) -> Result<Upgraded, Cau
         Cause::Handshake(Error::ConnectionLost(io::Error::new(io::ErrorKind::ConnectionAborted, gone)))
     })
 }
-
-/// The client need not know more.
-const BROKEN: &str = "the server cannot open it";

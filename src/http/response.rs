@@ -22,8 +22,8 @@ impl TryFrom<&Accepted> for Response<()> {
     }
 }
 
-/// The response that refuses a request, or answers one that does not ask for a WebSocket. Fails if it has more headers
-/// than, or a name longer than, the `http` crate takes.
+/// The response that refuses a request, or answers one that does not ask for a WebSocket: to one that does, 2xx would open it
+/// over HTTP/2, which is not checked here. Fails if it has more headers than, or a name longer than, the `http` crate takes.
 impl TryFrom<&Reply> for Response<Vec<u8>> {
     type Error = http::Error;
 

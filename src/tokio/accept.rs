@@ -29,7 +29,7 @@ use crate::endpoint::{Answer, Error, LINGER, PendingParts, PendingRequest, Serve
 use crate::endpoint::{HttpVersion, tls};
 #[cfg(feature = "tokio-rustls")]
 use crate::handshake::Limits;
-use crate::handshake::{Reply, ServerHandshake};
+use crate::handshake::{BuildError, Reply, ServerHandshake};
 
 /// Reads a client's request from a stream, with the defaults of [`Server`]: see [`accept_with`].
 pub fn accept<S>(io: S) -> impl Future<Output = Result<Pending<S>, Error>>
@@ -212,29 +212,26 @@ impl<S: Transport> Pending<S> {
         Box::pin(self.open())
     }
 
-    /// Rejects the connection with an HTTP status and a text that says why.
+    /// Rejects the connection with an HTTP status and a text that says why. Fails as [`respond`](Self::respond) does, and so
+    /// if the status is none from 200 to 599.
     ///
     /// Dropped before it returns, the client may not get the whole response.
     pub async fn reject(self, status: u16, text: &str) -> Result<(), Error> {
-        self.respond(Reply::new(status)?.text(text.to_owned())).await
+        self.answer(Reply::new(status).map(|reply| reply.text(text.to_owned()))).await
     }
 
     /// Answers the request with an HTTP response that does not open a WebSocket, and closes the
     /// transport.
+    ///
+    /// A request for a WebSocket, or a CONNECT, is not answered with 2xx, which would accept it over HTTP/2 (RFC 8441
+    /// section 5): the client is told 500, and it fails with [`Error::Build`].
     ///
     /// Dropped before it returns, the client may not get the whole response.
     pub fn respond<R: Borrow<Reply>>(
         self,
         response: R,
     ) -> impl Future<Output = Result<(), Error>> + use<S, R> {
-        let Unanswered { io, request, token, .. } = *self.0;
-        let response = Answer::new(request.request(), response.borrow());
-        Box::pin(async move {
-            let answered = answer(io, response, request.timeout).await;
-            // Until then it is one of those that wait for their answers.
-            drop(token);
-            answered
-        })
+        self.answer(Ok(response))
     }
 
     /// Reads the body of a request that does not ask for a WebSocket, with at most `limit` bytes, to answer it then. It has
@@ -271,6 +268,20 @@ impl<S: Transport> Pending<S> {
     pub fn into_parts(self) -> PendingParts<S> {
         let Unanswered { io, request, read_ahead, .. } = *self.0;
         request.into_parts(io, &read_ahead)
+    }
+
+    fn answer<R: Borrow<Reply>>(
+        self,
+        reply: Result<R, BuildError>,
+    ) -> impl Future<Output = Result<(), Error>> + use<S, R> {
+        let Unanswered { io, request, token, .. } = *self.0;
+        let (response, judged) = request.answer(reply);
+        Box::pin(async move {
+            let answered = answer(io, response, request.timeout).await;
+            // Until then it is one of those that wait for their answers.
+            drop(token);
+            judged.and(answered)
+        })
     }
 
     async fn open(self) -> Result<WebSocket<S>, Error> {

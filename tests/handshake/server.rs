@@ -685,7 +685,7 @@ fn refusals() {
         let mut out = b"before".to_vec();
         let reply = Reply::new(status).unwrap().header(name, value).unwrap().text("No.\n");
         assert_eq!(reply.status(), status);
-        request.reply(&reply, &mut out);
+        request.reply(&reply, &mut out).unwrap();
         let answer = Answer::parse(out.strip_prefix(b"before").unwrap());
         assert_eq!(answer.status, status);
         assert_eq!(answer.all(name), [value]);
@@ -703,6 +703,20 @@ fn refusals() {
             Reply::new(200).unwrap().header(name, "x"),
             Err(BuildError::ReservedHeader(name.to_owned()))
         );
+    }
+}
+
+/// RFC 8441 section 5: over HTTP/2, which a proxy in between may speak, any 2xx accepts; so it refuses nobody.
+#[test]
+fn no_refusal_is_a_success() {
+    let request = websocket(with(&[]));
+    for status in [200, 204, 299] {
+        let mut out = b"before".to_vec();
+        let refused = request.reply(&Reply::new(status).unwrap(), &mut out);
+        assert_eq!((refused, &*out), (Err(BuildError::AcceptingStatus(status)), &b"before"[..]));
+    }
+    for status in [99, 100, 101, 199, 600] {
+        assert_eq!(Reply::new(status).unwrap_err(), BuildError::InvalidStatus(status));
     }
 }
 

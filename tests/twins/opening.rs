@@ -93,12 +93,38 @@ fn rejected() {
         .calls([connect(&client().redirects(9)).gives("Refused(302, \"\")")])
         .sees(["GET /chat HTTP/1.1", "end"])
         .run();
-    // A status that does not end a handshake.
-    serving()
-        .peer([raw(REQUEST)])
-        .calls([accept(&server()).ok(), reject(101, "").gives("Build(InvalidStatus(101))")])
-        .sees(["end"])
-        .run();
+}
+
+/// A status that does not end a handshake, or that over HTTP/2 would accept (RFC 8441 section 5), which a proxy in between may
+/// have made of it: the program is told, and the client that the server is at fault. So of a CONNECT, to which it is a tunnel.
+#[test]
+fn rejections_that_are_none() {
+    const FAULT: [&str; 3] = [
+        "HTTP/1.1 500 Internal Server Error",
+        "\"Not a WebSocket connection: the server cannot open it.\\n\"",
+        "end",
+    ];
+    const TUNNEL: &str = "CONNECT example.com:80 HTTP/1.1\r\nHost: example.com:80\r\n\r\n";
+    for (request, status, error) in [
+        (REQUEST, 99, "Build(InvalidStatus(99))"),
+        (REQUEST, 101, "Build(InvalidStatus(101))"),
+        (REQUEST, 200, "Build(AcceptingStatus(200))"),
+        (REQUEST, 299, "Build(AcceptingStatus(299))"),
+        (TUNNEL, 200, "Build(AcceptingStatus(200))"),
+    ] {
+        serving()
+            .peer([raw(request), goes()])
+            .calls([accept(&server()).ok(), reject(status, "no").gives(error)])
+            .sees(FAULT)
+            .run();
+    }
+    for request in [REQUEST, TUNNEL] {
+        serving()
+            .peer([raw(request), goes()])
+            .calls([accept(&server()).ok(), respond(Reply::ok()).gives("Build(AcceptingStatus(200))")])
+            .sees(FAULT)
+            .run();
+    }
 }
 
 /// A refusal is told though its body never comes whole: the server ends, breaks off, or stalls.
@@ -283,7 +309,7 @@ fn a_response_that_is_not_read() {
         .unopened()
         .only_whole()
         .rooms([64 << 10])
-        .peer([raw(REQUEST), holds()])
+        .peer([raw("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"), holds()])
         .calls([
             accept(&Server::default().handshake_timeout(10 * MOMENT)).ok(),
             respond(page).gives("TimedOut(OpeningHandshake)"),

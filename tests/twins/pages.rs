@@ -259,7 +259,7 @@ fn a_page_that_is_not_read() {
         serving()
             .only_whole()
             .rooms([10])
-            .peer([raw(REQUEST), holds()])
+            .peer([raw("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"), holds()])
             .calls([
                 accept(&server().handshake_timeout(10 * MOMENT)).ok(),
                 respond(reply).gives("TimedOut(OpeningHandshake)"),

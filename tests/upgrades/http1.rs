@@ -119,6 +119,15 @@ async fn wrong_answers() {
         ["the upgrade failed: 99 is not a status from 200 to 599"].map(String::from)
     );
 
+    let one = server.clone();
+    let io = http1(move |mut request| received(&mut request, &one).reject(200, "no"));
+    assert_eq!(at_once(exchange(io, &request(""))).await.0, 500);
+    assert_eq!(
+        told.next().await,
+        ["the upgrade failed: 200 accepts a WebSocket over HTTP/2: a status that opens none is 300 to 599"]
+            .map(String::from)
+    );
+
     let io = http1(move |mut request| {
         let mut pending = received(&mut request, &server);
         pending.header(&"x".repeat(1 << 16), "a").unwrap();

@@ -136,6 +136,22 @@ fn a_request_that_is_responded_to() {
     }
 }
 
+/// One that asks for a WebSocket is not responded to with 2xx, which over HTTP/2 would accept it: the client is told of the
+/// server's fault, and then the program.
+#[test]
+fn a_response_that_would_accept() {
+    let mut lone = Lone::server(4096, &Server::default());
+    lone.program.accepts = false;
+    lone.send(REQUEST);
+    lone.settle();
+    lone.program.endpoint.respond(Reply::ok(), lone.now);
+    lone.settle();
+    assert!(lone.response().starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{}", lone.response());
+    lone.ends = true;
+    lone.settle();
+    assert_eq!(lone.program.events, ["request", "shut down", "Build(AcceptingStatus(200))"]);
+}
+
 /// A request that is accepted though it asks for a page is answered with the page, or with why there is none.
 #[test]
 fn pages() {
