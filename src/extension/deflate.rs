@@ -128,8 +128,11 @@ impl Deflate {
     }
 
     /// The client's compressor has a window of at most 2 to the power of `bits` bytes, from 8 to 15;
-    /// other values are taken as the nearest of these. 15 by default. To a server this is a wish: it can
-    /// only be put to clients that offer to be limited, as browsers do.
+    /// other values are taken as the nearest of these. 15 by default.
+    ///
+    /// To a server this is a wish, which it can only put to clients that offer to be limited. Chromium does; Firefox, which
+    /// offers `permessage-deflate` without parameters, does not, and compresses with 15 bits: plan memory for 32 KiB of what
+    /// each connection has received.
     pub fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.client_max_window_bits = bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS);
         self
