@@ -161,7 +161,7 @@ fn deflate(c: &mut Criterion) {
     for (name, size) in [("1Ki", 1 << 10), ("16Ki", 16 << 10)] {
         let deflate = Deflate::default();
         let config = Config::default().deflate(deflate.clone());
-        let (agreed, _) = deflate.agree_as_server(&[deflate.offer()]).unwrap_or_else(|| panic!("an offer"));
+        let (agreed, _) = deflate.agree_as_server(&deflate.offers()).unwrap_or_else(|| panic!("an offer"));
         let texts: Vec<String> = (0..64_u32)
             .map(|seed| {
                 let mut text = String::new();

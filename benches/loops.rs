@@ -196,7 +196,7 @@ fn deflate(size: usize, messages: usize) {
     use sansocket::{Assembler, Deflate, Event};
 
     let deflate = Deflate::default();
-    let (agreed, _) = deflate.agree_as_server(&[deflate.offer()]).unwrap();
+    let (agreed, _) = deflate.agree_as_server(&deflate.offers()).unwrap();
     let config = Config::default();
     let mut sides = [Role::Client, Role::Server].map(|role| {
         let mut sender = match role {
@@ -233,7 +233,7 @@ fn broadcast(size: usize, messages: usize) {
     use sansocket::{Deflate, PreparedMessage};
 
     let deflate = Deflate::default().shared_compressor();
-    let (agreed, _) = deflate.agree_as_server(&[deflate.offer()]).unwrap();
+    let (agreed, _) = deflate.agree_as_server(&deflate.offers()).unwrap();
     let mut senders = [Sender::server(&Config::default()), Sender::server(&Config::default())];
     for sender in &mut senders {
         sender.use_deflate(&deflate, agreed);
@@ -277,7 +277,7 @@ fn inflate_nothing(size: usize, bytes: usize, at_once: usize) {
 
     const EMPTY_BLOCK: [u8; 5] = *b"\x00\x00\x00\xff\xff";
     let deflate = Deflate::default().min_size(0);
-    let (agreed, _) = deflate.agree_as_server(&[deflate.offer()]).unwrap();
+    let (agreed, _) = deflate.agree_as_server(&deflate.offers()).unwrap();
     let config = Config::default();
     let mut server = Sender::server(&config);
     server.use_deflate(&deflate, agreed);

@@ -69,7 +69,7 @@ struct Run {
 impl Run {
     fn new(stream: &Stream, deflate: &Deflate, connections: usize, each: usize) -> Self {
         let messages = messages(stream.make, connections * each);
-        let (agreed, _) = deflate.agree_as_server(&[deflate.offer()]).unwrap();
+        let (agreed, _) = deflate.agree_as_server(&deflate.offers()).unwrap();
         let config = Config::default();
         let mut wires = vec![Vec::new(); connections];
         let mut senders: Vec<_> = (0..connections).map(|_| Sender::server(&config)).collect();

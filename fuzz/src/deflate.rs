@@ -27,11 +27,11 @@ pub fn deflate_negotiation(data: &[u8]) {
         assert_eq!(Deflate::default().agree_as_client(&parsed), Ok(Some(agreed)));
     }
     // To its own offer there is always an answer.
-    let (agreed, answer) = server.agree_as_server(&[client.offer()]).expect("an acceptable offer");
+    let (agreed, answer) = server.agree_as_server(&client.offers()).expect("an acceptable offer");
     assert_eq!(client.agree_as_client(&[answer]), Ok(Some(agreed)));
 
     if let Ok(Some(agreed)) = client.agree_as_client(&extensions) {
-        for (name, value) in client.offer().params() {
+        for (name, value) in client.offers().iter().flat_map(Extension::params) {
             let bits = value.and_then(|value| value.parse().ok()).unwrap_or(15);
             match name {
                 "server_no_context_takeover" => assert!(agreed.no_context_takeover(Role::Server)),
@@ -116,7 +116,7 @@ pub fn deflate_round_trip(data: &[u8]) {
 
 /// What a client without demands and a server with this configuration agree on.
 fn agreed(deflate: &Deflate) -> AgreedDeflate {
-    let (agreed, _) = deflate.agree_as_server(&[Deflate::default().offer()]).expect("an acceptable offer");
+    let (agreed, _) = deflate.agree_as_server(&Deflate::default().offers()).expect("an acceptable offer");
     agreed
 }
 

@@ -14,7 +14,7 @@ use sansocket::{
 pub fn deflate_contexts(data: &[u8]) {
     let mut choices = Choices(data);
     let deflate = choices.deflate();
-    let (agreed, _) = deflate.agree_as_server(&[Deflate::default().offer()]).expect("an acceptable offer");
+    let (agreed, _) = deflate.agree_as_server(&Deflate::default().offers()).expect("an acceptable offer");
     let mut connections: Vec<Option<Connection>> = (0..CONNECTIONS).map(|_| None).collect();
     let mut speakers = 0;
     while !choices.0.is_empty() {

@@ -234,7 +234,7 @@ impl Client {
     pub(crate) fn offering(&self) -> ClientRequest {
         let request = self.request.clone();
         match &self.config.settings.deflate {
-            Some(deflate) => request.extension(deflate.offer()),
+            Some(deflate) => deflate.offers().into_iter().fold(request, ClientRequest::extension),
             None => request,
         }
     }

@@ -18,8 +18,8 @@ pub struct Deflate(Never);
 
 #[cfg(feature = "handshake")]
 impl Deflate {
-    /// The client's offer.
-    pub fn offer(&self) -> Extension {
+    /// The client's offers.
+    pub fn offers(&self) -> Vec<Extension> {
         match self.0 {}
     }
 

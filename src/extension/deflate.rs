@@ -1,6 +1,8 @@
 //! permessage-deflate: what an endpoint wants, and what the two agree on (RFC 7692 sections 5 and 7.1).
 
 use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use crate::handshake::{Extension, ResponseError};
 use crate::role::Role;
@@ -57,6 +59,8 @@ pub struct Deflate {
     client_no_context_takeover: bool,
     /// 8 to 15.
     server_max_window_bits: u8,
+    /// A client takes 15, too.
+    prefers_server_max_window_bits: bool,
     /// 8 to 15.
     client_max_window_bits: u8,
 }
@@ -69,6 +73,7 @@ impl Default for Deflate {
             server_no_context_takeover: false,
             client_no_context_takeover: false,
             server_max_window_bits: MAX_WINDOW_BITS,
+            prefers_server_max_window_bits: false,
             client_max_window_bits: MAX_WINDOW_BITS,
         }
     }
@@ -122,8 +127,22 @@ impl Deflate {
 
     /// The server's compressor has a window of at most 2 to the power of `bits` bytes, from 8 to 15;
     /// other values are taken as the nearest of these. 15 by default.
+    ///
+    /// A client insists on it, since a server that accepts has to answer it (RFC 7692 section 7.1.2.1): the connection fails with
+    /// one that compresses without, as nats-server 2.9 does, and is not compressed, or refused, by one that declines.
+    /// [`prefer_server_max_window_bits`](Self::prefer_server_max_window_bits) takes what such servers have.
     pub fn server_max_window_bits(mut self, bits: u8) -> Self {
         self.server_max_window_bits = bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS);
+        self.prefers_server_max_window_bits = false;
+        self
+    }
+
+    /// The same, as a wish of a client's: it offers this window first, and then, as what to fall back on, permessage-deflate
+    /// without it (RFC 7692 section 5), and takes what the server answers to either. Plan memory for 15 bits: 32 KiB of what
+    /// each connection has received. To a server it is the same as [`server_max_window_bits`](Self::server_max_window_bits).
+    pub fn prefer_server_max_window_bits(mut self, bits: u8) -> Self {
+        self = self.server_max_window_bits(bits);
+        self.prefers_server_max_window_bits = true;
         self
     }
 
@@ -138,19 +157,26 @@ impl Deflate {
         self
     }
 
-    /// The client's offer.
-    pub fn offer(&self) -> Extension {
-        let parameters = Parameters {
+    /// The client's offers, most preferred first: one, or two if it only
+    /// [prefers](Self::prefer_server_max_window_bits) a smaller window of the server's.
+    pub fn offers(&self) -> Vec<Extension> {
+        let preferred = Parameters {
             server_no_context_takeover: self.server_no_context_takeover,
             client_no_context_takeover: self.client_no_context_takeover,
             server_max_window_bits: below_max(self.server_max_window_bits),
             // Always: it tells the server that it may limit this client.
             client_max_window_bits: Some(below_max(self.client_max_window_bits)),
         };
-        parameters.to_extension()
+        let mut offers = vec![preferred.to_extension()];
+        // "This set of elements MAY include multiple PMCEs with the same extension name to offer the possibility to use the same
+        // algorithm with different configuration parameters." (RFC 7692 section 5)
+        if self.prefers_server_max_window_bits && preferred.server_max_window_bits.is_some() {
+            offers.push(Parameters { server_max_window_bits: None, ..preferred }.to_extension());
+        }
+        offers
     }
 
-    /// What the server's response to [`offer`](Self::offer) agrees on: `None`, not to compress.
+    /// What the server's response to [`offers`](Self::offers) agrees on: `None`, not to compress.
     ///
     /// Fails when the response breaks RFC 7692 section 7, or asks for more than was offered: the client
     /// then fails the connection.
@@ -172,7 +198,8 @@ impl Deflate {
         };
         // A server that accepts the offer honours what it asks for.
         let honoured = (agreed.server_no_context_takeover || !self.server_no_context_takeover)
-            && agreed.server_max_window_bits <= self.server_max_window_bits
+            && (agreed.server_max_window_bits <= self.server_max_window_bits
+                || self.prefers_server_max_window_bits)
             && agreed.client_max_window_bits <= self.client_max_window_bits;
         if honoured { Ok(Some(agreed)) } else { Err(ResponseError::InvalidDeflateResponse) }
     }

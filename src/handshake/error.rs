@@ -310,7 +310,10 @@ impl fmt::Display for ResponseError {
                 return write!(f, "the server uses the extension {name:?}, which was not offered");
             }
             Self::RepeatedExtension(name) => return write!(f, "the server lists extension {name:?} twice"),
-            Self::InvalidDeflateResponse => "the answer to permessage-deflate is invalid, or was not offered",
+            Self::InvalidDeflateResponse => {
+                "the answer to permessage-deflate is invalid, or not as it was offered (where it leaves out \
+                 server_max_window_bits, see Deflate::prefer_server_max_window_bits)"
+            }
             Self::InvalidSubprotocols => "the Sec-WebSocket-Protocol header is malformed",
             Self::UnofferedSubprotocol(name) => {
                 return write!(f, "the server chose the subprotocol {name:?}, which was not offered");

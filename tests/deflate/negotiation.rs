@@ -225,9 +225,15 @@ fn the_first_acceptable_offer_is_accepted() {
 fn both_agree_on_the_same() {
     let mut configurations = Vec::new();
     for takeover in 0..4 {
-        for (server_bits, client_bits) in [(15, 15), (8, 15), (15, 9), (12, 10)] {
-            let mut deflate =
-                deflate().server_max_window_bits(server_bits).client_max_window_bits(client_bits);
+        for (server_bits, client_bits, prefers) in
+            [(15, 15, false), (8, 15, false), (15, 9, false), (12, 10, false), (9, 10, true)]
+        {
+            let mut deflate = deflate().client_max_window_bits(client_bits);
+            deflate = if prefers {
+                deflate.prefer_server_max_window_bits(server_bits)
+            } else {
+                deflate.server_max_window_bits(server_bits)
+            };
             if takeover & 1 != 0 {
                 deflate = deflate.server_no_context_takeover();
             }
@@ -239,7 +245,7 @@ fn both_agree_on_the_same() {
     }
     for client in &configurations {
         for server in &configurations {
-            let (by_server, answer) = server.agree_as_server(&[client.offer()]).unwrap();
+            let (by_server, answer) = server.agree_as_server(&client.offers()).unwrap();
             let by_client = client.agree_as_client(&[answer]).unwrap();
             assert_eq!(Some(by_server), by_client, "{client:?} {server:?}");
         }
@@ -252,7 +258,7 @@ fn both_agree_on_the_same() {
 #[test]
 fn a_client_offers() {
     let offers = |deflate: Deflate, expected: &str| {
-        assert_eq!(deflate.offer().to_string(), format!("permessage-deflate{expected}"));
+        assert_eq!(deflate.offers(), list(&format!("permessage-deflate{expected}")));
     };
     offers(deflate(), "; client_max_window_bits");
     offers(
@@ -312,6 +318,39 @@ fn a_client_agrees() {
     fails(&hinting, "permessage-deflate; client_max_window_bits=11");
 }
 
+/// 7692-5-02, 7692-5-03, 7692-7.1.2.1-04: a smaller window of the server's that is a wish is offered first, and its absence
+/// next: what the server answers to either is taken, and what was demanded is demanded in both.
+#[test]
+fn a_window_that_is_preferred() {
+    let client = deflate().prefer_server_max_window_bits(10).server_no_context_takeover();
+    let offers = "permessage-deflate; server_no_context_takeover; server_max_window_bits=10; client_max_window_bits, \
+                  permessage-deflate; server_no_context_takeover; client_max_window_bits";
+    assert_eq!(client.offers(), list(offers));
+    agrees(
+        &client,
+        "permessage-deflate; server_no_context_takeover; server_max_window_bits=10",
+        (true, false, 10, 15),
+    );
+    agrees(&client, "permessage-deflate; server_no_context_takeover", (true, false, 15, 15));
+    // Who has a window of its own answers the second offer with it.
+    agrees(
+        &client,
+        "permessage-deflate; server_no_context_takeover; server_max_window_bits=12",
+        (true, false, 12, 15),
+    );
+    fails(&client, "permessage-deflate; server_max_window_bits=10");
+    fails(&client, "permessage-deflate");
+    // Of two settings the last one counts; and the largest window there is need not be preferred.
+    fails(&client.server_max_window_bits(10), "permessage-deflate; server_no_context_takeover");
+    assert_eq!(deflate().prefer_server_max_window_bits(15).offers(), deflate().offers());
+    // A server decides by itself.
+    answers(
+        &deflate().prefer_server_max_window_bits(10),
+        "permessage-deflate",
+        "permessage-deflate; server_max_window_bits=10",
+    );
+}
+
 /// 7692-5-08, 7692-7.1.2.2-07: a hint binds nobody: unless it is answered, the server expects a window of 32 KiB.
 #[test]
 fn a_window_that_was_not_answered_is_the_largest() {
@@ -325,7 +364,7 @@ fn a_window_that_was_not_answered_is_the_largest() {
 fn request(offers: &[Deflate]) -> (ClientHandshake, Vec<u8>) {
     let mut request = ClientRequest::new(&Uri::parse("ws://example.com/").unwrap());
     for deflate in offers {
-        request = request.extension(deflate.offer());
+        request = deflate.offers().into_iter().fold(request, ClientRequest::extension);
     }
     let mut out = Vec::new();
     let handshake = ClientHandshake::start(&request, Limits::default(), *b"the sample nonce", &mut out);
