@@ -176,6 +176,7 @@ where
                 Err(error) => return listener.tell(Some(peer), Cause::Handshake(error)),
             };
             token.advance(Progress::Pending);
+            pending.set_peer(Some(peer.ip()));
             if let Some((reply, cause)) = pending.answer_of(&self.server, full) {
                 // What keeps it from being answered is nothing to its answer.
                 let _ = pending.respond(reply);

@@ -64,6 +64,7 @@ pub(crate) mod tls;
 #[cfg(feature = "rustls")]
 mod tls_error;
 mod transport_error;
+mod trusted_proxies;
 pub(crate) mod write_queue;
 
 pub use self::addresses::{Attempt, Attempts, Unreachable};

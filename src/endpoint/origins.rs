@@ -30,7 +30,8 @@ enum Which {
 }
 
 impl Origins {
-    /// Pages that came from where they connect to: what [`HttpRequest::is_same_origin`] says. The default.
+    /// Pages that came from where they connect to: what [`HttpRequest::is_same_origin`] says. The default. Behind a proxy that
+    /// does not pass on the `Host` as it came, there is [`Server::trust_proxies`](super::Server::trust_proxies).
     pub fn same() -> Self {
         Self(Which::Same)
     }
@@ -57,7 +58,7 @@ impl Origins {
             return Ok(());
         };
         let allowed = match &self.0 {
-            Which::Same => request.is_same_origin(),
+            Which::Same => request.requested_host().map(|_| request.is_same_origin())?,
             Which::Any => true,
             Which::Some(list) => list.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)),
             Which::Checked(allows) => allows(request),
@@ -65,7 +66,8 @@ impl Origins {
         if allowed {
             return Ok(());
         }
-        let (origin, host) = (origin.to_owned(), request.host().map(ToOwned::to_owned));
+        let host = request.requested_host().unwrap_or_else(|_| request.host());
+        let (origin, host) = (origin.to_owned(), host.map(ToOwned::to_owned));
         Err(RequestError::ForeignOrigin(Box::new(ForeignOrigin { origin, host })))
     }
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
 use core::mem::take;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use super::answer::{Answer, refusal};
@@ -16,6 +17,7 @@ use super::negotiated::Negotiated;
 use super::origins::Origins;
 use super::pages::Pages;
 use super::server::Server;
+use super::trusted_proxies::TrustedProxies;
 use crate::config::Config;
 use crate::handshake::{
     Accept, Accepted, BuildError, HttpRequest, ReceivedRequest, Reply, Request, RequestBody, RequestError,
@@ -31,6 +33,7 @@ pub struct PendingRequest {
     chosen: bool,
     subprotocols: Arc<[String]>,
     origins: Origins,
+    proxies: Option<TrustedProxies>,
     pages: Arc<Pages>,
     /// It has a body that was not asked for.
     has_body: bool,
@@ -65,6 +68,7 @@ impl PendingRequest {
             chosen: false,
             subprotocols: server.subprotocols.clone(),
             origins: server.origins.clone(),
+            proxies: server.proxies.clone(),
             pages: server.pages.clone(),
             config: server.config.clone(),
             timeout: server.handshake_timeout,
@@ -77,6 +81,8 @@ impl PendingRequest {
         self.pages = server.pages.clone();
         self.subprotocols = server.subprotocols.clone();
         self.origins = server.origins.clone();
+        self.proxies.clone_from(&server.proxies);
+        self.received.set_trusted_header(None);
         self.config = server.config.clone();
         self.timeout = server.handshake_timeout;
     }
@@ -103,6 +109,15 @@ impl PendingRequest {
     /// [`HttpRequest::is_same_origin`]. Accepting it fails unless [`Server::origins`] allows its origin.
     pub fn is_same_origin(&self) -> bool {
         self.request().is_same_origin()
+    }
+
+    /// Tells the address of the peer that sent the request, `None` if its transport has none. If it is a proxy that the server
+    /// [trusts](Server::trust_proxies), the host that the client asked for is what it says.
+    ///
+    /// `serve` has told it already, and [`http`](mod@crate::http) if it knows it. Without, nobody is trusted.
+    pub fn set_peer(&mut self, peer: Option<IpAddr>) {
+        let header = self.proxies.as_ref().and_then(|proxies| proxies.believed(peer));
+        self.received.set_trusted_header(header);
     }
 
     /// What answers the request by itself, if it asks for no WebSocket and its path is that of a [page](Server::page): the

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::net::IpAddr;
 use core::time::Duration;
 #[cfg(feature = "rustls")]
 use std::path::Path;
@@ -15,8 +16,9 @@ use super::pages::Pages;
 #[cfg(feature = "rustls")]
 use super::server_tls::ServerTls;
 use super::tally::{Connections, Tally};
+use super::trusted_proxies::TrustedProxies;
 use crate::config::Config;
-use crate::handshake::{Limits, Reply};
+use crate::handshake::{ForwardedHost, Limits, Reply};
 
 /// How a server treats the connections it accepts. The adapters' `accept` and `serve` take it.
 ///
@@ -39,6 +41,7 @@ pub struct Server {
     /// Those that it speaks.
     pub(crate) subprotocols: Arc<[String]>,
     pub(crate) origins: Origins,
+    pub(super) proxies: Option<TrustedProxies>,
     /// Clones share them.
     pub(super) pages: Arc<Pages>,
     /// The answer to those for whom there is no room, if they are not to wait.
@@ -68,6 +71,7 @@ impl Default for Server {
             shutdown_grace: Duration::from_secs(10),
             subprotocols: Arc::default(),
             origins: Origins::default(),
+            proxies: None,
             pages: Arc::default(),
             when_full: None,
             listener: Listener::default(),
@@ -109,6 +113,33 @@ impl Server {
         Self { origins, ..self }
     }
 
+    /// Trusts the proxies in front, those of whose address `trusts` says so, to name the host that a client has asked for, in
+    /// this header: a page's origin is compared with that, in place of `Host`, where it is there. None by default; for proxies
+    /// that send the server's own address as the `Host`, and cannot be told to pass on what came.
+    ///
+    /// Whoever is trusted has to write the header itself, or to add to it: of several hosts the last one counts. If it is
+    /// there twice, or malformed, a page's request is answered with 400. All other clients may send what they like, and it is
+    /// not looked at.
+    ///
+    /// ```
+    /// use sansocket::Server;
+    /// use sansocket::handshake::ForwardedHost::XForwardedHost;
+    ///
+    /// let server = Server::default()
+    ///     .trust_proxies(XForwardedHost, |peer| peer.is_some_and(|address| address.is_loopback()));
+    /// ```
+    ///
+    /// The address is `None` if the transport has none, such as a Unix socket. An IPv4 address is never written as one of IPv6.
+    /// `serve` knows it; [`http`](mod@crate::http) does if there is a `SocketAddr` in the request's extensions; to all else,
+    /// `accept` for one, or in a handler of axum's, it is told by [`PendingRequest::set_peer`](super::PendingRequest::set_peer).
+    pub fn trust_proxies(
+        self,
+        header: ForwardedHost,
+        trusts: impl Fn(Option<IpAddr>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { proxies: Some(TrustedProxies::new(header, trusts)), ..self }
+    }
+
     /// Has `serve`, and upgrades inside HTTP libraries ([`http`](mod@crate::http)), answer ordinary requests for this path,
     /// be it with a query or without, by themselves: `GET` and `HEAD` with `page`, and any other method with 405. None by default. The path is compared as it was sent, without decoding it; a
     /// `/` that it does not begin with is added. Of two pages for one path, the later one counts.
@@ -148,6 +179,12 @@ impl Server {
     /// ```
     pub fn on_error(self, on_error: impl Fn(&Failure) + Send + Sync + 'static) -> Self {
         Self { listener: Listener::new(on_error), ..self }
+    }
+
+    /// Whether somebody is to know the address of a client.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn wants_peers(&self) -> bool {
+        self.listener.listens() || self.proxies.is_some()
     }
 
     /// How many connections `serve` has, and had, for this server and its clones, and [`http`](mod@crate::http) for them.

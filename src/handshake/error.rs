@@ -83,6 +83,9 @@ pub enum RequestError {
     InvalidHost,
     /// `Origin` is repeated, empty, or not visible ASCII.
     InvalidOrigin,
+    /// The header in which a trusted proxy names the host, which is needed to judge a page's origin, is repeated, or malformed:
+    /// see [`ForwardedHost`](super::ForwardedHost).
+    InvalidForwardedHost,
     /// `Upgrade` is not a list of protocols.
     InvalidUpgrade,
     /// `Upgrade` is missing or does not say `websocket`.
@@ -141,7 +144,7 @@ pub enum RequestError {
 pub struct ForeignOrigin {
     /// The request's `Origin`.
     pub origin: String,
-    /// What the request says is the server's host.
+    /// What it was compared with: the host that the client asked for, as the request says, or a trusted proxy.
     pub host: Option<String>,
 }
 
@@ -161,6 +164,9 @@ impl RequestError {
             Self::RepeatedHost => (400, "the Host header is repeated"),
             Self::InvalidHost => (400, "the Host header is not a host with an optional port"),
             Self::InvalidOrigin => (400, "the Origin header is repeated or malformed"),
+            Self::InvalidForwardedHost => {
+                (400, "the header in which the proxy in front names the host is repeated or malformed")
+            }
             Self::InvalidUpgrade => (400, "the Upgrade header is not a list of protocols"),
             Self::MissingUpgrade => (426, "the Upgrade header does not say websocket"),
             // 426 would have to say `Upgrade`, which HTTP/2 does not have.
@@ -217,7 +223,8 @@ impl fmt::Display for RequestError {
             write!(
                 f,
                 ": the page comes from {origin}, and asks for {host} (behind a proxy, have that pass on the header Host \
-                 as it came, for nginx: proxy_set_header Host $http_host; or have the server allow the origin)"
+                 as it came, for nginx: proxy_set_header Host $http_host, for Apache: ProxyPreserveHost On; or have the \
+                 server allow the origin)"
             )?;
         }
         Ok(())

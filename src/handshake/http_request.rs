@@ -8,6 +8,7 @@ use core::str;
 use bytes::Bytes;
 
 use super::error::RequestError;
+use super::forwarded::ForwardedHost;
 use super::headers::{Headers, KnownName};
 use super::reply::Reply;
 use super::uri::split_authority;
@@ -25,6 +26,8 @@ struct Parts {
     headers: Headers,
     /// How many bytes of the input it took.
     consumed: usize,
+    /// Where a trusted proxy names the host, if it came by one.
+    forwarded_host: Option<ForwardedHost>,
 }
 
 impl HttpRequest {
@@ -63,7 +66,7 @@ impl HttpRequest {
     /// The host, with the port if the client named one: from an absolute target, else from the `Host` header. Only a
     /// request of HTTP/1.0 has none, or one of HTTP/2 that asks for no WebSocket.
     ///
-    /// It is what the client says: compare it with the server's names before relying on it.
+    /// It is what the client says, or a proxy in between: compare it with the server's names before relying on it.
     pub fn host(&self) -> Option<&str> {
         match &self.0.authority {
             // "When an origin server receives a request with an absolute-form of request-target, the origin server MUST
@@ -73,26 +76,47 @@ impl HttpRequest {
         }
     }
 
+    /// The host that the client asked for, as the proxy names it that the request [came by](Self::trust_proxy), or else
+    /// [`host`](Self::host).
+    ///
+    /// Fails with [`RequestError::InvalidForwardedHost`] if the proxy's header is there more than once, or is malformed: what it
+    /// says is not guessed.
+    pub fn requested_host(&self) -> Result<Option<&str>, RequestError> {
+        let forwarded = self.0.forwarded_host.map_or(Ok(None), |header| header.find(self.headers()))?;
+        Ok(forwarded.or_else(|| self.host()))
+    }
+
+    /// The request came by a proxy that is trusted to say which host its client asked for, in this header: from then on,
+    /// [`requested_host`](Self::requested_host) is what that says, and [`is_same_origin`](Self::is_same_origin) goes by it. Of
+    /// several, the last one counts, which is the proxy's own.
+    ///
+    /// Servers that have settings are told by `Server::trust_proxies`.
+    pub fn trust_proxy(&mut self, header: ForwardedHost) {
+        self.set_trusted_header(Some(header));
+    }
+
     /// Where the page that sent the request comes from. Browsers always send it; other clients may, with any value.
     pub fn origin(&self) -> Option<&str> {
         self.headers().first(KnownName::Origin)
     }
 
     /// Whether the request comes from a page of the server itself, or from no page: its [`origin`](Self::origin) names the
-    /// [`host`](Self::host) that it asks for, with the same port, or there is none.
+    /// [host that it asks for](Self::requested_host), with the same port, or there is none.
     ///
-    /// The origin's scheme is not looked at, since behind a proxy that ends TLS a server cannot know its own; nor are
-    /// names that a proxy puts elsewhere than into `Host`.
+    /// The origin's scheme is not looked at, since behind a proxy that ends TLS a server cannot know its own.
     pub fn is_same_origin(&self) -> bool {
         let Some(origin) = self.origin() else {
             return true;
+        };
+        let Ok(Some(requested)) = self.requested_host() else {
+            return false;
         };
         let schemes = [("http://", 80), ("https://", 443)];
         let same = |(scheme, port): (&str, u16)| {
             // "null", and the origins of extensions and the like, have another scheme.
             let (start, authority) = origin.split_at_checked(scheme.len())?;
             let (name, given) = split_authority(authority).ok()?;
-            let (host, asked) = split_authority(self.host()?).ok()?;
+            let (host, asked) = split_authority(requested).ok()?;
             let same_port = given.unwrap_or(port) == asked.unwrap_or(port);
             Some(start.eq_ignore_ascii_case(scheme) && name.eq_ignore_ascii_case(host) && same_port)
         };
@@ -145,7 +169,12 @@ impl HttpRequest {
             return Err(RequestError::InvalidOrigin);
         }
 
-        Ok(Self(Box::new(Parts { line, authority, headers, consumed })))
+        Ok(Self(Box::new(Parts { line, authority, headers, consumed, forwarded_host: None })))
+    }
+
+    /// Where a trusted proxy names the host, if the request came by one.
+    pub(super) fn set_trusted_header(&mut self, header: Option<ForwardedHost>) {
+        self.0.forwarded_host = header;
     }
 
     /// A request whose head an HTTP library has parsed.

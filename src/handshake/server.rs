@@ -8,6 +8,7 @@ use core::ops::Deref;
 use super::error::{BuildError, RequestError};
 use super::extension::Extension;
 use super::extra_headers::{ExtraHeaders, list_of, write_line};
+use super::forwarded::ForwardedHost;
 use super::grammar::tokens;
 use super::headers::KnownName;
 use super::http_request::{HttpRequest, RequestLine};
@@ -122,6 +123,14 @@ impl ReceivedRequest {
         }
     }
 
+    /// Where a trusted proxy names the host, if the request came by one.
+    #[cfg(feature = "std")]
+    pub(crate) fn set_trusted_header(&mut self, header: Option<ForwardedHost>) {
+        match self {
+            Self::WebSocket(Request(request)) | Self::Http(request) => request.set_trusted_header(header),
+        }
+    }
+
     /// Fails if this response would accept what it is to answer otherwise: a WebSocket, or a tunnel.
     #[cfg(feature = "std")]
     pub(crate) fn check_reply(&self, reply: &Reply) -> Result<(), BuildError> {
@@ -161,6 +170,11 @@ impl Request {
     /// The first subprotocol the client offers that is among those the server supports: the client's order decides.
     pub fn choose_subprotocol(&self, supported: &[&str]) -> Option<&str> {
         self.subprotocols().find(|offered| supported.contains(offered))
+    }
+
+    /// The request came by a proxy that is trusted: see [`HttpRequest::trust_proxy`].
+    pub fn trust_proxy(&mut self, header: ForwardedHost) {
+        self.0.trust_proxy(header);
     }
 
     /// Appends a response that does not open a WebSocket connection; close the connection when it is written.

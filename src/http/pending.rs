@@ -210,7 +210,10 @@ impl Pending {
         let client = Client { peer, version, server: server.clone() };
         match received {
             Ok(received) => {
-                let request = PendingRequest::new(received, server);
+                let mut request = PendingRequest::new(received, server);
+                if let Some(peer) = peer {
+                    request.set_peer(Some(peer.ip()));
+                }
                 // That of another request is the caller's, who may know another protocol.
                 let on_upgrade = if request.is_websocket() { extensions.remove() } else { None };
                 Ok(Self(Box::new(Unanswered { request, on_upgrade, client })))
@@ -234,6 +237,9 @@ impl Pending {
     #[cfg(feature = "axum")]
     pub(super) fn set_server(&mut self, server: &Server) {
         self.0.request.set_server(server);
+        if let Some(peer) = self.0.client.peer {
+            self.0.request.set_peer(Some(peer.ip()));
+        }
         self.0.client.server = server.clone();
     }
 }

@@ -124,7 +124,7 @@ where
     let mut accepting = Accepting::new(listener, server.clone(), tracker.clone());
     let mut stop = pin!(stop);
     let spawn = |io| {
-        let peer = service.server.listener.listens().then(|| L::Listener::peer(&io)).flatten();
+        let peer = service.server.wants_peers().then(|| L::Listener::peer(&io)).flatten();
         let (service, peer) = (service.clone(), peer.map(Box::new));
         tracker.spawn(server, |full, task, token| service.run(io, peer, full, task, token));
     };
@@ -188,7 +188,8 @@ pub trait Listener {
     /// [`Unsupported`](io::ErrorKind::Unsupported), and with the system's errors EBADF and ENOTSOCK.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
 
-    /// The address of the client whose connection this is, for [`Failure::peer`](crate::Failure::peer).
+    /// The address of the client whose connection this is, for [`Failure::peer`](crate::Failure::peer), and for
+    /// [`Server::trust_proxies`].
     fn peer(_: &Self::Stream) -> Option<SocketAddr> {
         None
     }
@@ -226,7 +227,7 @@ struct Service<F> {
 }
 
 impl<F> Service<F> {
-    /// A connection's life. The client's address is known only if somebody is to be told of it.
+    /// A connection's life. The client's address is known only if somebody wants to know it.
     fn run<S, H>(
         self: Arc<Self>,
         io: S,
@@ -242,7 +243,8 @@ impl<F> Service<F> {
     {
         let span = Span::new(peer.as_deref().copied());
         // Boxed, so that the task of a connection that is open need not have room for it.
-        let request = Box::pin(self.clone().request(io, full, token));
+        let address = peer.as_deref().map(SocketAddr::ip);
+        let request = Box::pin(self.clone().request(io, address, full, token));
         async move {
             // Statement by statement: the task has no room for what is over at the end of one.
             let opened = within(&span, request).await;
@@ -287,6 +289,7 @@ impl<F> Service<F> {
     async fn request<S>(
         self: Arc<Self>,
         io: S,
+        peer: Option<IpAddr>,
         full: bool,
         token: Token,
     ) -> Option<Result<Pending<ServerStream<S>>, Cause>>
@@ -304,6 +307,7 @@ impl<F> Service<F> {
             Ok(pending) => pending,
             Err(error) => return Some(Err(Cause::Handshake(error))),
         };
+        pending.set_peer(peer);
         if let Some((reply, cause)) = pending.answer_of(&self.server, full) {
             // What keeps it from being answered is nothing to its answer.
             let _ = pending.respond(reply).await;

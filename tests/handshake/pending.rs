@@ -1,6 +1,8 @@
 //! What a server's settings make of a request: which origins may connect, and which subprotocol is chosen.
 
-use sansocket::handshake::{Limits, ReceivedRequest, Reply, RequestError, ServerHandshake};
+use std::net::{IpAddr, Ipv4Addr};
+
+use sansocket::handshake::{ForwardedHost, Limits, ReceivedRequest, Reply, RequestError, ServerHandshake};
 use sansocket::{Error, Origins, PendingRequest, Server};
 
 /// A request with these header lines besides those that it must have.
@@ -98,6 +100,141 @@ fn the_refusal_of_an_origin() {
         body.contains("comes from https://example.com, and asks for backend:8080 (behind a proxy"),
         "{body}"
     );
+    for setting in ["proxy_set_header Host $http_host", "ProxyPreserveHost On"] {
+        assert!(body.contains(setting), "{body}");
+    }
+}
+
+/// The address of a proxy that is trusted.
+const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+/// What becomes of a page of `https://example.com` whose request comes from this peer, to the host `backend`.
+fn by_proxy(header: ForwardedHost, peer: Option<IpAddr>, lines: &str) -> Result<(), Error> {
+    let server = Server::default().trust_proxies(header, |peer| peer == Some(PROXY));
+    let lines = format!("Origin: https://example.com\r\n{lines}");
+    let mut pending = pending(&server, "backend", &lines);
+    pending.set_peer(peer);
+    let is_same = pending.is_same_origin();
+    let accepted = pending.into_accepted();
+    assert_eq!(is_same, accepted.is_ok(), "{lines}");
+    accepted.map(drop)
+}
+
+/// RFC 7239 section 5.3: the host that a client asked for is what the proxy says that is trusted, and what the others say is
+/// not looked at. Of several, the last one is that proxy's own. What is there twice, or malformed, is not guessed at.
+#[test]
+fn hosts_that_proxies_name() {
+    use ForwardedHost::{Forwarded, XForwardedHost};
+    use RequestError::InvalidForwardedHost;
+
+    let refused = |header, lines: &str| match by_proxy(header, Some(PROXY), lines) {
+        Err(Error::Request(error)) => error,
+        other => panic!("{lines}: {other:?}"),
+    };
+    for lines in [
+        "X-Forwarded-Host: example.com",
+        "x-forwarded-host: EXAMPLE.com:443",
+        "X-Forwarded-Host: evil.example, example.com",
+        "X-Forwarded-Host: \"??\",,example.com",
+    ] {
+        by_proxy(XForwardedHost, Some(PROXY), &format!("{lines}\r\n")).unwrap();
+    }
+    for lines in [
+        "Forwarded: host=example.com",
+        "Forwarded: for=\"[2001:db8::1]:80\"; proto=https;Host=\"example.com:443\"",
+        "Forwarded: host=evil.example , for=192.0.2.1;;host=example.com",
+        r#"Forwarded: by="a\",host=evil.example;\\", host=example.com"#,
+    ] {
+        by_proxy(Forwarded, Some(PROXY), &format!("{lines}\r\n")).unwrap();
+    }
+    // An address of IPv4 is the same on a listener for both.
+    let mapped = Some(Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped().into());
+    by_proxy(XForwardedHost, mapped, "X-Forwarded-Host: example.com\r\n").unwrap();
+
+    // It is another one, or there is none, or it is not where it is looked for.
+    for (header, lines, host) in [
+        (XForwardedHost, "X-Forwarded-Host: example.com, example.org\r\n", "example.org"),
+        (XForwardedHost, "X-Forwarded-Host: example.com:8443\r\n", "example.com:8443"),
+        (XForwardedHost, "Forwarded: host=example.com\r\n", "backend"),
+        (Forwarded, "X-Forwarded-Host: example.com\r\n", "backend"),
+        (Forwarded, "Forwarded: host=example.com, for=192.0.2.1\r\n", "backend"),
+    ] {
+        let RequestError::ForeignOrigin(foreign) = refused(header, lines) else { panic!("{lines}") };
+        assert_eq!((&*foreign.origin, foreign.host.as_deref()), ("https://example.com", Some(host)));
+    }
+    for lines in [
+        "X-Forwarded-Host: example.com\r\nX-Forwarded-Host: example.com\r\n",
+        "X-Forwarded-Host:\r\n",
+        "X-Forwarded-Host: example.com,\r\n",
+        "X-Forwarded-Host: https://example.com\r\n",
+        "X-Forwarded-Host: example.com; example.com\r\n",
+        "X-Forwarded-Host: \u{e9}\r\n",
+    ] {
+        assert_eq!(refused(XForwardedHost, lines), InvalidForwardedHost, "{lines}");
+    }
+    for value in [
+        "host=example.com\r\nForwarded: for=192.0.2.1",
+        "",
+        "example.com",
+        "host",
+        "host=",
+        "host=example.com:443",
+        "host=\"example.com",
+        "host=\"\"",
+        "host=\"example\\.com\"",
+        "host=example.com;host=example.com",
+        "host=example.com,",
+        "host=example.com, ;",
+        ", host=example.com",
+        "host = example.com",
+        "host=example.com for=192.0.2.1",
+        // What a client left open, for what the proxy adds to end it.
+        "for=\", host=\"example.com\"",
+        "host=evil.example;for=\", for=192.0.2.1;host=example.com",
+    ] {
+        assert_eq!(refused(Forwarded, &format!("Forwarded: {value}\r\n")), InvalidForwardedHost, "{value}");
+    }
+    // Of whom nobody trusts.
+    for peer in [None, Some(Ipv4Addr::new(10, 0, 0, 2).into())] {
+        for lines in ["X-Forwarded-Host: example.com\r\n", "X-Forwarded-Host:\r\n"] {
+            let refused = by_proxy(XForwardedHost, peer, lines);
+            assert!(matches!(&refused, Err(Error::Request(RequestError::ForeignOrigin(_)))), "{refused:?}");
+        }
+    }
+}
+
+/// Without a page there is no origin to be compared, and a list of them compares no host. A function is told what is known.
+#[test]
+fn who_asks_for_no_host() {
+    let server = Server::default().trust_proxies(ForwardedHost::XForwardedHost, |peer| peer.is_none());
+    let accepts = |server: &Server, lines: &str| {
+        let mut pending = pending(server, "backend", lines);
+        pending.set_peer(None);
+        pending.into_accepted().is_ok()
+    };
+    assert!(accepts(&server, "X-Forwarded-Host:\r\n"));
+    let list = server.clone().origins(Origins::list(["https://example.com"]));
+    assert!(accepts(&list, "X-Forwarded-Host:\r\nOrigin: https://example.com\r\n"));
+    assert!(!accepts(&list, "X-Forwarded-Host:\r\nOrigin: https://example.org\r\n"));
+    let checked = server.origins(Origins::checked(|request| {
+        request.is_same_origin() && request.requested_host() == Ok(Some("example.com"))
+    }));
+    assert!(accepts(&checked, "X-Forwarded-Host: example.com\r\nOrigin: https://example.com\r\n"));
+    assert!(!accepts(&checked, "X-Forwarded-Host:\r\nOrigin: https://example.com\r\n"));
+}
+
+/// Without settings, of a request that the program knows to have come by its proxy.
+#[test]
+fn requests_that_came_by_a_proxy() {
+    let request = "GET /chat HTTP/1.1\r\nHost: backend\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Origin: https://example.com\r\nX-Forwarded-Host: example.com\r\n\r\n";
+    let received = ServerHandshake::new(Limits::default()).receive(request.as_bytes()).unwrap();
+    let Some(ReceivedRequest::WebSocket(mut request)) = received else { panic!("a WebSocket's request") };
+    assert_eq!((request.requested_host(), request.is_same_origin()), (Ok(Some("backend")), false));
+    request.trust_proxy(ForwardedHost::XForwardedHost);
+    assert_eq!((request.requested_host(), request.is_same_origin()), (Ok(Some("example.com")), true));
+    assert_eq!(request.host(), Some("backend"));
 }
 
 /// 6455-4.2.2-12: the client's order decides, among those that the server speaks; a handler may choose otherwise.

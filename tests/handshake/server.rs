@@ -804,6 +804,7 @@ fn every_error_has_an_answer() {
         (E::RepeatedHost, 400),
         (E::InvalidHost, 400),
         (E::InvalidOrigin, 400),
+        (E::InvalidForwardedHost, 400),
         (E::UnexpectedBody, 400),
         (E::MissingKey, 400),
         (E::RepeatedKey, 400),

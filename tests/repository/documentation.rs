@@ -72,5 +72,16 @@ fn limits_are_documented() {
 }
 
 /// What else a server has: how it answers, whom it tells, what it counts.
-const NO_LIMITS: [&str; 10] =
-    ["subprotocols", "origins", "pages", "when_full", "listener", "opening", "open", "total", "kept", "tls"];
+const NO_LIMITS: [&str; 11] = [
+    "subprotocols",
+    "origins",
+    "proxies",
+    "pages",
+    "when_full",
+    "listener",
+    "opening",
+    "open",
+    "total",
+    "kept",
+    "tls",
+];

@@ -1,10 +1,10 @@
 //! Ordinary requests: pages, bodies, and connections that are handed over.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use sansocket::handshake::{Reply, RequestError};
+use sansocket::handshake::{ForwardedHost, Reply, RequestError};
 use sansocket::{Error, Role, Server, blocking, tokio as asynchronous};
 use tokio::io::AsyncWriteExt as _;
 
@@ -175,6 +175,32 @@ fn what_is_no_page() {
         assert!(response.ends_with("\r\n\r\nNot Found: there is no page at this path.\n"), "{response}");
     }
     assert!(head.starts_with("HTTP/1.1 404 ") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+/// `serve` knows who sends a request: what a proxy says that is trusted counts, and of others it does not.
+#[test]
+fn trusted_proxies() {
+    let page =
+        |lines: &str| REQUEST.replace("\r\n\r\n", &format!("\r\nOrigin: https://example.org\r\n{lines}\r\n"));
+    let requests = [
+        page("X-Forwarded-Host: example.org\r\n"),
+        page("X-Forwarded-Host: example.org, example.net\r\n"),
+        page("X-Forwarded-Host: example.org\r\nX-Forwarded-Host: example.org\r\n"),
+    ];
+    let requests = requests.each_ref().map(String::as_str);
+    let answers = |trusts: fn(Option<IpAddr>) -> bool| {
+        responses(&server().trust_proxies(ForwardedHost::XForwardedHost, trusts), requests)
+    };
+    let [one, last, twice] = answers(|peer| peer == Some(Ipv4Addr::LOCALHOST.into()));
+    assert!(one.starts_with("HTTP/1.1 101 "), "{one}");
+    assert!(last.starts_with("HTTP/1.1 403 ") && last.contains("asks for example.net"), "{last}");
+    assert!(twice.starts_with("HTTP/1.1 400 ") && twice.contains("repeated or malformed"), "{twice}");
+    for refusal in answers(|peer| peer.is_none()) {
+        assert!(
+            refusal.starts_with("HTTP/1.1 403 ") && refusal.contains("asks for example.com"),
+            "{refusal}"
+        );
+    }
 }
 
 /// RFC 9110 section 9.3.2: the refusal of a HEAD has no content, when it is refused while it is read, too.

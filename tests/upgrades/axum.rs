@@ -1,11 +1,14 @@
 //! The extractor for axum.
 
+use std::net::SocketAddr;
+
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
+use sansocket::handshake::ForwardedHost::XForwardedHost;
 use sansocket::handshake::Reply;
 use sansocket::http::{WebSocketUpgrade, stop};
 use sansocket::tokio::connect_over;
@@ -96,6 +99,23 @@ async fn servers() {
     assert_eq!(at_once(exchange(io, &foreign)).await.0, 403);
     assert_eq!(told_other.next().await.len(), 1);
     assert!(told.next().await.is_empty());
+}
+
+/// Whom the server trusts that the handler names, not the one of the layer.
+#[tokio::test(start_paused = true)]
+async fn trusted_proxies() {
+    let trusting = Server::default()
+        .trust_proxies(XForwardedHost, |peer| peer.is_some_and(|address| address.is_loopback()));
+    for (layer, named, opens) in
+        [(Server::default(), trusting.clone(), true), (trusting, Server::default(), false)]
+    {
+        let handler = async move |upgrade: WebSocketUpgrade| upgrade.server(&named).on_upgrade(echo);
+        let proxy = SocketAddr::from(([127, 0, 0, 1], 80));
+        let router = Router::new().route("/chat", any(handler)).layer((Extension(layer), Extension(proxy)));
+        let client = Client::new("ws://backend/chat").unwrap().origin("https://example.com").unwrap();
+        let client = client.header("X-Forwarded-Host", "example.com").unwrap();
+        assert_eq!(at_once(connect_over(client, served(router))).await.is_ok(), opens);
+    }
 }
 
 #[tokio::test(start_paused = true)]

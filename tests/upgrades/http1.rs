@@ -1,6 +1,9 @@
 //! Upgrades of HTTP/1.1: which requests are accepted, and what of them counts for the connection.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use hyper::upgrade::OnUpgrade;
+use sansocket::handshake::ForwardedHost::XForwardedHost;
 use sansocket::handshake::Reply;
 use sansocket::http::pending;
 use sansocket::tokio::connect_over;
@@ -143,6 +146,33 @@ async fn rejections() {
     let (status, head, body) = at_once(exchange(io, &request(""))).await;
     assert_eq!((status, &*body), (404, "no such room"));
     assert!(head.contains("connection: close"), "{head}");
+}
+
+/// A proxy whose address is in the request's extensions, or is told, names the host.
+#[tokio::test(start_paused = true)]
+async fn trusted_proxies() {
+    let server =
+        Server::default().trust_proxies(XForwardedHost, |peer| peer == Some(Ipv4Addr::LOCALHOST.into()));
+    let page = request("Origin: https://example.org\r\nX-Forwarded-Host: example.org\r\n");
+    for (peer, told, status) in
+        [(Some([127, 0, 0, 1]), None, 101), (Some([127, 0, 0, 2]), None, 403), (None, None, 403)]
+            .into_iter()
+            .chain([(None, Some(Ipv4Addr::LOCALHOST), 101), (Some([127, 0, 0, 1]), Some([9; 4].into()), 403)])
+    {
+        let server = server.clone();
+        let mut io = http1(move |mut request| {
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(SocketAddr::from((peer, 80)));
+            }
+            let mut pending = received(&mut request, &server);
+            if let Some(address) = told {
+                pending.set_peer(Some(address.into()));
+            }
+            pending.accept(echo)
+        });
+        io.write_all(page.as_bytes()).await.unwrap();
+        assert!(head(&mut io).await.starts_with(&format!("http/1.1 {status} ")), "{peer:?} {told:?}");
+    }
 }
 
 /// 6455-10.2-01: pages of other origins are refused, unless the server allows them.
