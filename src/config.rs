@@ -147,7 +147,8 @@ impl Config {
         self
     }
 
-    /// Sends no Pings of its own accord: a peer that vanished is then noticed only by sending to it.
+    /// Sends no Pings of its own accord: a peer that vanished is then noticed only by sending to it. A server of MQTT does
+    /// without them: paho-mqtt 2.2.0 answers a Ping by a frame without a mask, which ends the connection by 1002.
     pub fn no_keepalive(mut self) -> Self {
         self.settings_mut().keepalive = None;
         self

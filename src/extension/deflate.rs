@@ -126,7 +126,8 @@ impl Deflate {
     }
 
     /// The server's compressor has a window of at most 2 to the power of `bits` bytes, from 8 to 15;
-    /// other values are taken as the nearest of these. 15 by default.
+    /// other values are taken as the nearest of these. 15 by default. Not all servers take a client's 8:
+    /// tornado 6.6.1 answers 500, and autobahn 26.10.2 400.
     ///
     /// A client insists on it, since a server that accepts has to answer it (RFC 7692 section 7.1.2.1): the connection fails with
     /// one that compresses without, as nats-server 2.9 does, and is not compressed, or refused, by one that declines.

@@ -18,7 +18,7 @@ pub enum ProxyError {
     Connect(io::Error),
     /// The connection to the proxy was lost before there was a tunnel.
     Lost(io::Error),
-    /// The proxy closed the connection before it had answered.
+    /// The proxy closed the connection before it had answered. `ssh -D` does so for a server that cannot be reached.
     Incomplete,
     /// The proxy refused, by HTTP: 407 asks for a user name and a password, or for others (tinyproxy asks for others by 401).
     Refused(Box<Response>),
@@ -78,7 +78,7 @@ impl core::error::Error for ProxyError {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SocksReply {
-    /// 1: the proxy failed, for whatever reason.
+    /// 1: the proxy failed, for whatever reason; microsocks says so of a name that is not known.
     GeneralFailure,
     /// 2: the proxy's rules forbid the connection.
     NotAllowed,
