@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{any, get};
 use axum::{Extension, Router};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -57,19 +57,22 @@ async fn pages() {
     assert!(told.next().await.is_empty());
 }
 
-/// A route for any method is one for CONNECT, too.
+/// A route for any method is one for CONNECT, too; one for GET is not.
 #[tokio::test(start_paused = true)]
 async fn messages_come_back_over_http2() {
     let (near, far) = duplex(1 << 16);
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.enable_connect_protocol();
-    tokio::spawn(builder.serve_connection(TokioIo::new(far), TowerToHyperService::new(router())));
+    let only_get = get(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo));
+    let router = router().route("/get", only_get);
+    tokio::spawn(builder.serve_connection(TokioIo::new(far), TowerToHyperService::new(router)));
     let mut client = Client2::connect(near).await;
     let mut ws = websocket(client.send(connect()).await).await;
     ws.send("hello").await.unwrap();
     assert_eq!(at_once(ws.recv()).await.unwrap(), Some(Message::text("hello")));
     at_once(ws.close(CloseCode::NORMAL, "")).await.unwrap();
     assert_eq!(client.send(connect().uri("https://example.com/closed")).await.status(), 403);
+    assert_eq!(client.send(connect().uri("https://example.com/get")).await.status(), 405);
 }
 
 /// The settings are those of the server that a layer puts into requests, or that the handler names.

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use sansocket::handshake::{Extension, Reply};
 use sansocket::http::{Upgraded, stop};
 use sansocket::tokio::WebSocket;
-use sansocket::{CloseCode, Config, Deflate, Message, Negotiated, Role, Server};
+use sansocket::{CloseCode, Config, Deflate, Error, Message, Negotiated, Role, Server};
 use tokio::io::DuplexStream;
 use tokio::time::{sleep, timeout};
 
@@ -55,6 +55,19 @@ async fn a_stop() {
     assert_eq!(ws.closed().unwrap().code, CloseCode::GOING_AWAY);
     at_once(stopped).await.unwrap();
     assert_eq!(client.send(connect()).await.status(), 503);
+}
+
+/// What comes of a handler that ends without a closing handshake: to the client, a connection that was lost.
+#[tokio::test(start_paused = true)]
+async fn an_end_without_a_close_frame() {
+    let server = Server::default();
+    let respond =
+        move |mut request: Request<Incoming>| sansocket::http::upgrade(&mut request, &server, async |_| ());
+    let mut client = Client::connect(host(respond)).await;
+    let mut ws = websocket(client.send(connect()).await).await;
+    assert!(matches!(at_once(ws.recv()).await, Err(Error::ConnectionLost(_))));
+    let closed = ws.closed().unwrap();
+    assert_eq!((closed.clean, closed.code), (false, CloseCode::ABNORMAL_CLOSURE));
 }
 
 /// No refusal is a success, which would open the tunnel, and none says what HTTP/2 does not have.

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::common::{BINARY, CLOSE, PING, TEXT, close_frame, frame};
 use crate::host::{echoes, http2 as host, settle};
@@ -145,6 +145,8 @@ async fn refusals() {
         let response = error.refusal().expect("a refusal");
         assert_eq!((response.status(), response.headers().get("retry-after")), (status, Some("7")));
         assert_eq!(response.body(), &[b'a'; 4 << 10][..]);
+        // It does not count against the connection's limit any more.
+        assert_eq!(at_once(poll_fn(|cx| body.poll_reset(cx))).await.unwrap(), Reason::CANCEL);
     }
 
     // A body that does not come is not waited for longer than for all the rest.
@@ -261,6 +263,43 @@ async fn ends() {
     assert_eq!((closed.clean, closed.code), (false, CloseCode::ABNORMAL_CLOSURE));
 }
 
+/// A server that has taken part in the closing handshake, and resets the stream behind it or its end, has no more to say; one
+/// that leaves the stream open is given up when its time is over, and the stream is reset.
+#[tokio::test(start_paused = true)]
+async fn ends_after_a_closing_handshake() {
+    let close = || close_frame(Role::Client, 1000, "");
+    for reason in [Some(Reason::CANCEL), Some(Reason::NO_ERROR), None] {
+        for (closes, ends) in [(true, false), (true, true), (false, false), (false, true)] {
+            let config = Config::default().close_timeout(5 * SECOND);
+            let (http2, mut server) = connected(builder()).await;
+            let (mut ws, mut peer) = open(&http2, &mut server, client().config(config)).await;
+            let (expected, peer) = (ends || reason.is_some(), &mut peer);
+            let closing = async {
+                if closes { ws.close(CloseCode::NORMAL, "").await } else { ws.recv().await.map(drop) }
+            };
+            let answering = async {
+                if closes {
+                    assert_eq!(peer.frame().await.unwrap().0, CLOSE);
+                }
+                peer.send.send_data(close().into(), ends).unwrap();
+                settle().await;
+                if let Some(reason) = reason {
+                    peer.send.send_reset(reason);
+                }
+            };
+            let start = Instant::now();
+            let (closed, ()) = tokio::join!(closing, answering);
+            closed.unwrap();
+            assert!(ws.closed().unwrap().clean);
+            assert_eq!(start.elapsed() < SECOND, expected, "{reason:?} {closes} {ends}");
+            drop(ws);
+            if !expected {
+                assert_eq!(at_once(peer.reset()).await, Reason::CANCEL);
+            }
+        }
+    }
+}
+
 /// RST_STREAM is TCP's reset; what came before it is received, and its reason is told.
 #[tokio::test(start_paused = true)]
 async fn resets() {
@@ -332,7 +371,7 @@ async fn our_ends() {
     ws.send("last").await.unwrap();
     drop(ws);
     assert_eq!(at_once(peer.frame()).await.unwrap(), (TEXT, b"last".to_vec()));
-    assert_eq!(peer.reset().await, Reason::CANCEL);
+    assert_eq!(at_once(peer.reset()).await, Reason::CANCEL);
 
     // One that is failed is closed by its Close frame, and the end of the stream comes of the server's.
     let (mut ws, mut peer, _server) = opened(builder()).await;
@@ -361,7 +400,7 @@ async fn silence() {
     drop(ws);
     assert_eq!(at_once(peer.frame()).await.unwrap().0, PING);
     assert_eq!(peer.frame().await, None);
-    assert_eq!(peer.reset().await, Reason::CANCEL);
+    assert_eq!(at_once(peer.reset()).await, Reason::CANCEL);
 }
 
 /// A server that gives no room: what is written ahead of it is nothing, the rest waits where it is counted, and the deadline
@@ -383,7 +422,7 @@ async fn a_server_that_gives_no_room() {
     assert!(matches!(told, Err(Error::TimedOut(TimedOut::Write))), "{told:?}");
     at_once(receiving).await.unwrap().unwrap_err();
     // What is given up is reset, though there is no room.
-    assert_eq!(peer.reset().await, Reason::CANCEL);
+    assert_eq!(at_once(peer.reset()).await, Reason::CANCEL);
 }
 
 /// A transport that takes nothing: of each stream no more than its share waits in the connection, whatever its window. Nor
@@ -539,7 +578,7 @@ async fn the_last_place() {
     let (ws, mut peer) = open(&http2, &mut server, client()).await;
     drop(ws);
     assert_eq!(at_once(peer.frame()).await, None);
-    assert_eq!(peer.reset().await, Reason::CANCEL);
+    assert_eq!(at_once(peer.reset()).await, Reason::CANCEL);
 
     // Given up while it waits behind one, and before that has gone.
     let (mut ws, mut peer) = open(&http2, &mut server, client()).await;

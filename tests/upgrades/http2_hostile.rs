@@ -13,38 +13,152 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioExecutor;
 use sansocket::http::Upgraded;
 use sansocket::tokio::WebSocket;
-use sansocket::{Config, Role, Server};
+use sansocket::{CloseCode, Config, Role, Server};
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::common::{BINARY, CLOSE, PING, TEXT, close_frame, close_payload, frame};
 use crate::host::{Told, echo, http2 as host, http2_as as host_as, settle, telling};
-use crate::peer::at_once;
+use crate::peer::{after, at_once};
 use crate::stream::Stream;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// RFC 8441 section 5: END_STREAM is TCP's end: with the Close frame, and without.
+/// RFC 8441 section 5: END_STREAM is TCP's end: with the Close frame, as of Chromium, behind it, and without.
 #[tokio::test(start_paused = true)]
 async fn ends() {
     let (server, told) = telling(Server::default());
     let mut client = Client::connect(&server).await;
-    let mut stream = client.open().await;
-    stream.send(&close_frame(Role::Server, 1000, "bye"));
-    stream.end();
-    assert_eq!(
-        at_once(stream.frames()).await,
-        [(CLOSE, close_payload(1000, ""))],
-        "and the end of the stream"
-    );
-    assert!(told.next().await.is_empty());
+    let last = [frame(Role::Server, TEXT, b"last"), close_frame(Role::Server, 1000, "bye")].concat();
+    for together in [true, false] {
+        let mut stream = client.open().await;
+        if together {
+            stream.send.send_data(last.clone().into(), true).unwrap();
+        } else {
+            stream.send(&last);
+            stream.end();
+        }
+        assert_eq!(
+            at_once(stream.frames()).await,
+            [(TEXT, b"last".to_vec()), (CLOSE, close_payload(1000, ""))],
+            "and the end of the stream"
+        );
+        assert!(timeout(60 * SECOND, stream.reset()).await.is_err(), "both halves have ended");
+        assert!(told.next().await.is_empty());
+    }
 
     let mut stream = client.open().await;
     stream.end();
     assert_eq!(at_once(stream.frames()).await, []);
     assert_loss(&told, "ended it without a closing handshake").await;
     assert_eq!(server.connections().now(), 0);
+}
+
+/// Firefox never ends its half: after a closing handshake, whoever began it, the stream is reset, or it would count against the
+/// connection's limit.
+#[tokio::test(start_paused = true)]
+async fn a_half_that_does_not_end() {
+    let (server, told) = telling(Server::default());
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.max_concurrent_streams(1);
+    let io = host_as(builder, move |mut request| {
+        let closes = request.uri().path() == "/closes";
+        sansocket::http::upgrade(&mut request, &server, async move |mut ws: WebSocket<Upgraded>| {
+            if closes {
+                return ws.close(CloseCode::NORMAL, "").await;
+            }
+            echo(ws).await
+        })
+    });
+    let mut client = Client::over(&Builder::new(), io).await;
+    let mut kept = Vec::new();
+    for path in ["/chat", "/closes"].repeat(3) {
+        let mut stream = client.open_at(&format!("https://example.com{path}")).await;
+        stream.send(&close_frame(Role::Server, 1000, ""));
+        assert_eq!(at_once(stream.frames()).await, [(CLOSE, close_payload(1000, ""))]);
+        // The client has a moment to end its half.
+        assert_eq!(after(Duration::from_millis(100), stream.reset()).await, Reason::NO_ERROR);
+        kept.push(stream);
+    }
+    assert!(told.next().await.is_empty());
+}
+
+/// A client that resets the stream behind a closing handshake has no more to say: nobody is told of an error.
+#[tokio::test(start_paused = true)]
+async fn resets_after_a_closing_handshake() {
+    let (server, told) = telling(Server::default());
+    let mut client = Client::connect(&server).await;
+    for reason in [Reason::CANCEL, Reason::NO_ERROR] {
+        let mut stream = client.open().await;
+        stream.send(&close_frame(Role::Server, 1000, ""));
+        assert_eq!(at_once(stream.frame()).await, Some((CLOSE, close_payload(1000, ""))));
+        stream.send.send_reset(reason);
+        assert!(told.next().await.is_empty());
+        assert_eq!(server.connections().now(), 0);
+    }
+}
+
+/// A handler that drops its WebSocket, or panics, looks like an end: the stream ends without a Close frame, and the client is to
+/// stop, too.
+#[tokio::test(start_paused = true)]
+async fn handlers_that_end() {
+    for panics in [false, true] {
+        let (server, told) = telling(Server::default());
+        let mut client = Client::connect_to(&server, move |mut ws: WebSocket<Upgraded>| async move {
+            ws.send("last").await?;
+            assert!(!panics, "it is broken");
+            Ok::<_, sansocket::Error>(())
+        })
+        .await;
+        let mut stream = client.open().await;
+        assert_eq!(at_once(stream.frames()).await, [(TEXT, b"last".to_vec())]);
+        assert_eq!(at_once(stream.reset()).await, Reason::NO_ERROR);
+        assert_eq!(told.next().await.len(), usize::from(panics));
+    }
+}
+
+/// A refusal ends the stream, and the client's half with it: as many as one likes, one after the other.
+#[tokio::test(start_paused = true)]
+async fn refusals() {
+    let (server, _told) = telling(Server::default().max_connections(0));
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.max_concurrent_streams(1);
+    let io = host_as(builder, move |mut request| sansocket::http::upgrade(&mut request, &server, echo));
+    let mut client = Client::over(&Builder::new(), io).await;
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        let (response, send) =
+            client.requests.send_request(request("https://example.com/chat"), false).unwrap();
+        let response = at_once(response).await.unwrap();
+        assert_eq!(response.status(), 503);
+        let mut stream = Stream::new(Role::Server, send, response.into_body());
+        assert!(stream.data().await.starts_with(b"Not a WebSocket"));
+        assert_eq!(at_once(stream.frame()).await, None);
+        assert_eq!(at_once(stream.reset()).await, Reason::NO_ERROR);
+        kept.push(stream);
+    }
+}
+
+/// Each WebSocket takes a stream of those that the connection may have, 200 by default: what is asked for beyond waits for one
+/// to end, and nobody is told.
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_streams() {
+    let (server, told) = telling(Server::default());
+    let mut client = Client::connect(&server).await;
+    assert_eq!(client.requests.current_max_send_streams(), 200);
+    let mut streams = Vec::new();
+    for _ in 0..200 {
+        streams.push(client.open().await);
+    }
+    let page = Request::get("https://example.com/page").body(()).unwrap();
+    let (mut response, _) = client.requests.send_request(page, true).unwrap();
+    assert!(timeout(10 * SECOND, &mut response).await.is_err());
+    assert!(told.next().await.is_empty());
+    let mut stream = streams.pop().unwrap();
+    stream.send(&close_frame(Role::Server, 1000, ""));
+    stream.end();
+    assert_eq!(at_once(response).await.unwrap().status(), 400);
 }
 
 /// RST_STREAM is its reset, whatever the reason; what came before it was received.
@@ -80,9 +194,8 @@ async fn failures() {
     let (first, payload) = at_once(stream.frame()).await.unwrap();
     assert_eq!((first, &payload[..2]), (CLOSE, &1002_u16.to_be_bytes()[..]));
     assert_eq!(at_once(stream.frame()).await, None);
-    sleep(11 * SECOND).await;
     // The client is to stop, too.
-    assert_eq!(at_once(stream.reset()).await, Reason::NO_ERROR);
+    assert_eq!(after(Duration::from_millis(100), stream.reset()).await, Reason::NO_ERROR);
     let told = told.next().await;
     assert!(told.len() == 1 && told[0].contains("masked"), "{told:?}");
     assert_eq!(server.connections().now(), 0);
@@ -99,7 +212,7 @@ async fn silence() {
     let told = told.next().await;
     let frames = at_once(stream.frames()).await;
     assert!(matches!(&frames[..], [(PING, _)]), "{frames:?}");
-    assert_eq!(stream.reset().await, Reason::NO_ERROR);
+    assert_eq!(at_once(stream.reset()).await, Reason::NO_ERROR);
     assert!(told.len() == 1 && told[0].contains("Ping"), "{told:?}");
     assert_eq!(server.connections().now(), 0);
 }

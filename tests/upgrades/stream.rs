@@ -34,7 +34,7 @@ impl Stream {
 
     /// Why the other end resets it.
     pub async fn reset(&mut self) -> Reason {
-        at_once(poll_fn(|cx| self.send.poll_reset(cx))).await.unwrap()
+        poll_fn(|cx| self.send.poll_reset(cx)).await.unwrap()
     }
 
     /// The next WebSocket frame; `None` at the end of the stream.
