@@ -100,6 +100,14 @@ def main():
     client.send(streams[0], frame(0x88, b"\x03\xe8"), end=True)
     assert client.collect(streams[0], 4) == b"\x88\x02\x03\xe8"
     assert client.next(streams[0]) == ("end", None)
+    # Both with a message, in one frame of data.
+    client.send(streams[3], one + frame(0x88, b"\x03\xe8"), end=True)
+    assert client.collect(streams[3], 9) == b"\x81\x03one\x88\x02\x03\xe8"
+    assert client.next(streams[3]) == ("end", None)
+    # Without an END_STREAM, the stream is reset: no error (0).
+    client.send(streams[4], frame(0x88, b"\x03\xe8"))
+    assert client.collect(streams[4], 4) == b"\x88\x02\x03\xe8"
+    assert (client.next(streams[4]), client.next(streams[4])) == (("end", None), ("reset", 0))
     # A stream that is reset is the others' no business.
     client.connection.reset_stream(streams[1], h2.errors.ErrorCodes.CANCEL)
     client.send(streams[2], one)

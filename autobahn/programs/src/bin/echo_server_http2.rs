@@ -1,6 +1,7 @@
 //! An echo server that speaks HTTP/2, inside hyper; what comes by HTTP/1.1 it relays to itself, for suites that speak no other.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -27,8 +28,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 const USAGE: &str = "\
-Echoes text and binary messages over WebSocket, by HTTP/2: with prior knowledge, or over TLS. A WebSocket that comes by
-HTTP/1.1 is relayed to the server itself by HTTP/2, its frames as they are.
+Echoes text and binary messages over WebSocket, by HTTP/2: with prior knowledge, or over TLS, where HTTP/1.1 is spoken to
+who asks for that. Without TLS, a WebSocket that comes by HTTP/1.1 is relayed to the server itself by HTTP/2, its frames as
+they are.
 
 usage: echo_server_http2 [options]: those of echo_server, and
   --tls FILE    speak TLS, with the certificate and the key in this file
@@ -70,7 +72,9 @@ async fn serve(options: EchoOptions) -> Result<(), Failed> {
 
 async fn connection(tcp: TcpStream, tls: Option<TlsAcceptor>, server: &Server) -> Result<(), Failed> {
     if let Some(tls) = tls {
-        return http2(tls.accept(tcp).await?, server).await;
+        let io = tls.accept(tcp).await?;
+        let by_http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
+        return if by_http2 { http2(io, server).await } else { http1(io, server).await };
     }
     // Both begin with a method: that of HTTP/2 there is none by.
     let mut first = [0; 1];
@@ -82,14 +86,18 @@ async fn http2<S>(io: S, server: &Server) -> Result<(), Failed>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let server = server.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let response = respond(request, &server);
-        async { Ok::<_, Infallible>(response) }
-    });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.enable_connect_protocol();
-    Ok(builder.serve_connection(TokioIo::new(io), service).await?)
+    let respond = service_fn(|request| ready(Ok::<_, Infallible>(respond(request, server))));
+    Ok(builder.serve_connection(TokioIo::new(io), respond).await?)
+}
+
+async fn http1<S>(io: S, server: &Server) -> Result<(), Failed>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let respond = service_fn(|request| ready(Ok::<_, Infallible>(respond(request, server))));
+    Ok(http1::Builder::new().serve_connection(TokioIo::new(io), respond).with_upgrades().await?)
 }
 
 fn respond(mut request: Request<Incoming>, server: &Server) -> Response<Full<Bytes>> {
@@ -183,14 +191,14 @@ async fn down(mut from: RecvStream, mut to: impl AsyncWrite + Unpin) -> Result<(
     Ok(to.shutdown().await?)
 }
 
-/// With the certificate and the key of a file, and HTTP/2 alone.
+/// With the certificate and the key of a file, and both versions of HTTP.
 fn tls(path: &str) -> Result<TlsAcceptor, Failed> {
     let chain = CertificateDer::pem_file_iter(path)?.collect::<Result<_, _>>()?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, PrivateKeyDer::from_pem_file(path)?)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
