@@ -279,7 +279,8 @@ async fn floods_of_frames() {
 async fn a_handler_that_does_not_receive() {
     let shared = http2::Builder::new(TokioExecutor::new());
     let mut apart = shared.clone();
-    apart.initial_stream_window_size(1 << 16).initial_connection_window_size(16 << 20);
+    apart.max_concurrent_streams(1000);
+    apart.initial_stream_window_size(1 << 16).initial_connection_window_size(1000 << 16);
     for (builder, is_held_up) in [(shared, true), (apart, false)] {
         let (server, _told) = telling(Server::default());
         let io = host_as(builder, move |mut request| {
@@ -294,6 +295,7 @@ async fn a_handler_that_does_not_receive() {
             })
         });
         let mut client = Client::over(&Builder::new(), io).await;
+        assert_eq!(client.requests.current_max_send_streams(), if is_held_up { 200 } else { 1000 });
         let mut echoes = client.open().await;
         let mut silent = client.open_at("https://example.com/silent").await;
         for _ in 0..1000 {
