@@ -1,4 +1,5 @@
-"""An echo server for uvicorn and hypercorn, at `/`, which waits or closes where a text asks for it."""
+"""An echo server for uvicorn, hypercorn and Daphne, at `/`, which waits or closes where a text asks for it. Who comes to
+`/secret` is told so, by a server that can (ASGI's extension `websocket.http.response`)."""
 
 import asyncio
 
@@ -7,6 +8,10 @@ async def app(scope, receive, send):
     if scope["type"] != "websocket":
         return
     await receive()
+    if scope["path"] == "/secret" and "websocket.http.response" in scope.get("extensions", {}):
+        await send({"type": "websocket.http.response.start", "status": 401, "headers": [(b"content-length", b"6")]})
+        await send({"type": "websocket.http.response.body", "body": b"secret"})
+        return
     if scope["path"] != "/":
         await send({"type": "websocket.close"})
         return

@@ -5,33 +5,42 @@ from glob import glob
 from pathlib import Path
 
 from peer import Missing, Peer
+from wire import status
 
 HERE = Path(__file__).resolve().parent
 
 
 class Echo(Peer):
-    """`largest` is the largest message that is taken by default, and `refusal` how a larger one ends the connection."""
+    """`smallest` and `largest` are messages that come back by default, `refusal` is how a larger one ends the connection, if by a
+    Close, `secret` how the path that wants a password is refused, and `reason` what becomes of `enough`."""
 
-    question, answer = "hello", b"hello"
+    question, answer, secret, reason, smallest = "hello", b"hello", "404", "enough", 0
     conversations = ["converse", "dismissed", "too_big"]
+
+    def demands(self, port):
+        assert (seen := status(port, "/secret")) == self.secret, f"/secret is refused with {seen}"
+        return super().demands(port)
 
     def converse(self, talk):
         chance = random.Random(6455)
         for text in ("hello", "žluťoučký kůň"):
             assert talk.ask(text) == text.encode()
-        for size in (0, 125, 126, min(self.largest, 2 << 20)):
+        for size in (self.smallest, 125, 126, min(self.largest, 2 << 20)):
             payload = chance.randbytes(size // 2) + bytes(size - size // 2)
             assert talk.ask(payload) == payload
         talk.close()
 
     def dismissed(self, talk):
         talk.say("close 4001 enough")
-        talk.closed("4001 remote clean enough")
+        talk.closed(f"4001 remote clean {self.reason}")
 
     def too_big(self, talk):
         assert talk.ask(bytes(self.largest)) == bytes(self.largest)
         talk.say(bytes(self.largest + 1))
-        talk.closed(self.refusal)
+        if self.refusal:
+            talk.closed(self.refusal)
+        else:
+            talk.lost()
 
 
 class Pinging(Echo):
@@ -48,7 +57,7 @@ class Pinging(Echo):
 
 
 class Uvicorn(Pinging):
-    name, largest, refusal = "uvicorn", 16 << 20, "1009 remote clean frame exceeds limit of 16777216 bytes"
+    name, secret, largest, refusal = "uvicorn", "401", 16 << 20, "1009 remote clean frame exceeds limit of 16777216 bytes"
 
     def __init__(self, python):
         self.program = self.package = str(python)
@@ -58,13 +67,27 @@ class Uvicorn(Pinging):
 
 
 class Hypercorn(Pinging):
-    name, largest, refusal = "hypercorn", 16 << 20, "1009 remote clean "
+    name, secret, largest, refusal = "hypercorn", "401", 16 << 20, "1009 remote clean "
 
     def __init__(self, python):
         self.program = self.package = str(python)
 
     def command(self, folder, port):
         return [self.program, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "--websocket-ping-interval", "1", f"{HERE}/echo.py:app"]
+
+
+class Daphne(Echo):
+    # It sends no reason, and nothing that is empty.
+    name, secret, reason, smallest, largest, refusal = "daphne", "403", "", 1, 1 << 20, None
+
+    def __init__(self, python):
+        self.program = self.package = str(python)
+
+    def command(self, folder, port):
+        return [self.program, "-m", "daphne", "--bind", "127.0.0.1", "--port", str(port), "echo:app"]
+
+    def environment(self, folder, port):
+        return {"PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class Tomcat(Echo):

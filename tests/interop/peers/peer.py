@@ -47,7 +47,7 @@ class Peer:
             environment = {**os.environ, "HOME": folder, **self.environment(folder, port)}
             with open(f"{folder}/log", "wb") as log:
                 # A group of its own, to be ended with all that it has started.
-                process = subprocess.Popen(self.command(folder, port), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                self.process = process = subprocess.Popen(self.command(folder, port), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
             try:
                 self.wait(process, port)
                 yield port
@@ -68,6 +68,15 @@ class Peer:
             except (OSError, http.client.HTTPException, LookupError, StopIteration, ValueError):
                 time.sleep(0.05)
         raise AssertionError(f"{self.name} does not listen")
+
+    def farewell(self, talk):
+        """What an open connection gets when the server is terminated: the code of a Close, `none` of one without, or `no Close`."""
+        talk.ask(self.question, self.answer)
+        talk.tell("recv")
+        self.process.terminate()
+        talk.wire.join()
+        closes = [str(frame["code"]).lower() for frame in talk.wire.theirs if frame["opcode"] == 8]
+        return closes[0] if closes else "no Close"
 
     def demands(self, port):
         """The answers to openings that have: another path, no subprotocol, another, a foreign Origin, a foreign Host."""

@@ -76,6 +76,17 @@ class Talk:
         self.tell("recv")
         self.end(how)
 
+    def lost(self):
+        """The server has ended the connection without a Close."""
+        try:
+            self.tell("recv")
+            line = self.line()
+        except Lost:
+            self.wire.join()
+            assert not any(frame["opcode"] == 8 for frame in self.wire.theirs), "there was a Close"
+        else:
+            raise AssertionError(f"{line}, not a loss")
+
     def end(self, how):
         line = self.line()
         assert line == f"closed {how}", f"{line}, not {how}"

@@ -30,13 +30,17 @@ class Wire:
 
     def _pump(self, name, source, sink):
         source.settimeout(2 * PATIENCE)
+        failing = name
         try:
             while data := source.recv(1 << 16):
                 self.passed[name] += data
+                # It fails where the other end is gone.
+                failing = "server" if name == "client" else "client"
                 sink.sendall(data)
+                failing = name
             self.ends.append(name)
         except OSError as error:
-            self.ends.append(f"{name}: {type(error).__name__}")
+            self.ends.append(f"{failing}: {type(error).__name__}")
         # Nor is the other to wait for more; it may be gone.
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
