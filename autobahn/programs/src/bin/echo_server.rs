@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use programs::{EchoOptions, PAGE};
-use sansocket::Error;
 use sansocket::handshake::Reply;
 use sansocket::tokio::Pending;
+use sansocket::{CloseCode, Error};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
-Echoes text and binary messages over WebSocket.
+Echoes text and binary messages over WebSocket. One that is opened at /close/CODE is closed with that code.
 
 usage: echo_server [options]
   --addr HOST:PORT             where to listen (default 127.0.0.1:9001; port 0 takes a free one)
@@ -57,7 +57,11 @@ async fn echo(mut pending: Pending, options: Arc<EchoOptions>) -> Result<(), Err
         return pending.respond(Reply::new(200)?.text(PAGE)).await;
     }
     pending.choose_subprotocol(&options.subprotocols());
+    let code = pending.request().path().strip_prefix("/close/").and_then(|code| code.parse().ok());
     let mut ws = pending.accept().await?;
+    if let Some(code) = code {
+        return ws.close(CloseCode::new(code), "as it was asked for").await;
+    }
     while let Some(message) = ws.recv().await? {
         ws.send(message).await?;
     }
