@@ -48,7 +48,7 @@ pub enum ProtocolError {
     TooManyFragments,
     /// A Close frame with a payload of one byte (section 5.5.1).
     TruncatedCloseCode,
-    /// An unmasked frame from a client (section 5.1).
+    /// An unmasked frame from a client (section 5.1). Caddy 2.6 writes such a Close frame when it reloads its configuration.
     UnmaskedFrameFromClient,
 }
 
@@ -108,6 +108,10 @@ impl fmt::Display for ProtocolError {
             Self::InvalidCloseCode(code) => write!(f, ": {code}"),
             Self::InvalidCloseReason(code) => write!(f, ", behind the code {code}"),
             Self::ReservedOpcode(opcode) => write!(f, ": {opcode:#x}"),
+            // Caddy 2.6 ends WebSockets by a Close frame to each side, and masks neither.
+            Self::UnmaskedFrameFromClient => {
+                f.write_str(" (a proxy that closes its connections, as at a reload, may have written it)")
+            }
             _ => Ok(()),
         }
     }

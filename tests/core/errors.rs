@@ -69,6 +69,14 @@ fn values_are_named() {
     assert!(SendError::InvalidCloseCode(CloseCode::new(1006)).to_string().contains("1006"));
 }
 
+/// Clients do not forget to mask; who does is named, and the peer is told the rule only.
+#[test]
+fn unmasked_frames_hint_at_a_proxy() {
+    let error = ProtocolError::UnmaskedFrameFromClient;
+    assert!(error.to_string().contains("a proxy that closes its connections"), "{error}");
+    assert_eq!(error.reason(), "a frame from the client is not masked");
+}
+
 /// The reason of an error fits into a Close frame, and is what the error says.
 #[test]
 fn reasons_fit() {
