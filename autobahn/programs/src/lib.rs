@@ -9,7 +9,8 @@ use std::str::FromStr;
 use std::time::Duration;
 use std::vec::IntoIter;
 
-use sansocket::{Client, Config};
+use sansocket::handshake::HttpRequest;
+use sansocket::{Client, Closed, Config};
 
 /// The arguments not yet looked at.
 #[derive(Debug)]
@@ -83,6 +84,12 @@ pub fn tell(sentence: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// A line of what `--log` asks for.
+fn log(line: &str) {
+    // As with `tell`.
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
 /// Ends a program: its exit code, and what went wrong if something did.
 pub fn exit_code(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
     match result {
@@ -110,6 +117,7 @@ pub struct EchoOptions {
     #[cfg(feature = "http2")]
     pub page: Option<String>,
     subprotocols: Vec<String>,
+    log: bool,
 }
 
 impl EchoOptions {
@@ -124,6 +132,7 @@ impl EchoOptions {
             #[cfg(feature = "http2")]
             page: None,
             subprotocols: Vec::new(),
+            log: false,
         };
         let mut config = Config::default();
         let mut arguments = Arguments::new(usage);
@@ -149,6 +158,7 @@ impl EchoOptions {
                 }
                 "--subprotocol" => options.subprotocols.push(arguments.value()),
                 "--deflate" => config = with_deflate(config),
+                "--log" => options.log = true,
                 #[cfg(feature = "http2")]
                 "--tls" => options.tls = Some(arguments.value()),
                 #[cfg(feature = "http2")]
@@ -158,7 +168,31 @@ impl EchoOptions {
             }
         }
         options.server = options.server.config(config);
+        if options.log {
+            options.server = options.server.on_error(|failure| log(&format!("failed {failure}")));
+        }
         options
+    }
+
+    /// Logs what was asked for, if that is to be.
+    pub fn log_request(&self, request: &HttpRequest) {
+        if self.log {
+            let header = |(name, value)| format!("{name}: {}", String::from_utf8_lossy(value));
+            let headers: Vec<_> = request.headers().iter().map(header).collect();
+            log(&format!("request {}\t{}", request.path(), headers.join("\t")));
+        }
+    }
+
+    /// The same of how a connection ended that did not fail.
+    pub fn log_closed(&self, closed: Option<&Closed>) {
+        if let (true, Some(closed)) = (self.log, closed) {
+            let by = format!("{:?}", closed.initiator).to_lowercase();
+            log(&format!(
+                "closed {} {by} {}",
+                closed.code.get(),
+                if closed.clean { "clean" } else { "unclean" }
+            ));
+        }
     }
 
     /// What is told when the address cannot be listened on.

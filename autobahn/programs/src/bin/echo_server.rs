@@ -23,6 +23,7 @@ usage: echo_server [options]
   --keepalive SECONDS          silence before a Ping, and before giving up after it (default 20; 0 is off)
   --subprotocol NAME           a subprotocol to accept; may be repeated
   --deflate                    accept permessage-deflate (with the feature `deflate`)
+  --log                        print each request, and how its connection ends
   --current-thread             run on one thread";
 
 fn main() -> ExitCode {
@@ -53,6 +54,7 @@ async fn serve(options: EchoOptions) -> io::Result<()> {
 }
 
 async fn echo(mut pending: Pending, options: Arc<EchoOptions>) -> Result<(), Error> {
+    options.log_request(pending.request());
     if !pending.is_websocket() && pending.request().method() == "GET" {
         return pending.respond(Reply::new(200)?.text(PAGE)).await;
     }
@@ -65,5 +67,6 @@ async fn echo(mut pending: Pending, options: Arc<EchoOptions>) -> Result<(), Err
     while let Some(message) = ws.recv().await? {
         ws.send(message).await?;
     }
+    options.log_closed(ws.closed());
     Ok(())
 }

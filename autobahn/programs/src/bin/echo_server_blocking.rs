@@ -21,7 +21,8 @@ usage: echo_server_blocking [options]
   --close-timeout SECONDS      for a closing handshake, once a Close frame was sent (default 10)
   --keepalive SECONDS          silence before a Ping, and before giving up after it (default 20; 0 is off)
   --subprotocol NAME           a subprotocol to accept; may be repeated
-  --deflate                    accept permessage-deflate (with the feature `deflate`)";
+  --deflate                    accept permessage-deflate (with the feature `deflate`)
+  --log                        print each request, and how its connection ends";
 
 fn main() -> ExitCode {
     programs::exit_code(serve(EchoOptions::parse(USAGE, false)).map_err(Into::into))
@@ -39,6 +40,7 @@ fn serve(options: EchoOptions) -> io::Result<()> {
 }
 
 fn echo(mut pending: Pending, options: &EchoOptions) -> Result<(), Error> {
+    options.log_request(pending.request());
     if !pending.is_websocket() && pending.request().method() == "GET" {
         return pending.respond(Reply::new(200)?.text(PAGE));
     }
@@ -47,5 +49,6 @@ fn echo(mut pending: Pending, options: &EchoOptions) -> Result<(), Error> {
     while let Some(message) = ws.recv()? {
         ws.send(message)?;
     }
+    options.log_closed(ws.closed());
     Ok(())
 }

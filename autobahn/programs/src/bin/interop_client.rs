@@ -14,7 +14,8 @@ Sends random messages to an echo server with permessage-deflate, and checks what
 usage: interop_client URL [options]
   --messages COUNT               how many (default 5000)
   --blocking                     use the blocking adapter, not tokio
-  --http2                        open four WebSockets by HTTP/2, with prior knowledge
+  --http2                        open four WebSockets by HTTP/2: with prior knowledge, or with wss:// by ALPN
+  --cert FILE                    trust this certificate (with the feature `tokio-rustls`)
   --server-no-context-takeover   what to offer; see RFC 7692 section 7.1
   --client-no-context-takeover
   --server-max-window-bits BITS
@@ -25,6 +26,7 @@ const OUTSTANDING: usize = 16;
 
 fn main() -> ExitCode {
     let (mut url, mut count, mut way) = (None, 5000, Way::Tokio);
+    let mut cert = None;
     let mut deflate = Deflate::default().min_size(16);
     let mut arguments = Arguments::new(USAGE);
     while let Some(argument) = arguments.next() {
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
                 match other {
                     "--messages" => count = arguments.value(),
                     "--blocking" => way = Way::Blocking,
+                    "--cert" => cert = Some(arguments.value::<String>()),
                     #[cfg(feature = "http2")]
                     "--http2" => way = Way::Http2,
                     _ if url.is_none() && !other.starts_with('-') => url = Some(argument),
@@ -47,7 +50,18 @@ fn main() -> ExitCode {
         };
     }
     let url = url.unwrap_or_else(|| programs::fail("the URL to connect to is missing"));
-    programs::exit_code(run(&url, deflate, count, way))
+    programs::exit_code(client(&url, cert.as_deref(), deflate).and_then(|client| run(client, count, way)))
+}
+
+fn client(url: &str, cert: Option<&str>, deflate: Deflate) -> Result<Client, Box<dyn Error + Send + Sync>> {
+    let client = Client::new(url)?.config(Config::default().deflate(deflate));
+    match cert {
+        None => Ok(client),
+        #[cfg(feature = "tokio-rustls")]
+        Some(cert) => Ok(client.trust_pem(cert)?),
+        #[cfg(not(feature = "tokio-rustls"))]
+        Some(_) => Err("--cert needs the feature `tokio-rustls`".into()),
+    }
 }
 
 /// What the messages are sent with.
@@ -59,8 +73,7 @@ enum Way {
     Http2,
 }
 
-fn run(url: &str, deflate: Deflate, count: usize, way: Way) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let client = Client::new(url)?.config(Config::default().deflate(deflate));
+fn run(client: Client, count: usize, way: Way) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut messages: Vec<Message> = Vec::new();
     for _ in 0..count {
