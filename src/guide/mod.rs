@@ -11,7 +11,7 @@
 //! | [`limits`] | limits and timeouts: which to set, and what a peer gets told |
 //! | [`tls`] | `wss://`, for servers and clients |
 //! | [`http_libraries`] | upgrades inside hyper and axum |
-//! | [`proxy`] | what nginx and `HAProxy` have to be told |
+//! | [`proxy`] | a server behind nginx, `HAProxy`, Apache or Caddy |
 //! | [`servers`] | servers that people meet, and what each demands of a client |
 //! | [`broadcast`] | one message for many clients, of whom some are slow |
 //! | [`sans_io`] | the core and `Endpoint`, for event loops of your own |
