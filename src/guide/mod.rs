@@ -12,6 +12,7 @@
 //! | [`tls`] | `wss://`, for servers and clients |
 //! | [`http_libraries`] | upgrades inside hyper and axum |
 //! | [`proxy`] | a server behind nginx, `HAProxy`, Apache or Caddy |
+//! | [`browsers`] | what browsers do, and what a program does about it |
 //! | [`servers`] | servers that people meet, and what each demands of a client |
 //! | [`broadcast`] | one message for many clients, of whom some are slow |
 //! | [`sans_io`] | the core and `Endpoint`, for event loops of your own |
@@ -48,6 +49,9 @@ pub mod http_libraries {}
 
 #[doc = include_str!("proxy.md")]
 pub mod proxy {}
+
+#[doc = include_str!("browsers.md")]
+pub mod browsers {}
 
 #[doc = include_str!("servers.md")]
 pub mod servers {}
