@@ -239,7 +239,8 @@ def many(f):
     f.browser.run(MANY, 40)
     took = lambda: f.browser.run("return took")
     wait_until(lambda: len(took()) == 40, "all are open")
-    return "those behind the first 16 wait 1 to 5 s" if max(took()) > 3000 else "none waits"
+    in_order = sorted(took())
+    return "those behind the first 16 wait 1 to 5 s" if in_order[7] < 950 < in_order[16] else "none waits"
 
 
 MANY = """
@@ -270,13 +271,18 @@ def most(f):
 def again(f):
     """Failed attempts, of which each follows the one before at once."""
     f.page()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        nobody = listener.getsockname()[1]
-    f.browser.run(ATTEMPTS, nobody)
+    # Bound, and not listening: nobody else gets it meanwhile.
+    with contextlib.closing(socket.socket()) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        return delays_of_attempts(f, nobody.getsockname()[1])
+
+
+def delays_of_attempts(f, port):
+    f.browser.run(ATTEMPTS, port)
     delays = lambda: f.browser.run("return delays")
     if f.browser.name == "chromium":
         wait_until(lambda: len(delays()) > 20, "many have failed")
-        assert max(delays()[:8]) < 1000 and all(950 < delay < 9000 for delay in delays()[17:]), delays()
+        assert max(delays()[:8]) < 1000 and all(950 < delay < 5500 for delay in delays()[16:]), delays()
         return "after 16, each waits 1 to 5 s"
     wait_until(lambda: len(delays()) > 16, "the longest delay has come", 600)
     # It is half as long again as the one before, more or less.
