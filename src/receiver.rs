@@ -252,14 +252,22 @@ impl Receiver {
         let left = text && !parts && self.leave_text;
         if let Some(new) = input.get_mut(frame.start + frame.processed..frame.start + available) {
             let offset = frame.position() + frame.processed as u64;
-            self.process(new, frame.header.masking_key, offset, text && !left)?;
+            if let Err(error) = self.process(new, frame.header.masking_key, offset, text && !left) {
+                // Where the next one begins is still to be known.
+                self.frame = Some(frame);
+                return Err(error.into());
+            }
             frame.processed = available;
         }
 
         let payload = frame.start..frame.start + available;
         if complete {
             let bytes = input.get(payload.clone()).unwrap_or_default();
-            self.end_frame(&frame, bytes, payload)
+            let ended = self.end_frame(&frame, bytes, payload);
+            if ended.is_err() {
+                self.frame = Some(frame);
+            }
+            ended
         } else {
             let handed_out = (parts && data || compressed || left) && available > 0;
             let received = handed_out.then(|| {

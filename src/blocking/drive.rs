@@ -2,7 +2,7 @@
 
 use core::task::Poll;
 use core::time::Duration;
-use std::io::{self, Read};
+use std::io;
 use std::time::Instant;
 
 use super::ports::Port;
@@ -179,7 +179,7 @@ impl Reading {
     }
 
     fn discard<P: Port>(&mut self, port: &mut P, most: Option<Duration>) -> Outcome {
-        self.read(port, most, |_, io| io.read(&mut [0; 1024]))
+        self.read(port, most, Inbound::discard)
     }
 
     /// Reads once, and waits no longer than until the next deadline, or `most`. What has come before a deadline that has

@@ -32,7 +32,8 @@ use crate::message::{Message, MessageKind};
 /// Pings and Close frames of the peer are answered by [`recv`](Self::recv), and in a program that does not call it by the
 /// calls that send: see [who reads](super#who-reads). When the WebSocket is dropped, what [`send`](Self::send) left
 /// queued is written, and so are answers, which may take [`Config::write_timeout`], and the transport is closed as it
-/// stands: [`close`](Self::close) it first, so that the peer can tell the end from an accident.
+/// stands: [`close`](Self::close) it first, so that the peer can tell the end from an accident. Nor is an answer to a Close
+/// frame waited for, by which some peers tell it, too.
 #[derive(Debug)]
 pub struct WebSocket<S: Transport> {
     pub(super) reading: Reading,

@@ -241,7 +241,8 @@ impl<I: Instant> ReceiveHalf<I> {
     /// "The server MUST close the underlying TCP connection immediately; the client SHOULD wait for the
     /// server to close the connection" (6455-5.5.1-13, 6455-5.5.1-14) once both Close frames have passed. The
     /// same when the connection was failed: a server closes, a client waits, until
-    /// [`TimedOut::ClosingHandshake`].
+    /// [`TimedOut::ClosingHandshake`]. Some browsers take a Close frame that comes with the end of the transport for an
+    /// accident: a server that has failed the connection had better give the peer a moment to end it, as the adapters do.
     pub fn should_close_transport(&self, sending: &SendHalf<I>) -> bool {
         self.receiver.role() == Role::Server
             && (self.over || self.receiver.state() != ReceiveState::Open)

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use super::error::Error;
+use super::farewell::Farewell;
 use crate::connection::Closed;
 
 /// A connection that is ending, or has ended: nothing more will be received.
@@ -17,34 +18,51 @@ pub(crate) struct End {
     pub(super) ending: Ending,
     /// How it closed, once that is over.
     pub(super) closed: Option<Closed>,
+    /// Of a connection that we have failed.
+    pub(super) farewell: Option<Farewell>,
 }
 
 impl End {
     /// A connection that ends with `error`, if any.
     pub(super) fn new(error: Option<Error>, ending: Ending) -> Self {
-        Self { error, ending, closed: None }
+        Self { error, ending, closed: None, farewell: None }
     }
+}
+
+/// Who closes the transport first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Turn {
+    /// We do: a server, once both Close frames have passed.
+    Ours,
+    /// We do, but not yet: a server that has failed the connection waits a moment for the peer's Close frame.
+    OursLater,
+    /// The peer does: a server.
+    Theirs,
 }
 
 /// How far a connection has ended. "An endpoint SHOULD use a method that cleanly closes the TCP connection,
 /// [..] discarding any trailing bytes that may have been received" (6455-7.1.1-01).
 ///
 /// ```text
-///          written, close first           done                    end
-///   Flush ----------------------> Shutdown ----> Drain ---------------------> Over
-///     |                             |    ^         ^ |                          ^
-///     |                             |    +---------|-+ end, not close first     |
-///     | written, not close first    +--------------|----------------------------+
-///     +--------------------------------------------+   done, not close first
+///           written, our turn             done                     end
+///   Flush -----------------------> Shutdown ----> Drain ----------------------> Over
+///     | |                          ^ |    ^         ^ |                           ^
+///     | |     end, or our turn now | |    +---------|-+ end, their turn           |
+///     | +--------> Await ----------+ +--------------|-----------------------------+
+///     |   written, our turn later                   |   done, their turn
+///     +---------------------------------------------+
+///           written, their turn
 /// ```
 ///
-/// From each of them, a failure or a deadline that passes leads to `Over`; but what is queued can be written though
-/// nothing can be read. Who closes first is a server, once both Close frames have passed or the connection was failed.
+/// From each of them, a failure or a deadline that passes leads to `Over`, but from `Await` to `Shutdown`; and what is
+/// queued can be written though nothing can be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
     /// Our Close frame is to be written. What the peer sends meanwhile is to be discarded, since it may read
     /// only when it has written; until it has ended its direction.
     Flush { discard: bool },
+    /// The peer is to see our Close frame before the end of the transport, and to answer it; what it sends is discarded.
+    Await,
     /// The transport is to be closed for writing: by a server first, by a client last.
     Shutdown,
     /// The peer is to close the transport; what it sends before is discarded.
@@ -107,7 +125,7 @@ impl Ending {
         match self {
             Self::Flush { discard } => Some(Act::Flush { discard }),
             Self::Shutdown => Some(Act::Shutdown),
-            Self::Drain => Some(Act::Discard),
+            Self::Await | Self::Drain => Some(Act::Discard),
             Self::Over => None,
         }
     }
@@ -116,24 +134,27 @@ impl Ending {
     pub(super) fn goes_on(self, blocked: bool) -> bool {
         match self {
             Self::Flush { .. } => !blocked,
-            Self::Drain => false,
+            Self::Await | Self::Drain => false,
             Self::Shutdown | Self::Over => true,
         }
     }
 
     /// What follows after `outcome`.
     #[expect(clippy::match_same_arms, reason = "a table, cell by cell")]
-    pub(super) fn after(self, outcome: &Outcome, close_first: bool) -> Self {
-        match (self, outcome) {
-            (Self::Flush { .. }, Outcome::Written) if close_first => Self::Shutdown,
-            (Self::Flush { .. }, Outcome::Written) => Self::Drain,
-            (Self::Flush { .. }, Outcome::Eof | Outcome::ReadFailed(_)) => Self::Flush { discard: false },
-            (Self::Shutdown, Outcome::Done) if close_first => Self::Drain,
-            (Self::Shutdown, Outcome::Done) => Self::Over,
-            (Self::Drain, Outcome::Eof) if close_first => Self::Over,
-            (Self::Drain, Outcome::Eof) => Self::Shutdown,
-            (_, Outcome::Late | Outcome::ReadFailed(_) | Outcome::Failed(_)) => Self::Over,
-            (unchanged, _) => unchanged,
+    pub(super) fn after(self, outcome: &Outcome, turn: Turn) -> Self {
+        match (self, outcome, turn) {
+            (Self::Flush { .. }, Outcome::Written, Turn::Theirs) => Self::Drain,
+            (Self::Flush { discard: true }, Outcome::Written, Turn::OursLater) => Self::Await,
+            (Self::Flush { .. }, Outcome::Written, _) => Self::Shutdown,
+            (Self::Flush { .. }, Outcome::Eof | Outcome::ReadFailed(_), _) => Self::Flush { discard: false },
+            (Self::Await, Outcome::Eof | Outcome::Late, _) => Self::Shutdown,
+            (Self::Await, Outcome::Read(_), Turn::Ours) => Self::Shutdown,
+            (Self::Shutdown, Outcome::Done, Turn::Theirs) => Self::Over,
+            (Self::Shutdown, Outcome::Done, _) => Self::Drain,
+            (Self::Drain, Outcome::Eof, Turn::Theirs) => Self::Shutdown,
+            (Self::Drain, Outcome::Eof, _) => Self::Over,
+            (_, Outcome::Late | Outcome::ReadFailed(_) | Outcome::Failed(_), _) => Self::Over,
+            (unchanged, ..) => unchanged,
         }
     }
 }

@@ -47,8 +47,12 @@ impl Inbound {
 
     /// When to wake if nothing is read before: the deadline of the receiving half alone.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        // A peer that is not read from is not judged.
-        if self.is_full() { None } else { self.receiving.poll_timeout() }
+        match self.end_ref() {
+            Some(end) if end.ending == Ending::Await => end.farewell.as_ref()?.until,
+            // A peer that is not read from is not judged.
+            None if !self.is_full() => self.receiving.poll_timeout(),
+            _ => None,
+        }
     }
 
     /// Does what is due, as of the last read.
@@ -114,8 +118,9 @@ impl Inbound {
             }
         };
         if let Some(error) = broken {
+            let next_frame = ahead.looked();
             self.receiving.fail_ahead();
-            self.tell_failure(error, link);
+            self.tell_failure(error, next_frame, link);
             return None;
         }
         let arrived = core::mem::take(&mut ahead.arrived);

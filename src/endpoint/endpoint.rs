@@ -144,6 +144,7 @@ impl Endpoint {
             let result = match (act, &mut self.state) {
                 (Act::Fill, State::Open(open)) => open.inbound.fill(io),
                 (Act::Fill, _) => append(&mut self.input, io),
+                (_, State::Open(open)) => open.inbound.discard(io),
                 _ => io.read(&mut [0; 1024]),
             };
             match &result {

@@ -21,9 +21,10 @@ use bytes::BytesMut;
 
 use super::ahead::Ahead;
 use super::assembly::Assembly;
-use super::closing::{Act, End, Ending, Outcome, unexpected_eof};
+use super::closing::{Act, End, Ending, Outcome, Turn, unexpected_eof};
 use super::error::Error;
 use super::events::Item;
+use super::farewell::{Farewell, patience};
 use super::negotiated::Negotiated;
 use super::outbound::{Outbound, SendSide};
 use super::read_buffer::ReadBuffer;
@@ -55,8 +56,8 @@ pub(crate) struct Inbound {
 pub(super) struct Rare {
     /// Set while there may be something in the input that was looked at and not received.
     pub(super) ahead: Option<Ahead>,
-    /// Set once nothing more will be read that is to be received.
-    pub(super) end: Option<End>,
+    /// Set once nothing more will be read that is to be received; boxed, since a program that does not receive has the rest.
+    pub(super) end: Option<Box<End>>,
 }
 
 /// What becomes of the message in progress.
@@ -189,13 +190,25 @@ impl Inbound {
             }
             return;
         };
-        let close_first = self.receiving.should_close_transport(&outbound.sending);
-        end.ending = end.ending.after(&outcome, close_first);
-        let late = outbound.sending.poll_timeout().is_some_and(|deadline| deadline <= now);
-        if late && matches!(end.ending, Ending::Flush { .. } | Ending::Drain) {
-            // The peer had time enough: both Close frames have passed, or none will be read.
-            end.ending = Ending::Over;
+        let turn = match &end.farewell {
+            _ if !self.receiving.should_close_transport(&outbound.sending) => Turn::Theirs,
+            Some(farewell) if !farewell.is_over() => Turn::OursLater,
+            _ => Turn::Ours,
+        };
+        let ending = end.ending.after(&outcome, turn);
+        if let (Ending::Flush { .. }, Ending::Await, Some(farewell)) = (end.ending, ending, &mut end.farewell)
+        {
+            farewell.until = now.checked_add(patience(outbound.sending.close_timeout()));
         }
+        let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let late = passed(outbound.sending.poll_timeout());
+        let waited = late || end.farewell.as_ref().is_some_and(|farewell| passed(farewell.until));
+        end.ending = match ending {
+            // The peer had time enough: both Close frames have passed, or none will be read.
+            Ending::Flush { .. } | Ending::Drain if late => Ending::Over,
+            Ending::Await if waited => Ending::Shutdown,
+            ending => ending,
+        };
     }
 
     /// The error that it ended with is still to be told, to whoever closes it.
@@ -303,6 +316,21 @@ impl Inbound {
         }
     }
 
+    /// Reads once, and discards it; [`did`](Self::did) is to be told how much.
+    pub(crate) fn discard(&mut self, io: &mut impl io::Read) -> io::Result<usize> {
+        let mut discarded = [0; 1024];
+        let len = io.read(&mut discarded)?;
+        self.on_discarded(discarded.get(..len).unwrap_or_default());
+        Ok(len)
+    }
+
+    /// This was read, to be discarded.
+    pub(crate) fn on_discarded(&mut self, bytes: &[u8]) {
+        if let Some(farewell) = self.end_mut().and_then(|end| end.farewell.as_mut()) {
+            farewell.look(bytes);
+        }
+    }
+
     /// Gives back what memory it can, since nothing arrives for now.
     pub(crate) fn release(&mut self) {
         self.worked = 0;
@@ -318,13 +346,20 @@ impl Inbound {
             end.error = Some(Error::Protocol(error));
             return;
         }
-        self.tell_failure(error, link);
+        let (next_frame, _) = self.receiving.next_frame();
+        self.tell_failure(error, next_frame, link);
     }
 
-    pub(super) fn tell_failure(&mut self, error: ProtocolError, link: &mut impl SendSide) {
+    /// Tells the peer of an error. The `next_frame` that is not the one at fault, if that was begun, begins there.
+    pub(super) fn tell_failure(&mut self, error: ProtocolError, next_frame: u64, link: &mut impl SendSide) {
         let now = link.now(self.now);
         link.outbound(|outbound| outbound.fail(error, now));
+        let mut farewell = Farewell::new(error, next_frame);
+        farewell.look(self.input.unread());
         self.end(Some(Error::Protocol(error)), Ending::Flush { discard: true });
+        if let Some(end) = self.end_mut() {
+            end.farewell = Some(farewell);
+        }
     }
 
     /// Whether more may be read that is to be received.
@@ -333,11 +368,11 @@ impl Inbound {
     }
 
     pub(super) fn end_ref(&self) -> Option<&End> {
-        self.rare.as_ref()?.end.as_ref()
+        self.rare.as_ref()?.end.as_deref()
     }
 
     pub(super) fn end_mut(&mut self) -> Option<&mut End> {
-        self.rare.as_mut()?.end.as_mut()
+        self.rare.as_mut()?.end.as_deref_mut()
     }
 
     pub(super) fn ahead(&self) -> Option<&Ahead> {
@@ -350,7 +385,7 @@ impl Inbound {
 
     #[cold]
     pub(super) fn end(&mut self, error: Option<Error>, ending: Ending) {
-        self.rare.get_or_insert_default().end = Some(End::new(error, ending));
+        self.rare.get_or_insert_default().end = Some(Box::new(End::new(error, ending)));
     }
 
     /// The transport has ended.

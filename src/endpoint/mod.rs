@@ -21,6 +21,7 @@ mod endpoint;
 mod error;
 mod events;
 pub(crate) mod failure;
+mod farewell;
 mod found;
 #[cfg(any(feature = "tokio", feature = "rustls"))]
 mod http_version;

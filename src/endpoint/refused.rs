@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::answer::Answer;
-use super::closing::{End, Ending, Outcome};
+use super::closing::{End, Ending, Outcome, Turn};
 use super::error::Error;
 use super::events::EndpointEvent;
 
@@ -38,9 +38,9 @@ impl Refused {
 
     pub(super) fn next_event(&mut self) -> Result<Option<EndpointEvent>, Error> {
         match self.end.ending {
-            Ending::Flush { .. } | Ending::Drain => Ok(None),
+            Ending::Flush { .. } | Ending::Await | Ending::Drain => Ok(None),
             Ending::Shutdown => {
-                self.end.ending = Ending::Shutdown.after(&Outcome::Done, true);
+                self.end.ending = Ending::Shutdown.after(&Outcome::Done, Turn::Ours);
                 Ok(Some(EndpointEvent::ShutDown))
             }
             Ending::Over => self.end.error.take().map_or(Ok(Some(EndpointEvent::Over)), Err),
@@ -50,7 +50,7 @@ impl Refused {
     /// Goes on after what came of reading, writing, or waiting. Tells whether the response is written by that.
     pub(super) fn did(&mut self, outcome: Outcome) -> bool {
         let writes = matches!(self.end.ending, Ending::Flush { .. });
-        self.end.ending = self.end.ending.after(&outcome, true);
+        self.end.ending = self.end.ending.after(&outcome, Turn::Ours);
         match outcome {
             Outcome::Written => return writes,
             Outcome::Failed(error) if writes => {

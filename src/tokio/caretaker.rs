@@ -90,12 +90,15 @@ impl<S: Transport> Shared<S> {
         }
     }
 
-    /// Whether the program has dropped all it had, and nothing is left to do but to write what was accepted. A server that
-    /// stops has its Close frame answered.
+    /// Whether the program has dropped all it had, and nothing is left to do but to write what was accepted. A Close frame
+    /// that was written, or is to be by a server that stops, is to be answered before the transport ends.
     pub(super) fn is_abandoned(&self, reading: &Reading) -> bool {
-        let stopping = self.closed.get().is_none() && reading.token.as_ref().is_some_and(Token::is_to_stop);
+        let stopping = reading.token.as_ref().is_some_and(Token::is_to_stop);
         let locked = self.lock();
-        locked.halves == 0 && !(stopping && locked.outbound.sending.state() == SendState::CloseSent)
+        let closing = self.closed.get().is_none()
+            && locked.outbound.sending.state() == SendState::CloseSent
+            && (stopping || locked.outbound.queue.is_empty());
+        locked.halves == 0 && !closing
     }
 
     /// Once the receiving half was dropped, completes the closing handshake; else writes what is queued.

@@ -229,19 +229,22 @@ impl<S: Transport> Locked<S> {
             Act::Flush { discard } => match self.poll_flush(cx) {
                 Poll::Ready(Ok(())) => Poll::Ready(Outcome::Written),
                 Poll::Ready(Err(error)) => Poll::Ready(Outcome::Failed(error)),
-                Poll::Pending if discard => self.poll_discard(cx),
+                Poll::Pending if discard => self.poll_discard(cx, inbound),
                 Poll::Pending => Poll::Pending,
             },
             Act::Shutdown => Pin::new(&mut self.io).poll_shutdown(cx).map(|shut| match shut {
                 Ok(()) => Outcome::Done,
                 Err(error) => Outcome::Failed(Error::ConnectionLost(error)),
             }),
-            Act::Discard => self.poll_discard(cx),
+            Act::Discard => self.poll_discard(cx, inbound),
         }
     }
 
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
-        pin!(self.io.read(&mut [0; 1024])).poll(cx).map(outcome)
+    fn poll_discard(&mut self, cx: &mut Context<'_>, inbound: &mut Inbound) -> Poll<Outcome> {
+        let mut discarded = [0; 1024];
+        let read = ready!(pin!(self.io.read(&mut discarded)).poll(cx));
+        inbound.on_discarded(&discarded[..*read.as_ref().unwrap_or(&0)]);
+        Poll::Ready(outcome(read))
     }
 }
 

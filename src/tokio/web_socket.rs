@@ -21,7 +21,7 @@ use crate::message::{Message, MessageKind};
 ///
 /// Pings and Close frames of the peer are answered, whether the program receives or not: see [who
 /// reads](super#who-reads). When it is dropped the transport is closed as it stands: [`close`](Self::close) it first, so that the peer
-/// can tell the end from an accident.
+/// can tell the end from an accident. Once a Close frame was written, it may be dropped: a task waits for the answer.
 #[derive(Debug)]
 pub struct WebSocket<S: Transport> {
     pub(super) sender: WebSocketSender<S>,

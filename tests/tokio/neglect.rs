@@ -1,13 +1,15 @@
 //! Programs that stop receiving, in the ways that only tasks have.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use sansocket::tokio::WebSocket;
-use sansocket::{Config, Error, Message, Role, SendError};
+use sansocket::{CloseCode, CloseFrame, Config, Error, Message, Role, SendError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{sleep, timeout};
 
 use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_payload, secs};
-use crate::peer::{Peer, with_peer};
+use crate::peer::{Peer, after, at_once, with_peer};
 
 /// A call of `recv`, and a poll of the stream, that were dropped while they waited: the program only sends from then on.
 #[tokio::test(start_paused = true)]
@@ -67,6 +69,41 @@ async fn a_dropped_call_does_not_wait() {
                 assert_eq!(failed, Error::from(SendError::Closing).to_string());
             };
             tokio::join!(program, peer);
+        }
+    }
+}
+
+/// A Close frame was sent, and the program drops all it has: the transport does not end before the peer has seen the one, and
+/// answered it, or has had its time.
+#[tokio::test(start_paused = true)]
+async fn a_close_frame_that_nobody_waits_for() {
+    for role in ROLES {
+        for (split, answers) in [(false, true), (false, false), (true, true), (true, false)] {
+            let (mut ws, mut peer) = with_peer(role, 4096, &Config::default().close_timeout(secs(5)));
+            if split {
+                let (mut sender, receiver) = ws.split();
+                sender.close(CloseCode::NORMAL, "bye").await.unwrap();
+                drop((sender, receiver));
+            } else {
+                ws.start_close(Some(CloseFrame { code: CloseCode::NORMAL, reason: "bye" })).unwrap();
+                ws.flush().await.unwrap();
+                drop(ws);
+            }
+            assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1000, "bye"))));
+            assert!(timeout(secs(4), peer.frame()).await.is_err(), "the transport ended");
+            if answers {
+                peer.send_close(1000, "").await;
+                if role == Role::Client {
+                    assert!(
+                        timeout(Duration::from_millis(900), peer.frame()).await.is_err(),
+                        "a client waits"
+                    );
+                    peer.io.shutdown().await.unwrap();
+                }
+                at_once(async { assert_eq!(peer.frame().await, None) }).await;
+            } else {
+                after(secs(1), async { assert_eq!(peer.frame().await, None) }).await;
+            }
         }
     }
 }

@@ -92,7 +92,7 @@ fn text_is_the_last_thing_that_is_read() {
     for role in ROLES {
         of_bytes(role)
             .rooms([4096])
-            .peer([sends(TEXT, "two")])
+            .peer([sends(TEXT, "two"), until("close"), closes(1003, ""), goes()])
             .calls([byte_stream(), read(9).gives("InvalidData: the peer sent text where bytes are expected")])
             .calls([drop_all()])
             .sees(["close 1003 \"text came where bytes are expected\"", "end"])
@@ -133,7 +133,7 @@ fn errors() {
             .calls([write_bytes("x").gives("BrokenPipe: ConnectionLost(BrokenPipe)")])
             .run();
         of_bytes(role)
-            .peer([sends(BINARY, "one"), sends(3, ""), until("close"), goes()])
+            .peer([sends(BINARY, "one"), sends(3, ""), until("close"), closes(1002, ""), goes()])
             .calls([byte_stream(), read(3).gives("\"one\"")])
             .calls([read(1).gives("InvalidData: Protocol(ReservedOpcode(3))")])
             .calls([write_bytes("x").gives("BrokenPipe: Send(Closing)")])

@@ -1,20 +1,21 @@
 //! Connections that fail: by the peer's fault, or the transport's.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
-use sansocket::{CloseCode, ProtocolError};
+use sansocket::{CloseCode, ProtocolError, Role};
 
-use crate::calls::{close, ping, recv, recv_incoming, recv_part, send};
-use crate::common::{CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, ROLES, TEXT};
+use crate::calls::{close, ping, recv, recv_incoming, recv_part, recv_parts, send};
+use crate::common::{BINARY, CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, ROLES, TEXT, frame};
 use crate::lines;
 use crate::peer::{
-    Act, ends, fails_writes, floods_raw, goes, holds, leaves, pings, raw, reads, refuses_writes, resets,
-    says, sends, until, until_blocked,
+    Act, closes, ends, fails_writes, floods_raw, goes, holds, leaves, pings, raw, reads, refuses_writes,
+    resets, says, sends, until, until_blocked,
 };
 use crate::script::{MOMENT, Script, patient};
 
-/// A peer that breaks a rule is told which by a Close frame, and a server then closes the transport; the messages
-/// before are received first.
+/// A peer that breaks a rule is told which by a Close frame, and a server then closes the transport, once that is answered;
+/// the messages before are received first.
 #[test]
 fn the_peer_breaks_the_protocol() {
     for role in ROLES {
@@ -33,7 +34,8 @@ fn the_peer_breaks_the_protocol() {
         ] {
             Script::new(role)
                 .config(patient().max_message_size(2000))
-                .peer([says("one"), says("two")].into_iter().chain(faults).chain([until("close"), goes()]))
+                .peer([says("one"), says("two")].into_iter().chain(faults))
+                .peer([says("three"), until("close"), closes(1002, ""), goes()])
                 .calls([
                     recv().text("one"),
                     recv().text("two"),
@@ -54,18 +56,65 @@ fn every_call_tells() {
     for role in ROLES {
         for call in [recv(), recv_incoming(), recv_part()] {
             Script::new(role)
-                .peer([sends(FIN | 3, ""), goes()])
+                .peer([sends(FIN | 3, ""), until("close"), closes(1002, ""), goes()])
                 .calls([call.gives(format!("Protocol({error:?})"))])
                 .sees([told(error), "end".into()])
                 .closed("1006 \"\", Local, not clean")
                 .run();
         }
         Script::new(role)
-            .peer([until("close"), sends(FIN | 3, ""), goes()])
+            .peer([until("close"), sends(FIN | 3, ""), closes(1000, ""), goes()])
             .calls([close(1000, "").gives(format!("Protocol({error:?})"))])
             .sees(["close 1000 \"\"", "end"])
             .closed("1006 \"\", Local, not clean")
             .run();
+    }
+}
+
+/// 6455-7.1.7-03, 6455-7.1.7-05: a server does not close the transport with the Close frame that tells of an error, but when
+/// the peer has answered it, in whatever that comes, and behind whatever; or after a tenth of the close timeout; or when the
+/// peer has ended its direction.
+#[test]
+fn the_peer_sees_why_before_the_end() {
+    let script = |role| Script::new(role).config(patient().close_timeout(10 * MOMENT).max_message_size(2000));
+    let mut long = [b'x'; 1900];
+    long[..2].copy_from_slice(b"\xff\xff");
+    for role in ROLES {
+        let mut not_minimal = frame(role, BINARY, b"x");
+        not_minimal.splice(1..2, [not_minimal[1] - 1 + 126, 0, 1]);
+        for (error, faults) in [
+            (ProtocolError::ReservedOpcode(3), vec![sends(FIN | 3, "x")]),
+            (ProtocolError::NonMinimalLength, vec![raw(&not_minimal)]),
+            (ProtocolError::InvalidUtf8, vec![sends(TEXT, long)]),
+            (ProtocolError::InvalidUtf8, vec![sends(FIRST_TEXT, "x"), sends(LAST_CONTINUATION, long)]),
+            (ProtocolError::MessageTooBig, vec![sends(TEXT, [b'x'; 70_000])]),
+        ] {
+            for call in [recv(), recv_parts()] {
+                script(role)
+                    .rooms([61, 4095])
+                    .peer(faults.clone())
+                    .peer([pings("?"), says("behind"), until("close"), sends(BINARY, [CLOSE; 1000])])
+                    .peer([closes(1000, ""), goes()])
+                    .calls([call.gives(format!("Protocol({error:?})"))])
+                    .sees([told(error), "end".into()])
+                    .closed("1006 \"\", Local, not clean")
+                    .takes(Duration::ZERO)
+                    .run();
+            }
+        }
+        let error = ProtocolError::ReservedOpcode(3);
+        let waits = if role == Role::Server { MOMENT } else { Duration::ZERO };
+        for (behind, takes) in
+            [(vec![], waits), (vec![raw([0xff; 300])], waits), (vec![ends()], Duration::ZERO)]
+        {
+            script(role)
+                .peer([sends(FIN | 3, "")].into_iter().chain(behind).chain([goes()]))
+                .calls([recv().gives(format!("Protocol({error:?})")), recv().none()])
+                .sees([told(error), "end".into()])
+                .closed("1006 \"\", Local, not clean")
+                .takes(takes)
+                .run();
+        }
     }
 }
 
@@ -94,7 +143,8 @@ fn the_peer_breaks_the_protocol_while_we_write() {
         Script::new(role)
             .only_whole()
             .rooms([4095, 4096])
-            .peer([holds(), until_blocked(), sends(FIN | 3, ""), reads(), until("close"), goes()])
+            .peer([holds(), until_blocked(), sends(FIN | 3, ""), reads()])
+            .peer([until("close"), closes(1002, ""), goes()])
             .calls([send(vec![7; 100_000]).ok(), recv().gives(format!("Protocol({error:?})"))])
             .sees(["binary 100000 times 7".into(), told(error), "end".into()])
             .closed("1006 \"\", Local, not clean")
@@ -156,7 +206,7 @@ fn nothing_is_looked_at_behind_a_fault() {
     for role in ROLES {
         let error = ProtocolError::ReservedOpcode(3);
         Script::new(role)
-            .peer([sends(FIN | 3, ""), raw([0xff; 300]), says("late"), goes()])
+            .peer([sends(FIN | 3, ""), raw([0xff; 300]), says("late"), ends()])
             .calls([recv().gives(format!("Protocol({error:?})")), recv().none()])
             .sees([told(error), "end".into()])
             .closed("1006 \"\", Local, not clean")

@@ -279,7 +279,7 @@ fn a_client_that_stays() {
 fn configurations_arrive() {
     let config = patient().max_message_size(3);
     serving()
-        .peer([raw(REQUEST), says("four"), until("close"), goes()])
+        .peer([raw(REQUEST), says("four"), until("close"), closes(1009, ""), goes()])
         .calls([
             accept(&server().config(config.clone())).ok(),
             open().ok(),

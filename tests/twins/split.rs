@@ -133,7 +133,7 @@ fn the_sender_closes_alone_in_the_middle() {
             .run();
         Script::new(role)
             .only_split()
-            .peer([until("close"), sends(FIN | 3, ""), goes()])
+            .peer([until("close"), sends(FIN | 3, ""), closes(1000, ""), goes()])
             .calls([drop_receiver(), close(1000, "we").gives("Protocol(ReservedOpcode(3))")])
             .calls([close(1000, "we").ok()])
             .sees(["close 1000 \"we\"", "end"])
@@ -327,7 +327,10 @@ fn the_peer_fails_and_ends_its_direction_while_a_half_writes() {
     let error = ProtocolError::ReservedOpcode(3);
     let told = format!("close 1002 {}", lines::payload(error.reason().as_bytes()));
     for role in ROLES {
-        for acts in [[ends(), until_end_read(), reads()], [until_read(), reads(), until("close")]] {
+        for acts in [
+            vec![ends(), until_end_read(), reads()],
+            vec![until_read(), reads(), until("close"), closes(1002, "")],
+        ] {
             Script::new(role)
                 .only_split()
                 .rooms([4096])

@@ -5,6 +5,7 @@
 //! | --- | --- | --- | --- | --- | --- | --- |
 //! | `Flush` | [`the_peer_closes`] | | [`the_peer_ends_its_direction_at_once`] | [`the_close_frame_waits`] | [`writes_fail_while_closing`] | [`writes_fail_while_closing`] |
 //! | `Shutdown` | | [`the_peer_closes`] | | | | twins: `the_transport_cannot_be_closed_for_writing` |
+//! | `Await` | | | [`the_peer_breaks_the_protocol`] | [`the_peer_breaks_the_protocol`] | twins: `the_peer_sees_why_before_the_end` | |
 //! | `Drain` | [`we_close`] | | [`the_peer_closes`] | [`the_peer_talks_on`] | [`the_transport_fails_at_last`] | |
 //! | `Over` | `after_the_end` | | | `after_the_end` | | |
 //!
@@ -327,19 +328,29 @@ fn writes_fail() {
 }
 
 /// 6455-7.1.7-01, 6455-7.1.7-03, 6455-7.1.7-05, 6455-7.1.7-07: a peer that breaks a rule is told which; then the stream
-/// is shut down in its turn, and the error told at the end. What follows the fault is discarded.
+/// is shut down in its turn, and the error told at the end. What follows the fault is discarded, but that a server's turn
+/// comes when the peer has answered, or after a moment.
 #[test]
 fn the_peer_breaks_the_protocol() {
     for role in ROLES {
-        for room in ROOMS {
+        for (room, answers) in ROOMS.into_iter().flat_map(|room| [(room, true), (room, false)]) {
             let error = ProtocolError::ReservedOpcode(3);
-            let mut lone = Lone::open(role, room, &Config::default());
+            let mut lone = Lone::open(role, room, &Config::default().close_timeout(secs(20)));
             lone.send_frame(TEXT, "before");
             lone.send_frame(FIN | 3, "");
-            lone.send([0xff; 300]);
             lone.send_frame(TEXT, "behind");
             lone.settle();
             assert_eq!(lone.frames(), [(CLOSE, close_payload(1002, error.reason()))]);
+            assert_eq!(lone.program.events[1..], [""; 0]);
+            if answers {
+                lone.send(close_frame(role, 1002, ""));
+                lone.settle();
+            } else {
+                lone.send([0xff; 300]);
+                lone.run_for(secs(1));
+                assert_eq!(lone.program.events[1..], [""; 0]);
+                lone.run_for(secs(1));
+            }
             let shut_down = usize::from(role == Role::Server);
             assert_eq!(lone.program.events[1..], ["shut down"][..shut_down]);
             lone.to.end();
