@@ -234,7 +234,8 @@ impl<S: Transport> WebSocket<S> {
     /// returns `None`.
     ///
     /// Does nothing on a connection that was closed before. Fails when the peer does not complete the
-    /// closing handshake.
+    /// closing handshake. An answer that breaks the protocol is no error, here or in `recv`:
+    /// [`closed`](Self::closed) tells that the end was not clean.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.start_close(Some(CloseFrame { code, reason }))?;
         while self.recv_part()?.is_some() {}

@@ -220,6 +220,12 @@ impl<I: Instant> SendHalf<I> {
         self.initiator() == Initiator::Remote
     }
 
+    /// Whether this endpoint has closed, or failed, before the peer closed.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    pub(crate) fn has_closed(&self) -> bool {
+        self.initiator() == Initiator::Local
+    }
+
     /// Who was the first to send a Close frame, as far as this half knows.
     pub(super) fn initiator(&self) -> Initiator {
         self.closing.as_ref().map_or(Initiator::Transport, |closing| closing.initiator)

@@ -342,8 +342,9 @@ impl Inbound {
     pub(super) fn fail(&mut self, error: ProtocolError, link: &mut impl SendSide) {
         self.receiving.fail();
         if let Some(end) = self.end_mut() {
-            // It was failed when this was looked at, or the transport has ended.
-            end.error = Some(Error::Protocol(error));
+            // It was failed when this was looked at, or the transport has ended; perhaps after we have closed.
+            let closed = end.farewell.is_none() && link.outbound(|outbound| outbound.sending.has_closed());
+            end.error = (!closed).then_some(Error::Protocol(error));
             return;
         }
         let (next_frame, _) = self.receiving.next_frame();
@@ -351,7 +352,13 @@ impl Inbound {
     }
 
     /// Tells the peer of an error. The `next_frame` that is not the one at fault, if that was begun, begins there.
+    ///
+    /// If we have closed before, nothing more can be said, and nobody is to be troubled with what the peer has made of it:
+    /// it is the end, and not a clean one.
     pub(super) fn tell_failure(&mut self, error: ProtocolError, next_frame: u64, link: &mut impl SendSide) {
+        if link.outbound(|outbound| outbound.sending.has_closed()) {
+            return self.end(None, Ending::Flush { discard: true });
+        }
         let now = link.now(self.now);
         link.outbound(|outbound| outbound.fail(error, now));
         let mut farewell = Farewell::new(error, next_frame);

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use sansocket::{CloseCode, ProtocolError, Role};
 
-use crate::calls::{close, ping, recv, recv_incoming, recv_part, recv_parts, send};
+use crate::calls::{
+    close, flush, hear, pause, ping, recv, recv_incoming, recv_part, recv_parts, send, start_close,
+};
 use crate::common::{BINARY, CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, ROLES, TEXT, frame};
 use crate::lines;
 use crate::peer::{
     Act, closes, ends, fails_writes, floods_raw, goes, holds, leaves, pings, raw, reads, refuses_writes,
-    resets, says, sends, until, until_blocked,
+    resets, says, sends, tells, until, until_blocked,
 };
 use crate::script::{MOMENT, Script, patient};
 
@@ -49,7 +51,7 @@ fn the_peer_breaks_the_protocol() {
     }
 }
 
-/// Each call that receives tells so, once; and so does `close`.
+/// Each call that receives tells so, once.
 #[test]
 fn every_call_tells() {
     let error = ProtocolError::ReservedOpcode(3);
@@ -62,12 +64,40 @@ fn every_call_tells() {
                 .closed("1006 \"\", Local, not clean")
                 .run();
         }
-        Script::new(role)
-            .peer([until("close"), sends(FIN | 3, ""), closes(1000, ""), goes()])
-            .calls([close(1000, "").gives(format!("Protocol({error:?})"))])
-            .sees(["close 1000 \"\"", "end"])
-            .closed("1006 \"\", Local, not clean")
-            .run();
+    }
+}
+
+/// What answers our own Close frame, and is none, is no error: the connection was to end, and has not ended cleanly. Nor is
+/// another Close frame waited for. Also when nobody has received meanwhile.
+#[test]
+fn an_invalid_answer_to_our_close_frame() {
+    for role in ROLES {
+        for answer in
+            [sends(CLOSE, b"\x03\xed"), sends(CLOSE, b"\x03"), sends(FIN | 3, ""), sends(TEXT, b"\xff")]
+        {
+            let script = Script::new(role)
+                .peer([until("close"), says("late"), answer.clone(), says("behind"), goes()])
+                .sees(["close 1000 \"\"", "end"])
+                .closed("1006 \"\", Local, not clean");
+            script.clone().calls([close(1000, "").ok(), close(1000, "").ok()]).run();
+            script.clone().calls([start_close(1000, "").ok(), recv().text("late"), recv().none()]).run();
+            script
+                .clone()
+                .only_split()
+                .both([close(1000, "").ok()], [recv().text("late"), recv_incoming().none()])
+                .run();
+            Script::new(role)
+                .rooms([4096])
+                .only_whole()
+                .takes_its_time()
+                .peer([until("close"), says("late"), answer.clone(), tells("answered"), goes()])
+                .calls([start_close(1000, "").ok(), flush().ok(), hear("answered")])
+                .calls((0..20).flat_map(|_| [pause(MOMENT), send("x").gives("Send(Closing)")]))
+                .calls([recv().text("late"), recv().none(), close(1000, "").ok()])
+                .sees_among_others(["close 1000 \"\""])
+                .closed("1006 \"\", Local, not clean")
+                .run();
+        }
     }
 }
 

@@ -54,6 +54,26 @@ fn the_peer_closes() {
     }
 }
 
+/// What answers our Close frame, and is none, is no error, but no clean end.
+#[test]
+fn an_invalid_answer_to_our_close_frame() {
+    for role in ROLES {
+        for room in ROOMS {
+            let mut lone = Lone::open(role, room, &Config::default());
+            let now = lone.now;
+            lone.program.endpoint.close(BYE, now).unwrap();
+            lone.settle();
+            lone.send_frame(CLOSE, b"\x03\xed");
+            lone.settle();
+            lone.to.end();
+            assert_eq!(lone.run(), secs(0));
+            assert_eq!(lone.frames(), [(CLOSE, close_payload(1000, "bye"))]);
+            assert_eq!(lone.program.events, ["shut down", "over"]);
+            assert_eq!(lone.program.closed(), "1006 \"\", Local, not clean");
+        }
+    }
+}
+
 /// 6455-5.5.1-12, 6455-7.1.4-01: either closes, and the other answers; or both at once.
 #[test]
 fn we_close() {
