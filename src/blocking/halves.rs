@@ -197,7 +197,7 @@ impl<S: Transport> WebSocketSender<S> {
         self.shared.outbound().sending.sender().compress(compress);
     }
 
-    /// Writes everything that was queued.
+    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.sending().flush()
     }

@@ -23,38 +23,27 @@ pub(super) struct Sending<'a, S> {
     shared: &'a Arc<Shared<S>>,
     /// A whole WebSocket's; that of halves is shared.
     reading: Option<&'a mut Reading>,
-    what: What,
-    /// This call has looked at what has come.
-    looked: bool,
-}
-
-/// What is sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum What {
-    /// A message, or a Ping: it is not waited for any more once a look has found that the peer has closed.
-    Message,
-    /// The Close frame: if the receiving half is dropped meanwhile, the peer may take no more before somebody receives.
-    Close,
-    /// What is queued, whatever that is.
-    Rest,
+    /// The Close frame is written: if the receiving half is dropped meanwhile, the peer may take no more before somebody
+    /// receives. All else is not waited for any more once the peer has closed.
+    closes: bool,
 }
 
 impl<'a, S: Transport> Sending<'a, S> {
     /// By a sending half.
     #[inline]
     pub(super) fn half(shared: &'a Arc<Shared<S>>) -> Self {
-        Self { shared, reading: None, what: What::Rest, looked: false }
+        Self { shared, reading: None, closes: false }
     }
 
     /// By a whole WebSocket.
     #[inline]
     pub(super) fn whole(shared: &'a Arc<Shared<S>>, reading: &'a mut Reading) -> Self {
-        Self { shared, reading: Some(reading), what: What::Rest, looked: false }
+        Self { shared, reading: Some(reading), closes: false }
     }
 
     /// Queues a message, once there is room for it.
     pub(super) fn feed(&mut self, message: impl ToSend) -> Result<(), Error> {
-        self.begin(What::Message);
+        self.begin();
         if message.is_large() {
             return compressed(message, &**self.shared, |queue| self.queue_with_room(queue));
         }
@@ -100,20 +89,21 @@ impl<'a, S: Transport> Sending<'a, S> {
         &mut self,
         f: impl FnOnce(&mut Outbound) -> Result<(), SendError>,
     ) -> Result<(), Error> {
-        self.begin(What::Message);
+        self.begin();
         self.shared.outbound().queue(f)?;
         self.write_queue()
     }
 
     /// Writes what is queued, after what another thread is writing.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
-        self.begin(What::Rest);
+        self.begin();
         self.write_queue()
     }
 
     /// The same, but gives up when the receiving half is dropped.
     pub(super) fn flush_close(&mut self) -> Result<(), Error> {
-        self.begin(What::Close);
+        self.closes = true;
+        self.begin();
         self.write_queue()
     }
 
@@ -144,8 +134,7 @@ impl<'a, S: Transport> Sending<'a, S> {
 
     /// A call that sends begins. If the one before sent, too, nobody may be receiving.
     #[inline]
-    fn begin(&mut self, what: What) {
-        (self.what, self.looked) = (what, false);
+    fn begin(&mut self) {
         if self.shared.note_sent() {
             self.look();
         }
@@ -158,9 +147,7 @@ impl<'a, S: Transport> Sending<'a, S> {
             _ if !self.shared.times_out => {}
             Some(reading) if reading.is_look_due() => reading.look(&mut WholePort::new(self.shared), false),
             Some(_) => {}
-            None => {
-                look_beside(self.shared);
-            }
+            None => look_beside(self.shared),
         }
     }
 }
@@ -169,7 +156,7 @@ impl<S: Transport + Send + 'static> Sending<'_, S> {
     /// Sends a message; a large one is compressed before, without either lock.
     #[inline]
     pub(super) fn send(&mut self, unread: bool, message: impl ToSend) -> Result<(), Error> {
-        self.begin(What::Message);
+        self.begin();
         if message.is_large() {
             return compressed(message, &**self.shared, |queue| self.send_queued(unread, queue));
         }
@@ -202,7 +189,7 @@ impl<S: Transport + Send + 'static> Sending<'_, S> {
 
 impl<'a, S: Transport> Waits<'a, S> for Sending<'a, S> {
     fn gives_up(&self) -> bool {
-        self.what == What::Close && self.shared.is_orphaned()
+        self.closes && self.shared.is_orphaned()
     }
 
     fn look(&mut self, writer: MutexGuard<'a, Writer<S>>) -> MutexGuard<'a, Writer<S>> {
@@ -211,30 +198,27 @@ impl<'a, S: Transport> Waits<'a, S> for Sending<'a, S> {
             Some(reading) if reading.is_look_due() => {
                 let mut port = WholePort::within_write(self.shared, writer);
                 reading.look(&mut port, false);
-                self.looked = true;
                 port.into_writer()
             }
             Some(_) => writer,
             None => {
-                self.looked |= look_beside(self.shared);
+                look_beside(self.shared);
                 writer
             }
         }
     }
 
     fn is_over(&self, outbound: &Outbound) -> bool {
-        self.looked && self.what == What::Message && outbound.sending.is_refused()
+        !self.closes && outbound.sending.is_refused()
     }
 }
 
-/// Looks in the place of a receiving half, unless that receives; whether it did. What it needs of the writer it only tries
-/// to get.
-fn look_beside<S: Transport>(shared: &Shared<S>) -> bool {
+/// Looks in the place of a receiving half, unless that receives. What it needs of the writer it only tries to get.
+fn look_beside<S: Transport>(shared: &Shared<S>) {
     let Some(mut reader) = shared.reader().and_then(try_lock) else {
-        return false;
+        return;
     };
     let orphaned = shared.is_orphaned();
-    let mut looked = false;
     if let SplitReader { reading: Some(reading), io } = &mut *reader
         && reading.is_look_due()
     {
@@ -242,12 +226,10 @@ fn look_beside<S: Transport>(shared: &Shared<S>) -> bool {
         // What is sent meanwhile is not to wait for that half.
         shared.set_unread(false);
         shared.closed.note(reading.inbound.closed());
-        looked = true;
     }
     drop(reader);
     if !orphaned && shared.is_orphaned_by_now() {
         // Dropping that half only tried the lock.
         shared.close_orphaned();
     }
-    looked
 }

@@ -212,7 +212,7 @@ impl<S: Transport> WebSocket<S> {
         MessageWriter::new(self.sending(), kind)
     }
 
-    /// Writes everything that was queued.
+    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.sending().flush()
     }

@@ -125,7 +125,8 @@ impl Outbound {
 
     /// The connection has ended: nothing more will be written.
     pub(crate) fn end(&mut self) {
-        let is_complete = self.queue.is_empty();
+        // Another thread may still be writing some of it.
+        let is_complete = self.apart == 0 && self.queue.is_empty();
         self.give_up();
         if self.is_writing() {
             self.writing = if is_complete { Writing::Complete } else { Writing::Lost };

@@ -154,18 +154,6 @@ impl<S: Transport> Watched for Shared<S> {
     }
 }
 
-impl<S> Shared<S> {
-    /// A caretaker has found that the connection ends. If the peer has closed, a sending half does not wait for it any more.
-    pub(super) fn refuse(&self) {
-        let mut locked = self.lock();
-        let refused = locked.outbound.sending.is_refused();
-        if core::mem::replace(&mut locked.refused, refused) != refused {
-            drop(locked);
-            self.wakers.wake_half(Half::Sending);
-        }
-    }
-}
-
 struct Caretaker<S: Transport>(Arc<Shared<S>>);
 
 impl<S: Transport> Future for Caretaker<S> {
@@ -175,8 +163,8 @@ impl<S: Transport> Future for Caretaker<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let shared = &self.0;
         let mut reading = shared.reading.take();
-        let over = match reading.program {
-            _ if shared.is_abandoned(&reading) => return Poll::Ready(()),
+        match reading.program {
+            _ if shared.is_abandoned(&reading) => Poll::Ready(()),
             Program::Neglects => reading.poll_ahead(cx, shared),
             // Nobody will receive it.
             Program::Left => reading.poll_next::<S, Nothing>(cx, shared, Half::Receiving).map(|over| {
@@ -185,12 +173,8 @@ impl<S: Transport> Future for Caretaker<S> {
                 }
                 shared.wakers.wake_half(Half::Sending);
             }),
-            _ => return Poll::Ready(()),
-        };
-        if over.is_pending() {
-            shared.refuse();
+            _ => Poll::Ready(()),
         }
-        over
     }
 }
 

@@ -172,7 +172,11 @@ impl Reading {
         locked.sooner = false;
         let calm = act == Act::Fill && locked.is_calm();
         let sending = locked.outbound.sending.poll_timeout();
+        let refuses = matches!(act, Act::Flush { .. }) && locked.refuse();
         drop(locked);
+        if refuses {
+            shared.wakers.wake_half(Half::Sending);
+        }
         if self.token.as_ref().is_some_and(Token::is_cut_off) {
             let mut locked = shared.lock();
             // The stream itself may be kept by a half that the program has.

@@ -47,9 +47,7 @@ impl<S: Transport> Shared<S> {
         message: &mut Option<impl ToSend>,
     ) -> Poll<Option<Result<(), Error>>> {
         while message.is_some() {
-            if let Err(error) =
-                ready!(self.poll_sending(Half::Sending, cx, |locked, cx| locked.poll_room(cx, timer)))
-            {
+            if let Err(error) = ready!(self.poll_room(cx, timer)) {
                 return Poll::Ready(Some(Err(error)));
             }
             if let Some(queued) = self.leave_queued(message) {

@@ -351,7 +351,7 @@ impl<S: Transport> WebSocketSender<S> {
         })
     }
 
-    /// Writes everything that was queued.
+    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that.
     ///
     /// Cancel safe: what is left is written by the next call of either half that writes.
     pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
@@ -396,8 +396,10 @@ impl<S: Transport> WebSocketSender<S> {
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_aside(cx))?;
-        self.shared
-            .poll_sending(Half::Sending, cx, |locked, cx| locked.poll_flush_in_time(cx, &mut self.timer))
+        self.shared.poll_sending(Half::Sending, cx, |locked, cx| {
+            let poll = locked.poll_flush_in_time(cx, &mut self.timer);
+            locked.unless_refused(poll)
+        })
     }
 
     /// Compresses what [`queue_or_set_aside`](Self::queue_or_set_aside) set aside.

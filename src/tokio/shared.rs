@@ -259,8 +259,8 @@ pub(super) struct Locked<S> {
     pub(super) outbound: Outbound,
     /// Bytes were written and not yet flushed through `io`.
     unflushed: bool,
-    /// The peer's Close frame was found by a caretaker.
-    pub(super) refused: bool,
+    /// The peer has closed, and has not yet taken all that is to be written.
+    refused: bool,
     /// There is a deadline that the receiving half does not know of.
     pub(super) sooner: bool,
     /// How many halves there are.
@@ -337,9 +337,15 @@ impl<S: Transport> Locked<S> {
         }
     }
 
-    /// A message is not waited for once the peer has closed, and nobody receives.
+    /// The answer to the peer's Close frame has to wait. Whether that is new: a sending half does not wait any more.
+    pub(super) fn refuse(&mut self) -> bool {
+        let refused = self.outbound.sending.is_refused();
+        core::mem::replace(&mut self.refused, refused) != refused
+    }
+
+    /// What is sent is not waited for once the peer has closed.
     #[inline]
-    fn unless_refused(&self, poll: Poll<Result<(), Error>>) -> Poll<Result<(), Error>> {
+    pub(super) fn unless_refused(&self, poll: Poll<Result<(), Error>>) -> Poll<Result<(), Error>> {
         if poll.is_pending() && self.refused {
             return Poll::Ready(Err(SendError::Closing.into()));
         }

@@ -184,7 +184,7 @@ impl<S: Transport> WebSocket<S> {
         self.sender.message_writer(kind)
     }
 
-    /// Writes everything that was queued.
+    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that.
     ///
     /// Cancel safe: what is left is written by the next call that writes.
     pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {

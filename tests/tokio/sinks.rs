@@ -1,12 +1,13 @@
 //! `Stream` and `Sink`.
 
 use futures_util::stream::FusedStream;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{Sink, SinkExt, StreamExt};
 use sansocket::tokio::Incoming;
 use sansocket::{CloseCode, Config, Error, Message, SendError};
+use tokio::time::sleep;
 
-use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_payload};
-use crate::peer::{SIZES, at_once, pair, with_peer};
+use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_payload, secs};
+use crate::peer::{SIZES, after, at_once, pair, with_peer};
 
 /// A whole WebSocket parted by `StreamExt::split`, whose halves poll it from two tasks: no wake-up is
 /// lost, whichever polls last; the closing handshake completes from the sink.
@@ -49,6 +50,48 @@ async fn split_by_futures() {
         })
         .await;
     }
+}
+
+/// The peer closes, and takes nothing any more: the sink is waited for no longer, be it to be flushed or to have room.
+#[tokio::test(start_paused = true)]
+async fn the_peer_closes_and_takes_nothing() {
+    for role in ROLES {
+        for flushes in [true, false] {
+            let closing = Error::from(SendError::Closing).to_string();
+            let (ws, mut peer) = with_peer(role, 64, &Config::default());
+            let peer = async {
+                sleep(secs(2)).await;
+                peer.send_close(1009, "").await;
+                peer
+            };
+            let (failed, _peer) = after(secs(2), async { tokio::join!(fill(ws, flushes), peer) }).await;
+            assert_eq!(failed.to_string(), closing);
+
+            let (ws, mut peer) = with_peer(role, 64, &Config::default());
+            let (sender, mut receiver) = ws.split();
+            let peer = async {
+                sleep(secs(2)).await;
+                peer.send_close(1009, "").await;
+                peer
+            };
+            let receiving = async { receiver.recv().await.unwrap() };
+            let program = async {
+                tokio::select! { failed = fill(sender, flushes) => failed, _ = receiving => panic!() }
+            };
+            let (failed, _peer) = after(secs(2), async { tokio::join!(program, peer) }).await;
+            assert_eq!(failed.to_string(), closing);
+        }
+    }
+}
+
+/// Sends more than the peer takes.
+async fn fill(mut sink: impl Sink<Message, Error = Error> + Unpin, flushes: bool) -> Error {
+    let large = Message::binary(vec![7; 100_000]);
+    if flushes {
+        return sink.send(large).await.unwrap_err();
+    }
+    sink.feed(large).await.unwrap();
+    sink.feed(Message::text("x")).await.unwrap_err()
 }
 
 /// The stream ends after the closing handshake, or after its first error, and says so; the sink fails

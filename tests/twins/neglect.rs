@@ -1,10 +1,10 @@
 //! Programs that do not receive: they only send, or do nothing. What the connection owes its peer is done all the same.
 
-use sansocket::{Role, Server};
+use sansocket::{MessageKind, Role, Server};
 
 use crate::calls::{
-    close, drop_receiver, open, pause, recv, recv_incoming, recv_parts, send, send_until_closed,
-    send_until_it_fails, send_until_told,
+    close, drop_receiver, feed, feed_part, flush, open, pause, ping, recv, recv_incoming, recv_parts, send,
+    send_prepared, send_until_closed, send_until_it_fails, send_until_told, write,
 };
 use crate::common::{CLOSE, FIRST_TEXT, LAST_CONTINUATION, ROLES, TEXT, frame};
 use crate::peer::{
@@ -230,6 +230,45 @@ fn the_peer_closes_while_a_message_waits() {
             .sees_among_others(["binary 10000 times 1", "close 1009 \"\"", "end"])
             .closed("1009 \"too much\", Remote, clean")
             .run();
+    }
+}
+
+/// The same when the transport takes nothing any more, in whichever way the message is sent, and by halves of which the other
+/// receives.
+#[test]
+fn the_peer_closes_and_takes_nothing() {
+    let large = vec![1; 100_000];
+    for role in ROLES {
+        let script = || {
+            row(role).rooms([100]).config(patient().close_timeout(5 * MOMENT)).peer([
+                holds(),
+                until_blocked(),
+                closes(1009, "too much"),
+            ])
+        };
+        for calls in [
+            vec![send(large.clone()).gives("Send(Closing)")],
+            vec![send_prepared(large.clone()).gives("Send(Closing)")],
+            vec![feed(large.clone()).ok(), flush().gives("Send(Closing)")],
+            vec![feed(large.clone()).ok(), feed("x").gives("Send(Closing)")],
+            vec![feed(large.clone()).ok(), send("x").gives("Send(Closing)")],
+            vec![feed(large.clone()).ok(), ping("x").gives("Send(Closing)")],
+            vec![
+                feed_part(MessageKind::Binary, large.clone(), false).ok(),
+                feed_part(MessageKind::Binary, "x", true).gives("Send(Closing)"),
+            ],
+        ] {
+            script().calls(calls.clone()).calls([send("y").gives("Send(Closing)")]).run();
+            script().only_split().calls([drop_receiver()]).calls(calls.clone()).run();
+            script()
+                .only_split()
+                .both(calls, [recv().none()])
+                .closed("1009 \"too much\", Remote, not clean")
+                .run();
+        }
+        let written =
+            write(MessageKind::Binary, ["x".repeat(50_000), "x".repeat(50_000)]).gives("Send(Closing)");
+        script().only_whole().calls([written]).run();
     }
 }
 

@@ -11,8 +11,8 @@ use crate::calls::{
 use crate::common::{CLOSE, FIN, FIRST_TEXT, LAST_CONTINUATION, ROLES};
 use crate::lines;
 use crate::peer::{
-    closes, ends, fails_writes, goes, holds, leaves, pings, reads, says, sends, tells, until, until_blocked,
-    until_end_read, until_read,
+    closes, ends, fails_writes, goes, hears, holds, leaves, pings, reads, says, sends, tells, until,
+    until_blocked, until_end_read, until_read,
 };
 use crate::script::{MOMENT, Script, patient};
 
@@ -306,15 +306,23 @@ fn parts_both_ways() {
 }
 
 /// The peer sends Close, and nothing more, while the sending half is blocked, and then reads everything: its
-/// Close frame is answered behind the message.
+/// Close frame is answered behind the message, for which nobody has waited any longer.
 #[test]
 fn the_peer_closes_and_ends_its_direction_while_a_half_writes() {
     for role in ROLES {
         Script::new(role)
             .only_split()
             .rooms([64 << 10])
-            .peer([holds(), until_blocked(), closes(1000, "bye"), ends(), until_end_read(), reads()])
-            .both([send(vec![7; 16 << 20]).ok()], [recv().none()])
+            .peer([
+                holds(),
+                until_blocked(),
+                closes(1000, "bye"),
+                ends(),
+                until_end_read(),
+                hears("failed"),
+                reads(),
+            ])
+            .both([send(vec![7; 16 << 20]).gives("Send(Closing)"), tell("failed")], [recv().none()])
             .sees(["binary 16777216 times 7", "close 1000 \"\"", "end"])
             .closed("1000 \"bye\", Remote, clean")
             .run();
@@ -350,9 +358,11 @@ fn the_peer_fails_and_ends_its_direction_while_a_half_writes() {
 #[test]
 fn the_close_frame_follows_the_senders_message() {
     for role in ROLES {
-        for sender in
-            [vec![send([1; 10_000].to_vec()).ok()], vec![feed([1; 10_000].to_vec()).ok(), flush().ok()]]
-        {
+        let large = || [1; 10_000].to_vec();
+        for sender in [
+            vec![send(large()).gives("Send(Closing)"), tell("failed")],
+            vec![feed(large()).ok(), flush().gives("Send(Closing)"), tell("failed")],
+        ] {
             Script::new(role)
                 .only_split()
                 .peer([
@@ -362,6 +372,7 @@ fn the_close_frame_follows_the_senders_message() {
                     pings("?"),
                     closes(1000, ""),
                     until_read(),
+                    hears("failed"),
                     reads(),
                     until("close"),
                     goes(),
