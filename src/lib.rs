@@ -146,7 +146,7 @@
 //! | the same, anew | with `Pending::respond`, and when 64 KiB of the response are written | when the next 64 KiB, or the rest, are | `Pending::respond` fails with that |
 //! | the same, anew | with `Pending::read_body` | when the body has come | the client is answered 408, and `Pending::read_body` fails with that |
 //! | 2 seconds | when a request is refused, anew when it is answered | when the client was told; when it has closed the transport | the transport is closed |
-//! | [`Config::keepalive`], `interval` | at each sign of life | with the next | a Ping is sent |
+//! | [`Config::keepalive`], `interval` | at each sign of life, and when something was sent | with the next of its kind | a Ping is sent |
 //! | `timeout` | when that Ping's last byte is written | with the next sign of life | whoever receives is told [`TimedOut::Keepalive`] |
 //! | [`Config::write_timeout`] | when the transport takes no more; anew as it takes some | when it has taken all | whoever waits to send is told [`TimedOut::Write`], and whoever receives |
 //! | [`Config::close_timeout`] | when a Close frame is queued: by `close`, as an answer, for an error, or by a server's stop | with the end of the transport | [`TimedOut::ClosingHandshake`] is told by whichever call waits for the peer's Close frame; if both have passed, nobody is told |

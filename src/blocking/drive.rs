@@ -225,7 +225,7 @@ impl Reading {
 
     /// How long it is to the next deadline, if there is one.
     fn left(&self, port: &mut impl Port) -> Option<Duration> {
-        let sending = port.outbound(|outbound| outbound.sending.poll_timeout());
+        let sending = port.outbound(|outbound| self.inbound.poll_sending(outbound));
         let deadline = [self.inbound.poll_timeout(), sending].into_iter().flatten().min()?;
         Some(left_until(deadline))
     }

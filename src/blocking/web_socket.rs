@@ -102,8 +102,9 @@ impl<S: Transport> WebSocket<S> {
     /// The stream is to have the [write timeout](keep_write_timeout).
     #[inline]
     pub(super) fn new(io: S, negotiated: Negotiated, read_ahead: &[u8], config: &Config) -> Self {
-        let inbound = Inbound::new(&negotiated, config, read_ahead, Instant::now());
-        let outbound = Outbound::new(&negotiated, config, random);
+        let now = Instant::now();
+        let inbound = Inbound::new(&negotiated, config, read_ahead, now);
+        let outbound = Outbound::new(&negotiated, config, random, now);
         let sender = WebSocketSender::new(io, negotiated, outbound);
         Self {
             reading: Reading {

@@ -1,4 +1,4 @@
-//! Keepalive: a Ping after silence, and giving up on a peer that does not answer it.
+//! Keepalive: a Ping after silence, the peer's or our own, and giving up on a peer that does not answer it.
 //!
 //! "A Ping frame may serve either as a keepalive or as a means to verify that the remote endpoint is still
 //! responsive." (RFC 6455 section 5.5.2)
@@ -19,7 +19,7 @@ pub(super) struct Keepalive<I> {
     pinged: bool,
 }
 
-/// What is to be done about a peer that was silent for too long.
+/// What is to be done about silence that was too long.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Due {
     Ping,
@@ -59,6 +59,13 @@ impl<I: Instant> Keepalive<I> {
         self.since = self.since.max(then);
     }
 
+    /// Whether the time is counted from later than `sent`.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    #[inline]
+    pub(super) fn is_after(&self, sent: I) -> bool {
+        sent < self.since
+    }
+
     /// A Ping was sent that is not answered.
     pub(super) fn is_pinged(&self) -> bool {
         self.pinged
@@ -70,8 +77,14 @@ impl<I: Instant> Keepalive<I> {
         self.since.checked_add(if self.pinged { timeout } else { interval })
     }
 
-    pub(super) fn handle_timeout(&mut self, times: (Duration, Duration), now: I) -> Option<Due> {
-        if self.poll_timeout(times).is_none_or(|deadline| now < deadline) {
+    /// What is due. We have been `silent` for the interval ourselves, or not.
+    pub(super) fn handle_timeout(
+        &mut self,
+        times: (Duration, Duration),
+        silent: bool,
+        now: I,
+    ) -> Option<Due> {
+        if !silent && self.poll_timeout(times).is_none_or(|deadline| now < deadline) {
             return None;
         }
         if self.pinged {

@@ -62,7 +62,7 @@ impl<I: Instant> Connection<I> {
     pub fn client(config: &Config, random: fn(&mut [u8]), now: I) -> Self {
         Self {
             receiving: ReceiveHalf::new(Role::Client, config, now),
-            sending: SendHalf::new(Sender::client(config, random)),
+            sending: SendHalf::new(Sender::client(config, random), now),
         }
     }
 
@@ -70,7 +70,7 @@ impl<I: Instant> Connection<I> {
     pub fn server(config: &Config, now: I) -> Self {
         Self {
             receiving: ReceiveHalf::new(Role::Server, config, now),
-            sending: SendHalf::new(Sender::server(config)),
+            sending: SendHalf::new(Sender::server(config), now),
         }
     }
 
@@ -153,7 +153,11 @@ impl<I: Instant> Connection<I> {
         if self.ready_state() == ReadyState::Closed {
             return None;
         }
-        [self.receiving.poll_timeout(), self.sending.poll_timeout()].into_iter().flatten().min()
+        let Self { receiving, sending } = self;
+        [receiving.poll_timeout(), sending.poll_timeout(), receiving.poll_silence(sending)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due at `now`: sends a keepalive Ping, or tells that the peer has taken too long,

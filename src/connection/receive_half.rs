@@ -172,6 +172,23 @@ impl<I: Instant> ReceiveHalf<I> {
         }
     }
 
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing is sent before: to send a keepalive Ping after
+    /// silence of our own, unless one is still to be answered.
+    #[inline]
+    #[must_use]
+    pub fn poll_silence(&self, sending: &SendHalf<I>) -> Option<I> {
+        let pinged = self.keepalive.as_ref()?.is_pinged();
+        let receives = self.receiver.state() == ReceiveState::Open && !self.over;
+        if receives && !pinged { sending.poll_silence() } else { None }
+    }
+
+    /// Whether we have been silent for longer than the peer: else its silence is due no later than ours.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    #[inline]
+    pub(crate) fn is_silent_first(&self, sending: &SendHalf<I>) -> bool {
+        self.keepalive.as_ref().is_some_and(|keepalive| keepalive.is_after(sending.sent()))
+    }
+
     /// Does what is due at `now`: a keepalive Ping, or giving up on the peer.
     pub fn handle_timeout(
         &mut self,
@@ -197,10 +214,10 @@ impl<I: Instant> ReceiveHalf<I> {
             // After our Close frame it is the closing handshake's deadline that counts.
             self.keepalive = None;
         }
-        match self.keepalive.as_mut().and_then(|keepalive| keepalive.handle_timeout(times, now)) {
+        let silent = self.poll_silence(sending).is_some_and(|due| due <= now);
+        match self.keepalive.as_mut().and_then(|keepalive| keepalive.handle_timeout(times, silent, now)) {
             Some(Due::Ping) => {
-                // It can be sent: no Close frame was.
-                let _ = sending.sender().ping(b"", out);
+                sending.ping(now, out);
                 Ok(())
             }
             Some(Due::GiveUp) => Err(TimedOut::Keepalive),

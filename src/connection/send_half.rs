@@ -16,10 +16,18 @@ use crate::sender::{SendState, Sender};
 #[derive(Debug)]
 pub struct SendHalf<I> {
     sender: Sender,
-    /// Set by the first Close frame sent; boxed, since most of a connection's life there is none.
-    closing: Option<Box<Closing<I>>>,
-    /// Set when the transport takes no more bytes; boxed, since most of the time it takes all.
-    blocked: Option<Box<Blocked<I>>>,
+    /// When something was last sent, as far as is known.
+    sent: I,
+    /// Boxed, since most of a connection's life there is neither.
+    rare: Option<Box<Rare<I>>>,
+}
+
+#[derive(Debug)]
+struct Rare<I> {
+    /// Set by the first Close frame sent.
+    closing: Option<Closing<I>>,
+    /// Set when the transport takes no more bytes.
+    blocked: Option<Blocked<I>>,
 }
 
 /// What is known of a transport that took no more bytes.
@@ -35,8 +43,8 @@ struct Blocked<I> {
 
 impl<I: Instant> SendHalf<I> {
     #[inline]
-    pub(crate) fn new(sender: Sender) -> Self {
-        Self { sender, closing: None, blocked: None }
+    pub(crate) fn new(sender: Sender, now: I) -> Self {
+        Self { sender, sent: now, rare: None }
     }
 
     /// This endpoint's role.
@@ -95,6 +103,9 @@ impl<I: Instant> SendHalf<I> {
     #[inline]
     pub fn on_written(&mut self, bytes: usize, now: I, out: &mut Vec<u8>) {
         self.on_taken(bytes, out.is_empty(), || now);
+        if bytes > 0 {
+            self.on_sent(now);
+        }
         self.answer_held(out);
     }
 
@@ -102,9 +113,15 @@ impl<I: Instant> SendHalf<I> {
     /// only if it had been waited for.
     #[inline]
     pub(crate) fn on_taken(&mut self, bytes: usize, all: bool, now: impl FnOnce() -> I) {
-        if self.blocked.is_some() {
+        if self.rare.is_some() {
             self.prolong(bytes, all, now());
         }
+    }
+
+    /// Something was sent, then or not long before.
+    #[inline]
+    pub(crate) fn on_sent(&mut self, now: I) {
+        self.sent = now;
     }
 
     /// The other half of it.
@@ -117,7 +134,8 @@ impl<I: Instant> SendHalf<I> {
     fn prolong(&mut self, bytes: usize, all: bool, now: I) {
         let settings = &self.sender.config().settings;
         let (most, time) = (now.checked_add(settings.write_timeout), settings.time_of(bytes));
-        let Some(blocked) = self.blocked.as_mut().filter(|blocked| blocked.waits) else {
+        let blocked = self.rare.as_mut().and_then(|rare| rare.blocked.as_mut());
+        let Some(blocked) = blocked.filter(|blocked| blocked.waits) else {
             return;
         };
         blocked.taken = Some(now);
@@ -136,9 +154,8 @@ impl<I: Instant> SendHalf<I> {
     /// before one that may.
     pub fn on_write_blocked(&mut self, now: I) {
         let timeout = self.write_timeout();
-        let blocked = self
-            .blocked
-            .get_or_insert_with(|| Box::new(Blocked { waits: false, deadline: None, taken: None }));
+        let blocked = &mut self.rare().blocked;
+        let blocked = blocked.get_or_insert(Blocked { waits: false, deadline: None, taken: None });
         if !blocked.waits {
             (blocked.waits, blocked.deadline) = (true, now.checked_add(timeout));
         }
@@ -146,15 +163,19 @@ impl<I: Instant> SendHalf<I> {
 
     /// Whether the transport is waited for to take bytes.
     pub(super) fn is_blocked(&self) -> bool {
-        self.blocked.as_ref().is_some_and(|blocked| blocked.waits)
+        self.blocked().is_some_and(|blocked| blocked.waits)
     }
 
     /// When the transport last took bytes for which it had been waited, told once.
     pub(super) fn last_taken(&mut self) -> Option<I> {
-        let blocked = self.blocked.as_mut()?;
+        let rare = self.rare.as_mut()?;
+        let blocked = rare.blocked.as_mut()?;
         let taken = blocked.taken.take();
         if !blocked.waits {
-            self.blocked = None;
+            rare.blocked = None;
+            if rare.closing.is_none() {
+                self.rare = None;
+            }
         }
         taken
     }
@@ -163,13 +184,38 @@ impl<I: Instant> SendHalf<I> {
     #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) fn has_deadline(&self) -> bool {
-        self.closing.is_some() || self.is_blocked()
+        self.closing().is_some() || self.is_blocked()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<I> {
         [self.close_deadline(), self.write_deadline()].into_iter().flatten().min()
+    }
+
+    /// When something was last sent.
+    #[cfg(all(feature = "std", feature = "handshake"))]
+    #[inline]
+    pub(super) fn sent(&self) -> I {
+        self.sent
+    }
+
+    /// When a keepalive Ping is to be sent, if nothing else is before.
+    #[inline]
+    pub(super) fn poll_silence(&self) -> Option<I> {
+        // What waits to be written is sent as soon as a Ping would be; and after a Close frame nothing is.
+        if self.is_blocked() || self.state() != SendState::Open {
+            return None;
+        }
+        let (interval, _) = self.sender.config().settings.keepalive?;
+        self.sent.checked_add(interval)
+    }
+
+    /// A keepalive Ping is sent.
+    pub(super) fn ping(&mut self, now: I, out: &mut Vec<u8>) {
+        // It can be sent: no Close frame was.
+        let _ = self.sender.ping(b"", out);
+        self.sent = now;
     }
 
     /// Tells which deadline has passed at `now`, if any.
@@ -208,9 +254,9 @@ impl<I: Instant> SendHalf<I> {
 
     /// A Close frame was sent: who was the first to send one stands.
     fn close_sent(&mut self, initiator: Initiator, now: I) {
-        if self.closing.is_none() {
+        if self.closing().is_none() {
             let deadline = now.checked_add(self.close_timeout());
-            self.closing = Some(Box::new(Closing { initiator, deadline }));
+            self.rare().closing = Some(Closing { initiator, deadline });
         }
     }
 
@@ -228,14 +274,26 @@ impl<I: Instant> SendHalf<I> {
 
     /// Who was the first to send a Close frame, as far as this half knows.
     pub(super) fn initiator(&self) -> Initiator {
-        self.closing.as_ref().map_or(Initiator::Transport, |closing| closing.initiator)
+        self.closing().map_or(Initiator::Transport, |closing| closing.initiator)
     }
 
     fn write_deadline(&self) -> Option<I> {
-        self.blocked.as_ref()?.deadline
+        self.blocked()?.deadline
     }
 
     fn close_deadline(&self) -> Option<I> {
-        self.closing.as_ref()?.deadline
+        self.closing()?.deadline
+    }
+
+    fn closing(&self) -> Option<&Closing<I>> {
+        self.rare.as_ref()?.closing.as_ref()
+    }
+
+    fn blocked(&self) -> Option<&Blocked<I>> {
+        self.rare.as_ref()?.blocked.as_ref()
+    }
+
+    fn rare(&mut self) -> &mut Rare<I> {
+        self.rare.get_or_insert_with(|| Box::new(Rare { closing: None, blocked: None }))
     }
 }

@@ -55,6 +55,19 @@ impl Inbound {
         }
     }
 
+    /// When to wake if nothing is written before: the deadlines of the sending half, and when that was silent for too long.
+    #[inline]
+    pub(crate) fn poll_sending(&self, outbound: &Outbound) -> Option<Instant> {
+        [outbound.sending.poll_timeout(), self.silence(outbound)].into_iter().flatten().min()
+    }
+
+    /// When a Ping is due because we were silent, if not before because the peer was, which costs less to ask.
+    #[inline]
+    fn silence(&self, outbound: &Outbound) -> Option<Instant> {
+        let asks = self.receiving.is_silent_first(&outbound.sending) || self.is_full();
+        if asks { self.receiving.poll_silence(&outbound.sending) } else { None }
+    }
+
     /// Does what is due, as of the last read.
     pub(crate) fn handle_timeout(&mut self, outbound: &mut Outbound) -> Result<(), TimedOut> {
         // A peer that takes nothing is not waited for, though it may have something to say.
@@ -67,12 +80,21 @@ impl Inbound {
                 outbound.write_timed_out();
             }
         })?;
-        if self.poll_timeout().is_none_or(|due| self.now < due) {
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= self.now);
+        if !is_due(self.poll_timeout()) && !is_due(self.silence(outbound)) {
             // A connection that waits is not to be given a buffer.
             return Ok(());
         }
+        if self.is_full() {
+            self.spare();
+        }
         let out = outbound.queue.buffer();
         self.receiving.handle_timeout(self.now, &mut outbound.sending, out)
+    }
+
+    /// The peer is not judged by its silence up to now.
+    pub(super) fn spare(&mut self) {
+        self.receiving.on_read_ahead(0, true, self.now);
     }
 
     /// How much may be read ahead of what the program receives, if it does not.
@@ -173,6 +195,16 @@ impl Inbound {
         {
             self.input.clear();
             self.assembly = None;
+        }
+    }
+}
+
+impl Outbound {
+    /// Whoever receives has looked at the clock: what was sent before was sent then, or not long before.
+    #[inline]
+    pub(crate) fn on_look(&mut self, now: Instant) {
+        if core::mem::take(&mut self.spoke) {
+            self.sending.on_sent(now);
         }
     }
 }

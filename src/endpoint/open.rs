@@ -40,7 +40,7 @@ impl Open {
     ) -> Self {
         Self {
             inbound: Inbound::new(&negotiated, config, read_ahead, now),
-            outbound: Outbound::new(&negotiated, config, random),
+            outbound: Outbound::new(&negotiated, config, random, now),
             negotiated,
             looked: false,
             ended: None,
@@ -80,7 +80,7 @@ impl Open {
                 }
                 Next::Do(act) => match (act, self.ended.take()) {
                     (_, Some(ended)) => ended,
-                    (Act::Fill, None) => match self.judge(now, more) {
+                    (Act::Fill, None) => match self.judge(more) {
                         Ok(()) => return Ok(None),
                         Err(late) => Outcome::Failed(late),
                     },
@@ -93,13 +93,15 @@ impl Open {
     }
 
     /// All that was read was looked at: what is late now is late, but for a peer that has `more` to be read.
-    fn judge(&mut self, now: Instant, more: bool) -> Result<(), Error> {
+    fn judge(&mut self, more: bool) -> Result<(), Error> {
         self.looked = true;
         if more {
-            return Ok(self.outbound.sending.handle_timeout(now)?);
+            self.inbound.spare();
         }
         self.inbound.handle_timeout(&mut self.outbound)?;
-        self.inbound.release();
+        if !more {
+            self.inbound.release();
+        }
         Ok(())
     }
 
@@ -142,6 +144,7 @@ impl Open {
             let len = insist(|| io.write(queue.front()))?;
             queue.advance(len);
             self.outbound.on_written(len, || now);
+            self.outbound.on_look(now);
         }
         Ok(written)
     }
@@ -167,7 +170,7 @@ impl Open {
     /// The next deadline. A peer that is not read from is not judged.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let receiving = self.inbound.poll_timeout().filter(|_| !self.waits());
-        [receiving, self.outbound.sending.poll_timeout()].into_iter().flatten().min()
+        [receiving, self.inbound.poll_sending(&self.outbound)].into_iter().flatten().min()
     }
 
     pub(super) fn did(&mut self, outcome: Outcome, now: Instant) {

@@ -31,6 +31,8 @@ pub struct Outbound {
     /// And how many messages.
     apart_messages: u32,
     writing: Writing,
+    /// Something was sent, nobody knows when: that is no reason to look at the clock, for each write.
+    pub(super) spoke: bool,
     /// What is to become a frame before anything else is queued: `writing` says that there is something, if it is still
     /// open.
     pub(super) aside: SetAside,
@@ -55,17 +57,18 @@ enum Writing {
 impl Outbound {
     /// The sending half of a new connection; see [`Sender::client`] for `random`.
     #[inline]
-    pub(crate) fn new(negotiated: &Negotiated, config: &Config, random: fn(&mut [u8])) -> Self {
+    pub(crate) fn new(negotiated: &Negotiated, config: &Config, random: fn(&mut [u8]), now: Instant) -> Self {
         let sender = match negotiated.role() {
             Role::Client => Sender::client(config, random),
             Role::Server => Sender::server(config),
         };
         let mut outbound = Self {
-            sending: SendHalf::new(sender),
+            sending: SendHalf::new(sender, now),
             queue: WriteQueue::default(),
             apart: 0,
             apart_messages: 0,
             writing: Writing::Open,
+            spoke: false,
             aside: SetAside::default(),
         };
         if let (Some(deflate), Some(agreed)) = (&config.settings.deflate, negotiated.deflate()) {
@@ -123,9 +126,8 @@ impl Outbound {
         };
     }
 
-    /// The connection has ended: nothing more will be written.
+    /// The connection has ended: nothing more will be written, but what another thread may be writing.
     pub(crate) fn end(&mut self) {
-        // Another thread may still be writing some of it.
         let is_complete = self.apart == 0 && self.queue.is_empty();
         self.give_up();
         if self.is_writing() {
@@ -345,6 +347,7 @@ impl Outbound {
     /// The transport took so many bytes, which are no longer in the queue.
     #[inline]
     pub(crate) fn on_written(&mut self, bytes: usize, now: impl FnOnce() -> Instant) {
+        self.spoke |= bytes > 0;
         self.sending.on_taken(bytes, self.queue.is_empty(), now);
         if self.sending.holds_pong() {
             self.answer_held();

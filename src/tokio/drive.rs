@@ -81,8 +81,9 @@ impl Reading {
         let read = pin!(locked.io.read_buf(self.inbound.room_alone())).poll(&mut all);
         match read {
             Poll::Ready(Ok(len @ 1..)) => {
-                drop(locked);
                 let now = now();
+                locked.outbound.on_look(now);
+                drop(locked);
                 self.inbound.on_read(len, now);
                 self.fresh = self.timer.is_after(now);
                 self.calm = self.fresh;
@@ -171,7 +172,7 @@ impl Reading {
     ) -> Poll<()> {
         locked.sooner = false;
         let calm = act == Act::Fill && locked.is_calm();
-        let sending = locked.outbound.sending.poll_timeout();
+        let sending = self.inbound.poll_sending(&locked.outbound);
         let refuses = matches!(act, Act::Flush { .. }) && locked.refuse();
         drop(locked);
         if refuses {

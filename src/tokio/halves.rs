@@ -33,8 +33,9 @@ pub(super) fn halves<S: Transport>(
     read_ahead: &[u8],
     config: &Config,
 ) -> (WebSocketSender<S>, WebSocketReceiver<S>) {
-    let inbound = Inbound::new(&negotiated, config, read_ahead, now());
-    let outbound = Outbound::new(&negotiated, config, random);
+    let now = now();
+    let inbound = Inbound::new(&negotiated, config, read_ahead, now);
+    let outbound = Outbound::new(&negotiated, config, random, now);
     let shared = Arc::new(Shared::new(io, negotiated, inbound, outbound));
     shared.watch(&mut shared.reading.take(), Program::Receives);
     let receiver = WebSocketReceiver { shared: shared.clone() };

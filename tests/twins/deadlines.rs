@@ -53,6 +53,25 @@ fn keepalive_is_answered() {
     }
 }
 
+/// A peer that talks is sent Pings, too, by a program that does not.
+#[test]
+fn our_own_silence() {
+    for role in ROLES {
+        Script::new(role)
+            .config(patient().keepalive(10 * MOMENT, 10 * MOMENT))
+            .rooms([4096])
+            .peer((0..25).flat_map(|_| [waits(MOMENT), says("news")]))
+            .peer([closes(1000, ""), goes()])
+            .calls([send("subscribe").ok()])
+            .calls((0..25).map(|_| recv().text("news")))
+            .calls([recv().none()])
+            .sees_among_others(["text \"subscribe\"", "ping \"\"", "ping \"\"", "close 1000 \"\"", "end"])
+            .closed("1000 \"\", Remote, clean")
+            .takes_its_time()
+            .run();
+    }
+}
+
 /// Without a keepalive, a silent peer is waited for.
 #[test]
 fn no_keepalive() {

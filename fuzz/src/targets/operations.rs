@@ -329,6 +329,8 @@ struct End {
     close_deadline: Option<Instant>,
     write_deadline: Option<Instant>,
     keepalive_deadline: Option<Instant>,
+    /// When something was last sent.
+    sent_at: Instant,
     /// When the transport last took what had been waited for.
     last_taken: Option<Instant>,
     pinged: bool,
@@ -378,6 +380,7 @@ impl End {
             close_deadline: None,
             write_deadline: None,
             keepalive_deadline: setup.keepalive.map(|(interval, _)| now + interval),
+            sent_at: now,
             last_taken: None,
             pinged: false,
             read_everything: false,
@@ -623,6 +626,9 @@ impl End {
             self.write_deadline = (!self.out.is_empty()).then(|| now + self.setup.write_timeout);
             self.last_taken = Some(now);
         }
+        if bytes > 0 {
+            self.sent_at = now;
+        }
         let before = self.out.len();
         self.side.on_written(bytes, now, &mut self.out);
         match self.held_pong.take_if(|_| before <= self.setup.write_buffer_size) {
@@ -632,6 +638,12 @@ impl End {
             }
             None => self.appended(before, &[]),
         }
+    }
+
+    /// When a Ping is sent for the sake of our own silence.
+    fn silence(&self) -> Option<Instant> {
+        let speaks = !self.close_sent && self.is_receiving() && self.write_deadline.is_none() && !self.pinged;
+        self.setup.keepalive.filter(|_| speaks).map(|(interval, _)| self.sent_at + interval)
     }
 
     /// Asks for what is due, which the model knows; before it is due, nothing happens.
@@ -644,7 +656,7 @@ impl End {
         {
             self.note_life(now);
         }
-        let before = self.out.len();
+        let (before, silence) = (self.out.len(), self.silence());
         let result = self.side.handle_timeout(now, &mut self.out);
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         let expected = if is_due(self.close_deadline) {
@@ -664,9 +676,10 @@ impl End {
             // No more Pings: it is the closing handshake's deadline that counts.
             self.appended(before, &[]);
             self.keepalive_deadline = None;
-        } else if is_due(self.keepalive_deadline) {
+        } else if is_due(self.keepalive_deadline) || is_due(silence) {
             self.appended(before, &[(0x89, &[])]);
             self.said(Seen::Ping(Vec::new()));
+            self.sent_at = now;
             self.pinged = true;
             self.keepalive_deadline = self.setup.keepalive.map(|(_, timeout)| now + timeout);
         } else {
@@ -679,7 +692,8 @@ impl End {
             return;
         }
         let keepalive = self.keepalive_deadline.filter(|_| self.is_receiving());
-        let deadline = [self.close_deadline, self.write_deadline, keepalive].into_iter().flatten().min();
+        let deadlines = [self.close_deadline, self.write_deadline, keepalive, self.silence()];
+        let deadline = deadlines.into_iter().flatten().min();
         assert_eq!(self.side.poll_timeout(), deadline);
         let closing = self.close_sent || !self.is_receiving();
         let ready_state = if closing { ReadyState::Closing } else { ReadyState::Open };
@@ -798,7 +812,11 @@ impl Side {
         match self {
             Self::Whole(connection) => connection.poll_timeout(),
             Self::Halves(halves) => {
-                [halves.0.poll_timeout(), halves.1.poll_timeout()].into_iter().flatten().min()
+                let (receiving, sending) = &**halves;
+                [receiving.poll_timeout(), sending.poll_timeout(), receiving.poll_silence(sending)]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
         }
     }

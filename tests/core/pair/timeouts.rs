@@ -45,6 +45,8 @@ fn any_byte_is_a_sign_of_life() {
             now += secs(9);
             assert_eq!(connection.handle_timeout(now, &mut out), Ok(()));
             input.push(byte);
+            // We are not silent ourselves.
+            connection.on_written(1, now, &mut out);
             if let Some(received) = connection.receive(&mut input, now, &mut out).unwrap() {
                 input.drain(..received.consumed());
             }
@@ -76,6 +78,8 @@ fn a_byte_now_and_then_keeps_no_connection() {
                 for (elapsed, piece) in (1..).zip(wire.chunks(bytes)) {
                     let now = start + secs(elapsed);
                     input.extend_from_slice(piece);
+                    // We are not silent ourselves.
+                    connection.on_written(1, now, &mut out);
                     let receive = if parts { Connection::receive_part } else { Connection::receive };
                     while let Some(received) = receive(&mut connection, &mut input, now, &mut out).unwrap() {
                         input.drain(..received.consumed());
@@ -131,6 +135,7 @@ fn an_incomplete_frame_is_one_sign_of_life() {
         let mut connection = common::connection(role, &Config::default().min_data_rate(0), start);
         let mut input = frame(role, common::TEXT, b"text");
         input.pop();
+        connection.on_written(1, start + secs(1), &mut Vec::new());
         for (elapsed, alive_at) in [(1, 1), (2, 1), (3, 1)] {
             let now = start + secs(elapsed);
             assert_eq!(connection.receive(&mut input, now, &mut Vec::new()), Ok(None));
@@ -207,7 +212,60 @@ fn early_and_repeated_calls_do_nothing() {
         out.clear();
         let now = start + secs(39);
         assert_eq!(give(&mut connection, &frame(role, PONG, b""), now, &mut out), [pong(b"")]);
+        connection.on_written(1, now, &mut out);
         assert_eq!(connection.poll_timeout(), Some(now + secs(20)));
+    }
+}
+
+/// 6455-5.5.2-04: a peer that talks is not left without a word for longer than the interval either, be it given up by it or
+/// by what is between; and is sent no more than one Ping in that time, though it does not answer, or we talk again.
+#[test]
+fn our_own_silence() {
+    for role in common::ROLES {
+        let config = Config::default().keepalive(secs(20), secs(50));
+        let start = common::start();
+        let mut connection = common::connection(role, &config, start);
+        let mut pings = Vec::new();
+        for elapsed in 1..200 {
+            let now = start + secs(elapsed);
+            let mut out = Vec::new();
+            // It falls silent, too.
+            if elapsed < 100 {
+                give(&mut connection, &frame(role, common::TEXT, b"news"), now, &mut out);
+            }
+            let late = connection.handle_timeout(now, &mut out);
+            assert_eq!(late.is_err(), elapsed == 105 + 50, "{elapsed}");
+            if late.is_err() {
+                break;
+            }
+            pings.extend((!out.is_empty()).then_some(elapsed));
+            if [7, 65].contains(&elapsed) {
+                connection.sender().text("a word", &mut out).unwrap();
+            }
+            let len = core::mem::take(&mut out).len();
+            connection.on_written(len, now, &mut out);
+        }
+        assert_eq!(pings, [27, 47, 85, 105]);
+    }
+}
+
+/// What waits to be written is not joined by Pings.
+#[test]
+fn no_ping_behind_what_waits() {
+    for role in common::ROLES {
+        let config = Config::default().keepalive(secs(20), secs(20)).write_timeout(secs(300));
+        let start = common::start();
+        let mut connection = common::connection(role, &config, start);
+        let mut out = Vec::new();
+        connection.on_write_blocked(start + secs(1));
+        for elapsed in 1..200 {
+            let now = start + secs(elapsed);
+            give(&mut connection, &frame(role, common::TEXT, b"news"), now, &mut out);
+            assert_eq!(connection.handle_timeout(now, &mut out), Ok(()));
+        }
+        assert_eq!(out, []);
+        connection.on_written(1, start + secs(200), &mut out);
+        assert_eq!(connection.poll_timeout(), Some(start + secs(219)));
     }
 }
 

@@ -14,15 +14,33 @@ fn keepalive() {
         assert_eq!(lone.frames(), [(PING, Vec::new())]);
         lone.run_for(secs(2));
         lone.send_frame(TEXT, "here");
+        // Nor are we silent.
+        lone.program.endpoint.send("one").unwrap();
         lone.run_for(secs(4));
         // Part of a message is a sign of life, too.
         lone.send(&frame(role, TEXT, b"there")[..3]);
+        lone.program.endpoint.send("two").unwrap();
         lone.run_for(secs(4));
-        assert_eq!(lone.frames().len(), 1);
+        assert_eq!(lone.frames().len(), 3);
         assert_eq!(lone.run(), secs(1 + 3));
-        assert_eq!(lone.frames().len(), 2);
+        assert_eq!(lone.frames().len(), 4);
         assert_eq!(lone.program.events, ["text \"here\"", "TimedOut(Keepalive)"]);
         assert_eq!(lone.program.closed(), "1006 \"\", Transport, not clean");
+    }
+}
+
+/// A peer that talks gets a Ping when we have been silent, one in each interval.
+#[test]
+fn our_own_silence() {
+    for role in ROLES {
+        let mut lone = Lone::open(role, 4096, &Config::default().keepalive(secs(5), secs(3)));
+        lone.program.endpoint.send("subscribe").unwrap();
+        for _ in 0..16 {
+            lone.run_for(secs(1));
+            lone.send_frame(TEXT, "news");
+        }
+        assert_eq!(lone.frames()[1..], [(); 3].map(|()| (PING, Vec::new())));
+        assert_eq!(lone.program.messages.len(), 15);
     }
 }
 
