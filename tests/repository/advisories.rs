@@ -12,8 +12,16 @@ use std::path::Path;
 const WORKSPACES: [&str; 5] = ["", "fuzz", "benches/peers", "tests/loom", "tests/upgrades"];
 
 /// Those that have a manifest.
-const PACKAGES: [&str; 7] =
-    ["", "examples", "autobahn/programs", "fuzz", "benches/peers", "tests/loom", "tests/upgrades"];
+const PACKAGES: [&str; 8] = [
+    "",
+    "examples",
+    "autobahn/programs",
+    "channels",
+    "fuzz",
+    "benches/peers",
+    "tests/loom",
+    "tests/upgrades",
+];
 
 #[test]
 fn no_lock_file_has_a_known_fault() {

@@ -1,0 +1,209 @@
+//! What a hub is made of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use crate::channel::Channel;
+use crate::handshake::Handshake;
+use crate::hub::Hub;
+use crate::identity::{Denied, Identity};
+use crate::limits::Limits;
+use crate::origins::Origins;
+use crate::page::Page;
+use crate::route::{Pattern, Route, Routes};
+
+/// What a hub is made of: which channels answer for which topics, who may connect, and what else it serves.
+#[must_use = "a hub is there once it is built"]
+pub struct HubBuilder {
+    routes: Routes,
+    limits: Limits,
+    opening: Opening,
+    /// What went wrong first.
+    fault: Option<BuildError>,
+}
+
+/// What is to be known when somebody connects.
+pub(crate) struct Opening {
+    /// Where WebSockets are opened.
+    pub(crate) path: String,
+    pub(crate) origins: Origins,
+    pub(crate) authenticate: Box<dyn Authenticate>,
+    /// By path.
+    pub(crate) pages: BTreeMap<String, Page>,
+}
+
+impl Default for HubBuilder {
+    fn default() -> Self {
+        let script = Page::new("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT));
+        Self {
+            routes: Routes::default(),
+            limits: Limits::default(),
+            opening: Opening {
+                path: endpoint("/socket"),
+                origins: Origins::default(),
+                authenticate: Box::new(async |_| Ok(Identity::anonymous())),
+                pages: BTreeMap::from([("/channels.js".to_owned(), script)]),
+            },
+            fault: None,
+        }
+    }
+}
+
+impl HubBuilder {
+    /// Has a channel answer for the topics of a pattern: segments, which part at `:`. A segment is text, `{name}` for one that
+    /// is not empty, or, at the end, `{name*}` for all that is left: `news`, `room:{id}`, `doc:{org}:{id}`, `files:{path*}`.
+    ///
+    /// Where several match, text goes before a parameter, and that before the rest, from the left. [`build`](Self::build) fails
+    /// for two that could tie.
+    pub fn channel(mut self, pattern: &str, channel: impl Channel) -> Self {
+        let added = Pattern::parse(pattern)
+            .map_err(|why| BuildError::Pattern { pattern: pattern.to_owned(), why })
+            .and_then(|parsed| {
+                let added = self.routes.add(Route { pattern: parsed, channel: Box::new(channel) });
+                added.map_err(|other| BuildError::Tie { one: other.to_string(), other: pattern.to_owned() })
+            });
+        self.note(added);
+        self
+    }
+
+    /// Who a client is, before its connection is opened: what fails is the answer to its request, 401, 403 or 503, which costs
+    /// little. It has [`Limits::authenticate`]; then, and if it panics, the answer is 503. By default all are
+    /// [anonymous](Identity::anonymous).
+    pub fn authenticate<F, R>(mut self, f: F) -> Self
+    where
+        F: Fn(Handshake) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Identity, Denied>> + Send + 'static,
+    {
+        self.opening.authenticate = Box::new(f);
+        self
+    }
+
+    /// Which web pages may connect; [`Origins::same`] by default.
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.opening.origins = origins;
+        self
+    }
+
+    /// What clients are given as the address, `/socket` by default: they add `/websocket` to it.
+    pub fn path(mut self, path: &str) -> Self {
+        if path.starts_with('/') && !path.contains(['?', '#']) && !path.ends_with('/') {
+            self.opening.path = endpoint(path);
+        } else {
+            self.note(Err(BuildError::Path(path.to_owned())));
+        }
+        self
+    }
+
+    /// Serves a page: for examples and tools. What is served by more than a few of them is better served by an HTTP server, in
+    /// which the hub is a [service](crate#inside-axum-and-hyper). Of two for one path, the later one counts.
+    pub fn page(mut self, path: &str, content_type: &str, body: impl Into<Bytes>) -> Self {
+        let is_header = content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if path.starts_with('/') && !path.contains(['?', '#']) && is_header {
+            self.opening.pages.insert(path.to_owned(), Page::new(content_type, body.into()));
+        } else {
+            self.note(Err(BuildError::Page(path.to_owned())));
+        }
+        self
+    }
+
+    /// How much of everything there may be.
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The hub. Fails with what was wrong first.
+    pub fn build(self) -> Result<Hub, BuildError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if let Some(fault) = self.limits.fault() {
+            return Err(BuildError::Limits(fault));
+        }
+        // Keyed at random by the system; names of connections are no secrets.
+        let node = RandomState::new().hash_one(());
+        Ok(Hub::new(self.routes, self.limits, self.opening, node))
+    }
+
+    fn note(&mut self, done: Result<(), BuildError>) {
+        if let Err(error) = done {
+            self.fault.get_or_insert(error);
+        }
+    }
+}
+
+impl fmt::Debug for HubBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubBuilder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Who clients are, however that is found out.
+pub(crate) trait Authenticate: Send + Sync {
+    fn call(&self, handshake: Handshake) -> Pin<Box<dyn Future<Output = Result<Identity, Denied>> + Send>>;
+}
+
+impl<F, R> Authenticate for F
+where
+    F: Fn(Handshake) -> R + Send + Sync,
+    R: Future<Output = Result<Identity, Denied>> + Send + 'static,
+{
+    fn call(&self, handshake: Handshake) -> Pin<Box<dyn Future<Output = Result<Identity, Denied>> + Send>> {
+        Box::pin(self(handshake))
+    }
+}
+
+/// Why there is no hub.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A pattern that is none.
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong with it, in a sentence.
+        why: &'static str,
+    },
+    /// Two patterns that match the same topics, and neither goes before the other.
+    Tie {
+        /// The first that was given.
+        one: String,
+        /// The second.
+        other: String,
+    },
+    /// An address for clients that is no path, or ends with `/`.
+    Path(String),
+    /// A page whose path is none, or whose type is none.
+    Page(String),
+    /// Limits that leave no room, in a sentence.
+    Limits(&'static str),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern { pattern, why } => write!(f, "{pattern:?} is no pattern of topics: {why}"),
+            Self::Tie { one, other } => {
+                write!(f, "{one:?} and {other:?} match the same topics, and neither goes before the other")
+            }
+            Self::Path(path) => write!(f, "{path:?} is no path that begins with \"/\" and ends without"),
+            Self::Page(path) => {
+                write!(f, "the page at {path:?} has no path that begins with \"/\", or no type")
+            }
+            Self::Limits(fault) => write!(f, "with these limits, {fault}"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+fn endpoint(path: &str) -> String {
+    path.to_owned() + "/websocket"
+}
+
+/// The client.
+const SCRIPT: &[u8] = include_bytes!("../js/channels.js");

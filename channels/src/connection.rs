@@ -1,0 +1,182 @@
+//! What is known of a connection, wherever it is asked for.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::close::Leave;
+use crate::conn_id::ConnId;
+use crate::handshake::Handshake;
+use crate::hub::Hub;
+use crate::identity::Identity;
+use crate::inbox::{Command, Inbox, Seated};
+use crate::queue::Queue;
+use crate::runner;
+use crate::seat::Seat;
+use crate::sync::lock;
+
+/// What is known of a connection, wherever it is asked for. Its task is in [`drive`](crate::drive).
+pub(crate) struct Connection {
+    pub(crate) id: ConnId,
+    pub(crate) hub: Hub,
+    pub(crate) identity: Identity,
+    pub(crate) handshake: Handshake,
+    pub(crate) dialect: Dialect,
+    pub(crate) since: SystemTime,
+    pub(crate) queue: Queue,
+    /// The number of the next question to the page.
+    pub(crate) asked: AtomicU64,
+    /// How many questions wait for their answers.
+    pub(crate) asking: AtomicUsize,
+    /// Told when there is room in an inbox that was full.
+    pub(crate) room: Notify,
+    /// Where handlers run: what ends a session may be called where there is no runtime.
+    runtime: Handle,
+    /// By topic: what has messages to be handled, or a session. Locked before the inboxes themselves.
+    inboxes: Mutex<Inboxes>,
+}
+
+/// Which protocol the client speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dialect {
+    /// Phoenix Channels V2, and nothing more.
+    Stock,
+    /// What our client asks for by `ext=1`.
+    Extended,
+}
+
+#[derive(Default)]
+struct Inboxes {
+    by_topic: HashMap<Arc<str>, Arc<Inbox>>,
+    /// The connection has ended, so: nothing is added any more.
+    ended: bool,
+}
+
+/// What became of a command.
+pub(crate) enum Delivered {
+    Yes,
+    /// There is no room; try again when there is.
+    Full(Command),
+    /// It is for a topic that is not joined.
+    NotJoined(Command),
+    /// It would be a topic too many.
+    TooMany(Command),
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: ConnId,
+        hub: Hub,
+        identity: Identity,
+        handshake: Handshake,
+        dialect: Dialect,
+    ) -> Self {
+        let limits = &hub.inner().limits;
+        Self {
+            id,
+            identity,
+            handshake,
+            dialect,
+            since: SystemTime::now(),
+            queue: Queue::new(limits.queue, limits.reserve),
+            asked: AtomicU64::new(1),
+            asking: AtomicUsize::new(0),
+            room: Notify::new(),
+            runtime: Handle::current(),
+            inboxes: Mutex::default(),
+            hub,
+        }
+    }
+
+    /// Hands a command to whoever works off those of its topic.
+    pub(crate) fn deliver(self: &Arc<Self>, topic: &str, command: Command) -> Delivered {
+        let limits = &self.hub.inner().limits;
+        let mut inboxes = lock(&self.inboxes);
+        if inboxes.ended {
+            return Delivered::Yes;
+        }
+        let inbox = match inboxes.by_topic.get(topic) {
+            Some(inbox) => inbox.clone(),
+            None if !matches!(command, Command::Join { .. }) => return Delivered::NotJoined(command),
+            None if inboxes.by_topic.len() >= limits.topics_per_connection => {
+                return Delivered::TooMany(command);
+            }
+            None => {
+                let topic: Arc<str> = topic.into();
+                let inbox = Arc::new(Inbox::new(topic.clone()));
+                inboxes.by_topic.insert(topic, inbox.clone());
+                inbox
+            }
+        };
+        match inbox.push(command, limits.unhandled) {
+            Ok(starts) => {
+                if starts {
+                    self.work_off(inbox);
+                }
+                Delivered::Yes
+            }
+            Err(command) => Delivered::Full(command),
+        }
+    }
+
+    /// The seat on a topic, if the client has one, or is about to.
+    pub(crate) fn seat(&self, topic: &str) -> Option<Arc<Seat>> {
+        lock(&self.inboxes).by_topic.get(topic)?.seat()
+    }
+
+    /// The topics that are joined.
+    pub(crate) fn topics(&self) -> Vec<String> {
+        let inboxes = lock(&self.inboxes);
+        let joined = inboxes.by_topic.values().filter_map(|inbox| inbox.seat());
+        joined.filter(|seat| seat.is_joined()).map(|seat| seat.topic.to_string()).collect()
+    }
+
+    /// Ends a session at once, on the server's behalf.
+    pub(crate) fn end_seat(self: &Arc<Self>, seat: &Arc<Seat>, why: Leave) {
+        if !seat.is_joined() || !self.hub.inner().registry.leave(seat, [seat.ending("phx_close", "{}")]) {
+            return;
+        }
+        let inboxes = lock(&self.inboxes);
+        if let Some(inbox) = inboxes.by_topic.get(&seat.topic)
+            && inbox.end_session(why)
+        {
+            self.work_off(inbox.clone());
+        }
+    }
+
+    /// The connection has ended: it is no member of anything any more, and each session is told.
+    pub(crate) fn end(self: &Arc<Self>, why: Leave) {
+        let ended = {
+            let mut inboxes = lock(&self.inboxes);
+            inboxes.ended = true;
+            std::mem::take(&mut inboxes.by_topic)
+        };
+        self.queue.finish();
+        for inbox in ended.into_values() {
+            if let Some(seat) = inbox.seat() {
+                self.hub.inner().registry.leave(&seat, []);
+            }
+            if inbox.end(why) {
+                self.work_off(inbox);
+            }
+        }
+    }
+
+    /// Lets an inbox rest, and forgets it if there is no session. Fails if it has more to do.
+    pub(crate) fn retire(&self, inbox: &Arc<Inbox>, seated: Option<Seated>) -> Result<(), Option<Seated>> {
+        let mut inboxes = lock(&self.inboxes);
+        let has_session = inbox.rest(seated)?;
+        if !has_session && inboxes.by_topic.get(&inbox.topic).is_some_and(|known| Arc::ptr_eq(known, inbox)) {
+            inboxes.by_topic.remove(&inbox.topic);
+        }
+        Ok(())
+    }
+
+    fn work_off(self: &Arc<Self>, inbox: Arc<Inbox>) {
+        self.runtime.spawn(runner::work_off(self.clone(), inbox));
+    }
+}

@@ -1,0 +1,234 @@
+//! A connection's task.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use sansocket::Message;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::ask::answer;
+use crate::close::{Close, Cut, Leave};
+use crate::connection::{Connection, Delivered};
+use crate::inbox::Command;
+use crate::link::{Incoming, Link};
+use crate::opening::Admitted;
+use crate::pace::Pace;
+use crate::payload::Payload;
+use crate::queue::Class;
+use crate::refusal::Refusal;
+use crate::reserved::without_reserved;
+use crate::runner::{done, refuse, refused, unmatched};
+use crate::topic::{PHOENIX, is_reserved};
+use crate::wire::{Malformed, Received, binary, text};
+
+/// A connection's whole life: reads what the client sends, and hands it to whoever works it off; writes what is queued.
+pub(crate) async fn drive<L: Link>(admitted: Admitted, mut link: L) -> Result<(), L::Error> {
+    let connection = admitted.connection().clone();
+    let driver =
+        Driver { connection: &connection, held: None, pace: Pace::new(&connection.hub.inner().limits) };
+    match driver.run(&mut link).await {
+        Ended::Client(why) => admitted.end(why),
+        Ended::Error(error) => {
+            admitted.end(Leave::Lost);
+            return Err(error);
+        }
+        Ended::Server(cut) => {
+            let rest: Vec<_> = std::iter::from_fn(|| connection.queue.pop()).collect();
+            // Before anything is waited for, so that nobody is a member any more who has to go.
+            admitted.end(cut.why);
+            if let Some(within) = cut.flush {
+                let _ = timeout(within, write_all(rest, &mut link)).await;
+            }
+            link.close(&cut.close, cut.grace).await;
+        }
+    }
+    Ok(())
+}
+
+/// Who ends a connection.
+enum Ended<E> {
+    Client(Leave),
+    /// Nobody: it failed.
+    Error(E),
+    Server(Cut),
+}
+
+struct Driver<'a> {
+    connection: &'a Arc<Connection>,
+    /// What there was no room for: nothing is read before it has found some.
+    held: Option<(Box<str>, Command)>,
+    pace: Pace,
+}
+
+impl Driver<'_> {
+    async fn run<L: Link>(mut self, link: &mut L) -> Ended<L::Error> {
+        let queue = &self.connection.queue;
+        let expires = self.connection.identity.lasts().map(|lasts| Instant::now() + lasts);
+        loop {
+            if let Some(cut) = queue.take_cut() {
+                return Ended::Server(cut);
+            }
+            if !queue.is_empty() {
+                let written = tokio::select! {
+                    biased;
+                    written = write(self.connection, link) => written,
+                    () = queue.until_cut() => continue,
+                };
+                if let Err(error) = written {
+                    return Ended::Error(error);
+                }
+            }
+            self.deliver_held();
+            let waits_until = self.pace.waits_until();
+            tokio::select! {
+                biased;
+                incoming = link.recv(), if self.held.is_none() && waits_until.is_none() => match incoming {
+                    Ok(Incoming::Message(message)) => self.receive(&message),
+                    Ok(Incoming::TooBig) => queue.cut(Cut::bad_input(1009, "frame")),
+                    Ok(Incoming::Closed(why)) => return Ended::Client(why),
+                    Err(error) => return Ended::Error(error),
+                },
+                () = ready(()), if !queue.is_empty() => {}
+                () = queue.woken() => {}
+                () = self.connection.room.notified(), if self.held.is_some() => {}
+                () = until(waits_until), if waits_until.is_some() => {}
+                () = until(expires), if expires.is_some() => {
+                    queue.cut(Cut::gently(Close::of(4001, "token expired"), Leave::Lost));
+                }
+            }
+        }
+    }
+
+    fn deliver_held(&mut self) {
+        if let Some((topic, command)) = self.held.take() {
+            self.deliver(topic, command);
+        }
+    }
+
+    fn receive(&mut self, message: &Message) {
+        let limits = &self.connection.hub.inner().limits;
+        let received = match message {
+            Message::Text(text) => text::parse(text, limits.nesting),
+            Message::Binary(frame) => binary::parse(frame),
+        };
+        match received {
+            Ok(received) => self.handle(received),
+            Err(malformed) => self.cut(malformed),
+        }
+        self.pace.spend(message.len());
+    }
+
+    fn cut(&self, malformed: Malformed) {
+        self.connection.queue.cut(Cut::bad_input(1008, malformed.word()));
+    }
+
+    fn handle(&mut self, received: Received) {
+        let Received { join_ref, reference, topic, event, payload } = received;
+        if *topic == *PHOENIX {
+            return self.heartbeat(join_ref.as_deref(), reference.as_deref(), &event);
+        }
+        let command = match &*event {
+            "phx_join" => Command::Join { join_ref, reference, params: without_reserved(payload) },
+            "phx_leave" => Command::Leave { join_ref, reference },
+            "$reply" => return self.take_answer(join_ref.as_deref(), reference.as_deref(), &topic, &payload),
+            event if is_reserved(event) => {
+                if let Some(reference) = reference {
+                    refuse(self.connection, join_ref.as_deref(), &reference, &topic, "reserved event");
+                }
+                return;
+            }
+            _ => Command::Push { join_ref, reference, event, payload },
+        };
+        self.deliver(topic, command);
+    }
+
+    /// Answered here and now: it passes by handlers, and by what is queued.
+    fn heartbeat(&self, join_ref: Option<&str>, reference: Option<&str>, event: &str) {
+        match reference {
+            Some(reference) if event == "heartbeat" => {
+                let reply = text::reply(join_ref, reference, PHOENIX, "ok", "{}");
+                self.connection.queue.push_heartbeat(reply.into());
+            }
+            Some(reference) => unmatched(self.connection, reference, PHOENIX),
+            None => {}
+        }
+    }
+
+    /// An answer to a question passes by the handler, which may wait for it.
+    fn take_answer(&self, join_ref: Option<&str>, reference: Option<&str>, topic: &str, payload: &Payload) {
+        let seat = self.connection.seat(topic);
+        if let Some(seat) = &seat
+            && join_ref.is_some_and(|join_ref| Some(join_ref) != seat.join_ref.as_deref())
+        {
+            return;
+        }
+        let answer = answer(payload);
+        let refusal = match (&seat, &answer) {
+            (None, _) => Some("unmatched topic"),
+            (Some(_), None) => Some("bad payload"),
+            (Some(_), Some(_)) => None,
+        };
+        // Nobody may wait for it any more.
+        if let (Some(seat), Some((number, answer))) = (seat, answer)
+            && let Some(asker) = seat.take_ask(number)
+        {
+            let _ = asker.send(answer);
+        }
+        match (reference, refusal) {
+            (Some(reference), Some(reason)) => refuse(self.connection, join_ref, reference, topic, reason),
+            (Some(reference), None) => done(self.connection, join_ref, reference, topic),
+            (None, _) => {}
+        }
+    }
+
+    fn deliver(&mut self, topic: Box<str>, command: Command) {
+        match self.connection.deliver(&topic, command) {
+            Delivered::Full(command) => self.held = Some((topic, command)),
+            Delivered::NotJoined(Command::Push { reference: Some(reference), .. }) => {
+                unmatched(self.connection, &reference, &topic);
+            }
+            Delivered::NotJoined(Command::Leave { join_ref, reference: Some(reference) }) => {
+                done(self.connection, join_ref.as_deref(), &reference, &topic);
+            }
+            Delivered::TooMany(Command::Join { join_ref, reference, .. }) => {
+                let refusal = Refusal::new("too many channels joined");
+                for frame in refused(join_ref.as_deref(), reference.as_deref(), &topic, &refusal) {
+                    self.connection.queue.push(frame, Class::Answer);
+                }
+            }
+            Delivered::Yes | Delivered::NotJoined(_) | Delivered::TooMany(_) => {}
+        }
+    }
+}
+
+/// Writes some of what is queued, together.
+async fn write<L: Link>(connection: &Connection, link: &mut L) -> Result<(), L::Error> {
+    let (mut frames, mut bytes) = (0, 0);
+    while frames < BATCH_FRAMES
+        && bytes < BATCH_BYTES
+        && let Some(message) = connection.queue.pop()
+    {
+        frames += 1;
+        bytes += message.len();
+        link.feed(message).await?;
+    }
+    link.flush().await
+}
+
+async fn write_all<L: Link>(messages: Vec<Message>, link: &mut L) -> Result<(), L::Error> {
+    for message in messages {
+        link.feed(message).await?;
+    }
+    link.flush().await
+}
+
+/// Waits for that moment, if there is one.
+async fn until(moment: Option<Instant>) {
+    if let Some(moment) = moment {
+        sleep_until(moment).await;
+    }
+}
+
+/// How much is written at once: then others have their turn, and the client is heard.
+const BATCH_FRAMES: usize = 64;
+const BATCH_BYTES: usize = 64 << 10;

@@ -1,0 +1,240 @@
+//! The registry of a process, from which everything is sent.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use serde::Serialize;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::builder::{HubBuilder, Opening};
+use crate::conn::{Conn, User};
+use crate::conn_id::ConnId;
+use crate::connection::Connection;
+use crate::limits::Limits;
+use crate::publish::{Publish, PublishError, Sent};
+use crate::refusal::Refusal;
+use crate::registry::Registry;
+use crate::route::{Route, Routes};
+use crate::topic::is_topic;
+
+/// The registry of a process: which channel answers for a topic, who is connected, who is a member of what. Everything is sent
+/// from here.
+///
+/// To clone it is cheap, and all clones are one hub. What sends is a plain function: it may be called on any thread, with a
+/// runtime or without, and waits for no client. What waits is `async`, and may be dropped.
+///
+/// ```
+/// use sansocket_channels::{Hub, Open};
+///
+/// let hub = Hub::builder().channel("news", Open).build()?;
+/// let sent = hub.broadcast("news", "tick", &1)?;
+/// assert_eq!(sent.local, 0); // Nobody has joined.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) routes: Routes,
+    pub(crate) limits: Limits,
+    pub(crate) opening: Opening,
+    pub(crate) registry: Registry,
+    /// Turns of joins.
+    pub(crate) joins: Semaphore,
+    /// Nobody is let in any more.
+    pub(crate) draining: AtomicBool,
+    /// How many connections there are whose task goes on.
+    pub(crate) open: AtomicUsize,
+    /// Told when there are none.
+    empty: Notify,
+    /// What begins the names of connections.
+    node: u64,
+    /// What ends the name of the next one.
+    next: AtomicU64,
+}
+
+impl Hub {
+    /// Begins a hub.
+    pub fn builder() -> HubBuilder {
+        HubBuilder::default()
+    }
+
+    /// Sends an event to all members of a topic. It waits for none of them, and it is no error if there are none.
+    ///
+    /// All members see a topic's broadcasts in one order, and those of one task in the order of its calls. The frame is made
+    /// once for all.
+    ///
+    /// Fails if the payload is no JSON or too large, and if a name is none.
+    pub fn broadcast(
+        &self,
+        topic: &str,
+        event: &str,
+        payload: &(impl Serialize + ?Sized),
+    ) -> Result<Sent, PublishError> {
+        self.to(topic).send(event, payload)
+    }
+
+    /// The same with choices.
+    pub fn to<'a>(&'a self, topic: &'a str) -> Publish<'a> {
+        Publish::to(self, topic)
+    }
+
+    /// To the members of each of these topics.
+    pub fn to_topics<'a>(&'a self, topics: impl IntoIterator<Item = &'a str>) -> Publish<'a> {
+        Publish::to_topics(self, topics.into_iter().collect())
+    }
+
+    /// To the members of each topic that the pattern matches: `room:{id}`, or `{all*}`. It looks at each that has members.
+    pub fn to_pattern<'a>(&'a self, pattern: &'a str) -> Publish<'a> {
+        Publish::to_pattern(self, pattern)
+    }
+
+    /// A connection, be it alive or not.
+    pub fn conn(&self, id: ConnId) -> Conn {
+        Conn::new(self.clone(), id)
+    }
+
+    /// All connections of a user, be there any or not.
+    pub fn user(&self, id: &str) -> User {
+        User::new(self.clone(), id)
+    }
+
+    /// Who is connected, in no order.
+    pub fn connections(&self) -> Vec<ConnInfo> {
+        self.0.registry.connections().iter().map(|connection| ConnInfo::of(connection)).collect()
+    }
+
+    /// The topics that have members, in no order.
+    pub fn topics(&self) -> Vec<TopicInfo> {
+        let topics = self.0.registry.topics();
+        let infos =
+            topics.iter().map(|topic| TopicInfo { name: topic.name().to_string(), members: topic.len() });
+        infos.filter(|info| info.members > 0).collect()
+    }
+
+    /// The members of a topic, in no order, nobody twice.
+    pub fn members(&self, topic: &str) -> Vec<Member> {
+        let seats = self.0.registry.topic(topic).map(|topic| topic.seats()).unwrap_or_default();
+        seats.iter().map(|seat| Member::of(&seat.connection)).collect()
+    }
+
+    pub(crate) fn new(routes: Routes, limits: Limits, opening: Opening, node: u64) -> Self {
+        Self(Arc::new(Inner {
+            routes,
+            joins: Semaphore::new(limits.joins_at_once.min(Semaphore::MAX_PERMITS)),
+            limits,
+            opening,
+            registry: Registry::default(),
+            draining: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            empty: Notify::new(),
+            node,
+            next: AtomicU64::new(1),
+        }))
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Inner {
+    /// The route of a topic that somebody wants to join, as far as there is a say in it before its channel.
+    pub(crate) fn admit(&self, topic: &str) -> Result<Arc<Route>, Refusal> {
+        let route = self.routes.find(topic).filter(|_| is_topic(topic));
+        let route = route.ok_or_else(|| Refusal::new("unmatched topic"))?;
+        if self.is_draining() || !self.registry.has_room(topic, self.limits.topics) {
+            return Err(Refusal::retry("busy"));
+        }
+        Ok(route.clone())
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// A connection's task has ended.
+    pub(crate) fn closed(&self) {
+        if self.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.empty.notify_waiters();
+        }
+    }
+
+    /// Waits until no connection's task goes on.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let emptied = self.empty.notified();
+            if self.open.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    pub(crate) fn next_id(&self) -> ConnId {
+        ConnId::new(self.node, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+/// What a connection is, at the moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnInfo {
+    /// Its name.
+    pub id: ConnId,
+    /// Whose it is.
+    pub user: Option<String>,
+    /// What it has joined, in no order.
+    pub topics: Vec<String>,
+    /// How many bytes wait to be sent.
+    pub queued: usize,
+    /// When it was made.
+    pub since: SystemTime,
+}
+
+impl ConnInfo {
+    pub(crate) fn of(connection: &Connection) -> Self {
+        let Member { conn, user } = Member::of(connection);
+        Self {
+            id: conn,
+            user,
+            topics: connection.topics(),
+            queued: connection.queue.bytes(),
+            since: connection.since,
+        }
+    }
+}
+
+/// What a topic is, at the moment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TopicInfo {
+    /// Its name.
+    pub name: String,
+    /// How many members it has.
+    pub members: usize,
+}
+
+/// A member of a topic.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Member {
+    /// The connection.
+    pub conn: ConnId,
+    /// Whose it is.
+    pub user: Option<String>,
+}
+
+impl Member {
+    fn of(connection: &Connection) -> Self {
+        Self { conn: connection.id, user: connection.identity.name().map(ToString::to_string) }
+    }
+}

@@ -1,0 +1,169 @@
+//! What a client wants of one topic, in the order in which it was said.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+
+use crate::channel::AnySession;
+use crate::close::Leave;
+use crate::payload::Payload;
+use crate::seat::Seat;
+use crate::sync::lock;
+
+/// What a client wants of one topic, in the order in which it was said, to be worked off by one task at a time: there is one
+/// only while there is something to do.
+pub(crate) struct Inbox {
+    pub(crate) topic: Arc<str>,
+    state: Mutex<State>,
+    /// Told when something comes that may put an end to a join.
+    interrupted: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    commands: VecDeque<Command>,
+    /// Somebody works it off.
+    is_running: bool,
+    /// Of the session, or of the join that is under way.
+    seat: Option<Arc<Seat>>,
+    /// While nobody works.
+    seated: Option<Seated>,
+    /// Somebody waits for room.
+    is_awaited: bool,
+}
+
+/// A session, and its place.
+pub(crate) struct Seated {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) session: Box<dyn AnySession>,
+}
+
+/// What a client wants.
+pub(crate) enum Command {
+    Join {
+        join_ref: Option<Box<str>>,
+        reference: Option<Box<str>>,
+        params: Payload,
+    },
+    Push {
+        join_ref: Option<Box<str>>,
+        reference: Option<Box<str>>,
+        event: Box<str>,
+        payload: Payload,
+    },
+    Leave {
+        join_ref: Option<Box<str>>,
+        reference: Option<Box<str>>,
+    },
+    /// The session is over: whoever wanted that has seen to the rest.
+    End {
+        why: Leave,
+    },
+}
+
+impl Inbox {
+    pub(crate) fn new(topic: Arc<str>) -> Self {
+        Self { topic, state: Mutex::default(), interrupted: Notify::new() }
+    }
+
+    /// Adds what the client wants. True: somebody has to begin to work it off. Fails when it is full; then there is news when
+    /// there is room.
+    pub(crate) fn push(&self, command: Command, max: usize) -> Result<bool, Command> {
+        let mut state = lock(&self.state);
+        if state.commands.len() >= max {
+            state.is_awaited = true;
+            return Err(command);
+        }
+        let interrupts = !matches!(command, Command::Push { .. });
+        state.commands.push_back(command);
+        Ok(self.start(state, interrupts))
+    }
+
+    /// The session was ended by the server: what it has not handled is dropped.
+    pub(crate) fn end_session(&self, why: Leave) -> bool {
+        let mut state = lock(&self.state);
+        let is_join = |command: &Command| matches!(command, Command::Join { .. });
+        let next = state.commands.iter().position(is_join).unwrap_or(state.commands.len());
+        let mut at = 0;
+        // A leave has its answer.
+        state.commands.retain(|command| {
+            at += 1;
+            at > next || !matches!(command, Command::Push { .. })
+        });
+        state.commands.push_front(Command::End { why });
+        self.start(state, true)
+    }
+
+    /// The connection has ended: by the client, which is done when what it said before has been handled; or by the server.
+    pub(crate) fn end(&self, why: Leave) -> bool {
+        let mut state = lock(&self.state);
+        if !matches!(why, Leave::Closed | Leave::Lost) {
+            state.commands.clear();
+        }
+        state.commands.push_back(Command::End { why });
+        self.start(state, true)
+    }
+
+    /// What there is of the session when somebody begins to work.
+    pub(crate) fn take_seated(&self) -> Option<Seated> {
+        lock(&self.state).seated.take()
+    }
+
+    /// What is next. `room` is told if somebody has waited for that.
+    pub(crate) fn next(&self, room: &Notify) -> Option<Command> {
+        let mut state = lock(&self.state);
+        let command = state.commands.pop_front()?;
+        if std::mem::take(&mut state.is_awaited) {
+            room.notify_one();
+        }
+        Some(command)
+    }
+
+    /// Ends the work, if there is none: tells whether there still is a session. Fails if something has come.
+    pub(crate) fn rest(&self, seated: Option<Seated>) -> Result<bool, Option<Seated>> {
+        let mut state = lock(&self.state);
+        if !state.commands.is_empty() {
+            return Err(seated);
+        }
+        state.is_running = false;
+        state.seated = seated;
+        // An inbox that is idle has no memory of its last burst.
+        state.commands = VecDeque::new();
+        Ok(state.seated.is_some())
+    }
+
+    pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
+        lock(&self.state).seat.clone()
+    }
+
+    pub(crate) fn set_seat(&self, seat: Option<Arc<Seat>>) {
+        let old = std::mem::replace(&mut lock(&self.state).seat, seat);
+        drop(old);
+    }
+
+    /// Whether something has come that puts an end to this join: its leave, a newer one, the end of the connection.
+    pub(crate) fn is_superseded(&self, join_ref: Option<&str>) -> bool {
+        lock(&self.state).commands.iter().any(|command| match command {
+            Command::Join { .. } | Command::End { .. } | Command::Leave { join_ref: None, .. } => true,
+            Command::Leave { join_ref: left, .. } => left.as_deref() == join_ref,
+            Command::Push { .. } => false,
+        })
+    }
+
+    /// Waits for that. Cancel safe.
+    pub(crate) async fn superseded(&self, join_ref: Option<&str>) {
+        while !self.is_superseded(join_ref) {
+            self.interrupted.notified().await;
+        }
+    }
+
+    fn start(&self, mut state: MutexGuard<'_, State>, interrupts: bool) -> bool {
+        let starts = !std::mem::replace(&mut state.is_running, true);
+        drop(state);
+        if !starts && interrupts {
+            self.interrupted.notify_one();
+        }
+        starts
+    }
+}

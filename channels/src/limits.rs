@@ -1,0 +1,195 @@
+//! How much of everything there may be.
+
+use std::time::Duration;
+
+/// How much of everything a hub takes, and how long it waits. Each has a finite default.
+///
+/// | limit | default | beyond it |
+/// | --- | --- | --- |
+/// | [`connections_per_user`](Self::connections_per_user) | 100 | 503 |
+/// | [`authenticate`](Self::authenticate) | 5 s | 503 |
+/// | [`join`](Self::join) | 8 s | the join is refused with `timeout`, to be tried again |
+/// | [`handler`](Self::handler) | 30 s | the session has crashed |
+/// | [`ask`](Self::ask) | 60 s | [`AskError::TimedOut`](crate::AskError) |
+/// | [`asks`](Self::asks) of a connection | 64 | [`AskError::TooMany`](crate::AskError) |
+/// | [`joins_at_once`](Self::joins_at_once) of a hub | 1,000 | wait |
+/// | [`topics_per_connection`](Self::topics_per_connection) | 100 | the join is refused with `too many channels joined` |
+/// | [`topics`](Self::topics) of a hub | 1,000,000 | the join is refused with `busy`, to be tried again |
+/// | [`frame`](Self::frame) that a client sends | 64 KiB | Close 1009 |
+/// | [`nesting`](Self::nesting) of a payload that a client sends | 64 | Close 1008 |
+/// | [`messages`](Self::messages) that a client sends | 50/s, 300 at once | not read for a while |
+/// | [`bytes`](Self::bytes) that a client sends | 1 MiB/s | not read for a while |
+/// | [`unhandled`](Self::unhandled) of a topic and connection | 16 | not read until one is handled |
+/// | [`payload`](Self::payload) that is sent | 256 KiB | [`PublishError::TooBig`](crate::PublishError) |
+/// | [`queue`](Self::queue) of a connection | 1 MiB, 1,024 frames | Close 4008 |
+/// | [`reserve`](Self::reserve) for answers | 64 KiB, 64 frames | Close 4008 |
+///
+/// Names are of the wire: a topic has at most 255 bytes, an event 64, a ref 32; Close 1008 beyond. How many connections there
+/// are, and how long they may be silent, is for [`Server`](sansocket::Server) and [`Config`](sansocket::Config) to say.
+///
+/// ```
+/// use sansocket_channels::{Hub, Limits, Open};
+///
+/// let hub = Hub::builder().channel("news", Open).limits(Limits::default().topics_per_connection(10)).build()?;
+/// # Ok::<(), sansocket_channels::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub(crate) connections_per_user: usize,
+    pub(crate) authenticate: Duration,
+    pub(crate) join: Duration,
+    pub(crate) handler: Duration,
+    pub(crate) ask: Duration,
+    pub(crate) asks: usize,
+    pub(crate) joins_at_once: usize,
+    pub(crate) topics_per_connection: usize,
+    pub(crate) topics: usize,
+    pub(crate) frame: usize,
+    pub(crate) nesting: usize,
+    pub(crate) messages_per_second: u32,
+    pub(crate) messages_at_once: u32,
+    pub(crate) bytes_per_second: u32,
+    pub(crate) unhandled: usize,
+    pub(crate) payload: usize,
+    pub(crate) queue: Room,
+    pub(crate) reserve: Room,
+}
+
+/// Room in a queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) bytes: usize,
+    pub(crate) frames: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_user: 100,
+            authenticate: Duration::from_secs(5),
+            // Pages wait ten seconds: the answer is to come before they try again.
+            join: Duration::from_secs(8),
+            handler: Duration::from_secs(30),
+            ask: Duration::from_secs(60),
+            asks: 64,
+            joins_at_once: 1_000,
+            topics_per_connection: 100,
+            topics: 1_000_000,
+            frame: 64 << 10,
+            nesting: 64,
+            messages_per_second: 50,
+            // A page that comes back joins all its topics, and pushes what has waited.
+            messages_at_once: 300,
+            bytes_per_second: 1 << 20,
+            unhandled: 16,
+            payload: 256 << 10,
+            queue: Room { bytes: 1 << 20, frames: 1_024 },
+            reserve: Room { bytes: 64 << 10, frames: 64 },
+        }
+    }
+}
+
+impl Limits {
+    /// How many connections a user may have at once.
+    pub fn connections_per_user(self, connections: usize) -> Self {
+        Self { connections_per_user: connections, ..self }
+    }
+
+    /// How long `authenticate` may take.
+    pub fn authenticate(self, time: Duration) -> Self {
+        Self { authenticate: time, ..self }
+    }
+
+    /// How long a join may take, waiting for its turn included.
+    pub fn join(self, time: Duration) -> Self {
+        Self { join: time, ..self }
+    }
+
+    /// How long a handler may take for one message, or for the end of its session.
+    pub fn handler(self, time: Duration) -> Self {
+        Self { handler: time, ..self }
+    }
+
+    /// How long an answer may be waited for, whatever the question says.
+    pub fn ask(self, time: Duration) -> Self {
+        Self { ask: time, ..self }
+    }
+
+    /// How many questions to one connection may wait for their answers.
+    pub fn asks(self, asks: usize) -> Self {
+        Self { asks, ..self }
+    }
+
+    /// How many joins may be under way in the hub.
+    pub fn joins_at_once(self, joins: usize) -> Self {
+        Self { joins_at_once: joins, ..self }
+    }
+
+    /// How many topics a connection may have joined.
+    pub fn topics_per_connection(self, topics: usize) -> Self {
+        Self { topics_per_connection: topics, ..self }
+    }
+
+    /// How many topics may have members.
+    pub fn topics(self, topics: usize) -> Self {
+        Self { topics, ..self }
+    }
+
+    /// How many bytes a client's message may have.
+    pub fn frame(self, bytes: usize) -> Self {
+        Self { frame: bytes, ..self }
+    }
+
+    /// How deep the arrays and objects of a client's payload may be nested.
+    pub fn nesting(self, nesting: usize) -> Self {
+        Self { nesting, ..self }
+    }
+
+    /// How many messages a client may send each second in the long run, and at once.
+    pub fn messages(self, per_second: u32, at_once: u32) -> Self {
+        Self { messages_per_second: per_second, messages_at_once: at_once, ..self }
+    }
+
+    /// How many bytes a client may send each second.
+    pub fn bytes(self, per_second: u32) -> Self {
+        Self { bytes_per_second: per_second, ..self }
+    }
+
+    /// How many messages of one connection and topic may wait for their handler.
+    pub fn unhandled(self, messages: usize) -> Self {
+        Self { unhandled: messages, ..self }
+    }
+
+    /// How many bytes the payload may have of what is sent.
+    pub fn payload(self, bytes: usize) -> Self {
+        Self { payload: bytes, ..self }
+    }
+
+    /// How many bytes, and how many frames, may wait to be sent on one connection.
+    pub fn queue(self, bytes: usize, frames: usize) -> Self {
+        Self { queue: Room { bytes, frames }, ..self }
+    }
+
+    /// How much more may wait of what answers the client: replies, questions, and that a session has ended.
+    pub fn reserve(self, bytes: usize, frames: usize) -> Self {
+        Self { reserve: Room { bytes, frames }, ..self }
+    }
+
+    /// What cannot be, if there is something.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        let counts = [
+            (self.joins_at_once, "no join may be under way"),
+            (self.topics_per_connection, "no topic may be joined"),
+            (self.topics, "no topic may have members"),
+            (self.unhandled, "no message may wait for its handler"),
+            (self.queue.frames, "no frame may wait to be sent"),
+            (self.messages_per_second as usize, "no message may be sent by a client"),
+            (self.messages_at_once as usize, "no message may be sent by a client"),
+            (self.bytes_per_second as usize, "no byte may be sent by a client"),
+            (self.connections_per_user, "no connection may be of a user"),
+        ];
+        let none = counts.into_iter().find(|(count, _)| *count == 0).map(|(_, fault)| fault);
+        let too_big = (self.payload >= self.queue.bytes).then_some("a payload may be as large as the queue");
+        none.or(too_big)
+    }
+}

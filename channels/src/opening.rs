@@ -1,0 +1,131 @@
+//! Who is let in: everything that refuses is an answer to the request, before there is a WebSocket.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sansocket::PendingRequest;
+use sansocket::handshake::{HttpRequest, Reply};
+
+use crate::close::Leave;
+use crate::connection::{Connection, Dialect};
+use crate::fault::caught_within;
+use crate::handshake::{Handshake, param};
+use crate::hub::Hub;
+use crate::identity::{Denied, Identity};
+use crate::page::{reply, with};
+
+/// What is done about a request.
+pub(crate) enum Judged {
+    /// It is somebody else's.
+    NotOurs,
+    /// This answers it.
+    Answer(Reply),
+    /// It may open a WebSocket, if [`Applicant::admit`] lets it.
+    Applicant(Applicant),
+}
+
+/// Somebody who wants to connect.
+pub(crate) struct Applicant {
+    hub: Hub,
+    handshake: Handshake,
+    dialect: Dialect,
+}
+
+impl Hub {
+    /// Judges a request by its head. Chooses the subprotocol, which some clients insist on if there is a token.
+    pub(crate) fn judge(&self, pending: &mut PendingRequest) -> Judged {
+        let (inner, request) = (self.inner(), pending.request());
+        if request.path() != inner.opening.path {
+            let page = inner.opening.pages.get(request.path()).filter(|_| !pending.is_websocket());
+            return page.map_or(Judged::NotOurs, |page| Judged::Answer(page.answer(request)));
+        }
+        if inner.is_draining() {
+            return Judged::Answer(unavailable("the server stops"));
+        }
+        let Some(websocket) = pending.websocket_request() else {
+            let refusal = reply(426).text("Upgrade Required: this is a WebSocket.\n");
+            return Judged::Answer(with(refusal, &[("Upgrade", "websocket")]));
+        };
+        if !inner.opening.origins.allow(request) {
+            return Judged::Answer(reply(403).text("Forbidden: pages of this origin may not connect.\n"));
+        }
+        if !param(request, "vsn").is_some_and(|vsn| vsn.starts_with("2.")) {
+            return Judged::Answer(
+                reply(400).text("Bad Request: the version of the protocol is vsn=2.0.0.\n"),
+            );
+        }
+        let Some(handshake) = Handshake::new(websocket) else {
+            return Judged::Answer(denied(Denied::UNAUTHORIZED));
+        };
+        let dialect = dialect(request);
+        pending.choose_subprotocol(&["phoenix"]);
+        Judged::Applicant(Applicant { hub: self.clone(), handshake, dialect })
+    }
+}
+
+impl Applicant {
+    /// The connection, once it is known whose it is. Fails with the answer to the request.
+    pub(crate) async fn admit(self) -> Result<Admitted, Reply> {
+        let Self { hub, handshake, dialect } = self;
+        let inner = hub.inner();
+        let authenticating = async { inner.opening.authenticate.call(handshake.clone()).await };
+        let identity = match caught_within(inner.limits.authenticate, authenticating).await {
+            Some(Ok(identity)) => identity,
+            Some(Err(why)) => return Err(denied(why)),
+            None => return Err(denied(Denied::UNAVAILABLE)),
+        };
+        Admitted::new(&hub, identity, handshake, dialect)
+            .ok_or_else(|| unavailable("there are too many connections of this user"))
+    }
+}
+
+/// A connection that is known to the hub. Dropped, it has ended.
+pub(crate) struct Admitted(Arc<Connection>);
+
+impl Admitted {
+    /// `None`: the user has as many as there may be.
+    pub(crate) fn new(hub: &Hub, identity: Identity, handshake: Handshake, dialect: Dialect) -> Option<Self> {
+        let inner = hub.inner();
+        let connection = Connection::new(inner.next_id(), hub.clone(), identity, handshake, dialect);
+        let connection = Arc::new(connection);
+        if !inner.registry.connect(&connection, inner.limits.connections_per_user) {
+            return None;
+        }
+        inner.open.fetch_add(1, Ordering::Relaxed);
+        Some(Self(connection))
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.0
+    }
+
+    /// The connection has ended.
+    pub(crate) fn end(&self, why: Leave) {
+        self.0.hub.inner().registry.disconnect(&self.0);
+        self.0.end(why);
+    }
+}
+
+impl Drop for Admitted {
+    /// If it was not ended before, its task was dropped, or its request not accepted.
+    fn drop(&mut self) {
+        self.end(Leave::Lost);
+        self.0.hub.inner().closed();
+    }
+}
+
+fn dialect(request: &HttpRequest) -> Dialect {
+    if param(request, "ext").is_some_and(|ext| ext == "1") { Dialect::Extended } else { Dialect::Stock }
+}
+
+fn denied(denied: Denied) -> Reply {
+    match denied.status() {
+        401 => reply(401).text("Unauthorized: this token does not open a WebSocket.\n"),
+        403 => reply(403).text("Forbidden: this client may not connect.\n"),
+        _ => unavailable("it cannot be told who this is"),
+    }
+}
+
+fn unavailable(why: &str) -> Reply {
+    with(reply(503).text(format!("Service Unavailable: {why}.\n")), &[("Retry-After", "5")])
+}

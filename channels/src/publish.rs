@@ -1,0 +1,237 @@
+//! Sending to the members of topics.
+
+use std::fmt;
+
+use bytes::Bytes;
+use sansocket::Message;
+use serde::Serialize;
+
+use crate::conn_id::ConnId;
+use crate::connection::Connection;
+use crate::hub::Hub;
+use crate::payload::{Payload, PayloadError, to_json};
+use crate::refusal::Refusal;
+use crate::registry::Topic;
+use crate::route::Pattern;
+use crate::topic::{is_event, is_topic};
+use crate::wire::{binary, text};
+
+/// A message that is to be sent to members of topics: to whom, until it says what.
+///
+/// It waits for nobody: each connection has a queue, which its own task empties, and a client that does not take what is sent is
+/// closed. It may be called on any thread, with a runtime or without.
+///
+/// ```
+/// # use sansocket_channels::{Hub, Open};
+/// # let hub = Hub::builder().channel("room:{id}", Open).build()?;
+/// hub.to("room:1").except_user("ada").send("said", &"hi")?;
+/// hub.to_topics(["room:1", "room:2"]).send("said", &"hi")?;
+/// hub.to_pattern("room:{id}").send_binary("snow", vec![1, 2, 3])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is sent before `send`"]
+pub struct Publish<'a> {
+    hub: &'a Hub,
+    topics: Topics<'a>,
+    except: Vec<ConnId>,
+    except_users: Vec<String>,
+    only: Option<Vec<ConnId>>,
+}
+
+#[derive(Clone)]
+enum Topics<'a> {
+    One(&'a str),
+    Some(Vec<&'a str>),
+    Matching(&'a str),
+}
+
+impl<'a> Publish<'a> {
+    pub(crate) fn to(hub: &'a Hub, topic: &'a str) -> Self {
+        Self::of(hub, Topics::One(topic))
+    }
+
+    pub(crate) fn to_topics(hub: &'a Hub, topics: Vec<&'a str>) -> Self {
+        Self::of(hub, Topics::Some(topics))
+    }
+
+    pub(crate) fn to_pattern(hub: &'a Hub, pattern: &'a str) -> Self {
+        Self::of(hub, Topics::Matching(pattern))
+    }
+
+    fn of(hub: &'a Hub, topics: Topics<'a>) -> Self {
+        Self { hub, topics, except: Vec::new(), except_users: Vec::new(), only: None }
+    }
+
+    /// Leaves a connection out.
+    pub fn except(mut self, conn: ConnId) -> Self {
+        self.except.push(conn);
+        self
+    }
+
+    /// Leaves all connections of a user out.
+    pub fn except_user(mut self, user: &str) -> Self {
+        self.except_users.push(user.to_owned());
+        self
+    }
+
+    /// Sends to none but these connections, if they are members. Called again, to none but those of the last call.
+    pub fn only(self, conns: impl IntoIterator<Item = ConnId>) -> Self {
+        let mut only: Vec<_> = conns.into_iter().collect();
+        only.sort_unstable();
+        only.dedup();
+        Self { only: Some(only), ..self }
+    }
+
+    /// Sends an event with a payload. That there is nobody to send it to is no error.
+    ///
+    /// Fails if the payload is no JSON or too large, and if a name is none.
+    pub fn send(self, event: &str, payload: &(impl Serialize + ?Sized)) -> Result<Sent, PublishError> {
+        self.send_json(event, &to_json(payload)?)
+    }
+
+    /// Sends an event with bytes.
+    ///
+    /// Fails if they are too many, and if a name is none.
+    pub fn send_binary(self, event: &str, data: impl Into<Bytes>) -> Result<Sent, PublishError> {
+        let data = data.into();
+        check(event, data.len(), self.hub)?;
+        self.each(|topic| binary::broadcast(topic, event, &data).into())
+    }
+
+    /// Sends an event with the payload of another message, as it came.
+    pub(crate) fn send_payload(self, event: &str, payload: &Payload) -> Result<Sent, PublishError> {
+        match (payload.json(), payload.binary()) {
+            (Some(json), _) => self.send_json(event, json),
+            (None, Some(data)) => self.send_binary(event, data.clone()),
+            (None, None) => Ok(Sent { local: 0 }),
+        }
+    }
+
+    fn send_json(self, event: &str, payload: &str) -> Result<Sent, PublishError> {
+        check(event, payload.len(), self.hub)?;
+        self.each(|topic| text::frame(None, None, topic, event, payload).into())
+    }
+
+    /// Sends the frame of each topic, which is made once for all members, and only if there are any.
+    fn each(&self, frame: impl Fn(&str) -> Message) -> Result<Sent, PublishError> {
+        let registry = &self.hub.inner().registry;
+        let mut sent = Sent { local: 0 };
+        let mut send = |topic: &Topic| sent.local += self.send_to(topic, &frame(topic.name()));
+        match &self.topics {
+            Topics::One(name) => {
+                check_topic(name)?;
+                registry.topic(name).iter().for_each(|topic| send(topic));
+            }
+            Topics::Some(names) => {
+                names.iter().try_for_each(|name| check_topic(name))?;
+                names.iter().filter_map(|name| registry.topic(name)).for_each(|topic| send(&topic));
+            }
+            Topics::Matching(pattern) => {
+                let pattern = Pattern::parse(pattern).map_err(|_| PublishError::Topic)?;
+                let topics = registry.topics();
+                topics.iter().filter(|topic| pattern.matches(topic.name())).for_each(|topic| send(topic));
+            }
+        }
+        Ok(sent)
+    }
+
+    fn send_to(&self, topic: &Topic, frame: &Message) -> usize {
+        let is_meant = |connection: &Connection| {
+            let user = connection.identity.name();
+            !self.except.contains(&connection.id)
+                && !user.is_some_and(|user| self.except_users.iter().any(|except| **except == **user))
+        };
+        match &self.only {
+            Some(ids) => topic.send_only(frame, ids, is_meant),
+            None => topic.send(frame, is_meant),
+        }
+    }
+}
+
+impl fmt::Debug for Publish<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish").finish_non_exhaustive()
+    }
+}
+
+/// What became of what was sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// In how many queues of this node it is.
+    pub local: usize,
+}
+
+impl Sent {
+    pub(crate) fn new(local: usize) -> Self {
+        Self { local }
+    }
+}
+
+/// Why something cannot be sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The payload cannot be JSON: a map whose keys are no strings, for one.
+    Payload(PayloadError),
+    /// The payload has more bytes than [`Limits::payload`](crate::Limits::payload): send less at once, or where to fetch it.
+    TooBig,
+    /// No topic can have this name, or it is no pattern.
+    Topic,
+    /// No event of a program's own can have this name: it has 1 to 64 bytes, and does not begin with `phx_` or `$`.
+    Event,
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Payload(_) => "the payload cannot be sent",
+            Self::TooBig => "the payload has more bytes than `Limits::payload`",
+            Self::Topic => "no topic can have this name, or it is no pattern",
+            Self::Event => "an event's name has 1 to 64 bytes, and does not begin with `phx_` or `$`",
+        })
+    }
+}
+
+impl std::error::Error for PublishError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Payload(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<PayloadError> for PublishError {
+    fn from(error: PayloadError) -> Self {
+        Self::Payload(error)
+    }
+}
+
+impl From<PublishError> for Refusal {
+    /// A word for each.
+    fn from(error: PublishError) -> Self {
+        Self::new(match error {
+            PublishError::Payload(_) => "bad payload",
+            PublishError::TooBig => "too big",
+            PublishError::Topic => "unmatched topic",
+            PublishError::Event => "reserved event",
+        })
+    }
+}
+
+/// Fails if such an event, with so many bytes, cannot be sent.
+pub(crate) fn check(event: &str, len: usize, hub: &Hub) -> Result<(), PublishError> {
+    if !is_event(event) {
+        return Err(PublishError::Event);
+    }
+    if len > hub.inner().limits.payload {
+        return Err(PublishError::TooBig);
+    }
+    Ok(())
+}
+
+fn check_topic(name: &str) -> Result<(), PublishError> {
+    if is_topic(name) { Ok(()) } else { Err(PublishError::Topic) }
+}

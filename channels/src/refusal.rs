@@ -1,0 +1,73 @@
+//! The answer that something is refused.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::wire::text::push_string;
+
+/// The answer that a join or a push is refused: `{"reason": …}`. The reason is a word of your own, which clients and logs see;
+/// the text of an error is none.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    reason: String,
+    is_final: bool,
+    details: Map<String, Value>,
+}
+
+impl Refusal {
+    /// Refused for good: a client whose join is refused so does not try again.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_final: true, details: Map::new() }
+    }
+
+    /// Refused for now: a client whose join is refused so tries again after a while.
+    pub fn retry(reason: impl Into<String>) -> Self {
+        Self { is_final: false, ..Self::new(reason) }
+    }
+
+    /// `unknown event`: what a session says that does not know the event.
+    pub fn unknown_event() -> Self {
+        Self::new("unknown event")
+    }
+
+    /// More that the client is told, beside the reason: the fields of an object. Anything else is left out.
+    pub fn details(mut self, fields: &impl Serialize) -> Self {
+        if let Ok(Value::Object(fields)) = serde_json::to_value(fields) {
+            self.details.extend(fields.into_iter().filter(|(name, _)| name != "reason"));
+        }
+        self
+    }
+
+    /// The reason.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    pub(crate) fn is_final(&self) -> bool {
+        self.is_final
+    }
+
+    /// What the client is told, in JSON.
+    pub(crate) fn response(&self) -> String {
+        let mut json = String::from("{\"reason\":");
+        push_string(&mut json, &self.reason);
+        for (name, value) in &self.details {
+            json.push(',');
+            push_string(&mut json, name);
+            json.push(':');
+            json.push_str(&value.to_string());
+        }
+        json.push('}');
+        json
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -1,0 +1,235 @@
+//! Who works off what clients want: joins, messages, leaves.
+
+use std::sync::Arc;
+
+use sansocket::Message;
+use tokio::time::timeout;
+
+use crate::channel::Admitted;
+use crate::close::Leave;
+use crate::connection::{Connection, Dialect};
+use crate::cx::Cx;
+use crate::fault::{caught, caught_within, dropped};
+use crate::inbox::{Command, Inbox, Seated};
+use crate::payload::Payload;
+use crate::queue::Class;
+use crate::refusal::Refusal;
+use crate::seat::Seat;
+use crate::wire::text;
+
+/// Works off what a client wants of one topic, until there is no more: one thing at a time, in its order.
+pub(crate) async fn work_off(connection: Arc<Connection>, inbox: Arc<Inbox>) {
+    let mut runner = Runner { seated: inbox.take_seated(), connection, inbox, is_done: false };
+    loop {
+        match runner.inbox.next(&runner.connection.room) {
+            Some(Command::Join { join_ref, reference, params }) => {
+                // Boxed, since most of what is worked off is not a join.
+                Box::pin(runner.join(join_ref, reference, params)).await;
+            }
+            Some(Command::Push { join_ref, reference, event, payload }) => {
+                runner.push(join_ref, reference, &event, payload).await;
+            }
+            Some(Command::Leave { join_ref, reference }) => runner.leave(join_ref, reference).await,
+            Some(Command::End { why }) => runner.end([], why).await,
+            None => match runner.connection.retire(&runner.inbox, runner.seated.take()) {
+                Ok(()) => {
+                    runner.is_done = true;
+                    return;
+                }
+                Err(seated) => runner.seated = seated,
+            },
+        }
+    }
+}
+
+struct Runner {
+    connection: Arc<Connection>,
+    inbox: Arc<Inbox>,
+    seated: Option<Seated>,
+    /// Nothing is left to be done.
+    is_done: bool,
+}
+
+impl Runner {
+    async fn join(&mut self, join_ref: Option<Box<str>>, reference: Option<Box<str>>, params: Payload) {
+        if let Some(seated) = &self.seated {
+            let close = seated.seat.ending("phx_close", "{}");
+            self.end([close], Leave::Replaced).await;
+        }
+        if self.inbox.is_superseded(join_ref.as_deref()) {
+            return;
+        }
+        let hub = self.connection.hub.clone();
+        let inner = hub.inner();
+        let route = match inner.admit(&self.inbox.topic) {
+            Ok(route) => route,
+            Err(refusal) => {
+                let frames = refused(join_ref.as_deref(), reference.as_deref(), &self.inbox.topic, &refusal);
+                for frame in frames {
+                    self.connection.queue.push(frame, Class::Answer);
+                }
+                return;
+            }
+        };
+        let topic = self.inbox.topic.clone();
+        let seat = Arc::new(Seat::new(self.connection.clone(), topic, route.clone(), join_ref));
+        self.inbox.set_seat(Some(seat.clone()));
+        let cx = Cx::new(seat.clone(), 0);
+        let joining = async {
+            // The semaphore is never closed.
+            let _turn = inner.joins.acquire().await;
+            caught(route.channel.join(&cx, params)).await
+        };
+        let outcome = tokio::select! {
+            biased;
+            () = self.inbox.superseded(seat.join_ref.as_deref()) => None,
+            outcome = timeout(inner.limits.join, joining) => Some(outcome),
+        };
+        let refusal = match outcome {
+            Some(Ok(Ok(Ok(admitted)))) => return self.enter(&seat, reference.as_deref(), admitted),
+            Some(Ok(Ok(Err(refusal)))) => Some(refusal),
+            Some(Ok(Err(_))) => Some(Refusal::retry("join crashed")),
+            Some(Err(_)) => Some(Refusal::retry("timeout")),
+            None => None,
+        };
+        let frames = refusal
+            .map(|refusal| refused(seat.join_ref.as_deref(), reference.as_deref(), &seat.topic, &refusal));
+        seat.end(frames.into_iter().flatten());
+        self.inbox.set_seat(None);
+    }
+
+    /// The client is a member from now on, unless something has ended that already: then it is told to the session.
+    fn enter(&mut self, seat: &Arc<Seat>, reference: Option<&str>, admitted: Admitted) {
+        let Admitted { session, mut response } = admitted;
+        if self.connection.dialect == Dialect::Extended {
+            let comma = if response == "{}" { "" } else { "," };
+            response.insert_str(1, &format!("\"$conn\":\"{}\"{comma}", self.connection.id));
+        }
+        let reply = reference.map(|reference| seat.reply(reference, "ok", &response));
+        self.seated = Some(Seated { seat: seat.clone(), session });
+        self.connection.hub.inner().registry.enter(seat, reply);
+    }
+
+    async fn push(
+        &mut self,
+        join_ref: Option<Box<str>>,
+        reference: Option<Box<str>>,
+        event: &str,
+        payload: Payload,
+    ) {
+        let Some(Seated { seat, session }) = &mut self.seated else {
+            if let Some(reference) = reference {
+                unmatched(&self.connection, &reference, &self.inbox.topic);
+            }
+            return;
+        };
+        if join_ref.is_some() && join_ref != seat.join_ref {
+            return;
+        }
+        let seat = seat.clone();
+        let turn = seat.begin_turn(reference);
+        let cx = Cx::new(seat.clone(), turn);
+        let limit = self.connection.hub.inner().limits.handler;
+        let Some(handled) = caught_within(limit, session.handle(&cx, event, payload)).await else {
+            return self.crash();
+        };
+        if let Some(reference) = seat.take_reference(turn) {
+            let answer = match &handled {
+                Ok(reply) => reply.frame(seat.join_ref.as_deref(), &reference, &seat.topic),
+                Err(refusal) => Some(seat.reply(&reference, "error", &refusal.response())),
+            };
+            if let Some(answer) = answer {
+                seat.push(answer, Class::Answer);
+            }
+        }
+        if handled.is_ok_and(|reply| reply.stops()) {
+            self.end([seat.ending("phx_close", "{}")], Leave::Stopped).await;
+        }
+    }
+
+    async fn leave(&mut self, join_ref: Option<Box<str>>, reference: Option<Box<str>>) {
+        let Some(Seated { seat, .. }) = &self.seated else {
+            if let Some(reference) = reference {
+                done(&self.connection, join_ref.as_deref(), &reference, &self.inbox.topic);
+            }
+            return;
+        };
+        if join_ref.is_some() && join_ref != seat.join_ref {
+            return;
+        }
+        let reply = reference.map(|reference| seat.reply(&reference, "ok", "{}"));
+        let close = seat.ending("phx_close", "{}");
+        self.end(reply.into_iter().chain([close]), Leave::Left).await;
+    }
+
+    /// Ends the session, with these frames, and tells it.
+    async fn end(&mut self, frames: impl IntoIterator<Item = Message>, why: Leave) {
+        let Some(Seated { seat, session }) = self.seated.take() else {
+            return;
+        };
+        let inner = self.connection.hub.inner();
+        inner.registry.leave(&seat, frames);
+        self.inbox.set_seat(None);
+        let turn = seat.begin_turn(None);
+        let cx = Cx::new(seat, turn);
+        let _ = caught_within(inner.limits.handler, session.leave(&cx, why)).await;
+    }
+
+    /// The session has panicked, or takes too long.
+    fn crash(&mut self) {
+        if let Some(Seated { seat, session }) = self.seated.take() {
+            let error = seat.ending("phx_error", "{\"reason\":\"channel_crash\"}");
+            self.connection.hub.inner().registry.leave(&seat, [error]);
+            self.inbox.set_seat(None);
+            dropped(session);
+        }
+    }
+}
+
+impl Drop for Runner {
+    /// The runtime has ended before the work.
+    fn drop(&mut self) {
+        if !self.is_done
+            && let Some(seat) = self.inbox.seat()
+        {
+            self.connection.hub.inner().registry.leave(&seat, []);
+        }
+    }
+}
+
+/// What a client is told whose join is refused.
+pub(crate) fn refused(
+    join_ref: Option<&str>,
+    reference: Option<&str>,
+    topic: &str,
+    refusal: &Refusal,
+) -> impl Iterator<Item = Message> + use<> {
+    let reply =
+        reference.map(|reference| text::reply(join_ref, reference, topic, "error", &refusal.response()));
+    // Without it, clients try again for ever.
+    let close = refusal.is_final().then(|| text::frame(join_ref, join_ref, topic, "phx_close", "{}"));
+    reply.into_iter().chain(close).map(Message::from)
+}
+
+/// What a client is told that has not joined the topic which it pushes to.
+pub(crate) fn unmatched(connection: &Connection, reference: &str, topic: &str) {
+    refuse(connection, None, reference, topic, "unmatched topic");
+}
+
+/// What a client is told whose wish is done, whether there was something to do or not.
+pub(crate) fn done(connection: &Connection, join_ref: Option<&str>, reference: &str, topic: &str) {
+    connection.queue.push(text::reply(join_ref, reference, topic, "ok", "{}").into(), Class::Answer);
+}
+
+/// What a client is told whose message is refused before a handler sees it.
+pub(crate) fn refuse(
+    connection: &Connection,
+    join_ref: Option<&str>,
+    reference: &str,
+    topic: &str,
+    reason: &'static str,
+) {
+    let response = Refusal::new(reason).response();
+    let frame = text::reply(join_ref, reference, topic, "error", &response);
+    connection.queue.push(frame.into(), Class::Answer);
+}

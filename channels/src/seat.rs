@@ -1,0 +1,157 @@
+//! A connection's place on a topic, from a join to its end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use sansocket::Message;
+use tokio::sync::oneshot;
+
+use crate::ask::Answer;
+use crate::connection::Connection;
+use crate::queue::Class;
+use crate::route::Route;
+use crate::sync::lock;
+use crate::wire::{binary, text};
+
+/// A connection's place on a topic, from a join to its end: what may be sent of the topic goes through it, so that nothing
+/// precedes the join's reply, or follows the end.
+pub(crate) struct Seat {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) topic: Arc<str>,
+    pub(crate) route: Arc<Route>,
+    /// What all that belongs to this join repeats.
+    pub(crate) join_ref: Option<Box<str>>,
+    /// Locked after the topic, and before the connection's queue.
+    state: Mutex<State>,
+}
+
+struct State {
+    phase: Phase,
+    /// The message that is handled: the second, the first, none yet.
+    turn: u64,
+    /// What the answer to that message is to repeat, until there is one.
+    reference: Option<Box<str>>,
+    /// Questions to the page, by their numbers.
+    asks: HashMap<u64, oneshot::Sender<Answer>>,
+}
+
+enum Phase {
+    /// What is pushed follows the reply.
+    Joining(Vec<Message>),
+    Joined,
+    Ended,
+}
+
+impl Seat {
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        topic: Arc<str>,
+        route: Arc<Route>,
+        join_ref: Option<Box<str>>,
+    ) -> Self {
+        let phase = Phase::Joining(Vec::new());
+        let state = State { phase, turn: 0, reference: None, asks: HashMap::new() };
+        Self { connection, topic, route, join_ref, state: state.into() }
+    }
+
+    /// Queues a frame of the topic. False: it has ended, or there is no room.
+    pub(crate) fn push(&self, message: Message, class: Class) -> bool {
+        let mut state = lock(&self.state);
+        match &mut state.phase {
+            Phase::Joining(held) => {
+                held.push(message);
+                true
+            }
+            Phase::Joined => self.connection.queue.push(message, class),
+            Phase::Ended => false,
+        }
+    }
+
+    /// A frame that belongs to this join.
+    pub(crate) fn frame(&self, reference: Option<&str>, event: &str, payload: &str) -> Message {
+        text::frame(self.join_ref.as_deref(), reference, &self.topic, event, payload).into()
+    }
+
+    /// A frame of bytes that belongs to this join.
+    pub(crate) fn binary(&self, event: &str, data: &[u8]) -> Message {
+        binary::push(self.join_ref.as_deref(), &self.topic, event, data).into()
+    }
+
+    /// The frame that says how it ended, to which the join's own ref belongs.
+    pub(crate) fn ending(&self, event: &str, payload: &str) -> Message {
+        self.frame(self.join_ref.as_deref(), event, payload)
+    }
+
+    /// An answer to a frame of this join.
+    pub(crate) fn reply(&self, reference: &str, status: &str, response: &str) -> Message {
+        text::reply(self.join_ref.as_deref(), reference, &self.topic, status, response).into()
+    }
+
+    /// The join has succeeded, unless it was ended before: then false. Called with the topic locked.
+    pub(crate) fn open(&self, reply: Option<Message>) -> bool {
+        let mut state = lock(&self.state);
+        let Phase::Joining(held) = &mut state.phase else {
+            return false;
+        };
+        let held = std::mem::take(held);
+        if let Some(reply) = reply {
+            self.connection.queue.push(reply, Class::Answer);
+        }
+        for message in held {
+            self.connection.queue.push(message, Class::Reliable);
+        }
+        state.phase = Phase::Joined;
+        true
+    }
+
+    /// Ends it, with these frames; false if it had ended. Called with the topic locked, when the connection is none of its
+    /// members any more.
+    pub(crate) fn end(&self, frames: impl IntoIterator<Item = Message>) -> bool {
+        let mut state = lock(&self.state);
+        if matches!(state.phase, Phase::Ended) {
+            return false;
+        }
+        for frame in frames {
+            self.connection.queue.push(frame, Class::Answer);
+        }
+        let ended = std::mem::replace(&mut state.phase, Phase::Ended);
+        let asks = std::mem::take(&mut state.asks);
+        drop(state);
+        // Wakes those who wait for an answer.
+        drop((ended, asks));
+        true
+    }
+
+    pub(crate) fn is_joined(&self) -> bool {
+        matches!(lock(&self.state).phase, Phase::Joined)
+    }
+
+    /// Another message is handled. Its number.
+    pub(crate) fn begin_turn(&self, reference: Option<Box<str>>) -> u64 {
+        let mut state = lock(&self.state);
+        state.turn += 1;
+        state.reference = reference;
+        state.turn
+    }
+
+    /// What the answer to a message is to repeat, for whoever answers it.
+    pub(crate) fn take_reference(&self, turn: u64) -> Option<Box<str>> {
+        let mut state = lock(&self.state);
+        if state.turn == turn { state.reference.take() } else { None }
+    }
+
+    /// Sends a question, if it is joined.
+    pub(crate) fn ask(&self, number: u64, question: Message, answer: oneshot::Sender<Answer>) -> bool {
+        let mut state = lock(&self.state);
+        if !matches!(state.phase, Phase::Joined) || !self.connection.queue.push(question, Class::Answer) {
+            return false;
+        }
+        state.asks.insert(number, answer);
+        true
+    }
+
+    /// Who waits for the answer to a question.
+    pub(crate) fn take_ask(&self, number: u64) -> Option<oneshot::Sender<Answer>> {
+        lock(&self.state).asks.remove(&number)
+    }
+}

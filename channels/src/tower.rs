@@ -1,0 +1,91 @@
+//! The hub as a service, inside HTTP servers that speak in the types of the `http` crate.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use sansocket::Server;
+use sansocket::http::Pending;
+use tower_service::Service;
+
+use crate::drive::drive;
+use crate::hub::Hub;
+use crate::link::Socket;
+use crate::opening::Judged;
+
+impl Hub {
+    /// A service that opens the hub's WebSockets, and answers for its pages and the script: for axum's `route_service` and for
+    /// hyper, which has to serve connections `with_upgrades`. Anything else is answered with 404. It looks at the whole path:
+    /// where a router takes some of it away, [`HubBuilder::path`](crate::HubBuilder::path) is what is left.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use sansocket_channels::{Hub, Open};
+    ///
+    /// let hub = Hub::builder().channel("news", Open).build()?;
+    /// let app: Router = Router::new()
+    ///     .route_service("/socket/websocket", hub.service())
+    ///     .route_service("/channels.js", hub.service());
+    /// # Ok::<(), sansocket_channels::BuildError>(())
+    /// ```
+    ///
+    /// Before the HTTP server is stopped, [drain](Self::drain) the hub: connections that were upgraded are no longer its.
+    pub fn service(&self) -> HubService {
+        HubService { hub: self.clone(), server: Server::default().origins(sansocket::Origins::any()) }
+    }
+}
+
+/// A [hub as a service](Hub::service). Clones count their connections together.
+#[derive(Clone, Debug)]
+pub struct HubService {
+    hub: Hub,
+    server: Server,
+}
+
+impl HubService {
+    /// Sets the limits of connections, and who is told of failures; those of [`Server::default`] without. Which pages may
+    /// connect is for [`HubBuilder::origins`](crate::HubBuilder::origins) to say.
+    pub fn server(self, server: &Server) -> Self {
+        Self { server: server.clone().origins(sansocket::Origins::any()), ..self }
+    }
+}
+
+impl<B> Service<Request<B>> for HubService {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let pending = sansocket::http::pending(&mut request, &self.server);
+        let hub = self.hub.clone();
+        Box::pin(async move {
+            Ok(match pending {
+                Ok(pending) => respond(&hub, pending).await,
+                Err(refusal) => refusal,
+            })
+        })
+    }
+}
+
+async fn respond(hub: &Hub, mut pending: Pending) -> Response<Full<Bytes>> {
+    let applicant = match hub.judge(&mut pending) {
+        Judged::NotOurs => return pending.reject(404, "Not Found: there is nothing at this path.\n"),
+        Judged::Answer(reply) => return pending.respond(reply),
+        Judged::Applicant(applicant) => applicant,
+    };
+    match applicant.admit().await {
+        Ok(admitted) => {
+            let max_frame = hub.inner().limits.frame;
+            pending.accept(move |ws| drive(admitted, Socket::new(ws, max_frame)))
+        }
+        Err(reply) => pending.respond(reply),
+    }
+}
