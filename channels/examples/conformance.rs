@@ -1,0 +1,199 @@
+//! A server for test programs of anybody's: `cargo run -p sansocket-channels --example conformance -- --addr 127.0.0.1:0`
+//!
+//! Topics: `relay:{id}`, what a member pushes goes to the others; `echo:{id}`, with the events `echo`, `fail`, `crash`, `slow` and
+//! `quit`; `closed:{id}`, which refuses for good; `later:{id}`, which refuses for now. The token `secret-NAME` is that of the user
+//! NAME, none is anonymous, any other is refused.
+//!
+//! By HTTP: `POST /broadcast?topic=T&event=E[&except_user=N]`, whose body is the payload; `POST /ask?conn=C&topic=T&event=E&within=MS`,
+//! whose body is the question, answered by the page's answer; `POST /kick?user=N`; `POST /drain`; `GET /state`.
+#![expect(
+    clippy::print_stdout,
+    clippy::panic,
+    reason = "it tells its address, and panics when it is asked to"
+)]
+
+use std::time::Duration;
+
+use sansocket::handshake::{HttpRequest, Reply as Response};
+use sansocket::tokio::{Pending, serve_with};
+use sansocket::{Error, Origins, Server};
+use sansocket_channels::{
+    AskError, Channel, Close, Cx, Denied, Drain, Events, Handshake, Hub, Identity, Joined, Payload, Refusal,
+    Relay, Reply,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = address().ok_or("usage: conformance [--addr HOST:PORT] [--backplane none]")?;
+    let hub = Hub::builder()
+        .channel("relay:{id}", Relay)
+        .channel("echo:{id}", echo())
+        .channel("closed:{id}", Refusing(Refusal::new("unauthorized")))
+        .channel("later:{id}", Refusing(Refusal::retry("later")))
+        .authenticate(authenticate)
+        .origins(sansocket_channels::Origins::any())
+        .build()?;
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let server = Server::default().origins(Origins::any());
+    serve_with(listener, &server, tokio::signal::ctrl_c(), move |pending| answer(hub.clone(), pending))
+        .await?;
+    Ok(())
+}
+
+/// What to listen on; `None`: the command line is another.
+fn address() -> Option<String> {
+    let (mut address, mut args) = ("127.0.0.1:8000".to_owned(), std::env::args().skip(1));
+    while let Some(arg) = args.next() {
+        match (&*arg, args.next()?) {
+            ("--addr", value) => address = value,
+            ("--backplane", value) if value == "none" => {}
+            _ => return None,
+        }
+    }
+    Some(address)
+}
+
+async fn authenticate(handshake: Handshake) -> Result<Identity, Denied> {
+    let token = handshake.bearer().map(str::to_owned).or_else(|| handshake.param("token"));
+    match token.as_deref().map(|token| token.strip_prefix("secret-")) {
+        None => Ok(Identity::anonymous()),
+        Some(Some(name)) if !name.is_empty() => Ok(Identity::user(name)),
+        Some(_) => Err(Denied::UNAUTHORIZED),
+    }
+}
+
+fn echo() -> Events {
+    Events::new()
+        .on("echo", async |_, payload: Payload| match payload.binary() {
+            Some(data) => Ok(Reply::binary(data.clone())),
+            None => Ok(Reply::with(&payload)?),
+        })
+        .on("fail", async |_, _| Err(Refusal::new("no")))
+        .on("crash", async |_, _| panic!("as was asked for"))
+        .on("slow", async |_, _| {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok(Reply::ok())
+        })
+        .on("quit", async |_, _| Ok(Reply::ok().stop()))
+}
+
+/// Lets nobody join.
+struct Refusing(Refusal);
+
+impl Channel for Refusing {
+    type Session = ();
+
+    async fn join(&self, _: &Cx, _: Payload) -> Result<Joined<()>, Refusal> {
+        Err(self.0.clone())
+    }
+}
+
+async fn answer(hub: Hub, pending: Pending) -> Result<(), Error> {
+    let Some(pending) = hub.handle(pending).await? else {
+        return Ok(());
+    };
+    let (pending, body) = pending.read_body(1 << 20).await?;
+    let request = pending.request();
+    let response = match (request.method(), request.path()) {
+        ("POST", "/broadcast") => broadcast(&hub, request, &body),
+        ("POST", "/ask") => ask(&hub, request, &body).await,
+        ("POST", "/kick") => {
+            hub.user(&param(request, "user").unwrap_or_default()).close(Close::kicked());
+            done(&Value::Null)
+        }
+        ("POST", "/drain") => {
+            let drained = hub.drain(Drain::default()).await;
+            done(&json!({ "told": drained.told, "cut": drained.cut }))
+        }
+        ("GET", "/state") => done(&state(&hub)),
+        _ => failed(404, "no such path"),
+    };
+    pending.respond(response).await
+}
+
+fn broadcast(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Response {
+    let (Some(topic), Some(event)) = (param(request, "topic"), param(request, "event")) else {
+        return failed(400, "there is no topic, or no event");
+    };
+    let mut publish = hub.to(&topic);
+    if let Some(user) = param(request, "except_user") {
+        publish = publish.except_user(&user);
+    }
+    let is_binary = request.headers().get("Content-Type") == Some("application/octet-stream");
+    let sent = if is_binary {
+        publish.send_binary(&event, body.to_vec())
+    } else {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(payload) => publish.send(&event, &payload),
+            Err(error) => return failed(400, &error.to_string()),
+        }
+    };
+    match sent {
+        Ok(sent) => done(&json!({ "local": sent.local })),
+        Err(error) => failed(400, &error.to_string()),
+    }
+}
+
+async fn ask(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Response {
+    let conn = param(request, "conn").and_then(|conn| conn.parse().ok());
+    let (Some(conn), Some(topic), Some(event)) = (conn, param(request, "topic"), param(request, "event"))
+    else {
+        return failed(400, "there is no connection, no topic, or no event");
+    };
+    let within = param(request, "within").and_then(|millis| millis.parse().ok()).unwrap_or(5_000);
+    let question = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let answer = hub.conn(conn).ask(&topic, &event, &question, Duration::from_millis(within)).await;
+    match answer {
+        Ok(answer) => done::<Value>(&answer),
+        Err(error @ AskError::TimedOut) => failed(504, &error.to_string()),
+        Err(error @ AskError::Gone) => failed(410, &error.to_string()),
+        Err(error) => failed(502, &error.to_string()),
+    }
+}
+
+fn state(hub: &Hub) -> Value {
+    let connections = hub.connections().into_iter().map(
+        |conn| json!({ "id": conn.id, "user": conn.user, "topics": conn.topics, "queued": conn.queued }),
+    );
+    let topics = hub.topics().into_iter().map(|topic| {
+        let members = hub.members(&topic.name).into_iter();
+        let members = members.map(|member| json!({ "conn": member.conn, "user": member.user }));
+        json!({ "name": topic.name, "members": members.collect::<Vec<_>>(), "position": null })
+    });
+    json!({
+        "connections": connections.collect::<Vec<_>>(),
+        "topics": topics.collect::<Vec<_>>(),
+        "presence": {},
+        "metrics": {},
+    })
+}
+
+fn done<T: serde::Serialize>(value: &T) -> Response {
+    Response::ok().json(serde_json::to_vec(value).unwrap_or_default())
+}
+
+fn failed(status: u16, why: &str) -> Response {
+    Response::new(status).unwrap_or_else(|_| Response::ok()).text(format!("{why}\n"))
+}
+
+/// A parameter of the address, decoded.
+fn param(request: &HttpRequest, name: &str) -> Option<String> {
+    let pairs = request.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    let value = pairs.into_iter().find_map(|(key, value)| (key == name).then_some(value))?;
+    let mut decoded = Vec::new();
+    let mut bytes = value.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            _ => byte,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
