@@ -16,7 +16,7 @@ pub struct Handshake(Arc<Parts>);
 
 #[derive(Default)]
 struct Parts {
-    /// None if nobody asked by HTTP.
+    /// None of a page of the test kit.
     request: Option<HttpRequest>,
     bearer: Option<String>,
 }
@@ -29,6 +29,12 @@ impl Handshake {
             None => None,
         };
         Some(Self(Arc::new(Parts { request: Some((**request).clone()), bearer })))
+    }
+
+    /// What a page of the test kit says: nothing.
+    #[cfg(feature = "test")]
+    pub(crate) fn none() -> Self {
+        Self(Arc::default())
     }
 
     /// The token that the client was given as `authToken`, or `token`: it comes among the subprotocols, where proxies do not

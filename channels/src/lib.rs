@@ -37,6 +37,8 @@ mod runner;
 mod seat;
 mod serve;
 mod sync;
+#[cfg(feature = "test")]
+pub mod test;
 mod topic;
 #[cfg(feature = "tower")]
 mod tower;

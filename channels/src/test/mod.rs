@@ -1,0 +1,38 @@
+//! Pages for the tests of programs: connections without a socket, through the same code, on the runtime's clock.
+//!
+//! ```
+//! use sansocket_channels::{Hub, Identity, Relay};
+//! use serde_json::json;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! let hub = Hub::builder().channel("room:{id}", Relay).build().unwrap();
+//! let (mut ada, mut bob) = (hub.test_page(Identity::user("ada")), hub.test_page(Identity::user("bob")));
+//! ada.join("room:1", &json!({})).await.unwrap();
+//! bob.join("room:1", &json!({})).await.unwrap();
+//!
+//! ada.push("room:1", "said", &json!({ "text": "hi" })).await.unwrap();
+//! assert_eq!(bob.expect("room:1", "said").await, json!({ "text": "hi" }));
+//! ada.expect_nothing().await;
+//! # }
+//! ```
+//!
+//! With `#[tokio::test(start_paused = true)]` no test waits for a clock. What a page is told and nobody has expected yet is kept, in
+//! its order.
+
+mod frame;
+mod link;
+mod page;
+
+pub use page::Page;
+
+use crate::hub::Hub;
+use crate::identity::Identity;
+
+impl Hub {
+    /// A page that is connected, as whom `authenticate` would have let in; it speaks as our client does. Panics outside of a tokio
+    /// runtime, whose timers must be enabled, and if there are as many connections of the user as there may be.
+    pub fn test_page(&self, identity: Identity) -> Page {
+        Page::open(self.clone(), identity)
+    }
+}

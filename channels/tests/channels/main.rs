@@ -1,0 +1,5 @@
+//! What the crate promises, through its public API: pages of the test kit, and real sockets.
+#![allow(unreachable_pub, reason = "the modules of one test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
+
+mod wire;
