@@ -1,13 +1,10 @@
-//! Base64 (RFC 4648), of both alphabets, padded or not: tokens come in each of them.
+//! Base64 (RFC 4648) as a subprotocol can have it: without padding and `/`, which no name of a subprotocol may have, and of
+//! either alphabet in the rest.
 
 /// The bytes that the text stands for. `None`: it is none, or has bits that stand for nothing.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
-    if digits.len() != text.len() && !text.len().is_multiple_of(4) {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
-    for group in digits.as_bytes().chunks(4) {
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    for group in text.as_bytes().chunks(4) {
         let mut bits = 0_u32;
         for digit in group {
             bits = bits << 6 | u32::from(value(*digit)?);
@@ -29,7 +26,7 @@ fn value(digit: u8) -> Option<u8> {
         b'a'..=b'z' => digit - b'a' + 26,
         b'0'..=b'9' => digit - b'0' + 52,
         b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
+        b'_' => 63,
         _ => return None,
     })
 }
