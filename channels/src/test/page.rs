@@ -9,7 +9,7 @@ use sansocket::Message;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::frame::{Content, Frame};
 use super::link::{FromPage, PageLink, ToPage};
@@ -151,6 +151,8 @@ impl Page {
     pub async fn linger(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while self.receive(deadline).await {}
+        // Nothing comes any more if there is no connection.
+        sleep_until(deadline).await;
     }
 
     /// Takes nothing any more that is sent to it.
@@ -289,6 +291,9 @@ impl Page {
         // As a page does: what belongs to a join that is over is dropped.
         if frame.join_ref.is_some() && !is_answer(&frame) && frame.join_ref != self.join_ref(&frame.topic) {
             return;
+        }
+        if frame.event == "phx_close" && frame.join_ref.is_some() {
+            self.joined.remove(&frame.topic);
         }
         if let (Some(reference), Some(Answering(answer))) =
             (&frame.reference, self.answers.get_mut(&frame.event))

@@ -2,4 +2,15 @@
 #![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
+mod asks;
+mod diary;
+mod limits;
+mod model;
+mod order;
+mod routes;
+mod server;
+mod services;
+mod sessions;
+mod sockets;
+mod targets;
 mod wire;

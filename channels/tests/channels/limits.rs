@@ -1,0 +1,233 @@
+//! Limits: at each, and one beyond.
+
+use std::time::Duration;
+
+use sansocket_channels::test::Page;
+use sansocket_channels::{BuildError, Hub, Identity, Limits, Open};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::diary::Diary;
+
+fn hub(diary: &Diary, limits: Limits) -> Hub {
+    Hub::builder().channel("room:{id}", diary.clone()).limits(limits).build().unwrap()
+}
+
+async fn joined(hub: &Hub) -> Page {
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &0).await.unwrap();
+    page
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_of_a_connection() {
+    let hub = hub(&Diary::default(), Limits::default());
+    let mut page = hub.test_page(Identity::anonymous());
+    for n in 0..100 {
+        page.join(&format!("room:{n}"), &0).await.unwrap();
+    }
+    let refused = page.join("room:100", &0).await;
+    assert_eq!(refused, Err(json!({ "reason": "too many channels joined" })));
+    // There is room where one was left, and one that is joined anew takes none.
+    page.join("room:7", &0).await.unwrap();
+    page.leave("room:7").await;
+    page.join("room:100", &0).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_of_a_hub() {
+    let hub = hub(&Diary::default(), Limits::default().topics(2));
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &0).await.unwrap();
+    page.join("room:2", &0).await.unwrap();
+    assert_eq!(page.join("room:3", &0).await, Err(json!({ "reason": "busy" })));
+    let mut other = hub.test_page(Identity::anonymous());
+    other.join("room:2", &0).await.unwrap();
+    page.leave("room:1").await;
+    other.join("room:3", &0).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn joins_wait_for_their_turn() {
+    let hub = hub(&Diary::default(), Limits::default().joins_at_once(2));
+    let start = Instant::now();
+    let joins: Vec<_> = (0..4)
+        .map(|_| {
+            let mut page = hub.test_page(Identity::anonymous());
+            tokio::spawn(async move { page.join("room:1", &3_000).await })
+        })
+        .collect();
+    for join in joins {
+        join.await.unwrap().unwrap();
+    }
+    assert_eq!(start.elapsed().as_secs(), 6);
+    // The wait counts.
+    let joins: Vec<_> = (0..6)
+        .map(|_| {
+            let mut page = hub.test_page(Identity::anonymous());
+            tokio::spawn(async move { page.join("room:1", &3_000).await })
+        })
+        .collect();
+    let mut late = 0;
+    for join in joins {
+        late += usize::from(join.await.unwrap() == Err(json!({ "reason": "timeout" })));
+    }
+    assert_eq!(late, 2);
+}
+
+/// A client that sends too much waits, and nobody else.
+#[tokio::test(start_paused = true)]
+async fn floods_wait() {
+    let hub = hub(&Diary::default(), Limits::default());
+    let (mut flood, mut other) = (joined(&hub).await, joined(&hub).await);
+    let start = Instant::now();
+    for _ in 0..398 {
+        flood.cast("room:1", "echo", &1);
+    }
+    assert_eq!(other.push("room:1", "echo", &1).await, Ok(json!(1)));
+    assert!(start.elapsed() < Duration::from_millis(10));
+    // 300 at once, of which the join was one, and then 50 each second: the last of all has to wait for 100.
+    flood.push("room:1", "echo", &1).await.unwrap();
+    let waited = start.elapsed();
+    assert!((1_900..2_100).contains(&waited.as_millis()), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn floods_of_bytes_wait() {
+    let hub = hub(&Diary::default(), Limits::default());
+    let mut page = joined(&hub).await;
+    let start = Instant::now();
+    let payload = "x".repeat(60_000);
+    for _ in 0..35 {
+        page.cast("room:1", "echo", &payload);
+    }
+    page.push("room:1", "echo", &1).await.unwrap();
+    let waited = start.elapsed();
+    assert!((900..1_100).contains(&waited.as_millis()), "{waited:?}");
+}
+
+/// A client whose handler lags is not read.
+#[tokio::test(start_paused = true)]
+async fn unhandled_messages_are_few() {
+    let diary = Diary::default();
+    let hub = hub(&diary, Limits::default());
+    let mut page = joined(&hub).await;
+    page.join("room:2", &0).await.unwrap();
+    diary.take();
+    page.cast("room:1", "wait", &5_000);
+    for _ in 0..17 {
+        page.cast("room:1", "echo", &1);
+    }
+    // It is behind one that finds no room.
+    let start = Instant::now();
+    page.push("room:2", "echo", &2).await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 5);
+    assert_eq!(page.push("room:1", "echo", &3).await, Ok(json!(3)));
+
+    page.cast("room:1", "wait", &5_000);
+    for _ in 0..16 {
+        page.cast("room:1", "echo", &1);
+    }
+    let start = Instant::now();
+    page.push("room:2", "echo", &2).await.unwrap();
+    assert!(start.elapsed() < Duration::from_millis(10));
+}
+
+/// Who does not take what is sent is closed, and nobody waits for him.
+#[tokio::test(start_paused = true)]
+async fn slow_clients_are_closed() {
+    for (payload, fits) in [("x".repeat(900), 1_024), ("x".repeat(200 << 10), 5)] {
+        let diary = Diary::default();
+        let hub = hub(&diary, Limits::default());
+        let mut slow = joined(&hub).await;
+        let mut fast = joined(&hub).await;
+        slow.stall();
+        // One is on its way to it.
+        for sent in 0..=fits {
+            assert_eq!(hub.broadcast("room:1", "said", &payload).unwrap().local, 2, "{sent}");
+            fast.expect("room:1", "said").await;
+        }
+        let info = hub.conn(slow.conn()).info().unwrap();
+        assert!(info.queued > fits * payload.len() && info.queued <= 1 << 20);
+        assert_eq!(hub.broadcast("room:1", "said", &payload).unwrap().local, 1);
+        assert_eq!(fast.expect("room:1", "said").await, json!(payload));
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(diary.take().last().unwrap(), "Slow");
+        assert_eq!((hub.members("room:1").len(), hub.connections().len()), (1, 1));
+        slow.resume();
+        let close = slow.closed().await;
+        assert_eq!((close.code(), close.reason()), (4008, "slow consumer"));
+    }
+}
+
+/// Answers have a reserve.
+#[tokio::test(start_paused = true)]
+async fn answers_find_room() {
+    let limits = Limits::default().queue(1 << 20, 2).reserve(1 << 10, 2).unhandled(1);
+    let hub = hub(&Diary::default(), limits);
+    let mut page = joined(&hub).await;
+    page.stall();
+    for _ in 0..3 {
+        assert_eq!(hub.broadcast("room:1", "said", &1).unwrap().local, 1);
+        sleep(Duration::from_millis(1)).await;
+    }
+    hub.conn(page.conn()).leave("room:1");
+    assert_eq!(hub.connections().len(), 1);
+    page.resume();
+    for _ in 0..3 {
+        page.expect("room:1", "said").await;
+    }
+    page.expect("room:1", "phx_close").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_of_a_user() {
+    let hub = Hub::builder()
+        .channel("news", Open)
+        .limits(Limits::default().connections_per_user(2))
+        .build()
+        .unwrap();
+    let one = hub.test_page(Identity::user("ada"));
+    let _two = hub.test_page(Identity::user("ada"));
+    let _other = (hub.test_page(Identity::user("bob")), hub.test_page(Identity::anonymous()));
+    let again = hub.clone();
+    let third = tokio::spawn(async move { drop(again.test_page(Identity::user("ada"))) });
+    assert!(third.await.is_err());
+    drop(one);
+    sleep(Duration::from_millis(1)).await;
+    hub.test_page(Identity::user("ada"));
+}
+
+/// Joins and drops leave nothing behind.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_behind() {
+    let hub = hub(&Diary::default(), Limits::default());
+    for n in 0..2_000 {
+        let mut page = hub.test_page(Identity::user(format!("user {}", n % 7)));
+        page.join(&format!("room:{}", n % 100), &0).await.unwrap();
+        let _ = page.join("refused", &0).await;
+        page.cut();
+        page.cast("room:1", "echo", &1);
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert!(hub.connections().is_empty() && hub.topics().is_empty());
+    assert!((0..7).all(|n| hub.user(&format!("user {n}")).connections().is_empty()));
+}
+
+#[test]
+fn limits_that_cannot_hold_are_errors() {
+    for limits in [
+        Limits::default().topics(0),
+        Limits::default().topics_per_connection(0),
+        Limits::default().joins_at_once(0),
+        Limits::default().unhandled(0),
+        Limits::default().messages(0, 1),
+        Limits::default().messages(1, 0),
+        Limits::default().bytes(0),
+        Limits::default().queue(1 << 20, 0),
+        Limits::default().payload(1 << 20),
+        Limits::default().connections_per_user(0),
+    ] {
+        assert!(matches!(Hub::builder().limits(limits).build(), Err(BuildError::Limits(_))));
+    }
+}

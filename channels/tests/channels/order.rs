@@ -1,0 +1,129 @@
+//! In which order things are told.
+
+use std::time::Duration;
+
+use sansocket::Message;
+use sansocket_channels::{Hub, Identity};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::diary::Diary;
+
+fn hub(diary: &Diary) -> Hub {
+    Hub::builder().channel("room:{id}", diary.clone()).build().unwrap()
+}
+
+/// A broadcast that a handler makes goes before its reply, and all members see all in one order.
+#[tokio::test(start_paused = true)]
+async fn broadcasts_precede_replies() {
+    let hub = hub(&Diary::default());
+    let mut pages = Vec::new();
+    for _ in 0..3 {
+        let mut page = hub.test_page(Identity::anonymous()).stock();
+        page.send_message(r#"["1","1","room:1","phx_join",0]"#);
+        page.next_message().await.unwrap();
+        pages.push(page);
+    }
+    for n in 0..10 {
+        for page in &mut pages {
+            page.send_message(format!(r#"["1","2","room:1","say",{n}]"#));
+        }
+    }
+    let mut seen = Vec::new();
+    for page in &mut pages {
+        let (mut said, mut all) = (Vec::new(), Vec::new());
+        while let Some(Message::Text(text)) = page.next_message().await {
+            said.extend(text.contains("said").then(|| text.to_string()));
+            all.push(text.to_string());
+        }
+        assert_eq!((said.len(), all.len()), (30, 40));
+        for n in 0..10 {
+            let reply = format!(r#"["1","2","room:1","phx_reply",{{"status":"ok","response":{n}}}]"#);
+            let said = format!(r#"[null,null,"room:1","said",{n}]"#);
+            let place = |text: &String| all.iter().position(|other| other == text).unwrap();
+            assert!(place(&said) < place(&reply));
+        }
+        seen.push(said);
+    }
+    assert!(seen[0] == seen[1] && seen[1] == seen[2]);
+}
+
+/// Handlers of one topic run one at a time, those of others meanwhile.
+#[tokio::test(start_paused = true)]
+async fn topics_do_not_wait_for_each_other() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &0).await.unwrap();
+    page.join("room:2", &0).await.unwrap();
+    diary.take();
+    let start = Instant::now();
+    page.cast("room:1", "wait", &1_000);
+    page.cast("room:1", "next", &1);
+    assert_eq!(page.push("room:2", "echo", &2).await, Ok(json!(2)));
+    assert!(start.elapsed() < Duration::from_millis(100));
+    assert_eq!(page.push("room:1", "echo", &3).await, Ok(json!(3)));
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    let told = diary.take();
+    let of_one: Vec<_> = told.iter().filter(|line| !line.ends_with("echo") && !line.ends_with('2')).collect();
+    assert_eq!(of_one, ["wait 1000", "done wait", "next 1", "done next", "echo 3"]);
+}
+
+/// Nothing of a topic goes before the answer to the join, not even what the join itself has pushed.
+#[tokio::test(start_paused = true)]
+async fn the_reply_is_first() {
+    let hub = hub(&Diary::default());
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    let told = tokio::spawn({
+        let hub = hub.clone();
+        async move {
+            loop {
+                hub.broadcast("room:1", "flood", &0).unwrap();
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    page.send_message(r#"["1","1","room:1","phx_join","push"]"#);
+    let reply = page.next_message().await.unwrap();
+    assert_eq!(reply.as_text(), Some(r#"["1","1","room:1","phx_reply",{"status":"ok","response":{}}]"#));
+    assert_eq!(page.next_message().await.unwrap().as_text(), Some(r#"["1",null,"room:1","early",1]"#));
+    assert_eq!(page.next_message().await.unwrap().as_text(), Some(r#"[null,null,"room:1","flood",0]"#));
+    told.abort();
+}
+
+/// Nothing of a topic follows its end.
+#[tokio::test(start_paused = true)]
+async fn the_close_is_last() {
+    let hub = hub(&Diary::default());
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
+    page.next_message().await.unwrap();
+    page.send_message(r#"["1","2","room:1","wait",100]"#);
+    sleep(Duration::from_millis(50)).await;
+    hub.conn(page.conn()).leave("room:1");
+    assert_eq!(hub.broadcast("room:1", "said", &1).unwrap().local, 0);
+    assert_eq!(hub.conn(page.conn()).push("room:1", "said", &1).unwrap().local, 0);
+    assert_eq!(page.next_message().await.unwrap().as_text(), Some(r#"["1","1","room:1","phx_close",{}]"#));
+    assert_eq!(page.next_message().await, None);
+}
+
+/// A heartbeat passes by handlers, and by what is queued.
+#[tokio::test(start_paused = true)]
+async fn heartbeats_pass_by() {
+    let hub = hub(&Diary::default());
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
+    page.next_message().await.unwrap();
+    page.send_message(r#"["1","2","room:1","wait",20000]"#);
+    sleep(Duration::from_millis(50)).await;
+    for n in 0..3 {
+        hub.broadcast("room:1", "said", &n).unwrap();
+    }
+    page.send_message(r#"[null,"3","phoenix","heartbeat",{}]"#);
+    let mut told = Vec::new();
+    while let Some(message) = page.next_message().await {
+        told.push(message.as_text().unwrap().to_owned());
+    }
+    assert_eq!(told.len(), 4);
+    assert!(told.iter().any(|text| text.starts_with(r#"[null,"3","phoenix","phx_reply""#)));
+}

@@ -1,0 +1,90 @@
+//! The hub as a service, inside hyper and axum.
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use sansocket::Server;
+use sansocket_channels::{Drain, Hub, Origins, Relay};
+use tokio::net::TcpListener;
+
+use crate::server::{client, connect, http, soon, told};
+
+fn hub() -> Hub {
+    let origins = Origins::check(|origin| origin == "http://example.com");
+    Hub::builder()
+        .channel("room:{id}", Relay)
+        .page("/", "text/html", "<p>hi")
+        .origins(origins)
+        .build()
+        .unwrap()
+}
+
+/// Two clients say something to each other, and are drained.
+async fn talk(hub: &Hub, address: std::net::SocketAddr) {
+    let one = client(address, "?vsn=2.0.0").origin("http://example.com").unwrap();
+    let one = one.subprotocols(["phoenix", "base64url.bearer.phx.YQ"]).unwrap();
+    let mut one = connect(one).await.unwrap();
+    assert_eq!(one.subprotocol(), Some("phoenix"));
+    let mut two = connect(client(address, "?vsn=2.0.0")).await.unwrap();
+    for ws in [&mut one, &mut two] {
+        ws.send(r#"["1","1","room:1","phx_join",{}]"#).await.unwrap();
+        assert_eq!(told(ws).await, r#"["1","1","room:1","phx_reply",{"status":"ok","response":{}}]"#);
+    }
+    one.send(r#"["1","2","room:1","said",{"n":1}]"#).await.unwrap();
+    assert_eq!(told(&mut two).await, r#"[null,null,"room:1","said",{"n":1}]"#);
+    assert_eq!(told(&mut one).await, r#"["1","2","room:1","phx_reply",{"status":"ok","response":{}}]"#);
+
+    let foreign = client(address, "?vsn=2.0.0").origin("http://example.org").unwrap();
+    assert_eq!(connect(foreign).await.err(), Some(403));
+    assert_eq!(connect(client(address, "")).await.err(), Some(400));
+    assert!(http(address, "GET", "/socket/websocket", "").await.starts_with("HTTP/1.1 426 "));
+
+    let drained = hub.drain(Drain { within: std::time::Duration::ZERO, ..Drain::default() });
+    let closed = async {
+        assert_eq!(soon(one.recv()).await.unwrap(), None);
+        assert_eq!(one.closed().unwrap().code.get(), 1012);
+        assert_eq!(soon(two.recv()).await.unwrap(), None);
+    };
+    let (drained, ()) = tokio::join!(drained, closed);
+    assert_eq!((drained.told, drained.cut), (2, 0));
+    assert_eq!(connect(client(address, "?vsn=2.0.0")).await.err(), Some(503));
+}
+
+#[tokio::test]
+async fn inside_hyper() {
+    let hub = hub();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = hub.service().server(&Server::default().max_connections(100));
+    let serving = tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let service = TowerToHyperService::new(service.clone());
+            let serving = http1::Builder::new().serve_connection(TokioIo::new(tcp), service);
+            tokio::spawn(serving.with_upgrades());
+        }
+    });
+    talk(&hub, address).await;
+    let page = http(address, "GET", "/", "").await;
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.ends_with("<p>hi"), "{page}");
+    assert!(http(address, "GET", "/other", "").await.starts_with("HTTP/1.1 404 "));
+    serving.abort();
+}
+
+#[tokio::test]
+async fn inside_axum() {
+    let hub = hub();
+    let app = Router::new()
+        .route_service("/socket/websocket", hub.service())
+        .route_service("/channels.js", hub.service())
+        .route("/other", axum::routing::get(async || "other"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    talk(&hub, address).await;
+    let script = http(address, "GET", "/channels.js", "").await;
+    assert!(script.contains("x-content-type-options: nosniff"), "{script}");
+    assert!(http(address, "GET", "/other", "").await.ends_with("other"));
+    serving.abort();
+}

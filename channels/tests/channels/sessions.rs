@@ -1,0 +1,282 @@
+//! Sessions: how they begin, and that each ends once, for one reason.
+
+use std::time::Duration;
+
+use sansocket::Message;
+use sansocket_channels::test::Page;
+use sansocket_channels::{Close, Events, Hub, Identity, Limits};
+use serde_json::json;
+
+use crate::diary::Diary;
+
+fn hub(diary: &Diary) -> Hub {
+    Hub::builder().channel("room:{id}", diary.clone()).build().unwrap()
+}
+
+/// A page that has joined.
+async fn joined(hub: &Hub, diary: &Diary) -> Page {
+    let mut page = hub.test_page(Identity::user("ada"));
+    page.join("room:1", &0).await.unwrap();
+    assert_eq!(diary.take(), ["join room:1"]);
+    page
+}
+
+/// Nothing is left of anything.
+fn assert_empty(hub: &Hub) {
+    assert!(hub.topics().is_empty() && hub.members("room:1").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_ends_once_for_its_reason() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    // What is done, and why the session ends by it.
+    let ends: [(&str, &[&str]); 8] = [
+        ("leave", &["Left"]),
+        ("rejoin", &["Replaced", "join room:1"]),
+        ("close", &["Closed"]),
+        ("cut", &["Lost"]),
+        ("kick", &["Kicked"]),
+        ("kick from the topic", &["Kicked"]),
+        ("stop", &["stop 1", "Stopped"]),
+        ("bad frame", &["Lost"]),
+    ];
+    for (end, told) in ends {
+        let mut page = joined(&hub, &diary).await;
+        match end {
+            "leave" => page.leave("room:1").await,
+            "rejoin" => drop(page.join("room:1", &0).await.unwrap()),
+            "close" => page.close(),
+            "cut" => page.cut(),
+            "kick" => hub.user("ada").close(Close::kicked()),
+            "kick from the topic" => hub.conn(page.conn()).leave("room:1"),
+            "stop" => drop(page.push("room:1", "stop", &1).await.unwrap()),
+            _ => page.send_message("no frame"),
+        }
+        page.linger().await;
+        assert_eq!(diary.take(), told, "{end}");
+        if end == "rejoin" {
+            assert_eq!(hub.members("room:1").len(), 1);
+            page.cut();
+            page.linger().await;
+            assert_eq!(diary.take(), ["Lost"]);
+        }
+        drop(page);
+        assert_empty(&hub);
+        tokio::task::yield_now().await;
+    }
+    let mut last = joined(&hub, &diary).await;
+    last.linger().await;
+    assert_eq!(hub.connections().len(), 1);
+    drop(last);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_ends_one_session_and_no_other() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = joined(&hub, &diary).await;
+    page.join("room:2", &0).await.unwrap();
+    let mut other = hub.test_page(Identity::anonymous());
+    other.join("room:1", &0).await.unwrap();
+    diary.take();
+
+    page.cast("room:1", "panic", &1);
+    assert_eq!(page.expect("room:1", "phx_error").await, json!({ "reason": "channel_crash" }));
+    assert_eq!(hub.members("room:1").len(), 1);
+    assert_eq!(page.push("room:2", "echo", &2).await, Ok(json!(2)));
+    assert_eq!(other.push("room:1", "echo", &3).await, Ok(json!(3)));
+    // It is told nothing of its end.
+    assert_eq!(diary.take(), ["panic 1", "echo 2", "done echo", "echo 3", "done echo"]);
+    assert_eq!(page.push("room:1", "echo", &4).await, Err(json!({ "reason": "unmatched topic" })));
+    page.join("room:1", &0).await.unwrap();
+
+    // One that takes too long has crashed, too.
+    page.cast("room:1", "wait", &29_000);
+    page.cast("room:1", "wait", &31_000);
+    for _ in 0..59 {
+        page.linger().await;
+        assert_eq!(hub.members("room:1").len(), 2);
+    }
+    page.linger().await;
+    assert_eq!(page.expect("room:1", "phx_error").await, json!({ "reason": "channel_crash" }));
+    assert_eq!(hub.members("room:1").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn joins_fail_for_now() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = hub.test_page(Identity::anonymous());
+    assert_eq!(page.join("room:1", &"panic").await, Err(json!({ "reason": "join crashed" })));
+    assert_eq!(page.join("room:1", &8_001).await, Err(json!({ "reason": "timeout" })));
+    page.expect_nothing().await;
+    assert_empty(&hub);
+    page.join("room:1", &7_999).await.unwrap();
+    // Unlike this one, which is not to be tried again.
+    let closed = page.join("hall", &0).await;
+    assert_eq!(closed, Err(json!({ "reason": "unmatched topic" })));
+}
+
+/// A join that is under way is dropped when the client leaves, joins anew, or its connection ends.
+#[tokio::test(start_paused = true)]
+async fn joins_are_cancelled() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    page.send_message(r#"["1","1","room:1","phx_join",5000]"#);
+    page.send_message(r#"["1","2","room:1","echo",1]"#);
+    page.send_message(r#"["1","3","room:1","phx_leave",{}]"#);
+    page.send_message(r#"["4","4","room:1","phx_join",4000]"#);
+    page.send_message(r#"["5","5","room:1","phx_join",3000]"#);
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        if let Some(Message::Text(text)) = page.next_message().await {
+            told.push(text.to_string());
+        }
+    }
+    assert_eq!(
+        told,
+        [
+            r#"[null,"2","room:1","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#,
+            r#"["1","3","room:1","phx_reply",{"status":"ok","response":{}}]"#,
+            r#"["5","5","room:1","phx_reply",{"status":"ok","response":{}}]"#,
+        ]
+    );
+    assert_eq!(diary.take(), ["join room:1"]);
+    page.send_message(r#"["6","6","room:2","phx_join",5000]"#);
+    page.linger().await;
+    page.cut();
+    for _ in 0..6 {
+        page.linger().await;
+    }
+    assert_eq!(diary.take(), ["Lost"]);
+    assert_empty(&hub);
+}
+
+/// What a client says before it goes is handled.
+#[tokio::test(start_paused = true)]
+async fn what_was_said_before_the_end_is_handled() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = joined(&hub, &diary).await;
+    page.cast("room:1", "wait", &100);
+    page.cast("room:1", "save", &1);
+    page.close();
+    page.linger().await;
+    assert_eq!(diary.take(), ["wait 100", "done wait", "save 1", "done save", "Closed"]);
+    // But not if it is thrown out.
+    let mut page = joined(&hub, &diary).await;
+    page.cast("room:1", "wait", &100);
+    page.cast("room:1", "save", &1);
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    hub.user("ada").close(Close::kicked());
+    page.linger().await;
+    assert_eq!(diary.take(), ["wait 100", "done wait", "Kicked"]);
+    assert_eq!(page.closed().await, Close::kicked());
+}
+
+/// The session that is closed by its handler is over at once; the answer to a message may come later, or never.
+#[tokio::test(start_paused = true)]
+async fn handlers_end_sessions_and_answer_later() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = joined(&hub, &diary).await;
+    assert_eq!(page.push("room:1", "later", &1).await, Err(json!({ "reason": "no reply" })));
+    diary.take();
+    page.cast("room:1", "close", &1);
+    page.expect("room:1", "phx_close").await;
+    assert_empty(&hub);
+    assert_eq!(diary.take(), ["close 1", "done close", "Stopped"]);
+    page.expect_nothing().await;
+}
+
+/// A page that comes back joins what it had joined.
+#[tokio::test(start_paused = true)]
+async fn pages_come_back() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = joined(&hub, &diary).await;
+    let before = page.conn();
+    page.cut();
+    hub.broadcast("room:1", "said", &1).unwrap();
+    page.reconnect().await;
+    assert_ne!(page.conn(), before);
+    hub.broadcast("room:1", "said", &2).unwrap();
+    assert_eq!(page.expect("room:1", "said").await, json!(2));
+    page.expect_nothing().await;
+}
+
+/// `()` and `Open` answer nothing; a channel of closures knows its events.
+#[tokio::test(start_paused = true)]
+async fn closures_are_channels() {
+    let events = Events::new()
+        .on("add", async |_, payload| {
+            let numbers: Vec<i64> = payload.parse()?;
+            Ok(sansocket_channels::Reply::with(&numbers.iter().sum::<i64>())?)
+        })
+        .on_join(async |_, params| {
+            let name: String = params.parse()?;
+            sansocket_channels::Joined::new(()).reply(&json!({ "hello": name }))
+        });
+    let hub =
+        Hub::builder().channel("sums", events).channel("news", sansocket_channels::Open).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous());
+    assert_eq!(page.join("sums", &1).await, Err(json!({ "reason": "bad payload" })));
+    assert_eq!(page.join("sums", &"ada").await.unwrap()["hello"], "ada");
+    assert_eq!(page.push("sums", "add", &[1, 2, 3]).await, Ok(json!(6)));
+    assert_eq!(page.push("sums", "add", &"x").await, Err(json!({ "reason": "bad payload" })));
+    assert_eq!(page.push("sums", "sub", &[1]).await, Err(json!({ "reason": "unknown event" })));
+    page.join("news", &()).await.unwrap();
+    assert_eq!(page.push("news", "tick", &1).await, Err(json!({ "reason": "unknown event" })));
+}
+
+/// A token expires: the client is to come back with another.
+#[tokio::test(start_paused = true)]
+async fn identities_expire() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let after = Duration::from_secs(2);
+    let mut page = hub.test_page(Identity::user("ada").expires(after));
+    page.join("room:1", &0).await.unwrap();
+    page.linger().await;
+    assert_eq!(hub.connections().len(), 1);
+    let close = page.closed().await;
+    assert_eq!((close.code(), close.reason()), (4001, "token expired"));
+    assert_eq!(diary.take(), ["join room:1", "Lost"]);
+    assert!(hub.connections().is_empty());
+}
+
+/// Who drains closes all, spread over the time.
+#[tokio::test(start_paused = true)]
+async fn hubs_are_drained() {
+    let diary = Diary::default();
+    let hub = Hub::builder()
+        .channel("room:{id}", diary.clone())
+        .limits(Limits::default().connections_per_user(1_000))
+        .build()
+        .unwrap();
+    let mut pages = Vec::new();
+    for _ in 0..200 {
+        pages.push(joined(&hub, &diary).await);
+    }
+    let draining = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.drain(sansocket_channels::Drain::default()).await }
+    });
+    for second in 1..10 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let left = hub.connections().len();
+        assert!(left.abs_diff(200 - second * 20) <= 1, "{left} after {second} s");
+    }
+    // Nobody joins meanwhile.
+    let last = pages.iter_mut().find(|page| hub.conn(page.conn()).info().is_some()).unwrap();
+    assert_eq!(last.join("room:2", &0).await, Err(json!({ "reason": "busy" })));
+    assert_eq!(last.closed().await.code(), 1012);
+    let drained = draining.await.unwrap();
+    assert_eq!((drained.told, drained.cut), (200, 0));
+    let told = diary.take();
+    assert!(told.len() == 200 && told.iter().all(|line| line == "Drained"), "{told:?}");
+    assert_empty(&hub);
+}

@@ -1,0 +1,281 @@
+//! Real sockets: who is let in, what is served, how it ends.
+
+use std::time::Duration;
+
+use sansocket::Initiator;
+use sansocket_channels::{
+    Denied, Handshake, Hub, HubBuilder, Identity, Joined, Limits, Open, Origins, Relay,
+};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::diary::Diary;
+use crate::server::{Served, client, connect, head, http, soon, told};
+
+async fn authenticate(handshake: Handshake) -> Result<Identity, Denied> {
+    match handshake.bearer() {
+        None => Ok(Identity::anonymous()),
+        Some("ädä?>>>") => Ok(Identity::user("ada")),
+        Some("forbidden") => Err(Denied::FORBIDDEN),
+        Some("unavailable") => Err(Denied::UNAVAILABLE),
+        Some("slow") => {
+            sleep(Duration::from_secs(10)).await;
+            Ok(Identity::anonymous())
+        }
+        Some("panic") => panic!("as was asked for"),
+        Some(_) => Err(Denied::UNAUTHORIZED),
+    }
+}
+
+fn builder() -> HubBuilder {
+    let limits = Limits::default().connections_per_user(2).authenticate(Duration::from_millis(100));
+    Hub::builder().channel("room:{id}", Relay).limits(limits).authenticate(authenticate)
+}
+
+/// What refuses is an answer to the request, each for its reason.
+#[tokio::test]
+async fn who_is_not_let_in_is_told_before() {
+    let hub = builder().build().unwrap();
+    let server = Served::new(&hub).await;
+    let client = |query: &str| client(server.address, query);
+    let bearer = |token: &str| {
+        let protocols = ["phoenix".to_owned(), format!("base64url.bearer.phx.{token}")];
+        client("?vsn=2.0.0").subprotocols(protocols).unwrap()
+    };
+    for (status, client) in [
+        (400, client("")),
+        (400, client("?vsn=1.0.0")),
+        (400, client("?ext=1&vsn=3.0.0")),
+        (403, client("?vsn=2.0.0").origin("http://example.com").unwrap()),
+        // The origin is looked at first.
+        (403, client("").origin("null").unwrap()),
+        (401, bearer("bm9ib2R5")),
+        (401, bearer("!")),
+        (401, bearer("_w")),
+        (403, bearer("Zm9yYmlkZGVu")),
+        (503, bearer("dW5hdmFpbGFibGU")),
+        (503, bearer("c2xvdw")),
+        (503, bearer("cGFuaWM")),
+    ] {
+        assert_eq!(connect(client.clone()).await.err(), Some(status), "{client:?}");
+    }
+    for client in [
+        client("?vsn=2.0.0"),
+        client("?a=b&vsn=2%2E0.0&ext=1"),
+        client("?vsn=2.0.0").origin(&format!("http://{}", server.address)).unwrap(),
+    ] {
+        let ws = connect(client).await.unwrap();
+        assert_eq!(ws.subprotocol(), None);
+    }
+    // Who is told `phoenix` is not told the token.
+    for _ in 0..3 {
+        let mut ws = connect(bearer("w6Rkw6Q_Pj4-")).await.unwrap();
+        assert_eq!(ws.subprotocol(), Some("phoenix"));
+        ws.send(r#"["1","1","room:1","phx_join",{}]"#).await.unwrap();
+        told(&mut ws).await;
+        assert_eq!(hub.members("room:1")[0].user.as_deref(), Some("ada"));
+        ws.close(1000.into(), "").await.unwrap();
+        while !hub.members("room:1").is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let ada =
+        [connect(bearer("w6Rkw6Q_Pj4-")).await.unwrap(), connect(bearer("w6Rkw6Q_Pj4-")).await.unwrap()];
+    assert_eq!(connect(bearer("w6Rkw6Q_Pj4-")).await.err(), Some(503));
+    drop(ada);
+    assert!(
+        http(server.address, "GET", "/socket/websocket?vsn=2.0.0", "").await.starts_with("HTTP/1.1 426 ")
+    );
+    server.stop().await;
+}
+
+/// Both alphabets, as far as a subprotocol can have them.
+#[tokio::test]
+async fn tokens_come_in_any_base64() {
+    let hub = builder().build().unwrap();
+    let server = Served::new(&hub).await;
+    for (token, status) in [
+        ("w6Rkw6Q_Pj4-", 101),
+        ("w6Rkw6Q_Pj4+", 101),
+        // These are no names of subprotocols: browsers do not even dial.
+        ("w6Rkw6Q/Pj4-", 400),
+        ("w6Rkw6Q=", 400),
+        // These are no base64, or have bits too many.
+        ("w6Rkw6Q_Ph", 401),
+        ("w6Rkw6Q_P", 401),
+        ("w6Rkw6Q.Pj4-", 401),
+    ] {
+        let headers = format!(
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: phoenix, base64url.bearer.phx.{token}\r\n"
+        );
+        let response = head(server.address, "/socket/websocket?vsn=2.0.0", &headers).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{token}: {response}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn origins_are_chosen() {
+    for (origins, allowed, refused) in [
+        (Origins::list(["https://example.com"]), "https://EXAMPLE.com", "http://example.com"),
+        (
+            Origins::check(|origin| origin.ends_with(".example.com")),
+            "http://a.example.com",
+            "http://example.com",
+        ),
+        (Origins::any(), "null", ""),
+    ] {
+        let hub = Hub::builder().channel("news", Open).origins(origins).build().unwrap();
+        let server = Served::new(&hub).await;
+        let client = |origin: &str| client(server.address, "?vsn=2.0.0").origin(origin).unwrap();
+        assert!(connect(client(allowed)).await.is_ok());
+        if !refused.is_empty() {
+            assert_eq!(connect(client(refused)).await.err(), Some(403));
+        }
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn pages_and_the_script_are_served() {
+    let hub = Hub::builder().page("/", "text/html; charset=utf-8", "<p>hi").path("/live").build().unwrap();
+    let server = Served::new(&hub).await;
+    let get = async |path: &str, headers: &str| http(server.address, "GET", path, headers).await;
+    let page = get("/", "").await;
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.ends_with("\r\n\r\n<p>hi"), "{page}");
+    assert!(page.contains("\r\nContent-Type: text/html; charset=utf-8\r\n"), "{page}");
+    let script = get("/channels.js?v=2", "").await;
+    for header in ["Content-Type: text/javascript; charset=utf-8", "X-Content-Type-Options: nosniff"] {
+        assert!(script.contains(&format!("\r\n{header}\r\n")), "{script}");
+    }
+    assert!(script.ends_with(include_str!("../../js/channels.js")));
+    let etag = script.lines().find_map(|line| line.strip_prefix("ETag: ")).unwrap();
+    for known in [etag.to_owned(), format!("\"x\", W/{etag}"), "*".to_owned()] {
+        let response = get("/channels.js", &format!("If-None-Match: {known}\r\n")).await;
+        assert!(response.starts_with("HTTP/1.1 304 ") && response.ends_with("\r\n\r\n"), "{response}");
+    }
+    assert!(get("/channels.js", "If-None-Match: \"x\"\r\n").await.starts_with("HTTP/1.1 200 "));
+    let head = http(server.address, "HEAD", "/", "").await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+    let post = http(server.address, "POST", "/", "Content-Length: 0\r\n").await;
+    assert!(post.starts_with("HTTP/1.1 405 ") && post.contains("\r\nAllow: GET, HEAD\r\n"), "{post}");
+    assert!(get("/favicon.ico", "").await.starts_with("HTTP/1.1 404 "));
+    // The socket is elsewhere.
+    assert_eq!(connect(client(server.address, "?vsn=2.0.0")).await.err(), Some(404));
+    assert!(get("/live/websocket", "").await.starts_with("HTTP/1.1 426 "));
+    server.stop().await;
+}
+
+/// What a handler may know of its client.
+#[tokio::test]
+async fn handshakes_are_known() {
+    let channel = sansocket_channels::Events::new().on_join(async |cx, _| {
+        let handshake = cx.handshake();
+        let known: Option<&u8> = cx.get();
+        Joined::new(()).reply(&json!({
+            "param": handshake.param("näme"), "none": handshake.param("x"), "cookie": handshake.header("COOKIE"),
+            "origin": handshake.origin(), "known": known, "not": cx.get::<u16>(), "conn": cx.conn(), "user": cx.user(),
+        }))
+    });
+    let authenticate = async |_| Ok(Identity::user("ada").with(7_u8));
+    let hub = Hub::builder().channel("room", channel).authenticate(authenticate).build().unwrap();
+    let server = Served::new(&hub).await;
+    let client =
+        client(server.address, "?vsn=2.0.0&n%c3%A4me=a+b%20%252&x%FF=1").header("Cookie", "id=1").unwrap();
+    let mut ws = connect(client).await.unwrap();
+    ws.send(r#"["1","1","room","phx_join",{}]"#).await.unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told(&mut ws).await).unwrap();
+    let conn = hub.connections()[0].id;
+    assert_eq!(
+        told[4]["response"],
+        json!({
+            "param": "a b %2", "none": null, "cookie": "id=1", "origin": null, "known": 7, "not": null,
+            "conn": conn, "user": "ada",
+        })
+    );
+    server.stop().await;
+}
+
+/// Messages in fragments are put together, and one that is too large is not.
+#[tokio::test]
+async fn fragments_are_put_together() {
+    let hub = builder().build().unwrap();
+    let server = Served::new(&hub).await;
+    let mut ws = connect(client(server.address, "?vsn=2.0.0")).await.unwrap();
+    let frame = format!(r#"[null,"1","phoenix","heartbeat","{}"]"#, "é".repeat(30_000));
+    for part in frame.as_bytes().chunks(9_999) {
+        ws.feed_part(sansocket::MessageKind::Text, part.to_vec(), false).await.unwrap();
+        ws.flush().await.unwrap();
+    }
+    ws.feed_part(sansocket::MessageKind::Text, "", true).await.unwrap();
+    ws.flush().await.unwrap();
+    assert_eq!(told(&mut ws).await, r#"[null,"1","phoenix","phx_reply",{"status":"ok","response":{}}]"#);
+    ws.send("x".repeat((64 << 10) + 1)).await.unwrap();
+    assert_eq!(soon(ws.recv()).await.unwrap(), None);
+    assert_eq!(ws.closed().unwrap().code.get(), 1009);
+    server.stop().await;
+}
+
+/// All that is queued comes before the Close frame, and a lost client leaves nothing behind.
+#[tokio::test]
+async fn connections_end() {
+    let diary = Diary::default();
+    let hub = Hub::builder().channel("room:{id}", diary.clone()).build().unwrap();
+    let server = Served::new(&hub).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut ws = connect(client(server.address, "?vsn=2.0.0")).await.unwrap();
+        ws.send(r#"["1","1","room:1","phx_join",0]"#).await.unwrap();
+        told(&mut ws).await;
+        clients.push(ws);
+    }
+    diary.take();
+    // Lost without a word.
+    drop(clients.pop());
+    let mut closed = clients.pop().unwrap();
+    closed.close(1000.into(), "").await.unwrap();
+    while hub.connections().len() > 1 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let mut ws = clients.pop().unwrap();
+    for n in 0..1_000 {
+        assert_eq!(hub.broadcast("room:1", "said", &n).unwrap().local, 1);
+    }
+    hub.conn(hub.connections()[0].id).close(sansocket_channels::Close::last(4600, "over").unwrap());
+    for n in 0..1_000 {
+        assert_eq!(told(&mut ws).await, format!(r#"[null,null,"room:1","said",{n}]"#));
+    }
+    assert_eq!(soon(ws.recv()).await.unwrap(), None);
+    let close = ws.closed().unwrap();
+    assert_eq!((close.code.get(), &*close.reason, close.initiator), (4600, "over", Initiator::Remote));
+    let mut told = diary.take();
+    told.sort();
+    assert_eq!(told, ["Closed", "Kicked", "Lost"]);
+    server.stop().await;
+}
+
+/// A served hub that stops drains: sessions are told, clients too, and nobody is let in meanwhile.
+#[tokio::test]
+async fn servers_drain() {
+    let diary = Diary::default();
+    let hub = Hub::builder().channel("room:{id}", diary.clone()).build().unwrap();
+    let server = Served::new(&hub).await;
+    let address = server.address;
+    let mut ws = connect(client(address, "?vsn=2.0.0")).await.unwrap();
+    ws.send(r#"["1","1","room:1","phx_join",0]"#).await.unwrap();
+    told(&mut ws).await;
+    let drained = tokio::spawn({
+        let hub = hub.clone();
+        let drain = sansocket_channels::Drain { flush: Duration::from_secs(5), ..Default::default() };
+        async move { hub.drain(drain).await }
+    });
+    assert_eq!(soon(ws.recv()).await.unwrap(), None);
+    assert_eq!(connect(client(address, "?vsn=2.0.0")).await.err(), Some(503));
+    assert_eq!(ws.closed().unwrap().code.get(), 1012);
+    let drained = drained.await.unwrap();
+    assert_eq!((drained.told, drained.cut), (1, 0));
+    assert_eq!(diary.take(), ["join room:1", "Drained"]);
+    server.stop().await;
+}
