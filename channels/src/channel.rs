@@ -107,7 +107,8 @@ impl<S> Joined<S> {
         Self { session, response: "{}".into() }
     }
 
-    /// What the client is told, an object. Fails if it is none.
+    /// What the client is told, an object. Fails if it is none. A join whose response is larger than
+    /// [`Limits::payload`](crate::Limits::payload) is refused with `too big`, and its session dropped: it has not joined.
     pub fn reply(self, response: &impl Serialize) -> Result<Self, Refusal> {
         Ok(Self { response: to_object(response)?, ..self })
     }

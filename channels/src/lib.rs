@@ -1,4 +1,113 @@
-//! Topics over one WebSocket, pushed from anywhere in a server to browsers. See the README.
+//! Topics over one WebSocket, pushed from anywhere in a server to the browsers that exist.
+//!
+//! A [`Hub`] is made of [channels](Channel), each of which answers for the topics of a pattern. It is [served](Hub::serve) by itself,
+//! [within a server](Hub::handle) of sansocket's, or [inside axum and hyper](#inside-axum-and-hyper). Then it is sent to:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use sansocket::Server;
+//! use sansocket_channels::{Hub, Open};
+//! use serde_json::json;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let hub = Hub::builder().channel("news", Open).page("/", "text/html", "<p>…").build()?;
+//!     let news = hub.clone();
+//!     tokio::spawn(async move {
+//!         for n in 0.. {
+//!             tokio::time::sleep(Duration::from_secs(1)).await;
+//!             news.broadcast("news", "tick", &json!({ "n": n })).ok();
+//!         }
+//!     });
+//!     Ok(hub.serve("127.0.0.1:8000", &Server::default(), tokio::signal::ctrl_c()).await?)
+//! }
+//! ```
+//!
+//! | what | where |
+//! | --- | --- |
+//! | who may connect, and who it is | [`HubBuilder::authenticate`], [`HubBuilder::origins`] |
+//! | who may join, and what is done about pushes | [`Channel`], [`Session`]; [`Events`], [`Relay`], [`Open`] |
+//! | to whom things are sent | [`Hub::broadcast`], [`Hub::to`] and [`Publish`], [`Hub::conn`], [`Hub::user`] |
+//! | what a handler knows and can do | [`Cx`] |
+//! | questions to a page | [`Cx::ask`], [`Conn::ask`] |
+//! | how much there may be of everything | [`Limits`] |
+//! | how it ends | [`Leave`], [`Close`], [`Hub::drain`] |
+//! | pages for tests | `test::Page`, with the feature `test` |
+//!
+//! # What is promised
+//!
+//! - What is queued for a connection leaves in that order, but for the answers to heartbeats, which go first.
+//! - All members see a topic's broadcasts in one order; those of one task are in the order of its calls.
+//! - Of one topic and connection, handlers run one at a time, in the order of the messages; those of different topics at the same time.
+//! - Nothing of a topic precedes the answer to the join, or follows the end of the session.
+//! - A broadcast that a handler makes precedes its reply.
+//! - Answers to questions, and heartbeats, pass handlers by: a handler may ask the page whose message it handles.
+//! - Each session ends once, by [`Session::leave`] or a crash, and is no member any more by then.
+//!
+//! What is sent reaches a client at most once, and one that is away has missed it. A push that was on its way when a connection was cut
+//! may have been handled or not: neither is it repeated, nor is the client told.
+//!
+//! # Faults
+//!
+//! A handler that panics, or takes longer than [`Limits::handler`], ends its session and no other: the client is told, and joins
+//! anew. That takes a program whose panics unwind. What a client is told of a refusal is a word of the application's own, or one of
+//! these, never the text of an error:
+//!
+//! | reason | of what | tried again |
+//! | --- | --- | --- |
+//! | `timeout`, `busy`, `join crashed` | a join | yes |
+//! | `unmatched topic`, `too many channels joined`, `bad payload`, `too big` | a join | no |
+//! | `unmatched topic` | a push to a topic that is not joined | |
+//! | `reserved event` | a push whose event begins with `phx_` or `$` | |
+//! | `unknown event`, `bad payload`, `too big`, `no reply` | a push, by its handler | |
+//!
+//! # The wire
+//!
+//! Phoenix Channels V2: `GET /socket/websocket?vsn=2.0.0`, frames of text `[join_ref, ref, topic, event, payload]`, and binary ones.
+//! Clients that ask for it by `ext=1` are told the [`ConnId`] of their connection, as `$conn` in the answer to each join. A client's
+//! message that is no frame closes the connection with 1008 and a word, `frame`, `topic`, `event` or `ref`; one that is too large, with
+//! 1009.
+//!
+//! The client's token comes among the subprotocols, `base64url.bearer.phx.` and its base64, with `phoenix` before it, which is the
+//! answer.
+//!
+//! | close code | when | what clients do |
+//! | --- | --- | --- |
+//! | 1001 | the server has stopped without a [drain](Hub::drain) | come back |
+//! | 1008, 1009 | see above | come back |
+//! | 1012 | [`Hub::drain`] | come back |
+//! | 4001 | the [identity](Identity::expires) has expired | come back, with a fresh token |
+//! | 4008 | the client did not take what it was sent | come back |
+//! | 4500 | [`Close::kicked`] | stay away, if they are ours |
+//! | 4000 to 4499 | [`Close::retry`] | come back |
+//! | 3500 to 3999, 4500 to 4999 | [`Close::last`] | stay away, if they are ours |
+//!
+//! # Inside axum and hyper
+//!
+//! With the feature `tower`, `Hub::service` is a service for both, and for whatever else speaks in the types of the `http` crate:
+//!
+#![cfg_attr(feature = "tower", doc = "```")]
+#![cfg_attr(not(feature = "tower"), doc = "```ignore")]
+//! use axum::{Router, response::Html, routing::get};
+//! use sansocket_channels::{Drain, Hub, Open};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = Hub::builder().channel("news", Open).build()?;
+//! let app = Router::new()
+//!     .route("/", get(async || Html("<p>…")))
+//!     .route_service("/channels.js", hub.service())
+//!     .route_service("/socket/websocket", hub.service());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+//! let stop = async move {
+//!     tokio::signal::ctrl_c().await.ok();
+//!     // What has become a WebSocket is not axum's to stop.
+//!     hub.drain(Drain::default()).await;
+//! };
+//! axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+//! # Ok(())
+//! # }
+//! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -64,3 +173,8 @@ pub use refusal::Refusal;
 pub use reply::Reply;
 #[cfg(feature = "tower")]
 pub use tower::HubService;
+
+/// The examples of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -32,7 +32,8 @@ impl Reply {
         Self::of(Answer::Json("{}".into()))
     }
 
-    /// That it was done, and what came of it. Fails if that cannot be JSON.
+    /// That it was done, and what came of it. Fails if that cannot be JSON. What is larger than
+    /// [`Limits::payload`](crate::Limits::payload) is refused with `too big` in its place.
     pub fn with(response: &impl Serialize) -> Result<Self, PayloadError> {
         Ok(Self::of(Answer::Json(to_json(response)?)))
     }
@@ -49,6 +50,15 @@ impl Reply {
 
     pub(crate) fn stops(&self) -> bool {
         self.stop
+    }
+
+    /// How many bytes the answer is.
+    pub(crate) fn len(&self) -> usize {
+        match &self.answer {
+            Answer::None => 0,
+            Answer::Json(json) => json.len(),
+            Answer::Binary(data) => data.len(),
+        }
     }
 
     /// The frame that answers.

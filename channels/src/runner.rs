@@ -86,6 +86,10 @@ impl Runner {
             outcome = timeout(inner.limits.join, joining) => Some(outcome),
         };
         let refusal = match outcome {
+            Some(Ok(Ok(Ok(admitted)))) if admitted.response.len() > inner.limits.payload => {
+                dropped(admitted.session);
+                Some(Refusal::new("too big"))
+            }
             Some(Ok(Ok(Ok(admitted)))) => return self.enter(&seat, reference.as_deref(), admitted),
             Some(Ok(Ok(Err(refusal)))) => Some(refusal),
             Some(Ok(Err(_))) => Some(Refusal::retry("join crashed")),
@@ -129,12 +133,13 @@ impl Runner {
         let seat = seat.clone();
         let turn = seat.begin_turn(reference);
         let cx = Cx::new(seat.clone(), turn);
-        let limit = self.connection.hub.inner().limits.handler;
-        let Some(handled) = caught_within(limit, session.handle(&cx, event, payload)).await else {
+        let limits = &self.connection.hub.inner().limits;
+        let Some(handled) = caught_within(limits.handler, session.handle(&cx, event, payload)).await else {
             return self.crash();
         };
         if let Some(reference) = seat.take_reference(turn) {
             let answer = match &handled {
+                Ok(reply) if reply.len() > limits.payload => Some(seat.reply(&reference, "error", TOO_BIG)),
                 Ok(reply) => reply.frame(seat.join_ref.as_deref(), &reference, &seat.topic),
                 Err(refusal) => Some(seat.reply(&reference, "error", &refusal.response())),
             };
@@ -233,3 +238,6 @@ pub(crate) fn refuse(
     let frame = text::reply(join_ref, reference, topic, "error", &response);
     connection.queue.push(frame.into(), Class::Answer);
 }
+
+/// What a client is told whose answer is larger than a payload may be.
+const TOO_BIG: &str = "{\"reason\":\"too big\"}";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sansocket_channels::test::Page;
-use sansocket_channels::{BuildError, Hub, Identity, Limits, Open};
+use sansocket_channels::{BuildError, Events, Hub, Identity, Joined, Limits, Open, Reply};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -178,6 +178,29 @@ async fn answers_find_room() {
         page.expect("room:1", "said").await;
     }
     page.expect("room:1", "phx_close").await;
+}
+
+/// What is answered is no larger than what is sent.
+#[tokio::test(start_paused = true)]
+async fn answers_are_not_too_big() {
+    let text = |len: usize| "x".repeat(len);
+    let echo = Events::new()
+        .on("json", move |_, payload| async move { Ok(Reply::with(&text(payload.parse()?))?) })
+        .on("bytes", move |_, payload| async move { Ok(Reply::binary(text(payload.parse()?))) })
+        .on_join(
+            move |_, params| async move { Joined::new(()).reply(&json!({ "x": text(params.parse()?) })) },
+        );
+    let limits = Limits::default().payload(100);
+    let hub = Hub::builder().channel("room", echo).limits(limits).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous());
+    let too_big = Err(json!({ "reason": "too big" }));
+    assert_eq!(page.join("room", &93).await, too_big);
+    assert!(hub.topics().is_empty());
+    page.join("room", &92).await.unwrap();
+    assert_eq!(page.push("room", "json", &98).await, Ok(json!(text(98))));
+    assert_eq!(page.push("room", "json", &99).await, too_big);
+    assert!(page.push("room", "bytes", &100).await.is_ok());
+    assert_eq!(page.push("room", "bytes", &101).await, too_big);
 }
 
 #[tokio::test(start_paused = true)]
