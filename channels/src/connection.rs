@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 
 use crate::close::Leave;
 use crate::conn_id::ConnId;
@@ -32,8 +31,6 @@ pub(crate) struct Connection {
     pub(crate) asked: AtomicU64,
     /// How many questions wait for their answers.
     pub(crate) asking: AtomicUsize,
-    /// Told when there is room in an inbox that was full.
-    pub(crate) room: Notify,
     /// Where handlers run: what ends a session may be called where there is no runtime.
     runtime: Handle,
     /// By topic: what has messages to be handled, or a session. Locked before the inboxes themselves.
@@ -59,7 +56,7 @@ struct Inboxes {
 /// What became of a command.
 pub(crate) enum Delivered {
     Yes,
-    /// There is no room; try again when there is.
+    /// There is no room; the connection's task is woken when there is.
     Full(Command),
     /// It is for a topic that is not joined.
     NotJoined(Command),
@@ -85,7 +82,6 @@ impl Connection {
             queue: Queue::new(limits.queue, limits.reserve),
             asked: AtomicU64::new(1),
             asking: AtomicUsize::new(0),
-            room: Notify::new(),
             runtime: Handle::current(),
             inboxes: Mutex::default(),
             hub,

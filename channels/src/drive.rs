@@ -1,10 +1,11 @@
 //! A connection's task.
 
 use std::future::ready;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use sansocket::Message;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::ask::answer;
 use crate::close::{Close, Cut, Leave};
@@ -24,25 +25,28 @@ use crate::wire::{Malformed, Received, binary, text};
 /// A connection's whole life: reads what the client sends, and hands it to whoever works it off; writes what is queued.
 pub(crate) async fn drive<L: Link>(admitted: Admitted, mut link: L) -> Result<(), L::Error> {
     let connection = admitted.connection().clone();
-    let driver =
-        Driver { connection: &connection, held: None, pace: Pace::new(&connection.hub.inner().limits) };
-    match driver.run(&mut link).await {
+    match Driver::new(&connection).run(&mut link).await {
         Ended::Client(why) => admitted.end(why),
         Ended::Error(error) => {
             admitted.end(Leave::Lost);
             return Err(error);
         }
-        Ended::Server(cut) => {
-            let rest: Vec<_> = std::iter::from_fn(|| connection.queue.pop()).collect();
-            // Before anything is waited for, so that nobody is a member any more who has to go.
-            admitted.end(cut.why);
-            if let Some(within) = cut.flush {
-                let _ = timeout(within, write_all(rest, &mut link)).await;
-            }
-            link.close(&cut.close, cut.grace).await;
-        }
+        // Boxed, as all that a connection which is open need not have room for.
+        Ended::Server(cut) => Box::pin(close(&admitted, &mut link, cut)).await,
     }
     Ok(())
+}
+
+/// Ends a connection on the server's behalf.
+async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Cut) {
+    let queue = &admitted.connection().queue;
+    let rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+    // Before anything is waited for, so that nobody is a member any more who has to go.
+    admitted.end(cut.why);
+    if let Some(within) = cut.flush {
+        let _ = timeout(within, write_all(rest, link)).await;
+    }
+    link.close(&cut.close, cut.grace).await;
 }
 
 /// Who ends a connection.
@@ -58,12 +62,18 @@ struct Driver<'a> {
     /// What there was no room for: nothing is read before it has found some.
     held: Option<(Box<str>, Command)>,
     pace: Pace,
+    /// When the client has to say anew who it is.
+    expiry: Option<Pin<Box<Sleep>>>,
 }
 
-impl Driver<'_> {
+impl<'a> Driver<'a> {
+    fn new(connection: &'a Arc<Connection>) -> Self {
+        let expiry = connection.identity.lasts().map(|lasts| Box::pin(sleep(lasts)));
+        Self { connection, held: None, pace: Pace::new(&connection.hub.inner().limits), expiry }
+    }
+
     async fn run<L: Link>(mut self, link: &mut L) -> Ended<L::Error> {
         let queue = &self.connection.queue;
-        let expires = self.connection.identity.lasts().map(|lasts| Instant::now() + lasts);
         loop {
             if let Some(cut) = queue.take_cut() {
                 return Ended::Server(cut);
@@ -90,9 +100,9 @@ impl Driver<'_> {
                 },
                 () = ready(()), if !queue.is_empty() => {}
                 () = queue.woken() => {}
-                () = self.connection.room.notified(), if self.held.is_some() => {}
                 () = until(waits_until), if waits_until.is_some() => {}
-                () = until(expires), if expires.is_some() => {
+                Some(()) = over(&mut self.expiry) => {
+                    self.expiry = None;
                     queue.cut(Cut::gently(Close::of(4001, "token expired"), Leave::Lost));
                 }
             }
@@ -225,8 +235,15 @@ async fn write_all<L: Link>(messages: Vec<Message>, link: &mut L) -> Result<(), 
 /// Waits for that moment, if there is one.
 async fn until(moment: Option<Instant>) {
     if let Some(moment) = moment {
-        sleep_until(moment).await;
+        // Few clients wait.
+        Box::pin(sleep_until(moment)).await;
     }
+}
+
+/// Waits until that is over; `None`: there is nothing that could be.
+async fn over(sleep: &mut Option<Pin<Box<Sleep>>>) -> Option<()> {
+    sleep.as_mut()?.await;
+    Some(())
 }
 
 /// How much is written at once: then others have their turn, and the client is heard.

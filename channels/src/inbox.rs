@@ -110,14 +110,11 @@ impl Inbox {
         lock(&self.state).seated.take()
     }
 
-    /// What is next. `room` is told if somebody has waited for that.
-    pub(crate) fn next(&self, room: &Notify) -> Option<Command> {
+    /// What is next, and whether somebody waits for the room that it leaves.
+    pub(crate) fn next(&self) -> Option<(Command, bool)> {
         let mut state = lock(&self.state);
         let command = state.commands.pop_front()?;
-        if std::mem::take(&mut state.is_awaited) {
-            room.notify_one();
-        }
-        Some(command)
+        Some((command, std::mem::take(&mut state.is_awaited)))
     }
 
     /// Ends the work, if there is none: tells whether there still is a session. Fails if something has come.

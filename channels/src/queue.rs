@@ -19,7 +19,7 @@ use crate::sync::lock;
 /// ```
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Told when there is a frame where there was none, and when the connection is cut.
+    /// Told when there is a frame where there was none, when the connection is cut, and when there is something else to do.
     wake: Notify,
     room: Room,
     /// In addition to `room`.
@@ -151,6 +151,11 @@ impl Queue {
     /// How many bytes wait.
     pub(crate) fn bytes(&self) -> usize {
         lock(&self.state).bytes
+    }
+
+    /// Has the connection's task look at what there is to do.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
     }
 
     /// Waits for something to do. Cancel safe; it may be ready for nothing.

@@ -21,25 +21,29 @@ use crate::wire::text;
 pub(crate) async fn work_off(connection: Arc<Connection>, inbox: Arc<Inbox>) {
     let mut runner = Runner { seated: inbox.take_seated(), connection, inbox, is_done: false };
     loop {
-        match runner.inbox.next(&runner.connection.room) {
-            Some(Command::Join { join_ref, reference, params }) => {
+        let Some((command, is_awaited)) = runner.inbox.next() else {
+            match runner.connection.retire(&runner.inbox, runner.seated.take()) {
+                Ok(()) => break,
+                Err(seated) => runner.seated = seated,
+            }
+            continue;
+        };
+        if is_awaited {
+            runner.connection.queue.wake();
+        }
+        match command {
+            Command::Join { join_ref, reference, params } => {
                 // Boxed, since most of what is worked off is not a join.
                 Box::pin(runner.join(join_ref, reference, params)).await;
             }
-            Some(Command::Push { join_ref, reference, event, payload }) => {
+            Command::Push { join_ref, reference, event, payload } => {
                 runner.push(join_ref, reference, &event, payload).await;
             }
-            Some(Command::Leave { join_ref, reference }) => runner.leave(join_ref, reference).await,
-            Some(Command::End { why }) => runner.end([], why).await,
-            None => match runner.connection.retire(&runner.inbox, runner.seated.take()) {
-                Ok(()) => {
-                    runner.is_done = true;
-                    return;
-                }
-                Err(seated) => runner.seated = seated,
-            },
+            Command::Leave { join_ref, reference } => runner.leave(join_ref, reference).await,
+            Command::End { why } => runner.end([], why).await,
         }
     }
+    runner.is_done = true;
 }
 
 struct Runner {
