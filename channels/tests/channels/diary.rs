@@ -35,11 +35,18 @@ impl Channel for Diary {
             _ => sleep(Duration::from_millis(params.parse().unwrap_or(0))).await,
         }
         self.write(format!("join {}", cx.topic()));
-        Ok(Joined::new(Entry(self.clone())))
+        Ok(Joined::new(Entry(self.clone(), Farewell::Fine)))
     }
 }
 
-pub struct Entry(Diary);
+pub struct Entry(Diary, Farewell);
+
+/// What becomes of the session when it is told of its end.
+enum Farewell {
+    Fine,
+    Panic,
+    Hang,
+}
 
 impl Session for Entry {
     async fn handle(&mut self, cx: &Cx, event: &str, payload: Payload) -> Result<Reply, Refusal> {
@@ -50,6 +57,8 @@ impl Session for Entry {
             "say" => drop(cx.broadcast("said", &payload)?),
             "stop" => return Ok(Reply::ok().stop()),
             "close" => cx.close(),
+            "panic at the end" => self.1 = Farewell::Panic,
+            "hang at the end" => self.1 = Farewell::Hang,
             "later" => {
                 let answer = cx.reply_to().unwrap();
                 assert!(cx.reply_to().is_none());
@@ -67,5 +76,10 @@ impl Session for Entry {
     async fn leave(self, cx: &Cx, why: Leave) {
         assert!(cx.hub().members(cx.topic()).iter().all(|member| member.conn != cx.conn()), "it is a member");
         self.0.write(format!("{why:?}"));
+        match self.1 {
+            Farewell::Fine => {}
+            Farewell::Panic => panic!("as was asked for"),
+            Farewell::Hang => std::future::pending().await,
+        }
     }
 }

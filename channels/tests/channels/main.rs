@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
+mod allocations;
 mod asks;
 mod diary;
 mod limits;

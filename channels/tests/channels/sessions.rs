@@ -6,6 +6,7 @@ use sansocket::Message;
 use sansocket_channels::test::Page;
 use sansocket_channels::{Close, Events, Hub, Identity, Limits};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::diary::Diary;
 
@@ -101,6 +102,60 @@ async fn a_crash_ends_one_session_and_no_other() {
     page.linger().await;
     assert_eq!(page.expect("room:1", "phx_error").await, json!({ "reason": "channel_crash" }));
     assert_eq!(hub.members("room:1").len(), 1);
+}
+
+/// Who fails when it is told of its end is in nobody's way, or not for long.
+#[tokio::test(start_paused = true)]
+async fn farewells_fail() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    for (event, waits) in [("panic at the end", 0), ("hang at the end", 30)] {
+        let mut page = joined(&hub, &diary).await;
+        page.push("room:1", event, &1).await.unwrap();
+        page.leave("room:1").await;
+        assert_empty(&hub);
+        let start = Instant::now();
+        // It has its turn when the other is over, or has timed out.
+        page.send_message(r#"["9","9","room:1","phx_join",0]"#);
+        while !page.next_message().await.is_some_and(|message| message.as_text().unwrap().contains("\"9\"")) {
+        }
+        assert_eq!(start.elapsed().as_secs(), waits, "{event}");
+        drop(page);
+        tokio::task::yield_now().await;
+        diary.take();
+    }
+}
+
+/// A second object for a topic sends a leave and a join in one burst.
+#[tokio::test(start_paused = true)]
+async fn a_leave_and_a_join_are_in_order() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
+    page.next_message().await.unwrap();
+    for sent in [
+        r#"["1","2","room:1","wait",500]"#,
+        r#"["1","3","room:1","phx_leave",{}]"#,
+        r#"["4","4","room:1","phx_join",0]"#,
+        r#"["1","5","room:1","stale",1]"#,
+        r#"["1","6","room:1","phx_leave",{}]"#,
+        r#"["4","7","room:1","echo",1]"#,
+    ] {
+        page.send_message(sent);
+    }
+    for told in [
+        r#"["1","2","room:1","phx_reply",{"status":"ok","response":500}]"#,
+        r#"["1","3","room:1","phx_reply",{"status":"ok","response":{}}]"#,
+        r#"["1","1","room:1","phx_close",{}]"#,
+        r#"["4","4","room:1","phx_reply",{"status":"ok","response":{}}]"#,
+        r#"["4","7","room:1","phx_reply",{"status":"ok","response":1}]"#,
+    ] {
+        assert_eq!(page.next_message().await.unwrap().as_text(), Some(told));
+    }
+    assert_eq!(page.next_message().await, None);
+    let told = diary.take();
+    assert_eq!(told, ["join room:1", "wait 500", "done wait", "Left", "join room:1", "echo 1", "done echo"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -256,6 +256,40 @@ async fn connections_end() {
     server.stop().await;
 }
 
+/// Who does not read is closed, and cut off when it does not even take that; the others get everything.
+#[tokio::test]
+async fn slow_clients_are_cut_off() {
+    let hub = Hub::builder().channel("news", Open).build().unwrap();
+    let server = Served::new(&hub).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut ws = connect(client(server.address, "?vsn=2.0.0")).await.unwrap();
+        ws.send(r#"["1","1","news","phx_join",{}]"#).await.unwrap();
+        told(&mut ws).await;
+        clients.push(ws);
+    }
+    let (mut fast, mut slow) = (clients.pop().unwrap(), clients.pop().unwrap());
+    let payload = "x".repeat(200 << 10);
+    let mut sent = 0;
+    // What the system holds for a socket that is not read is some megabytes.
+    while hub.broadcast("news", "said", &payload).unwrap().local == 2 {
+        sent += 1;
+        assert!(sent < 1_000, "the slow client takes everything");
+        told(&mut fast).await;
+    }
+    told(&mut fast).await;
+    assert_eq!(hub.broadcast("news", "said", &"last").unwrap().local, 1);
+    assert_eq!(told(&mut fast).await, r#"[null,null,"news","said","last"]"#);
+    assert_eq!(hub.connections().len(), 1);
+    // Its transport ends, and what it reads then are whole messages; whether the Close frame found room is the system's affair.
+    let mut read = 0;
+    while let Ok(Some(_)) = soon(slow.recv()).await {
+        read += 1;
+    }
+    assert!(read <= sent);
+    server.stop().await;
+}
+
 /// A served hub that stops drains: sessions are told, clients too, and nobody is let in meanwhile.
 #[tokio::test]
 async fn servers_drain() {

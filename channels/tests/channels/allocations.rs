@@ -1,0 +1,35 @@
+//! What a broadcast allocates.
+
+use std::time::Duration;
+
+use sansocket_channels::{Hub, Identity, Open};
+use serde_json::json;
+
+/// What a broadcast to so many members allocates, when there were some before.
+async fn allocations(members: usize) -> u64 {
+    let hub = Hub::builder().channel("news", Open).build().unwrap();
+    let mut pages = Vec::new();
+    for _ in 0..members {
+        let mut page = hub.test_page(Identity::anonymous());
+        page.join("news", &()).await.unwrap();
+        pages.push(page);
+    }
+    let broadcast = || {
+        for n in 0..16 {
+            hub.broadcast("news", "tick", &json!({ "n": n })).unwrap();
+        }
+    };
+    broadcast();
+    // All is written.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(hub.connections().iter().all(|info| info.queued == 0));
+    allocation_counter::measure(broadcast).count_total
+}
+
+/// The frame is made once, and no delivery allocates.
+#[tokio::test(start_paused = true)]
+async fn a_delivery_allocates_nothing() {
+    let (one, many) = (allocations(1).await, allocations(100).await);
+    assert!(one > 0);
+    assert_eq!(one, many);
+}
