@@ -165,14 +165,26 @@ impl Connection {
     /// Lets an inbox rest, and forgets it if there is no session. Fails if it has more to do.
     pub(crate) fn retire(&self, inbox: &Arc<Inbox>, seated: Option<Seated>) -> Result<(), Option<Seated>> {
         let mut inboxes = lock(&self.inboxes);
-        let has_session = inbox.rest(seated)?;
-        if !has_session && inboxes.by_topic.get(&inbox.topic).is_some_and(|known| Arc::ptr_eq(known, inbox)) {
-            inboxes.by_topic.remove(&inbox.topic);
+        if !inbox.rest(seated)? {
+            inboxes.forget(inbox);
         }
         Ok(())
     }
 
+    /// Forgets an inbox that nobody works off any more.
+    pub(crate) fn forget(&self, inbox: &Arc<Inbox>) {
+        lock(&self.inboxes).forget(inbox);
+    }
+
     fn work_off(self: &Arc<Self>, inbox: Arc<Inbox>) {
         self.runtime.spawn(runner::work_off(self.clone(), inbox));
+    }
+}
+
+impl Inboxes {
+    fn forget(&mut self, inbox: &Arc<Inbox>) {
+        if self.by_topic.get(&inbox.topic).is_some_and(|known| Arc::ptr_eq(known, inbox)) {
+            self.by_topic.remove(&inbox.topic);
+        }
     }
 }

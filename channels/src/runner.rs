@@ -187,8 +187,7 @@ impl Runner {
     /// The session has panicked, or takes too long.
     fn crash(&mut self) {
         if let Some(Seated { seat, session }) = self.seated.take() {
-            let error = seat.ending("phx_error", "{\"reason\":\"channel_crash\"}");
-            self.connection.hub.inner().registry.leave(&seat, [error]);
+            self.connection.hub.inner().registry.leave(&seat, [crashed(&seat)]);
             self.inbox.set_seat(None);
             dropped(session);
         }
@@ -196,14 +195,21 @@ impl Runner {
 }
 
 impl Drop for Runner {
-    /// The runtime has ended before the work.
+    /// The runtime has ended before the work, or what was dropped has panicked.
     fn drop(&mut self) {
-        if !self.is_done
-            && let Some(seat) = self.inbox.seat()
-        {
-            self.connection.hub.inner().registry.leave(&seat, []);
+        if self.is_done {
+            return;
         }
+        if let Some(seat) = self.inbox.seat() {
+            self.connection.hub.inner().registry.leave(&seat, [crashed(&seat)]);
+        }
+        self.connection.forget(&self.inbox);
     }
+}
+
+/// What a client is told whose session has crashed: it joins anew.
+fn crashed(seat: &Seat) -> Message {
+    seat.ending("phx_error", "{\"reason\":\"channel_crash\"}")
 }
 
 /// What a client is told whose join is refused.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sansocket::Message;
 use sansocket_channels::test::Page;
-use sansocket_channels::{Close, Events, Hub, Identity, Limits};
+use sansocket_channels::{Close, Events, Hub, Identity, Joined, Limits, Reply};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -124,6 +124,47 @@ async fn farewells_fail() {
         tokio::task::yield_now().await;
         diary.take();
     }
+}
+
+/// What panics when it is dropped, since it takes too long or the client has left, is contained as well.
+#[tokio::test(start_paused = true)]
+async fn what_is_dropped_may_panic() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as was asked for");
+        }
+    }
+    let hang = async || {
+        let _bomb = Bomb;
+        std::future::pending::<()>().await;
+    };
+    let events = Events::new()
+        .on("hang", move |_, _| async move {
+            hang().await;
+            Ok(Reply::ok())
+        })
+        .on_join(move |_, params| async move {
+            if params.parse()? {
+                hang().await;
+            }
+            Ok(Joined::new(()))
+        });
+    let hub = Hub::builder().channel("room:{id}", events).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &false).await.unwrap();
+    page.cast("room:1", "hang", &1);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    page.expect("room:1", "phx_error").await;
+    assert_empty(&hub);
+    page.join("room:1", &false).await.unwrap();
+
+    page.send_message(r#"["9","9","room:2","phx_join",true]"#);
+    page.linger().await;
+    page.send_message(r#"["9","10","room:2","phx_leave",{}]"#);
+    page.linger().await;
+    page.join("room:2", &false).await.unwrap();
+    assert_eq!(hub.members("room:2").len(), 1);
 }
 
 /// A second object for a topic sends a leave and a join in one burst.
@@ -269,11 +310,11 @@ async fn closures_are_channels() {
     let events = Events::new()
         .on("add", async |_, payload| {
             let numbers: Vec<i64> = payload.parse()?;
-            Ok(sansocket_channels::Reply::with(&numbers.iter().sum::<i64>())?)
+            Ok(Reply::with(&numbers.iter().sum::<i64>())?)
         })
         .on_join(async |_, params| {
             let name: String = params.parse()?;
-            sansocket_channels::Joined::new(()).reply(&json!({ "hello": name }))
+            Joined::new(()).reply(&json!({ "hello": name }))
         });
     let hub =
         Hub::builder().channel("sums", events).channel("news", sansocket_channels::Open).build().unwrap();
