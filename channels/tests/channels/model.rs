@@ -10,6 +10,8 @@ use sansocket_channels::{
 };
 use serde_json::{Value, json};
 
+use crate::random::Random;
+
 /// How many sessions have begun, and have ended, by their numbers.
 #[derive(Clone, Default)]
 struct Counted(Arc<Mutex<Counts>>);
@@ -77,16 +79,6 @@ impl Drop for Counting {
 struct Modelled {
     /// The topics that it is a member of, and what it is to be told of each.
     topics: BTreeMap<String, Vec<Value>>,
-}
-
-/// A small generator of numbers that look random: the same ones for each seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
 }
 
 /// Pages join, leave, join anew, push, crash, are cut, kicked and come back, at random. At each moment the hub's members are
