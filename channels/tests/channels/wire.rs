@@ -5,6 +5,8 @@ use sansocket_channels::test::Page;
 use sansocket_channels::{Events, Hub, Identity, Refusal, Relay, Reply};
 use serde_json::json;
 
+use crate::server::{self, Served, client, connect, soon};
+
 /// A hub whose topics answer all there is.
 fn hub() -> Hub {
     let echo = Events::new()
@@ -49,102 +51,35 @@ async fn exchange(page: &mut Page, sent: &str, told: &[&str]) {
 async fn text_frames_are_exact() {
     let hub = hub();
     let mut page = hub.test_page(Identity::anonymous()).stock();
-    for (sent, told) in [
-        (
-            r#"[null,"2","phoenix","heartbeat",{}]"#,
-            &[r#"[null,"2","phoenix","phx_reply",{"status":"ok","response":{}}]"#][..],
-        ),
-        (
-            r#"["3","3","room:1","phx_join",{"last":10}]"#,
-            &[r#"["3","3","room:1","phx_reply",{"status":"ok","response":{}}]"#],
-        ),
-        (
-            r#"["3","5","room:1","echo",{"t":"hi",  "é\n":[1.50,null]}]"#,
-            &[r#"["3","5","room:1","phx_reply",{"status":"ok","response":{"t":"hi",  "é\n":[1.50,null]}}]"#],
-        ),
-        // The join is the present one, and what is behind the fifth element is ignored.
-        (
-            r#" [ null , "6" , "room:1" , "echo" , 1 , [2] , {"x":3} ] "#,
-            &[r#"["3","6","room:1","phx_reply",{"status":"ok","response":1}]"#],
-        ),
-        (
-            r#"["3","7","room:1","fail",{}]"#,
-            &[
-                r#"["3","7","room:1","phx_reply",{"status":"error","response":{"reason":"no \"reason\"","code":7}}]"#,
-            ],
-        ),
-        (
-            r#"["3","8","room:1","unheard of",{}]"#,
-            &[r#"["3","8","room:1","phx_reply",{"status":"error","response":{"reason":"unknown event"}}]"#],
-        ),
-        (r#"["3",null,"room:1","hint",{"a":1}]"#, &[r#"["3",null,"room:1","hint",{"a":1}]"#]),
-        (
-            r#"["3","9","room:1","phx_other",{}]"#,
-            &[r#"["3","9","room:1","phx_reply",{"status":"error","response":{"reason":"reserved event"}}]"#],
-        ),
-        (
-            r#"["3","10","room:1","$other",{}]"#,
-            &[r#"["3","10","room:1","phx_reply",{"status":"error","response":{"reason":"reserved event"}}]"#],
-        ),
-        (
-            r#"["3","11","room:1","phx_leave",{}]"#,
-            &[
-                r#"["3","11","room:1","phx_reply",{"status":"ok","response":{}}]"#,
-                r#"["3","3","room:1","phx_close",{}]"#,
-            ],
-        ),
-        (
-            r#"["3","12","room:1","phx_leave",{}]"#,
-            &[r#"["3","12","room:1","phx_reply",{"status":"ok","response":{}}]"#],
-        ),
-        (
-            r#"["3","13","room:1","echo",{}]"#,
-            &[
-                r#"[null,"13","room:1","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#,
-            ],
-        ),
-        // The refs of a join may differ.
-        (
-            r#"["1","0","room:\"2\"","phx_join",{}]"#,
-            &[r#"["1","0","room:\"2\"","phx_reply",{"status":"ok","response":{}}]"#],
-        ),
-        (
-            r#"["1","14","room:\"2\"","stop",{}]"#,
-            &[
-                r#"["1","14","room:\"2\"","phx_reply",{"status":"ok","response":{}}]"#,
-                r#"["1","1","room:\"2\"","phx_close",{}]"#,
-            ],
-        ),
-        (
-            r#"["15","15","room:3","phx_join",{}]"#,
-            &[r#"["15","15","room:3","phx_reply",{"status":"ok","response":{}}]"#],
-        ),
-        (
-            r#"["15","16","room:3","crash",{}]"#,
-            &[r#"["15","15","room:3","phx_error",{"reason":"channel_crash"}]"#],
-        ),
-        (
-            r#"["17","17","later","phx_join",{}]"#,
-            &[r#"["17","17","later","phx_reply",{"status":"error","response":{"reason":"busy"}}]"#],
-        ),
-        (
-            r#"["18","18","closed","phx_join",{}]"#,
-            &[
-                r#"["18","18","closed","phx_reply",{"status":"error","response":{"reason":"unauthorized"}}]"#,
-                r#"["18","18","closed","phx_close",{}]"#,
-            ],
-        ),
-        (
-            r#"["19","19","no such topic","phx_join",{}]"#,
-            &[
-                r#"["19","19","no such topic","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#,
-                r#"["19","19","no such topic","phx_close",{}]"#,
-            ],
-        ),
-    ] {
+    for (sent, told) in SCRIPT {
         exchange(&mut page, sent, told).await;
     }
     assert!(page.next_message().await.is_none());
+}
+
+/// A page of the kit is told what a real one is.
+#[tokio::test]
+async fn sockets_agree_with_the_kit() {
+    let server = Served::new(&hub()).await;
+    let mut ws = connect(client(server.address, "?vsn=2.0.0")).await.unwrap();
+    for (sent, told) in SCRIPT {
+        ws.send(*sent).await.unwrap();
+        for expected in *told {
+            assert_eq!(server::told(&mut ws).await, *expected, "{sent}");
+        }
+    }
+    ws.send(r#"["5","5","room:é","phx_join",{}]"#).await.unwrap();
+    server::told(&mut ws).await;
+    for (sent, told) in BINARY_SCRIPT {
+        ws.send(sent.to_vec()).await.unwrap();
+        let message = soon(ws.recv()).await.unwrap().unwrap();
+        assert_eq!((message.payload(), message.as_text()), (*told, None));
+    }
+    ws.send("no frame").await.unwrap();
+    assert_eq!(soon(ws.recv()).await.unwrap(), None);
+    let close = ws.closed().unwrap();
+    assert_eq!((close.code.get(), &*close.reason), (1008, "frame"));
+    server.stop().await;
 }
 
 /// The same for what comes from elsewhere.
@@ -180,17 +115,10 @@ async fn binary_frames_are_exact() {
     let mut page = hub.test_page(Identity::anonymous()).stock();
     page.send_message(r#"["5","5","room:é","phx_join",{}]"#);
     page.next_message().await.unwrap();
-    for (sent, told) in [
-        (
-            &b"\x00\x01\x01\x07\x0456room:\xC3\xA9echo\x01\x02\xFF"[..],
-            &b"\x01\x01\x01\x07\x0256room:\xC3\xA9ok\x01\x02\xFF"[..],
-        ),
-        (b"\x00\x00\x02\x07\x0417room:\xC3\xA9echo", b"\x01\x01\x02\x07\x02517room:\xC3\xA9ok"),
-        (b"\x00\x01\x00\x07\x045room:\xC3\xA9hint\x09", b"\x00\x01\x07\x045room:\xC3\xA9hint\x09"),
-    ] {
+    for (sent, told) in BINARY_SCRIPT {
         page.send_message(sent.to_vec());
         let message = page.next_message().await.unwrap();
-        assert_eq!((message.payload(), message.as_text()), (told, None));
+        assert_eq!((message.payload(), message.as_text()), (*told, None));
     }
     // The answer to bytes may be text.
     page.send_message(b"\x00\x01\x01\x07\x0457room:\xC3\xA9fail".to_vec());
@@ -340,3 +268,106 @@ async fn broken_frames_do_no_harm() {
     }
     assert!(hub.topics().is_empty());
 }
+
+/// What a client says, and what it is told.
+const SCRIPT: &[(&str, &[&str])] = &[
+    (
+        r#"[null,"2","phoenix","heartbeat",{}]"#,
+        &[r#"[null,"2","phoenix","phx_reply",{"status":"ok","response":{}}]"#],
+    ),
+    (
+        r#"["3","3","room:1","phx_join",{"last":10}]"#,
+        &[r#"["3","3","room:1","phx_reply",{"status":"ok","response":{}}]"#],
+    ),
+    (
+        r#"["3","5","room:1","echo",{"t":"hi",  "é\n":[1.50,null]}]"#,
+        &[r#"["3","5","room:1","phx_reply",{"status":"ok","response":{"t":"hi",  "é\n":[1.50,null]}}]"#],
+    ),
+    // The join is the present one, and what is behind the fifth element is ignored.
+    (
+        r#" [ null , "6" , "room:1" , "echo" , 1 , [2] , {"x":3} ] "#,
+        &[r#"["3","6","room:1","phx_reply",{"status":"ok","response":1}]"#],
+    ),
+    (
+        r#"["3","7","room:1","fail",{}]"#,
+        &[
+            r#"["3","7","room:1","phx_reply",{"status":"error","response":{"reason":"no \"reason\"","code":7}}]"#,
+        ],
+    ),
+    (
+        r#"["3","8","room:1","unheard of",{}]"#,
+        &[r#"["3","8","room:1","phx_reply",{"status":"error","response":{"reason":"unknown event"}}]"#],
+    ),
+    (r#"["3",null,"room:1","hint",{"a":1}]"#, &[r#"["3",null,"room:1","hint",{"a":1}]"#]),
+    (
+        r#"["3","9","room:1","phx_other",{}]"#,
+        &[r#"["3","9","room:1","phx_reply",{"status":"error","response":{"reason":"reserved event"}}]"#],
+    ),
+    (
+        r#"["3","10","room:1","$other",{}]"#,
+        &[r#"["3","10","room:1","phx_reply",{"status":"error","response":{"reason":"reserved event"}}]"#],
+    ),
+    (
+        r#"["3","11","room:1","phx_leave",{}]"#,
+        &[
+            r#"["3","11","room:1","phx_reply",{"status":"ok","response":{}}]"#,
+            r#"["3","3","room:1","phx_close",{}]"#,
+        ],
+    ),
+    (
+        r#"["3","12","room:1","phx_leave",{}]"#,
+        &[r#"["3","12","room:1","phx_reply",{"status":"ok","response":{}}]"#],
+    ),
+    (
+        r#"["3","13","room:1","echo",{}]"#,
+        &[r#"[null,"13","room:1","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#],
+    ),
+    // The refs of a join may differ.
+    (
+        r#"["1","0","room:\"2\"","phx_join",{}]"#,
+        &[r#"["1","0","room:\"2\"","phx_reply",{"status":"ok","response":{}}]"#],
+    ),
+    (
+        r#"["1","14","room:\"2\"","stop",{}]"#,
+        &[
+            r#"["1","14","room:\"2\"","phx_reply",{"status":"ok","response":{}}]"#,
+            r#"["1","1","room:\"2\"","phx_close",{}]"#,
+        ],
+    ),
+    (
+        r#"["15","15","room:3","phx_join",{}]"#,
+        &[r#"["15","15","room:3","phx_reply",{"status":"ok","response":{}}]"#],
+    ),
+    (
+        r#"["15","16","room:3","crash",{}]"#,
+        &[r#"["15","15","room:3","phx_error",{"reason":"channel_crash"}]"#],
+    ),
+    (
+        r#"["17","17","later","phx_join",{}]"#,
+        &[r#"["17","17","later","phx_reply",{"status":"error","response":{"reason":"busy"}}]"#],
+    ),
+    (
+        r#"["18","18","closed","phx_join",{}]"#,
+        &[
+            r#"["18","18","closed","phx_reply",{"status":"error","response":{"reason":"unauthorized"}}]"#,
+            r#"["18","18","closed","phx_close",{}]"#,
+        ],
+    ),
+    (
+        r#"["19","19","no such topic","phx_join",{}]"#,
+        &[
+            r#"["19","19","no such topic","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#,
+            r#"["19","19","no such topic","phx_close",{}]"#,
+        ],
+    ),
+];
+
+/// The same in bytes, on a topic that was joined as 5.
+const BINARY_SCRIPT: &[(&[u8], &[u8])] = &[
+    (
+        b"\x00\x01\x01\x07\x0456room:\xC3\xA9echo\x01\x02\xFF",
+        b"\x01\x01\x01\x07\x0256room:\xC3\xA9ok\x01\x02\xFF",
+    ),
+    (b"\x00\x00\x02\x07\x0417room:\xC3\xA9echo", b"\x01\x01\x02\x07\x02517room:\xC3\xA9ok"),
+    (b"\x00\x01\x00\x07\x045room:\xC3\xA9hint\x09", b"\x00\x01\x07\x045room:\xC3\xA9hint\x09"),
+];
