@@ -118,6 +118,9 @@ fn broadcast(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Response {
     let (Some(topic), Some(event)) = (param(request, "topic"), param(request, "event")) else {
         return failed(400, "there is no topic, or no event");
     };
+    if param(request, "class").is_some() {
+        return failed(501, "there are no classes of messages yet");
+    }
     let mut publish = hub.to(&topic);
     if let Some(user) = param(request, "except_user") {
         publish = publish.except_user(&user);
