@@ -75,7 +75,7 @@ impl Applicant {
             None => return Err(denied(Denied::UNAVAILABLE)),
         };
         Admitted::new(&hub, identity, handshake, dialect)
-            .ok_or_else(|| unavailable("there are too many connections of this user"))
+            .ok_or_else(|| unavailable("there is no room for one more connection of this user"))
     }
 }
 
@@ -83,7 +83,7 @@ impl Applicant {
 pub(crate) struct Admitted(Arc<Connection>);
 
 impl Admitted {
-    /// `None`: the user has as many as there may be.
+    /// `None`: the user has as many as there may be, or nobody is let in any more.
     pub(crate) fn new(hub: &Hub, identity: Identity, handshake: Handshake, dialect: Dialect) -> Option<Self> {
         let inner = hub.inner();
         let connection = Connection::new(inner.next_id(), hub.clone(), identity, handshake, dialect);
@@ -92,7 +92,9 @@ impl Admitted {
             return None;
         }
         inner.open.fetch_add(1, Ordering::Relaxed);
-        Some(Self(connection))
+        let admitted = Self(connection);
+        // After it was added: a drain that begins now knows of it.
+        (!inner.is_draining()).then_some(admitted)
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {

@@ -31,7 +31,7 @@ use crate::identity::Identity;
 
 impl Hub {
     /// A page that is connected, as whom `authenticate` would have let in; it speaks as our client does. Panics outside of a tokio
-    /// runtime, whose timers must be enabled, and if there are as many connections of the user as there may be.
+    /// runtime, whose timers must be enabled, if there are as many connections of the user as there may be, and if the hub drains.
     pub fn test_page(&self, identity: Identity) -> Page {
         Page::open(self.clone(), identity)
     }

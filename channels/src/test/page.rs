@@ -321,7 +321,7 @@ impl fmt::Debug for Page {
 impl Wire {
     fn open(hub: &Hub, identity: &Identity, dialect: Dialect) -> Self {
         let Some(admitted) = Admitted::new(hub, identity.clone(), Handshake::none(), dialect) else {
-            fail("there are as many connections of the user as there may be");
+            fail("there are as many connections of the user as there may be, or the hub drains");
         };
         let (to_hub, from_page) = mpsc::unbounded_channel();
         let (to_page, from_hub) = mpsc::unbounded_channel();

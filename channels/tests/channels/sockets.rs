@@ -1,5 +1,6 @@
 //! Real sockets: who is let in, what is served, how it ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sansocket::Initiator;
@@ -7,6 +8,7 @@ use sansocket_channels::{
     Denied, Handshake, Hub, HubBuilder, Identity, Joined, Limits, Open, Origins, Relay,
 };
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::diary::Diary;
@@ -253,6 +255,32 @@ async fn connections_end() {
     let mut told = diary.take();
     told.sort();
     assert_eq!(told, ["Closed", "Kicked", "Lost"]);
+    server.stop().await;
+}
+
+/// Whoever is asked about while the hub begins to drain is not let in.
+#[tokio::test]
+async fn nobody_slips_in() {
+    let (asked, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let authenticate = {
+        let (asked, answered) = (asked.clone(), answered.clone());
+        move |_| {
+            let (asked, answered) = (asked.clone(), answered.clone());
+            async move {
+                asked.notify_one();
+                answered.notified().await;
+                Ok(Identity::anonymous())
+            }
+        }
+    };
+    let hub = Hub::builder().channel("news", Open).authenticate(authenticate).build().unwrap();
+    let server = Served::new(&hub).await;
+    let connecting = tokio::spawn(connect(client(server.address, "?vsn=2.0.0")));
+    soon(asked.notified()).await;
+    assert_eq!(hub.drain(sansocket_channels::Drain::default()).await.told, 0);
+    answered.notify_one();
+    assert_eq!(connecting.await.unwrap().err(), Some(503));
+    assert!(hub.connections().is_empty());
     server.stop().await;
 }
 
