@@ -1,6 +1,7 @@
 //! A connection's task.
 
 use std::future::ready;
+use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -32,15 +33,15 @@ pub(crate) async fn drive<L: Link>(admitted: Admitted, mut link: L) -> Result<()
             return Err(error);
         }
         // Boxed, as all that a connection which is open need not have room for.
-        Ended::Server(cut) => Box::pin(close(&admitted, &mut link, cut)).await,
+        Ended::Server(cut, unsent) => Box::pin(close(&admitted, &mut link, cut, unsent)).await,
     }
     Ok(())
 }
 
 /// Ends a connection on the server's behalf.
-async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Cut) {
+async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Cut, unsent: Option<Message>) {
     let queue = &admitted.connection().queue;
-    let rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+    let rest: Vec<_> = unsent.into_iter().chain(iter::from_fn(|| queue.pop())).collect();
     // Before anything is waited for, so that nobody is a member any more who has to go.
     admitted.end(cut.why);
     if let Some(within) = cut.flush {
@@ -54,7 +55,8 @@ enum Ended<E> {
     Client(Leave),
     /// Nobody: it failed.
     Error(E),
-    Server(Cut),
+    /// The server, and what was to be written when it did.
+    Server(Cut, Option<Message>),
 }
 
 struct Driver<'a> {
@@ -62,6 +64,8 @@ struct Driver<'a> {
     /// What there was no room for: nothing is read before it has found some.
     held: Option<(Box<str>, Command)>,
     pace: Pace,
+    /// What is taken from the queue, and not yet by the transport.
+    unsent: Option<Message>,
     /// When the client has to say anew who it is.
     expiry: Option<Pin<Box<Sleep>>>,
 }
@@ -69,19 +73,21 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     fn new(connection: &'a Arc<Connection>) -> Self {
         let expiry = connection.identity.lasts().map(|lasts| Box::pin(sleep(lasts)));
-        Self { connection, held: None, pace: Pace::new(&connection.hub.inner().limits), expiry }
+        let pace = Pace::new(&connection.hub.inner().limits);
+        Self { connection, held: None, pace, unsent: None, expiry }
     }
 
     async fn run<L: Link>(mut self, link: &mut L) -> Ended<L::Error> {
-        let queue = &self.connection.queue;
+        let connection = self.connection;
+        let queue = &connection.queue;
         loop {
             if let Some(cut) = queue.take_cut() {
-                return Ended::Server(cut);
+                return Ended::Server(cut, self.unsent);
             }
             if !queue.is_empty() {
                 let written = tokio::select! {
                     biased;
-                    written = write(self.connection, link) => written,
+                    written = self.write(link) => written,
                     () = queue.until_cut() => continue,
                 };
                 if let Err(error) = written {
@@ -107,6 +113,22 @@ impl<'a> Driver<'a> {
                 }
             }
         }
+    }
+
+    /// Writes some of what is queued, together. Dropped before it returns, what the transport has not taken is `unsent`.
+    async fn write<L: Link>(&mut self, link: &mut L) -> Result<(), L::Error> {
+        let (mut frames, mut bytes) = (0, 0);
+        while frames < BATCH_FRAMES
+            && bytes < BATCH_BYTES
+            && let Some(message) = self.connection.queue.pop()
+        {
+            frames += 1;
+            bytes += message.len();
+            self.unsent = Some(message.clone());
+            link.feed(message).await?;
+            self.unsent = None;
+        }
+        link.flush().await
     }
 
     fn deliver_held(&mut self) {
@@ -209,20 +231,6 @@ impl<'a> Driver<'a> {
             Delivered::Yes | Delivered::NotJoined(_) | Delivered::TooMany(_) => {}
         }
     }
-}
-
-/// Writes some of what is queued, together.
-async fn write<L: Link>(connection: &Connection, link: &mut L) -> Result<(), L::Error> {
-    let (mut frames, mut bytes) = (0, 0);
-    while frames < BATCH_FRAMES
-        && bytes < BATCH_BYTES
-        && let Some(message) = connection.queue.pop()
-    {
-        frames += 1;
-        bytes += message.len();
-        link.feed(message).await?;
-    }
-    link.flush().await
 }
 
 async fn write_all<L: Link>(messages: Vec<Message>, link: &mut L) -> Result<(), L::Error> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sansocket::Message;
-use sansocket_channels::{Hub, Identity};
+use sansocket_channels::{Close, Hub, Identity};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -105,6 +105,26 @@ async fn the_close_is_last() {
     assert_eq!(hub.conn(page.conn()).push("room:1", "said", &1).unwrap().local, 0);
     assert_eq!(page.next_message().await.unwrap().as_text(), Some(r#"["1","1","room:1","phx_close",{}]"#));
     assert_eq!(page.next_message().await, None);
+}
+
+/// What was queued before a connection is closed comes before that, also to a client that does not take it at once.
+#[tokio::test(start_paused = true)]
+async fn all_precedes_the_end() {
+    let hub = hub(&Diary::default());
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &0).await.unwrap();
+    page.stall();
+    for n in 0..3 {
+        hub.broadcast("room:1", "said", &n).unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+    hub.conn(page.conn()).close(Close::kicked());
+    sleep(Duration::from_millis(1)).await;
+    page.resume();
+    for n in 0..3 {
+        assert_eq!(page.expect("room:1", "said").await, json!(n));
+    }
+    assert_eq!(page.closed().await, Close::kicked());
 }
 
 /// A heartbeat passes by handlers, and by what is queued.
