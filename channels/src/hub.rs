@@ -81,7 +81,7 @@ impl Hub {
         Publish::to(self, topic)
     }
 
-    /// To the members of each of these topics.
+    /// To the members of each of these topics, once for each topic.
     pub fn to_topics<'a>(&'a self, topics: impl IntoIterator<Item = &'a str>) -> Publish<'a> {
         Publish::to_topics(self, topics.into_iter().collect())
     }

@@ -51,7 +51,9 @@ impl<'a> Publish<'a> {
         Self::of(hub, Topics::One(topic))
     }
 
-    pub(crate) fn to_topics(hub: &'a Hub, topics: Vec<&'a str>) -> Self {
+    pub(crate) fn to_topics(hub: &'a Hub, mut topics: Vec<&'a str>) -> Self {
+        topics.sort_unstable();
+        topics.dedup();
         Self::of(hub, Topics::Some(topics))
     }
 

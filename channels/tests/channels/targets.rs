@@ -30,7 +30,7 @@ async fn members_are_chosen() {
         hub.to("room:1").except_user("ada").send("3", &1),
         hub.to("room:1").only([a, b, a]).send("4", &1),
         hub.to("room:1").only([a, b]).except_user("bob").send("5", &1),
-        hub.to_topics(["room:1", "room:3", "room:4"]).send("6", &1),
+        hub.to_topics(["room:1", "room:3", "room:4", "room:1"]).send("6", &1),
         hub.to_pattern("room:{id}").except(b).send("7", &1),
         hub.to_pattern("{all*}").only([b]).send("8", &1),
         hub.conn(t).push("room:1", "9", &1),
