@@ -1,9 +1,12 @@
 //! In which order things are told.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sansocket::Message;
-use sansocket_channels::{Close, Hub, Identity};
+use sansocket_channels::{Close, Hub, Identity, Limits, Open};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -105,6 +108,86 @@ async fn the_close_is_last() {
     assert_eq!(hub.conn(page.conn()).push("room:1", "said", &1).unwrap().local, 0);
     assert_eq!(page.next_message().await.unwrap().as_text(), Some(r#"["1","1","room:1","phx_close",{}]"#));
     assert_eq!(page.next_message().await, None);
+}
+
+/// Threads broadcast while others join and leave: each member sees all that is sent between the answer to its join and its end, in
+/// the order in which the others see it, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_keep_the_order() {
+    let limits = Limits::default().queue(1 << 26, 1 << 20).messages(1_000_000, 1_000_000);
+    let hub = Hub::builder().channel("room:{id}", Open).limits(limits).build().unwrap();
+    let mut witness = hub.test_page(Identity::anonymous()).stock();
+    witness.send_message(r#"["1","1","room:1","phx_join",0]"#);
+    witness.next_message().await.unwrap();
+    let (conn, stop) = (witness.conn(), Arc::new(AtomicBool::new(false)));
+    let threads: Vec<_> = (0..3)
+        .map(|thread| {
+            let (hub, stop) = (hub.clone(), stop.clone());
+            std::thread::spawn(move || {
+                for n in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    hub.broadcast("room:1", "said", &(thread, n)).unwrap();
+                    // Not faster than it is taken, however few turns the others get.
+                    while hub.conn(conn).info().is_some_and(|info| info.queued > 1 << 10) {
+                        std::thread::yield_now();
+                    }
+                }
+            })
+        })
+        .collect();
+    let members: Vec<_> = (0..4).map(|_| tokio::spawn(come_and_go(hub.clone()))).collect();
+    let mut stays = Vec::new();
+    for member in members {
+        stays.extend(member.await.unwrap());
+    }
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let mut all = Vec::new();
+    while let Some(message) = witness.next_message().await {
+        all.push(message.as_text().unwrap().to_owned());
+    }
+    let places: HashMap<_, _> = all.iter().enumerate().map(|(at, text)| (text, at)).collect();
+    assert_eq!(places.len(), all.len(), "something came twice");
+    assert!(stays.iter().filter(|stay| stay.len() > 1).count() > 10, "nobody was there");
+    for stay in stays {
+        if let Some(first) = stay.first() {
+            let start = places[first];
+            assert!(stay == all[start..start + stay.len()], "something is missing, or in another order");
+        }
+    }
+}
+
+/// Joins and leaves, again and again: what was told during each stay.
+async fn come_and_go(hub: Hub) -> Vec<Vec<String>> {
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    let mut stays = Vec::new();
+    for n in 1..=20 {
+        page.send_message(format!(r#"["{n}","{n}","room:1","phx_join",0]"#));
+        let reply = page.next_message().await.unwrap();
+        let expected = format!(r#"["{n}","{n}","room:1","phx_reply",{{"status":"ok","response":{{}}}}]"#);
+        assert_eq!(reply.as_text(), Some(&*expected));
+        let mut stay = Vec::new();
+        for _ in 0..n {
+            stay.push(page.next_message().await.unwrap().as_text().unwrap().to_owned());
+        }
+        page.send_message(format!(r#"["{n}","left","room:1","phx_leave",0]"#));
+        loop {
+            let told = page.next_message().await.unwrap().as_text().unwrap().to_owned();
+            if told.contains("\"left\"") {
+                break;
+            }
+            stay.push(told);
+        }
+        let close = page.next_message().await.unwrap();
+        assert_eq!(close.as_text(), Some(&*format!(r#"["{n}","{n}","room:1","phx_close",{{}}]"#)));
+        assert!(stay.iter().all(|told| told.contains("\"said\"")), "{stay:?}");
+        stays.push(stay);
+    }
+    stays
 }
 
 /// What was queued before a connection is closed comes before that, also to a client that does not take it at once.
