@@ -82,21 +82,27 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// How long the transport lives on after the Close frame at most.
-    pub(crate) const GRACE: Duration = Duration::from_secs(1);
+    /// How long a client may take to close that is not known to be slow.
+    pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
     /// What is queued is written, and the client may take some time.
     pub(crate) fn gently(close: Close, why: Leave) -> Self {
-        Self { close, why, flush: Some(Self::GRACE), grace: Self::GRACE }
+        Self { close, why, flush: Some(FLUSH), grace: Self::GRACE }
     }
 
     /// What a client has earned that does not read.
     pub(crate) fn slow() -> Self {
-        Self { close: Close::of(4008, "slow consumer"), why: Leave::Slow, flush: None, grace: Self::GRACE }
+        Self { close: Close::of(4008, "slow consumer"), why: Leave::Slow, flush: None, grace: SLOW_GRACE }
     }
 
     /// What a client has earned that sends what it must not.
     pub(crate) fn bad_input(code: u16, word: &str) -> Self {
-        Self { close: Close::of(code, word), why: Leave::Lost, flush: Some(Self::GRACE), grace: Self::GRACE }
+        Self::gently(Close::of(code, word), Leave::Lost)
     }
 }
+
+/// How long what is queued may take to be written.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// How long a client may take to close that does not read: most of them take nothing more.
+const SLOW_GRACE: Duration = Duration::from_secs(1);
