@@ -117,9 +117,9 @@ impl Server {
     /// this header: a page's origin is compared with that, in place of `Host`, where it is there. None by default; for proxies
     /// that send the server's own address as the `Host`, and cannot be told to pass on what came.
     ///
-    /// Whoever is trusted has to write the header itself, or to add to it: of several hosts the last one counts. If it is
-    /// there twice, or malformed, a page's request is answered with 400. All other clients may send what they like, and it is
-    /// not looked at.
+    /// Whoever is trusted has to write the header itself, or to add to its end: of several hosts, in one line or in more, the
+    /// last one counts. If its last line is malformed, a page's request is answered with 400. All other clients may send what
+    /// they like, and it is not looked at.
     ///
     /// ```
     /// use sansocket::Server;

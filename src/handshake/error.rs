@@ -83,8 +83,8 @@ pub enum RequestError {
     InvalidHost,
     /// `Origin` is repeated, empty, or not visible ASCII.
     InvalidOrigin,
-    /// The header in which a trusted proxy names the host, which is needed to judge a page's origin, is repeated, or malformed:
-    /// see [`ForwardedHost`](super::ForwardedHost).
+    /// The header in which a trusted proxy names the host, which is needed to judge a page's origin, is malformed: see
+    /// [`ForwardedHost`](super::ForwardedHost).
     InvalidForwardedHost,
     /// `Upgrade` is not a list of protocols.
     InvalidUpgrade,
@@ -165,7 +165,7 @@ impl RequestError {
             Self::InvalidHost => (400, "the Host header is not a host with an optional port"),
             Self::InvalidOrigin => (400, "the Origin header is repeated or malformed"),
             Self::InvalidForwardedHost => {
-                (400, "the header in which the proxy in front names the host is repeated or malformed")
+                (400, "the header in which the proxy in front names the host is malformed")
             }
             Self::InvalidUpgrade => (400, "the Upgrade header is not a list of protocols"),
             Self::MissingUpgrade => (426, "the Upgrade header does not say websocket"),

@@ -23,21 +23,16 @@ pub enum ForwardedHost {
 impl ForwardedHost {
     /// The host that the last proxy names; `None`: it names none.
     ///
-    /// Each proxy adds to the end of the list, so that what stands before is what others, or the client, have told it. A
-    /// header that is there twice is nobody's: which line is the proxy's cannot be seen.
+    /// Each proxy adds to the end of the list, be it to its last line or as one more, so that what stands before is what
+    /// others, or the client, have told it. Lines are read apart: what is left open in one does not reach the next.
     pub(super) fn find(self, headers: &Headers) -> Result<Option<&str>, RequestError> {
         let name = match self {
             Self::XForwardedHost => "X-Forwarded-Host",
             Self::Forwarded => "Forwarded",
         };
-        let mut lines = headers.get_all(name);
-        let (line, again) = (lines.next(), lines.next());
-        let Some(line) = line else {
+        let Some(line) = headers.get_all(name).last() else {
             return Ok(None);
         };
-        if again.is_some() {
-            return Err(InvalidForwardedHost);
-        }
         let last = match self {
             Self::XForwardedHost => line.rsplit(|&byte| byte == b',').next().map(trim),
             Self::Forwarded => last_host(line)?,

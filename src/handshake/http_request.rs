@@ -79,8 +79,8 @@ impl HttpRequest {
     /// The host that the client asked for, as the proxy names it that the request [came by](Self::trust_proxy), or else
     /// [`host`](Self::host).
     ///
-    /// Fails with [`RequestError::InvalidForwardedHost`] if the proxy's header is there more than once, or is malformed: what it
-    /// says is not guessed.
+    /// Fails with [`RequestError::InvalidForwardedHost`] if the last line of the proxy's header is malformed: what it says is not
+    /// guessed.
     pub fn requested_host(&self) -> Result<Option<&str>, RequestError> {
         let forwarded = self.0.forwarded_host.map_or(Ok(None), |header| header.find(self.headers()))?;
         Ok(forwarded.or_else(|| self.host()))

@@ -121,7 +121,7 @@ fn by_proxy(header: ForwardedHost, peer: Option<IpAddr>, lines: &str) -> Result<
 }
 
 /// RFC 7239 section 5.3: the host that a client asked for is what the proxy says that is trusted, and what the others say is
-/// not looked at. Of several, the last one is that proxy's own. What is there twice, or malformed, is not guessed at.
+/// not looked at. Of several, in one line or in more, the last one is that proxy's own. What is malformed is not guessed at.
 #[test]
 fn hosts_that_proxies_name() {
     use ForwardedHost::{Forwarded, XForwardedHost};
@@ -136,6 +136,8 @@ fn hosts_that_proxies_name() {
         "x-forwarded-host: EXAMPLE.com:443",
         "X-Forwarded-Host: evil.example, example.com",
         "X-Forwarded-Host: \"??\",,example.com",
+        "X-Forwarded-Host: evil.example\r\nX-Forwarded-Host: example.com",
+        "X-Forwarded-Host:\r\nX-Other: a\r\nX-Forwarded-Host: evil.example, example.com",
     ] {
         by_proxy(XForwardedHost, Some(PROXY), &format!("{lines}\r\n")).unwrap();
     }
@@ -144,6 +146,9 @@ fn hosts_that_proxies_name() {
         "Forwarded: for=\"[2001:db8::1]:80\"; proto=https;Host=\"example.com:443\"",
         "Forwarded: host=evil.example , for=192.0.2.1;;host=example.com",
         r#"Forwarded: by="a\",host=evil.example;\\", host=example.com"#,
+        // What a client left open is over where its line is.
+        "Forwarded: host=evil.example;for=\"\r\nForwarded: for=unknown;host=example.com",
+        "Forwarded: for=\"_hidden\"\r\nForwarded: for=_hidden\r\nForwarded: for=unknown, for=_a;host=\"example.com\"",
     ] {
         by_proxy(Forwarded, Some(PROXY), &format!("{lines}\r\n")).unwrap();
     }
@@ -155,15 +160,20 @@ fn hosts_that_proxies_name() {
     for (header, lines, host) in [
         (XForwardedHost, "X-Forwarded-Host: example.com, example.org\r\n", "example.org"),
         (XForwardedHost, "X-Forwarded-Host: example.com:8443\r\n", "example.com:8443"),
+        // It has no parameters; in a name, RFC 3986 allows these characters.
+        (XForwardedHost, "X-Forwarded-Host: example.com;x=1\r\n", "example.com;x=1"),
         (XForwardedHost, "Forwarded: host=example.com\r\n", "backend"),
         (Forwarded, "X-Forwarded-Host: example.com\r\n", "backend"),
         (Forwarded, "Forwarded: host=example.com, for=192.0.2.1\r\n", "backend"),
+        (Forwarded, "Forwarded: host=example.com\r\nForwarded: for=unknown\r\n", "backend"),
+        (Forwarded, "Forwarded: for=\"[2001:db8::1]\";host=\"[::1]:8080\"\r\n", "[::1]:8080"),
+        (XForwardedHost, "X-Forwarded-Host: example.com\r\nX-Forwarded-Host: example.org\r\n", "example.org"),
     ] {
         let RequestError::ForeignOrigin(foreign) = refused(header, lines) else { panic!("{lines}") };
         assert_eq!((&*foreign.origin, foreign.host.as_deref()), ("https://example.com", Some(host)));
     }
     for lines in [
-        "X-Forwarded-Host: example.com\r\nX-Forwarded-Host: example.com\r\n",
+        "X-Forwarded-Host: example.com\r\nX-Forwarded-Host:\r\n",
         "X-Forwarded-Host:\r\n",
         "X-Forwarded-Host: example.com,\r\n",
         "X-Forwarded-Host: https://example.com\r\n",
@@ -173,7 +183,7 @@ fn hosts_that_proxies_name() {
         assert_eq!(refused(XForwardedHost, lines), InvalidForwardedHost, "{lines}");
     }
     for value in [
-        "host=example.com\r\nForwarded: for=192.0.2.1",
+        "host=example.com\r\nForwarded:",
         "",
         "example.com",
         "host",
