@@ -49,6 +49,10 @@ impl ForwardedHost {
 /// forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] )
 /// forwarded-pair    = token "=" ( token / quoted-string )
 /// ```
+///
+/// "A recipient MUST parse and ignore a reasonable number of empty list elements" (RFC 9110 section 5.6.1.2): those that come
+/// before others, as where nginx adds to what no client sent. An empty last one is refused: it is of a proxy that had nothing to
+/// say, and what stands before it may be the client's.
 fn last_host(mut list: &[u8]) -> Result<Option<&[u8]>, RequestError> {
     let (mut host, mut is_empty) = (None, true);
     loop {
@@ -66,7 +70,7 @@ fn last_host(mut list: &[u8]) -> Result<Option<&[u8]>, RequestError> {
         list = match trim(rest) {
             [] if !is_empty => return Ok(host),
             [b';', rest @ ..] => rest,
-            [b',', rest @ ..] if !is_empty => {
+            [b',', rest @ ..] => {
                 (host, is_empty) = (None, true);
                 rest
             }

@@ -136,6 +136,7 @@ fn hosts_that_proxies_name() {
         "x-forwarded-host: EXAMPLE.com:443",
         "X-Forwarded-Host: evil.example, example.com",
         "X-Forwarded-Host: \"??\",,example.com",
+        "X-Forwarded-Host: , example.com",
         "X-Forwarded-Host: evil.example\r\nX-Forwarded-Host: example.com",
         "X-Forwarded-Host:\r\nX-Other: a\r\nX-Forwarded-Host: evil.example, example.com",
     ] {
@@ -146,6 +147,9 @@ fn hosts_that_proxies_name() {
         "Forwarded: for=\"[2001:db8::1]:80\"; proto=https;Host=\"example.com:443\"",
         "Forwarded: host=evil.example , for=192.0.2.1;;host=example.com",
         r#"Forwarded: by="a\",host=evil.example;\\", host=example.com"#,
+        // As nginx writes it where its client sent none: "$http_forwarded, host=\"$host\"".
+        "Forwarded: , host=\"example.com\"",
+        "Forwarded: ,, ;,for=_a, ,host=example.com",
         // What a client left open is over where its line is.
         "Forwarded: host=evil.example;for=\"\r\nForwarded: for=unknown;host=example.com",
         "Forwarded: for=\"_hidden\"\r\nForwarded: for=_hidden\r\nForwarded: for=unknown, for=_a;host=\"example.com\"",
@@ -195,7 +199,8 @@ fn hosts_that_proxies_name() {
         "host=example.com;host=example.com",
         "host=example.com,",
         "host=example.com, ;",
-        ", host=example.com",
+        ", ,;, host=example.com,",
+        ",",
         "host = example.com",
         "host=example.com for=192.0.2.1",
         // What a client left open, for what the proxy adds to end it.
