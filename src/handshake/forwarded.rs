@@ -79,7 +79,11 @@ fn last_host(mut list: &[u8]) -> Result<Option<&[u8]>, RequestError> {
     }
 }
 
-/// A token, or what is between quotes, as it is written: a host has nothing that is escaped.
+/// A token, or what is between quotes, as it is written.
+///
+/// "Recipients that process the value of a quoted-string MUST handle a quoted-pair as if it were replaced by the octet following
+/// the backslash." (RFC 9110 section 5.6.4) Here the value is a host, in which nothing needs a backslash: one that has it is
+/// refused, as what is no host, and all other values are only skipped.
 fn split_value(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let Some(quoted) = text.strip_prefix(b"\"") else {
         return Some(split_token(text)).filter(|(value, _)| !value.is_empty());
