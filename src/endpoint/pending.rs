@@ -34,6 +34,7 @@ pub struct PendingRequest {
     subprotocols: Arc<[String]>,
     origins: Origins,
     proxies: Option<TrustedProxies>,
+    peer: Peer,
     pages: Arc<Pages>,
     /// It has a body that was not asked for.
     has_body: bool,
@@ -69,6 +70,7 @@ impl PendingRequest {
             subprotocols: server.subprotocols.clone(),
             origins: server.origins.clone(),
             proxies: server.proxies.clone(),
+            peer: Peer::Untold,
             pages: server.pages.clone(),
             config: server.config.clone(),
             timeout: server.handshake_timeout,
@@ -82,7 +84,7 @@ impl PendingRequest {
         self.subprotocols = server.subprotocols.clone();
         self.origins = server.origins.clone();
         self.proxies.clone_from(&server.proxies);
-        self.received.set_trusted_header(None);
+        self.set_trusted_header();
         self.config = server.config.clone();
         self.timeout = server.handshake_timeout;
     }
@@ -116,8 +118,8 @@ impl PendingRequest {
     ///
     /// `serve` has told it already, and [`http`](mod@crate::http) if it knows it. Without, nobody is trusted.
     pub fn set_peer(&mut self, peer: Option<IpAddr>) {
-        let header = self.proxies.as_ref().and_then(|proxies| proxies.believed(peer));
-        self.received.set_trusted_header(header);
+        self.peer = Peer::Told(peer);
+        self.set_trusted_header();
     }
 
     /// What answers the request by itself, if it asks for no WebSocket and its path is that of a [page](Server::page): the
@@ -235,6 +237,15 @@ impl PendingRequest {
         PendingParts { io, read: [self.request().headers().as_received(), read_ahead].concat() }
     }
 
+    /// Where the host is named by the peer that was told, if the server trusts that.
+    fn set_trusted_header(&mut self) {
+        let header = match (&self.proxies, self.peer) {
+            (Some(proxies), Peer::Told(peer)) => proxies.believed(peer),
+            _ => None,
+        };
+        self.received.set_trusted_header(header);
+    }
+
     fn agree(&mut self) -> Result<Accepted, Error> {
         if !self.chosen && !self.subprotocols.is_empty() {
             let spoken = self.subprotocols.clone();
@@ -268,6 +279,15 @@ impl PendingRequest {
             _ => RequestError::MethodNotGet,
         }
     }
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug)]
+enum Peer {
+    /// Nobody has said: it is not trusted.
+    Untold,
+    /// Its address, if its transport has one.
+    Told(Option<IpAddr>),
 }
 
 /// The client need not know more.

@@ -237,9 +237,6 @@ impl Pending {
     #[cfg(feature = "axum")]
     pub(super) fn set_server(&mut self, server: &Server) {
         self.0.request.set_server(server);
-        if let Some(peer) = self.0.client.peer {
-            self.0.request.set_peer(Some(peer.ip()));
-        }
         self.0.client.server = server.clone();
     }
 }

@@ -104,20 +104,55 @@ async fn servers() {
     assert!(told.next().await.is_empty());
 }
 
+/// Whether a page's request opens a WebSocket that a proxy has sent, whose address is in the extensions.
+async fn opens_by_proxy<H: Future<Output = Response> + Send + 'static>(
+    layer: Server,
+    handler: impl Fn(WebSocketUpgrade) -> H + Clone + Send + Sync + 'static,
+) -> bool {
+    let proxy = SocketAddr::from(([127, 0, 0, 1], 80));
+    let router = Router::new().route("/chat", any(handler)).layer((Extension(layer), Extension(proxy)));
+    let client = Client::new("ws://backend/chat").unwrap().origin("https://example.com").unwrap();
+    let client = client.header("X-Forwarded-Host", "example.com").unwrap();
+    at_once(connect_over(client, served(router))).await.is_ok()
+}
+
 /// Whom the server trusts that the handler names, not the one of the layer.
 #[tokio::test(start_paused = true)]
 async fn trusted_proxies() {
-    let trusting = Server::default()
-        .trust_proxies(XForwardedHost, |peer| peer.is_some_and(|address| address.is_loopback()));
+    let trusting = || {
+        Server::default()
+            .trust_proxies(XForwardedHost, |peer| peer.is_some_and(|address| address.is_loopback()))
+    };
     for (layer, named, opens) in
-        [(Server::default(), trusting.clone(), true), (trusting, Server::default(), false)]
+        [(Server::default(), trusting(), true), (trusting(), Server::default(), false)]
     {
-        let handler = async move |upgrade: WebSocketUpgrade| upgrade.server(&named).on_upgrade(echo);
-        let proxy = SocketAddr::from(([127, 0, 0, 1], 80));
-        let router = Router::new().route("/chat", any(handler)).layer((Extension(layer), Extension(proxy)));
-        let client = Client::new("ws://backend/chat").unwrap().origin("https://example.com").unwrap();
-        let client = client.header("X-Forwarded-Host", "example.com").unwrap();
-        assert_eq!(at_once(connect_over(client, served(router))).await.is_ok(), opens);
+        let handler = move |upgrade: WebSocketUpgrade| {
+            let response = upgrade.server(&named).on_upgrade(echo);
+            async { response }
+        };
+        assert_eq!(opens_by_proxy(layer, handler).await, opens);
+    }
+    // The peer that is told is the one that counts, whichever is said first.
+    for (trusted, told, opens) in
+        [([9; 4], [9; 4], true), ([9; 4], [127, 0, 0, 1], false), ([127, 0, 0, 1], [9; 4], false)]
+    {
+        for told_first in [true, false] {
+            let named =
+                Server::default().trust_proxies(XForwardedHost, move |peer| peer == Some(trusted.into()));
+            let handler = move |mut upgrade: WebSocketUpgrade| {
+                if told_first {
+                    upgrade.set_peer(Some(told.into()));
+                }
+                let mut upgrade = upgrade.server(&named);
+                if !told_first {
+                    upgrade.set_peer(Some(told.into()));
+                }
+                let response = upgrade.on_upgrade(echo);
+                async { response }
+            };
+            let opened = opens_by_proxy(Server::default(), handler).await;
+            assert_eq!(opened, opens, "{trusted:?} {told:?} {told_first}");
+        }
     }
 }
 
