@@ -32,7 +32,7 @@ impl Answer {
     pub(crate) fn to_unread(handshake: &ServerHandshake, error: &Error) -> Self {
         let mut start = Vec::new();
         if let Some(reply) = refusal(error) {
-            handshake.reply(&reply, &mut start);
+            handshake.refuse(&reply, &mut start);
         }
         Self { start, rest: Bytes::new() }
     }

@@ -207,7 +207,7 @@ impl PendingRequest {
 
     /// Fails if this response would accept what it is to answer otherwise: a WebSocket, or a tunnel.
     pub(crate) fn check_reply(&self, reply: &Reply) -> Result<(), BuildError> {
-        self.received.check_reply(reply)
+        self.request().check_reply(reply)
     }
 
     /// How a request is answered that could not be accepted, or whose body could not be read.

@@ -364,7 +364,8 @@ pub enum BuildError {
     InvalidMethod(String),
     /// Not a status that ends a handshake: it is below 200 or above 599.
     InvalidStatus(u16),
-    /// A status from 200 to 299, which over HTTP/2 accepts (RFC 8441 section 5), where a WebSocket is not to be opened.
+    /// A status from 200 to 299, which accepts a WebSocket over HTTP/2 (RFC 8441 section 5), and a CONNECT, where neither is to be
+    /// opened.
     AcceptingStatus(u16),
 }
 
@@ -393,7 +394,10 @@ impl fmt::Display for BuildError {
             Self::InvalidMethod(method) => write!(f, "a WebSocket is opened by GET, not by {method}"),
             Self::InvalidStatus(status) => write!(f, "{status} is not a status from 200 to 599"),
             Self::AcceptingStatus(status) => {
-                write!(f, "{status} accepts a WebSocket over HTTP/2: a status that opens none is 300 to 599")
+                write!(
+                    f,
+                    "{status} accepts a WebSocket over HTTP/2, or a CONNECT: a status that opens none is 300 to 599"
+                )
             }
         }
     }

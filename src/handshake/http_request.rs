@@ -7,7 +7,7 @@ use core::str;
 
 use bytes::Bytes;
 
-use super::error::RequestError;
+use super::error::{BuildError, RequestError};
 use super::forwarded::ForwardedHost;
 use super::headers::{Headers, KnownName};
 use super::reply::Reply;
@@ -28,6 +28,8 @@ struct Parts {
     consumed: usize,
     /// Where a trusted proxy names the host, if it came by one.
     forwarded_host: Option<ForwardedHost>,
+    /// It asks for a WebSocket, as it should.
+    is_websocket: bool,
 }
 
 impl HttpRequest {
@@ -135,9 +137,19 @@ impl HttpRequest {
     }
 
     /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
-    pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) {
+    ///
+    /// Fails, and appends nothing, if the request is for a WebSocket, or a CONNECT, and the status 2xx: over HTTP/2, which a proxy
+    /// in between may speak, that would accept it (RFC 8441 section 5).
+    pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        self.check_reply(reply)?;
         reply.encode_head(out);
         out.extend_from_slice(&self.content_of(reply));
+        Ok(())
+    }
+
+    /// Fails if this response would accept what it is to answer otherwise: a WebSocket, or a tunnel.
+    pub(crate) fn check_reply(&self, reply: &Reply) -> Result<(), BuildError> {
+        if self.0.is_websocket || self.method() == "CONNECT" { reply.check_refuses() } else { Ok(()) }
     }
 
     /// What follows the head of a response to this request.
@@ -169,7 +181,13 @@ impl HttpRequest {
             return Err(RequestError::InvalidOrigin);
         }
 
-        Ok(Self(Box::new(Parts { line, authority, headers, consumed, forwarded_host: None })))
+        let parts = Parts { line, authority, headers, consumed, forwarded_host: None, is_websocket: false };
+        Ok(Self(Box::new(parts)))
+    }
+
+    /// It was judged to ask for a WebSocket.
+    pub(super) fn set_websocket(&mut self) {
+        self.0.is_websocket = true;
     }
 
     /// Where a trusted proxy names the host, if the request came by one.

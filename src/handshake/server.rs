@@ -32,7 +32,7 @@ use super::rules;
 ///         Ok(Some(received)) => break Some(received),
 ///         Ok(None) => input.extend(read()), // At the end of the connection: `HeadError::Incomplete`.
 ///         Err(error) => {
-///             handshake.reply(&Reply::from(&error), &mut out);
+///             handshake.reply(&Reply::from(&error), &mut out)?;
 ///             break None;
 ///         }
 ///     }
@@ -51,7 +51,9 @@ use super::rules;
 ///         request.accept(accept)?.encode(&mut out);
 ///         input.drain(..request.consumed()); // What is left are frames.
 ///     }
-///     Some(ReceivedRequest::Http(request)) => request.reply(&Reply::new(200)?.text("Nothing to see.\n"), &mut out),
+///     Some(ReceivedRequest::Http(request)) => {
+///         request.reply(&Reply::new(200)?.text("Nothing to see.\n"), &mut out)?; // To a CONNECT that fails.
+///     }
 ///     None => {} // Write `out`, then close.
 /// }
 /// # assert!(out.starts_with(b"HTTP/1.1 200 OK\r\n"));
@@ -89,7 +91,17 @@ impl ServerHandshake {
 
     /// Appends a response to a request that could not be read, or did not come in time; close the connection when it is
     /// written.
-    pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) {
+    ///
+    /// Fails, and appends nothing, if its status is 2xx: over HTTP/2, which a proxy in between may speak, that accepts, and
+    /// the request may have been for a WebSocket (RFC 8441 section 5).
+    pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        reply.check_refuses()?;
+        self.refuse(reply, out);
+        Ok(())
+    }
+
+    /// The same, with one of our own.
+    pub(crate) fn refuse(&self, reply: &Reply, out: &mut Vec<u8>) {
         // "the server MUST NOT send content in the response" (RFC 9110 section 9.3.2) to a HEAD request.
         if self.is_head { reply.encode_head(out) } else { reply.encode(out) }
     }
@@ -131,25 +143,18 @@ impl ReceivedRequest {
         }
     }
 
-    /// Fails if this response would accept what it is to answer otherwise: a WebSocket, or a tunnel.
-    #[cfg(feature = "std")]
-    pub(crate) fn check_reply(&self, reply: &Reply) -> Result<(), BuildError> {
-        let opens = matches!(self, Self::WebSocket(_)) || self.head().method() == "CONNECT";
-        if opens { reply.check_refuses() } else { Ok(()) }
-    }
-
     /// Judges an extended CONNECT whose protocol is "websocket" (RFC 8441).
     #[cfg(feature = "http")]
     pub(crate) fn connect(http: HttpRequest) -> Result<Self, RequestError> {
         rules::check_connect(&http)?;
-        Ok(Self::WebSocket(Request(http)))
+        Ok(Self::WebSocket(Request::new(http)))
     }
 
     /// Judges a request, wherever it comes from.
     #[inline]
     pub(crate) fn new(http: HttpRequest) -> Result<Self, RequestError> {
         let is_websocket = rules::check_request(&http)?;
-        Ok(if is_websocket { Self::WebSocket(Request(http)) } else { Self::Http(http) })
+        Ok(if is_websocket { Self::WebSocket(Request::new(http)) } else { Self::Http(http) })
     }
 }
 
@@ -175,15 +180,6 @@ impl Request {
     /// The request came by a proxy that is trusted: see [`HttpRequest::trust_proxy`].
     pub fn trust_proxy(&mut self, header: ForwardedHost) {
         self.0.trust_proxy(header);
-    }
-
-    /// Appends a response that does not open a WebSocket connection; close the connection when it is written.
-    ///
-    /// Fails, and appends nothing, if its status is 2xx: over HTTP/2, which a proxy in between may speak, that would accept.
-    pub fn reply(&self, reply: &Reply, out: &mut Vec<u8>) -> Result<(), BuildError> {
-        reply.check_refuses()?;
-        self.0.reply(reply, out);
-        Ok(())
     }
 
     /// The extensions the client offers, most preferred first.
@@ -215,6 +211,12 @@ impl Request {
         let key = || self.headers().all(KnownName::SecWebSocketKey).next().unwrap_or_default();
         let accept_key = (self.method() != "CONNECT").then(|| accept_key(key()));
         Ok(Accepted { accept, accept_key })
+    }
+
+    /// A request that was judged.
+    fn new(mut http: HttpRequest) -> Self {
+        http.set_websocket();
+        Self(http)
     }
 }
 

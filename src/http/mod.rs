@@ -44,22 +44,28 @@
 //! ```
 //! use http::Response;
 //! use sansocket::handshake::Reply;
-//! use sansocket::{Negotiated, PendingRequest, Server};
+//! use sansocket::{Error, Negotiated, PendingRequest, Server};
 //!
 //! fn respond(request: &http::Request<()>, server: &Server) -> Result<Response<Vec<u8>>, Box<dyn std::error::Error>> {
 //!     let mut pending = match sansocket::http::receive(request) {
 //!         Ok(received) => PendingRequest::new(received, server),
 //!         Err(error) => return Ok(Response::try_from(&Reply::from(&error))?),
 //!     };
-//!     if !pending.is_websocket() {
+//!     // By its method: 2xx would accept a CONNECT for something else.
+//!     if !pending.is_websocket() && pending.request().method() == "GET" {
 //!         return Ok(Response::new(b"an ordinary page".to_vec()));
 //!     }
 //!     pending.choose_subprotocol(&["v2.chat", "v1.chat"]);
-//!     let accepted = pending.into_accepted()?;
+//!     let accepted = match pending.into_accepted() {
+//!         Err(Error::Request(error)) => return Ok(Response::try_from(&Reply::from(&error))?),
+//!         accepted => accepted?,
+//!     };
 //!     // Once the response is sent: `WebSocket::from_upgraded(stream, negotiated, &[], &config)`.
 //!     let negotiated = Negotiated::from(&accepted);
 //!     Ok(Response::try_from(&accepted)?.map(|()| Vec::new()))
 //! }
+//! # let tunnel = http::Request::connect("https://a/").version(http::Version::HTTP_2).body(()).unwrap();
+//! # assert_eq!(respond(&tunnel, &Server::default()).unwrap().status(), 400);
 //! ```
 //!
 //! # Clients

@@ -183,7 +183,8 @@ impl Pending {
         }
     }
 
-    /// The response that rejects the connection, with an HTTP status and a text that says why.
+    /// The response that rejects the connection, with an HTTP status and a text that says why. A status that is none from 200 to
+    /// 599, or that [`respond`](Self::respond) does not send, is 500, and told to [`Server::on_error`].
     pub fn reject<T: From<Bytes>>(self, status: u16, text: &str) -> Response<T> {
         match Reply::new(status) {
             Ok(reply) => self.respond(reply.text(text.to_owned())),

@@ -706,14 +706,29 @@ fn refusals() {
     }
 }
 
-/// RFC 8441 section 5: over HTTP/2, which a proxy in between may speak, any 2xx accepts; so it refuses nobody.
+/// RFC 8441 section 5: over HTTP/2, which a proxy in between may speak, any 2xx accepts; so it refuses nobody, and a CONNECT
+/// neither. Of a request that could not be read it is not known what it was for.
 #[test]
 fn no_refusal_is_a_success() {
-    let request = websocket(with(&[]));
-    for status in [200, 204, 299] {
-        let mut out = b"before".to_vec();
-        let refused = request.reply(&Reply::new(status).unwrap(), &mut out);
-        assert_eq!((refused, &*out), (Err(BuildError::AcceptingStatus(status)), &b"before"[..]));
+    let received =
+        |request: &str| ServerHandshake::new(Limits::default()).receive(request.as_bytes()).unwrap().unwrap();
+    let websocket = received(&with(&[]));
+    let tunnel = received("CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n");
+    let ordinary = received("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let unread = ServerHandshake::new(Limits::default());
+    for status in [200, 204, 299, 300] {
+        let reply = Reply::new(status).unwrap();
+        for head in [websocket.head(), tunnel.head()] {
+            let mut out = b"before".to_vec();
+            let refused = head.reply(&reply, &mut out);
+            if status < 300 {
+                assert_eq!((refused, &*out), (Err(BuildError::AcceptingStatus(status)), &b"before"[..]));
+            } else {
+                assert_eq!((refused, out.len() > 6), (Ok(()), true));
+            }
+        }
+        assert_eq!(ordinary.head().reply(&reply, &mut Vec::new()), Ok(()));
+        assert_eq!(unread.reply(&reply, &mut Vec::new()).is_ok(), status == 300);
     }
     for status in [99, 100, 101, 199, 600] {
         assert_eq!(Reply::new(status).unwrap_err(), BuildError::InvalidStatus(status));
@@ -732,16 +747,16 @@ fn replies_have_no_body_where_http_has_none() {
     reset.encode(&mut out);
     assert_eq!(out, b"HTTP/1.1 205 Reset Content\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     let mut out = Vec::new();
-    http("GET / HTTP/1.1\r\nHost: h\r\n\r\n").reply(&reset, &mut out);
+    http("GET / HTTP/1.1\r\nHost: h\r\n\r\n").reply(&reset, &mut out).unwrap();
     assert!(out.ends_with(b"\r\nContent-Length: 0\r\n\r\n"));
 
     let page = Reply::new(200).unwrap().header("Content-Type", "text/html").unwrap().text("<p>");
     let mut out = Vec::new();
-    http("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n").reply(&page, &mut out);
+    http("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n").reply(&page, &mut out).unwrap();
     let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\nContent-Type: text/html\r\n\r\n";
     assert_eq!(String::from_utf8(out).unwrap(), head);
     let mut out = Vec::new();
-    http("GET / HTTP/1.1\r\nHost: h\r\n\r\n").reply(&page, &mut out);
+    http("GET / HTTP/1.1\r\nHost: h\r\n\r\n").reply(&page, &mut out).unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), format!("{head}<p>"));
 
     // Refused while it is read, too, however it comes.
@@ -764,7 +779,7 @@ fn replies_have_no_body_where_http_has_none() {
         }
         for handshake in [whole, in_pieces] {
             let mut out = Vec::new();
-            handshake.reply(&refusal, &mut out);
+            handshake.reply(&refusal, &mut out).unwrap();
             assert_eq!(!out.ends_with(b"\r\n\r\n"), has_content, "{request:?}");
         }
     }

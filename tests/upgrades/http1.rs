@@ -127,7 +127,7 @@ async fn wrong_answers() {
     assert_eq!(at_once(exchange(io, &request(""))).await.0, 500);
     assert_eq!(
         told.next().await,
-        ["the upgrade failed: 200 accepts a WebSocket over HTTP/2: a status that opens none is 300 to 599"]
+        ["the upgrade failed: 200 accepts a WebSocket over HTTP/2, or a CONNECT: a status that opens none is 300 to 599"]
             .map(String::from)
     );
 

@@ -23,7 +23,7 @@ use crate::handshake::http_request::HttpRequest;
 /// # let mut read = || network.pop().unwrap();
 /// let mut input = b"POST / HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5\r\n\r\nhe".to_vec();
 /// let Ok(Some(ReceivedRequest::Http(request))) = ServerHandshake::new(Limits::default()).receive(&input) else {
-///     return;
+///     panic!("it is a request");
 /// };
 /// input.drain(..request.consumed());
 /// let mut out = Vec::new();
@@ -34,11 +34,10 @@ use crate::handshake::http_request::HttpRequest;
 ///         None => input.extend(read()), // At the end of the connection: `RequestError::IncompleteBody`.
 ///     }
 /// });
-/// match body {
-///     Ok(content) => request.reply(&Reply::ok().body(content), &mut out),
-///     Err(error) => request.reply(&Reply::from(&error), &mut out),
-/// }
+/// let reply = body.map_or_else(|error| Reply::from(&error), |content| Reply::ok().body(content));
+/// request.reply(&reply, &mut out)?;
 /// # assert!(out.ends_with(b"\r\n\r\nhello"));
+/// # Ok::<(), sansocket::handshake::BuildError>(())
 /// ```
 pub struct RequestBody {
     coding: Coding,

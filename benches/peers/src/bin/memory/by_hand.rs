@@ -43,7 +43,7 @@ impl<S: Read + Write> ByHand<S> {
         let request = match received {
             ReceivedRequest::WebSocket(request) => request,
             ReceivedRequest::Http(request) => {
-                request.reply(&Reply::new(426)?.header("Upgrade", "websocket")?, &mut out);
+                request.reply(&Reply::new(426)?.header("Upgrade", "websocket")?, &mut out)?;
                 io.write_all(&out)?;
                 return Err("the request is not for a WebSocket".into());
             }
