@@ -58,7 +58,7 @@ impl Origins {
             return Ok(());
         };
         let allowed = match &self.0 {
-            Which::Same => request.requested_host().map(|_| request.is_same_origin())?,
+            Which::Same => request.is_same_origin(),
             Which::Any => true,
             Which::Some(list) => list.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)),
             Which::Checked(allows) => allows(request),
@@ -66,9 +66,9 @@ impl Origins {
         if allowed {
             return Ok(());
         }
-        let host = request.requested_host().unwrap_or_else(|_| request.host());
+        let (host, header) = request.find_requested_host()?;
         let (origin, host) = (origin.to_owned(), host.map(ToOwned::to_owned));
-        Err(RequestError::ForeignOrigin(Box::new(ForeignOrigin { origin, host })))
+        Err(RequestError::ForeignOrigin(Box::new(ForeignOrigin { origin, host, header })))
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
+use super::forwarded::ForwardedHost;
 use super::response::Response;
 
 /// The head of a request or a response is not one of HTTP/1.1, or goes beyond a limit.
@@ -83,17 +84,16 @@ pub enum RequestError {
     InvalidHost,
     /// `Origin` is repeated, empty, or not visible ASCII.
     InvalidOrigin,
-    /// The header in which a trusted proxy names the host, which is needed to judge a page's origin, is malformed: see
-    /// [`ForwardedHost`](super::ForwardedHost).
-    InvalidForwardedHost,
+    /// The header in which a trusted proxy names the host, which is needed to judge a page's origin, is malformed.
+    InvalidForwardedHost(ForwardedHost),
     /// `Upgrade` is not a list of protocols.
     InvalidUpgrade,
     /// `Upgrade` is missing or does not say `websocket`.
     MissingUpgrade,
     /// A request of HTTP/2 or a later version that is not an extended CONNECT with the protocol `websocket` (RFC 8441).
     MissingConnect,
-    /// There is a `Sec-WebSocket-Key`, and no `Upgrade`, a `Connection` that does not say so, or HTTP/1.0: a proxy that was not
-    /// told to pass upgrades on took it away.
+    /// There is a `Sec-WebSocket-Key`, and no `Upgrade`, a `Connection` that does not say so, or HTTP/1.0: mostly, a proxy that was
+    /// not told to pass upgrades on took it away.
     LostUpgrade,
     /// `Connection` is not a list of tokens.
     InvalidConnection,
@@ -144,8 +144,11 @@ pub enum RequestError {
 pub struct ForeignOrigin {
     /// The request's `Origin`.
     pub origin: String,
-    /// What it was compared with: the host that the client asked for, as the request says, or a trusted proxy.
+    /// The host that the client asked for, as the request says, or a trusted proxy. It is what the origin was compared with, unless
+    /// the server has a list of origins, or a function that judges them.
     pub host: Option<String>,
+    /// The header of the trusted proxy that named the host; `None`: the request itself did.
+    pub header: Option<ForwardedHost>,
 }
 
 impl RequestError {
@@ -164,9 +167,15 @@ impl RequestError {
             Self::RepeatedHost => (400, "the Host header is repeated"),
             Self::InvalidHost => (400, "the Host header is not a host with an optional port"),
             Self::InvalidOrigin => (400, "the Origin header is repeated or malformed"),
-            Self::InvalidForwardedHost => {
-                (400, "the header in which the proxy in front names the host is malformed")
-            }
+            Self::InvalidForwardedHost(ForwardedHost::XForwardedHost) => (
+                400,
+                "the X-Forwarded-Host header of the proxy in front does not end with a host, such as example.com:8080",
+            ),
+            Self::InvalidForwardedHost(ForwardedHost::Forwarded) => (
+                400,
+                "the Forwarded header of the proxy in front is malformed, or its last host is (a host with a port has to \
+                 be in quotes: host=\"example.com:8080\")",
+            ),
             Self::InvalidUpgrade => (400, "the Upgrade header is not a list of protocols"),
             Self::MissingUpgrade => (426, "the Upgrade header does not say websocket"),
             // 426 would have to say `Upgrade`, which HTTP/2 does not have.
@@ -176,9 +185,10 @@ impl RequestError {
             ),
             Self::LostUpgrade => (
                 426,
-                "a proxy has taken the upgrade away: have it speak HTTP/1.1 to this server, and pass on the headers \
-                 Upgrade and Connection (for nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
-                 proxy_set_header Connection \"upgrade\"; for Apache: upgrade=websocket at the end of ProxyPass)",
+                "the upgrade is missing: the client did not send it, or a proxy has taken it away: have that speak HTTP/1.1 \
+                 to this server, and pass on the headers Upgrade and Connection (for nginx: proxy_http_version 1.1; \
+                 proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"; for Apache: \
+                 upgrade=websocket at the end of ProxyPass)",
             ),
             Self::InvalidConnection => (400, "the Connection header is not a list of tokens"),
             Self::MissingConnectionUpgrade => (426, "the Connection header does not say Upgrade"),
@@ -218,14 +228,21 @@ impl fmt::Display for RequestError {
         f.write_str(self.answer().1)?;
         // Behind a proxy that does not say what was asked for, every origin is a foreign one.
         if let Self::ForeignOrigin(foreign) = self {
-            let ForeignOrigin { origin, host } = &**foreign;
+            let ForeignOrigin { origin, host, header } = &**foreign;
             let host = host.as_deref().unwrap_or("no host");
-            write!(
-                f,
-                ": the page comes from {origin}, and asks for {host} (behind a proxy, have that pass on the header Host \
-                 as it came, for nginx: proxy_set_header Host $http_host, for Apache: ProxyPreserveHost On; or have the \
-                 server allow the origin)"
-            )?;
+            write!(f, ": the page comes from {origin}, and asks for {host}")?;
+            match header.map(ForwardedHost::name) {
+                Some(name) => write!(
+                    f,
+                    ", as the header {name} of a trusted proxy says (have that write the host there that its client \
+                     asked for"
+                )?,
+                None => f.write_str(
+                    " (behind a proxy, have that pass on the header Host as it came, for nginx: proxy_set_header Host \
+                     $http_host, for Apache: ProxyPreserveHost On",
+                )?,
+            }
+            f.write_str("; or have the server allow the origin)")?;
         }
         Ok(())
     }

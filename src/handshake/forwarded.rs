@@ -2,9 +2,7 @@
 
 use core::str;
 
-use super::error::RequestError;
-use super::error::RequestError::InvalidForwardedHost;
-use super::grammar::{is_token_byte, trim};
+use super::grammar::{InvalidList, is_token_byte, trim};
 use super::headers::Headers;
 use super::uri::split_authority;
 
@@ -25,12 +23,8 @@ impl ForwardedHost {
     ///
     /// Each proxy adds to the end of the list, be it to its last line or as one more, so that what stands before is what
     /// others, or the client, have told it. Lines are read apart: what is left open in one does not reach the next.
-    pub(super) fn find(self, headers: &Headers) -> Result<Option<&str>, RequestError> {
-        let name = match self {
-            Self::XForwardedHost => "X-Forwarded-Host",
-            Self::Forwarded => "Forwarded",
-        };
-        let Some(line) = headers.get_all(name).last() else {
+    pub(super) fn find(self, headers: &Headers) -> Result<Option<&str>, InvalidList> {
+        let Some(line) = headers.get_all(self.name()).last() else {
             return Ok(None);
         };
         let last = match self {
@@ -38,7 +32,15 @@ impl ForwardedHost {
             Self::Forwarded => last_host(line)?,
         };
         let check = |host| str::from_utf8(host).ok().filter(|host| split_authority(host).is_ok());
-        last.map(|host| check(host).ok_or(InvalidForwardedHost)).transpose()
+        last.map(|host| check(host).ok_or(InvalidList)).transpose()
+    }
+
+    /// The name of the header.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedHost => "X-Forwarded-Host",
+            Self::Forwarded => "Forwarded",
+        }
     }
 }
 
@@ -53,18 +55,18 @@ impl ForwardedHost {
 /// "A recipient MUST parse and ignore a reasonable number of empty list elements" (RFC 9110 section 5.6.1.2): those that come
 /// before others, as where nginx adds to what no client sent. An empty last one is refused: it is of a proxy that had nothing to
 /// say, and what stands before it may be the client's.
-fn last_host(mut list: &[u8]) -> Result<Option<&[u8]>, RequestError> {
+fn last_host(mut list: &[u8]) -> Result<Option<&[u8]>, InvalidList> {
     let (mut host, mut is_empty) = (None, true);
     loop {
         let (name, mut rest) = split_token(trim(list));
         if !name.is_empty() {
             let value = rest.strip_prefix(b"=").and_then(split_value);
-            let value = value.ok_or(InvalidForwardedHost)?;
+            let value = value.ok_or(InvalidList)?;
             rest = value.1;
             is_empty = false;
             // "Each parameter MUST NOT occur more than once per field-value." (RFC 7239 section 4)
             if name.eq_ignore_ascii_case(b"host") && host.replace(value.0).is_some() {
-                return Err(InvalidForwardedHost);
+                return Err(InvalidList);
             }
         }
         list = match trim(rest) {
@@ -74,7 +76,7 @@ fn last_host(mut list: &[u8]) -> Result<Option<&[u8]>, RequestError> {
                 (host, is_empty) = (None, true);
                 rest
             }
-            _ => return Err(InvalidForwardedHost),
+            _ => return Err(InvalidList),
         };
     }
 }

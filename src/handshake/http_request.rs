@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::error::{BuildError, RequestError};
 use super::forwarded::ForwardedHost;
+use super::grammar::InvalidList;
 use super::headers::{Headers, KnownName};
 use super::reply::Reply;
 use super::uri::split_authority;
@@ -84,8 +85,18 @@ impl HttpRequest {
     /// Fails with [`RequestError::InvalidForwardedHost`] if the last line of the proxy's header is malformed: what it says is not
     /// guessed.
     pub fn requested_host(&self) -> Result<Option<&str>, RequestError> {
-        let forwarded = self.0.forwarded_host.map_or(Ok(None), |header| header.find(self.headers()))?;
-        Ok(forwarded.or_else(|| self.host()))
+        self.find_requested_host().map(|(host, _)| host)
+    }
+
+    /// The same, and the proxy's header, if that names it.
+    pub(crate) fn find_requested_host(&self) -> Result<(Option<&str>, Option<ForwardedHost>), RequestError> {
+        if let Some(header) = self.0.forwarded_host {
+            let found = header.find(self.headers());
+            if let Some(host) = found.map_err(|InvalidList| RequestError::InvalidForwardedHost(header))? {
+                return Ok((Some(host), Some(header)));
+            }
+        }
+        Ok((self.host(), None))
     }
 
     /// The request came by a proxy that is trusted to say which host its client asked for, in this header: from then on,

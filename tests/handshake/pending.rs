@@ -86,7 +86,7 @@ fn other_origins() {
     );
 }
 
-/// The refusal says what was compared, and what is to be done behind a proxy.
+/// The refusal says what was compared, where that came from, and what is to be done behind a proxy.
 #[test]
 fn the_refusal_of_an_origin() {
     let pending = pending(&Server::default(), "backend:8080", "Origin: https://example.com\r\n");
@@ -102,6 +102,44 @@ fn the_refusal_of_an_origin() {
     );
     for setting in ["proxy_set_header Host $http_host", "ProxyPreserveHost On"] {
         assert!(body.contains(setting), "{body}");
+    }
+}
+
+/// Where the host came from a trusted proxy's header, passing on `Host` would not help.
+#[test]
+fn the_refusal_of_what_a_proxy_names() {
+    use ForwardedHost::{Forwarded, XForwardedHost};
+
+    for (header, line) in [
+        (XForwardedHost, "X-Forwarded-Host: backend:8080\r\n"),
+        (Forwarded, "Forwarded: host=\"backend:8080\"\r\n"),
+    ] {
+        let refused = by_proxy(header, Some(PROXY), line).unwrap_err();
+        let Error::Request(RequestError::ForeignOrigin(foreign)) = &refused else { panic!("{refused}") };
+        assert_eq!((foreign.host.as_deref(), foreign.header), (Some("backend:8080"), Some(header)));
+        let text = refused.to_string();
+        let (name, _) = line.split_once(':').unwrap();
+        let says = format!("asks for backend:8080, as the header {name} of a trusted proxy says (have that");
+        assert!(text.contains(&says) && !text.contains("the header Host"), "{text}");
+    }
+    // Where it is missing, too, the host is the request's own.
+    let refused = by_proxy(XForwardedHost, Some(PROXY), "").unwrap_err();
+    let Error::Request(RequestError::ForeignOrigin(foreign)) = &refused else { panic!("{refused}") };
+    assert_eq!((foreign.host.as_deref(), foreign.header), (Some("backend"), None));
+}
+
+/// What cannot be told from a header is said with its name, and what the reason mostly is.
+#[test]
+fn the_refusal_of_what_a_proxy_garbles() {
+    use ForwardedHost::{Forwarded, XForwardedHost};
+
+    for (header, line, says) in [
+        (XForwardedHost, "X-Forwarded-Host: http://a\r\n", "the X-Forwarded-Host header"),
+        (Forwarded, "Forwarded: host=a:80\r\n", "in quotes: host=\"example.com:8080\""),
+    ] {
+        let refused = by_proxy(header, Some(PROXY), line).unwrap_err();
+        assert!(matches!(refused, Error::Request(RequestError::InvalidForwardedHost(of)) if of == header));
+        assert!(refused.to_string().contains(says), "{refused}");
     }
 }
 
@@ -184,7 +222,7 @@ fn hosts_that_proxies_name() {
         "X-Forwarded-Host: example.com; example.com\r\n",
         "X-Forwarded-Host: \u{e9}\r\n",
     ] {
-        assert_eq!(refused(XForwardedHost, lines), InvalidForwardedHost, "{lines}");
+        assert_eq!(refused(XForwardedHost, lines), InvalidForwardedHost(XForwardedHost), "{lines}");
     }
     for value in [
         "host=example.com\r\nForwarded:",
@@ -207,7 +245,8 @@ fn hosts_that_proxies_name() {
         "for=\", host=\"example.com\"",
         "host=evil.example;for=\", for=192.0.2.1;host=example.com",
     ] {
-        assert_eq!(refused(Forwarded, &format!("Forwarded: {value}\r\n")), InvalidForwardedHost, "{value}");
+        let refused = refused(Forwarded, &format!("Forwarded: {value}\r\n"));
+        assert_eq!(refused, InvalidForwardedHost(Forwarded), "{value}");
     }
     // Of whom nobody trusts.
     for peer in [None, Some(Ipv4Addr::new(10, 0, 0, 2).into())] {
@@ -222,20 +261,26 @@ fn hosts_that_proxies_name() {
 #[test]
 fn who_asks_for_no_host() {
     let server = Server::default().trust_proxies(ForwardedHost::XForwardedHost, |peer| peer.is_none());
-    let accepts = |server: &Server, lines: &str| {
+    let accepted = |server: &Server, lines: &str| {
         let mut pending = pending(server, "backend", lines);
         pending.set_peer(None);
-        pending.into_accepted().is_ok()
+        pending.into_accepted()
+    };
+    let accepts = |server: &Server, lines: &str| accepted(server, lines).is_ok();
+    let is_malformed = |server: &Server, lines: &str| {
+        matches!(accepted(server, lines), Err(Error::Request(RequestError::InvalidForwardedHost(_))))
     };
     assert!(accepts(&server, "X-Forwarded-Host:\r\n"));
     let list = server.clone().origins(Origins::list(["https://example.com"]));
     assert!(accepts(&list, "X-Forwarded-Host:\r\nOrigin: https://example.com\r\n"));
-    assert!(!accepts(&list, "X-Forwarded-Host:\r\nOrigin: https://example.org\r\n"));
+    assert!(!accepts(&list, "X-Forwarded-Host: example.org\r\nOrigin: https://example.org\r\n"));
+    // A refusal says what was asked for, if it can be told.
+    assert!(is_malformed(&list, "X-Forwarded-Host:\r\nOrigin: https://example.org\r\n"));
     let checked = server.origins(Origins::checked(|request| {
         request.is_same_origin() && request.requested_host() == Ok(Some("example.com"))
     }));
     assert!(accepts(&checked, "X-Forwarded-Host: example.com\r\nOrigin: https://example.com\r\n"));
-    assert!(!accepts(&checked, "X-Forwarded-Host:\r\nOrigin: https://example.com\r\n"));
+    assert!(is_malformed(&checked, "X-Forwarded-Host:\r\nOrigin: https://example.com\r\n"));
 }
 
 /// Without settings, of a request that the program knows to have come by its proxy.

@@ -2,8 +2,8 @@
 #![cfg(feature = "handshake")]
 
 use sansocket::handshake::{
-    Accept, BuildError, Extension, HeadError, HttpRequest, Limits, ReceivedRequest, Reply, Request,
-    RequestError, ServerHandshake, accept_key,
+    Accept, BuildError, Extension, ForwardedHost, HeadError, HttpRequest, Limits, ReceivedRequest, Reply,
+    Request, RequestError, ServerHandshake, accept_key,
 };
 
 use super::cuts::in_every_way;
@@ -371,9 +371,13 @@ fn a_proxy_took_the_upgrade_away() {
         assert_refused(with(changes), &RequestError::LostUpgrade, 426);
     }
     let answer = String::from_utf8(reply(&RequestError::LostUpgrade).body).unwrap();
-    for setting in
-        ["proxy_http_version 1.1", "Upgrade $http_upgrade", "Connection \"upgrade\"", "upgrade=websocket"]
-    {
+    for setting in [
+        "the client did not send it",
+        "proxy_http_version 1.1",
+        "Upgrade $http_upgrade",
+        "Connection \"upgrade\"",
+        "upgrade=websocket",
+    ] {
         assert!(answer.contains(setting), "{answer}");
     }
 }
@@ -819,7 +823,8 @@ fn every_error_has_an_answer() {
         (E::RepeatedHost, 400),
         (E::InvalidHost, 400),
         (E::InvalidOrigin, 400),
-        (E::InvalidForwardedHost, 400),
+        (E::InvalidForwardedHost(ForwardedHost::Forwarded), 400),
+        (E::InvalidForwardedHost(ForwardedHost::XForwardedHost), 400),
         (E::UnexpectedBody, 400),
         (E::MissingKey, 400),
         (E::RepeatedKey, 400),
