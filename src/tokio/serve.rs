@@ -123,8 +123,8 @@ where
     let _abort_on_drop = AbortOnDrop(tracker.clone());
     let mut accepting = Accepting::new(listener, server.clone(), tracker.clone());
     let mut stop = pin!(stop);
-    let spawn = |io| {
-        let peer = service.server.wants_peers().then(|| L::Listener::peer(&io)).flatten();
+    let spawn = |(io, peer): (_, Option<SocketAddr>)| {
+        let peer = peer.filter(|_| service.server.wants_peers());
         let (service, peer) = (service.clone(), peer.map(Box::new));
         tracker.spawn(server, |full, task, token| service.run(io, peer, full, task, token));
     };
@@ -180,34 +180,26 @@ pub trait Listener {
     /// A connection, before anything was read from it.
     type Stream: Transport;
 
-    /// The next connection.
+    /// The next connection, and the address of its client, if the transport has one, for
+    /// [`Failure::peer`](crate::Failure::peer) and [`Server::trust_proxies`].
     ///
     /// [`serve`] calls this again at once after [`ConnectionAborted`](io::ErrorKind::ConnectionAborted),
     /// [`ConnectionReset`](io::ErrorKind::ConnectionReset) and [`Interrupted`](io::ErrorKind::Interrupted),
     /// and after a while for other errors. It ends with [`InvalidInput`](io::ErrorKind::InvalidInput) and
     /// [`Unsupported`](io::ErrorKind::Unsupported), and with the system's errors EBADF and ENOTSOCK.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
-
-    /// The address of the client whose connection this is, for [`Failure::peer`](crate::Failure::peer), and for
-    /// [`Server::trust_proxies`].
-    fn peer(_: &Self::Stream) -> Option<SocketAddr> {
-        None
-    }
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Stream, Option<SocketAddr>)>>;
 }
 
 /// Sets `TCP_NODELAY`: what is sent is written whole, and waiting would only delay it.
 impl Listener for TcpListener {
     type Stream = TcpStream;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
-        let (tcp, _) = ready!(Self::poll_accept(self, cx))?;
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Option<SocketAddr>)>> {
+        // Of a client that has reset it since, the connection does not tell the address any more.
+        let (tcp, peer) = ready!(Self::poll_accept(self, cx))?;
         // On a connection that has ended already it may fail; reading will tell.
         let _ = tcp.set_nodelay(true);
-        Poll::Ready(Ok(tcp))
-    }
-
-    fn peer(tcp: &TcpStream) -> Option<SocketAddr> {
-        tcp.peer_addr().ok()
+        Poll::Ready(Ok((tcp, Some(peer))))
     }
 }
 
@@ -215,8 +207,11 @@ impl Listener for TcpListener {
 impl Listener for tokio::net::UnixListener {
     type Stream = tokio::net::UnixStream;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<tokio::net::UnixStream>> {
-        Self::poll_accept(self, cx).map_ok(|(stream, _)| stream)
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(tokio::net::UnixStream, Option<SocketAddr>)>> {
+        Self::poll_accept(self, cx).map_ok(|(stream, _)| (stream, None))
     }
 }
 
@@ -356,7 +351,7 @@ impl<L: Listener> Accepting<L> {
     }
 
     /// The next connection, when there is room for it.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<L::Stream>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(L::Stream, Option<SocketAddr>)>> {
         loop {
             ready!(self.tracker.poll_room(cx, &self.server));
             if let Some((again, connections)) = self.again {
@@ -367,9 +362,9 @@ impl<L: Listener> Accepting<L> {
                 self.again = None;
             }
             match ready!(self.listener.poll_accept(cx)) {
-                Ok(io) => {
+                Ok(accepted) => {
                     self.back_off.reset();
-                    return Poll::Ready(Ok(io));
+                    return Poll::Ready(Ok(accepted));
                 }
                 Err(error) => {
                     let wait = self.back_off.after(error, &self.server.listener)?;

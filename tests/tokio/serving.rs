@@ -1,13 +1,15 @@
 //! `serve`: its limits, what it makes of errors of `accept`, and how it stops.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use sansocket::handshake::ForwardedHost;
 use sansocket::tokio::{ClientStream, Listener, Pending, ServerStream, WebSocket, connect_over, serve_with};
-use sansocket::{CloseCode, Closed, Error, Handled, Initiator, Message, Role, Server};
+use sansocket::{Client, CloseCode, Closed, Error, Handled, Initiator, Message, Role, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -371,11 +373,19 @@ async fn tcp_and_unix_sockets() {
 
     let path = std::env::temp_dir().join(format!("sansocket-{}", std::process::id()));
     let unix = tokio::net::UnixListener::bind(&path).unwrap();
-    let server = tokio::spawn(async move {
-        serve_with(unix, &Server::default(), std::future::pending::<()>(), echo).await
-    });
-    let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
-    let mut ws = connect_over("ws://localhost/", stream).await.unwrap();
+    // Whoever connects to it has no address.
+    let trusting = Server::default().trust_proxies(ForwardedHost::XForwardedHost, |peer| peer.is_none());
+    let server =
+        tokio::spawn(async move { serve_with(unix, &trusting, std::future::pending::<()>(), echo).await });
+    let page = |host| {
+        let client = Client::new("ws://backend/").unwrap().origin("https://example.com").unwrap();
+        client.header("X-Forwarded-Host", host).unwrap()
+    };
+    let stream = || tokio::net::UnixStream::connect(&path);
+    let refused = connect_over(page("example.org"), stream().await.unwrap()).await;
+    let refusal = refused.unwrap_err().to_string();
+    assert!(refusal.contains("asks for example.org, as the header X-Forwarded-Host"), "{refusal}");
+    let mut ws = connect_over(page("example.com"), stream().await.unwrap()).await.unwrap();
     ws.send("hello").await.unwrap();
     assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hello")));
     server.abort();
@@ -410,12 +420,12 @@ struct Backlog {
 impl Listener for Backlog {
     type Stream = DuplexStream;
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<DuplexStream>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(DuplexStream, Option<SocketAddr>)>> {
         self.polled.fetch_add(1, Ordering::Relaxed);
         match ready!(self.waiting.poll_recv(cx)) {
             Some(Ok(io)) => {
                 self.accepted.fetch_add(1, Ordering::Relaxed);
-                Poll::Ready(Ok(io))
+                Poll::Ready(Ok((io, None)))
             }
             Some(Err(error)) => Poll::Ready(Err(error)),
             None => Poll::Pending,

@@ -206,6 +206,27 @@ async fn by_tokio(pending: asynchronous::Pending, way: Way, leave: Arc<AtomicUsi
     Ok(())
 }
 
+/// The address is the one that the connection was accepted with: of one that was reset before, it cannot be asked any more.
+#[test]
+fn the_address_of_a_client_that_is_gone() {
+    for adapter in ADAPTERS {
+        let (tell, told) = mpsc::channel();
+        let server = Server::default().max_connections(1);
+        let server = server.on_error(move |failure| tell.send(failure.peer()).unwrap());
+        let mut served = Served::serving(adapter, server, Way::Echo);
+        let open = served.open();
+        // It waits to be accepted, for which there is no room.
+        let tcp = served.tcp();
+        let address = tcp.local_addr().unwrap();
+        socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(tcp);
+        drop(open);
+        let peers = [told.recv_timeout(PATIENCE).unwrap(), told.recv_timeout(PATIENCE).unwrap()];
+        assert!(peers.contains(&Some(address)), "{adapter:?}: {peers:?}");
+        served.stop();
+    }
+}
+
 /// Nothing, any error, or never: a handler returns what its loop comes to.
 #[test]
 fn whatever_a_handler_returns() {
