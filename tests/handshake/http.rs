@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use http::{HeaderName, Method, Request, Response, StatusCode, Version};
 use sansocket::handshake::{
-    Accept, BuildError, HeadError, Limits, ReceivedRequest, Reply, RequestError, ServerHandshake,
+    Accept, BuildError, ForwardedHost, HeadError, Limits, ReceivedRequest, Reply, RequestError,
+    ServerHandshake,
 };
 use sansocket::http::{receive, receive_connect};
 use sansocket::{Client, Endpoint, Error, PendingRequest, Server, UriError};
@@ -104,6 +105,30 @@ fn extended_connects() {
     // Nor is a host, since the target has one; without it, it is needed.
     let request = connect().uri("/chat").header("Host", "example.com").body(()).unwrap();
     assert!(matches!(receive_connect(&request, "websocket"), Ok(ReceivedRequest::WebSocket(_))));
+}
+
+/// A trusted proxy's header counts before the target's authority, as before `Host`.
+#[test]
+fn extended_connects_by_a_proxy() {
+    for header in [ForwardedHost::XForwardedHost, ForwardedHost::Forwarded] {
+        let server = Server::default().trust_proxies(header, |peer| peer.is_none());
+        for (origin, peer, opens) in [
+            ("https://example.org", Some(None), true),
+            ("https://example.com", Some(None), false),
+            ("https://example.org", Some(Some([9; 4].into())), false),
+            ("https://example.org", None, false),
+            ("https://example.com", None, true),
+        ] {
+            let request = connect().header("X-Forwarded-Host", "example.org").header("Origin", origin);
+            let request = request.header("Forwarded", "host=example.org").body(()).unwrap();
+            let received = receive_connect(&request, "websocket").unwrap();
+            let mut pending = PendingRequest::new(received, &server);
+            if let Some(peer) = peer {
+                pending.set_peer(peer);
+            }
+            assert_eq!(pending.into_accepted().is_ok(), opens, "{header:?} {origin} {peer:?}");
+        }
+    }
 }
 
 #[test]
