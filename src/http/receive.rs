@@ -11,8 +11,8 @@ use crate::handshake::{HeadError, HttpRequest, ReceivedRequest, RequestError};
 /// the request's size.
 ///
 /// Over HTTP/2 and HTTP/3 a WebSocket is asked for by an extended CONNECT (RFC 8441, RFC 9220). With the feature `http2`
-/// one that hyper received is known; [`receive_connect`] is for those of other libraries. An upgrade, as it is in HTTP/1.1,
-/// fails with [`HeadError::UnsupportedHttpVersion`].
+/// one that hyper received is known; [`receive_connect`] is for those of other libraries. An upgrade, as it is in HTTP/1.1 and
+/// as some proxies pass it on, fails with [`RequestError::MissingConnect`].
 pub fn receive<B>(request: &Request<B>) -> Result<ReceivedRequest, RequestError> {
     Head::of(request).receive()
 }
@@ -78,7 +78,7 @@ impl<'a> Head<'a> {
             return self.receive_connect(protocol.as_str());
         }
         if !is_http1(self.version) && UPGRADE.iter().any(|name| self.headers.contains_key(*name)) {
-            return Err(HeadError::UnsupportedHttpVersion.into());
+            return Err(RequestError::MissingConnect);
         }
         let request = self.parse()?;
         if is_http1(self.version) {

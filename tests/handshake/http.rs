@@ -67,7 +67,7 @@ fn refusals() {
     for (request, error, status) in [
         (upgrade().method(Method::POST), RequestError::MethodNotGet, 405),
         (upgrade().version(Version::HTTP_10), RequestError::LostUpgrade, 426),
-        (upgrade().version(Version::HTTP_2), HeadError::UnsupportedHttpVersion.into(), 505),
+        (upgrade().version(Version::HTTP_2), RequestError::MissingConnect, 400),
         (upgrade().header("Sec-WebSocket-Key", "again"), RequestError::RepeatedKey, 400),
         (upgrade().header("Sec-WebSocket-Version", "8"), RequestError::RepeatedVersion, 400),
     ] {
@@ -171,10 +171,10 @@ fn other_requests_of_later_versions() {
             other => panic!("{other:?}"),
         }
     }
-    // By HTTP/1.1's means.
+    // By HTTP/1.1's means, such as what a proxy made of an upgrade.
     for name in ["Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
         let request = get().header(name, "13").body(()).unwrap();
-        assert_eq!(receive(&request), Err(HeadError::UnsupportedHttpVersion.into()), "{name}");
+        assert_eq!(receive(&request), Err(RequestError::MissingConnect), "{name}");
     }
 }
 

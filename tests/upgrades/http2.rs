@@ -91,7 +91,7 @@ async fn refusals() {
         (other("WebSocket"), 400),
         (other("connect-udp"), 400),
         (Request::get("https://example.com/chat"), 400),
-        (Request::get("https://example.com/chat").header("sec-websocket-version", "13"), 505),
+        (Request::get("https://example.com/chat").header("sec-websocket-version", "13"), 400),
     ] {
         let response = client.send(request).await;
         assert_eq!(response.status(), status);
