@@ -199,10 +199,15 @@ impl Deflate {
         };
         // A server that accepts the offer honours what it asks for.
         let honoured = (agreed.server_no_context_takeover || !self.server_no_context_takeover)
-            && (agreed.server_max_window_bits <= self.server_max_window_bits
-                || self.prefers_server_max_window_bits)
             && agreed.client_max_window_bits <= self.client_max_window_bits;
-        if honoured { Ok(Some(agreed)) } else { Err(ResponseError::InvalidDeflateResponse) }
+        if !honoured {
+            return Err(ResponseError::InvalidDeflateResponse);
+        }
+        if agreed.server_max_window_bits > self.server_max_window_bits && !self.prefers_server_max_window_bits
+        {
+            return Err(ResponseError::DeflateWindowTooLarge);
+        }
+        Ok(Some(agreed))
     }
 
     /// The first of the client's offers that the server can meet, what is agreed on by it, and the

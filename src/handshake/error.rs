@@ -287,6 +287,8 @@ pub enum ResponseError {
     RepeatedExtension(String),
     /// The server's answer to the offer of permessage-deflate breaks RFC 7692, or asks for what was not offered.
     InvalidDeflateResponse,
+    /// The server would compress with a larger window than the client's `Deflate::server_max_window_bits` asked for.
+    DeflateWindowTooLarge,
     /// `Sec-WebSocket-Protocol` is not a token.
     InvalidSubprotocols,
     /// The server chose a subprotocol that was not offered.
@@ -334,9 +336,10 @@ impl fmt::Display for ResponseError {
                 return write!(f, "the server uses the extension {name:?}, which was not offered");
             }
             Self::RepeatedExtension(name) => return write!(f, "the server lists extension {name:?} twice"),
-            Self::InvalidDeflateResponse => {
-                "the answer to permessage-deflate is invalid, or not as it was offered (where it leaves out \
-                 server_max_window_bits, see Deflate::prefer_server_max_window_bits)"
+            Self::InvalidDeflateResponse => "the answer to permessage-deflate is invalid, or was not offered",
+            Self::DeflateWindowTooLarge => {
+                "the server compresses with a larger window than Deflate::server_max_window_bits allows it \
+                 (Deflate::prefer_server_max_window_bits takes what it has)"
             }
             Self::InvalidSubprotocols => "the Sec-WebSocket-Protocol header is malformed",
             Self::UnofferedSubprotocol(name) => {

@@ -108,6 +108,7 @@ fn handshake_errors_are_sentences() {
         ResponseError::RepeatedExtension("a".into()),
         ResponseError::UnofferedSubprotocol("a".into()),
         ResponseError::InvalidDeflateResponse,
+        ResponseError::DeflateWindowTooLarge,
         ResponseError::MissingUpgrade,
         HeadError::Incomplete.into(),
     ]);

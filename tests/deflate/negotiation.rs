@@ -45,7 +45,18 @@ fn agrees(client: &Deflate, response: &str, expected: (bool, bool, u8, u8)) {
 
 #[track_caller]
 fn fails(client: &Deflate, response: &str) {
-    assert_eq!(agree(client, response), Err(ResponseError::InvalidDeflateResponse), "{response}");
+    let error = agree(client, response).unwrap_err();
+    assert_eq!(error, ResponseError::InvalidDeflateResponse, "{response}");
+    // What would be of no use is not advised.
+    assert!(!error.to_string().contains("prefer_server_max_window_bits"), "{error}");
+}
+
+/// What is wrong is the server's window alone, with which a client can be content.
+#[track_caller]
+fn has_too_large_a_window(client: &Deflate, response: &str) {
+    let error = agree(client, response).unwrap_err();
+    assert_eq!(error, ResponseError::DeflateWindowTooLarge, "{response}");
+    assert!(error.to_string().contains("prefer_server_max_window_bits"), "{error}");
 }
 
 /// Parameters that neither an offer nor a response may have, each after `permessage-deflate`.
@@ -303,13 +314,14 @@ fn a_client_agrees() {
     fails(&limited, "permessage-deflate");
     agrees(&limited, "permessage-deflate; server_no_context_takeover", (true, false, 15, 15));
     let limited = deflate().server_max_window_bits(10);
-    fails(&limited, "permessage-deflate");
+    has_too_large_a_window(&limited, "permessage-deflate");
+    fails(&limited.clone().server_no_context_takeover(), "permessage-deflate");
     for bits in 8..=10 {
         let response = format!("permessage-deflate; server_max_window_bits={bits}");
         agrees(&limited, &response, (false, false, bits, 15));
     }
     for bits in 11..=15 {
-        fails(&limited, &format!("permessage-deflate; server_max_window_bits={bits}"));
+        has_too_large_a_window(&limited, &format!("permessage-deflate; server_max_window_bits={bits}"));
     }
     // What was a hint need not; the client keeps to it all the same.
     let hinting = deflate().client_no_context_takeover().client_max_window_bits(10);
@@ -341,7 +353,8 @@ fn a_window_that_is_preferred() {
     fails(&client, "permessage-deflate; server_max_window_bits=10");
     fails(&client, "permessage-deflate");
     // Of two settings the last one counts; and the largest window there is need not be preferred.
-    fails(&client.server_max_window_bits(10), "permessage-deflate; server_no_context_takeover");
+    let insists = client.server_max_window_bits(10);
+    has_too_large_a_window(&insists, "permessage-deflate; server_no_context_takeover");
     assert_eq!(deflate().prefer_server_max_window_bits(15).offers(), deflate().offers());
     // A server decides by itself.
     answers(
