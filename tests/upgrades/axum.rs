@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
@@ -104,56 +105,62 @@ async fn servers() {
     assert!(told.next().await.is_empty());
 }
 
-/// Whether a page's request opens a WebSocket that a proxy has sent, whose address is in the extensions.
-async fn opens_by_proxy<H: Future<Output = Response> + Send + 'static>(
-    layer: Server,
-    handler: impl Fn(WebSocketUpgrade) -> H + Clone + Send + Sync + 'static,
-) -> bool {
-    let proxy = SocketAddr::from(([127, 0, 0, 1], 80));
-    let router = Router::new().route("/chat", any(handler)).layer((Extension(layer), Extension(proxy)));
+/// Whether a page's request opens a WebSocket at this route that a proxy has sent.
+async fn opens_by_proxy(route: axum::routing::MethodRouter) -> bool {
     let client = Client::new("ws://backend/chat").unwrap().origin("https://example.com").unwrap();
     let client = client.header("X-Forwarded-Host", "example.com").unwrap();
+    let router = Router::new().route("/chat", route);
     at_once(connect_over(client, served(router))).await.is_ok()
 }
+
+/// The address of that proxy, which is on the same machine.
+const PROXY: [u8; 4] = [127, 0, 0, 1];
 
 /// Whom the server trusts that the handler names, not the one of the layer.
 #[tokio::test(start_paused = true)]
 async fn trusted_proxies() {
-    let trusting = || {
-        Server::default()
-            .trust_proxies(XForwardedHost, |peer| peer.is_some_and(|address| address.is_loopback()))
+    let peer = Extension(SocketAddr::from((PROXY, 80)));
+    let trusting = |trusted: [u8; 4]| {
+        Server::default().trust_proxies(XForwardedHost, move |peer| peer == Some(trusted.into()))
     };
     for (layer, named, opens) in
-        [(Server::default(), trusting(), true), (trusting(), Server::default(), false)]
+        [(Server::default(), trusting(PROXY), true), (trusting(PROXY), Server::default(), false)]
     {
-        let handler = move |upgrade: WebSocketUpgrade| {
-            let response = upgrade.server(&named).on_upgrade(echo);
-            async { response }
-        };
-        assert_eq!(opens_by_proxy(layer, handler).await, opens);
+        let handler = async move |upgrade: WebSocketUpgrade| upgrade.server(&named).on_upgrade(echo);
+        assert_eq!(opens_by_proxy(any(handler).layer((Extension(layer), peer))).await, opens);
     }
     // The peer that is told is the one that counts, whichever is said first.
-    for (trusted, told, opens) in
-        [([9; 4], [9; 4], true), ([9; 4], [127, 0, 0, 1], false), ([127, 0, 0, 1], [9; 4], false)]
-    {
+    for (trusted, told, opens) in [([9; 4], [9; 4], true), ([9; 4], PROXY, false), (PROXY, [9; 4], false)] {
         for told_first in [true, false] {
-            let named =
-                Server::default().trust_proxies(XForwardedHost, move |peer| peer == Some(trusted.into()));
-            let handler = move |mut upgrade: WebSocketUpgrade| {
+            let named = trusting(trusted);
+            let handler = async move |mut upgrade: WebSocketUpgrade| {
                 if told_first {
                     upgrade.set_peer(Some(told.into()));
                 }
-                let mut upgrade = upgrade.server(&named);
+                upgrade = upgrade.server(&named);
                 if !told_first {
                     upgrade.set_peer(Some(told.into()));
                 }
-                let response = upgrade.on_upgrade(echo);
-                async { response }
+                upgrade.on_upgrade(echo)
             };
-            let opened = opens_by_proxy(Server::default(), handler).await;
+            let opened = opens_by_proxy(any(handler).layer(peer)).await;
             assert_eq!(opened, opens, "{trusted:?} {told:?} {told_first}");
         }
     }
+}
+
+/// axum's own extension is not seen: a handler tells what it has from it.
+#[tokio::test(start_paused = true)]
+async fn the_peer_that_axum_knows() {
+    let server = Server::default().trust_proxies(XForwardedHost, |peer| peer == Some(PROXY.into()));
+    let layers = (Extension(server), Extension(ConnectInfo(SocketAddr::from((PROXY, 80)))));
+    let untold = any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(echo));
+    assert!(!opens_by_proxy(untold.layer(layers.clone())).await);
+    let told = any(async |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut upgrade: WebSocketUpgrade| {
+        upgrade.set_peer(Some(peer.ip()));
+        upgrade.on_upgrade(echo)
+    });
+    assert!(opens_by_proxy(told.layer(layers)).await);
 }
 
 #[tokio::test(start_paused = true)]
