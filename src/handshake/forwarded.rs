@@ -11,7 +11,7 @@ use super::uri::split_authority;
 #[non_exhaustive]
 pub enum ForwardedHost {
     /// `X-Forwarded-Host`: a host with an optional port, or a list of them. Apache adds it by itself, nginx with
-    /// `proxy_set_header X-Forwarded-Host $http_host`, HAProxy with
+    /// `proxy_set_header X-Forwarded-Host $http_host`, `HAProxy` with
     /// `http-request add-header X-Forwarded-Host %[req.hdr(Host)]`.
     XForwardedHost,
     /// `Forwarded`, the parameter `host` (RFC 7239 section 5.3), in quotes if it has a port. nginx adds it with
