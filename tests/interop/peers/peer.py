@@ -1,15 +1,17 @@
-"""What the servers have in common: they are started, looked at, and ended."""
+"""How servers are started, looked at, and ended, and what those of others have in common."""
 
 import contextlib
 import http.client
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from wire import PATIENCE, status
@@ -100,7 +102,59 @@ def free_port():
             return port
 
 
+def is_open(port):
+    """Whether somebody listens on it."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"in {PATIENCE} seconds it did not come to this: {what}"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running(command, **options):
+    """A program that has nothing of its own to end."""
+    with subprocess.Popen(command, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextlib.contextmanager
+def listening(command, **options):
+    """A server that prints its port once it listens; yields the port, and the server."""
+    with running(command, stdout=subprocess.PIPE, **options) as process:
+        yield port_of(process), process
+
+
+def port_of(process):
+    """The port that a server prints first."""
+    return int(re.search(r"(\d+)$", line_of(process))[1])
+
+
+def line_of(process):
+    """The next line that a program prints, which is killed if there is none in time."""
+    watch = threading.Timer(PATIENCE, process.kill)
+    watch.start()
+    try:
+        line = process.stdout.readline()
+    finally:
+        watch.cancel()
+    assert line, f"it printed nothing more within {PATIENCE} s, or ended"
+    return line.strip()
+
+
 def end(process):
+    """Ends a program and what it has started, which is in a group of its own."""
     for how in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, how)

@@ -18,8 +18,7 @@ class Talk:
         command = [program, f"ws://127.0.0.1:{port}{peer.path}", f"127.0.0.1:{self.wire.port}", "--deflate", *options]
         command += ["--subprotocol", peer.subprotocol] if peer.subprotocol else []
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.watch = threading.Timer(PATIENCE, self.process.kill)
-        self.watch.start()
+        self._wait_from_now()
         assert self.line() == f"opened {peer.subprotocol or '-'}"
 
     def __enter__(self):
@@ -32,11 +31,18 @@ class Talk:
 
     def tell(self, line):
         """A line of what `converse` understands."""
+        self.watch.cancel()
+        self._wait_from_now()
         try:
             self.process.stdin.write(f"{line}\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             raise Lost(self.process.stderr.read().strip()) from None
+
+    def _wait_from_now(self):
+        """Each command has its time."""
+        self.watch = threading.Timer(PATIENCE, self.process.kill)
+        self.watch.start()
 
     def line(self):
         """A line of what `converse` prints."""
