@@ -6,7 +6,9 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
@@ -28,16 +30,20 @@ public class Client {
         for (String asked : arguments[3].split(",")) {
             System.out.println(new Talk(List.of(), true).closed(arguments[1] + asked));
         }
+        Map<Talk, WebSocket> idle = new LinkedHashMap<>();
         for (boolean reads : new boolean[] {true, false}) {
-            Talk idle = new Talk(messages.subList(0, 1), reads);
-            idle.waits = true;
-            WebSocket ws = idle.open(arguments[1].replace("close/", ""));
-            // The server sends a Ping, and gives up a client that does not answer.
-            Thread.sleep(3000);
-            idle.next(ws);
-            ws.request(1);
-            idle.end.completeOnTimeout(1006, 1, TimeUnit.SECONDS).get();
-            System.out.println(idle.came == 1 ? "kept" : "lost");
+            Talk talk = new Talk(messages.subList(0, 1), reads);
+            talk.waits = true;
+            idle.put(talk, talk.open(arguments[1].replace("close/", "")));
+        }
+        // The server sends a Ping after 3 s, and gives up a client that has not answered in as many.
+        Thread.sleep(10_000);
+        for (Map.Entry<Talk, WebSocket> opened : idle.entrySet()) {
+            Talk talk = opened.getKey();
+            talk.next(opened.getValue());
+            opened.getValue().request(1);
+            talk.end.completeOnTimeout(1006, 10, TimeUnit.SECONDS).get();
+            System.out.println(talk.came == 1 ? "kept" : "lost");
         }
         System.exit(0);
     }
