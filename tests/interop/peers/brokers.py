@@ -5,7 +5,7 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
-from peer import Peer, end, free_port
+from peer import Peer, end, free_port, is_open, wait_until
 
 
 def packet(kind, content):
@@ -99,10 +99,13 @@ class RabbitMq(Peer):
         # Erlang's name server, which would be started, and left behind, by the first that needs it.
         self.names = free_port()
         try:
-            names = subprocess.Popen(["epmd", "-port", str(self.names), "-address", "127.0.0.1"], start_new_session=True)
+            names = subprocess.Popen(["epmd", "-port", str(self.names), "-address", "127.0.0.1"], start_new_session=True, stderr=subprocess.DEVNULL)
         except FileNotFoundError:
             names = None
         try:
+            if names:
+                # Otherwise the broker starts one, too.
+                wait_until(lambda: is_open(self.names), "epmd listens")
             with super().running() as port:
                 yield port
         finally:
