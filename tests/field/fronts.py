@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -168,23 +169,37 @@ def documented(name):
 
 @contextmanager
 def started(command, **options):
-    # In a group of its own, so that it can be ended with what it has started.
-    with subprocess.Popen(command, start_new_session=True, **options) as process:
+    with CHANGING:
+        assert not ENDED.is_set(), ENDING
+        # In a group of its own, so that it can be ended with what it has started.
+        process = subprocess.Popen(command, start_new_session=True, **options)
         RUNNING.append(process)
+    with process:
         try:
             yield process
         finally:
-            RUNNING.remove(process)
+            with CHANGING:
+                RUNNING.remove(process)
             process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
+            # And what it has left behind.
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_all():
+    """Ends what runs; nothing is started any more, nor waited for."""
+    with CHANGING:
+        ENDED.set()
+        for process in RUNNING:
+            process.terminate()
 
 
 def wait_until(condition, what):
     deadline = time.monotonic() + PATIENCE
     while not condition():
+        assert not ENDED.is_set(), ENDING
         assert time.monotonic() < deadline, f"in {PATIENCE} seconds it did not come to this: {what() if callable(what) else what}"
         time.sleep(0.05)
 
@@ -199,5 +214,6 @@ def free_port():
 
 # In an order of each run's own.
 PORTS = iter(random.sample(range(10000, 32768), 20000))
-# The processes that there are.
-RUNNING = []
+# The processes that there are, and whether they are to end.
+RUNNING, CHANGING, ENDED = [], threading.Lock(), threading.Event()
+ENDING = "everything is to end"
