@@ -1,7 +1,7 @@
 """The server that browsers are sent to, and what passes between them."""
 
 import contextlib
-import json
+import functools
 import socket
 import subprocess
 import sys
@@ -15,6 +15,8 @@ ROOT = HERE.parent.parent
 PAGE = HERE / "page.html"
 sys.path.append(str(ROOT / "tests" / "interop" / "peers"))
 
+from peer import line_of
+from prepared import programs
 from wire import frames, head
 
 
@@ -24,7 +26,7 @@ class Served:
     def __init__(self, *options):
         command = [program(), "--page", PAGE, *options]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        self.address = self.process.stdout.readline().split("http://")[1].strip()
+        self.address = line_of(self.process).split("http://")[1]
         self.lines = {}
         self.thread = threading.Thread(target=self._listen, daemon=True)
         self.thread.start()
@@ -123,11 +125,7 @@ class Tap:
         return frames(head(bytes(getattr(self, who)))[1])
 
 
-def program(built=[]):
+@functools.cache
+def program():
     """The path of `field_server`, which is built once."""
-    if not built:
-        command = ["cargo", "build", "--release", "--locked", "--message-format=json-render-diagnostics", "--package", "sansocket-programs", "--features", "deflate", "--bin", "field_server"]
-        lines = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-        artifacts = [json.loads(line) for line in lines if '"compiler-artifact"' in line]
-        built.append(next(artifact["executable"] for artifact in artifacts if artifact["target"]["name"] == "field_server"))
-    return built[0]
+    return programs("field_server")["field_server"]
