@@ -141,8 +141,8 @@ impl Config {
     /// more without a sign of life, gives up.
     ///
     /// So neither direction is silent for long, which some peers, and what is on the way to them, take for the end of the
-    /// other. What was sent counts, in the adapters, from when something is received after it; there is at most one Ping in
-    /// an `interval`, and none while one is to be answered, or anything waits to be written.
+    /// other. What was sent counts, in the adapters, from when something was received before it; there is at most one Ping in
+    /// an `interval`, and none while the peer's answer is waited for, or anything that is to be written.
     ///
     /// A whole frame is a sign of life, and so is that a transport which took no more takes bytes again: the peer has
     /// read. The bytes of a frame that is not yet complete count for as long as they may take by

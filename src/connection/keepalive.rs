@@ -10,12 +10,14 @@ use super::clock::Instant;
 /// Watches the peer's silence. Every frame from the peer, not only a Pong, shows that it is alive.
 #[derive(Debug)]
 pub(super) struct Keepalive<I> {
-    /// When there was last a sign of life, or the Ping was sent after it.
+    /// When there was last a sign of life, or its time was up.
     since: I,
     /// How much of the input had arrived when it was last found to be incomplete; beyond what this holds, all counts
     /// as new.
     seen: u32,
-    /// A Ping was sent, and nothing arrived after it.
+    /// A Ping was sent after it, for whichever reason.
+    asked: bool,
+    /// The peer was silent for too long: the time for its answer to a Ping runs.
     pinged: bool,
 }
 
@@ -28,7 +30,7 @@ pub(super) enum Due {
 
 impl<I: Instant> Keepalive<I> {
     pub(super) fn new(now: I) -> Self {
-        Self { since: now, seen: 0, pinged: false }
+        Self { since: now, seen: 0, asked: false, pinged: false }
     }
 
     /// A frame has arrived.
@@ -49,8 +51,10 @@ impl<I: Instant> Keepalive<I> {
     pub(super) fn on_part(&mut self, time: Option<Duration>, now: I) {
         if let Some(time) = time {
             self.since = self.since.checked_add(time).map_or(now, |since| since.min(now));
+            // One that has made up for its silence need not answer before the frame ends.
+            self.pinged &= self.since < now;
         } else {
-            (self.since, self.pinged) = (now, false);
+            (self.since, self.asked, self.pinged) = (now, false, false);
         }
     }
 
@@ -66,7 +70,7 @@ impl<I: Instant> Keepalive<I> {
         sent < self.since
     }
 
-    /// A Ping was sent that is not answered.
+    /// The peer was silent for too long, and is to answer a Ping.
     pub(super) fn is_pinged(&self) -> bool {
         self.pinged
     }
@@ -77,20 +81,23 @@ impl<I: Instant> Keepalive<I> {
         self.since.checked_add(if self.pinged { timeout } else { interval })
     }
 
-    /// What is due. We have been `silent` for the interval ourselves, or not.
+    /// What is due. We have been `silent` for the interval ourselves, or not. A Ping for that says nothing of the peer, which
+    /// may not be able to answer, in the middle of a frame of its own; but it need not be asked twice.
     pub(super) fn handle_timeout(
         &mut self,
         times: (Duration, Duration),
         silent: bool,
         now: I,
     ) -> Option<Due> {
-        if !silent && self.poll_timeout(times).is_none_or(|deadline| now < deadline) {
-            return None;
+        if self.poll_timeout(times).is_none_or(|deadline| now < deadline) {
+            self.asked |= silent;
+            return silent.then_some(Due::Ping);
         }
         if self.pinged {
             return Some(Due::GiveUp);
         }
-        (self.since, self.pinged) = (now, true);
-        Some(Due::Ping)
+        let asks = silent || !self.asked;
+        (self.since, self.asked, self.pinged) = (now, true, true);
+        asks.then_some(Due::Ping)
     }
 }

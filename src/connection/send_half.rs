@@ -118,7 +118,7 @@ impl<I: Instant> SendHalf<I> {
         }
     }
 
-    /// Something was sent, then or not long before.
+    /// Something was sent, then or not long after.
     #[inline]
     pub(crate) fn on_sent(&mut self, now: I) {
         self.sent = now;

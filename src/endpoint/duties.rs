@@ -80,13 +80,13 @@ impl Inbound {
                 outbound.write_timed_out();
             }
         })?;
+        if self.is_full() {
+            self.spare();
+        }
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= self.now);
         if !is_due(self.poll_timeout()) && !is_due(self.silence(outbound)) {
             // A connection that waits is not to be given a buffer.
             return Ok(());
-        }
-        if self.is_full() {
-            self.spare();
         }
         let out = outbound.queue.buffer();
         self.receiving.handle_timeout(self.now, &mut outbound.sending, out)
@@ -200,11 +200,11 @@ impl Inbound {
 }
 
 impl Outbound {
-    /// Whoever receives has looked at the clock: what was sent before was sent then, or not long before.
+    /// Whoever receives looks at the clock, as it did `before`: what was sent meanwhile was sent then, or later.
     #[inline]
-    pub(crate) fn on_look(&mut self, now: Instant) {
+    pub(crate) fn on_look(&mut self, before: Instant) {
         if core::mem::take(&mut self.spoke) {
-            self.sending.on_sent(now);
+            self.sending.on_sent(before);
         }
     }
 }

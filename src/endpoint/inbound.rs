@@ -174,8 +174,8 @@ impl Inbound {
 
     /// Tells what came of what [`next`](Self::next) asked for, and when.
     pub(crate) fn did(&mut self, outcome: Outcome, now: Instant, outbound: &mut Outbound) {
+        outbound.on_look(self.now);
         self.now = now;
-        outbound.on_look(now);
         let Some(end) = self.rare.as_mut().and_then(|rare| rare.end.as_mut()) else {
             self.answered = false;
             match outcome {

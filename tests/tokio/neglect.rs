@@ -73,6 +73,26 @@ async fn a_dropped_call_does_not_wait() {
     }
 }
 
+/// As much was read ahead as may be: the connection is not left silent all the same, for as long as that takes.
+#[tokio::test(start_paused = true)]
+async fn pings_while_no_more_is_read() {
+    for role in ROLES {
+        let config = Config::default().keepalive(secs(20), secs(20)).read_buffer_size(100);
+        let (mut ws, mut peer) = with_peer(role, 4096, &config);
+        for text in ["first".to_owned(), "x".repeat(90), "x".repeat(90)] {
+            peer.send(TEXT, text.as_bytes()).await;
+        }
+        assert_eq!(ws.recv().await.unwrap(), Some(Message::text("first")));
+        for i in 0..4 {
+            assert_eq!(timeout(secs(21), peer.frame()).await, Ok(Some((PING, Vec::new()))), "{i}");
+            assert!(timeout(secs(18), peer.frame()).await.is_err(), "no more than that");
+        }
+        for _ in 0..2 {
+            assert_eq!(ws.recv().await.unwrap(), Some(Message::text("x".repeat(90))));
+        }
+    }
+}
+
 /// A Close frame was sent, and the program drops all it has: the transport does not end before the peer has seen the one, and
 /// answered it, or has had its time.
 #[tokio::test(start_paused = true)]

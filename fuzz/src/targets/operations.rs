@@ -333,6 +333,9 @@ struct End {
     sent_at: Instant,
     /// When the transport last took what had been waited for.
     last_taken: Option<Instant>,
+    /// A Ping was sent after the last sign of life.
+    asked: bool,
+    /// And the time for its answer runs.
     pinged: bool,
     /// Everything that the peer wrote was received.
     read_everything: bool,
@@ -382,6 +385,7 @@ impl End {
             keepalive_deadline: setup.keepalive.map(|(interval, _)| now + interval),
             sent_at: now,
             last_taken: None,
+            asked: false,
             pinged: false,
             read_everything: false,
             over: None,
@@ -532,7 +536,7 @@ impl End {
 
     /// The peer is alive.
     fn heard(&mut self, now: Instant) {
-        self.pinged = false;
+        (self.asked, self.pinged) = (false, false);
         // Once it is off, it stays off.
         self.keepalive_deadline =
             self.keepalive_deadline.and(self.setup.keepalive.map(|(interval, _)| now + interval));
@@ -676,14 +680,20 @@ impl End {
             // No more Pings: it is the closing handshake's deadline that counts.
             self.appended(before, &[]);
             self.keepalive_deadline = None;
-        } else if is_due(self.keepalive_deadline) || is_due(silence) {
-            self.appended(before, &[(0x89, &[])]);
-            self.said(Seen::Ping(Vec::new()));
-            self.sent_at = now;
-            self.pinged = true;
-            self.keepalive_deadline = self.setup.keepalive.map(|(_, timeout)| now + timeout);
         } else {
-            self.appended(before, &[]);
+            let asks = is_due(self.keepalive_deadline);
+            if is_due(silence) || asks && !self.asked {
+                self.appended(before, &[(0x89, &[])]);
+                self.said(Seen::Ping(Vec::new()));
+                self.sent_at = now;
+                self.asked = true;
+            } else {
+                self.appended(before, &[]);
+            }
+            if asks {
+                self.pinged = true;
+                self.keepalive_deadline = self.setup.keepalive.map(|(_, timeout)| now + timeout);
+            }
         }
     }
 

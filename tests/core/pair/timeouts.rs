@@ -219,6 +219,7 @@ fn early_and_repeated_calls_do_nothing() {
 
 /// 6455-5.5.2-04: a peer that talks is not left without a word for longer than the interval either, be it given up by it or
 /// by what is between; and is sent no more than one Ping in that time, though it does not answer, or we talk again.
+/// It has all its time to answer, from when it is silent for too long itself.
 #[test]
 fn our_own_silence() {
     for role in common::ROLES {
@@ -234,7 +235,7 @@ fn our_own_silence() {
                 give(&mut connection, &frame(role, common::TEXT, b"news"), now, &mut out);
             }
             let late = connection.handle_timeout(now, &mut out);
-            assert_eq!(late.is_err(), elapsed == 105 + 50, "{elapsed}");
+            assert_eq!(late.is_err(), elapsed == 99 + 20 + 50, "{elapsed}");
             if late.is_err() {
                 break;
             }
@@ -246,6 +247,33 @@ fn our_own_silence() {
             connection.on_written(len, now, &mut out);
         }
         assert_eq!(pings, [27, 47, 85, 105]);
+    }
+}
+
+/// A Ping for the sake of our own silence asks nothing of the peer, which cannot answer it before the end of a frame that it
+/// sends meanwhile: how long it may be silent counts from what came last. And such Pings go on.
+#[test]
+fn our_own_silence_in_the_middle_of_a_frame() {
+    for role in common::ROLES {
+        // A byte counts for a second.
+        let config = Config::default().keepalive(secs(20), secs(20)).min_data_rate(1);
+        let start = common::start();
+        let mut connection = common::connection(role, &config, start);
+        let (mut input, mut pings) = (Vec::new(), Vec::new());
+        let mut bytes = frame(role, common::BINARY, &[7; 1000]).into_iter();
+        for elapsed in 1..=200 {
+            let now = start + secs(elapsed);
+            // A stall that is longer than the time for an answer.
+            if !(31..55).contains(&elapsed) {
+                // It makes up for that.
+                input.extend(bytes.by_ref().take(2));
+                assert_eq!(connection.receive(&mut input, now, &mut Vec::new()), Ok(None));
+            }
+            let mut out = Vec::new();
+            assert_eq!(connection.handle_timeout(now, &mut out), Ok(()), "{elapsed}");
+            pings.extend((!out.is_empty()).then_some(elapsed));
+        }
+        assert_eq!(pings, [20, 40, 60, 80, 100, 120, 140, 160, 180, 200]);
     }
 }
 
