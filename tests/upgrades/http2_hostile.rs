@@ -184,21 +184,29 @@ async fn resets() {
     assert_eq!((told.len(), server.connections().now()), (10, 0), "{told:?}");
 }
 
-/// Who is failed is told why, and the stream has an end, though the client does not end its own.
+/// Who is failed is told why, and the stream has an end, though the client does not end its own: when it has answered, or
+/// after a moment.
 #[tokio::test(start_paused = true)]
 async fn failures() {
     let (server, told) = telling(Server::default());
     let mut client = Client::connect(&server).await;
-    let mut stream = client.open().await;
-    stream.send(&frame(Role::Client, TEXT, b"not masked"));
-    let (first, payload) = at_once(stream.frame()).await.unwrap();
-    assert_eq!((first, &payload[..2]), (CLOSE, &1002_u16.to_be_bytes()[..]));
-    assert_eq!(at_once(stream.frame()).await, None);
-    // The client is to stop, too.
-    assert_eq!(after(Duration::from_millis(100), stream.reset()).await, Reason::NO_ERROR);
-    let told = told.next().await;
-    assert!(told.len() == 1 && told[0].contains("masked"), "{told:?}");
-    assert_eq!(server.connections().now(), 0);
+    for answers in [true, false] {
+        let mut stream = client.open().await;
+        stream.send(&frame(Role::Client, TEXT, b"not masked"));
+        let (first, payload) = at_once(stream.frame()).await.unwrap();
+        assert_eq!((first, &payload[..2]), (CLOSE, &1002_u16.to_be_bytes()[..]));
+        if answers {
+            stream.send(&close_frame(Role::Server, 1002, ""));
+            assert_eq!(at_once(stream.frame()).await, None);
+        } else {
+            assert_eq!(after(SECOND, stream.frame()).await, None);
+        }
+        // The client is to stop, too.
+        assert_eq!(after(Duration::from_millis(100), stream.reset()).await, Reason::NO_ERROR);
+        let told = told.next().await;
+        assert!(told.len() == 1 && told[0].contains("masked"), "{told:?}");
+        assert_eq!(server.connections().now(), 0);
+    }
 }
 
 /// Silence is found as over TCP, and the stream has an end then.
