@@ -15,7 +15,7 @@ use super::transport::{Transport, TryClone};
 use crate::connection::Closed;
 use crate::endpoint::outgoing::try_feed;
 use crate::endpoint::sync::{lock, try_lock};
-use crate::endpoint::{Error, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable};
+use crate::endpoint::{Error, Incoming, Item, Negotiated, Nothing, Outbound, Part, Queued, Sendable};
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
@@ -226,7 +226,7 @@ impl<S: Transport> WebSocketSender<S> {
             self.sending().flush_close()?;
         }
         if self.shared.is_orphaned() {
-            while next::<S, Part>(&self.shared)?.is_some() {}
+            next::<S, Nothing>(&self.shared)?;
         }
         Ok(())
     }

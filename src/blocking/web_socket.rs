@@ -19,7 +19,9 @@ use super::transport::{ReadTimeout, Transport, TryClone, keep_write_timeout};
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{Error, Inbound, Incoming, Item, Negotiated, Outbound, Part, Queued, Sendable, random};
+use crate::endpoint::{
+    Error, Inbound, Incoming, Item, Negotiated, Nothing, Outbound, Part, Queued, Sendable, random,
+};
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
@@ -123,8 +125,8 @@ impl<S: Transport> WebSocket<S> {
         self.reading.token = Some(token);
     }
 
-    /// The next message. `None`: the connection was closed by the closing handshake; see
-    /// [`closed`](Self::closed).
+    /// The next message. `None`: the connection has ended. [`closed`](Self::closed) tells how, and whether that was by the
+    /// closing handshake: `clean`.
     ///
     /// Before it waits, everything that was queued is written. An error ends the connection: it is
     /// returned once, after all messages that were received before it, and then `None`.
@@ -235,12 +237,11 @@ impl<S: Transport> WebSocket<S> {
     /// returns `None`.
     ///
     /// Does nothing on a connection that was closed before. Fails when the peer does not complete the
-    /// closing handshake. An answer that breaks the protocol is no error, here or in `recv`:
-    /// [`closed`](Self::closed) tells that the end was not clean.
+    /// closing handshake. What breaks the protocol meanwhile is no error, nor is a Close frame of the peer's that does so one of
+    /// `recv`: [`closed`](Self::closed) tells that the end was not clean.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.start_close(Some(CloseFrame { code, reason }))?;
-        while self.recv_part()?.is_some() {}
-        Ok(())
+        self.next::<Nothing>().map(drop)
     }
 
     /// Queues a Close frame, and returns at once. No message can be sent after it. Does nothing if a

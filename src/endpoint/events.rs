@@ -63,6 +63,9 @@ pub(crate) trait Item: Sized {
     /// Whether messages are handed out part by part.
     const PARTS: bool;
 
+    /// Whether all that comes is discarded, whatever it is.
+    const DISCARDS: bool = false;
+
     /// `None`: it was not asked for, and is passed over.
     fn pick(found: Found) -> Option<Self>;
 }
@@ -116,6 +119,7 @@ pub(crate) enum Nothing {}
 
 impl Item for Nothing {
     const PARTS: bool = true;
+    const DISCARDS: bool = true;
 
     fn pick(_: Found) -> Option<Self> {
         None

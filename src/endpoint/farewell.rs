@@ -36,12 +36,7 @@ impl Farewell {
     /// Of a connection that was failed because of `error`, with `skip` bytes still to come of a frame.
     pub(super) fn new(error: ProtocolError, skip: u64) -> Self {
         // The frame at fault may itself be a Close frame: there will be no other.
-        let found = matches!(
-            error,
-            ProtocolError::InvalidCloseCode(_)
-                | ProtocolError::InvalidCloseReason(_)
-                | ProtocolError::TruncatedCloseCode
-        );
+        let found = is_of_close_frame(error);
         Self { skip, header: [0; 10], len: 0, found, until: None }
     }
 
@@ -83,6 +78,16 @@ impl Farewell {
         let joined = |len, byte: &u8| len << 8 | u64::from(*byte);
         (extended.len() == bytes).then(|| extended.iter().fold(0, joined))
     }
+}
+
+/// Whether a Close frame is at fault.
+pub(super) fn is_of_close_frame(error: ProtocolError) -> bool {
+    matches!(
+        error,
+        ProtocolError::InvalidCloseCode(_)
+            | ProtocolError::InvalidCloseReason(_)
+            | ProtocolError::TruncatedCloseCode
+    )
 }
 
 /// How long it is waited for: a part of [`Config::close_timeout`](crate::Config::close_timeout), which begins with our own

@@ -24,7 +24,7 @@ use super::assembly::Assembly;
 use super::closing::{Act, End, Ending, Outcome, Turn, unexpected_eof};
 use super::error::Error;
 use super::events::Item;
-use super::farewell::{Farewell, patience};
+use super::farewell::{Farewell, is_of_close_frame, patience};
 use super::negotiated::Negotiated;
 use super::outbound::{Outbound, SendSide};
 use super::read_buffer::ReadBuffer;
@@ -156,8 +156,18 @@ impl Inbound {
         }
         match self.over(link) {
             Some(act) => Next::Do(act),
-            None => Next::Over(self.end_mut().and_then(|end| end.error.take())),
+            None => Next::Over(self.take_error::<T>(link)),
         }
+    }
+
+    /// The error that it ended with, if that was not told before. What the peer has made of our own Close frame is no error
+    /// to who discards all that comes.
+    fn take_error<T: Item>(&mut self, link: &mut impl SendSide) -> Option<Error> {
+        let end = self.end_mut()?;
+        let error = end.error.take()?;
+        let answers = T::DISCARDS && end.farewell.is_none() && matches!(error, Error::Protocol(_));
+        let silent = answers && link.outbound(|outbound| outbound.sending.has_closed());
+        (!silent).then_some(error)
     }
 
     /// What is to be done of a connection that ends. `None`: nothing is left to do.
@@ -343,9 +353,12 @@ impl Inbound {
     pub(super) fn fail(&mut self, error: ProtocolError, link: &mut impl SendSide) {
         self.receiving.fail();
         if let Some(end) = self.end_mut() {
-            // It was failed when this was looked at, or the transport has ended; perhaps after we have closed.
+            // It was failed when this was looked at, or has ended otherwise; if that was after we had closed, what is told of
+            // that comes first.
             let closed = end.farewell.is_none() && link.outbound(|outbound| outbound.sending.has_closed());
-            end.error = (!closed).then_some(Error::Protocol(error));
+            if !closed || (end.error.is_none() && !is_of_close_frame(error)) {
+                end.error = Some(Error::Protocol(error));
+            }
             return;
         }
         let (next_frame, _) = self.receiving.next_frame();
@@ -354,11 +367,12 @@ impl Inbound {
 
     /// Tells the peer of an error. The `next_frame` that is not the one at fault, if that was begun, begins there.
     ///
-    /// If we have closed before, nothing more can be said, and nobody is to be troubled with what the peer has made of it:
-    /// it is the end, and not a clean one.
+    /// If we have closed before, nothing more can be said. Nor is anybody to be troubled with a Close frame that the peer has
+    /// made a mistake in: it is the end, and not a clean one.
     pub(super) fn tell_failure(&mut self, error: ProtocolError, next_frame: u64, link: &mut impl SendSide) {
         if link.outbound(|outbound| outbound.sending.has_closed()) {
-            return self.end(None, Ending::Flush { discard: true });
+            let told = (!is_of_close_frame(error)).then_some(Error::Protocol(error));
+            return self.end(told, Ending::Flush { discard: true });
         }
         let now = link.now(self.now);
         link.outbound(|outbound| outbound.fail(error, now));

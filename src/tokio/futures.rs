@@ -12,7 +12,7 @@ use super::program::Program;
 use super::transport::Transport;
 use super::wakers::Half;
 use super::web_socket::WebSocket;
-use crate::endpoint::{Error, Incoming};
+use crate::endpoint::{Error, Incoming, Nothing};
 use crate::frame::{CloseCode, CloseFrame};
 use crate::message::Message;
 
@@ -118,10 +118,7 @@ impl<S: Transport> Sink<Message> for WebSocket<S> {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.sender.poll_aside(cx))?;
         self.start_close(Some(NORMAL))?;
-        while ready!(self.receiver.poll_next_item::<Message>(Half::Sending, cx, Program::Closing))?.is_some()
-        {
-        }
-        Poll::Ready(Ok(()))
+        self.receiver.poll_next_item::<Nothing>(Half::Sending, cx, Program::Closing).map_ok(drop)
     }
 }
 

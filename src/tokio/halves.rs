@@ -118,7 +118,7 @@ impl<S: Transport> WebSocketReceiver<S> {
         self.next::<Part>()
     }
 
-    fn next<T: Item>(&mut self) -> Next<'_, S, T> {
+    pub(super) fn next<T: Item>(&mut self) -> Next<'_, S, T> {
         Next { receiver: self, item: PhantomData }
     }
 
@@ -179,7 +179,7 @@ impl<S: Transport> WebSocketReceiver<S> {
 }
 
 /// The next thing that `T` asks for.
-struct Next<'a, S: Transport, T> {
+pub(super) struct Next<'a, S: Transport, T> {
     receiver: &'a mut WebSocketReceiver<S>,
     item: PhantomData<fn() -> T>,
 }

@@ -9,7 +9,7 @@ use super::transport::Transport;
 use super::writer::MessageWriter;
 use crate::config::Config;
 use crate::connection::Closed;
-use crate::endpoint::{Error, Incoming, Negotiated, Part, Queued, Sendable};
+use crate::endpoint::{Error, Incoming, Negotiated, Nothing, Part, Queued, Sendable};
 #[cfg(feature = "deflate")]
 use crate::extension::AgreedDeflate;
 use crate::frame::{CloseCode, CloseFrame};
@@ -94,8 +94,8 @@ impl<S: Transport> WebSocket<S> {
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// The next message. `None`: the connection was closed by the closing handshake; see
-    /// [`closed`](Self::closed).
+    /// The next message. `None`: the connection has ended. [`closed`](Self::closed) tells how, and whether that was by the
+    /// closing handshake: `clean`.
     ///
     /// Before it waits, everything that was queued is written. An error ends the connection: it is
     /// returned once, after all messages that were received before it, and then `None`.
@@ -213,14 +213,13 @@ impl<S: Transport> WebSocket<S> {
     /// returns `None`.
     ///
     /// Does nothing on a connection that was closed before. Fails when the peer does not complete the
-    /// closing handshake. An answer that breaks the protocol is no error, here or in `recv`:
-    /// [`closed`](Self::closed) tells that the end was not clean.
+    /// closing handshake. What breaks the protocol meanwhile is no error, nor is a Close frame of the peer's that does so one of
+    /// `recv`: [`closed`](Self::closed) tells that the end was not clean.
     ///
     /// Dropped before it returns, the Close frame was queued: call it again, or `recv`, to go on.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.start_close(Some(CloseFrame { code, reason }))?;
-        while self.recv_part().await?.is_some() {}
-        Ok(())
+        self.receiver.next::<Nothing>().await.map(drop)
     }
 
     /// Queues a Close frame, and returns at once. No message can be sent after it. Does nothing if a
