@@ -162,7 +162,7 @@ impl Config {
     /// How long to wait, once a Close frame was sent, for the peer's and for the end of the transport.
     ///
     /// A call that fails because the peer broke the protocol returns when that is over, too. A server whose Close frame tells
-    /// of such an error waits for the answer for no longer than a tenth of this: it discards what comes, and then closes the
+    /// of such an error waits for the answer for no longer than a tenth of this, and 1 second: it discards what comes, and then closes the
     /// transport. (Browsers that get both at once take it for an accident.)
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.settings_mut().close_timeout = timeout;

@@ -91,7 +91,9 @@ pub(super) fn is_of_close_frame(error: ProtocolError) -> bool {
 }
 
 /// How long it is waited for: a part of [`Config::close_timeout`](crate::Config::close_timeout), which begins with our own
-/// Close frame and holds for all that comes after it.
+/// Close frame and holds for all that comes after it; and no longer than a moment, however long that is.
 pub(super) fn patience(close_timeout: Duration) -> Duration {
-    close_timeout / 10
+    (close_timeout / 10).min(A_MOMENT)
 }
+
+const A_MOMENT: Duration = Duration::from_secs(1);
