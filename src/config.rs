@@ -163,7 +163,8 @@ impl Config {
     ///
     /// A call that fails because the peer broke the protocol returns when that is over, too. A server whose Close frame tells
     /// of such an error waits for the answer for no longer than a tenth of this, and 1 second: it discards what comes, and then closes the
-    /// transport. (Browsers that get both at once take it for an accident.)
+    /// transport. (Browsers that get both at once take it for an accident.) No longer than that does tokio's adapter wait, either,
+    /// once a WebSocket was dropped behind its Close frame, and that was written.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.settings_mut().close_timeout = timeout;
         self

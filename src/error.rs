@@ -126,11 +126,14 @@ impl From<InvalidUtf8> for ProtocolError {
 }
 
 /// The caller asked to send what the protocol, or the state of the connection, forbids. Nothing was
-/// sent, and the connection goes on as before.
+/// sent, but for [`Closing`](Self::Closing), and the connection goes on as before.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SendError {
     /// A Close frame was sent: "The application MUST NOT send any more data frames" (6455-5.5.1-06).
+    ///
+    /// Where the peer has closed while a call of an adapter waited for the transport, what was queued before is still written
+    /// with the answer to its Close frame, as far as it is taken: the peer may receive it whole, or not.
     Closing,
     /// The reason is longer than [`CloseFrame::MAX_REASON`](crate::CloseFrame::MAX_REASON) bytes.
     CloseReasonTooLong,

@@ -151,6 +151,7 @@
 //! | [`Config::write_timeout`] | when the transport takes no more; anew as it takes some | when it has taken all | whoever waits to send is told [`TimedOut::Write`], and whoever receives |
 //! | [`Config::close_timeout`] | when a Close frame is queued: by `close`, as an answer, for an error, or by a server's stop | with the end of the transport | [`TimedOut::ClosingHandshake`] is told by whichever call waits for the peer's Close frame; if both have passed, nobody is told |
 //! | a tenth of it, at most 1 s | when a server's Close frame is written that tells of an error | with the peer's Close frame | the server closes the transport all the same |
+//! | the same | on tokio, when a WebSocket was dropped behind a Close frame, and that is written | with the end of the transport | the transport is closed all the same |
 //! | [`Server::shutdown_grace`] | with the stop of `serve`, or `http::stop` | when all connections have ended | what is left of them is cut off |
 //!
 //! - A sign of life is a whole frame, whatever it is, and that the transport takes bytes for which it was waited: the

@@ -197,7 +197,8 @@ impl<S: Transport> WebSocketSender<S> {
         self.shared.outbound().sending.sender().compress(compress);
     }
 
-    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that.
+    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that; which
+    /// may still be written then.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.sending().flush()
     }

@@ -215,7 +215,8 @@ impl<S: Transport> WebSocket<S> {
         MessageWriter::new(self.sending(), kind)
     }
 
-    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that.
+    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that; which
+    /// may still be written then.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.sending().flush()
     }

@@ -260,6 +260,14 @@ impl<I: Instant> SendHalf<I> {
         }
     }
 
+    /// The closing handshake, if it is under way, is to be over at `deadline`, if not before.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn close_by(&mut self, deadline: Option<I>) {
+        if let Some(closing) = self.rare.as_mut().and_then(|rare| rare.closing.as_mut()) {
+            closing.deadline = [closing.deadline, deadline].into_iter().flatten().min();
+        }
+    }
+
     /// Whether the peer has closed: it has no use for what is still to be sent.
     #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn is_refused(&self) -> bool {

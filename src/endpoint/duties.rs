@@ -7,6 +7,7 @@ use super::admission::STOPPING;
 use super::ahead::{Ahead, Control};
 use super::closing::{Act, Ending};
 use super::events::Nothing;
+use super::farewell::patience;
 use super::inbound::{Delivery, Inbound, Next};
 use super::outbound::{Outbound, SendSide};
 use crate::error::TimedOut;
@@ -206,5 +207,12 @@ impl Outbound {
         if core::mem::take(&mut self.spoke) {
             self.sending.on_sent(before);
         }
+    }
+
+    /// Nobody waits for the closing handshake any more, if it is under way: the peer has a moment for the rest of it.
+    #[cfg(feature = "tokio")]
+    #[cold]
+    pub(crate) fn hasten(&mut self, now: Instant) {
+        self.sending.close_by(now.checked_add(patience(self.sending.close_timeout())));
     }
 }

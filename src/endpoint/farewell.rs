@@ -90,8 +90,9 @@ pub(super) fn is_of_close_frame(error: ProtocolError) -> bool {
     )
 }
 
-/// How long it is waited for: a part of [`Config::close_timeout`](crate::Config::close_timeout), which begins with our own
-/// Close frame and holds for all that comes after it; and no longer than a moment, however long that is.
+/// How long a peer is waited for that a server has failed, or that no program waits for: a part of
+/// [`Config::close_timeout`](crate::Config::close_timeout), which begins with our own Close frame and holds for all that comes
+/// after it; and no longer than a moment, however long that is.
 pub(super) fn patience(close_timeout: Duration) -> Duration {
     (close_timeout / 10).min(A_MOMENT)
 }

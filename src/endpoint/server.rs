@@ -205,6 +205,9 @@ impl Server {
 
     /// How many connections `serve` has at once, handshakes included. 10,000 by default.
     ///
+    /// Each has its place until it has ended. On tokio that may be later than its WebSocket is dropped: by as long as the
+    /// transport takes what was sent, and by a moment for a peer that has not yet answered a Close frame.
+    ///
     /// At the limit no more are accepted, until one ends: clients wait in the listener's backlog, where
     /// they cost the server nothing. [`when_full`](Self::when_full) has them answered. Upgrades inside an HTTP server
     /// cannot wait: they are counted apart, and one too many is answered with 503.

@@ -91,13 +91,15 @@ impl<S: Transport> Shared<S> {
     }
 
     /// Whether the program has dropped all it had, and nothing is left to do but to write what was accepted. A Close frame
-    /// that was written, or is to be by a server that stops, is to be answered before the transport ends.
+    /// that was written, or answers the peer's, or is to be written by a server that stops, is to be seen, and answered,
+    /// before the transport ends; for which the peer has a moment.
     pub(super) fn is_abandoned(&self, reading: &Reading) -> bool {
         let stopping = reading.token.as_ref().is_some_and(Token::is_to_stop);
         let locked = self.lock();
+        let sending = &locked.outbound.sending;
         let closing = self.closed.get().is_none()
-            && locked.outbound.sending.state() == SendState::CloseSent
-            && (stopping || locked.outbound.queue.is_empty());
+            && sending.state() == SendState::CloseSent
+            && (stopping || sending.is_refused() || locked.outbound.queue.is_empty());
         locked.halves == 0 && !closing
     }
 

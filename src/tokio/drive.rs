@@ -171,6 +171,10 @@ impl Reading {
         act: Act,
     ) -> Poll<()> {
         locked.sooner = false;
+        if locked.halves == 0 && locked.outbound.queue.is_empty() {
+            // Nobody waits for it.
+            locked.outbound.hasten(now());
+        }
         let calm = act == Act::Fill && locked.is_calm();
         let sending = self.inbound.poll_sending(&locked.outbound);
         let refuses = matches!(act, Act::Flush { .. }) && locked.refuse();

@@ -352,7 +352,8 @@ impl<S: Transport> WebSocketSender<S> {
         })
     }
 
-    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that.
+    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that; which
+    /// may still be written then.
     ///
     /// Cancel safe: what is left is written by the next call of either half that writes.
     pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {

@@ -21,7 +21,9 @@ use crate::message::{Message, MessageKind};
 ///
 /// Pings and Close frames of the peer are answered, whether the program receives or not: see [who
 /// reads](super#who-reads). When it is dropped the transport is closed as it stands: [`close`](Self::close) it first, so that the peer
-/// can tell the end from an accident. Once a Close frame was written, it may be dropped: a task waits for the answer.
+/// can tell the end from an accident. Once a Close frame was written, it may be dropped: a task waits a moment for the answer,
+/// a tenth of [`Config::close_timeout`] and at most 1 second. Once the peer has closed, too: a task writes what is queued, and
+/// the answer, within that timeout.
 #[derive(Debug)]
 pub struct WebSocket<S: Transport> {
     pub(super) sender: WebSocketSender<S>,
@@ -184,7 +186,8 @@ impl<S: Transport> WebSocket<S> {
         self.sender.message_writer(kind)
     }
 
-    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that.
+    /// Writes everything that was queued. Fails like [`send`](Self::send), if the peer closes before it has taken that; which
+    /// may still be written then.
     ///
     /// Cancel safe: what is left is written by the next call that writes.
     pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {

@@ -8,7 +8,7 @@ use sansocket::{CloseCode, CloseFrame, Config, Error, Message, Role, SendError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{sleep, timeout};
 
-use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_payload, secs};
+use crate::common::{BINARY, CLOSE, PING, PONG, ROLES, TEXT, close_payload, secs};
 use crate::peer::{Peer, after, at_once, with_peer};
 
 /// A call of `recv`, and a poll of the stream, that were dropped while they waited: the program only sends from then on.
@@ -94,7 +94,7 @@ async fn pings_while_no_more_is_read() {
 }
 
 /// A Close frame was sent, and the program drops all it has: the transport does not end before the peer has seen the one, and
-/// answered it, or has had its time.
+/// answered it, or has had a moment, for which it takes a place.
 #[tokio::test(start_paused = true)]
 async fn a_close_frame_that_nobody_waits_for() {
     for role in ROLES {
@@ -110,22 +110,58 @@ async fn a_close_frame_that_nobody_waits_for() {
                 drop(ws);
             }
             assert_eq!(peer.frame().await, Some((CLOSE, close_payload(1000, "bye"))));
-            assert!(timeout(secs(4), peer.frame()).await.is_err(), "the transport ended");
+            assert!(timeout(millis(400), peer.frame()).await.is_err(), "the transport ended");
             if answers {
                 peer.send_close(1000, "").await;
                 if role == Role::Client {
-                    assert!(
-                        timeout(Duration::from_millis(900), peer.frame()).await.is_err(),
-                        "a client waits"
-                    );
+                    assert!(timeout(millis(90), peer.frame()).await.is_err(), "a client waits");
                     peer.io.shutdown().await.unwrap();
                 }
                 at_once(async { assert_eq!(peer.frame().await, None) }).await;
             } else {
-                after(secs(1), async { assert_eq!(peer.frame().await, None) }).await;
+                after(millis(100), async { assert_eq!(peer.frame().await, None) }).await;
             }
         }
     }
+}
+
+/// The peer closes while it is sent more than it has read, and the program drops all it has, since it was told so: that is
+/// written all the same, as far as the peer takes it in its time, and its Close frame answered.
+#[tokio::test(start_paused = true)]
+async fn what_was_being_sent_when_the_peer_closed() {
+    for role in ROLES {
+        for reads in [true, false] {
+            let (mut ws, mut peer) = with_peer(role, 4096, &Config::default().close_timeout(secs(10)));
+            ws.feed(vec![7; 100_000]).await.unwrap();
+            let program = async {
+                let flushed = ws.flush().await;
+                assert!(matches!(flushed, Err(Error::Send(SendError::Closing))), "{flushed:?}");
+                drop(ws);
+            };
+            tokio::join!(program, peer.send_close(1000, "bye"));
+            if reads {
+                for _ in 0..20 {
+                    sleep(millis(200)).await;
+                    peer.read_some(5000).await;
+                }
+                let sent = [(BINARY, vec![7; 100_000]), (CLOSE, close_payload(1000, ""))];
+                assert_eq!([peer.frame().await.unwrap(), peer.frame().await.unwrap()], sent);
+                if role == Role::Server {
+                    at_once(async { assert_eq!(peer.frame().await, None) }).await;
+                } else {
+                    assert!(timeout(millis(900), peer.frame()).await.is_err(), "a client waits");
+                    after(millis(100), async { assert_eq!(peer.frame().await, None) }).await;
+                }
+            } else {
+                sleep(secs(10)).await;
+                peer.io.read_to_end(&mut Vec::new()).await.unwrap();
+            }
+        }
+    }
+}
+
+fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
 }
 
 /// A WebSocket that was made where there was no runtime is taken care of once it was received from in one.

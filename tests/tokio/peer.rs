@@ -68,6 +68,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         }
     }
 
+    /// Reads so many bytes, of whatever frames.
+    pub async fn read_some(&mut self, bytes: usize) {
+        let before = self.input.len();
+        self.input.resize(before + bytes, 0);
+        self.io.read_exact(&mut self.input[before..]).await.unwrap();
+    }
+
     /// All frames until the transport ends.
     pub async fn frames(&mut self) -> Vec<Sent> {
         let mut frames = Vec::new();
