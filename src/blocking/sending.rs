@@ -24,7 +24,7 @@ pub(super) struct Sending<'a, S> {
     /// A whole WebSocket's; that of halves is shared.
     reading: Option<&'a mut Reading>,
     /// The Close frame is written: if the receiving half is dropped meanwhile, the peer may take no more before somebody
-    /// receives. All else is not waited for any more once the peer has closed.
+    /// receives. All else is not waited for any more once the peer has closed, and takes nothing.
     closes: bool,
 }
 

@@ -265,6 +265,8 @@ impl<S: Transport> Shared<S> {
             match written {
                 Ok(Wrote::All) => outbound.on_written(before, Instant::now),
                 Ok(wrote) => {
+                    // It was waited for, not only tried.
+                    let takes_none = wrote == Wrote::Nothing && wait != BRIEF;
                     wait = blocked(&mut outbound, wrote);
                     if waits.gives_up() {
                         return Ok(wrote);
@@ -274,7 +276,7 @@ impl<S: Transport> Shared<S> {
                         drop(outbound);
                         writer = waits.look(writer);
                         outbound = self.outbound();
-                        if waits.is_over(&outbound) {
+                        if takes_none && waits.is_over(&outbound) {
                             return Err(SendError::Closing.into());
                         }
                     }

@@ -83,7 +83,7 @@ pub(super) trait Waits<'a, S> {
     /// Looks at what has come, if it is time to.
     fn look(&mut self, writer: MutexGuard<'a, Writer<S>>) -> MutexGuard<'a, Writer<S>>;
 
-    /// Whether that has made an end to what it waits for.
+    /// Whether that has made an end to what it waits for, unless the transport takes some of it.
     fn is_over(&self, outbound: &Outbound) -> bool;
 }
 

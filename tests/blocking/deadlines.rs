@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sansocket::blocking::WebSocket;
-use sansocket::{CloseCode, CloseFrame, Config, Error, Message, Role, TimedOut};
+use sansocket::{CloseCode, CloseFrame, Config, Error, Message, Role, SendError, TimedOut};
 
 use crate::common::{CLOSE, PING, PONG, ROLES, TEXT, close_frame, close_payload, frame, secs};
 use crate::peer::with_peer;
@@ -109,6 +109,24 @@ fn the_write_timeout_is_not_that_of_one_write() {
             assert_eq!(timed_out(ws.send(vec![0; 1000])), TimedOut::Write);
             let waited = slow.state().waited;
             assert!(waited <= timeout * 3 / 2, "{role:?}, {sips}: it waited {waited:?}");
+        }
+    }
+}
+
+/// The peer has closed, which is seen while it is sent something: that goes on while it takes any of it, and no longer.
+#[test]
+fn flushing_to_a_peer_that_has_closed() {
+    for role in ROLES {
+        for (sips, is_taken) in [(usize::MAX, true), (6, false)] {
+            let close = close_frame(role, 1000, "");
+            let slow = Slow::new(State { to_read: close.into(), sips, ..State::default() });
+            let config = Config::default().write_timeout(Duration::from_millis(400)).min_data_rate(0);
+            let mut ws = WebSocket::from_upgraded(slow.clone(), role, b"", &config).unwrap();
+            ws.feed("not so short").unwrap();
+            let flushed = ws.flush();
+            assert_eq!(matches!(flushed, Err(Error::Send(SendError::Closing))), !is_taken, "{flushed:?}");
+            assert_eq!((flushed.is_ok(), ws.queued().bytes == 0), (is_taken, is_taken));
+            assert!(slow.state().to_read.is_empty(), "it was seen");
         }
     }
 }
