@@ -71,7 +71,9 @@
 //! then no more is read, and the peer is not judged by its silence. What nobody will receive, since the receiving half was
 //! dropped, is discarded. Once the peer has closed, or the server stops, `send` fails with
 //! [`SendError::Closing`](crate::SendError::Closing), and further calls complete the closing handshake; `closed` tells how
-//! that went. A thread that calls nothing does nothing: only tokio's adapter has tasks for that. Streams in [`NoDeadlines`]
+//! that went. A server closes the transport of a client that broke the protocol a moment after it has told it so, in such
+//! a call; and a WebSocket that is dropped closes it at once, be its Close frame answered or not, since a drop waits for
+//! nothing: `close` does. A thread that calls nothing does nothing: only tokio's adapter has tasks for that. Streams in [`NoDeadlines`]
 //! are not looked at, since a look could last for ever.
 //!
 //! [`Config::read_buffer_size`]: crate::Config::read_buffer_size

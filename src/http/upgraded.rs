@@ -22,7 +22,8 @@ use super::receive::is_http1;
 ///
 /// To shut down a stream of HTTP/2 ends it (`END_STREAM`). A client that has not ended its half a tenth of a second later is
 /// not waited for: what is read then is the end, and to drop the stream resets it, with `NO_ERROR`. Firefox never ends its half,
-/// and each stream counts against the connection's limit as long as it is there.
+/// and each stream counts against the connection's limit as long as it is there. That takes a runtime of tokio's whose time is
+/// enabled, as the rest of this adapter does.
 #[derive(Debug)]
 pub struct Upgraded {
     io: hyper::upgrade::Upgraded,
