@@ -13,7 +13,7 @@
 //! | [`http_libraries`] | upgrades inside hyper and axum |
 //! | [`proxy`] | a server behind nginx, `HAProxy`, Apache or Caddy |
 //! | [`browsers`] | what browsers do, and what a program does about it |
-//! | [`servers`] | servers that people meet, and what each demands of a client |
+//! | [`servers`] | servers that people meet, and clients, and what each demands of the other side |
 //! | [`broadcast`] | one message for many clients, of whom some are slow |
 //! | [`sans_io`] | the core and `Endpoint`, for event loops of your own |
 //! | [`migration`] | what stands for each call of tungstenite, axum and fastwebsockets |
