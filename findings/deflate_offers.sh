@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Version: tornado 6.6.1, autobahn 26.10.2, hypercorn 0.18.0 with wsproto 1.3.2, and websockets 17.4 from PyPI, ws 8.23.0 from npm.
-# Seen: 2026-11-30, with Python 3.11 and Debian's Node 18.
+# Seen: 2026-11-30, with Python 3.11 and Node 20.20.2.
 #
 # A client offers permessage-deflate in ways that RFC 7692 allows. What does a server that compresses answer?
 #
@@ -17,23 +17,22 @@
 # a later version would be offered. 9 to 15 without quotes are safe.
 #
 # Needs bash, node, npm and python3 with venv. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-npm install --silent --no-audit --no-fund ws@8.23.0
-python3 -m venv python
-python/bin/pip install --quiet --disable-pip-version-check tornado==6.6.1 autobahn==26.10.2 hypercorn==0.18.0 wsproto==1.3.2 websockets==17.4
+from_npm ws@8.23.0
+from_pypi tornado==6.6.1 autobahn==26.10.2 hypercorn==0.18.0 wsproto==1.3.2 websockets==17.4
 cat > ws.mjs <<'JAVASCRIPT'
 import { WebSocketServer } from 'ws';
-new WebSocketServer({ host: '127.0.0.1', port: Number(process.argv[2]), perMessageDeflate: true }).on('connection', (ws) => ws.on('error', () => {}));
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: true });
+server.on('connection', (ws) => ws.on('error', () => {}));
+server.on('listening', () => console.log(server.address().port));
 JAVASCRIPT
 cat > seen.py <<'PYTHON'
 import asyncio
 import logging
 import re
 import socket
+import sys
 
 import hypercorn.asyncio
 import hypercorn.config
@@ -65,15 +64,17 @@ async def application(scope, receive, send):
 
 
 async def start(port):
+    # Whoever connects to it before hypercorn is there waits.
+    listener = socket.create_server(("127.0.0.1", port["hypercorn"]))
     tornado.web.Application([("/", Tornado)]).listen(port["tornado"], "127.0.0.1")
     factory = WebSocketServerFactory()
     factory.protocol = WebSocketServerProtocol
     factory.setProtocolOptions(perMessageCompressionAccept=lambda offers: PerMessageDeflateOfferAccept(offers[0]))
     await asyncio.get_running_loop().create_server(factory, "127.0.0.1", port["autobahn"])
     config = hypercorn.config.Config()
-    config.bind, config.errorlog = [f"127.0.0.1:{port['hypercorn']}"], None
+    config.bind, config.errorlog = [f"fd://{listener.detach()}"], None
     await serve(lambda ws: ws.wait_closed(), "127.0.0.1", port["websockets"])
-    return asyncio.create_task(hypercorn.asyncio.serve(application, config)), await asyncio.create_subprocess_exec("node", "ws.mjs", str(port["ws"]))
+    return asyncio.create_task(hypercorn.asyncio.serve(application, config))
 
 
 async def answer(port, offer):
@@ -92,23 +93,23 @@ async def answer(port, offer):
 
 
 async def main():
-    listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("tornado", "autobahn", "hypercorn", "websockets", "ws")}
+    listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("tornado", "autobahn", "hypercorn", "websockets")}
     ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
     for listener in listeners.values():
         listener.close()
-    task, node = await start(ports)
-    await asyncio.sleep(3)
+    task = await start(ports)
+    ports["ws"] = int(sys.argv[1])
     for name, port in ports.items():
         print(f"{name}: {', '.join([f'{offer} {await answer(port, value)}' for offer, value in OFFERS.items()])}")
-    node.kill()
-    await node.wait()
 
 
 asyncio.run(main())
 PYTHON
-timeout 60 python/bin/python seen.py 2> errors > seen
-cat seen
-diff - seen <<'SEEN' || { cat errors >&2; echo "It is not as it was." >&2; exit 1; }
+mkfifo first_line
+timeout 120 node ws.mjs > first_line &
+read -r port < first_line
+within 60 python/bin/python seen.py "$port" > seen
+as_it_was <<'SEEN'
 tornado: bare 101 with it, 9 bits 101 with it, 8 bits 500, quoted 101 with it, unknown 101 with it
 autobahn: bare 101 with it, 9 bits 101 with it, 8 bits 400, quoted 101 with it, unknown 400
 hypercorn: bare 101 with it, 9 bits 101 with it, 8 bits 101, quoted no answer, unknown 101 with it

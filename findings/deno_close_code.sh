@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Version: deno 2.9.6 from npm; beside it bun 1.4.5 and undici 7.30.2 with Debian's Node 18. Seen: 2026-11-30.
+# Version: deno 2.9.6 from npm; beside it bun 1.4.5 and undici 7.30.2 with Node 20.20.2. Seen: 2026-11-30.
 #
 # The same page of JavaScript opens a WebSocket, and the connection fails: nobody listens, the server refuses the handshake, TCP
 # ends without a Close, or is reset. What code does the close event have?
@@ -9,15 +9,13 @@
 # but for 1014 (Bad Gateway), which is registered and for which Deno says 0, too: it takes it for a fault.
 #
 # It matters for programs that are to run anywhere and tell by `code === 1006` that they shall connect again, or that log
-# codes: they see a number that no table has. `wasClean` is the one thing that all agree on.
+# codes: they see a number that no table has.
 #
 # Needs bash, node and npm. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-npm install --silent --no-audit --no-fund --prefix "$folder" deno@2.9.6 bun@1.4.5 undici@7.30.2 ws@8.23.0
-cat > "$folder/server.mjs" <<'JAVASCRIPT'
+from_npm deno@2.9.6 bun@1.4.5 undici@7.30.2 ws@8.23.0
+cat > server.mjs <<'JAVASCRIPT'
 // Refuses, ends, resets or closes a connection, by the path; its first line is its port.
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
@@ -38,7 +36,7 @@ http.on('upgrade', (request, socket, head) => {
 });
 http.listen(0, '127.0.0.1', () => console.log(http.address().port));
 JAVASCRIPT
-cat > "$folder/client.mjs" <<'JAVASCRIPT'
+cat > client.mjs <<'JAVASCRIPT'
 import process from 'node:process';
 
 if (!globalThis.WebSocket) globalThis.WebSocket = (await import('undici')).WebSocket;
@@ -54,17 +52,15 @@ for (const what of ['403', 'FIN', 'RST', '1000', '1012', '1014', '4000']) {
 }
 process.exit(0);
 JAVASCRIPT
-exec 3< <(exec timeout 90 node "$folder/server.mjs")
-server=$!
-trap 'kill "$server" 2> /dev/null; rm -rf "$folder"' EXIT
-read -r port <&3
-cd "$folder"
+mkfifo first_line
+timeout 90 node server.mjs > first_line &
+read -r port < first_line
+export DENO_NO_UPDATE_CHECK=1 DENO_DIR="$folder/deno"
 {
-    DENO_NO_UPDATE_CHECK=1 DENO_DIR="$folder/deno" timeout 30 node_modules/.bin/deno run --quiet --allow-all client.mjs Deno "$port"
-    timeout 30 node_modules/.bin/bun client.mjs Bun "$port"
-    timeout 30 node client.mjs undici "$port"
+    within 30 node_modules/.bin/deno run --quiet --allow-all client.mjs Deno "$port"
+    within 30 node_modules/.bin/bun client.mjs Bun "$port"
+    within 30 node client.mjs undici "$port"
 } > seen
-cat seen
 for client in Deno Bun undici; do
     for what in "nobody listens" 403 FIN RST 1000 1012 1014 4000; do
         case $client,$what in
@@ -73,4 +69,4 @@ for client in Deno Bun undici; do
             *) echo "$client, $what: 1006 unclean" ;;
         esac
     done
-done | diff - seen || { echo "It is not as it was." >&2; exit 1; }
+done | as_it_was

@@ -10,16 +10,16 @@
 # does not, nor does websockets, which takes 103 for the refusal.
 #
 # It matters for who has that rule: the pages get faster, and their WebSockets fail with 1006, in one browser and not in the other.
-# A condition leaves them out: `if !{ req.hdr(Upgrade) -m found }`.
+# A condition leaves them out, with which all four connect: `if !{ req.hdr(Upgrade) -m found }`.
 #
 # Needs bash, python3 with venv, haproxy, chromium and firefox-esr. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/python"
-"$folder/python/bin/pip" install --quiet --disable-pip-version-check websockets==17.4 aiohttp==3.14.5
-cat > "$folder/seen.py" <<'PYTHON'
+from_system 2.6.12-1+deb12u4 haproxy -v
+from_system 156.0.8078.114 chromium --version --no-sandbox
+from_system 153.8.0esr firefox-esr --version
+from_pypi websockets==17.4 aiohttp==3.14.5
+cat > seen.py <<'PYTHON'
 import asyncio
 import os
 import pathlib
@@ -33,7 +33,11 @@ import aiohttp
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
-FOLDER = pathlib.Path(sys.argv[1])
+# `timeout` sends two.
+signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_IGN) and sys.exit(143))
+FOLDER = pathlib.Path.cwd()
+HINT = 'http-request early-hint Link "</page.css>; rel=preload"'
+RULES = ["", HINT, HINT + " if !{ req.hdr(Upgrade) -m found }"]
 PAGE = """<!doctype html><script>
 const seen = (url) => new Promise((resolve) => {
   const ws = new WebSocket(url);
@@ -42,11 +46,6 @@ const seen = (url) => new Promise((resolve) => {
 });
 (async () => fetch('/result/' + encodeURIComponent((await Promise.all(URLS.map(seen))).join(';'))))();
 </script>"""
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 async def by_websockets(url):
@@ -80,12 +79,12 @@ async def main():
             return response
 
     async with serve(lambda ws: ws.wait_closed(), "127.0.0.1", 0, process_request=page) as server:
-        port, plain, hints = server.sockets[0].getsockname()[1], free_port(), free_port()
-        urls += [f"ws://127.0.0.1:{plain}/", f"ws://127.0.0.1:{hints}/"]
+        port, listeners = server.sockets[0].getsockname()[1], [socket.create_server(("127.0.0.1", 0)) for _ in RULES]
+        fronts = [listener.fileno() for listener in listeners]
+        urls += [f"ws://127.0.0.1:{listener.getsockname()[1]}/" for listener in listeners]
         FOLDER.joinpath("haproxy.cfg").write_text(
             "defaults\nmode http\ntimeout connect 5s\ntimeout client 30s\ntimeout server 30s\n"
-            f"listen plain\nbind 127.0.0.1:{plain}\nserver s 127.0.0.1:{port}\n"
-            f'listen hints\nbind 127.0.0.1:{hints}\nhttp-request early-hint Link "</page.css>; rel=preload"\nserver s 127.0.0.1:{port}\n'
+            + "".join(f"listen {front}\nbind fd@{front}\n{rule}\nserver s 127.0.0.1:{port}\n" for front, rule in zip(fronts, RULES))
         )
         commands = {"HAProxy": ["haproxy", "-q", "-f", f"{FOLDER}/haproxy.cfg"]}
         commands["Chromium"] = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={FOLDER}/chromium"]
@@ -95,8 +94,7 @@ async def main():
         try:
             for name, command in commands.items():
                 command += [] if name == "HAProxy" else [f"http://127.0.0.1:{port}/"]
-                processes.append(subprocess.Popen(command, env={**os.environ, "HOME": str(FOLDER)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True))
-                await asyncio.sleep(1)
+                processes.append(subprocess.Popen(command, env={**os.environ, "HOME": str(FOLDER)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=fronts, start_new_session=True))
                 if name != "HAProxy":
                     print(f"{name}: {' | '.join(await asyncio.wait_for(results.get(), 60))}")
             for client in (by_websockets, by_aiohttp):
@@ -109,11 +107,10 @@ async def main():
 
 asyncio.run(main())
 PYTHON
-PATH="$PATH:/usr/sbin" timeout 180 "$folder/python/bin/python" "$folder/seen.py" "$folder" > "$folder/seen"
-cat "$folder/seen"
-diff - "$folder/seen" <<'SEEN' || { echo "It is not as it was." >&2; exit 1; }
-Chromium: connects | fails, 1006
-Firefox: connects | connects
-websockets: connects | fails, 103
-aiohttp: connects | connects
+within 180 python/bin/python seen.py > seen
+as_it_was <<'SEEN'
+Chromium: connects | fails, 1006 | connects
+Firefox: connects | connects | connects
+websockets: connects | fails, 103 | connects
+aiohttp: connects | connects | connects
 SEEN

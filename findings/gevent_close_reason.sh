@@ -12,13 +12,10 @@
 # with the code alone.
 #
 # Needs bash and python3 with venv. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/python"
-"$folder/python/bin/pip" install --quiet --disable-pip-version-check gevent-websocket==0.10.1 gevent==26.9.0 websockets==17.4
-cat > "$folder/server.py" <<'PYTHON'
+from_pypi gevent-websocket==0.10.1 gevent==26.9.0 websockets==17.4
+cat > server.py <<'PYTHON'
 from geventwebsocket import Resource, WebSocketApplication, WebSocketServer
 
 server = WebSocketServer(("127.0.0.1", 0), Resource([("/", WebSocketApplication)]), log=None)
@@ -26,14 +23,17 @@ server.start()
 print(server.server_port, flush=True)
 server.serve_forever()
 PYTHON
-cat > "$folder/client.py" <<'PYTHON'
+cat > client.py <<'PYTHON'
+import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+
+# `timeout` sends two.
+signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_IGN) and sys.exit(143))
 
 
 def answered(port, reason):
@@ -64,7 +64,7 @@ def reported(port, reason):
             return f"{type(closed).__name__}, {ws.close_code}"
 
 
-with subprocess.Popen([sys.executable, Path(sys.argv[1], "server.py")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+with subprocess.Popen([sys.executable, "server.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
     try:
         port = int(process.stdout.readline())
         for reason in ("", "bye"):
@@ -72,9 +72,8 @@ with subprocess.Popen([sys.executable, Path(sys.argv[1], "server.py")], stdout=s
     finally:
         process.kill()
 PYTHON
-timeout 60 "$folder/python/bin/python" "$folder/client.py" "$folder" > "$folder/seen"
-cat "$folder/seen"
-diff - "$folder/seen" <<'SEEN' || { echo "It is not as it was." >&2; exit 1; }
+within 60 python/bin/python client.py > seen
+as_it_was <<'SEEN'
 '': b'', ConnectionClosedOK, 1005
 'bye': b"bytearray(b'bye')", ConnectionClosedError, 1006
 SEEN

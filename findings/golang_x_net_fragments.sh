@@ -12,13 +12,9 @@
 # instance. For such a server a message is one frame, and a request says where it comes from, though it be invented.
 #
 # Needs bash, apt-get, dpkg-deb, go and python3. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-apt-get -qq download golang-golang-x-net-dev=1:0.7.0+dfsg-1 2> apt || { cat apt >&2; exit 1; }
-dpkg-deb --extract golang-golang-x-net-dev_*.deb .
+from_debian golang-golang-x-net-dev=1:0.7.0+dfsg-1
 cat > server.go <<'GO'
 package main
 
@@ -48,10 +44,16 @@ func main() {
 	})))
 }
 GO
-GO111MODULE=off GOFLAGS="" GOPATH="$folder/usr/share/gocode" GOCACHE="$folder/cache" CGO_ENABLED=0 timeout 300 go build -o server server.go
+export GO111MODULE=off GOFLAGS="" GOPATH="$folder/usr/share/gocode" GOCACHE="$folder/cache" CGO_ENABLED=0
+need go build -o server server.go
 cat > client.py <<'PYTHON'
+import signal
 import socket
 import subprocess
+import sys
+
+# `timeout` sends two.
+signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_IGN) and sys.exit(143))
 
 
 def frame(first, payload):
@@ -89,9 +91,8 @@ with subprocess.Popen(["./server"], stdout=subprocess.PIPE, text=True) as proces
     finally:
         process.kill()
 PYTHON
-timeout 60 python3 client.py > seen
-cat seen
-diff - seen <<'SEEN' || { echo "It is not as it was." >&2; exit 1; }
+within 60 python3 client.py > seen
+as_it_was <<'SEEN'
 without Origin: 403
 with Origin: 101
 the client gets a Pong, and the end of TCP

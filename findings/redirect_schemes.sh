@@ -16,13 +16,10 @@
 # the one that both follow.
 #
 # Needs bash and python3 with venv. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/python"
-"$folder/python/bin/pip" install --quiet --disable-pip-version-check websockets==17.4 aiohttp==3.14.5
-cat > "$folder/seen.py" <<'PYTHON'
+from_pypi websockets==17.4 aiohttp==3.14.5
+cat > seen.py <<'PYTHON'
 import asyncio
 from http import HTTPStatus
 
@@ -74,9 +71,8 @@ async def main():
 
 asyncio.run(main())
 PYTHON
-seen=$(timeout 60 "$folder/python/bin/python" "$folder/seen.py")
-echo "$seen"
-diff - <(echo "$seen") <<'SEEN'
+within 60 python/bin/python seen.py > seen
+as_it_was <<'SEEN'
 websockets, ws: followed
 websockets, http: fails: InvalidURI
 websockets, path: followed

@@ -12,13 +12,10 @@
 # some time after the greeting.
 #
 # Needs bash and python3 with venv. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/python"
-"$folder/python/bin/pip" install --quiet --disable-pip-version-check simple-websocket==1.1.0 wsproto==1.3.2
-cat > "$folder/seen.py" <<'PYTHON'
+from_pypi simple-websocket==1.1.0 wsproto==1.3.2
+cat > seen.py <<'PYTHON'
 import base64
 import hashlib
 import re
@@ -69,9 +66,8 @@ print("with the 101, then a Ping:", seen([GREETING, PING]))
 print("with the 101, then the end of TCP:", seen([GREETING]))
 print("with the 101 and a Close with 4101:", seen([GREETING + CLOSE]))
 PYTHON
-seen=$(timeout 60 "$folder/python/bin/python" "$folder/seen.py")
-echo "$seen"
-diff - <(echo "$seen") <<'SEEN'
+within 60 python/bin/python seen.py > seen
+as_it_was <<'SEEN'
 a segment of its own: hello, after write 2 of 3
 with the 101, then a Ping: hello, after write 2 of 2
 with the 101, then the end of TCP: nothing, 1005

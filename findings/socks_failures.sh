@@ -14,21 +14,22 @@
 # the same, and an end of TCP behind the request is no sign of a proxy that is out of order.
 #
 # Needs bash, apt-get, dpkg-deb, ssh and python3 with venv. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-apt-get -qq download microsocks=1.0.3-2 2> apt || { cat apt >&2; exit 1; }
-dpkg-deb --extract microsocks_*.deb .
-python3 -m venv python
-python/bin/pip install --quiet --disable-pip-version-check asyncssh==2.24.1
+from_system OpenSSH_9.2p1 ssh -V
+from_debian microsocks=1.0.3-2
+from_pypi asyncssh==2.24.1
 cat > seen.py <<'PYTHON'
 import asyncio
+import signal
 import socket
 import subprocess
+import sys
 
 import asyncssh
+
+# `timeout` sends two.
+signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_IGN) and sys.exit(143))
 
 
 def free_port():
@@ -91,9 +92,8 @@ async def main():
 
 asyncio.run(main())
 PYTHON
-timeout 60 python/bin/python seen.py > seen
-cat seen
-diff - seen <<'SEEN' || { echo "It is not as it was." >&2; exit 1; }
+within 60 python/bin/python seen.py > seen
+as_it_was <<'SEEN'
 ssh -D, a server: 0
 ssh -D, a port where nobody listens: TCP ends
 ssh -D, an unknown name: TCP ends

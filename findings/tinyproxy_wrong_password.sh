@@ -11,20 +11,21 @@
 # user that the server wants another token, or ask their own token service for one, and come back with it.
 #
 # Needs bash, apt-get, dpkg-deb and python3. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-apt-get -qq download tinyproxy-bin=1.11.1-2.1+deb12u1 2> apt || { cat apt >&2; exit 1; }
-dpkg-deb --extract tinyproxy-bin_*.deb .
+from_debian tinyproxy-bin=1.11.1-2.1+deb12u1
 cat > seen.py <<'PYTHON'
 import base64
 import pathlib
 import re
+import signal
 import socket
 import subprocess
+import sys
 import time
+
+# `timeout` sends two.
+signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_IGN) and sys.exit(143))
 
 
 def free_port():
@@ -68,9 +69,8 @@ with subprocess.Popen(["usr/bin/tinyproxy", "-d", "-c", "tinyproxy.conf"], stdou
     finally:
         process.terminate()
 PYTHON
-seen=$(timeout 60 python3 seen.py)
-echo "$seen"
-diff - <(echo "$seen") <<'SEEN'
+within 60 python3 seen.py > seen
+as_it_was <<'SEEN'
 none: 407, Proxy-Authenticate
 wrong: 401, WWW-Authenticate
 right: 200, neither

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Version: websocket 1.0.35 from npm; beside it ws 8.23.0, which is the server too. Seen: 2026-11-30, with Debian's Node 18.
+# Version: websocket 1.0.35 from npm; beside it ws 8.23.0, which is the server too. Seen: 2026-11-30, with Node 20.20.2.
 #
 # A server sends "one", an empty text, an empty binary message and "two", and ends by a Close without a status, which is what
 # `close()` without arguments sends. What does each client of the W3C's interface hand out?
@@ -12,12 +12,9 @@
 # for clients that connect again when a close was not clean: an orderly goodbye brings them back.
 #
 # Needs bash, node and npm. Loopback only. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-npm install --silent --no-audit --no-fund websocket@1.0.35 ws@8.23.0
+from_npm websocket@1.0.35 ws@8.23.0
 cat > seen.mjs <<'JAVASCRIPT'
 import { WebSocket, WebSocketServer } from 'ws';
 import websocket from 'websocket';
@@ -44,9 +41,8 @@ server.on('listening', async () => {
   process.exit();
 });
 JAVASCRIPT
-timeout 60 node seen.mjs > seen
-cat seen
-diff - seen <<'SEEN' || { echo "It is not as it was." >&2; exit 1; }
+within 60 node seen.mjs > seen
+as_it_was <<'SEEN'
 ws, closed by no status: "one", "", binary 0, "two"; 1005, clean
 ws, closed by 1000: "one", "", binary 0, "two"; 1000, clean
 ws, closed by 1001: "one", "", binary 0, "two"; 1001, clean

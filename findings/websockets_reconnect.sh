@@ -13,13 +13,10 @@
 # the handshake, by 503, for backoff to be used; and a client of one's own waits in the body of the loop.
 #
 # Needs bash and python3 with venv. Loopback only, for two seconds each. Exits with 1 if it sees something else.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/prelude"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/python"
-"$folder/python/bin/pip" install --quiet --disable-pip-version-check websockets==17.4
-cat > "$folder/seen.py" <<'PYTHON'
+from_pypi websockets==17.4
+cat > seen.py <<'PYTHON'
 import asyncio
 import logging
 from http import HTTPStatus
@@ -78,9 +75,8 @@ async def main():
 
 asyncio.run(main())
 PYTHON
-seen=$(timeout 60 "$folder/python/bin/python" "$folder/seen.py")
-echo "$seen"
-diff - <(echo "$seen") <<'SEEN'
+within 60 python/bin/python seen.py > seen
+as_it_was <<'SEEN'
 closed with 1001: 200 connections and more
 closed with 1013: 200 connections and more
 refused with 503: 1 to 5 attempts
