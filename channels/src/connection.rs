@@ -177,7 +177,8 @@ impl Connection {
     }
 
     fn work_off(self: &Arc<Self>, inbox: Arc<Inbox>) {
-        self.runtime.spawn(runner::work_off(self.clone(), inbox));
+        let run = self.hub.inner().work.begin();
+        self.runtime.spawn(runner::work_off(self.clone(), inbox, run));
     }
 }
 

@@ -39,8 +39,10 @@ pub struct Drained {
 
 impl Hub {
     /// Lets nobody in any more, and closes all connections with 1012, in random order and spread evenly over
-    /// [`Drain::within`], a few of them faster, one each tenth of a second: each session ends with [`Leave::Drained`], and what is queued is written before. Requests are answered
-    /// with 503 from then on, and joins refused with `busy`.
+    /// [`Drain::within`], a few of them faster, one each tenth of a second: each session ends with [`Leave::Drained`], and what
+    /// is queued is written before. Requests are answered with 503 from then on, and joins refused with `busy`. It returns when
+    /// the sessions have done what they do at their end, for which each has [`Limits::handler`](crate::Limits::handler): a handler that waits for it
+    /// waits for itself.
     ///
     /// [`serve`](Self::serve) does so when it stops; elsewhere, call it before the server is stopped.
     ///
@@ -59,8 +61,12 @@ impl Hub {
             let close = Close::of(1012, "service restart");
             connection.queue.cut(Cut { flush: Some(drain.flush), ..Cut::gently(close, Leave::Drained) });
         }
-        let _ = timeout(drain.flush + Cut::GRACE, self.inner().emptied()).await;
-        Drained { told, cut: self.inner().open.load(Ordering::Relaxed) }
+        let inner = self.inner();
+        let _ = timeout(drain.flush.saturating_add(Cut::GRACE), inner.open.none()).await;
+        let cut = inner.open.count();
+        // A handler that runs, and what the session does at its end.
+        let _ = timeout(inner.limits.handler.saturating_mul(2), inner.work.none()).await;
+        Drained { told, cut }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use serde::Serialize;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::builder::{HubBuilder, Opening};
 use crate::conn::{Conn, User};
@@ -17,6 +17,7 @@ use crate::publish::{Publish, PublishError, Sent};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::route::{Route, Routes};
+use crate::running::Running;
 use crate::topic::is_topic;
 
 /// The registry of a process: which channel answers for a topic, who is connected, who is a member of what. Everything is sent
@@ -45,10 +46,10 @@ pub(crate) struct Inner {
     pub(crate) joins: Semaphore,
     /// Nobody is let in any more.
     pub(crate) draining: AtomicBool,
-    /// How many connections there are whose task goes on.
-    pub(crate) open: AtomicUsize,
-    /// Told when there are none.
-    empty: Notify,
+    /// Connections whose task goes on.
+    pub(crate) open: Running,
+    /// What clients have said, and sessions are told, that is being worked off: it may go on when the connection has ended.
+    pub(crate) work: Running,
     /// What begins the names of connections.
     node: u64,
     /// What ends the name of the next one.
@@ -128,8 +129,8 @@ impl Hub {
             opening,
             registry: Registry::default(),
             draining: AtomicBool::new(false),
-            open: AtomicUsize::new(0),
-            empty: Notify::new(),
+            open: Running::default(),
+            work: Running::default(),
             node,
             next: AtomicU64::new(1),
         }))
@@ -153,24 +154,6 @@ impl Inner {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
-    }
-
-    /// A connection's task has ended.
-    pub(crate) fn closed(&self) {
-        if self.open.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.empty.notify_waiters();
-        }
-    }
-
-    /// Waits until no connection's task goes on.
-    pub(crate) async fn emptied(&self) {
-        loop {
-            let emptied = self.empty.notified();
-            if self.open.load(Ordering::Relaxed) == 0 {
-                return;
-            }
-            emptied.await;
-        }
     }
 
     pub(crate) fn next_id(&self) -> ConnId {

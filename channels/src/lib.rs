@@ -143,6 +143,7 @@ mod reply;
 mod reserved;
 mod route;
 mod runner;
+mod running;
 mod seat;
 mod serve;
 mod sync;

@@ -1,7 +1,6 @@
 //! Who is let in: everything that refuses is an answer to the request, before there is a WebSocket.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use sansocket::PendingRequest;
 use sansocket::handshake::{HttpRequest, Reply};
@@ -13,6 +12,7 @@ use crate::handshake::{Handshake, param};
 use crate::hub::Hub;
 use crate::identity::{Denied, Identity};
 use crate::page::{reply, with};
+use crate::running::Run;
 
 /// What is done about a request.
 pub(crate) enum Judged {
@@ -74,13 +74,17 @@ impl Applicant {
             Some(Err(why)) => return Err(denied(why)),
             None => return Err(denied(Denied::UNAVAILABLE)),
         };
-        Admitted::new(&hub, identity, handshake, dialect)
-            .ok_or_else(|| unavailable("there is no room for one more connection of this user"))
+        Admitted::new(&hub, identity, handshake, dialect).ok_or_else(|| {
+            unavailable("the server stops, or this user has as many connections as there may be")
+        })
     }
 }
 
 /// A connection that is known to the hub. Dropped, it has ended.
-pub(crate) struct Admitted(Arc<Connection>);
+pub(crate) struct Admitted {
+    connection: Arc<Connection>,
+    _open: Run,
+}
 
 impl Admitted {
     /// `None`: the user has as many as there may be, or nobody is let in any more.
@@ -91,20 +95,19 @@ impl Admitted {
         if !inner.registry.connect(&connection, inner.limits.connections_per_user) {
             return None;
         }
-        inner.open.fetch_add(1, Ordering::Relaxed);
-        let admitted = Self(connection);
+        let admitted = Self { connection, _open: inner.open.begin() };
         // After it was added: a drain that begins now knows of it.
         (!inner.is_draining()).then_some(admitted)
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.0
+        &self.connection
     }
 
     /// The connection has ended.
     pub(crate) fn end(&self, why: Leave) {
-        self.0.hub.inner().registry.disconnect(&self.0);
-        self.0.end(why);
+        self.connection.hub.inner().registry.disconnect(&self.connection);
+        self.connection.end(why);
     }
 }
 
@@ -112,7 +115,6 @@ impl Drop for Admitted {
     /// If it was not ended before, its task was dropped, or its request not accepted.
     fn drop(&mut self) {
         self.end(Leave::Lost);
-        self.0.hub.inner().closed();
     }
 }
 

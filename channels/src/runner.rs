@@ -14,12 +14,13 @@ use crate::inbox::{Command, Inbox, Seated};
 use crate::payload::Payload;
 use crate::queue::Class;
 use crate::refusal::Refusal;
+use crate::running::Run;
 use crate::seat::Seat;
 use crate::wire::text;
 
 /// Works off what a client wants of one topic, until there is no more: one thing at a time, in its order.
-pub(crate) async fn work_off(connection: Arc<Connection>, inbox: Arc<Inbox>) {
-    let mut runner = Runner { seated: inbox.take_seated(), connection, inbox, is_done: false };
+pub(crate) async fn work_off(connection: Arc<Connection>, inbox: Arc<Inbox>, run: Run) {
+    let mut runner = Runner { seated: inbox.take_seated(), connection, inbox, is_done: false, _run: run };
     loop {
         let Some((command, is_awaited)) = runner.inbox.next() else {
             match runner.connection.retire(&runner.inbox, runner.seated.take()) {
@@ -52,6 +53,7 @@ struct Runner {
     seated: Option<Seated>,
     /// Nothing is left to be done.
     is_done: bool,
+    _run: Run,
 }
 
 impl Runner {

@@ -45,6 +45,7 @@ pub struct Entry(Diary, Farewell);
 enum Farewell {
     Fine,
     Panic,
+    Slow,
     Hang,
 }
 
@@ -58,6 +59,7 @@ impl Session for Entry {
             "stop" => return Ok(Reply::ok().stop()),
             "close" => cx.close(),
             "panic at the end" => self.1 = Farewell::Panic,
+            "slow at the end" => self.1 = Farewell::Slow,
             "hang at the end" => self.1 = Farewell::Hang,
             "later" => {
                 let answer = cx.reply_to().unwrap();
@@ -79,6 +81,10 @@ impl Session for Entry {
         match self.1 {
             Farewell::Fine => {}
             Farewell::Panic => panic!("as was asked for"),
+            Farewell::Slow => {
+                sleep(Duration::from_millis(100)).await;
+                self.0.write("gone".into());
+            }
             Farewell::Hang => std::future::pending().await,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sansocket::Message;
 use sansocket_channels::test::Page;
-use sansocket_channels::{Close, Events, Hub, Identity, Joined, Limits, Reply};
+use sansocket_channels::{Close, Drain, Events, Hub, Identity, Joined, Limits, Reply};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -375,4 +375,23 @@ async fn hubs_are_drained() {
     let told = diary.take();
     assert!(told.len() == 200 && told.iter().all(|line| line == "Drained"), "{told:?}");
     assert_empty(&hub);
+}
+
+/// Who drains waits for what sessions do at their end, as long as they may.
+#[tokio::test(start_paused = true)]
+async fn drains_wait_for_sessions() {
+    for (event, told, seconds) in
+        [("slow at the end", &["Drained", "gone"][..], 0), ("hang at the end", &["Drained"], 30)]
+    {
+        let diary = Diary::default();
+        let hub = hub(&diary);
+        let mut page = joined(&hub, &diary).await;
+        page.push("room:1", event, &1).await.unwrap();
+        diary.take();
+        let start = Instant::now();
+        let drained = hub.drain(Drain::default()).await;
+        assert_eq!((drained.told, drained.cut), (1, 0));
+        assert_eq!(diary.take(), told);
+        assert_eq!(start.elapsed().as_secs(), seconds);
+    }
 }
