@@ -49,7 +49,8 @@ impl Conn {
         ask(&seat, event, question, within).await
     }
 
-    /// Ends its session on a topic, with [`Leave::Kicked`]: the client is told, and does not join it again.
+    /// Ends its session on a topic, with [`Leave::Kicked`]: the client is told, and does not join it again. A join that is under
+    /// way is refused with `unauthorized`; to throw somebody out, first see to it that later ones are.
     pub fn leave(&self, topic: &str) {
         leave(self.alive().as_slice(), topic);
     }

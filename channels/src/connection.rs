@@ -131,14 +131,14 @@ impl Connection {
         joined.filter(|seat| seat.is_joined()).map(|seat| seat.topic.to_string()).collect()
     }
 
-    /// Ends a session at once, on the server's behalf.
+    /// Ends a session at once, or a join that is under way, on the server's behalf.
     pub(crate) fn end_seat(self: &Arc<Self>, seat: &Arc<Seat>, why: Leave) {
-        if !seat.is_joined() || !self.hub.inner().registry.leave(seat, [seat.ending("phx_close", "{}")]) {
+        if !self.hub.inner().registry.revoke(seat) {
             return;
         }
         let inboxes = lock(&self.inboxes);
         if let Some(inbox) = inboxes.by_topic.get(&seat.topic)
-            && inbox.end_session(why)
+            && inbox.end_session(seat, why)
         {
             self.work_off(inbox.clone());
         }

@@ -144,7 +144,9 @@ impl Cx {
     /// Ends the session: the client is told at once that the topic is closed, and does not join it again. It does nothing while
     /// the client joins: refuse it.
     pub fn close(&self) {
-        self.seat.connection.end_seat(&self.seat, Leave::Stopped);
+        if self.seat.is_joined() {
+            self.seat.connection.end_seat(&self.seat, Leave::Stopped);
+        }
     }
 }
 

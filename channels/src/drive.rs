@@ -17,9 +17,9 @@ use crate::opening::Admitted;
 use crate::pace::Pace;
 use crate::payload::Payload;
 use crate::queue::Class;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, refused};
 use crate::reserved::without_reserved;
-use crate::runner::{done, refuse, refused, unmatched};
+use crate::runner::{done, refuse, unmatched};
 use crate::topic::{PHOENIX, is_reserved};
 use crate::wire::{Malformed, Received, binary, text};
 

@@ -56,7 +56,12 @@ pub(crate) enum Command {
         join_ref: Option<Box<str>>,
         reference: Option<Box<str>>,
     },
-    /// The session is over: whoever wanted that has seen to the rest.
+    /// The session of this seat is over, or the join that was under way: whoever wanted that has seen to the rest.
+    EndSession {
+        seat: Arc<Seat>,
+        why: Leave,
+    },
+    /// The connection is over.
     End {
         why: Leave,
     },
@@ -80,9 +85,12 @@ impl Inbox {
         Ok(self.start(state, interrupts))
     }
 
-    /// The session was ended by the server: what it has not handled is dropped.
-    pub(crate) fn end_session(&self, why: Leave) -> bool {
+    /// The session of this seat, if it is the one, was ended by the server: what it has not handled is dropped.
+    pub(crate) fn end_session(&self, seat: &Arc<Seat>, why: Leave) -> bool {
         let mut state = lock(&self.state);
+        if !state.seat.as_ref().is_some_and(|own| Arc::ptr_eq(own, seat)) {
+            return false;
+        }
         let is_join = |command: &Command| matches!(command, Command::Join { .. });
         let next = state.commands.iter().position(is_join).unwrap_or(state.commands.len());
         let mut at = 0;
@@ -91,7 +99,7 @@ impl Inbox {
             at += 1;
             at > next || !matches!(command, Command::Push { .. })
         });
-        state.commands.push_front(Command::End { why });
+        state.commands.push_front(Command::EndSession { seat: seat.clone(), why });
         self.start(state, true)
     }
 
@@ -139,18 +147,19 @@ impl Inbox {
         drop(old);
     }
 
-    /// Whether something has come that puts an end to this join: its leave, a newer one, the end of the connection.
-    pub(crate) fn is_superseded(&self, join_ref: Option<&str>) -> bool {
+    /// Whether something has come that puts an end to a join: its leave, a newer one, its end or that of the connection.
+    pub(crate) fn is_superseded(&self, seat: &Arc<Seat>) -> bool {
         lock(&self.state).commands.iter().any(|command| match command {
             Command::Join { .. } | Command::End { .. } | Command::Leave { join_ref: None, .. } => true,
-            Command::Leave { join_ref: left, .. } => left.as_deref() == join_ref,
+            Command::Leave { join_ref: left, .. } => *left == seat.join_ref,
+            Command::EndSession { seat: ended, .. } => Arc::ptr_eq(ended, seat),
             Command::Push { .. } => false,
         })
     }
 
     /// Waits for that. Cancel safe.
-    pub(crate) async fn superseded(&self, join_ref: Option<&str>) {
-        while !self.is_superseded(join_ref) {
+    pub(crate) async fn superseded(&self, seat: &Arc<Seat>) {
+        while !self.is_superseded(seat) {
             self.interrupted.notified().await;
         }
     }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use sansocket::Message;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::wire::text::push_string;
+use crate::wire::text;
 
 /// The answer that a join or a push is refused: `{"reason": …}`. The reason is a word of your own, which clients and logs see;
 /// the text of an error is none.
@@ -52,10 +53,10 @@ impl Refusal {
     /// What the client is told, in JSON.
     pub(crate) fn response(&self) -> String {
         let mut json = String::from("{\"reason\":");
-        push_string(&mut json, &self.reason);
+        text::push_string(&mut json, &self.reason);
         for (name, value) in &self.details {
             json.push(',');
-            push_string(&mut json, name);
+            text::push_string(&mut json, name);
             json.push(':');
             json.push_str(&value.to_string());
         }
@@ -71,3 +72,17 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// What a client is told whose join is refused.
+pub(crate) fn refused(
+    join_ref: Option<&str>,
+    reference: Option<&str>,
+    topic: &str,
+    refusal: &Refusal,
+) -> impl Iterator<Item = Message> + use<> {
+    let reply =
+        reference.map(|reference| text::reply(join_ref, reference, topic, "error", &refusal.response()));
+    // Without it, clients try again for ever.
+    let close = refusal.is_final().then(|| text::frame(join_ref, join_ref, topic, "phx_close", "{}"));
+    reply.into_iter().chain(close).map(Message::from)
+}

@@ -111,12 +111,21 @@ impl Registry {
 
     /// Ends a seat, with these frames: nothing of the topic follows. False if it had ended.
     pub(crate) fn leave(&self, seat: &Arc<Seat>, frames: impl IntoIterator<Item = Message>) -> bool {
+        self.end(seat, |seat| seat.end(frames))
+    }
+
+    /// The same on the server's behalf, be it of a member, or of who is about to be one.
+    pub(crate) fn revoke(&self, seat: &Arc<Seat>) -> bool {
+        self.end(seat, |seat| seat.revoke())
+    }
+
+    fn end(&self, seat: &Arc<Seat>, end: impl FnOnce(&Seat) -> bool) -> bool {
         let Some(topic) = self.topic(&seat.topic) else {
-            return seat.end(frames);
+            return end(seat);
         };
         let mut members = lock(&topic.members);
         let left = members.remove(seat);
-        let ended = seat.end(frames);
+        let ended = end(seat);
         self.clear(&topic, members);
         drop(left);
         ended

@@ -13,7 +13,7 @@ use crate::fault::{caught, caught_within, dropped};
 use crate::inbox::{Command, Inbox, Seated};
 use crate::payload::Payload;
 use crate::queue::Class;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, refused};
 use crate::running::Run;
 use crate::seat::Seat;
 use crate::wire::text;
@@ -41,6 +41,9 @@ pub(crate) async fn work_off(connection: Arc<Connection>, inbox: Arc<Inbox>, run
                 runner.push(join_ref, reference, &event, payload).await;
             }
             Command::Leave { join_ref, reference } => runner.leave(join_ref, reference).await,
+            Command::EndSession { seat, why } if runner.is_seated(&seat) => runner.end([], why).await,
+            // Its session had ended before.
+            Command::EndSession { .. } => {}
             Command::End { why } => runner.end([], why).await,
         }
     }
@@ -62,9 +65,6 @@ impl Runner {
             let close = seated.seat.ending("phx_close", "{}");
             self.end([close], Leave::Replaced).await;
         }
-        if self.inbox.is_superseded(join_ref.as_deref()) {
-            return;
-        }
         let hub = self.connection.hub.clone();
         let inner = hub.inner();
         let route = match inner.admit(&self.inbox.topic) {
@@ -78,7 +78,7 @@ impl Runner {
             }
         };
         let topic = self.inbox.topic.clone();
-        let seat = Arc::new(Seat::new(self.connection.clone(), topic, route.clone(), join_ref));
+        let seat = Arc::new(Seat::new(self.connection.clone(), topic, route.clone(), join_ref, reference));
         self.inbox.set_seat(Some(seat.clone()));
         let cx = Cx::new(seat.clone(), 0);
         let joining = async {
@@ -88,7 +88,7 @@ impl Runner {
         };
         let outcome = tokio::select! {
             biased;
-            () = self.inbox.superseded(seat.join_ref.as_deref()) => None,
+            () = self.inbox.superseded(&seat) => None,
             outcome = timeout(inner.limits.join, joining) => Some(outcome),
         };
         let refusal = match outcome {
@@ -96,26 +96,24 @@ impl Runner {
                 dropped(admitted.session);
                 Some(Refusal::new("too big"))
             }
-            Some(Ok(Ok(Ok(admitted)))) => return self.enter(&seat, reference.as_deref(), admitted),
+            Some(Ok(Ok(Ok(admitted)))) => return self.enter(&seat, admitted),
             Some(Ok(Ok(Err(refusal)))) => Some(refusal),
             Some(Ok(Err(_))) => Some(Refusal::retry("join crashed")),
             Some(Err(_)) => Some(Refusal::retry("timeout")),
             None => None,
         };
-        let frames = refusal
-            .map(|refusal| refused(seat.join_ref.as_deref(), reference.as_deref(), &seat.topic, &refusal));
-        seat.end(frames.into_iter().flatten());
+        seat.end(refusal.into_iter().flat_map(|refusal| seat.refused(&refusal)));
         self.inbox.set_seat(None);
     }
 
     /// The client is a member from now on, unless something has ended that already: then it is told to the session.
-    fn enter(&mut self, seat: &Arc<Seat>, reference: Option<&str>, admitted: Admitted) {
+    fn enter(&mut self, seat: &Arc<Seat>, admitted: Admitted) {
         let Admitted { session, mut response } = admitted;
         if self.connection.dialect == Dialect::Extended {
             let comma = if response == "{}" { "" } else { "," };
             response.insert_str(1, &format!("\"$conn\":\"{}\"{comma}", self.connection.id));
         }
-        let reply = reference.map(|reference| seat.reply(reference, "ok", &response));
+        let reply = seat.reference.as_deref().map(|reference| seat.reply(reference, "ok", &response));
         self.seated = Some(Seated { seat: seat.clone(), session });
         self.connection.hub.inner().registry.enter(seat, reply);
     }
@@ -186,6 +184,10 @@ impl Runner {
         let _ = caught_within(inner.limits.handler, session.leave(&cx, why)).await;
     }
 
+    fn is_seated(&self, seat: &Arc<Seat>) -> bool {
+        self.seated.as_ref().is_some_and(|seated| Arc::ptr_eq(&seated.seat, seat))
+    }
+
     /// The session has panicked, or takes too long.
     fn crash(&mut self) {
         if let Some(Seated { seat, session }) = self.seated.take() {
@@ -212,20 +214,6 @@ impl Drop for Runner {
 /// What a client is told whose session has crashed: it joins anew.
 fn crashed(seat: &Seat) -> Message {
     seat.ending("phx_error", "{\"reason\":\"channel_crash\"}")
-}
-
-/// What a client is told whose join is refused.
-pub(crate) fn refused(
-    join_ref: Option<&str>,
-    reference: Option<&str>,
-    topic: &str,
-    refusal: &Refusal,
-) -> impl Iterator<Item = Message> + use<> {
-    let reply =
-        reference.map(|reference| text::reply(join_ref, reference, topic, "error", &refusal.response()));
-    // Without it, clients try again for ever.
-    let close = refusal.is_final().then(|| text::frame(join_ref, join_ref, topic, "phx_close", "{}"));
-    reply.into_iter().chain(close).map(Message::from)
 }
 
 /// What a client is told that has not joined the topic which it pushes to.

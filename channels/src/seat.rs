@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::ask::Answer;
 use crate::connection::Connection;
 use crate::queue::Class;
+use crate::refusal::{Refusal, refused};
 use crate::route::Route;
 use crate::sync::lock;
 use crate::wire::{binary, text};
@@ -21,6 +22,8 @@ pub(crate) struct Seat {
     pub(crate) route: Arc<Route>,
     /// What all that belongs to this join repeats.
     pub(crate) join_ref: Option<Box<str>>,
+    /// What the answer to the join repeats.
+    pub(crate) reference: Option<Box<str>>,
     /// Locked after the topic, and before the connection's queue.
     state: Mutex<State>,
 }
@@ -48,10 +51,11 @@ impl Seat {
         topic: Arc<str>,
         route: Arc<Route>,
         join_ref: Option<Box<str>>,
+        reference: Option<Box<str>>,
     ) -> Self {
         let phase = Phase::Joining(Vec::new());
         let state = State { phase, turn: 0, reference: None, asks: HashMap::new() };
-        Self { connection, topic, route, join_ref, state: state.into() }
+        Self { connection, topic, route, join_ref, reference, state: state.into() }
     }
 
     /// Queues a frame of the topic. False: it has ended, or there is no room.
@@ -87,6 +91,11 @@ impl Seat {
         text::reply(self.join_ref.as_deref(), reference, &self.topic, status, response).into()
     }
 
+    /// The frames that say that the join is refused.
+    pub(crate) fn refused(&self, refusal: &Refusal) -> impl Iterator<Item = Message> + use<> {
+        refused(self.join_ref.as_deref(), self.reference.as_deref(), &self.topic, refusal)
+    }
+
     /// The join has succeeded, unless it was ended before: then false. Called with the topic locked.
     pub(crate) fn open(&self, reply: Option<Message>) -> bool {
         let mut state = lock(&self.state);
@@ -107,11 +116,24 @@ impl Seat {
     /// Ends it, with these frames; false if it had ended. Called with the topic locked, when the connection is none of its
     /// members any more.
     pub(crate) fn end(&self, frames: impl IntoIterator<Item = Message>) -> bool {
+        self.end_with(|_| frames)
+    }
+
+    /// The same on the server's behalf: the client is told that it is no member any more, or that it may not become one.
+    pub(crate) fn revoke(&self) -> bool {
+        self.end_with(|is_joined| {
+            let refused = (!is_joined).then(|| self.refused(&Refusal::new("unauthorized")));
+            let closed = is_joined.then(|| self.ending("phx_close", "{}"));
+            refused.into_iter().flatten().chain(closed)
+        })
+    }
+
+    fn end_with<F: IntoIterator<Item = Message>>(&self, frames: impl FnOnce(bool) -> F) -> bool {
         let mut state = lock(&self.state);
         if matches!(state.phase, Phase::Ended) {
             return false;
         }
-        for frame in frames {
+        for frame in frames(matches!(state.phase, Phase::Joined)) {
             self.connection.queue.push(frame, Class::Answer);
         }
         let ended = std::mem::replace(&mut state.phase, Phase::Ended);

@@ -1,12 +1,13 @@
 //! A hub under whatever pages do, beside a model of what has to come of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sansocket_channels::test::Page;
 use sansocket_channels::{
-    Channel, Close, Cx, Drain, Hub, Identity, Joined, Leave, Payload, Refusal, Reply, Session,
+    Channel, Close, Cx, Drain, Hub, Identity, Joined, Leave, Limits, Payload, Refusal, Reply, Session,
 };
 use serde_json::{Value, json};
 
@@ -137,6 +138,58 @@ async fn threads_leave_nothing_behind() {
     tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap();
     assert!(hub.connections().is_empty());
     assert!(counted.0.lock().unwrap().begun > 100);
+}
+
+/// A page joins anew, again and again, while threads end its sessions: each join has one answer, and each session that was joined
+/// has one end, which the page is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_end_no_other_session() {
+    let limits = Limits::default().messages(1_000_000, 1_000_000);
+    let hub = Hub::builder().channel("room:{id}", Counted::default()).limits(limits).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    let (conn, stop) = (hub.conn(page.conn()), Arc::new(AtomicBool::new(false)));
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let (conn, stop) = (conn.clone(), stop.clone());
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    conn.leave("room:1");
+                }
+            })
+        })
+        .collect();
+    let (mut joined, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    for n in 0..5_000_u32 {
+        page.send_message(format!(r#"["{n}","{n}","room:1","phx_join",false]"#));
+        loop {
+            let told = page.next_message().await.expect("a join has no answer");
+            let told: Value = serde_json::from_str(told.as_text().unwrap()).unwrap();
+            let join_ref = told[0].as_str().unwrap().to_owned();
+            if told[3] == "phx_close" {
+                assert!(ended.insert(join_ref), "a session ends twice");
+                continue;
+            }
+            assert_eq!(told[1], json!(n.to_string()));
+            if told[4]["status"] == "ok" {
+                joined.insert(join_ref);
+            } else {
+                assert_eq!(told[4]["response"], json!({ "reason": "unauthorized" }));
+            }
+            break;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    conn.leave("room:1");
+    while let Some(told) = page.next_message().await {
+        let told: Value = serde_json::from_str(told.as_text().unwrap()).unwrap();
+        assert_eq!(told[3], "phx_close");
+        assert!(ended.insert(told[0].as_str().unwrap().to_owned()), "a session ends twice");
+    }
+    assert!(joined.is_subset(&ended), "a session ended in silence");
+    assert!(hub.topics().is_empty());
 }
 
 /// A client that does whatever it likes, and waits for hardly anything.

@@ -6,7 +6,7 @@ use sansocket::Message;
 use sansocket_channels::test::Page;
 use sansocket_channels::{Close, Drain, Events, Hub, Identity, Joined, Limits, Reply};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::diary::Diary;
 
@@ -394,4 +394,35 @@ async fn drains_wait_for_sessions() {
         assert_eq!(diary.take(), told);
         assert_eq!(start.elapsed().as_secs(), seconds);
     }
+}
+
+/// Who is thrown out of a topic while it joins does not get in, and is told so for good.
+#[tokio::test(start_paused = true)]
+async fn joins_are_ended() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = hub.test_page(Identity::user("ada")).stock();
+    for (reference, by_user) in [(1, false), (2, true)] {
+        page.send_message(format!(r#"["{reference}","{reference}","room:1","phx_join",5000]"#));
+        sleep(Duration::from_millis(1)).await;
+        if by_user {
+            hub.user("ada").leave("room:1");
+        } else {
+            hub.conn(page.conn()).leave("room:1");
+        }
+        let refused = r#"{"status":"error","response":{"reason":"unauthorized"}}"#;
+        let reply = format!(r#"["{reference}","{reference}","room:1","phx_reply",{refused}]"#);
+        assert_eq!(page.next_message().await.unwrap().as_text(), Some(&*reply));
+        let close = format!(r#"["{reference}","{reference}","room:1","phx_close",{{}}]"#);
+        assert_eq!(page.next_message().await.unwrap().as_text(), Some(&*close));
+        sleep(Duration::from_secs(9)).await;
+        assert_empty(&hub);
+        assert!(diary.take().is_empty());
+    }
+    page.send_message(r#"["3","3","room:1","phx_join",0]"#);
+    assert_eq!(
+        page.next_message().await.unwrap().as_text(),
+        Some(r#"["3","3","room:1","phx_reply",{"status":"ok","response":{}}]"#)
+    );
+    assert_eq!(hub.members("room:1").len(), 1);
 }
