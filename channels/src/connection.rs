@@ -88,8 +88,8 @@ impl Connection {
         }
     }
 
-    /// Hands a command to whoever works off those of its topic.
-    pub(crate) fn deliver(self: &Arc<Self>, topic: &str, command: Command) -> Delivered {
+    /// Hands a command to whoever works off those of its topic, unless as many as `unhandled` wait there.
+    pub(crate) fn deliver(self: &Arc<Self>, topic: &str, command: Command, unhandled: usize) -> Delivered {
         let limits = &self.hub.inner().limits;
         let mut inboxes = lock(&self.inboxes);
         if inboxes.ended {
@@ -108,7 +108,7 @@ impl Connection {
                 inbox
             }
         };
-        match inbox.push(command, limits.unhandled) {
+        match inbox.push(command, unhandled) {
             Ok(starts) => {
                 if starts {
                     self.work_off(inbox);

@@ -103,9 +103,9 @@ impl Cx {
     }
 
     /// Asks the page, and waits for its answer, for no longer than `within` and [`Limits::ask`](crate::Limits::ask). The answer
-    /// does not wait for the handler that asks; but a client that has pushed more meanwhile than
-    /// [`Limits::unhandled`](crate::Limits::unhandled) is not read, and not heard. While a client joins it cannot be asked: that is
-    /// [`AskError::Gone`].
+    /// passes by the handler that asks, and by what the client has pushed meanwhile, up to
+    /// [`Limits::unhandled`](crate::Limits::unhandled) and 64 more messages: behind those it is not heard. While a client joins it
+    /// cannot be asked: that is [`AskError::Gone`].
     ///
     /// Dropped before it returns, the answer is ignored.
     pub async fn ask<T: DeserializeOwned>(

@@ -1,5 +1,6 @@
 //! A connection's task.
 
+use std::collections::VecDeque;
 use std::future::ready;
 use std::iter;
 use std::pin::Pin;
@@ -59,10 +60,18 @@ enum Ended<E> {
     Server(Cut, Option<Message>),
 }
 
+/// What waits for room.
+struct Held {
+    topic: Box<str>,
+    command: Command,
+    len: usize,
+}
+
 struct Driver<'a> {
     connection: &'a Arc<Connection>,
-    /// What there was no room for: nothing is read before it has found some.
-    held: Option<(Box<str>, Command)>,
+    /// What there was no room for, and what came behind it, in its order: heartbeats, answers and the end pass it by.
+    held: VecDeque<Held>,
+    held_bytes: usize,
     pace: Pace,
     /// What is taken from the queue, and not yet by the transport.
     unsent: Option<Message>,
@@ -74,7 +83,7 @@ impl<'a> Driver<'a> {
     fn new(connection: &'a Arc<Connection>) -> Self {
         let expiry = connection.identity.lasts().map(|lasts| Box::pin(sleep(lasts)));
         let pace = Pace::new(&connection.hub.inner().limits);
-        Self { connection, held: None, pace, unsent: None, expiry }
+        Self { connection, held: VecDeque::new(), held_bytes: 0, pace, unsent: None, expiry }
     }
 
     async fn run<L: Link>(mut self, link: &mut L) -> Ended<L::Error> {
@@ -98,10 +107,13 @@ impl<'a> Driver<'a> {
             let waits_until = self.pace.waits_until();
             tokio::select! {
                 biased;
-                incoming = link.recv(), if self.held.is_none() && waits_until.is_none() => match incoming {
+                incoming = link.recv(), if self.looks_ahead() && waits_until.is_none() => match incoming {
                     Ok(Incoming::Message(message)) => self.receive(&message),
                     Ok(Incoming::TooBig) => queue.cut(Cut::bad_input(1009, "frame")),
-                    Ok(Incoming::Closed(why)) => return Ended::Client(why),
+                    Ok(Incoming::Closed(why)) => {
+                        self.deliver_last(why);
+                        return Ended::Client(why);
+                    }
                     Err(error) => return Ended::Error(error),
                 },
                 () = ready(()), if !queue.is_empty() => {}
@@ -131,9 +143,30 @@ impl<'a> Driver<'a> {
         link.flush().await
     }
 
+    /// Whether there is room for one more message that finds none.
+    fn looks_ahead(&self) -> bool {
+        self.held.len() < LOOK_AHEAD_MESSAGES && self.held_bytes < LOOK_AHEAD_BYTES
+    }
+
     fn deliver_held(&mut self) {
-        if let Some((topic, command)) = self.held.take() {
-            self.deliver(topic, command);
+        while let Some(Held { topic, command, len }) = self.held.pop_front() {
+            self.held_bytes -= len;
+            if let Some(command) = self.deliver(&topic, command) {
+                self.held_bytes += len;
+                self.held.push_front(Held { topic, command, len });
+                return;
+            }
+        }
+        // Most of the time nothing waits.
+        self.held = VecDeque::new();
+    }
+
+    /// What a client says before it goes finds room in any case.
+    fn deliver_last(&mut self, why: Leave) {
+        if why == Leave::Closed {
+            for Held { topic, command, .. } in self.held.drain(..) {
+                self.connection.deliver(&topic, command, usize::MAX);
+            }
         }
     }
 
@@ -144,7 +177,7 @@ impl<'a> Driver<'a> {
             Message::Binary(frame) => binary::parse(frame),
         };
         match received {
-            Ok(received) => self.handle(received),
+            Ok(received) => self.handle(received, message.len()),
             Err(malformed) => self.cut(malformed),
         }
         self.pace.spend(message.len());
@@ -154,7 +187,7 @@ impl<'a> Driver<'a> {
         self.connection.queue.cut(Cut::bad_input(1008, malformed.word()));
     }
 
-    fn handle(&mut self, received: Received) {
+    fn handle(&mut self, received: Received, len: usize) {
         let Received { join_ref, reference, topic, event, payload } = received;
         if *topic == *PHOENIX {
             return self.heartbeat(join_ref.as_deref(), reference.as_deref(), &event);
@@ -171,7 +204,11 @@ impl<'a> Driver<'a> {
             }
             _ => Command::Push { join_ref, reference, event, payload },
         };
-        self.deliver(topic, command);
+        let waits = if self.held.is_empty() { self.deliver(&topic, command) } else { Some(command) };
+        if let Some(command) = waits {
+            self.held_bytes += len;
+            self.held.push_back(Held { topic, command, len });
+        }
     }
 
     /// Answered here and now: it passes by handlers, and by what is queued.
@@ -213,23 +250,25 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn deliver(&mut self, topic: Box<str>, command: Command) {
-        match self.connection.deliver(&topic, command) {
-            Delivered::Full(command) => self.held = Some((topic, command)),
+    /// `Some`: there is no room for it.
+    fn deliver(&self, topic: &str, command: Command) -> Option<Command> {
+        match self.connection.deliver(topic, command, self.connection.hub.inner().limits.unhandled) {
+            Delivered::Full(command) => return Some(command),
             Delivered::NotJoined(Command::Push { reference: Some(reference), .. }) => {
-                unmatched(self.connection, &reference, &topic);
+                unmatched(self.connection, &reference, topic);
             }
             Delivered::NotJoined(Command::Leave { join_ref, reference: Some(reference) }) => {
-                done(self.connection, join_ref.as_deref(), &reference, &topic);
+                done(self.connection, join_ref.as_deref(), &reference, topic);
             }
             Delivered::TooMany(Command::Join { join_ref, reference, .. }) => {
                 let refusal = Refusal::new("too many channels joined");
-                for frame in refused(join_ref.as_deref(), reference.as_deref(), &topic, &refusal) {
+                for frame in refused(join_ref.as_deref(), reference.as_deref(), topic, &refusal) {
                     self.connection.queue.push(frame, Class::Answer);
                 }
             }
             Delivered::Yes | Delivered::NotJoined(_) | Delivered::TooMany(_) => {}
         }
+        None
     }
 }
 
@@ -257,3 +296,7 @@ async fn over(sleep: &mut Option<Pin<Box<Sleep>>>) -> Option<()> {
 /// How much is written at once: then others have their turn, and the client is heard.
 const BATCH_FRAMES: usize = 64;
 const BATCH_BYTES: usize = 64 << 10;
+
+/// How much is read behind a message that finds no room: heartbeats, answers and the end of the connection are among it.
+const LOOK_AHEAD_MESSAGES: usize = 64;
+const LOOK_AHEAD_BYTES: usize = 256 << 10;

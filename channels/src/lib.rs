@@ -42,7 +42,8 @@
 //! - Of one topic and connection, handlers run one at a time, in the order of the messages; those of different topics at the same time.
 //! - Nothing of a topic precedes the answer to the join, or follows the end of the session.
 //! - A broadcast that a handler makes precedes its reply.
-//! - Answers to questions, and heartbeats, pass handlers by: a handler may ask the page whose message it handles.
+//! - Answers to questions, and heartbeats, pass handlers by, and what waits for them, up to [`Limits::unhandled`] and 64 more
+//!   messages: a handler may ask the page whose message it handles.
 //! - Each session ends once, by [`Session::leave`] or a crash, and is no member any more by then.
 //!
 //! What is sent reaches a client at most once, and one that is away has missed it. A push that was on its way when a connection was cut

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// | [`nesting`](Self::nesting) of a payload that a client sends | 64 | Close 1008 |
 /// | [`messages`](Self::messages) that a client sends | 50/s, 300 at once | not read for a while |
 /// | [`bytes`](Self::bytes) that a client sends | 1 MiB/s | not read for a while |
-/// | [`unhandled`](Self::unhandled) of a topic and connection | 16 | not read until one is handled |
+/// | [`unhandled`](Self::unhandled) of a topic and connection | 16 | 64 more, of whichever topic, then not read |
 /// | [`payload`](Self::payload) that is sent | 256 KiB | [`PublishError::TooBig`](crate::PublishError) |
 /// | [`queue`](Self::queue) of a connection | 1 MiB, 1,024 frames | Close 4008 |
 /// | [`reserve`](Self::reserve) for answers | 64 KiB, 64 frames | Close 4008 |
@@ -155,7 +155,8 @@ impl Limits {
         Self { bytes_per_second: per_second, ..self }
     }
 
-    /// How many messages of one connection and topic may wait for their handler.
+    /// How many messages of one connection and topic may wait for their handler. Behind one that finds no room, 64 more are read,
+    /// or 256 KiB, for the heartbeats and answers among them; all else waits, in its order.
     pub fn unhandled(self, messages: usize) -> Self {
         Self { unhandled: messages, ..self }
     }

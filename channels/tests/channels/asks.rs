@@ -143,3 +143,21 @@ async fn handlers_ask() {
     page.answer("sure", |_| Err(json!("closed the dialogue")));
     assert_eq!(page.push("room", "order", &1).await, Err(json!({ "reason": "refused" })));
 }
+
+/// The answer passes by what its page has pushed meanwhile, too, though there is no room for all of that.
+#[tokio::test(start_paused = true)]
+async fn answers_pass_by_what_waits() {
+    let events = Events::new().on("order", async |cx, _| {
+        let sure: bool = cx.ask("sure", &"really?", SECOND).await?;
+        Ok(Reply::with(&sure)?)
+    });
+    let hub = Hub::builder().channel("room", events).build().unwrap();
+    let mut page = joined(&hub).await;
+    page.answer("sure", |_| Ok(json!(true)));
+    for _ in 0..40 {
+        page.cast("room", "order", &1);
+    }
+    let start = Instant::now();
+    assert_eq!(page.push("room", "order", &1).await, Ok(json!(true)));
+    assert!(start.elapsed() < SECOND);
+}

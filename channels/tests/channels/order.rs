@@ -230,3 +230,27 @@ async fn heartbeats_pass_by() {
     assert_eq!(told.len(), 4);
     assert!(told.iter().any(|text| text.starts_with(r#"[null,"3","phoenix","phx_reply""#)));
 }
+
+/// A heartbeat, and the end of the connection, pass by what finds no room.
+#[tokio::test(start_paused = true)]
+async fn the_end_passes_by() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
+    page.next_message().await.unwrap();
+    page.send_message(r#"["1",null,"room:1","wait",20000]"#);
+    for n in 0..40 {
+        page.send_message(format!(r#"["1",null,"room:1","save",{n}]"#));
+    }
+    page.send_message(r#"[null,"2","phoenix","heartbeat",{}]"#);
+    let told = r#"[null,"2","phoenix","phx_reply",{"status":"ok","response":{}}]"#;
+    assert_eq!(page.next_message().await.unwrap().as_text(), Some(told));
+    page.close();
+    sleep(Duration::from_millis(1)).await;
+    assert!(hub.connections().is_empty() && hub.topics().is_empty());
+    // What was said before is handled all the same, in its order.
+    sleep(Duration::from_secs(20)).await;
+    let saved: Vec<_> = diary.take().into_iter().filter(|line| line.starts_with("save")).collect();
+    assert_eq!(saved, (0..40).map(|n| format!("save {n}")).collect::<Vec<_>>());
+}
