@@ -56,9 +56,10 @@ pub enum Leave {
     Left,
     /// The client joined the topic anew.
     Replaced,
-    /// The client closed the connection.
+    /// The client closed the connection. What it had pushed before is still handled, as long as there is not too much of it.
     Closed,
-    /// The connection was lost, or closed for what the client sent, or for a token that expired.
+    /// The connection was lost, or closed for what the client sent, or for a token that expired. What was not handled then is
+    /// dropped.
     Lost,
     /// The client did not take what it was sent.
     Slow,

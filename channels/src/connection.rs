@@ -156,7 +156,9 @@ impl Connection {
             if let Some(seat) = inbox.seat() {
                 self.hub.inner().registry.leave(&seat, []);
             }
-            if inbox.end(why) {
+            // Who closes is done when what it said before has been handled; who is lost, or closed by the server, is done.
+            let permit = (why == Leave::Closed).then(|| self.hub.inner().rests.clone().try_acquire_owned());
+            if inbox.end(why, permit.and_then(Result::ok)) {
                 self.work_off(inbox);
             }
         }

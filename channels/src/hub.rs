@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     /// Turns of joins.
     pub(crate) joins: Semaphore,
+    /// Of topics whose connections have ended: to handle what was said before. It is the only work that no client waits for.
+    pub(crate) rests: Arc<Semaphore>,
     /// Nobody is let in any more.
     pub(crate) draining: AtomicBool,
     /// Connections whose task goes on.
@@ -125,6 +127,7 @@ impl Hub {
         Self(Arc::new(Inner {
             routes,
             joins: Semaphore::new(limits.joins_at_once.min(Semaphore::MAX_PERMITS)),
+            rests: Arc::new(Semaphore::new(RESTS)),
             limits,
             opening,
             registry: Registry::default(),
@@ -221,3 +224,6 @@ impl Member {
         Self { conn: connection.id, user: connection.identity.name().map(ToString::to_string) }
     }
 }
+
+/// Of how many topics and connections that have ended the rest is handled at once.
+const RESTS: usize = 1_000;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::channel::AnySession;
 use crate::close::Leave;
@@ -31,6 +31,8 @@ struct State {
     seated: Option<Seated>,
     /// Somebody waits for room.
     is_awaited: bool,
+    /// To handle what was said on a connection that has ended.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A session, and its place.
@@ -103,12 +105,13 @@ impl Inbox {
         self.start(state, true)
     }
 
-    /// The connection has ended: by the client, which is done when what it said before has been handled; or by the server.
-    pub(crate) fn end(&self, why: Leave) -> bool {
+    /// The connection has ended: what the client said before is still handled, with a permit, or dropped.
+    pub(crate) fn end(&self, why: Leave, permit: Option<OwnedSemaphorePermit>) -> bool {
         let mut state = lock(&self.state);
-        if !matches!(why, Leave::Closed | Leave::Lost) {
+        if permit.is_none() {
             state.commands.clear();
         }
+        state.permit = permit;
         state.commands.push_back(Command::End { why });
         self.start(state, true)
     }

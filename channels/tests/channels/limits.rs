@@ -221,6 +221,31 @@ async fn connections_of_a_user() {
     hub.test_page(Identity::user("ada"));
 }
 
+/// What clients said that have gone is handled, as long as they are not too many.
+#[tokio::test(start_paused = true)]
+async fn work_that_is_left() {
+    let diary = Diary::default();
+    let hub = hub(&diary, Limits::default());
+    for _ in 0..11 {
+        let mut page = hub.test_page(Identity::anonymous());
+        for n in 0..100 {
+            let topic = format!("room:{n}");
+            page.join(&topic, &0).await.unwrap();
+            page.cast(&topic, "wait", &20_000);
+            page.cast(&topic, "save", &n);
+        }
+        // The first are handled by now.
+        sleep(Duration::from_millis(1)).await;
+        page.close();
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(hub.connections().is_empty());
+    sleep(Duration::from_secs(30)).await;
+    let told = diary.take();
+    let count = |begin: &str| told.iter().filter(|line| line.starts_with(begin)).count();
+    assert_eq!((count("done wait"), count("done save"), count("Closed")), (1_100, 1_000, 1_100));
+}
+
 /// Joins and drops leave nothing behind.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_left_behind() {

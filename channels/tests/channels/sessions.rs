@@ -154,7 +154,7 @@ async fn what_is_dropped_may_panic() {
     let mut page = hub.test_page(Identity::anonymous());
     page.join("room:1", &false).await.unwrap();
     page.cast("room:1", "hang", &1);
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    sleep(Duration::from_secs(30)).await;
     page.expect("room:1", "phx_error").await;
     assert_empty(&hub);
     page.join("room:1", &false).await.unwrap();
@@ -271,6 +271,20 @@ async fn what_was_said_before_the_end_is_handled() {
     page.linger().await;
     assert_eq!(diary.take(), ["wait 100", "done wait", "Kicked"]);
     assert_eq!(page.closed().await, Close::kicked());
+    // Nor if it is closed for what it sends, or is lost.
+    for is_lost in [false, true] {
+        let mut page = joined(&hub, &diary).await;
+        page.cast("room:1", "wait", &100);
+        page.cast("room:1", "save", &1);
+        sleep(Duration::from_millis(1)).await;
+        if is_lost {
+            page.cut();
+        } else {
+            page.send_message("no frame");
+        }
+        page.linger().await;
+        assert_eq!(diary.take(), ["wait 100", "done wait", "Lost"]);
+    }
 }
 
 /// The session that is closed by its handler is over at once; the answer to a message may come later, or never.
@@ -359,10 +373,10 @@ async fn hubs_are_drained() {
     }
     let draining = tokio::spawn({
         let hub = hub.clone();
-        async move { hub.drain(sansocket_channels::Drain::default()).await }
+        async move { hub.drain(Drain::default()).await }
     });
     for second in 1..10 {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
         let left = hub.connections().len();
         assert!(left.abs_diff(200 - second * 20) <= 1, "{left} after {second} s");
     }
