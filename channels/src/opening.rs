@@ -68,7 +68,7 @@ impl Applicant {
     pub(crate) async fn admit(self) -> Result<Admitted, Reply> {
         let Self { hub, handshake, dialect } = self;
         let inner = hub.inner();
-        let authenticating = async { inner.opening.authenticate.call(handshake.clone()).await };
+        let authenticating = Box::pin(async { inner.opening.authenticate.call(handshake.clone()).await });
         let identity = match caught_within(inner.limits.authenticate, authenticating).await {
             Some(Ok(identity)) => identity,
             Some(Err(why)) => return Err(denied(why)),

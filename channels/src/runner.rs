@@ -199,7 +199,7 @@ impl Runner {
 }
 
 impl Drop for Runner {
-    /// The runtime has ended before the work, or what was dropped has panicked.
+    /// The runtime has ended before the work.
     fn drop(&mut self) {
         if self.is_done {
             return;
@@ -208,6 +208,7 @@ impl Drop for Runner {
             self.connection.hub.inner().registry.leave(&seat, [crashed(&seat)]);
         }
         self.connection.forget(&self.inbox);
+        self.connection.queue.wake();
     }
 }
 

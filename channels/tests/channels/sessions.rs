@@ -440,3 +440,35 @@ async fn joins_are_ended() {
     );
     assert_eq!(hub.members("room:1").len(), 1);
 }
+
+/// What panics when it is dropped does not keep the next from its turn.
+#[tokio::test(start_paused = true)]
+async fn drops_that_panic_lose_nothing() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as was asked for");
+        }
+    }
+    let events = Events::new().on("hang", async |_, _| {
+        let _bomb = Bomb;
+        std::future::pending().await
+    });
+    let hub = Hub::builder().channel("room:{id}", events).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    page.send_message(r#"["1","1","room:1","phx_join",{}]"#);
+    page.next_message().await.unwrap();
+    page.send_message(r#"["1","2","room:1","hang",1]"#);
+    page.send_message(r#"["1","3","room:1","next",1]"#);
+    sleep(Duration::from_secs(29)).await;
+    page.send_message(r#"["4","4","room:1","phx_join",{}]"#);
+    sleep(Duration::from_secs(2)).await;
+    let refused = r#"{"status":"error","response":{"reason":"unmatched topic"}}"#;
+    for told in [
+        r#"["1","1","room:1","phx_error",{"reason":"channel_crash"}]"#,
+        &format!(r#"[null,"3","room:1","phx_reply",{refused}]"#),
+        r#"["4","4","room:1","phx_reply",{"status":"ok","response":{}}]"#,
+    ] {
+        assert_eq!(page.next_message().await.unwrap().as_text(), Some(told));
+    }
+}
