@@ -60,6 +60,8 @@ pub(crate) enum Delivered {
     Full(Command),
     /// It is for a topic that is not joined.
     NotJoined(Command),
+    /// It would be a topic too many, until one has been left that is about to be.
+    Busy(Command),
     /// It would be a topic too many.
     TooMany(Command),
 }
@@ -99,7 +101,8 @@ impl Connection {
             Some(inbox) => inbox.clone(),
             None if !matches!(command, Command::Join { .. }) => return Delivered::NotJoined(command),
             None if inboxes.by_topic.len() >= limits.topics_per_connection => {
-                return Delivered::TooMany(command);
+                let is_busy = inboxes.by_topic.values().any(|inbox| inbox.is_leaving());
+                return if is_busy { Delivered::Busy(command) } else { Delivered::TooMany(command) };
             }
             None => {
                 let topic: Arc<str> = topic.into();

@@ -42,10 +42,13 @@ pub(crate) async fn drive<L: Link>(admitted: Admitted, mut link: L) -> Result<()
 /// Ends a connection on the server's behalf.
 async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Cut, unsent: Option<Message>) {
     let queue = &admitted.connection().queue;
-    let rest: Vec<_> = unsent.into_iter().chain(iter::from_fn(|| queue.pop())).collect();
+    let rest = cut.flush.map(|within| {
+        let rest: Vec<_> = unsent.into_iter().chain(iter::from_fn(|| queue.pop())).collect();
+        (within, rest)
+    });
     // Before anything is waited for, so that nobody is a member any more who has to go.
     admitted.end(cut.why);
-    if let Some(within) = cut.flush {
+    if let Some((within, rest)) = rest {
         let _ = timeout(within, write_all(rest, link)).await;
     }
     link.close(&cut.close, cut.grace).await;
@@ -193,7 +196,13 @@ impl<'a> Driver<'a> {
             return self.heartbeat(join_ref.as_deref(), reference.as_deref(), &event);
         }
         let command = match &*event {
-            "phx_join" => Command::Join { join_ref, reference, params: without_reserved(payload) },
+            "phx_join" => match without_reserved(payload) {
+                Some(params) => Command::Join { join_ref, reference, params },
+                None => {
+                    let refusal = Refusal::new("bad payload");
+                    return self.refuse_join(join_ref.as_deref(), reference.as_deref(), &topic, &refusal);
+                }
+            },
             "phx_leave" => Command::Leave { join_ref, reference },
             "$reply" => return self.take_answer(join_ref.as_deref(), reference.as_deref(), &topic, &payload),
             event if is_reserved(event) => {
@@ -216,7 +225,7 @@ impl<'a> Driver<'a> {
         match reference {
             Some(reference) if event == "heartbeat" => {
                 let reply = text::reply(join_ref, reference, PHOENIX, "ok", "{}");
-                self.connection.queue.push_heartbeat(reply.into());
+                self.connection.queue.push(reply.into(), Class::Heartbeat);
             }
             Some(reference) => unmatched(self.connection, reference, PHOENIX),
             None => {}
@@ -250,6 +259,12 @@ impl<'a> Driver<'a> {
         }
     }
 
+    fn refuse_join(&self, join_ref: Option<&str>, reference: Option<&str>, topic: &str, refusal: &Refusal) {
+        for frame in refused(join_ref, reference, topic, refusal) {
+            self.connection.queue.push(frame, Class::Answer);
+        }
+    }
+
     /// `Some`: there is no room for it.
     fn deliver(&self, topic: &str, command: Command) -> Option<Command> {
         match self.connection.deliver(topic, command, self.connection.hub.inner().limits.unhandled) {
@@ -262,11 +277,12 @@ impl<'a> Driver<'a> {
             }
             Delivered::TooMany(Command::Join { join_ref, reference, .. }) => {
                 let refusal = Refusal::new("too many channels joined");
-                for frame in refused(join_ref.as_deref(), reference.as_deref(), topic, &refusal) {
-                    self.connection.queue.push(frame, Class::Answer);
-                }
+                self.refuse_join(join_ref.as_deref(), reference.as_deref(), topic, &refusal);
             }
-            Delivered::Yes | Delivered::NotJoined(_) | Delivered::TooMany(_) => {}
+            Delivered::Busy(Command::Join { join_ref, reference, .. }) => {
+                self.refuse_join(join_ref.as_deref(), reference.as_deref(), topic, &Refusal::retry("busy"));
+            }
+            Delivered::Yes | Delivered::NotJoined(_) | Delivered::Busy(_) | Delivered::TooMany(_) => {}
         }
         None
     }

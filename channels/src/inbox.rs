@@ -150,6 +150,16 @@ impl Inbox {
         drop(old);
     }
 
+    /// Whether there will be no session soon, as far as can be told.
+    pub(crate) fn is_leaving(&self) -> bool {
+        let state = lock(&self.state);
+        let mut commands = state.commands.iter();
+        let leaves =
+            |command: &Command| matches!(command, Command::Leave { .. } | Command::EndSession { .. });
+        let joins = |command: &Command| matches!(command, Command::Join { .. });
+        commands.clone().any(leaves) || (state.seat.is_none() && !commands.any(joins))
+    }
+
     /// Whether something has come that puts an end to a join: its leave, a newer one, its end or that of the connection.
     pub(crate) fn is_superseded(&self, seat: &Arc<Seat>) -> bool {
         lock(&self.state).commands.iter().any(|command| match command {

@@ -190,7 +190,10 @@ impl Limits {
             (self.connections_per_user, "no connection may be of a user"),
         ];
         let none = counts.into_iter().find(|(count, _)| *count == 0).map(|(_, fault)| fault);
-        let too_big = (self.payload >= self.queue.bytes).then_some("a payload may be as large as the queue");
-        none.or(too_big)
+        let is_too_big = self.payload.saturating_add(NAMES) > self.queue.bytes;
+        none.or(is_too_big.then_some("a payload may be, with its names, larger than the queue"))
     }
 }
+
+/// More than what is around a payload in a frame: a topic, an event and two refs, with escapes for each character that may be.
+const NAMES: usize = 2 << 10;

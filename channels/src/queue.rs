@@ -48,6 +48,8 @@ pub(crate) enum Class {
     Reliable,
     /// It answers the client, or tells it how a session ended: there is a reserve for those.
     Answer,
+    /// It answers a heartbeat, and goes before all that waits: a client that does not get it in time gives the connection up.
+    Heartbeat,
 }
 
 impl Queue {
@@ -55,44 +57,38 @@ impl Queue {
         Self { state: Mutex::default(), wake: Notify::new(), room, reserve }
     }
 
-    /// Appends a frame. False: the connection has ended, or does so now, since there is no room.
+    /// Adds a frame. False: the connection has ended, or does so now, since there is no room. What waits is dropped by the
+    /// connection's task then: this may be called with a topic locked.
     pub(crate) fn push(&self, message: Message, class: Class) -> bool {
+        let reserve = match class {
+            Class::Reliable => Room { bytes: 0, frames: 0 },
+            Class::Answer | Class::Heartbeat => self.reserve,
+        };
         let mut state = lock(&self.state);
         if state.end.is_some() {
             return false;
         }
-        let reserve = match class {
-            Class::Reliable => Room { bytes: 0, frames: 0 },
-            Class::Answer => self.reserve,
-        };
-        if state.bytes + message.len() > self.room.bytes + reserve.bytes
-            || state.frames.len() >= self.room.frames + reserve.frames
+        let bytes = state.bytes.saturating_add(message.len());
+        if bytes > self.room.bytes.saturating_add(reserve.bytes)
+            || state.frames.len() >= self.room.frames.saturating_add(reserve.frames)
         {
-            let dropped = state.end(End::Cut(Cut::slow()));
+            state.end = Some(End::Cut(Cut::slow()));
             drop(state);
-            drop(dropped);
             self.wake.notify_one();
             return false;
         }
-        state.bytes += message.len();
-        state.frames.push_back(message);
+        state.bytes = bytes;
+        if class == Class::Heartbeat {
+            state.frames.push_front(message);
+        } else {
+            state.frames.push_back(message);
+        }
         let was_empty = state.frames.len() == 1;
         drop(state);
         if was_empty {
             self.wake.notify_one();
         }
         true
-    }
-
-    /// Puts the answer to a heartbeat before all that waits: a client that does not get it in time gives the connection up.
-    pub(crate) fn push_heartbeat(&self, message: Message) {
-        let mut state = lock(&self.state);
-        if state.end.is_none() && state.frames.len() < self.room.frames + self.reserve.frames {
-            state.bytes += message.len();
-            state.frames.push_front(message);
-            drop(state);
-            self.wake.notify_one();
-        }
     }
 
     /// The next frame to send.
@@ -112,15 +108,18 @@ impl Queue {
         if state.end.is_some() {
             return;
         }
-        let dropped = state.end(End::Cut(cut));
+        state.end = Some(End::Cut(cut));
         drop(state);
-        drop(dropped);
         self.wake.notify_one();
     }
 
     /// Has nothing queued any more, since the connection has ended by itself.
     pub(crate) fn finish(&self) {
-        let dropped = lock(&self.state).finish();
+        let mut state = lock(&self.state);
+        state.end = Some(End::Over);
+        state.bytes = 0;
+        let dropped = std::mem::take(&mut state.frames);
+        drop(state);
         drop(dropped);
     }
 
@@ -170,25 +169,6 @@ impl Queue {
         }
         // Whoever else waits for something to do is to look too.
         self.wake.notify_one();
-    }
-}
-
-impl State {
-    /// Drops the frames, unless they are still to be written.
-    fn end(&mut self, end: End) -> VecDeque<Message> {
-        let is_flushed = matches!(&end, End::Cut(cut) if cut.flush.is_some());
-        self.end = Some(end);
-        if is_flushed { VecDeque::new() } else { self.clear() }
-    }
-
-    fn finish(&mut self) -> VecDeque<Message> {
-        self.end = Some(End::Over);
-        self.clear()
-    }
-
-    fn clear(&mut self) -> VecDeque<Message> {
-        self.bytes = 0;
-        std::mem::take(&mut self.frames)
     }
 }
 

@@ -91,10 +91,12 @@ impl Registry {
     }
 
     /// Makes the seat's connection a member: from now on it is sent what the others are. The reply to its join goes before.
-    /// Does nothing if the seat has ended.
-    pub(crate) fn enter(&self, seat: &Arc<Seat>, reply: Option<Message>) {
+    /// Does nothing if the seat has ended. False: there would be more topics than there may be.
+    pub(crate) fn enter(&self, seat: &Arc<Seat>, reply: Option<Message>, max: usize) -> bool {
         loop {
-            let topic = self.topic_to_enter(&seat.topic);
+            let Some(topic) = self.topic_to_enter(&seat.topic, max) else {
+                return false;
+            };
             let mut members = lock(&topic.members);
             if members.is_over {
                 continue;
@@ -105,7 +107,7 @@ impl Registry {
                 members.seats.push(seat.clone());
             }
             self.clear(&topic, members);
-            return;
+            return true;
         }
     }
 
@@ -139,17 +141,20 @@ impl Registry {
         read(&self.topics).values().cloned().collect()
     }
 
-    fn topic_to_enter(&self, name: &Arc<str>) -> Arc<Topic> {
+    fn topic_to_enter(&self, name: &Arc<str>, max: usize) -> Option<Arc<Topic>> {
         if let Some(topic) = self.topic(name).filter(|topic| !lock(&topic.members).is_over) {
-            return topic;
+            return Some(topic);
         }
         let mut topics = write(&self.topics);
         if let Some(topic) = topics.get(name).filter(|topic| !lock(&topic.members).is_over) {
-            return topic.clone();
+            return Some(topic.clone());
+        }
+        if topics.len() >= max && !topics.contains_key(name) {
+            return None;
         }
         let topic = Arc::new(Topic { name: name.clone(), members: Mutex::default() });
         topics.insert(name.clone(), topic.clone());
-        topic
+        Some(topic)
     }
 
     /// Forgets a topic without members.

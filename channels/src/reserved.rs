@@ -10,18 +10,13 @@ use crate::payload::Payload;
 use crate::wire::text::push_string;
 
 /// The parameters of a join without the keys that begin with `$`: they are the protocol's, and no handler sees them. What has
-/// none stays as it came.
-pub(crate) fn without_reserved(params: Payload) -> Payload {
-    let Some(json) = params.json() else {
-        return params;
+/// none stays as it came. `None`: there is a key that is no text.
+pub(crate) fn without_reserved(params: Payload) -> Option<Payload> {
+    // What is no object has no keys; an escape may stand for a `$`, too.
+    let Some(json) = params.json().filter(|json| json.starts_with('{') && json.contains(['$', '\\'])) else {
+        return Some(params);
     };
-    // An escape may stand for one, too.
-    if !json.contains(['$', '\\']) {
-        return params;
-    }
-    let kept = serde_json::Deserializer::from_str(json).deserialize_map(Kept);
-    // What is no object has no keys.
-    kept.map_or(params, Payload::text)
+    serde_json::Deserializer::from_str(json).deserialize_map(Kept).map(Payload::text).ok()
 }
 
 /// Copies the entries of an object, but those.

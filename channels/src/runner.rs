@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sansocket::Message;
 use tokio::time::timeout;
 
-use crate::channel::Admitted;
+use crate::channel::{Admitted, AnySession};
 use crate::close::Leave;
 use crate::connection::{Connection, Dialect};
 use crate::cx::Cx;
@@ -96,7 +96,13 @@ impl Runner {
                 dropped(admitted.session);
                 Some(Refusal::new("too big"))
             }
-            Some(Ok(Ok(Ok(admitted)))) => return self.enter(&seat, admitted),
+            Some(Ok(Ok(Ok(admitted)))) => match self.enter(&seat, admitted) {
+                Ok(()) => return,
+                Err(session) => {
+                    dropped(session);
+                    Some(Refusal::retry("busy"))
+                }
+            },
             Some(Ok(Ok(Err(refusal)))) => Some(refusal),
             Some(Ok(Err(_))) => Some(Refusal::retry("join crashed")),
             Some(Err(_)) => Some(Refusal::retry("timeout")),
@@ -106,16 +112,22 @@ impl Runner {
         self.inbox.set_seat(None);
     }
 
-    /// The client is a member from now on, unless something has ended that already: then it is told to the session.
-    fn enter(&mut self, seat: &Arc<Seat>, admitted: Admitted) {
+    /// The client is a member from now on, unless something has ended that already: then it is told to the session. Fails if
+    /// there would be more topics than there may be.
+    fn enter(&mut self, seat: &Arc<Seat>, admitted: Admitted) -> Result<(), Box<dyn AnySession>> {
         let Admitted { session, mut response } = admitted;
         if self.connection.dialect == Dialect::Extended {
-            let comma = if response == "{}" { "" } else { "," };
+            let is_empty = response[1..].trim_start().starts_with('}');
+            let comma = if is_empty { "" } else { "," };
             response.insert_str(1, &format!("\"$conn\":\"{}\"{comma}", self.connection.id));
         }
         let reply = seat.reference.as_deref().map(|reference| seat.reply(reference, "ok", &response));
+        let inner = self.connection.hub.inner();
+        if !inner.registry.enter(seat, reply, inner.limits.topics) {
+            return Err(session);
+        }
         self.seated = Some(Seated { seat: seat.clone(), session });
-        self.connection.hub.inner().registry.enter(seat, reply);
+        Ok(())
     }
 
     async fn push(

@@ -110,7 +110,7 @@ fn is_deeper(text: &str, max_nesting: usize) -> bool {
             b'"' => is_string = !is_string,
             b'[' | b'{' if !is_string => {
                 depth += 1;
-                if depth > max_nesting + 1 {
+                if depth > max_nesting.saturating_add(1) {
                     return true;
                 }
             }

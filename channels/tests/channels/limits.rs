@@ -47,6 +47,42 @@ async fn topics_of_a_hub() {
     other.join("room:3", &0).await.unwrap();
 }
 
+/// However many join at once.
+#[tokio::test(start_paused = true)]
+async fn topics_that_are_joined_at_once() {
+    let hub = hub(&Diary::default(), Limits::default().topics(2));
+    let joins: Vec<_> = (0..5)
+        .map(|n| {
+            let mut page = hub.test_page(Identity::anonymous());
+            tokio::spawn(async move { (page.join(&format!("room:{n}"), &1_000).await, page) })
+        })
+        .collect();
+    let mut results = Vec::new();
+    for join in joins {
+        results.push(join.await.unwrap());
+    }
+    let refused = results.iter().filter(|(result, _)| *result == Err(json!({ "reason": "busy" }))).count();
+    assert_eq!((refused, hub.topics().len()), (3, 2));
+}
+
+/// Who leaves a topic and joins another, with as many as there may be, is to try again.
+#[tokio::test(start_paused = true)]
+async fn a_topic_for_another() {
+    let hub = hub(&Diary::default(), Limits::default().topics_per_connection(2));
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &0).await.unwrap();
+    page.join("room:2", &0).await.unwrap();
+    page.push("room:1", "slow at the end", &1).await.unwrap();
+    page.send_message(r#"[null,"90","room:1","phx_leave",{}]"#);
+    assert_eq!(page.join("room:3", &0).await, Err(json!({ "reason": "busy" })));
+    // It says goodbye.
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(page.join("room:3", &0).await, Err(json!({ "reason": "busy" })));
+    sleep(Duration::from_millis(100)).await;
+    page.join("room:3", &0).await.unwrap();
+    assert_eq!(page.join("room:4", &0).await, Err(json!({ "reason": "too many channels joined" })));
+}
+
 #[tokio::test(start_paused = true)]
 async fn joins_wait_for_their_turn() {
     let hub = hub(&Diary::default(), Limits::default().joins_at_once(2));
@@ -180,6 +216,35 @@ async fn answers_find_room() {
     page.expect("room:1", "phx_close").await;
 }
 
+/// The reserve has an end, too, and what is broadcast has no share in it.
+#[tokio::test(start_paused = true)]
+async fn the_reserve_is_bounded() {
+    let limits = Limits::default().queue(1 << 20, 2).reserve(1 << 10, 2);
+    for is_broadcast in [false, true] {
+        let hub = hub(&Diary::default(), limits.clone());
+        let mut page = joined(&hub).await;
+        page.stall();
+        for _ in 0..3 {
+            assert_eq!(hub.broadcast("room:1", "said", &1).unwrap().local, 1);
+            sleep(Duration::from_millis(1)).await;
+        }
+        for is_open in [true, true, false] {
+            let conn = hub.conn(page.conn());
+            let is_open = if is_broadcast {
+                assert_eq!(hub.broadcast("room:1", "said", &1).unwrap().local, 0);
+                false
+            } else {
+                tokio::spawn(async move { conn.ask::<()>("room:1", "pick", &1, Duration::MAX).await });
+                is_open
+            };
+            sleep(Duration::from_millis(1)).await;
+            assert_eq!(hub.connections().len(), usize::from(is_open));
+        }
+        page.resume();
+        assert_eq!(page.closed().await.code(), 4008);
+    }
+}
+
 /// What is answered is no larger than what is sent.
 #[tokio::test(start_paused = true)]
 async fn answers_are_not_too_big() {
@@ -262,6 +327,32 @@ async fn nothing_is_left_behind() {
     assert!((0..7).all(|n| hub.user(&format!("user {n}")).connections().is_empty()));
 }
 
+/// Nothing is too much.
+#[tokio::test(start_paused = true)]
+async fn limits_may_be_as_large_as_can_be() {
+    let limits = Limits::default()
+        .topics(usize::MAX)
+        .topics_per_connection(usize::MAX)
+        .joins_at_once(usize::MAX)
+        .unhandled(usize::MAX)
+        .nesting(usize::MAX)
+        .messages(u32::MAX, u32::MAX)
+        .bytes(u32::MAX)
+        .payload(usize::MAX - (1 << 20))
+        .frame(usize::MAX)
+        .queue(usize::MAX, usize::MAX)
+        .reserve(usize::MAX, usize::MAX)
+        .join(Duration::MAX)
+        .handler(Duration::MAX)
+        .ask(Duration::MAX);
+    let hub = hub(&Diary::default(), limits);
+    let mut page = joined(&hub).await;
+    assert_eq!(page.push("room:1", "echo", &json!([[]])).await, Ok(json!([[]])));
+    page.send_message(r#"[null,"90","phoenix","heartbeat",{}]"#);
+    let drain = sansocket_channels::Drain { within: Duration::ZERO, flush: Duration::MAX };
+    assert_eq!(hub.drain(drain).await.cut, 0);
+}
+
 #[test]
 fn limits_that_cannot_hold_are_errors() {
     for limits in [
@@ -274,6 +365,8 @@ fn limits_that_cannot_hold_are_errors() {
         Limits::default().bytes(0),
         Limits::default().queue(1 << 20, 0),
         Limits::default().payload(1 << 20),
+        // With its names, it is larger than the queue.
+        Limits::default().payload((1 << 20) - 1),
         Limits::default().connections_per_user(0),
     ] {
         assert!(matches!(Hub::builder().limits(limits).build(), Err(BuildError::Limits(_))));

@@ -2,7 +2,7 @@
 
 use sansocket::Message;
 use sansocket_channels::test::Page;
-use sansocket_channels::{Events, Hub, Identity, Refusal, Relay, Reply};
+use sansocket_channels::{Events, Hub, Identity, Joined, Refusal, Relay, Reply};
 use serde_json::json;
 
 use crate::server::{self, Served, client, connect, soon};
@@ -129,7 +129,7 @@ async fn binary_frames_are_exact() {
 /// Only clients that ask for it are told more than stock clients.
 #[tokio::test(start_paused = true)]
 async fn the_extension_names_the_connection() {
-    let echo = Events::new().on_join(async |_, params| sansocket_channels::Joined::new(()).reply(&params));
+    let echo = Events::new().on_join(async |_, params| Joined::new(()).reply(&params));
     let hub = Hub::builder().channel("room", echo).build().unwrap();
     let mut page = hub.test_page(Identity::anonymous());
     let conn = page.conn();
@@ -371,3 +371,34 @@ const BINARY_SCRIPT: &[(&[u8], &[u8])] = &[
     (b"\x00\x00\x02\x07\x0417room:\xC3\xA9echo", b"\x01\x01\x02\x07\x02517room:\xC3\xA9ok"),
     (b"\x00\x01\x00\x07\x045room:\xC3\xA9hint\x09", b"\x00\x01\x07\x045room:\xC3\xA9hint\x09"),
 ];
+
+/// Whatever a channel says, the answer to a join is JSON, and what is the protocol's reaches no channel.
+#[tokio::test(start_paused = true)]
+async fn parameters_are_echoed() {
+    let echo = Events::new().on_join(async |_, params| Joined::new(()).reply(&params));
+    let hub = Hub::builder().channel("room", echo).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous());
+    let conn = page.conn();
+    for (params, response) in [
+        ("{}", format!(r#"{{"$conn":"{conn}"}}"#)),
+        ("{ }", format!(r#"{{"$conn":"{conn}" }}"#)),
+        ("{\n}", format!("{{\"$conn\":\"{conn}\"\n}}")),
+        (r#"{ "a":1}"#, format!(r#"{{"$conn":"{conn}", "a":1}}"#)),
+        (r#"{"$since":{},"a":"\ud800"}"#, format!(r#"{{"$conn":"{conn}","a":"\ud800"}}"#)),
+    ] {
+        page.send_message(format!(r#"["1","1","room","phx_join",{params}]"#));
+        let told = page.next_message().await.unwrap();
+        let expected = format!(r#"["1","1","room","phx_reply",{{"status":"ok","response":{response}}}]"#);
+        assert_eq!(told.as_text(), Some(&*expected));
+        page.send_message(r#"["1",null,"room","phx_leave",{}]"#);
+        page.next_message().await.unwrap();
+    }
+    // A key that is no text.
+    page.send_message(r#"["2","2","room","phx_join",{"\ud800":1,"$since":{}}]"#);
+    for told in [
+        r#"["2","2","room","phx_reply",{"status":"error","response":{"reason":"bad payload"}}]"#,
+        r#"["2","2","room","phx_close",{}]"#,
+    ] {
+        assert_eq!(page.next_message().await.unwrap().as_text(), Some(told));
+    }
+}
