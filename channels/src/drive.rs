@@ -20,8 +20,8 @@ use crate::payload::Payload;
 use crate::queue::Class;
 use crate::refusal::{Refusal, refused};
 use crate::reserved::without_reserved;
-use crate::runner::{done, refuse, unmatched};
-use crate::topic::{PHOENIX, is_reserved};
+use crate::runner::{done, unmatched};
+use crate::topic::PHOENIX;
 use crate::wire::{Malformed, Received, binary, text};
 
 /// A connection's whole life: reads what the client sends, and hands it to whoever works it off; writes what is queued.
@@ -197,7 +197,7 @@ impl<'a> Driver<'a> {
         }
         let command = match &*event {
             "phx_join" => match without_reserved(payload) {
-                Some(params) => Command::Join { join_ref, reference, params },
+                Some(params) => Command::Join { join_ref, reference, params, since: Instant::now() },
                 None => {
                     let refusal = Refusal::new("bad payload");
                     return self.refuse_join(join_ref.as_deref(), reference.as_deref(), &topic, &refusal);
@@ -205,12 +205,6 @@ impl<'a> Driver<'a> {
             },
             "phx_leave" => Command::Leave { join_ref, reference },
             "$reply" => return self.take_answer(join_ref.as_deref(), reference.as_deref(), &topic, &payload),
-            event if is_reserved(event) => {
-                if let Some(reference) = reference {
-                    refuse(self.connection, join_ref.as_deref(), &reference, &topic, "reserved event");
-                }
-                return;
-            }
             _ => Command::Push { join_ref, reference, event, payload },
         };
         let waits = if self.held.is_empty() { self.deliver(&topic, command) } else { Some(command) };
@@ -234,28 +228,27 @@ impl<'a> Driver<'a> {
 
     /// An answer to a question passes by the handler, which may wait for it.
     fn take_answer(&self, join_ref: Option<&str>, reference: Option<&str>, topic: &str, payload: &Payload) {
-        let seat = self.connection.seat(topic);
-        if let Some(seat) = &seat
-            && join_ref.is_some_and(|join_ref| Some(join_ref) != seat.join_ref.as_deref())
-        {
+        let Some(seat) = self.connection.seat(topic).filter(|seat| seat.is_joined()) else {
+            if let Some(reference) = reference {
+                unmatched(self.connection, reference, topic);
+            }
+            return;
+        };
+        if join_ref.is_some() && join_ref != seat.join_ref.as_deref() {
             return;
         }
-        let answer = answer(payload);
-        let refusal = match (&seat, &answer) {
-            (None, _) => Some("unmatched topic"),
-            (Some(_), None) => Some("bad payload"),
-            (Some(_), Some(_)) => None,
+        let (status, response) = match answer(payload) {
+            Some((number, answer)) => {
+                // Nobody may wait for it any more.
+                if let Some(asker) = seat.take_ask(number) {
+                    let _ = asker.send(answer);
+                }
+                ("ok", "{}")
+            }
+            None => ("error", "{\"reason\":\"bad payload\"}"),
         };
-        // Nobody may wait for it any more.
-        if let (Some(seat), Some((number, answer))) = (seat, answer)
-            && let Some(asker) = seat.take_ask(number)
-        {
-            let _ = asker.send(answer);
-        }
-        match (reference, refusal) {
-            (Some(reference), Some(reason)) => refuse(self.connection, join_ref, reference, topic, reason),
-            (Some(reference), None) => done(self.connection, join_ref, reference, topic),
-            (None, _) => {}
+        if let Some(reference) = reference {
+            seat.push(seat.reply(reference, status, response), Class::Answer);
         }
     }
 

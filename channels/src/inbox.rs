@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::{Instant, sleep_until};
 
 use crate::channel::AnySession;
 use crate::close::Leave;
@@ -47,6 +49,8 @@ pub(crate) enum Command {
         join_ref: Option<Box<str>>,
         reference: Option<Box<str>>,
         params: Payload,
+        /// When it came.
+        since: Instant,
     },
     Push {
         join_ref: Option<Box<str>>,
@@ -148,6 +152,41 @@ impl Inbox {
     pub(crate) fn set_seat(&self, seat: Option<Arc<Seat>>) {
         let old = std::mem::replace(&mut lock(&self.state).seat, seat);
         drop(old);
+    }
+
+    /// Puts what was next back: it is next again.
+    pub(crate) fn put_back(&self, command: Command) {
+        lock(&self.state).commands.push_front(command);
+    }
+
+    /// Waits until a join has waited for so long, and takes it out. Cancel safe.
+    pub(crate) async fn overdue(&self, limit: Duration) -> Command {
+        loop {
+            match self.first_join().and_then(|since| since.checked_add(limit)) {
+                Some(due) if due <= Instant::now() => {
+                    if let Some(join) = self.take_join() {
+                        return join;
+                    }
+                }
+                // Hardly ever.
+                Some(due) => Box::pin(sleep_until(due)).await,
+                None => self.interrupted.notified().await,
+            }
+        }
+    }
+
+    /// When the first join came that waits.
+    fn first_join(&self) -> Option<Instant> {
+        lock(&self.state).commands.iter().find_map(|command| match command {
+            Command::Join { since, .. } => Some(*since),
+            _ => None,
+        })
+    }
+
+    fn take_join(&self) -> Option<Command> {
+        let mut state = lock(&self.state);
+        let at = state.commands.iter().position(|command| matches!(command, Command::Join { .. }))?;
+        state.commands.remove(at)
     }
 
     /// Whether there will be no session soon, as far as can be told.

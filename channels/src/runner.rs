@@ -1,9 +1,10 @@
 //! Who works off what clients want: joins, messages, leaves.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use sansocket::Message;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::channel::{Admitted, AnySession};
 use crate::close::Leave;
@@ -16,6 +17,7 @@ use crate::queue::Class;
 use crate::refusal::{Refusal, refused};
 use crate::running::Run;
 use crate::seat::Seat;
+use crate::topic::is_reserved;
 use crate::wire::text;
 
 /// Works off what a client wants of one topic, until there is no more: one thing at a time, in its order.
@@ -33,9 +35,11 @@ pub(crate) async fn work_off(connection: Arc<Connection>, inbox: Arc<Inbox>, run
             runner.connection.queue.wake();
         }
         match command {
-            Command::Join { join_ref, reference, params } => {
+            // What it replaces goes first; meanwhile it waits.
+            Command::Join { .. } if runner.seated.is_some() => runner.replace(command).await,
+            Command::Join { join_ref, reference, params, since } => {
                 // Boxed, since most of what is worked off is not a join.
-                Box::pin(runner.join(join_ref, reference, params)).await;
+                Box::pin(runner.join(join_ref, reference, params, since)).await;
             }
             Command::Push { join_ref, reference, event, payload } => {
                 runner.push(join_ref, reference, &event, payload).await;
@@ -60,11 +64,19 @@ struct Runner {
 }
 
 impl Runner {
-    async fn join(&mut self, join_ref: Option<Box<str>>, reference: Option<Box<str>>, params: Payload) {
-        if let Some(seated) = &self.seated {
-            let close = seated.seat.ending("phx_close", "{}");
-            self.end([close], Leave::Replaced).await;
-        }
+    async fn replace(&mut self, join: Command) {
+        self.inbox.put_back(join);
+        let close = self.seated.as_ref().map(|seated| seated.seat.ending("phx_close", "{}"));
+        self.end(close, Leave::Replaced).await;
+    }
+
+    async fn join(
+        &mut self,
+        join_ref: Option<Box<str>>,
+        reference: Option<Box<str>>,
+        params: Payload,
+        since: Instant,
+    ) {
         let hub = self.connection.hub.clone();
         let inner = hub.inner();
         let route = match inner.admit(&self.inbox.topic) {
@@ -89,7 +101,7 @@ impl Runner {
         let outcome = tokio::select! {
             biased;
             () = self.inbox.superseded(&seat) => None,
-            outcome = timeout(inner.limits.join, joining) => Some(outcome),
+            outcome = timeout(inner.limits.join.saturating_sub(since.elapsed()), joining) => Some(outcome),
         };
         let refusal = match outcome {
             Some(Ok(Ok(Ok(admitted)))) if admitted.response.len() > inner.limits.payload => {
@@ -147,10 +159,17 @@ impl Runner {
             return;
         }
         let seat = seat.clone();
+        if is_reserved(event) {
+            if let Some(reference) = reference {
+                seat.push(seat.reply(&reference, "error", RESERVED), Class::Answer);
+            }
+            return;
+        }
         let turn = seat.begin_turn(reference);
         let cx = Cx::new(seat.clone(), turn);
         let limits = &self.connection.hub.inner().limits;
-        let Some(handled) = caught_within(limits.handler, session.handle(&cx, event, payload)).await else {
+        let handling = caught_within(limits.handler, session.handle(&cx, event, payload));
+        let Some(handled) = meanwhile(&self.connection, &self.inbox, handling).await else {
             return self.crash();
         };
         if let Some(reference) = seat.take_reference(turn) {
@@ -193,7 +212,8 @@ impl Runner {
         self.inbox.set_seat(None);
         let turn = seat.begin_turn(None);
         let cx = Cx::new(seat, turn);
-        let _ = caught_within(inner.limits.handler, session.leave(&cx, why)).await;
+        let leaving = caught_within(inner.limits.handler, session.leave(&cx, why));
+        meanwhile(&self.connection, &self.inbox, leaving).await;
     }
 
     fn is_seated(&self, seat: &Arc<Seat>) -> bool {
@@ -224,6 +244,26 @@ impl Drop for Runner {
     }
 }
 
+/// Waits for something that may take long, and refuses the joins behind it in time: clients do not wait for ever.
+async fn meanwhile<T>(connection: &Connection, inbox: &Inbox, working: impl Future<Output = T>) -> T {
+    let mut working = pin!(working);
+    loop {
+        let join = tokio::select! {
+            biased;
+            outcome = &mut working => return outcome,
+            join = inbox.overdue(connection.hub.inner().limits.join) => join,
+        };
+        if let Command::Join { join_ref, reference, .. } = join {
+            let refusal = Refusal::retry("timeout");
+            for frame in refused(join_ref.as_deref(), reference.as_deref(), &inbox.topic, &refusal) {
+                connection.queue.push(frame, Class::Answer);
+            }
+            // There is room for another.
+            connection.queue.wake();
+        }
+    }
+}
+
 /// What a client is told whose session has crashed: it joins anew.
 fn crashed(seat: &Seat) -> Message {
     seat.ending("phx_error", "{\"reason\":\"channel_crash\"}")
@@ -231,7 +271,8 @@ fn crashed(seat: &Seat) -> Message {
 
 /// What a client is told that has not joined the topic which it pushes to.
 pub(crate) fn unmatched(connection: &Connection, reference: &str, topic: &str) {
-    refuse(connection, None, reference, topic, "unmatched topic");
+    let frame = text::reply(None, reference, topic, "error", "{\"reason\":\"unmatched topic\"}");
+    connection.queue.push(frame.into(), Class::Answer);
 }
 
 /// What a client is told whose wish is done, whether there was something to do or not.
@@ -239,18 +280,8 @@ pub(crate) fn done(connection: &Connection, join_ref: Option<&str>, reference: &
     connection.queue.push(text::reply(join_ref, reference, topic, "ok", "{}").into(), Class::Answer);
 }
 
-/// What a client is told whose message is refused before a handler sees it.
-pub(crate) fn refuse(
-    connection: &Connection,
-    join_ref: Option<&str>,
-    reference: &str,
-    topic: &str,
-    reason: &'static str,
-) {
-    let response = Refusal::new(reason).response();
-    let frame = text::reply(join_ref, reference, topic, "error", &response);
-    connection.queue.push(frame.into(), Class::Answer);
-}
-
 /// What a client is told whose answer is larger than a payload may be.
 const TOO_BIG: &str = "{\"reason\":\"too big\"}";
+
+/// The same, for an event that is the protocol's.
+const RESERVED: &str = "{\"reason\":\"reserved event\"}";

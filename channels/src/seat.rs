@@ -7,6 +7,7 @@ use sansocket::Message;
 use tokio::sync::oneshot;
 
 use crate::ask::Answer;
+use crate::close::Cut;
 use crate::connection::Connection;
 use crate::queue::Class;
 use crate::refusal::{Refusal, refused};
@@ -40,7 +41,10 @@ struct State {
 
 enum Phase {
     /// What is pushed follows the reply.
-    Joining(Vec<Message>),
+    Joining {
+        held: Vec<Message>,
+        bytes: usize,
+    },
     Joined,
     Ended,
 }
@@ -53,7 +57,7 @@ impl Seat {
         join_ref: Option<Box<str>>,
         reference: Option<Box<str>>,
     ) -> Self {
-        let phase = Phase::Joining(Vec::new());
+        let phase = Phase::Joining { held: Vec::new(), bytes: 0 };
         let state = State { phase, turn: 0, reference: None, asks: HashMap::new() };
         Self { connection, topic, route, join_ref, reference, state: state.into() }
     }
@@ -62,7 +66,13 @@ impl Seat {
     pub(crate) fn push(&self, message: Message, class: Class) -> bool {
         let mut state = lock(&self.state);
         match &mut state.phase {
-            Phase::Joining(held) => {
+            Phase::Joining { held, bytes } => {
+                let room = self.connection.hub.inner().limits.queue;
+                *bytes = bytes.saturating_add(message.len());
+                if *bytes > room.bytes || held.len() >= room.frames {
+                    self.connection.queue.cut(Cut::slow());
+                    return false;
+                }
                 held.push(message);
                 true
             }
@@ -99,7 +109,7 @@ impl Seat {
     /// The join has succeeded, unless it was ended before: then false. Called with the topic locked.
     pub(crate) fn open(&self, reply: Option<Message>) -> bool {
         let mut state = lock(&self.state);
-        let Phase::Joining(held) = &mut state.phase else {
+        let Phase::Joining { held, .. } = &mut state.phase else {
             return false;
         };
         let held = std::mem::take(held);

@@ -196,6 +196,28 @@ async fn slow_clients_are_closed() {
     }
 }
 
+/// What a channel pushes to who joins waits for the answer, and has an end.
+#[tokio::test(start_paused = true)]
+async fn pushes_of_joins_are_bounded() {
+    for (len, fits) in [(0, 1_024), (200 << 10, 5)] {
+        let events = Events::new().on_join(move |cx, params| async move {
+            let pushes: usize = params.parse()?;
+            for _ in 0..pushes {
+                cx.push("early", &"x".repeat(len))?;
+            }
+            sleep(Duration::from_secs(5)).await;
+            Ok(Joined::new(()))
+        });
+        let hub = Hub::builder().channel("room", events).build().unwrap();
+        let mut page = hub.test_page(Identity::anonymous()).stock();
+        page.send_message(format!(r#"["1","1","room","phx_join",{fits}]"#));
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(hub.connections().len(), 1);
+        page.send_message(format!(r#"["2","2","room","phx_join",{}]"#, fits + 1));
+        assert_eq!(page.closed().await.code(), 4008);
+    }
+}
+
 /// Answers have a reserve.
 #[tokio::test(start_paused = true)]
 async fn answers_find_room() {

@@ -254,3 +254,20 @@ async fn the_end_passes_by() {
     let saved: Vec<_> = diary.take().into_iter().filter(|line| line.starts_with("save")).collect();
     assert_eq!(saved, (0..40).map(|n| format!("save {n}")).collect::<Vec<_>>());
 }
+
+/// Nothing that is answered without a handler goes before the answer to the join, either.
+#[tokio::test(start_paused = true)]
+async fn the_reply_is_first_of_all() {
+    let hub = hub(&Diary::default());
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    page.send_message(r#"["1","1","room:1","phx_join",500]"#);
+    page.send_message(r#"["1","2","room:1","$dom",{}]"#);
+    page.send_message(r#"["1","3","room:1","$reply",{"ref":"s1","status":"ok","response":1}]"#);
+    for told in [
+        r#"[null,"3","room:1","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#,
+        r#"["1","1","room:1","phx_reply",{"status":"ok","response":{}}]"#,
+        r#"["1","2","room:1","phx_reply",{"status":"error","response":{"reason":"reserved event"}}]"#,
+    ] {
+        assert_eq!(page.next_message().await.unwrap().as_text(), Some(told));
+    }
+}

@@ -109,13 +109,13 @@ async fn a_crash_ends_one_session_and_no_other() {
 async fn farewells_fail() {
     let diary = Diary::default();
     let hub = hub(&diary);
-    for (event, waits) in [("panic at the end", 0), ("hang at the end", 30)] {
+    for (event, waits) in [("panic at the end", 0), ("hang at the end", 8)] {
         let mut page = joined(&hub, &diary).await;
         page.push("room:1", event, &1).await.unwrap();
         page.leave("room:1").await;
         assert_empty(&hub);
         let start = Instant::now();
-        // It has its turn when the other is over, or has timed out.
+        // It has its turn when the other is over, or is told in time to try again.
         page.send_message(r#"["9","9","room:1","phx_join",0]"#);
         while !page.next_message().await.is_some_and(|message| message.as_text().unwrap().contains("\"9\"")) {
         }
@@ -472,4 +472,40 @@ async fn drops_that_panic_lose_nothing() {
     ] {
         assert_eq!(page.next_message().await.unwrap().as_text(), Some(told));
     }
+}
+
+/// A join behind something that takes long is told so before its client gives up.
+#[tokio::test(start_paused = true)]
+async fn joins_that_wait_are_answered_in_time() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
+    page.next_message().await.unwrap();
+    page.send_message(r#"["1",null,"room:1","wait",20000]"#);
+    sleep(Duration::from_secs(5)).await;
+    let start = Instant::now();
+    page.send_message(r#"["2","2","room:1","phx_join",0]"#);
+    sleep(Duration::from_secs(1)).await;
+    page.send_message(r#"["3","3","room:1","phx_join",0]"#);
+    for (reference, seconds) in [(2, 8), (3, 9)] {
+        let timeout = r#"{"status":"error","response":{"reason":"timeout"}}"#;
+        let told = format!(r#"["{reference}","{reference}","room:1","phx_reply",{timeout}]"#);
+        sleep(start + Duration::from_secs(seconds) - Instant::now()).await;
+        assert_eq!(page.next_message().await.unwrap().as_text(), Some(&*told));
+    }
+    // The wait for the end of the session that is replaced counts, too, and so does that for a turn.
+    page.send_message(r#"["1",null,"room:1","hang at the end",0]"#);
+    sleep(Duration::from_secs(10)).await;
+    let start = Instant::now();
+    page.send_message(r#"["4","4","room:1","phx_join",0]"#);
+    assert_eq!(page.next_message().await.unwrap().as_text(), Some(r#"["1","1","room:1","phx_close",{}]"#));
+    sleep(start + Duration::from_secs(8) - Instant::now()).await;
+    assert_eq!(
+        page.next_message().await.unwrap().as_text(),
+        Some(r#"["4","4","room:1","phx_reply",{"status":"error","response":{"reason":"timeout"}}]"#)
+    );
+    sleep(Duration::from_secs(21)).await;
+    assert_empty(&hub);
+    assert_eq!(diary.take().last().unwrap(), "Replaced");
 }
