@@ -13,7 +13,8 @@ use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::identity::Identity;
 use crate::inbox::{Command, Inbox, Seated};
-use crate::queue::Queue;
+use crate::queue::{Class, Queue};
+use crate::refusal::{Refusal, refused};
 use crate::runner;
 use crate::seat::Seat;
 use crate::sync::lock;
@@ -119,6 +120,19 @@ impl Connection {
                 Delivered::Yes
             }
             Err(command) => Delivered::Full(command),
+        }
+    }
+
+    /// Tells the client that a join is refused.
+    pub(crate) fn refuse_join(
+        &self,
+        join_ref: Option<&str>,
+        reference: Option<&str>,
+        topic: &str,
+        refusal: &Refusal,
+    ) {
+        for frame in refused(join_ref, reference, topic, refusal, self.hub.inner().limits.payload) {
+            self.queue.push(frame, Class::Answer);
         }
     }
 

@@ -22,7 +22,8 @@ use crate::seat::Seat;
 
 /// Who a handler has to do with, where, and ways to answer.
 ///
-/// Clones are cheap, and may outlive the handler, in a task for one: what they send once the session has ended goes nowhere.
+/// Clones are cheap, and may outlive the handler, in a task for one: what they [push](Self::push), ask and
+/// answer once the session has ended goes nowhere, but what they broadcast goes to those who are members.
 #[derive(Clone)]
 pub struct Cx {
     seat: Arc<Seat>,
@@ -179,13 +180,15 @@ impl ReplyTo {
             Ok(_) => PublishError::TooBig,
             Err(error) => error.into(),
         };
-        self.answer("error", &Refusal::new("bad payload").response());
+        self.answer("error", &Refusal::new("bad payload").response(limit));
         Err(fault)
     }
 
     /// That it is refused.
-    pub fn error(mut self, refusal: &Refusal) {
-        self.answer("error", &refusal.response());
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for this")]
+    pub fn error(mut self, refusal: Refusal) {
+        let limit = self.seat.connection.hub.inner().limits.payload;
+        self.answer("error", &refusal.response(limit));
     }
 
     fn answer(&mut self, status: &str, response: &str) {

@@ -18,7 +18,7 @@ use crate::opening::Admitted;
 use crate::pace::Pace;
 use crate::payload::Payload;
 use crate::queue::Class;
-use crate::refusal::{Refusal, refused};
+use crate::refusal::Refusal;
 use crate::reserved::without_reserved;
 use crate::runner::{done, unmatched};
 use crate::topic::PHOENIX;
@@ -200,7 +200,12 @@ impl<'a> Driver<'a> {
                 Some(params) => Command::Join { join_ref, reference, params, since: Instant::now() },
                 None => {
                     let refusal = Refusal::new("bad payload");
-                    return self.refuse_join(join_ref.as_deref(), reference.as_deref(), &topic, &refusal);
+                    return self.connection.refuse_join(
+                        join_ref.as_deref(),
+                        reference.as_deref(),
+                        &topic,
+                        &refusal,
+                    );
                 }
             },
             "phx_leave" => Command::Leave { join_ref, reference },
@@ -252,12 +257,6 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn refuse_join(&self, join_ref: Option<&str>, reference: Option<&str>, topic: &str, refusal: &Refusal) {
-        for frame in refused(join_ref, reference, topic, refusal) {
-            self.connection.queue.push(frame, Class::Answer);
-        }
-    }
-
     /// `Some`: there is no room for it.
     fn deliver(&self, topic: &str, command: Command) -> Option<Command> {
         match self.connection.deliver(topic, command, self.connection.hub.inner().limits.unhandled) {
@@ -270,10 +269,15 @@ impl<'a> Driver<'a> {
             }
             Delivered::TooMany(Command::Join { join_ref, reference, .. }) => {
                 let refusal = Refusal::new("too many channels joined");
-                self.refuse_join(join_ref.as_deref(), reference.as_deref(), topic, &refusal);
+                self.connection.refuse_join(join_ref.as_deref(), reference.as_deref(), topic, &refusal);
             }
             Delivered::Busy(Command::Join { join_ref, reference, .. }) => {
-                self.refuse_join(join_ref.as_deref(), reference.as_deref(), topic, &Refusal::retry("busy"));
+                self.connection.refuse_join(
+                    join_ref.as_deref(),
+                    reference.as_deref(),
+                    topic,
+                    &Refusal::retry("busy"),
+                );
             }
             Delivered::Yes | Delivered::NotJoined(_) | Delivered::Busy(_) | Delivered::TooMany(_) => {}
         }

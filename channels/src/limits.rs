@@ -7,6 +7,7 @@ use std::time::Duration;
 /// | limit | default | beyond it |
 /// | --- | --- | --- |
 /// | [`connections_per_user`](Self::connections_per_user) | 100 | 503 |
+/// | [`handshakes`](Self::handshakes) at once of a service | 1,000 | 503 |
 /// | [`authenticate`](Self::authenticate) | 5 s | 503 |
 /// | [`join`](Self::join) | 8 s | the join is refused with `timeout`, to be tried again |
 /// | [`handler`](Self::handler) | 30 s | the session has crashed |
@@ -36,6 +37,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub(crate) connections_per_user: usize,
+    pub(crate) handshakes: usize,
     pub(crate) authenticate: Duration,
     pub(crate) join: Duration,
     pub(crate) handler: Duration,
@@ -66,6 +68,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_per_user: 100,
+            handshakes: 1_000,
             authenticate: Duration::from_secs(5),
             // Pages wait ten seconds: the answer is to come before they try again.
             join: Duration::from_secs(8),
@@ -93,6 +96,12 @@ impl Limits {
     /// How many connections a user may have at once.
     pub fn connections_per_user(self, connections: usize) -> Self {
         Self { connections_per_user: connections, ..self }
+    }
+
+    /// How many handshakes may wait for `authenticate` at once, inside HTTP servers that speak in the types of the `http` crate;
+    /// elsewhere that is [`Server::max_handshakes`](sansocket::Server::max_handshakes).
+    pub fn handshakes(self, handshakes: usize) -> Self {
+        Self { handshakes, ..self }
     }
 
     /// How long `authenticate` may take.
@@ -188,6 +197,7 @@ impl Limits {
             (self.messages_at_once as usize, "no message may be sent by a client"),
             (self.bytes_per_second as usize, "no byte may be sent by a client"),
             (self.connections_per_user, "no connection may be of a user"),
+            (self.handshakes, "no handshake may be under way"),
         ];
         let none = counts.into_iter().find(|(count, _)| *count == 0).map(|(_, fault)| fault);
         let is_too_big = self.payload.saturating_add(NAMES) > self.queue.bytes;

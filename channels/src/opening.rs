@@ -130,6 +130,7 @@ fn denied(denied: Denied) -> Reply {
     }
 }
 
-fn unavailable(why: &str) -> Reply {
+/// Refuses for now.
+pub(crate) fn unavailable(why: &str) -> Reply {
     with(reply(503).text(format!("Service Unavailable: {why}.\n")), &[("Retry-After", "5")])
 }

@@ -50,8 +50,13 @@ impl Refusal {
         self.is_final
     }
 
-    /// What the client is told, in JSON.
-    pub(crate) fn response(&self) -> String {
+    /// What the client is told, in JSON, which may be so long: one that is longer is `too big`.
+    pub(crate) fn response(&self, limit: usize) -> String {
+        let json = self.json();
+        if json.len() > limit { TOO_BIG.to_owned() } else { json }
+    }
+
+    fn json(&self) -> String {
         let mut json = String::from("{\"reason\":");
         text::push_string(&mut json, &self.reason);
         for (name, value) in &self.details {
@@ -79,10 +84,14 @@ pub(crate) fn refused(
     reference: Option<&str>,
     topic: &str,
     refusal: &Refusal,
+    limit: usize,
 ) -> impl Iterator<Item = Message> + use<> {
     let reply =
-        reference.map(|reference| text::reply(join_ref, reference, topic, "error", &refusal.response()));
+        reference.map(|reference| text::reply(join_ref, reference, topic, "error", &refusal.response(limit)));
     // Without it, clients try again for ever.
     let close = refusal.is_final().then(|| text::frame(join_ref, join_ref, topic, "phx_close", "{}"));
     reply.into_iter().chain(close).map(Message::from)
 }
+
+/// What a client is told whose answer is larger than a payload may be.
+pub(crate) const TOO_BIG: &str = "{\"reason\":\"too big\"}";

@@ -14,7 +14,7 @@ use crate::fault::{caught, caught_within, dropped};
 use crate::inbox::{Command, Inbox, Seated};
 use crate::payload::Payload;
 use crate::queue::Class;
-use crate::refusal::{Refusal, refused};
+use crate::refusal::{Refusal, TOO_BIG};
 use crate::running::Run;
 use crate::seat::Seat;
 use crate::topic::is_reserved;
@@ -82,11 +82,13 @@ impl Runner {
         let route = match inner.admit(&self.inbox.topic) {
             Ok(route) => route,
             Err(refusal) => {
-                let frames = refused(join_ref.as_deref(), reference.as_deref(), &self.inbox.topic, &refusal);
-                for frame in frames {
-                    self.connection.queue.push(frame, Class::Answer);
-                }
-                return;
+                let topic = &self.inbox.topic;
+                return self.connection.refuse_join(
+                    join_ref.as_deref(),
+                    reference.as_deref(),
+                    topic,
+                    &refusal,
+                );
             }
         };
         let topic = self.inbox.topic.clone();
@@ -176,7 +178,7 @@ impl Runner {
             let answer = match &handled {
                 Ok(reply) if reply.len() > limits.payload => Some(seat.reply(&reference, "error", TOO_BIG)),
                 Ok(reply) => reply.frame(seat.join_ref.as_deref(), &reference, &seat.topic),
-                Err(refusal) => Some(seat.reply(&reference, "error", &refusal.response())),
+                Err(refusal) => Some(seat.reply(&reference, "error", &refusal.response(limits.payload))),
             };
             if let Some(answer) = answer {
                 seat.push(answer, Class::Answer);
@@ -255,9 +257,7 @@ async fn meanwhile<T>(connection: &Connection, inbox: &Inbox, working: impl Futu
         };
         if let Command::Join { join_ref, reference, .. } = join {
             let refusal = Refusal::retry("timeout");
-            for frame in refused(join_ref.as_deref(), reference.as_deref(), &inbox.topic, &refusal) {
-                connection.queue.push(frame, Class::Answer);
-            }
+            connection.refuse_join(join_ref.as_deref(), reference.as_deref(), &inbox.topic, &refusal);
             // There is room for another.
             connection.queue.wake();
         }
@@ -280,8 +280,5 @@ pub(crate) fn done(connection: &Connection, join_ref: Option<&str>, reference: &
     connection.queue.push(text::reply(join_ref, reference, topic, "ok", "{}").into(), Class::Answer);
 }
 
-/// What a client is told whose answer is larger than a payload may be.
-const TOO_BIG: &str = "{\"reason\":\"too big\"}";
-
-/// The same, for an event that is the protocol's.
+/// What a client is told that pushes an event that is the protocol's.
 const RESERVED: &str = "{\"reason\":\"reserved event\"}";

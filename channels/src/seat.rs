@@ -103,7 +103,8 @@ impl Seat {
 
     /// The frames that say that the join is refused.
     pub(crate) fn refused(&self, refusal: &Refusal) -> impl Iterator<Item = Message> + use<> {
-        refused(self.join_ref.as_deref(), self.reference.as_deref(), &self.topic, refusal)
+        let limit = self.connection.hub.inner().limits.payload;
+        refused(self.join_ref.as_deref(), self.reference.as_deref(), &self.topic, refusal, limit)
     }
 
     /// The join has succeeded, unless it was ended before: then false. Called with the topic locked.

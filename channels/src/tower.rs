@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,12 +11,13 @@ use http::{Request, Response};
 use http_body_util::Full;
 use sansocket::Server;
 use sansocket::http::Pending;
+use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use crate::drive::drive;
 use crate::hub::Hub;
 use crate::link::Socket;
-use crate::opening::Judged;
+use crate::opening::{Judged, unavailable};
 
 impl Hub {
     /// A service that opens the hub's WebSockets, and answers for its pages and the script: for axum's `route_service` and for
@@ -35,15 +37,22 @@ impl Hub {
     ///
     /// Before the HTTP server is stopped, [drain](Self::drain) the hub: connections that were upgraded are no longer its.
     pub fn service(&self) -> HubService {
-        HubService { hub: self.clone(), server: Server::default().origins(sansocket::Origins::any()) }
+        let handshakes = self.inner().limits.handshakes.min(Semaphore::MAX_PERMITS);
+        HubService {
+            hub: self.clone(),
+            server: Server::default().origins(sansocket::Origins::any()),
+            handshakes: Arc::new(Semaphore::new(handshakes)),
+        }
     }
 }
 
-/// A [hub as a service](Hub::service). Clones count their connections together.
+/// A [hub as a service](Hub::service). Clones count their connections, and handshakes, together.
 #[derive(Clone, Debug)]
 pub struct HubService {
     hub: Hub,
     server: Server,
+    /// Turns of those who are asked about.
+    handshakes: Arc<Semaphore>,
 }
 
 impl HubService {
@@ -65,21 +74,25 @@ impl<B> Service<Request<B>> for HubService {
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let pending = sansocket::http::pending(&mut request, &self.server);
-        let hub = self.hub.clone();
+        let (hub, handshakes) = (self.hub.clone(), self.handshakes.clone());
         Box::pin(async move {
             Ok(match pending {
-                Ok(pending) => respond(&hub, pending).await,
+                Ok(pending) => respond(&hub, &handshakes, pending).await,
                 Err(refusal) => refusal,
             })
         })
     }
 }
 
-async fn respond(hub: &Hub, mut pending: Pending) -> Response<Full<Bytes>> {
+async fn respond(hub: &Hub, handshakes: &Semaphore, mut pending: Pending) -> Response<Full<Bytes>> {
     let applicant = match hub.judge(&mut pending) {
         Judged::NotOurs => return pending.reject(404, "Not Found: there is nothing at this path.\n"),
         Judged::Answer(reply) => return pending.respond(reply),
         Judged::Applicant(applicant) => applicant,
+    };
+    // Here nobody waits to be asked about: the request is read already.
+    let Ok(_turn) = handshakes.try_acquire() else {
+        return pending.respond(unavailable("too many want to connect at once"));
     };
     match applicant.admit().await {
         Ok(admitted) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sansocket_channels::test::Page;
-use sansocket_channels::{BuildError, Events, Hub, Identity, Joined, Limits, Open, Reply};
+use sansocket_channels::{BuildError, Events, Hub, Identity, Joined, Limits, Open, Refusal, Reply};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -274,11 +274,23 @@ async fn answers_are_not_too_big() {
     let echo = Events::new()
         .on("json", move |_, payload| async move { Ok(Reply::with(&text(payload.parse()?))?) })
         .on("bytes", move |_, payload| async move { Ok(Reply::binary(text(payload.parse()?))) })
+        .on("no", move |_, payload| async move {
+            Err(Refusal::new("no").details(&json!({ "x": text(payload.parse()?) })))
+        })
+        .on("not yet", move |cx, payload| async move {
+            let refusal = Refusal::new("no").details(&json!({ "x": text(payload.parse()?) }));
+            cx.reply_to().unwrap().error(refusal);
+            Ok(Reply::none())
+        })
         .on_join(
             move |_, params| async move { Joined::new(()).reply(&json!({ "x": text(params.parse()?) })) },
         );
+    let refusing = Events::new().on_join(move |_, params| async move {
+        Err(Refusal::new("no").details(&json!({ "x": text(params.parse()?) })))
+    });
     let limits = Limits::default().payload(100);
-    let hub = Hub::builder().channel("room", echo).limits(limits).build().unwrap();
+    let hub =
+        Hub::builder().channel("room", echo).channel("refused", refusing).limits(limits).build().unwrap();
     let mut page = hub.test_page(Identity::anonymous());
     let too_big = Err(json!({ "reason": "too big" }));
     assert_eq!(page.join("room", &93).await, too_big);
@@ -288,6 +300,12 @@ async fn answers_are_not_too_big() {
     assert_eq!(page.push("room", "json", &99).await, too_big);
     assert!(page.push("room", "bytes", &100).await.is_ok());
     assert_eq!(page.push("room", "bytes", &101).await, too_big);
+    // With its reason, and what is around both.
+    let fits = 100 - r#"{"reason":"no","x":""}"#.len();
+    assert_eq!(page.push("room", "no", &fits).await, Err(json!({ "reason": "no", "x": text(fits) })));
+    assert_eq!(page.push("room", "no", &(fits + 1)).await, too_big);
+    assert_eq!(page.push("room", "not yet", &(fits + 1)).await, too_big);
+    assert_eq!(page.join("refused", &(fits + 1)).await, too_big);
 }
 
 #[tokio::test(start_paused = true)]
@@ -390,6 +408,7 @@ fn limits_that_cannot_hold_are_errors() {
         // With its names, it is larger than the queue.
         Limits::default().payload((1 << 20) - 1),
         Limits::default().connections_per_user(0),
+        Limits::default().handshakes(0),
     ] {
         assert!(matches!(Hub::builder().limits(limits).build(), Err(BuildError::Limits(_))));
     }

@@ -1,12 +1,15 @@
 //! The hub as a service, inside hyper and axum.
 
+use std::sync::Arc;
+
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use sansocket::Server;
-use sansocket_channels::{Drain, Hub, Origins, Relay};
+use sansocket_channels::{Drain, Hub, Identity, Limits, Origins, Relay};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use crate::server::{client, connect, http, soon, told};
 
@@ -86,5 +89,40 @@ async fn inside_axum() {
     let script = http(address, "GET", "/channels.js", "").await;
     assert!(script.contains("x-content-type-options: nosniff"), "{script}");
     assert!(http(address, "GET", "/other", "").await.ends_with("other"));
+    serving.abort();
+}
+
+/// Who is one too many at once is told so, before anybody is asked who that is.
+#[tokio::test]
+async fn handshakes_are_bounded() {
+    let (asked, answered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let authenticate = {
+        let (asked, answered) = (asked.clone(), answered.clone());
+        move |_| {
+            let (asked, answered) = (asked.clone(), answered.clone());
+            async move {
+                asked.notify_one();
+                answered.notified().await;
+                Ok(Identity::anonymous())
+            }
+        }
+    };
+    let hub = Hub::builder()
+        .channel("room:{id}", Relay)
+        .limits(Limits::default().handshakes(1))
+        .authenticate(authenticate)
+        .build()
+        .unwrap();
+    let app = Router::new().route_service("/socket/websocket", hub.service());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let first = tokio::spawn(connect(client(address, "?vsn=2.0.0")));
+    soon(asked.notified()).await;
+    assert_eq!(connect(client(address, "?vsn=2.0.0")).await.err(), Some(503));
+    answered.notify_one();
+    let _first = first.await.unwrap().unwrap();
+    answered.notify_one();
+    connect(client(address, "?vsn=2.0.0")).await.unwrap();
     serving.abort();
 }
