@@ -46,6 +46,9 @@ impl Hub {
     ///
     /// [`serve`](Self::serve) does so when it stops; elsewhere, call it before the server is stopped.
     ///
+    /// What is sent meanwhile reaches those who are still there; from then on that fails with
+    /// [`PublishError::Draining`](crate::PublishError::Draining).
+    ///
     /// Dropped before it returns, the rest of the connections go on, and nobody is let in.
     pub async fn drain(&self, drain: Drain) -> Drained {
         self.inner().draining.store(true, Ordering::Relaxed);
@@ -66,6 +69,7 @@ impl Hub {
         let cut = inner.open.count();
         // A handler that runs, and what the session does at its end.
         let _ = timeout(inner.limits.handler.saturating_mul(2), inner.work.none()).await;
+        inner.drained.store(true, Ordering::Relaxed);
         Drained { told, cut }
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) rests: Arc<Semaphore>,
     /// Nobody is let in any more.
     pub(crate) draining: AtomicBool,
+    /// Nobody is left.
+    pub(crate) drained: AtomicBool,
     /// Connections whose task goes on.
     pub(crate) open: Running,
     /// What clients have said, and sessions are told, that is being worked off: it may go on when the connection has ended.
@@ -132,6 +134,7 @@ impl Hub {
             opening,
             registry: Registry::default(),
             draining: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
             open: Running::default(),
             work: Running::default(),
             node,

@@ -1,6 +1,7 @@
 //! Sending to the members of topics.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use sansocket::Message;
@@ -181,6 +182,8 @@ pub enum PublishError {
     TooBig,
     /// No topic can have this name, or it is no pattern.
     Topic,
+    /// The hub [has been drained](Hub::drain): nobody is there any more, and nobody is let in. Stop.
+    Draining,
     /// No event of a program's own can have this name: it has 1 to 64 bytes, and does not begin with `phx_` or `$`.
     Event,
 }
@@ -191,6 +194,7 @@ impl fmt::Display for PublishError {
             Self::Payload(_) => "the payload cannot be sent",
             Self::TooBig => "the payload has more bytes than `Limits::payload`",
             Self::Topic => "no topic can have this name, or it is no pattern",
+            Self::Draining => "the hub has been drained: nobody is there to send to",
             Self::Event => "an event's name has 1 to 64 bytes, and does not begin with `phx_` or `$`",
         })
     }
@@ -218,6 +222,7 @@ impl From<PublishError> for Refusal {
             PublishError::Payload(_) => "bad payload",
             PublishError::TooBig => "too big",
             PublishError::Topic => "unmatched topic",
+            PublishError::Draining => "busy",
             PublishError::Event => "reserved event",
         })
     }
@@ -230,6 +235,9 @@ pub(crate) fn check(event: &str, len: usize, hub: &Hub) -> Result<(), PublishErr
     }
     if len > hub.inner().limits.payload {
         return Err(PublishError::TooBig);
+    }
+    if hub.inner().drained.load(Ordering::Relaxed) {
+        return Err(PublishError::Draining);
     }
     Ok(())
 }

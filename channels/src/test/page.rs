@@ -106,6 +106,21 @@ impl Page {
         self.send(self.join_ref(topic).as_deref(), None, topic, event, &value(payload));
     }
 
+    /// Pushes bytes, and waits for the answer, as [`push`](Self::push) does. Bytes that are answered are an array of numbers.
+    pub async fn push_binary(&mut self, topic: &str, event: &str, data: &[u8]) -> Result<Value, Value> {
+        let (join_ref, reference) = (self.join_ref(topic).unwrap_or_default(), self.next_ref());
+        let names = [&*join_ref, &*reference, topic, event];
+        // A push.
+        let mut frame = vec![0];
+        frame.extend(names.iter().map(|name| {
+            u8::try_from(name.len()).unwrap_or_else(|_| fail(&format!("{name} has more than 255 bytes")))
+        }));
+        frame.extend(names.iter().flat_map(|name| name.bytes()));
+        frame.extend_from_slice(data);
+        self.send_message(Bytes::from(frame));
+        self.reply(topic, &reference).await
+    }
+
     /// Leaves a topic, and waits until the server has said so.
     pub async fn leave(&mut self, topic: &str) {
         let reference = self.next_ref();
@@ -181,8 +196,13 @@ impl Page {
 
     /// Connects anew, and joins what it had joined.
     pub async fn reconnect(&mut self) {
+        let before = self.hub.conn(self.conn());
+        self.cut();
+        // A user who may have no connection more has one again when the hub has seen that.
+        while before.info().is_some() {
+            tokio::task::yield_now().await;
+        }
         self.wire = Wire::open(&self.hub, &self.identity, self.dialect);
-        self.kept.clear();
         self.closed = None;
         for (topic, (_, params)) in std::mem::take(&mut self.joined) {
             if let Err(why) = self.join(&topic, &params).await {

@@ -31,6 +31,7 @@ impl Channel for Diary {
             Some("\"push\"") => {
                 cx.push("early", &1)?;
                 cx.broadcast("joins", &2)?;
+                sleep(Duration::from_millis(5)).await;
             }
             _ => sleep(Duration::from_millis(params.parse().unwrap_or(0))).await,
         }

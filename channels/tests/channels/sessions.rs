@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sansocket::Message;
 use sansocket_channels::test::Page;
-use sansocket_channels::{Close, Drain, Events, Hub, Identity, Joined, Limits, Reply};
+use sansocket_channels::{Close, Drain, Events, Hub, Identity, Joined, Limits, PublishError, Relay, Reply};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -318,6 +318,21 @@ async fn pages_come_back() {
     page.expect_nothing().await;
 }
 
+/// Also a page whose user may have no other connection; and it pushes bytes.
+#[tokio::test(start_paused = true)]
+async fn pages_come_back_alone() {
+    let limits = Limits::default().connections_per_user(1);
+    let hub = Hub::builder().channel("room", Relay).limits(limits).build().unwrap();
+    let mut page = hub.test_page(Identity::user("ada"));
+    let mut other = hub.test_page(Identity::user("bob"));
+    page.join("room", &0).await.unwrap();
+    other.join("room", &0).await.unwrap();
+    page.stall();
+    page.reconnect().await;
+    page.push_binary("room", "snow", &[0, 255]).await.unwrap();
+    assert_eq!(other.expect_binary("room", "snow").await[..], [0, 255]);
+}
+
 /// `()` and `Open` answer nothing; a channel of closures knows its events.
 #[tokio::test(start_paused = true)]
 async fn closures_are_channels() {
@@ -387,6 +402,7 @@ async fn hubs_are_drained() {
     assert_eq!(last.closed().await.code(), 1012);
     let drained = draining.await.unwrap();
     assert_eq!((drained.told, drained.cut), (200, 0));
+    assert!(matches!(hub.broadcast("room:1", "said", &1), Err(PublishError::Draining)));
     let told = diary.take();
     assert!(told.len() == 200 && told.iter().all(|line| line == "Drained"), "{told:?}");
     assert_empty(&hub);
