@@ -118,7 +118,7 @@ impl Registry {
 
     /// The same on the server's behalf, be it of a member, or of who is about to be one.
     pub(crate) fn revoke(&self, seat: &Arc<Seat>) -> bool {
-        self.end(seat, |seat| seat.revoke())
+        self.end(seat, Seat::revoke)
     }
 
     fn end(&self, seat: &Arc<Seat>, end: impl FnOnce(&Seat) -> bool) -> bool {
