@@ -109,7 +109,7 @@ impl Limits {
         Self { authenticate: time, ..self }
     }
 
-    /// How long a join may take, waiting for its turn included.
+    /// How long a join may take, waiting for its turn included, and for what the client has said on the topic before.
     pub fn join(self, time: Duration) -> Self {
         Self { join: time, ..self }
     }

@@ -68,7 +68,8 @@ impl Page {
         }
     }
 
-    /// The same, connected anew as a client that speaks Phoenix Channels V2 and nothing more.
+    /// The same, connected anew as a client that speaks Phoenix Channels V2 and nothing more. For a moment its user has both
+    /// connections.
     pub fn stock(mut self) -> Self {
         self.dialect = Dialect::Stock;
         self.wire = Wire::open(&self.hub, &self.identity, self.dialect);
