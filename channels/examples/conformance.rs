@@ -1,8 +1,9 @@
 //! A server for test programs of anybody's: `cargo run -p sansocket-channels --example conformance -- --addr 127.0.0.1:0`
 //!
 //! Topics: `relay:{id}`, what a member pushes goes to the others; `echo:{id}`, with the events `echo`, `fail`, `crash`, `slow` and
-//! `quit`; `closed:{id}`, which refuses for good; `later:{id}`, which refuses for now. The token `secret-NAME` is that of the user
-//! NAME, none is anonymous, any other is refused.
+//! `quit`; `closed:{id}`, which refuses for good; `later:{id}`, which refuses for now; `late:{id}`, which takes as many
+//! milliseconds for a join as its parameter `wait` says. The token `secret-NAME` is that of the user NAME, none is anonymous, any
+//! other is refused.
 //!
 //! By HTTP: `POST /broadcast?topic=T&event=E[&except_user=N]`, whose body is the payload; `POST /ask?conn=C&topic=T&event=E&within=MS`,
 //! whose body is the question, answered by the page's answer; `POST /kick?user=N`; `POST /drain`; `GET /state`.
@@ -32,6 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .channel("echo:{id}", echo())
         .channel("closed:{id}", Refusing(Refusal::new("unauthorized")))
         .channel("later:{id}", Refusing(Refusal::retry("later")))
+        .channel("late:{id}", Events::new().on_join(late))
         .authenticate(authenticate)
         .origins(sansocket_channels::Origins::any())
         .build()?;
@@ -89,6 +91,12 @@ impl Channel for Refusing {
     async fn join(&self, _: &Cx, _: Payload) -> Result<Joined<()>, Refusal> {
         Err(self.0.clone())
     }
+}
+
+async fn late(_: Cx, params: Payload) -> Result<Joined<()>, Refusal> {
+    let params: Value = params.parse()?;
+    tokio::time::sleep(Duration::from_millis(params["wait"].as_u64().unwrap_or(0))).await;
+    Ok(Joined::new(()))
 }
 
 async fn answer(hub: Hub, pending: Pending) -> Result<(), Error> {
