@@ -16,7 +16,7 @@ class Emitter {
     return () => handlers.delete(handler);
   }
 
-  // One that throws is a promise that rejects, and disturbs nobody.
+  // One that throws is a promise that rejects.
   _emit(type, ...values) {
     return [...(this._handlers.get(type) ?? [])].map(async (f) => f(...values));
   }
@@ -95,10 +95,9 @@ export class Socket extends Emitter {
     // Firefox waits for up to 15 s before it dials again.
     this._timer = setTimeout(() => this._close(1000, "timeout"), 3 * timeout);
     try {
-      const secret = await value(token);
-      if (this._ws !== before) return;
-      const url = new URL(this._url);
+      const secret = await value(token), url = new URL(this._url);
       for (const [name, v] of Object.entries({ vsn: "2.0.0", ext: 1, ...value(params) })) url.searchParams.set(name, v);
+      if (this._ws !== before) return;
       const ws = new WebSocket(url.href, secret ? ["phoenix", "base64url.bearer.phx." + base64url(secret)] : []);
       const mine = (f) => (e) => this._ws === ws && f(e);
       this._ws = ws;
@@ -120,6 +119,7 @@ export class Socket extends Emitter {
     this.state = "open";
     clearTimeout(this._timer);
     for (const channel of this._channels.values()) channel._rejoin();
+    if (this.state !== "open") return;
     this._beat();
     this._emit("open", {});
   }
@@ -147,6 +147,7 @@ export class Socket extends Emitter {
     const final = code >= 3500 && code % 1000 >= 500; // 1001 is not, nor is a clean close
     const error = new ChannelError(final ? reason || "closed" : "disconnected", { code, reason }, final);
     const state = (this.state = then ?? (final ? "closed" : "waiting"));
+    if (state === "closed") this._away.abort();
     [this._timer, this._pulse, this._deadline, this._good].map(clearTimeout);
     this._ws = this._deadline = this._good = null;
     if (!then && !final) {
@@ -235,9 +236,8 @@ export class Channel extends Emitter {
   push(event, payload = {}, { timeout = this._socket._options.timeout } = {}) {
     return new Promise((ok, fail) => {
       const socket = this._socket, ref = socket._ref(), joined = this.state === "joined";
-      const full = () => [...socket._asked.values()].filter(({ sent }) => !sent).length >= socket._options.buffer;
       if (this.state === "closed") return fail(new ChannelError("closed"));
-      if (!joined && full()) return fail(new ChannelError("buffer full"));
+      if (!joined && [...socket._asked.values()].filter(({ sent }) => !sent).length >= socket._options.buffer) return fail(new ChannelError("buffer full"));
       socket._ask(this, ref, event, payload, timeout, ok, fail);
       if (joined) socket._transmit(ref, this._joinRef);
     });
@@ -263,20 +263,19 @@ export class Channel extends Emitter {
   }
 
   _rejoin() {
-    const socket = this._socket;
-    if (this.state !== "waiting" || socket.state !== "open") return;
-    clearTimeout(this._timer);
-    this.state = "joining";
-    this._refused = null;
-    const ref = (this._joinRef = socket._ref()), since = this._at && { ...this._at };
+    const socket = this._socket, since = this._at && { ...this._at };
+    const is = (state) => this.state === state && socket.state === "open";
+    if (!is("waiting")) return;
     try {
       const payload = { ...value(this._params), ...(since && { $since: since }) };
-      socket._ask(this, ref, "phx_join", payload, socket._options.timeout, (r) => this._joined(r, since), (e) => {
-        if (socket.state === "open" && this.state === "joining") this._refuse(e);
-      });
+      if (!is("waiting")) return; // it has left
+      this.state = "joining";
+      this._refused = null;
+      const ref = (this._joinRef = socket._ref());
+      socket._ask(this, ref, "phx_join", payload, socket._options.timeout, (r) => this._joined(r ?? {}, since), (e) => is("joining") && this._refuse(e));
       socket._transmit(ref, ref);
     } catch (e) {
-      this._refuse(e);
+      if (is("waiting")) this._refuse(e);
     }
   }
 
@@ -315,6 +314,7 @@ export class Channel extends Emitter {
   }
 
   _cut(error) {
+    clearTimeout(this._timer);
     this._lose(error);
     if (error.final) return this._end(error);
     if (this.state === "closed") return;

@@ -115,6 +115,12 @@ describe("dialling", () => {
     assert.equal(page.socket.state, "closed");
   });
 
+  test("parameters that disconnect dial nobody", async () => {
+    pageWith({ params: () => { page.socket.disconnect(); return {}; } }).socket.connect();
+    await page.clock.pass(60000);
+    assert.deepEqual([page.dialled.length, page.socket.state, page.clock.timers], [0, "closed", 0]);
+  });
+
   test("gives a dial up that comes to nothing in 30 s", async () => {
     page.socket.connect();
     await page.clock.pass(29999);
@@ -283,6 +289,47 @@ describe("joining", () => {
     fault = false;
     await page.clock.pass(1125);
     assert.deepEqual(others(page.server.taken())[0][4], { a: 1 });
+  });
+
+  test("parameters that disconnect join nothing, and nothing goes on", async () => {
+    let then = () => { throw new Error("nobody is logged in"); };
+    page.socket.channel("a", () => { page.socket.disconnect(); return then(); }).join();
+    const b = page.socket.channel("b");
+    b.join();
+    assert.deepEqual(await page.opens(), []);
+    assert.deepEqual([page.socket.state, b.state, page.clock.timers], ["closed", "waiting", 0]);
+    assert.deepEqual(page.told.map(([type]) => type), ["close"]);
+    then = () => page.socket.connect();
+    page.socket.connect();
+    assert.deepEqual(await page.opens(), []);
+    assert.deepEqual([page.socket.state, page.dialled.length], ["connecting", 3]);
+  });
+
+  test("parameters that leave join nothing", async () => {
+    const channel = page.socket.channel("a", () => { channel.leave(); return {}; }), joining = outcome(channel.join());
+    const frames = others(await page.opens());
+    assert.deepEqual([frames.map(([, , , event]) => event), channel.state, joining[0]], [[], "closed", "left"]);
+  });
+
+  test("an answer of nothing is one", async () => {
+    for (const response of [null, undefined]) {
+      const joining = outcome(page.socket.channel(`a${response}`).join());
+      const frames = page.socket.state === "open" ? page.server.taken() : await page.opens();
+      page.server.joins(frames, `a${response}`, response);
+      await settled();
+      assert.deepEqual(joining, ["ok", {}]);
+    }
+  });
+
+  test("a pause does not outlast disconnect()", async () => {
+    const channel = page.socket.channel("a");
+    channel.join();
+    const [join] = others(await page.opens());
+    page.server.replies(join, { reason: "busy" }, "error");
+    page.socket.disconnect();
+    assert.deepEqual([channel.state, page.clock.timers], ["waiting", 0]);
+    page.socket.connect();
+    assert.equal(others(await page.opens()).length, 1);
   });
 
   test("is refused while the socket is told to stay away", async () => {
@@ -896,11 +943,21 @@ describe("coming back", () => {
     assert.equal(page.dialled.length, 2);
   });
 
+  test("connecting where a channel ends is told after a close that was final", async () => {
+    const channel = await page.joined("a");
+    channel.on("$closed", () => page.socket.connect());
+    page.server.ends(4500, "kicked");
+    await settled();
+    assert.deepEqual(page.told.at(-1), ["close", { code: 4500, reason: "kicked", final: true }]);
+    assert.deepEqual([page.dialled.length, getEventListeners(page, "online").length], [2, 1]);
+  });
+
   test("its listeners are there once, however often it connects", async () => {
     for (let i = 0; i < 3; i++) {
       page.socket.connect();
       await page.opens();
       page.server.ends(4500);
+      assert.equal(getEventListeners(page, "online").length, 0);
     }
     page.socket.connect();
     await page.opens();
