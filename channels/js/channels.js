@@ -283,7 +283,7 @@ export class Channel extends Emitter {
     const socket = this._socket, rejoined = this._known;
     this.state = "joined";
     this.conn = $conn;
-    this._at = $pos ? { ...$pos, c: $conn } : null;
+    this._at = $pos ? { ...$pos, ...($recovered && since), c: $conn } : null;
     this._known = true;
     this._tries = 0;
     this._joining.ok(response);

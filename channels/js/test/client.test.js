@@ -625,6 +625,15 @@ describe("history", () => {
     assert.deepEqual((await again({ $pos: { e: "k2", o: 4 }, $recovered: true })).$since, { e: "k2", o: 4, c: "c1" });
   });
 
+  test("a recovery that begins elsewhere is not believed", async () => {
+    await joinedAt(41);
+    await again({ $pos: { e: "k", o: 44 }, $recovered: true });
+    page.server.says(null, null, "a", "said", "45", 45);
+    await again({ $pos: { e: "k", o: 43 }, $recovered: true });
+    for (const o of [44, 45, 46]) page.server.says(null, null, "a", "said", String(o), o);
+    assert.deepEqual(told, [[true, true, {}], { from: 42, to: 44 }, "45", [true, true, {}], "46"]);
+  });
+
   test("what could not be recovered is a gap", async () => {
     await joinedAt(41);
     await again({ $pos: { e: "k", o: 90 }, $recovered: false });
