@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::any::Any;
-use core::convert::Infallible;
 use core::fmt;
 use core::net::SocketAddr;
 use core::panic::AssertUnwindSafe;
@@ -108,12 +107,6 @@ pub trait Handled {
 impl Handled for () {
     fn into_failure(self) -> Result<(), Box<dyn core::error::Error + Send + Sync>> {
         Ok(())
-    }
-}
-
-impl Handled for Infallible {
-    fn into_failure(self) -> Result<(), Box<dyn core::error::Error + Send + Sync>> {
-        match self {}
     }
 }
 
