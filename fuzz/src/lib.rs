@@ -4,11 +4,13 @@
 //! committed corpora on the stable toolchain.
 #![forbid(unsafe_code)]
 
+mod channels;
 mod deflate;
 mod deflate_contexts;
 mod differential;
 mod targets;
 
+pub use channels::{channels_binary, channels_text};
 pub use deflate::{deflate_inflate, deflate_negotiation, deflate_round_trip};
 pub use deflate_contexts::deflate_contexts;
 pub use differential::differential;

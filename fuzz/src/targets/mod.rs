@@ -153,6 +153,6 @@ fn frames(masked: bool, mut sent: &[u8]) -> Vec<(u8, Vec<u8>)> {
         frames.push((*first, payload));
         sent = rest;
     }
-    assert_eq!(sent, [], "whole frames");
+    assert!(sent.is_empty(), "whole frames");
     frames
 }
