@@ -19,10 +19,10 @@ def install(name, version):
     return folder / "node_modules"
 
 
-def conformance(root):
-    """The example, as `cargo test` builds it."""
-    subprocess.run(["cargo", "build", "--quiet", "--locked", "--package", "sansocket-channels", "--example", "conformance"], cwd=root, check=True)
-    return Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "debug" / "examples" / "conformance"
+def example(root, name):
+    """The program, as `cargo test` builds it."""
+    subprocess.run(["cargo", "build", "--quiet", "--locked", "--package", "sansocket-channels", "--example", name], cwd=root, check=True)
+    return Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "debug" / "examples" / name
 
 
 WS = ("ws", "8.23.0")
