@@ -120,10 +120,8 @@ impl Told {
                 let reply: HashMap<String, Box<RawValue>> = serde_json::from_str(payload).expect("a reply");
                 let response = reply["response"].get();
                 assert!(reply["status"].get() == "\"ok\"" && response.starts_with('{'), "{text}");
-                // A name with half a surrogate pair is no text: its object is left as it came.
-                let names = serde_json::from_str::<HashMap<String, Box<RawValue>>>(response);
-                let is_reserved = names.is_ok_and(|names| names.keys().any(|name| name.starts_with('$')));
-                assert!(!is_reserved, "{text}");
+                let names: HashMap<String, Box<RawValue>> = serde_json::from_str(response).expect("names");
+                assert!(!names.keys().any(|name| name.starts_with('$')), "{text}");
                 (refs, topic, "phx_reply")
             }
             Self::Either(refs, topic) => {
@@ -171,6 +169,9 @@ impl Twin {
         let told: [Option<Told>; 3] = match (&*topic, &*event, session) {
             ("phoenix", "heartbeat", _) => [reply(&join_ref, ok("{}")), None, None],
             ("phoenix", _, _) => [reply(&None, error("unmatched topic")), None, None],
+            (_, "phx_join", _) if has_a_name_that_is_no_text(&payload) => {
+                [None, reply(&join_ref, error("bad payload")), close(&join_ref)]
+            }
             (_, "phx_join", session) => {
                 let replaced = session.and_then(|own| close(&own));
                 self.0.remove(&topic);
@@ -188,21 +189,20 @@ impl Twin {
                 }
             }
             (_, "phx_leave", None) => [reply(&join_ref, ok("{}")), None, None],
-            (_, "$reply", None) => [reply(&join_ref, error("unmatched topic")), None, None],
             (_, "phx_leave" | "$reply", _) if is_stale => [None, None, None],
             (_, "phx_leave", Some(own)) => {
                 self.0.remove(&topic);
                 [reply(&own, ok("{}")), close(&own), None]
             }
-            (_, "$reply", Some(_)) => {
-                let answer = || Told::Either([join_ref, reference.clone()], topic.clone());
+            (_, "$reply", Some(own)) => {
+                let answer = || Told::Either([own, reference.clone()], topic.clone());
                 [reference.is_some().then(answer), None, None]
-            }
-            (_, event, _) if event.starts_with("phx_") || event.starts_with('$') => {
-                [reply(&join_ref, error("reserved event")), None, None]
             }
             (_, _, None) => [reply(&None, error("unmatched topic")), None, None],
             _ if is_stale => [None, None, None],
+            (_, event, Some(own)) if event.starts_with("phx_") || event.starts_with('$') => {
+                [reply(&own, error("reserved event")), None, None]
+            }
             (_, "echo", Some(own)) => match payload {
                 Payload::Json(json) => [reply(&own, ok(&json)), None, None],
                 Payload::Binary(data) => {
@@ -262,6 +262,14 @@ fn read_binary(frame: &[u8]) -> Option<Read> {
     let [join_ref, reference, topic, event] = names.try_into().expect("four names");
     let refs = [join_ref, reference].map(|name| Some(name).filter(|name| !name.is_empty()));
     Some(Read { refs, topic, event, payload: Payload::Binary(rest.to_vec()) })
+}
+
+/// Half a surrogate pair is JSON, and no text. It is looked for where a name may have to be hidden.
+fn has_a_name_that_is_no_text(payload: &Payload) -> bool {
+    let Payload::Json(json) = payload else {
+        return false;
+    };
+    json.starts_with('{') && serde_json::from_str::<HashMap<String, Box<RawValue>>>(json).is_err()
 }
 
 /// How deep valid JSON is nested.

@@ -7,6 +7,7 @@ use super::admission::STOPPING;
 use super::ahead::{Ahead, Control};
 use super::closing::{Act, Ending};
 use super::events::Nothing;
+#[cfg(feature = "tokio")]
 use super::farewell::patience;
 use super::inbound::{Delivery, Inbound, Next};
 use super::outbound::{Outbound, SendSide};
