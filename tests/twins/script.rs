@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sansocket::blocking::ServerStream;
 use sansocket::{Config, Error, Role, Server};
@@ -281,8 +281,8 @@ impl Script {
             if let Some(read_ahead) = &self.read_ahead {
                 program.upgrade(self.role, read_ahead, &self.config);
             }
-            let mut transcript = A::with_ticks(&control, program.play(&self.phases)).await;
-            transcript.time = self.takes.and_then(|takes| A::misses(A::now() - start, takes));
+            let (mut transcript, over) = A::with_ticks(&control, program.play(&self.phases)).await;
+            transcript.time = self.takes.and_then(|takes| A::misses(over - start, takes));
             if control.hangs() {
                 transcript.time = Some(HANGS.into());
             }
@@ -334,7 +334,7 @@ impl Handler {
     pub async fn handle<A: Adapter>(self, pending: A::Pending) {
         let Handled { phases, way, control, came } = &*self.0;
         let program = Program::<A> { state: State::Pending(pending), way: *way, control: control.clone() };
-        let _ = came.send(program.play(phases).await);
+        let _ = came.send(program.play(phases).await.0);
     }
 }
 
@@ -366,7 +366,7 @@ fn act_over_tcp(acts: impl IntoIterator<Item = Act>, address: SocketAddr, contro
             Act::End => tcp.shutdown(Shutdown::Write).unwrap(),
             Act::Stop => {
                 control.tell("stop");
-                let start = std::time::Instant::now();
+                let start = Instant::now();
                 while TcpStream::connect(address).is_ok() {
                     assert!(start.elapsed() < PATIENCE, "the server does not stop");
                     thread::yield_now();
@@ -436,7 +436,8 @@ impl<A: Adapter> Program<A> {
         };
     }
 
-    async fn play(mut self, phases: &[Phase]) -> Transcript {
+    /// What came of it, and when the program was over.
+    async fn play(mut self, phases: &[Phase]) -> (Transcript, Instant) {
         let mut calls = Vec::new();
         for phase in phases {
             match phase {
@@ -462,6 +463,7 @@ impl<A: Adapter> Program<A> {
         }
         let mut sees = self.control.seen();
         let before = sees.len();
+        let over = A::now();
         self.state = State::Over;
         self.settle().await;
         let left = self.control.seen().split_off(before);
@@ -469,14 +471,21 @@ impl<A: Adapter> Program<A> {
             sees.push("dropped".into());
             sees.extend(left);
         }
-        Transcript { calls, sees, closed, after, time: None }
+        (Transcript { calls, sees, closed, after, time: None }, over)
     }
 
     /// Waits until all was dropped: what was left to be written may be written first.
     async fn settle(&self) {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
+        let mut pauses = 0;
         while !self.control.is_dropped() && start.elapsed() < PATIENCE {
-            A::pause().await;
+            pauses += 1;
+            if pauses < 100 {
+                A::pause().await;
+            } else {
+                // What is left to be done waits for a time.
+                A::sleep(Duration::from_millis(1)).await;
+            }
         }
     }
 
