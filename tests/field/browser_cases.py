@@ -613,7 +613,10 @@ def hidden(f):
     f.page()
     ws = f.opened()
     ws.run("ws.onmessage = event => field.note(arguments[0], 'message', event.data, document.visibilityState)")
+    # A tab that is in front hides the other a little later.
+    ws.run("document.addEventListener('visibilitychange', () => { if (document.hidden) ws.send('hidden') })")
     with another_tab(f):
+        ws.said("message 6 hidden")
         ws.tell("send hello")
         ws.tell("ping")
         ws.said("pong")
