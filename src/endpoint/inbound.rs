@@ -184,7 +184,8 @@ impl Inbound {
 
     /// Tells what came of what [`next`](Self::next) asked for, and when.
     pub(crate) fn did(&mut self, outcome: Outcome, now: Instant, outbound: &mut Outbound) {
-        outbound.on_look(self.now);
+        // A read that has waited tells little of when something was sent meanwhile; all else that was done took no time.
+        outbound.on_look(if matches!(outcome, Outcome::Read(_)) { now } else { self.now });
         self.now = now;
         let Some(end) = self.rare.as_mut().and_then(|rare| rare.end.as_mut()) else {
             self.answered = false;
