@@ -141,8 +141,9 @@ impl Config {
     /// more without a sign of life, gives up.
     ///
     /// So neither direction is silent for long, which some peers, and what is on the way to them, take for the end of the
-    /// other. What was sent counts, in the adapters, from when something was received before it; there is at most one Ping in
-    /// an `interval`, and none while the peer's answer is waited for, or anything that is to be written.
+    /// other. In the adapters, what was sent counts from when something is next received, so that a Ping for our own silence may
+    /// be late, by less than an `interval`. There is at most one Ping in an `interval`, and none while the peer's answer is waited
+    /// for, or anything that is to be written.
     ///
     /// A whole frame is a sign of life, and so is that a transport which took no more takes bytes again: the peer has
     /// read. The bytes of a frame that is not yet complete count for as long as they may take by
@@ -162,9 +163,9 @@ impl Config {
     /// How long to wait, once a Close frame was sent, for the peer's and for the end of the transport.
     ///
     /// A call that fails because the peer broke the protocol returns when that is over, too. A server whose Close frame tells
-    /// of such an error waits for the answer for no longer than a tenth of this, and 1 second: it discards what comes, and then closes the
-    /// transport. (Browsers that get both at once take it for an accident.) No longer than that does tokio's adapter wait, either,
-    /// once a WebSocket was dropped behind its Close frame, and that was written.
+    /// of such an error waits for the answer for no longer than a tenth of this, and 1 second: it discards what comes, and then
+    /// closes the transport. (Browsers that get both at once take it for an accident.) No longer than that does tokio's adapter
+    /// wait, either, once a WebSocket was dropped behind its Close frame, and that was written.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.settings_mut().close_timeout = timeout;
         self

@@ -173,8 +173,7 @@ impl<I: Instant> ReceiveHalf<I> {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing is sent before: to send a keepalive Ping after
-    /// silence of our own, unless the peer
-    /// was silent for too long and is to answer one.
+    /// silence of our own, unless the peer was silent for too long and is to answer one.
     #[inline]
     #[must_use]
     pub fn poll_silence(&self, sending: &SendHalf<I>) -> Option<I> {

@@ -202,11 +202,11 @@ impl Inbound {
 }
 
 impl Outbound {
-    /// Whoever receives looks at the clock, as it did `before`: what was sent meanwhile was sent then, or later.
+    /// Whoever receives looks at the clock: what was sent since it last did counts from `then`.
     #[inline]
-    pub(crate) fn on_look(&mut self, before: Instant) {
+    pub(crate) fn on_look(&mut self, then: Instant) {
         if core::mem::take(&mut self.spoke) {
-            self.sending.on_sent(before);
+            self.sending.on_sent(then);
         }
     }
 

@@ -82,7 +82,7 @@ impl Reading {
         match read {
             Poll::Ready(Ok(len @ 1..)) => {
                 let now = now();
-                locked.outbound.on_look(self.inbound.looked());
+                locked.outbound.on_look(now);
                 drop(locked);
                 self.inbound.on_read(len, now);
                 self.fresh = self.timer.is_after(now);
