@@ -13,9 +13,10 @@ use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::identity::{Denied, Identity};
 use crate::limits::Limits;
+use crate::options::TopicOptions;
 use crate::origins::Origins;
 use crate::page::Page;
-use crate::route::{Pattern, Route, Routes};
+use crate::route::{Route, Routes};
 
 /// What a hub is made of: which channels answer for which topics, who may connect, and what else it serves.
 #[must_use = "a hub is there once it is built"]
@@ -60,13 +61,13 @@ impl HubBuilder {
     ///
     /// Where several match, text goes before a parameter, and that before the rest, from the left. [`build`](Self::build) fails
     /// for two that could tie.
-    pub fn channel(mut self, pattern: &str, channel: impl Channel) -> Self {
-        let added = Pattern::parse(pattern)
-            .map_err(|why| BuildError::Pattern { pattern: pattern.to_owned(), why })
-            .and_then(|parsed| {
-                let added = self.routes.add(Route { pattern: parsed, channel: Box::new(channel) });
-                added.map_err(|other| BuildError::Tie { one: other.to_string(), other: pattern.to_owned() })
-            });
+    pub fn channel(self, pattern: &str, channel: impl Channel) -> Self {
+        self.channel_with(pattern, TopicOptions::default(), channel)
+    }
+
+    /// The same, for topics that have more than members.
+    pub fn channel_with(mut self, pattern: &str, options: TopicOptions, channel: impl Channel) -> Self {
+        let added = add_route(&self.routes, pattern, options, channel);
         self.note(added);
         self
     }
@@ -200,6 +201,18 @@ impl fmt::Display for BuildError {
 }
 
 impl std::error::Error for BuildError {}
+
+/// Adds a route to those of a hub.
+pub(crate) fn add_route(
+    routes: &Routes,
+    pattern: &str,
+    options: TopicOptions,
+    channel: impl Channel,
+) -> Result<(), BuildError> {
+    let route = Route::new(pattern, options, channel)
+        .map_err(|why| BuildError::Pattern { pattern: pattern.to_owned(), why })?;
+    routes.add(route).map_err(|other| BuildError::Tie { one: other.to_string(), other: pattern.to_owned() })
+}
 
 fn endpoint(path: &str) -> String {
     path.to_owned() + "/websocket"

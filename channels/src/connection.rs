@@ -33,7 +33,7 @@ pub(crate) struct Connection {
     /// How many questions wait for their answers.
     pub(crate) asking: AtomicUsize,
     /// Where handlers run: what ends a session may be called where there is no runtime.
-    runtime: Handle,
+    pub(crate) runtime: Handle,
     /// By topic: what has messages to be handled, or a session. Locked before the inboxes themselves.
     inboxes: Mutex<Inboxes>,
 }
@@ -149,9 +149,10 @@ impl Connection {
     }
 
     /// Ends a session at once, or a join that is under way, on the server's behalf.
-    pub(crate) fn end_seat(self: &Arc<Self>, seat: &Arc<Seat>, why: Leave) {
+    /// False: it had ended.
+    pub(crate) fn end_seat(self: &Arc<Self>, seat: &Arc<Seat>, why: Leave) -> bool {
         if !self.hub.inner().registry.revoke(seat) {
-            return;
+            return false;
         }
         let inboxes = lock(&self.inboxes);
         if let Some(inbox) = inboxes.by_topic.get(&seat.topic)
@@ -159,6 +160,7 @@ impl Connection {
         {
             self.work_off(inbox.clone());
         }
+        true
     }
 
     /// The connection has ended: it is no member of anything any more, and each session is told.

@@ -8,15 +8,18 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use crate::builder::{HubBuilder, Opening};
+use crate::builder::{BuildError, HubBuilder, Opening, add_route};
+use crate::channel::Channel;
+use crate::close::Leave;
 use crate::conn::{Conn, User};
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::limits::Limits;
+use crate::options::TopicOptions;
 use crate::publish::{Publish, PublishError, Sent};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
-use crate::route::{Route, Routes};
+use crate::route::{Pattern, Route, Routes};
 use crate::running::Running;
 use crate::topic::is_topic;
 
@@ -125,6 +128,32 @@ impl Hub {
         seats.iter().map(|seat| Member::of(&seat.connection)).collect()
     }
 
+    /// Has a channel answer for the topics of a pattern from now on, as [`HubBuilder::channel_with`] does: topics that have
+    /// members by another route keep it until the last of them leaves.
+    ///
+    /// Fails for a pattern that is none, or that ties with another.
+    pub fn route(
+        &self,
+        pattern: &str,
+        options: TopicOptions,
+        channel: impl Channel,
+    ) -> Result<(), BuildError> {
+        add_route(&self.0.routes, pattern, options, channel)
+    }
+
+    /// Removes the route of a pattern, if there is one: nobody joins by it any more, and each session ends with
+    /// [`Leave::Kicked`]. How many it ended.
+    pub fn unroute(&self, pattern: &str) -> usize {
+        let pattern = Pattern::parse(pattern).ok();
+        let Some(route) = pattern.and_then(|pattern| self.0.routes.remove(&pattern)) else {
+            return 0;
+        };
+        let topics = self.0.registry.topics();
+        let seats =
+            topics.iter().filter(|topic| Arc::ptr_eq(topic.route(), &route)).flat_map(|topic| topic.seats());
+        seats.filter(|seat| seat.connection.end_seat(seat, Leave::Kicked)).count()
+    }
+
     pub(crate) fn new(routes: Routes, limits: Limits, opening: Opening, node: u64) -> Self {
         Self(Arc::new(Inner {
             routes,
@@ -155,7 +184,7 @@ impl Inner {
         if self.is_draining() || !self.registry.has_room(topic, self.limits.topics) {
             return Err(Refusal::retry("busy"));
         }
-        Ok(route.clone())
+        Ok(route)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

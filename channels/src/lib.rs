@@ -113,6 +113,7 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod audience;
 mod base64;
 mod builder;
 mod channel;
@@ -132,9 +133,11 @@ mod inbox;
 mod limits;
 mod link;
 mod opening;
+mod options;
 mod origins;
 mod pace;
 mod page;
+mod parcel;
 mod payload;
 mod publish;
 mod queue;
@@ -168,6 +171,7 @@ pub use handshake::Handshake;
 pub use hub::{ConnInfo, Hub, Member, TopicInfo};
 pub use identity::{Denied, Identity};
 pub use limits::Limits;
+pub use options::{OnFull, TopicOptions};
 pub use origins::Origins;
 pub use payload::{Payload, PayloadError};
 pub use publish::{Publish, PublishError, Sent};

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use sansocket::Message;
 use serde::Serialize;
 
+use crate::audience::Audience;
 use crate::conn_id::ConnId;
-use crate::connection::Connection;
 use crate::hub::Hub;
+use crate::parcel::Parcel;
 use crate::payload::{Payload, PayloadError, to_json};
 use crate::refusal::Refusal;
 use crate::registry::Topic;
@@ -35,9 +35,7 @@ use crate::wire::{binary, text};
 pub struct Publish<'a> {
     hub: &'a Hub,
     topics: Topics<'a>,
-    except: Vec<ConnId>,
-    except_users: Vec<String>,
-    only: Option<Vec<ConnId>>,
+    audience: Audience,
 }
 
 #[derive(Clone)]
@@ -63,27 +61,28 @@ impl<'a> Publish<'a> {
     }
 
     fn of(hub: &'a Hub, topics: Topics<'a>) -> Self {
-        Self { hub, topics, except: Vec::new(), except_users: Vec::new(), only: None }
+        Self { hub, topics, audience: Audience::default() }
     }
 
     /// Leaves a connection out.
     pub fn except(mut self, conn: ConnId) -> Self {
-        self.except.push(conn);
+        self.audience.except.push(conn);
         self
     }
 
     /// Leaves all connections of a user out.
     pub fn except_user(mut self, user: &str) -> Self {
-        self.except_users.push(user.to_owned());
+        self.audience.except_users.push(user.into());
         self
     }
 
     /// Sends to none but these connections, if they are members. Called again, to none but those of the last call.
-    pub fn only(self, conns: impl IntoIterator<Item = ConnId>) -> Self {
+    pub fn only(mut self, conns: impl IntoIterator<Item = ConnId>) -> Self {
         let mut only: Vec<_> = conns.into_iter().collect();
         only.sort_unstable();
         only.dedup();
-        Self { only: Some(only), ..self }
+        self.audience.only = Some(only);
+        self
     }
 
     /// Sends an event with a payload. That there is nobody to send it to is no error.
@@ -99,7 +98,11 @@ impl<'a> Publish<'a> {
     pub fn send_binary(self, event: &str, data: impl Into<Bytes>) -> Result<Sent, PublishError> {
         let data = data.into();
         check(event, data.len(), self.hub)?;
-        self.each(|topic| binary::broadcast(topic, event, &data).into())
+        self.each(|topic| {
+            let frame = binary::broadcast(topic, event, &data);
+            let payload = Payload::bytes(frame.slice(frame.len() - data.len()..));
+            Parcel { event, payload, frame: frame.into(), audience: &self.audience }
+        })
     }
 
     /// Sends an event with the payload of another message, as it came.
@@ -111,16 +114,22 @@ impl<'a> Publish<'a> {
         }
     }
 
-    fn send_json(self, event: &str, payload: &str) -> Result<Sent, PublishError> {
-        check(event, payload.len(), self.hub)?;
-        self.each(|topic| text::frame(None, None, topic, event, payload).into())
+    fn send_json(self, event: &str, json: &str) -> Result<Sent, PublishError> {
+        check(event, json.len(), self.hub)?;
+        self.each(|topic| {
+            let frame = text::frame(None, None, topic, event, json);
+            // Behind it is the bracket.
+            let end = frame.len() - 1;
+            let payload = Payload::slice(frame.clone(), end - json.len()..end);
+            Parcel { event, payload, frame: frame.into(), audience: &self.audience }
+        })
     }
 
-    /// Sends the frame of each topic, which is made once for all members, and only if there are any.
-    fn each(&self, frame: impl Fn(&str) -> Message) -> Result<Sent, PublishError> {
+    /// Sends the message of each topic, which is made once for all members, and only if there are any.
+    fn each<'p>(&self, parcel: impl Fn(&str) -> Parcel<'p>) -> Result<Sent, PublishError> {
         let registry = &self.hub.inner().registry;
         let mut sent = Sent { local: 0 };
-        let mut send = |topic: &Topic| sent.local += self.send_to(topic, &frame(topic.name()));
+        let mut send = |topic: &Topic| sent.local += topic.send(&parcel(topic.name()));
         match &self.topics {
             Topics::One(name) => {
                 check_topic(name)?;
@@ -137,18 +146,6 @@ impl<'a> Publish<'a> {
             }
         }
         Ok(sent)
-    }
-
-    fn send_to(&self, topic: &Topic, frame: &Message) -> usize {
-        let is_meant = |connection: &Connection| {
-            let user = connection.identity.name();
-            !self.except.contains(&connection.id)
-                && !user.is_some_and(|user| self.except_users.iter().any(|except| **except == **user))
-        };
-        match &self.only {
-            Some(ids) => topic.send_only(frame, ids, is_meant),
-            None => topic.send(frame, is_meant),
-        }
     }
 }
 

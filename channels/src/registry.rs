@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use sansocket::Message;
+use tokio::runtime::Handle;
 
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
+use crate::parcel::Parcel;
 use crate::queue::Class;
+use crate::route::Route;
 use crate::seat::Seat;
 use crate::sync::{lock, read, write};
 
@@ -29,6 +32,9 @@ struct Connections {
 /// A topic that has members, or had them just now.
 pub(crate) struct Topic {
     name: Arc<str>,
+    route: Arc<Route>,
+    /// Where what it has to do later is done.
+    runtime: Handle,
     members: Mutex<Members>,
 }
 
@@ -91,15 +97,19 @@ impl Registry {
     }
 
     /// Makes the seat's connection a member: from now on it is sent what the others are. The reply to its join goes before.
-    /// Does nothing if the seat has ended. False: there would be more topics than there may be.
+    /// Does nothing if the seat has ended. False: there would be more topics than there may be, or its route has been removed.
     pub(crate) fn enter(&self, seat: &Arc<Seat>, reply: Option<Message>, max: usize) -> bool {
         loop {
-            let Some(topic) = self.topic_to_enter(&seat.topic, max) else {
+            let Some(topic) = self.topic_to_enter(seat, max) else {
                 return false;
             };
             let mut members = lock(&topic.members);
             if members.is_over {
                 continue;
+            }
+            if seat.route.is_over() {
+                self.clear(&topic, members);
+                return false;
             }
             if seat.open(reply) {
                 let position = members.seats.len();
@@ -141,7 +151,8 @@ impl Registry {
         read(&self.topics).values().cloned().collect()
     }
 
-    fn topic_to_enter(&self, name: &Arc<str>, max: usize) -> Option<Arc<Topic>> {
+    fn topic_to_enter(&self, seat: &Seat, max: usize) -> Option<Arc<Topic>> {
+        let name = &seat.topic;
         if let Some(topic) = self.topic(name).filter(|topic| !lock(&topic.members).is_over) {
             return Some(topic);
         }
@@ -152,7 +163,12 @@ impl Registry {
         if topics.len() >= max && !topics.contains_key(name) {
             return None;
         }
-        let topic = Arc::new(Topic { name: name.clone(), members: Mutex::default() });
+        let topic = Arc::new(Topic {
+            name: name.clone(),
+            route: seat.route.clone(),
+            runtime: seat.connection.runtime.clone(),
+            members: Mutex::default(),
+        });
         topics.insert(name.clone(), topic.clone());
         Some(topic)
     }
@@ -177,24 +193,25 @@ impl Topic {
         &self.name
     }
 
-    /// Appends a frame to the queues of all members that are meant. How many took it.
-    pub(crate) fn send(&self, message: &Message, is_meant: impl Fn(&Connection) -> bool) -> usize {
-        let members = lock(&self.members);
-        let meant = members.seats.iter().filter(|seat| is_meant(&seat.connection));
-        meant.filter(|seat| seat.connection.queue.push(message.clone(), Class::Reliable)).count()
+    pub(crate) fn route(&self) -> &Arc<Route> {
+        &self.route
     }
 
-    /// The same for those members that are named.
-    pub(crate) fn send_only(
-        &self,
-        message: &Message,
-        ids: &[ConnId],
-        is_meant: impl Fn(&Connection) -> bool,
-    ) -> usize {
+    /// Appends a message to the queues of all members that are meant. How many took it.
+    pub(crate) fn send(&self, parcel: &Parcel<'_>) -> usize {
         let members = lock(&self.members);
-        let positions = ids.iter().filter_map(|id| members.positions.get(id));
-        let meant = positions.map(|at| &members.seats[*at]).filter(|seat| is_meant(&seat.connection));
-        meant.filter(|seat| seat.connection.queue.push(message.clone(), Class::Reliable)).count()
+        let deliver = |seat: &&Arc<Seat>| {
+            parcel.audience.includes(&seat.connection)
+                && seat.connection.queue.push(parcel.frame.clone(), Class::Reliable)
+        };
+        match &parcel.audience.only {
+            None => members.seats.iter().filter(deliver).count(),
+            // Few of many.
+            Some(ids) => {
+                let positions = ids.iter().filter_map(|id| members.positions.get(id));
+                positions.map(|at| &members.seats[*at]).filter(deliver).count()
+            }
+        }
     }
 
     pub(crate) fn seats(&self) -> Vec<Arc<Seat>> {

@@ -2,9 +2,12 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering as Memory};
+use std::sync::{Arc, RwLock};
 
-use crate::channel::AnyChannel;
+use crate::channel::{AnyChannel, Channel};
+use crate::options::TopicOptions;
+use crate::sync::{read, write};
 
 /// The topics that a channel answers for: segments, which part at `:`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -142,26 +145,55 @@ impl Segment {
 /// A pattern, and the channel that answers for its topics.
 pub(crate) struct Route {
     pub(crate) pattern: Pattern,
+    pub(crate) options: TopicOptions,
     pub(crate) channel: Box<dyn AnyChannel>,
+    /// It was removed: nobody becomes a member by it any more. Read with the topic locked.
+    is_over: AtomicBool,
 }
 
-/// All of a hub.
+impl Route {
+    /// Fails with a sentence that says what is wrong with the pattern.
+    pub(crate) fn new(
+        pattern: &str,
+        options: TopicOptions,
+        channel: impl Channel,
+    ) -> Result<Self, &'static str> {
+        let pattern = Pattern::parse(pattern)?;
+        Ok(Self { pattern, options, channel: Box::new(channel), is_over: AtomicBool::new(false) })
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Memory::Relaxed)
+    }
+}
+
+/// All of a hub, in the order in which they are asked.
 #[derive(Default)]
-pub(crate) struct Routes(Vec<Arc<Route>>);
+pub(crate) struct Routes(RwLock<Vec<Arc<Route>>>);
 
 impl Routes {
     /// Fails with the pattern that this one ties with.
-    pub(crate) fn add(&mut self, route: Route) -> Result<(), Pattern> {
-        if let Some(tied) = self.0.iter().find(|other| other.pattern.ties(&route.pattern)) {
+    pub(crate) fn add(&self, route: Route) -> Result<(), Pattern> {
+        let mut routes = write(&self.0);
+        if let Some(tied) = routes.iter().find(|other| other.pattern.ties(&route.pattern)) {
             return Err(tied.pattern.clone());
         }
-        let at = self.0.partition_point(|other| other.pattern.precedence(&route.pattern).is_le());
-        self.0.insert(at, route.into());
+        let at = routes.partition_point(|other| other.pattern.precedence(&route.pattern).is_le());
+        routes.insert(at, route.into());
         Ok(())
     }
 
+    /// Removes the route of this pattern, if there is one. Nobody becomes a member by it from now on.
+    pub(crate) fn remove(&self, pattern: &Pattern) -> Option<Arc<Route>> {
+        let mut routes = write(&self.0);
+        let at = routes.iter().position(|route| route.pattern == *pattern)?;
+        let route = routes.remove(at);
+        route.is_over.store(true, Memory::Relaxed);
+        Some(route)
+    }
+
     /// The route of a topic.
-    pub(crate) fn find(&self, topic: &str) -> Option<&Arc<Route>> {
-        self.0.iter().find(|route| route.pattern.matches(topic))
+    pub(crate) fn find(&self, topic: &str) -> Option<Arc<Route>> {
+        read(&self.0).iter().find(|route| route.pattern.matches(topic)).cloned()
     }
 }
