@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ impl From<AskError> for Refusal {
 
 /// Asks the page that has this seat, and waits for its answer.
 pub(crate) async fn ask<T: DeserializeOwned>(
-    seat: &Seat,
+    seat: &Arc<Seat>,
     event: &str,
     question: &impl Serialize,
     within: Duration,

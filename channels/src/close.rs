@@ -61,7 +61,7 @@ pub enum Leave {
     /// The connection was lost, or closed for what the client sent, or for a token that expired. What was not handled then is
     /// dropped.
     Lost,
-    /// The client did not take what it was sent.
+    /// The client did not take what it was sent, or not soon enough when memory was short.
     Slow,
     /// The server ended the session or the connection.
     Kicked,
@@ -94,6 +94,11 @@ impl Cut {
     /// What a client has earned that does not read.
     pub(crate) fn slow() -> Self {
         Self { close: Close::of(4008, "slow consumer"), why: Leave::Slow, flush: None, grace: SLOW_GRACE }
+    }
+
+    /// What a client gets that waits longest, when there is no memory left.
+    pub(crate) fn overloaded() -> Self {
+        Self { close: Close::of(1013, "overloaded"), ..Self::slow() }
     }
 
     /// What a client has earned that sends what it must not.

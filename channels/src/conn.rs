@@ -10,10 +10,10 @@ use crate::ask::{AskError, ask};
 use crate::close::{Close, Cut, Leave};
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
+use crate::frame::Class;
 use crate::hub::{ConnInfo, Hub};
 use crate::payload::to_json;
 use crate::publish::{PublishError, Sent, check};
-use crate::queue::Class;
 
 /// A connection, be it alive or not: what is done with one that has ended has no effect, and is no error.
 #[derive(Clone, Debug)]
@@ -126,7 +126,10 @@ fn push(
     check(event, payload.len(), hub)?;
     let seats = connections.iter().filter_map(|connection| connection.seat(topic));
     let joined = seats.filter(|seat| seat.is_joined());
-    Ok(Sent::new(joined.filter(|seat| seat.push(seat.frame(None, event, &payload), Class::Reliable)).count()))
+    let taken = joined
+        .map(|seat| seat.push(seat.frame(None, event, &payload), Class::Reliable))
+        .filter(|pushed| pushed.is_taken());
+    Ok(Sent::new(taken.count()))
 }
 
 fn leave(connections: &[Arc<Connection>], topic: &str) {

@@ -1,19 +1,21 @@
 //! What is known of a connection, wherever it is asked for.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use sansocket::Message;
 use tokio::runtime::Handle;
 
 use crate::close::Leave;
 use crate::conn_id::ConnId;
+use crate::frame::{Class, Frame};
 use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::identity::Identity;
 use crate::inbox::{Command, Inbox, Seated};
-use crate::queue::{Class, Queue};
+use crate::queue::Queue;
 use crate::refusal::{Refusal, refused};
 use crate::runner;
 use crate::seat::Seat;
@@ -28,6 +30,8 @@ pub(crate) struct Connection {
     pub(crate) dialect: Dialect,
     pub(crate) since: SystemTime,
     pub(crate) queue: Queue,
+    /// The number of the next seat.
+    seats: AtomicU32,
     /// The number of the next question to the page.
     pub(crate) asked: AtomicU64,
     /// How many questions wait for their answers.
@@ -75,14 +79,14 @@ impl Connection {
         handshake: Handshake,
         dialect: Dialect,
     ) -> Self {
-        let limits = &hub.inner().limits;
         Self {
             id,
             identity,
             handshake,
             dialect,
             since: SystemTime::now(),
-            queue: Queue::new(limits.queue, limits.reserve),
+            queue: Queue::new(hub.inner().limits.clone()),
+            seats: AtomicU32::new(1),
             asked: AtomicU64::new(1),
             asking: AtomicUsize::new(0),
             runtime: Handle::current(),
@@ -123,6 +127,21 @@ impl Connection {
         }
     }
 
+    /// Queues an answer that belongs to no session.
+    pub(crate) fn answer(&self, message: Message) {
+        self.queue.push(&self.frame(message, Class::Answer), None, 0);
+    }
+
+    /// A frame to be queued.
+    pub(crate) fn frame(&self, message: Message, class: Class) -> Arc<Frame> {
+        Frame::new(message, class, &self.hub.inner().memory)
+    }
+
+    /// A number that no other seat has whose frames wait.
+    pub(crate) fn next_seat(&self) -> u32 {
+        self.seats.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Tells the client that a join is refused.
     pub(crate) fn refuse_join(
         &self,
@@ -132,7 +151,7 @@ impl Connection {
         refusal: &Refusal,
     ) {
         for frame in refused(join_ref, reference, topic, refusal, self.hub.inner().limits.payload) {
-            self.queue.push(frame, Class::Answer);
+            self.answer(frame);
         }
     }
 

@@ -12,11 +12,11 @@ use serde::de::DeserializeOwned;
 use crate::ask::{AskError, ask};
 use crate::close::Leave;
 use crate::conn_id::ConnId;
+use crate::frame::Class;
 use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::payload::to_json;
 use crate::publish::{Publish, PublishError, Sent, check};
-use crate::queue::Class;
 use crate::refusal::Refusal;
 use crate::seat::Seat;
 

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::future::ready;
-use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -12,12 +11,12 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use crate::ask::answer;
 use crate::close::{Close, Cut, Leave};
 use crate::connection::{Connection, Delivered};
+use crate::frame::{Class, Frame};
 use crate::inbox::Command;
 use crate::link::{Incoming, Link};
 use crate::opening::Admitted;
 use crate::pace::Pace;
 use crate::payload::Payload;
-use crate::queue::Class;
 use crate::refusal::Refusal;
 use crate::reserved::without_reserved;
 use crate::runner::{done, unmatched};
@@ -34,18 +33,14 @@ pub(crate) async fn drive<L: Link>(admitted: Admitted, mut link: L) -> Result<()
             return Err(error);
         }
         // Boxed, as all that a connection which is open need not have room for.
-        Ended::Server(cut, unsent) => Box::pin(close(&admitted, &mut link, cut, unsent)).await,
+        Ended::Server(cut) => Box::pin(close(&admitted, &mut link, cut)).await,
     }
     Ok(())
 }
 
 /// Ends a connection on the server's behalf.
-async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Cut, unsent: Option<Message>) {
-    let queue = &admitted.connection().queue;
-    let rest = cut.flush.map(|within| {
-        let rest: Vec<_> = unsent.into_iter().chain(iter::from_fn(|| queue.pop())).collect();
-        (within, rest)
-    });
+async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Cut) {
+    let rest = cut.flush.map(|within| (within, admitted.connection().queue.rest()));
     // Before anything is waited for, so that nobody is a member any more who has to go.
     admitted.end(cut.why);
     if let Some((within, rest)) = rest {
@@ -59,8 +54,7 @@ enum Ended<E> {
     Client(Leave),
     /// Nobody: it failed.
     Error(E),
-    /// The server, and what was to be written when it did.
-    Server(Cut, Option<Message>),
+    Server(Cut),
 }
 
 /// What waits for room.
@@ -76,8 +70,6 @@ struct Driver<'a> {
     held: VecDeque<Held>,
     held_bytes: usize,
     pace: Pace,
-    /// What is taken from the queue, and not yet by the transport.
-    unsent: Option<Message>,
     /// When the client has to say anew who it is.
     expiry: Option<Pin<Box<Sleep>>>,
 }
@@ -86,7 +78,7 @@ impl<'a> Driver<'a> {
     fn new(connection: &'a Arc<Connection>) -> Self {
         let expiry = connection.identity.lasts().map(|lasts| Box::pin(sleep(lasts)));
         let pace = Pace::new(&connection.hub.inner().limits);
-        Self { connection, held: VecDeque::new(), held_bytes: 0, pace, unsent: None, expiry }
+        Self { connection, held: VecDeque::new(), held_bytes: 0, pace, expiry }
     }
 
     async fn run<L: Link>(mut self, link: &mut L) -> Ended<L::Error> {
@@ -94,7 +86,7 @@ impl<'a> Driver<'a> {
         let queue = &connection.queue;
         loop {
             if let Some(cut) = queue.take_cut() {
-                return Ended::Server(cut, self.unsent);
+                return Ended::Server(cut);
             }
             if !queue.is_empty() {
                 let written = tokio::select! {
@@ -107,6 +99,7 @@ impl<'a> Driver<'a> {
                 }
             }
             self.deliver_held();
+            connection.hub.inner().relieve();
             let waits_until = self.pace.waits_until();
             tokio::select! {
                 biased;
@@ -130,18 +123,18 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Writes some of what is queued, together. Dropped before it returns, what the transport has not taken is `unsent`.
-    async fn write<L: Link>(&mut self, link: &mut L) -> Result<(), L::Error> {
+    /// Writes some of what is queued, together. Dropped before it returns, the queue knows what the transport has not taken.
+    async fn write<L: Link>(&self, link: &mut L) -> Result<(), L::Error> {
+        let queue = &self.connection.queue;
         let (mut frames, mut bytes) = (0, 0);
-        while frames < BATCH_FRAMES
-            && bytes < BATCH_BYTES
-            && let Some(message) = self.connection.queue.pop()
-        {
+        while let Some(message) = queue.pop() {
             frames += 1;
             bytes += message.len();
-            self.unsent = Some(message.clone());
             link.feed(message).await?;
-            self.unsent = None;
+            if frames == BATCH_FRAMES || bytes >= BATCH_BYTES {
+                queue.sent();
+                break;
+            }
         }
         link.flush().await
     }
@@ -220,7 +213,8 @@ impl<'a> Driver<'a> {
         match reference {
             Some(reference) if event == "heartbeat" => {
                 let reply = text::reply(join_ref, reference, PHOENIX, "ok", "{}");
-                self.connection.queue.push(reply.into(), Class::Heartbeat);
+                let reply = self.connection.frame(reply.into(), Class::Heartbeat);
+                self.connection.queue.push(&reply, None, 0);
             }
             Some(reference) => unmatched(self.connection, reference, PHOENIX),
             None => {}
@@ -281,9 +275,9 @@ impl<'a> Driver<'a> {
     }
 }
 
-async fn write_all<L: Link>(messages: Vec<Message>, link: &mut L) -> Result<(), L::Error> {
-    for message in messages {
-        link.feed(message).await?;
+async fn write_all<L: Link>(frames: Vec<Arc<Frame>>, link: &mut L) -> Result<(), L::Error> {
+    for frame in frames {
+        link.feed(frame.message().clone()).await?;
     }
     link.flush().await
 }

@@ -1,8 +1,8 @@
 //! The registry of a process, from which everything is sent.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -10,10 +10,11 @@ use tokio::sync::Semaphore;
 
 use crate::builder::{BuildError, HubBuilder, Opening, add_route};
 use crate::channel::Channel;
-use crate::close::Leave;
+use crate::close::{Cut, Leave};
 use crate::conn::{Conn, User};
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
+use crate::frame::Memory;
 use crate::limits::Limits;
 use crate::options::TopicOptions;
 use crate::publish::{Publish, PublishError, Sent};
@@ -42,7 +43,9 @@ pub struct Hub(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) routes: Routes,
-    pub(crate) limits: Limits,
+    /// Of each queue, too.
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) opening: Opening,
     pub(crate) registry: Registry,
     /// Turns of joins.
@@ -57,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) open: Running,
     /// What clients have said, and sessions are told, that is being worked off: it may go on when the connection has ended.
     pub(crate) work: Running,
+    /// Held by who closes connections for want of memory.
+    relieving: Mutex<()>,
     /// What begins the names of connections.
     node: u64,
     /// What ends the name of the next one.
@@ -159,13 +164,15 @@ impl Hub {
             routes,
             joins: Semaphore::new(limits.joins_at_once.min(Semaphore::MAX_PERMITS)),
             rests: Arc::new(Semaphore::new(RESTS)),
-            limits,
+            memory: Memory::new(limits.memory),
+            limits: limits.into(),
             opening,
             registry: Registry::default(),
             draining: AtomicBool::new(false),
             drained: AtomicBool::new(false),
             open: Running::default(),
             work: Running::default(),
+            relieving: Mutex::default(),
             node,
             next: AtomicU64::new(1),
         }))
@@ -189,6 +196,28 @@ impl Inner {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Sees to it that the frames which wait do not take more memory than they may: closes who waits longest, until a fifth is
+    /// free. Called with nothing locked, after frames were queued.
+    pub(crate) fn relieve(&self) {
+        if !self.memory.is_spent() {
+            return;
+        }
+        // One is enough.
+        let Ok(_turn) = self.relieving.try_lock() else {
+            return;
+        };
+        let connections = self.registry.connections();
+        let waiting = connections.iter().filter_map(|other| Some((other.queue.oldest()?, other)));
+        let mut waiting: Vec<_> = waiting.collect();
+        waiting.sort_unstable_by_key(|(since, _)| *since);
+        for (_, connection) in waiting {
+            if self.memory.is_relieved() {
+                break;
+            }
+            connection.queue.abandon(Cut::overloaded());
+        }
     }
 
     pub(crate) fn next_id(&self) -> ConnId {

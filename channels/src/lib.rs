@@ -61,7 +61,7 @@
 //! | `unmatched topic`, `too many channels joined`, `bad payload`, `too big` | a join | no |
 //! | `unmatched topic` | a push to a topic that is not joined | |
 //! | `reserved event` | a push whose event begins with `phx_` or `$` | |
-//! | `unknown event`, `bad payload`, `too big`, `no reply` | a push, by its handler | |
+//! | `unknown event`, `bad payload`, `too big`, `bad key`, `no reply` | a push, by its handler | |
 //!
 //! # The wire
 //!
@@ -77,6 +77,7 @@
 //! | --- | --- | --- |
 //! | 1001 | the server has stopped without a [drain](Hub::drain) | come back |
 //! | 1008, 1009 | see above | come back |
+//! | 1013 | there was [no memory](Limits::memory) left, and nobody had waited longer | come back |
 //! | 1012 | [`Hub::drain`] | come back |
 //! | 4001 | the [identity](Identity::expires) has expired | come back, with a fresh token |
 //! | 4008 | the client did not take what it was sent | come back |
@@ -114,6 +115,7 @@
 
 mod ask;
 mod audience;
+mod backlog;
 mod base64;
 mod builder;
 mod channel;
@@ -126,6 +128,7 @@ mod drain;
 mod drive;
 mod events;
 mod fault;
+mod frame;
 mod handshake;
 mod hub;
 mod identity;

@@ -22,10 +22,13 @@ use std::time::Duration;
 /// | [`bytes`](Self::bytes) that a client sends | 1 MiB/s | not read for a while |
 /// | [`unhandled`](Self::unhandled) of a topic and connection | 16 | 64 more, of whichever topic, then not read |
 /// | [`payload`](Self::payload) that is sent | 256 KiB | [`PublishError::TooBig`](crate::PublishError) |
-/// | [`queue`](Self::queue) of a connection | 1 MiB, 1,024 frames | Close 4008 |
+/// | [`queue`](Self::queue) of a connection | 1 MiB, 1,024 frames | Close 4008, or what [`OnFull`](crate::OnFull) says |
 /// | [`reserve`](Self::reserve) for answers | 64 KiB, 64 frames | Close 4008 |
+/// | [`volatile`](Self::volatile): what may wait before a volatile message | 64 KiB | it is dropped |
+/// | [`memory`](Self::memory) of all frames that wait | 256 MiB | Close 1013, of who waits longest |
 ///
-/// Names are of the wire: a topic has at most 255 bytes, an event 64, a ref 32; Close 1008 beyond. How many connections there
+/// Names are of the wire: a topic has at most 255 bytes, an event 64, a ref 32; Close 1008 beyond. The key of a keyed message has at
+/// most 64 bytes. How many connections there
 /// are, and how long they may be silent, is for [`Server`](sansocket::Server) and [`Config`](sansocket::Config) to say.
 ///
 /// ```
@@ -55,6 +58,8 @@ pub struct Limits {
     pub(crate) payload: usize,
     pub(crate) queue: Room,
     pub(crate) reserve: Room,
+    pub(crate) volatile: usize,
+    pub(crate) memory: usize,
 }
 
 /// Room in a queue.
@@ -62,6 +67,12 @@ pub struct Limits {
 pub(crate) struct Room {
     pub(crate) bytes: usize,
     pub(crate) frames: usize,
+}
+
+impl Room {
+    pub(crate) fn with(self, more: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(more.bytes), frames: self.frames.saturating_add(more.frames) }
+    }
 }
 
 impl Default for Limits {
@@ -88,6 +99,8 @@ impl Default for Limits {
             payload: 256 << 10,
             queue: Room { bytes: 1 << 20, frames: 1_024 },
             reserve: Room { bytes: 64 << 10, frames: 64 },
+            volatile: 64 << 10,
+            memory: 256 << 20,
         }
     }
 }
@@ -185,6 +198,21 @@ impl Limits {
         Self { reserve: Room { bytes, frames }, ..self }
     }
 
+    /// How many bytes may wait on a connection for which a [volatile](crate::Publish::volatile) message is queued: with as many, or
+    /// more, it is dropped.
+    pub fn volatile(self, bytes: usize) -> Self {
+        Self { volatile: bytes, ..self }
+    }
+
+    /// How many bytes the frames may take that wait in the hub, each of them counted once for all connections that it waits for, and
+    /// with what is kept of it beside its bytes. Beyond it, connections are closed with 1013 until a fifth of it is free: first the
+    /// one whose oldest frame has waited longest.
+    ///
+    /// What a connection's WebSocket has taken, and not yet written, is not among it: it has a limit of its own.
+    pub fn memory(self, bytes: usize) -> Self {
+        Self { memory: bytes, ..self }
+    }
+
     /// What cannot be, if there is something.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         let counts = [
@@ -193,6 +221,7 @@ impl Limits {
             (self.topics, "no topic may have members"),
             (self.unhandled, "no message may wait for its handler"),
             (self.queue.frames, "no frame may wait to be sent"),
+            (self.volatile, "no volatile message may be sent"),
             (self.messages_per_second as usize, "no message may be sent by a client"),
             (self.messages_at_once as usize, "no message may be sent by a client"),
             (self.bytes_per_second as usize, "no byte may be sent by a client"),
@@ -200,8 +229,9 @@ impl Limits {
             (self.handshakes, "no handshake may be under way"),
         ];
         let none = counts.into_iter().find(|(count, _)| *count == 0).map(|(_, fault)| fault);
-        let is_too_big = self.payload.saturating_add(NAMES) > self.queue.bytes;
-        none.or(is_too_big.then_some("a payload may be, with its names, larger than the queue"))
+        let is_too_big = self.payload.saturating_add(NAMES) > self.queue.bytes.min(self.memory);
+        none.or(is_too_big
+            .then_some("a payload may be, with its names, larger than the queue, or than all memory"))
     }
 }
 

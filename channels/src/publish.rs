@@ -1,13 +1,16 @@
 //! Sending to the members of topics.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use sansocket::Message;
 use serde::Serialize;
 
 use crate::audience::Audience;
 use crate::conn_id::ConnId;
+use crate::frame::{Class, Frame};
 use crate::hub::Hub;
 use crate::parcel::Parcel;
 use crate::payload::{Payload, PayloadError, to_json};
@@ -36,6 +39,7 @@ pub struct Publish<'a> {
     hub: &'a Hub,
     topics: Topics<'a>,
     audience: Audience,
+    class: Class,
 }
 
 #[derive(Clone)]
@@ -61,7 +65,7 @@ impl<'a> Publish<'a> {
     }
 
     fn of(hub: &'a Hub, topics: Topics<'a>) -> Self {
-        Self { hub, topics, audience: Audience::default() }
+        Self { hub, topics, audience: Audience::default(), class: Class::Reliable }
     }
 
     /// Leaves a connection out.
@@ -85,23 +89,37 @@ impl<'a> Publish<'a> {
         self
     }
 
+    /// Sends what is good for nothing later: it is queued only for those for whom little waits, less than
+    /// [`Limits::volatile`](crate::Limits::volatile), and dropped for the others, who are not told.
+    pub fn volatile(mut self) -> Self {
+        self.class = Class::Volatile;
+        self
+    }
+
+    /// Sends the newest of its key, such as a price or where a cursor is: where an older one of the topic still waits, it takes its
+    /// place in the queue, and the older one is not sent. A key has at most 64 bytes.
+    pub fn keyed(mut self, key: &str) -> Self {
+        self.class = Class::Keyed(key.into());
+        self
+    }
+
     /// Sends an event with a payload. That there is nobody to send it to is no error.
     ///
-    /// Fails if the payload is no JSON or too large, and if a name is none.
+    /// Fails if the payload is no JSON or too large, and if a name or the key is none.
     pub fn send(self, event: &str, payload: &(impl Serialize + ?Sized)) -> Result<Sent, PublishError> {
         self.send_json(event, &to_json(payload)?)
     }
 
     /// Sends an event with bytes.
     ///
-    /// Fails if they are too many, and if a name is none.
+    /// Fails if they are too many, and if a name or the key is none.
     pub fn send_binary(self, event: &str, data: impl Into<Bytes>) -> Result<Sent, PublishError> {
         let data = data.into();
         check(event, data.len(), self.hub)?;
         self.each(|topic| {
             let frame = binary::broadcast(topic, event, &data);
             let payload = Payload::bytes(frame.slice(frame.len() - data.len()..));
-            Parcel { event, payload, frame: frame.into(), audience: &self.audience }
+            Parcel { event, payload, frame: self.frame(frame.into()), audience: &self.audience }
         })
     }
 
@@ -121,15 +139,26 @@ impl<'a> Publish<'a> {
             // Behind it is the bracket.
             let end = frame.len() - 1;
             let payload = Payload::slice(frame.clone(), end - json.len()..end);
-            Parcel { event, payload, frame: frame.into(), audience: &self.audience }
+            Parcel { event, payload, frame: self.frame(frame.into()), audience: &self.audience }
         })
+    }
+
+    fn frame(&self, message: Message) -> Arc<Frame> {
+        Frame::new(message, self.class.clone(), &self.hub.inner().memory)
     }
 
     /// Sends the message of each topic, which is made once for all members, and only if there are any.
     fn each<'p>(&self, parcel: impl Fn(&str) -> Parcel<'p>) -> Result<Sent, PublishError> {
-        let registry = &self.hub.inner().registry;
+        let inner = self.hub.inner();
+        let registry = &inner.registry;
+        if matches!(&self.class, Class::Keyed(key) if key.len() > MAX_KEY) {
+            return Err(PublishError::Key);
+        }
         let mut sent = Sent { local: 0 };
-        let mut send = |topic: &Topic| sent.local += topic.send(&parcel(topic.name()));
+        let mut send = |topic: &Topic| {
+            sent.local += topic.send(&parcel(topic.name()));
+            inner.relieve();
+        };
         match &self.topics {
             Topics::One(name) => {
                 check_topic(name)?;
@@ -183,6 +212,8 @@ pub enum PublishError {
     Draining,
     /// No event of a program's own can have this name: it has 1 to 64 bytes, and does not begin with `phx_` or `$`.
     Event,
+    /// A key has at most 64 bytes.
+    Key,
 }
 
 impl fmt::Display for PublishError {
@@ -193,6 +224,7 @@ impl fmt::Display for PublishError {
             Self::Topic => "no topic can have this name, or it is no pattern",
             Self::Draining => "the hub has been drained: nobody is there to send to",
             Self::Event => "an event's name has 1 to 64 bytes, and does not begin with `phx_` or `$`",
+            Self::Key => "a key has at most 64 bytes",
         })
     }
 }
@@ -221,6 +253,7 @@ impl From<PublishError> for Refusal {
             PublishError::Topic => "unmatched topic",
             PublishError::Draining => "busy",
             PublishError::Event => "reserved event",
+            PublishError::Key => "bad key",
         })
     }
 }
@@ -242,3 +275,6 @@ pub(crate) fn check(event: &str, len: usize, hub: &Hub) -> Result<(), PublishErr
 fn check_topic(name: &str) -> Result<(), PublishError> {
     if is_topic(name) { Ok(()) } else { Err(PublishError::Topic) }
 }
+
+/// The longest key, in bytes.
+const MAX_KEY: usize = 64;

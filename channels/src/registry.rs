@@ -9,7 +9,6 @@ use tokio::runtime::Handle;
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::parcel::Parcel;
-use crate::queue::Class;
 use crate::route::Route;
 use crate::seat::Seat;
 use crate::sync::{lock, read, write};
@@ -111,7 +110,7 @@ impl Registry {
                 self.clear(&topic, members);
                 return false;
             }
-            if seat.open(reply) {
+            if Seat::open(seat, reply) {
                 let position = members.seats.len();
                 members.positions.insert(seat.connection.id, position);
                 members.seats.push(seat.clone());
@@ -131,7 +130,7 @@ impl Registry {
         self.end(seat, Seat::revoke)
     }
 
-    fn end(&self, seat: &Arc<Seat>, end: impl FnOnce(&Seat) -> bool) -> bool {
+    fn end(&self, seat: &Arc<Seat>, end: impl FnOnce(&Arc<Seat>) -> bool) -> bool {
         let Some(topic) = self.topic(&seat.topic) else {
             return end(seat);
         };
@@ -202,7 +201,7 @@ impl Topic {
         let members = lock(&self.members);
         let deliver = |seat: &&Arc<Seat>| {
             parcel.audience.includes(&seat.connection)
-                && seat.connection.queue.push(parcel.frame.clone(), Class::Reliable)
+                && seat.connection.queue.push(&parcel.frame, Some(seat), 0).is_taken()
         };
         match &parcel.audience.only {
             None => members.seats.iter().filter(deliver).count(),

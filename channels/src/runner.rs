@@ -11,9 +11,9 @@ use crate::close::Leave;
 use crate::connection::{Connection, Dialect};
 use crate::cx::Cx;
 use crate::fault::{caught, caught_within, dropped};
+use crate::frame::Class;
 use crate::inbox::{Command, Inbox, Seated};
 use crate::payload::Payload;
-use crate::queue::Class;
 use crate::refusal::{Refusal, TOO_BIG};
 use crate::running::Run;
 use crate::seat::Seat;
@@ -272,12 +272,12 @@ fn crashed(seat: &Seat) -> Message {
 /// What a client is told that has not joined the topic which it pushes to.
 pub(crate) fn unmatched(connection: &Connection, reference: &str, topic: &str) {
     let frame = text::reply(None, reference, topic, "error", "{\"reason\":\"unmatched topic\"}");
-    connection.queue.push(frame.into(), Class::Answer);
+    connection.answer(frame.into());
 }
 
 /// What a client is told whose wish is done, whether there was something to do or not.
 pub(crate) fn done(connection: &Connection, join_ref: Option<&str>, reference: &str, topic: &str) {
-    connection.queue.push(text::reply(join_ref, reference, topic, "ok", "{}").into(), Class::Answer);
+    connection.answer(text::reply(join_ref, reference, topic, "ok", "{}").into());
 }
 
 /// What a client is told that pushes an event that is the protocol's.

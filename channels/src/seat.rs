@@ -1,15 +1,17 @@
 //! A connection's place on a topic, from a join to its end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use sansocket::Message;
 use tokio::sync::oneshot;
 
 use crate::ask::Answer;
-use crate::close::Cut;
 use crate::connection::Connection;
-use crate::queue::Class;
+use crate::frame::{Class, Frame};
+use crate::options::OnFull;
+use crate::queue::Pushed;
 use crate::refusal::{Refusal, refused};
 use crate::route::Route;
 use crate::sync::lock;
@@ -18,6 +20,8 @@ use crate::wire::{binary, text};
 /// A connection's place on a topic, from a join to its end: what may be sent of the topic goes through it, so that nothing
 /// precedes the join's reply, or follows the end.
 pub(crate) struct Seat {
+    /// Which of the connection's it is: not 0.
+    pub(crate) number: u32,
     pub(crate) connection: Arc<Connection>,
     pub(crate) topic: Arc<str>,
     pub(crate) route: Arc<Route>,
@@ -25,6 +29,10 @@ pub(crate) struct Seat {
     pub(crate) join_ref: Option<Box<str>>,
     /// What the answer to the join repeats.
     pub(crate) reference: Option<Box<str>>,
+    /// Of the topic's life, if it has a history: told in each position.
+    pub(crate) epoch: OnceLock<Arc<str>>,
+    /// The greatest offset that was queued or dropped; 0: none. Written with the queue locked.
+    reached: AtomicU64,
     /// Locked after the topic, and before the connection's queue.
     state: Mutex<State>,
 }
@@ -41,10 +49,7 @@ struct State {
 
 enum Phase {
     /// What is pushed follows the reply.
-    Joining {
-        held: Vec<Message>,
-        bytes: usize,
-    },
+    Joining,
     Joined,
     Ended,
 }
@@ -57,28 +62,57 @@ impl Seat {
         join_ref: Option<Box<str>>,
         reference: Option<Box<str>>,
     ) -> Self {
-        let phase = Phase::Joining { held: Vec::new(), bytes: 0 };
-        let state = State { phase, turn: 0, reference: None, asks: HashMap::new() };
-        Self { connection, topic, route, join_ref, reference, state: state.into() }
+        let state = State { phase: Phase::Joining, turn: 0, reference: None, asks: HashMap::new() };
+        Self {
+            number: connection.next_seat(),
+            connection,
+            topic,
+            route,
+            join_ref,
+            reference,
+            epoch: OnceLock::new(),
+            reached: AtomicU64::new(0),
+            state: state.into(),
+        }
     }
 
-    /// Queues a frame of the topic. False: it has ended, or there is no room.
-    pub(crate) fn push(&self, message: Message, class: Class) -> bool {
-        let mut state = lock(&self.state);
-        match &mut state.phase {
-            Phase::Joining { held, bytes } => {
-                let room = self.connection.hub.inner().limits.queue;
-                *bytes = bytes.saturating_add(message.len());
-                if *bytes > room.bytes || held.len() >= room.frames {
-                    self.connection.queue.cut(Cut::slow());
-                    return false;
-                }
-                held.push(message);
-                true
+    /// Queues a frame of the topic. Called with nothing locked.
+    pub(crate) fn push(self: &Arc<Self>, message: Message, class: Class) -> Pushed {
+        let pushed = {
+            let (queue, frame) = (&self.connection.queue, self.connection.frame(message, class));
+            let state = lock(&self.state);
+            match state.phase {
+                Phase::Joining => queue.hold(&frame, self.number),
+                Phase::Joined => queue.push(&frame, Some(self), 0),
+                Phase::Ended => Pushed::Ended,
             }
-            Phase::Joined => self.connection.queue.push(message, class),
-            Phase::Ended => false,
+        };
+        self.connection.hub.inner().relieve();
+        pushed
+    }
+
+    /// What becomes of frames that find no room.
+    pub(crate) fn on_full(&self) -> OnFull {
+        self.route.options.on_full
+    }
+
+    /// A frame with this offset is queued or dropped, or one without, which is 0: how far the seat has come. Called with the queue
+    /// locked.
+    pub(crate) fn reach(&self, offset: u64) -> u64 {
+        if offset == 0 {
+            return self.reached.load(Ordering::Relaxed);
         }
+        self.reached.store(offset, Ordering::Relaxed);
+        offset
+    }
+
+    /// The frame that says that what the client has not had up to this offset is lost; without a history, that something is.
+    pub(crate) fn gap(&self, offset: u64) -> Arc<Frame> {
+        let payload = match self.epoch.get() {
+            Some(epoch) => format!("{{\"e\":\"{epoch}\",\"o\":{offset}}}"),
+            None => "{}".to_owned(),
+        };
+        self.connection.frame(self.frame(None, "$gap", &payload), Class::Answer)
     }
 
     /// A frame that belongs to this join.
@@ -108,30 +142,25 @@ impl Seat {
     }
 
     /// The join has succeeded, unless it was ended before: then false. Called with the topic locked.
-    pub(crate) fn open(&self, reply: Option<Message>) -> bool {
+    pub(crate) fn open(self: &Arc<Self>, reply: Option<Message>) -> bool {
         let mut state = lock(&self.state);
-        let Phase::Joining { held, .. } = &mut state.phase else {
+        if !matches!(state.phase, Phase::Joining) {
             return false;
-        };
-        let held = std::mem::take(held);
-        if let Some(reply) = reply {
-            self.connection.queue.push(reply, Class::Answer);
         }
-        for message in held {
-            self.connection.queue.push(message, Class::Reliable);
-        }
+        let reply = reply.map(|reply| self.connection.frame(reply, Class::Answer));
+        self.connection.queue.release(self, reply.as_ref());
         state.phase = Phase::Joined;
         true
     }
 
     /// Ends it, with these frames; false if it had ended. Called with the topic locked, when the connection is none of its
     /// members any more.
-    pub(crate) fn end(&self, frames: impl IntoIterator<Item = Message>) -> bool {
+    pub(crate) fn end(self: &Arc<Self>, frames: impl IntoIterator<Item = Message>) -> bool {
         self.end_with(|_| frames)
     }
 
     /// The same on the server's behalf: the client is told that it is no member any more, or that it may not become one.
-    pub(crate) fn revoke(&self) -> bool {
+    pub(crate) fn revoke(self: &Arc<Self>) -> bool {
         self.end_with(|is_joined| {
             let refused = (!is_joined).then(|| self.refused(&Refusal::new("unauthorized")));
             let closed = is_joined.then(|| self.ending("phx_close", "{}"));
@@ -139,19 +168,20 @@ impl Seat {
         })
     }
 
-    fn end_with<F: IntoIterator<Item = Message>>(&self, frames: impl FnOnce(bool) -> F) -> bool {
+    fn end_with<F: IntoIterator<Item = Message>>(self: &Arc<Self>, frames: impl FnOnce(bool) -> F) -> bool {
         let mut state = lock(&self.state);
         if matches!(state.phase, Phase::Ended) {
             return false;
         }
         for frame in frames(matches!(state.phase, Phase::Joined)) {
-            self.connection.queue.push(frame, Class::Answer);
+            self.connection.queue.push(&self.connection.frame(frame, Class::Answer), Some(self), 0);
         }
-        let ended = std::mem::replace(&mut state.phase, Phase::Ended);
+        let held = self.connection.queue.unhold(self.number);
+        state.phase = Phase::Ended;
         let asks = std::mem::take(&mut state.asks);
         drop(state);
         // Wakes those who wait for an answer.
-        drop((ended, asks));
+        drop((held, asks));
         true
     }
 
@@ -174,13 +204,22 @@ impl Seat {
     }
 
     /// Sends a question, if it is joined.
-    pub(crate) fn ask(&self, number: u64, question: Message, answer: oneshot::Sender<Answer>) -> bool {
+    pub(crate) fn ask(
+        self: &Arc<Self>,
+        number: u64,
+        question: Message,
+        answer: oneshot::Sender<Answer>,
+    ) -> bool {
         let mut state = lock(&self.state);
-        if !matches!(state.phase, Phase::Joined) || !self.connection.queue.push(question, Class::Answer) {
+        if !matches!(state.phase, Phase::Joined) {
             return false;
         }
-        state.asks.insert(number, answer);
-        true
+        let question = self.connection.frame(question, Class::Answer);
+        let is_taken = self.connection.queue.push(&question, Some(self), 0).is_taken();
+        if is_taken {
+            state.asks.insert(number, answer);
+        }
+        is_taken
     }
 
     /// Who waits for the answer to a question.

@@ -382,6 +382,8 @@ async fn limits_may_be_as_large_as_can_be() {
         .frame(usize::MAX)
         .queue(usize::MAX, usize::MAX)
         .reserve(usize::MAX, usize::MAX)
+        .volatile(usize::MAX)
+        .memory(usize::MAX)
         .join(Duration::MAX)
         .handler(Duration::MAX)
         .ask(Duration::MAX);
@@ -404,6 +406,8 @@ fn limits_that_cannot_hold_are_errors() {
         Limits::default().messages(1, 0),
         Limits::default().bytes(0),
         Limits::default().queue(1 << 20, 0),
+        Limits::default().volatile(0),
+        Limits::default().memory(256 << 10),
         Limits::default().payload(1 << 20),
         // With its names, it is larger than the queue.
         Limits::default().payload((1 << 20) - 1),

@@ -1,0 +1,104 @@
+//! A frame that waits to be sent, and how much memory all of them take.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sansocket::Message;
+use tokio::time::Instant;
+
+/// A frame that waits to be sent: in memory once, in however many queues it is. It counts from when it is made until the last
+/// who has it has dropped it.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    message: Message,
+    class: Class,
+    since: Instant,
+    memory: Arc<Memory>,
+}
+
+/// What a frame is to those who lack room for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Class {
+    /// It is sent, or what [`OnFull`](crate::OnFull) says comes about.
+    Reliable,
+    /// It is sent only to those for whom little waits.
+    Volatile,
+    /// It takes the place of the one of its topic and key that waits. Without one, it is like a reliable one.
+    Keyed(Arc<str>),
+    /// It answers the client, or tells it how a session ended: there is a reserve for those.
+    Answer,
+    /// It answers a heartbeat, and goes before all that waits: a client that does not get it in time gives the connection up.
+    Heartbeat,
+}
+
+impl Frame {
+    pub(crate) fn new(message: Message, class: Class, memory: &Arc<Memory>) -> Arc<Self> {
+        let frame = Self { message, class, since: Instant::now(), memory: memory.clone() };
+        memory.held.fetch_add(frame.size(), Ordering::Relaxed);
+        frame.into()
+    }
+
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
+    }
+
+    pub(crate) fn class(&self) -> &Class {
+        &self.class
+    }
+
+    pub(crate) fn key(&self) -> Option<&Arc<str>> {
+        match &self.class {
+            Class::Keyed(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// How many bytes a client is sent.
+    pub(crate) fn len(&self) -> usize {
+        self.message.len()
+    }
+
+    /// Since when it waits.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// How much memory it takes, about.
+    fn size(&self) -> usize {
+        self.message.len() + size_of::<Self>()
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        self.memory.held.fetch_sub(self.size(), Ordering::Relaxed);
+    }
+}
+
+/// How much memory the frames take that wait in a hub, each of them counted once.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    held: AtomicUsize,
+    limit: usize,
+}
+
+impl Memory {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Self { held: AtomicUsize::new(0), limit }.into()
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// More wait than may.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.held() > self.limit
+    }
+
+    /// A fifth is free.
+    pub(crate) fn is_relieved(&self) -> bool {
+        self.held() <= self.limit - self.limit / 5
+    }
+}
