@@ -69,8 +69,8 @@ fn mio() {
 
 /// One does not read, and the other does not notice.
 #[test]
-fn chat() {
-    let (_server, address) = Program::serve("chat", &[]);
+fn room() {
+    let (_server, address) = Program::serve("room", &[]);
     let mut slow = client(format!("ws://{address}")).unwrap();
     let mut quick = client(format!("ws://{address}")).unwrap();
     slow.send("hi").unwrap();
@@ -223,20 +223,20 @@ fn page() {
 }
 
 #[test]
-fn push() {
-    pushes("push");
+fn clock() {
+    pushes("clock");
 }
 
 #[cfg(feature = "axum")]
 #[test]
-fn axum() {
-    pushes("axum");
+fn axum_upgrade() {
+    pushes("axum_upgrade");
 }
 
 #[cfg(feature = "hyper")]
 #[test]
-fn hyper() {
-    pushes("hyper");
+fn hyper_upgrade() {
+    pushes("hyper_upgrade");
 }
 
 /// There is a page, and what is pushed to it until Ctrl-C.

@@ -1,4 +1,4 @@
-//! A page to which a server pushes, inside axum: `cargo run --release --example axum --features axum`
+//! A page to which a server pushes, inside axum: `cargo run --release --example axum_upgrade --features axum`
 
 use std::time::{Duration, Instant};
 

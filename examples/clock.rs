@@ -1,4 +1,4 @@
-//! A page to which a server pushes: `cargo run --release --example push`
+//! A page to which a server pushes: `cargo run --release --example clock`
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A chat in which nobody waits for who reads slowly: `cargo run --release --example chat`
+//! A chat in which nobody waits for who reads slowly: `cargo run --release --example room`
 
 use sansocket::tokio::{Pending, serve_with};
 use sansocket::{CloseCode, Config, Error, PreparedMessage, Server};

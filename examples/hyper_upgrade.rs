@@ -1,4 +1,4 @@
-//! A page to which a server pushes, inside hyper: `cargo run --release --example hyper --features hyper`
+//! A page to which a server pushes, inside hyper: `cargo run --release --example hyper_upgrade --features hyper`
 
 use std::convert::Infallible;
 use std::pin::pin;
