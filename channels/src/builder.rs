@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 
 use bytes::Bytes;
+use sansocket::Origins;
 
 use crate::channel::Channel;
 use crate::handshake::Handshake;
@@ -14,7 +15,6 @@ use crate::hub::Hub;
 use crate::identity::{Denied, Identity};
 use crate::limits::Limits;
 use crate::options::TopicOptions;
-use crate::origins::Origins;
 use crate::page::Page;
 use crate::route::{Route, Routes};
 
@@ -84,7 +84,7 @@ impl HubBuilder {
         self
     }
 
-    /// Which web pages may connect; [`Origins::same`] by default.
+    /// Which web pages may connect; [`Origins::same`] by default. Others are refused with 403.
     pub fn origins(mut self, origins: Origins) -> Self {
         self.opening.origins = origins;
         self

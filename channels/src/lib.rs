@@ -137,7 +137,6 @@ mod limits;
 mod link;
 mod opening;
 mod options;
-mod origins;
 mod pace;
 mod page;
 mod parcel;
@@ -175,11 +174,11 @@ pub use hub::{ConnInfo, Hub, Member, TopicInfo};
 pub use identity::{Denied, Identity};
 pub use limits::Limits;
 pub use options::{OnFull, TopicOptions};
-pub use origins::Origins;
 pub use payload::{Payload, PayloadError};
 pub use publish::{Publish, PublishError, Sent};
 pub use refusal::Refusal;
 pub use reply::Reply;
+pub use sansocket::Origins;
 #[cfg(feature = "tower")]
 pub use tower::HubService;
 

@@ -46,7 +46,7 @@ impl Hub {
             let refusal = reply(426).text("Upgrade Required: this is a WebSocket.\n");
             return Judged::Answer(with(refusal, &[("Upgrade", "websocket")]));
         };
-        if !inner.opening.origins.allow(request) {
+        if !inner.opening.origins.allows(request) {
             return Judged::Answer(reply(403).text("Forbidden: pages of this origin may not connect.\n"));
         }
         if !param(request, "vsn").is_some_and(|vsn| vsn.starts_with("2.")) {

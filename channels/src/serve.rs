@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::io;
 
-use sansocket::Server;
 use sansocket::tokio::{IntoListener, Pending, Transport, serve_with};
+use sansocket::{Origins, Server};
 
 use crate::drain::Drain;
 use crate::drive::drive;
@@ -38,7 +38,7 @@ impl Hub {
         server: &Server,
         stop: impl Future,
     ) -> io::Result<()> {
-        let server = server.clone().origins(sansocket::Origins::any());
+        let server = server.clone().origins(Origins::any());
         let stop = async {
             stop.await;
             self.drain(Drain::default()).await

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use sansocket::Server;
 use sansocket::http::Pending;
+use sansocket::{Origins, Server};
 use tokio::sync::Semaphore;
 use tower_service::Service;
 
@@ -40,7 +40,7 @@ impl Hub {
         let handshakes = self.inner().limits.handshakes.min(Semaphore::MAX_PERMITS);
         HubService {
             hub: self.clone(),
-            server: Server::default().origins(sansocket::Origins::any()),
+            server: Server::default().origins(Origins::any()),
             handshakes: Arc::new(Semaphore::new(handshakes)),
         }
     }
@@ -59,7 +59,7 @@ impl HubService {
     /// Sets the limits of connections, and who is told of failures; those of [`Server::default`] without. Which pages may
     /// connect is for [`HubBuilder::origins`](crate::HubBuilder::origins) to say.
     pub fn server(self, server: &Server) -> Self {
-        Self { server: server.clone().origins(sansocket::Origins::any()), ..self }
+        Self { server: server.clone().origins(Origins::any()), ..self }
     }
 }
 

@@ -26,7 +26,7 @@ enum Which {
     Same,
     Any,
     Some(Arc<[String]>),
-    Checked(Arc<dyn Fn(&HttpRequest) -> bool + Send + Sync>),
+    Check(Arc<dyn Fn(&HttpRequest) -> bool + Send + Sync>),
 }
 
 impl Origins {
@@ -48,24 +48,36 @@ impl Origins {
     }
 
     /// Pages whose request `allows` lets pass. It is asked only about a request with an `Origin`.
-    pub fn checked(allows: impl Fn(&HttpRequest) -> bool + Send + Sync + 'static) -> Self {
-        Self(Which::Checked(Arc::new(allows)))
+    ///
+    /// ```
+    /// use sansocket::Origins;
+    ///
+    /// let apps = Origins::check(|request| request.origin().is_some_and(|origin| origin.ends_with(".example.com")));
+    /// ```
+    pub fn check(allows: impl Fn(&HttpRequest) -> bool + Send + Sync + 'static) -> Self {
+        Self(Which::Check(Arc::new(allows)))
     }
 
-    /// Fails if the page that sent the request may not connect. A request without an `Origin` is from no page.
-    pub(super) fn check(&self, request: &HttpRequest) -> Result<(), RequestError> {
+    /// Whether the page that sent the request may connect; a request without an `Origin` is from no page, and may. Accepting
+    /// asks this by itself: it is for programs that want to know before, or that have several rules.
+    pub fn allows(&self, request: &HttpRequest) -> bool {
         let Some(origin) = request.origin() else {
-            return Ok(());
+            return true;
         };
-        let allowed = match &self.0 {
+        match &self.0 {
             Which::Same => request.is_same_origin(),
             Which::Any => true,
             Which::Some(list) => list.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)),
-            Which::Checked(allows) => allows(request),
-        };
-        if allowed {
-            return Ok(());
+            Which::Check(allows) => allows(request),
         }
+    }
+
+    /// Fails if the page that sent the request may not connect.
+    pub(super) fn judge(&self, request: &HttpRequest) -> Result<(), RequestError> {
+        let foreign = request.origin().filter(|_| !self.allows(request));
+        let Some(origin) = foreign else {
+            return Ok(());
+        };
         let (host, header) = request.find_requested_host()?;
         let (origin, host) = (origin.to_owned(), host.map(ToOwned::to_owned));
         Err(RequestError::ForeignOrigin(Box::new(ForeignOrigin { origin, host, header })))
@@ -78,7 +90,7 @@ impl fmt::Debug for Origins {
             Which::Same => f.write_str("Same"),
             Which::Any => f.write_str("Any"),
             Which::Some(list) => f.debug_list().entries(list.iter()).finish(),
-            Which::Checked(_) => f.write_str("Checked"),
+            Which::Check(_) => f.write_str("Check"),
         }
     }
 }

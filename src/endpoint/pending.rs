@@ -253,7 +253,7 @@ impl PendingRequest {
         }
         let mut accept = take(&mut self.accept);
         let request = self.check_websocket()?;
-        self.origins.check(request)?;
+        self.origins.judge(request)?;
         if let Some(deflate) = &self.config.settings.deflate
             && let Some((_, extension)) = deflate.agree_as_server(&request.extensions())
         {

@@ -61,7 +61,10 @@ fn same_origin() {
 fn other_origins() {
     let accepts = |origins: &Origins, origin: &str| {
         let server = Server::default().origins(origins.clone());
-        pending(&server, "example.com", &format!("Origin: {origin}\r\n")).into_accepted().is_ok()
+        let pending = pending(&server, "example.com", &format!("Origin: {origin}\r\n"));
+        let allowed = origins.allows(pending.request());
+        assert_eq!(pending.into_accepted().is_ok(), allowed, "{origins:?} {origin}");
+        allowed
     };
     assert!(!accepts(&Origins::same(), "null"));
     for origin in ["null", "http://evil.org"] {
@@ -74,12 +77,14 @@ fn other_origins() {
     {
         assert!(!accepts(&list, origin), "{origin}");
     }
-    let checked = Origins::checked(|request| {
+    let checked = Origins::check(|request| {
         request.path() == "/chat" && request.origin().is_some_and(|origin| origin.ends_with(".example.com"))
     });
     assert!(accepts(&checked, "https://app.example.com"));
     assert!(!accepts(&checked, "https://example.com"));
-    let _ = pending(&Server::default().origins(checked), "h", "").into_accepted().unwrap();
+    let no_page = pending(&Server::default().origins(checked.clone()), "h", "");
+    assert!(checked.allows(no_page.request()) && list.allows(no_page.request()));
+    let _ = no_page.into_accepted().unwrap();
     assert_eq!(
         format!("{:?} {list:?}", Origins::default()),
         "Same [\"https://example.org\", \"http://localhost:3000\"]"
@@ -276,7 +281,7 @@ fn who_asks_for_no_host() {
     assert!(!accepts(&list, "X-Forwarded-Host: example.org\r\nOrigin: https://example.org\r\n"));
     // A refusal says what was asked for, if it can be told.
     assert!(is_malformed(&list, "X-Forwarded-Host:\r\nOrigin: https://example.org\r\n"));
-    let checked = server.origins(Origins::checked(|request| {
+    let checked = server.origins(Origins::check(|request| {
         request.is_same_origin() && request.requested_host() == Ok(Some("example.com"))
     }));
     assert!(accepts(&checked, "X-Forwarded-Host: example.com\r\nOrigin: https://example.com\r\n"));

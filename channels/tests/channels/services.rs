@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::server::{client, connect, http, soon, told};
 
 fn hub() -> Hub {
-    let origins = Origins::check(|origin| origin == "http://example.com");
+    let origins = Origins::check(|request| request.origin() == Some("http://example.com"));
     Hub::builder()
         .channel("room:{id}", Relay)
         .page("/", "text/html", "<p>hi")
