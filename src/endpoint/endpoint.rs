@@ -260,6 +260,7 @@ impl Endpoint {
             let timeout = request.timeout;
             match request.accept(&mut self.out) {
                 Ok(negotiated) => {
+                    self.config = request.config.clone();
                     self.open(negotiated);
                     self.deadline = now.checked_add(timeout);
                 }

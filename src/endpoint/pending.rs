@@ -176,7 +176,30 @@ impl PendingRequest {
         Ok(self.accept.add_header(name, value)?)
     }
 
-    /// The response that accepts the connection, with the extensions that the server's configuration asks for. What it
+    /// The configuration of the connection that comes of it: the [server's](Server::config), unless another was set.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sets the configuration of the connection that comes of it, in place of the server's: after a look at the request, or for
+    /// one of several uses of a server.
+    ///
+    /// ```
+    /// # use sansocket::PendingRequest;
+    /// fn limit_chats(pending: &mut PendingRequest) {
+    ///     if pending.request().path() == "/chat" {
+    ///         pending.set_config(pending.config().clone().max_message_size(64 << 10));
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// Connections share what is cloned: many of them need less memory when it is made once. The WebSocket of who makes it by
+    /// `from_upgraded` has what is given to that.
+    pub fn set_config(&mut self, config: Config) {
+        self.config = config;
+    }
+
+    /// The response that accepts the connection, with the extensions that its configuration asks for. What it
     /// agrees on is the connection's: `Negotiated::from(&accepted)`.
     ///
     /// Fails if the request does not ask for a WebSocket, if it comes from a page that may not connect, and if a

@@ -157,12 +157,13 @@ impl Pending {
         F: FnOnce(WebSocket<Upgraded>) -> H + Send + 'static,
         H: Future<Output: Handled> + Send + 'static,
     {
-        let Unanswered { request, on_upgrade, client } = *self.0;
+        let Unanswered { request, on_upgrade, mut client } = *self.0;
         if let Some(page) = request.page() {
             return client.answer(&page);
         }
         let span = Span::new(client.peer);
         span.record(request.request());
+        client.server.config = request.config.clone();
         let accepted = match request.into_accepted() {
             Ok(accepted) => accepted,
             Err(error) => return client.refuse(error),

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::marker::PhantomData;
 use std::net::TcpListener;
+use std::ops::DerefMut;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -16,7 +17,7 @@ use futures_util::stream::FuturesOrdered;
 use sansocket::blocking::{Incoming, Part};
 use sansocket::handshake::{Reply, Response};
 use sansocket::{
-    Client, CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PendingParts,
+    Client, CloseCode, CloseFrame, Closed, Config, Error, Message, MessageKind, PendingParts, PendingRequest,
     PreparedMessage, Queued, Role, Server,
 };
 use sansocket::{blocking, tokio as asynchronous};
@@ -57,7 +58,7 @@ pub trait Sends {
 /// An adapter.
 pub trait Adapter: Sized {
     type Stream;
-    type Pending;
+    type Pending: DerefMut<Target = PendingRequest>;
     type Whole: Receives + Sends;
     type Sender: Sends + Send;
     type Receiver: Receives + Send;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sansocket::handshake::Reply;
-use sansocket::{Client, CloseCode, CloseFrame, Error, Message, MessageKind, PreparedMessage, Server};
+use sansocket::{
+    Client, CloseCode, CloseFrame, Config, Error, Message, MessageKind, PreparedMessage, Server,
+};
 
 use crate::adapter::{Receives, Sends};
 use crate::lines;
@@ -64,6 +66,8 @@ pub enum Call {
     Hear(&'static str),
     Connect(Client),
     Accept(Server),
+    /// Sets the configuration of the connection that is to be accepted.
+    Configure(Config),
     Open,
     Respond(Reply),
     Reject(u16, String),
@@ -103,6 +107,7 @@ impl Call {
             Self::FeedPart(_, payload, _) => format!("feed_part {}", lines::payload(payload)),
             Self::Accept(_) => "accept".into(),
             Self::Connect(_) => "connect".into(),
+            Self::Configure(_) => "set_config".into(),
             Self::Respond(_) => "respond".into(),
             other => format!("{other:?}"),
         }
@@ -308,6 +313,10 @@ pub fn connect(client: &Client) -> Call {
 
 pub fn accept(server: &Server) -> Call {
     Call::Accept(server.clone())
+}
+
+pub fn configure(config: &Config) -> Call {
+    Call::Configure(config.clone())
 }
 
 pub fn open() -> Call {

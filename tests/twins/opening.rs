@@ -6,7 +6,9 @@ use std::time::Duration;
 use sansocket::handshake::{Accept, Limits, Reply};
 use sansocket::{Client, Role, Server};
 
-use crate::calls::{accept, agreed, close, connect, open, recv, reject, respond, reunite, send, split};
+use crate::calls::{
+    accept, agreed, close, configure, connect, open, recv, reject, respond, reunite, send, split,
+};
 use crate::common::{TEXT, frame};
 use crate::peer::{
     answers, closes, ends, fails_writes, goes, holds, leaves, pings, raw, refuses_writes, resets, says,
@@ -285,6 +287,26 @@ fn configurations_arrive() {
             open().ok(),
             send("four").ok(),
             recv().gives("Protocol(MessageTooBig)"),
+        ])
+        .run();
+    // So is one that was set when the request had come, also where it allows more.
+    serving()
+        .peer([raw(REQUEST), says("four"), until("close"), closes(1009, ""), goes()])
+        .calls([
+            accept(&server()).ok(),
+            configure(&config).ok(),
+            open().ok(),
+            recv().gives("Protocol(MessageTooBig)"),
+        ])
+        .run();
+    serving()
+        .peer([raw(REQUEST), says("four"), closes(1000, ""), goes()])
+        .calls([
+            accept(&server().config(config.clone())).ok(),
+            configure(&patient()).ok(),
+            open().ok(),
+            recv().text("four"),
+            recv().none(),
         ])
         .run();
     connecting()

@@ -521,6 +521,10 @@ impl<A: Adapter> Program<A> {
                 Ok(pending) => self.state = State::Pending(pending),
                 Err(error) => return lines::error(&error),
             },
+            (Call::Configure(config), State::Pending(mut pending)) => {
+                pending.set_config(config.clone());
+                self.state = State::Pending(pending);
+            }
             (Call::Open, State::Pending(pending)) => match A::open(pending).await {
                 Ok(ws) => self.open(ws),
                 Err(error) => return lines::error(&error),

@@ -100,6 +100,29 @@ async fn subprotocols() {
     assert_eq!(ws.response().unwrap().headers().get("x-served-by"), Some("one"));
 }
 
+/// Those of the connection are what the handler sets for it, not the server's.
+#[tokio::test(start_paused = true)]
+async fn configurations() {
+    let server = Server::default();
+    let limited = http1(move |mut request| {
+        let mut pending = received(&mut request, &server);
+        let config = pending.config().clone().max_message_size(3).deflate(Deflate::default());
+        pending.set_config(config);
+        pending.accept(async |ws| {
+            assert!(ws.deflate().is_some());
+            echo(ws).await
+        })
+    });
+    let client = Client::new("ws://example.com/").unwrap();
+    let client = client.config(Config::default().deflate(Deflate::default()));
+    let mut ws = at_once(connect_over(client, limited)).await.unwrap();
+    ws.send("two").await.unwrap();
+    assert_eq!(at_once(ws.recv()).await.unwrap(), Some(Message::text("two")));
+    ws.send("four").await.unwrap();
+    assert_eq!(at_once(ws.recv()).await.unwrap(), None);
+    assert_eq!(ws.closed().unwrap().code.get(), 1009);
+}
+
 /// What the handler chose wrongly is its fault, and not told to the client.
 #[tokio::test(start_paused = true)]
 async fn wrong_answers() {

@@ -23,6 +23,7 @@ fn a_connection_is_opened() {
         assert_eq!(request.request().target(), "/chat");
         request.choose_subprotocol(&["v1"]);
         request.header("X-Served-By", "an endpoint").unwrap();
+        request.set_config(request.config().clone().max_message_size(3));
         pair.server.endpoint.accept(pair.now);
         pair.settle();
         assert_eq!(pair.client.events, ["open"]);
@@ -34,6 +35,10 @@ fn a_connection_is_opened() {
         }
         let response = pair.client.endpoint.negotiated().unwrap().response().unwrap();
         assert_eq!(response.headers().get("X-Served-By"), Some("an endpoint"));
+        // The configuration is that of the request.
+        pair.client.endpoint.send("four").unwrap();
+        pair.settle();
+        assert_eq!(pair.server.events.last().unwrap(), "Protocol(MessageTooBig)");
     }
 }
 
