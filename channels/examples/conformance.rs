@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .channel("later:{id}", Refusing(Refusal::retry("later")))
         .channel("late:{id}", Events::new().on_join(late))
         .authenticate(authenticate)
-        .origins(sansocket_channels::Origins::any())
+        .origins(Origins::any())
         .build()?;
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);

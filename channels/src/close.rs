@@ -102,8 +102,8 @@ impl Cut {
     }
 
     /// What a client has earned that sends what it must not.
-    pub(crate) fn bad_input(code: u16, word: &str) -> Self {
-        Self::gently(Close::of(code, word), Leave::Lost)
+    pub(crate) fn bad_input(word: &str) -> Self {
+        Self::gently(Close::of(1008, word), Leave::Lost)
     }
 }
 

@@ -105,7 +105,6 @@ impl<'a> Driver<'a> {
                 biased;
                 incoming = link.recv(), if self.looks_ahead() && waits_until.is_none() => match incoming {
                     Ok(Incoming::Message(message)) => self.receive(&message),
-                    Ok(Incoming::TooBig) => queue.cut(Cut::bad_input(1009, "frame")),
                     Ok(Incoming::Closed(why)) => {
                         self.deliver_last(why);
                         return Ended::Client(why);
@@ -180,7 +179,7 @@ impl<'a> Driver<'a> {
     }
 
     fn cut(&self, malformed: Malformed) {
-        self.connection.queue.cut(Cut::bad_input(1008, malformed.word()));
+        self.connection.queue.cut(Cut::bad_input(malformed.word()));
     }
 
     fn handle(&mut self, received: Received, len: usize) {

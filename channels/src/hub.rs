@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use sansocket::Config;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -22,6 +23,7 @@ use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::route::{Pattern, Route, Routes};
 use crate::running::Running;
+use crate::sync::lock;
 use crate::topic::is_topic;
 
 /// The registry of a process: which channel answers for a topic, who is connected, who is a member of what. Everything is sent
@@ -48,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) memory: Arc<Memory>,
     pub(crate) opening: Opening,
     pub(crate) registry: Registry,
+    /// That of the last connection, which the next one shares if it is to have the same.
+    config: Mutex<Config>,
     /// Turns of joins.
     pub(crate) joins: Semaphore,
     /// Of topics whose connections have ended: to handle what was said before. It is the only work that no client waits for.
@@ -168,6 +172,7 @@ impl Hub {
             limits: limits.into(),
             opening,
             registry: Registry::default(),
+            config: Mutex::default(),
             draining: AtomicBool::new(false),
             drained: AtomicBool::new(false),
             open: Running::default(),
@@ -192,6 +197,18 @@ impl Inner {
             return Err(Refusal::retry("busy"));
         }
         Ok(route)
+    }
+
+    /// What a connection may do whose server has this configuration: what the hub allows, and all else as that says.
+    pub(crate) fn configure(&self, server: &Config) -> Config {
+        let frame = self.limits.frame as u64;
+        let config =
+            server.clone().max_message_size(frame).max_frame_size(frame).write_timeout(self.limits.write);
+        let mut last = lock(&self.config);
+        if *last != config {
+            *last = config;
+        }
+        last.clone()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

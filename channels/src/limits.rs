@@ -26,6 +26,7 @@ use std::time::Duration;
 /// | [`reserve`](Self::reserve) for answers | 64 KiB, 64 frames | Close 4008 |
 /// | [`volatile`](Self::volatile): what may wait before a volatile message | 64 KiB | it is dropped |
 /// | [`memory`](Self::memory) of all frames that wait | 256 MiB | Close 1013, of who waits longest |
+/// | [`write`](Self::write), while the client takes no byte | 10 s | the connection is lost |
 ///
 /// Names are of the wire: a topic has at most 255 bytes, an event 64, a ref 32; Close 1008 beyond. The key of a keyed message has at
 /// most 64 bytes. How many connections there
@@ -60,6 +61,7 @@ pub struct Limits {
     pub(crate) reserve: Room,
     pub(crate) volatile: usize,
     pub(crate) memory: usize,
+    pub(crate) write: Duration,
 }
 
 /// Room in a queue.
@@ -101,6 +103,7 @@ impl Default for Limits {
             reserve: Room { bytes: 64 << 10, frames: 64 },
             volatile: 64 << 10,
             memory: 256 << 20,
+            write: Duration::from_secs(10),
         }
     }
 }
@@ -157,7 +160,8 @@ impl Limits {
         Self { topics, ..self }
     }
 
-    /// How many bytes a client's message may have.
+    /// How many bytes a client's message may have, whatever the server's
+    /// [configuration](sansocket::Config::max_message_size) says.
     pub fn frame(self, bytes: usize) -> Self {
         Self { frame: bytes, ..self }
     }
@@ -211,6 +215,12 @@ impl Limits {
     /// What a connection's WebSocket has taken, and not yet written, is not among it: it has a limit of its own.
     pub fn memory(self, bytes: usize) -> Self {
         Self { memory: bytes, ..self }
+    }
+
+    /// How long a client may take no byte of what is sent to it, whatever the server's
+    /// [configuration](sansocket::Config::write_timeout) says.
+    pub fn write(self, time: Duration) -> Self {
+        Self { write: time, ..self }
     }
 
     /// What cannot be, if there is something.

@@ -32,7 +32,8 @@ pub(crate) struct Applicant {
 }
 
 impl Hub {
-    /// Judges a request by its head. Chooses the subprotocol, which some clients insist on if there is a token.
+    /// Judges a request by its head. Chooses the subprotocol, which some clients insist on if there is a token, and sets the
+    /// limits of the connection.
     pub(crate) fn judge(&self, pending: &mut PendingRequest) -> Judged {
         let (inner, request) = (self.inner(), pending.request());
         if request.path() != inner.opening.path {
@@ -59,6 +60,7 @@ impl Hub {
         };
         let dialect = dialect(request);
         pending.choose_subprotocol(&["phoenix"]);
+        pending.set_config(inner.configure(pending.config()));
         Judged::Applicant(Applicant { hub: self.clone(), handshake, dialect })
     }
 }

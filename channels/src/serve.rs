@@ -9,7 +9,6 @@ use sansocket::{Origins, Server};
 use crate::drain::Drain;
 use crate::drive::drive;
 use crate::hub::Hub;
-use crate::link::Socket;
 use crate::opening::Judged;
 
 impl Hub {
@@ -17,7 +16,8 @@ impl Hub {
     /// [`serve_with`] does. `listener` is an address or a listener. What is at no path that it knows is answered with 404.
     ///
     /// `server` has the limits of connections, TLS, and who is told of failures. Which pages may connect is for
-    /// [`HubBuilder::origins`](crate::HubBuilder::origins) to say, not for `server`.
+    /// [`HubBuilder::origins`](crate::HubBuilder::origins) to say, not for `server`, and how large messages are, and how long
+    /// a client may take nothing, for [`Limits`](crate::Limits), not for its configuration.
     ///
     /// ```no_run
     /// use sansocket::Server;
@@ -97,7 +97,7 @@ impl Hub {
             Ok(admitted) => admitted,
             Err(reply) => return pending.respond(reply).await.map(|()| None),
         };
-        let socket = Socket::new(pending.accept().await?, self.inner().limits.frame);
-        drive(admitted, socket).await.map(|()| None)
+        let ws = pending.accept().await?;
+        drive(admitted, ws).await.map(|()| None)
     }
 }

@@ -16,7 +16,6 @@ use tower_service::Service;
 
 use crate::drive::drive;
 use crate::hub::Hub;
-use crate::link::Socket;
 use crate::opening::{Judged, unavailable};
 
 impl Hub {
@@ -57,7 +56,7 @@ pub struct HubService {
 
 impl HubService {
     /// Sets the limits of connections, and who is told of failures; those of [`Server::default`] without. Which pages may
-    /// connect is for [`HubBuilder::origins`](crate::HubBuilder::origins) to say.
+    /// connect, and how much they may send, is for the hub to say, as under [`Hub::serve`].
     pub fn server(self, server: &Server) -> Self {
         Self { server: server.clone().origins(Origins::any()), ..self }
     }
@@ -95,10 +94,7 @@ async fn respond(hub: &Hub, handshakes: &Semaphore, mut pending: Pending) -> Res
         return pending.respond(unavailable("too many want to connect at once"));
     };
     match applicant.admit().await {
-        Ok(admitted) => {
-            let max_frame = hub.inner().limits.frame;
-            pending.accept(move |ws| drive(admitted, Socket::new(ws, max_frame)))
-        }
+        Ok(admitted) => pending.accept(move |ws| drive(admitted, ws)),
         Err(reply) => pending.respond(reply),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sansocket::Message;
+use sansocket::{Message, ProtocolError};
 use tokio::sync::{mpsc, watch};
 
 use crate::close::{Close, Leave};
@@ -43,7 +43,13 @@ impl Link for PageLink {
 
     async fn recv(&mut self) -> Result<Incoming, Gone> {
         Ok(match self.from_page.recv().await.ok_or(Gone)? {
-            FromPage::Send(message) if message.len() > self.max_frame => Incoming::TooBig,
+            FromPage::Send(message) if message.len() > self.max_frame => {
+                // As the core does.
+                let error = ProtocolError::MessageTooBig;
+                let _ =
+                    self.to_page.send(ToPage::Closed(Close::of(error.close_code().get(), error.reason())));
+                return Err(Gone);
+            }
             FromPage::Send(message) => Incoming::Message(message),
             FromPage::Close => Incoming::Closed(Leave::Closed),
         })

@@ -386,7 +386,8 @@ async fn limits_may_be_as_large_as_can_be() {
         .memory(usize::MAX)
         .join(Duration::MAX)
         .handler(Duration::MAX)
-        .ask(Duration::MAX);
+        .ask(Duration::MAX)
+        .write(Duration::MAX);
     let hub = hub(&Diary::default(), limits);
     let mut page = joined(&hub).await;
     assert_eq!(page.push("room:1", "echo", &json!([[]])).await, Ok(json!([[]])));

@@ -21,11 +21,15 @@ pub struct Served {
 
 impl Served {
     pub async fn new(hub: &Hub) -> Self {
+        Self::by(hub, Server::default()).await
+    }
+
+    pub async fn by(hub: &Hub, server: Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let hub = hub.clone();
-        let serving = tokio::spawn(async move { hub.serve(listener, &Server::default(), stopped).await });
+        let serving = tokio::spawn(async move { hub.serve(listener, &server, stopped).await });
         Self { address, stop, serving }
     }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sansocket::Initiator;
+use sansocket::tokio::{accept_with, connect_over};
+use sansocket::{Config, Error, Initiator, Server, TimedOut};
 use sansocket_channels::{
     Denied, Handshake, Hub, HubBuilder, Identity, Joined, Limits, Open, Origins, Relay,
 };
 use serde_json::json;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::diary::Diary;
 use crate::server::{Served, client, connect, head, http, soon, told};
@@ -214,10 +215,63 @@ async fn fragments_are_put_together() {
     ws.feed_part(sansocket::MessageKind::Text, "", true).await.unwrap();
     ws.flush().await.unwrap();
     assert_eq!(told(&mut ws).await, r#"[null,"1","phoenix","phx_reply",{"status":"ok","response":{}}]"#);
-    ws.send("x".repeat((64 << 10) + 1)).await.unwrap();
+    for _ in 0..3 {
+        let part = "x".repeat(30_000);
+        ws.feed_part(sansocket::MessageKind::Text, part, false).await.unwrap();
+    }
+    ws.flush().await.unwrap();
     assert_eq!(soon(ws.recv()).await.unwrap(), None);
     assert_eq!(ws.closed().unwrap().code.get(), 1009);
     server.stop().await;
+}
+
+/// Messages are as large as the hub allows, whatever the server's configuration says.
+#[tokio::test]
+async fn the_hub_limits_messages() {
+    let heartbeat = |len: usize| {
+        let begin = r#"[null,"1","phoenix","heartbeat",""#;
+        format!("{begin}{}\"]", "x".repeat(len - begin.len() - 2))
+    };
+    for config in [
+        Config::default(),
+        Config::default().max_message_size(10),
+        Config::default().max_frame_size(10),
+        Config::default().max_message_size(1 << 30).max_frame_size(1 << 30),
+    ] {
+        let hub = Hub::builder().limits(Limits::default().frame(1_000)).build().unwrap();
+        let server = Served::by(&hub, Server::default().config(config)).await;
+        let mut ws = connect(client(server.address, "?vsn=2.0.0")).await.unwrap();
+        ws.send(heartbeat(1_000)).await.unwrap();
+        assert_eq!(told(&mut ws).await, r#"[null,"1","phoenix","phx_reply",{"status":"ok","response":{}}]"#);
+        ws.send(heartbeat(1_001)).await.unwrap();
+        assert_eq!(soon(ws.recv()).await.unwrap(), None);
+        assert_eq!(ws.closed().unwrap().code.get(), 1009);
+        server.stop().await;
+    }
+}
+
+/// So is the time for which a client may take no byte.
+#[tokio::test(start_paused = true)]
+async fn the_hub_limits_silence() {
+    let diary = Diary::default();
+    let hub = Hub::builder().channel("room:{id}", diary.clone()).build().unwrap();
+    let (near, far) = tokio::io::duplex(4 << 10);
+    let server = Server::default().config(Config::default().write_timeout(Duration::from_secs(60)));
+    let served = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.handle(accept_with(far, &server).await?).await.map(drop) }
+    });
+    let mut ws = connect_over("ws://localhost/socket/websocket?vsn=2.0.0", near).await.unwrap();
+    ws.send(r#"["1","1","room:1","phx_join",0]"#).await.unwrap();
+    ws.recv().await.unwrap();
+    let start = Instant::now();
+    hub.broadcast("room:1", "said", &"x".repeat(100_000)).unwrap();
+    // The client reads nothing.
+    let error = served.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::TimedOut(TimedOut::Write)), "{error}");
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!(diary.take(), ["join room:1", "Lost"]);
+    drop(ws);
 }
 
 /// All that is queued comes before the Close frame, and a lost client leaves nothing behind.

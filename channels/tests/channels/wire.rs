@@ -237,7 +237,8 @@ async fn large_frames_close() {
         Message::text(format!("{begin}{}\"]", "x".repeat(len - begin.len() - 2)))
     };
     assert_eq!(closed_by(&hub, frame(64 << 10)).await, None);
-    assert_eq!(closed_by(&hub, frame((64 << 10) + 1)).await, Some((1009, "frame".to_owned())));
+    let reason = "a message is larger than the limit".to_owned();
+    assert_eq!(closed_by(&hub, frame((64 << 10) + 1)).await, Some((1009, reason)));
 }
 
 /// Every prefix, and every change of one byte, is answered or closes with 1008; nothing panics, which would be 1006.
