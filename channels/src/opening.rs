@@ -32,11 +32,16 @@ pub(crate) struct Applicant {
 }
 
 impl Hub {
+    /// Whether a request is for where the hub's WebSockets are.
+    pub(crate) fn is_asked(&self, request: &HttpRequest) -> bool {
+        request.path() == self.inner().opening.path
+    }
+
     /// Judges a request by its head. Chooses the subprotocol, which some clients insist on if there is a token, and sets the
     /// limits of the connection.
     pub(crate) fn judge(&self, pending: &mut PendingRequest) -> Judged {
         let (inner, request) = (self.inner(), pending.request());
-        if request.path() != inner.opening.path {
+        if !self.is_asked(request) {
             let page = inner.opening.pages.get(request.path()).filter(|_| !pending.is_websocket());
             return page.map_or(Judged::NotOurs, |page| Judged::Answer(page.answer(request)));
         }

@@ -84,6 +84,13 @@ impl<B> Service<Request<B>> for HubService {
 }
 
 async fn respond(hub: &Hub, handshakes: &Semaphore, mut pending: Pending) -> Response<Full<Bytes>> {
+    if hub.is_asked(pending.request()) {
+        // Before anything else is found out: it is for nothing if there is no room.
+        pending = match pending.check_room() {
+            Ok(pending) => pending,
+            Err(refusal) => return refusal,
+        };
+    }
     let applicant = match hub.judge(&mut pending) {
         Judged::NotOurs => return pending.reject(404, "Not Found: there is nothing at this path.\n"),
         Judged::Answer(reply) => return pending.respond(reply),

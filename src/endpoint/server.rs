@@ -193,14 +193,15 @@ impl Server {
     }
 
     /// Has `serve`, and upgrades, answer clients with this status, such as 503, when there are
-    /// [`max_connections`](Self::max_connections), in place of letting them wait. With `serve`, each counts as a connection, and as a handshake, until it is answered: when there are
+    /// [`max_connections`](Self::max_connections), in place of letting them wait, and ask them to come again
+    /// after 5 seconds (`Retry-After`). With `serve`, each counts as a connection, and as a handshake, until it is answered: when there are
     /// [`max_handshakes`](Self::max_handshakes), they wait all the same.
     ///
     /// Fails with [`Error::Build`] if the status is none of a response, or a success, which accepts a WebSocket over HTTP/2.
     pub fn when_full(self, status: u16) -> Result<Self, Error> {
         let reply = Reply::new(status)?.text("The server has no room for one more connection.\n");
         reply.check_refuses()?;
-        Ok(Self { when_full: Some(Arc::new(reply)), ..self })
+        Ok(Self { when_full: Some(Arc::new(reply.for_now())), ..self })
     }
 
     /// How many connections `serve` has at once, handshakes included. 10,000 by default.

@@ -155,6 +155,13 @@ impl Reply {
         Self::empty(status).text(format!("Not a WebSocket connection: {why}.\n"))
     }
 
+    /// Tells the client when to come again: "The server MAY send a Retry-After header field" (RFC 9110 section 15.6.4).
+    #[cfg(feature = "std")]
+    pub(crate) fn for_now(mut self) -> Self {
+        self.headers.push("Retry-After", RETRY_AFTER);
+        self
+    }
+
     /// The refusal of a request for a page whose method is another than these, 405.
     #[cfg(feature = "std")]
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
@@ -266,6 +273,10 @@ fn reason_phrase(status: u16) -> &'static str {
         _ => "",
     }
 }
+
+/// In seconds: by then somebody may have left, or another server have begun.
+#[cfg(feature = "std")]
+const RETRY_AFTER: &str = "5";
 
 /// Those of a page's parts. Of what is played, none is here: browsers ask for ranges of it.
 const MEDIA_TYPES: [(&str, &str); 18] = [

@@ -179,8 +179,32 @@ impl Pending {
         let Client { server, peer, .. } = &client;
         match handover::spawn(server, *peer, span, negotiated, stream(on_upgrade, client.version), handler) {
             Ok(()) => response,
-            Err(NotSpawned::Full) => client.turn_away(),
-            Err(NotSpawned::Stopping) => client.answer(&Reply::server_error(503, "the server stops")),
+            Err(why) => client.turn_away(why),
+        }
+    }
+
+    /// Fails with the response that [`accept`](Self::accept) would give for want of room, or since the server stops: for who has
+    /// more to find out before it accepts than the request says, such as who the client is. It keeps no place, so that there may be
+    /// none any more when it is accepted.
+    ///
+    /// ```
+    /// # use bytes::Bytes;
+    /// # use http::{Request, Response};
+    /// # use sansocket::Server;
+    /// # async fn may_connect(_: Option<&str>) -> bool { true }
+    /// async fn respond<B>(mut request: Request<B>, server: &Server) -> Result<Response<Bytes>, Response<Bytes>> {
+    ///     let pending = sansocket::http::pending(&mut request, server)?.check_room()?;
+    ///     if !may_connect(pending.request().headers().get("Authorization")).await {
+    ///         return Ok(pending.reject(401, "who are you?"));
+    ///     }
+    ///     Ok(pending.accept(async |mut ws| ws.send("hello").await))
+    /// }
+    /// ```
+    pub fn check_room<T: From<Bytes>>(self) -> Result<Self, Response<T>> {
+        let client = &self.0.client;
+        match handover::check_room(&client.server) {
+            Ok(()) => Ok(self),
+            Err(why) => Err(client.turn_away(why)),
         }
     }
 
@@ -254,12 +278,15 @@ impl Client {
         self.answer(&reply)
     }
 
-    /// There is no room.
-    fn turn_away<T: From<Bytes>>(&self) -> Response<T> {
+    /// There is no room, or soon no server.
+    fn turn_away<T: From<Bytes>>(&self, why: NotSpawned) -> Response<T> {
+        if matches!(why, NotSpawned::Stopping) {
+            return self.answer(&Reply::server_error(503, "the server stops").for_now());
+        }
         self.tell(Cause::Full);
         match &self.server.when_full {
             Some(reply) => self.answer(reply),
-            None => self.answer(&Reply::server_error(503, "the server has no room for one more connection")),
+            None => self.answer(&Reply::server_error(503, NO_ROOM).for_now()),
         }
     }
 
@@ -293,3 +320,6 @@ async fn stream(on_upgrade: OnUpgrade, version: Version) -> Result<Upgraded, Cau
         Cause::Handshake(Error::ConnectionLost(io::Error::new(io::ErrorKind::ConnectionAborted, gone)))
     })
 }
+
+/// The client need not know more.
+const NO_ROOM: &str = "the server has no room for one more connection";

@@ -57,6 +57,13 @@ impl WebSocketUpgrade {
         self
     }
 
+    /// Fails with the response that [`on_upgrade`](Self::on_upgrade) would give for want of room, or since the server stops: for who
+    /// has more to find out before. It keeps no place, so that there may be none any more then.
+    #[expect(clippy::result_large_err, reason = "it is what a handler returns")]
+    pub fn check_room(self) -> Result<Self, Response> {
+        self.0.check_room().map(Self)
+    }
+
     /// The response that accepts the connection, which `handler` gets in a task of its own once the response is sent; see
     /// [`upgrade`](super::upgrade). Or the one that refuses it: the page may not connect, there is no room, or the server
     /// stops.

@@ -59,6 +59,11 @@ where
     })
 }
 
+/// Whether one more would be spawned for the server now.
+pub(crate) fn check_room(server: &Server) -> Result<(), NotSpawned> {
+    tracker(server).check_room(server)
+}
+
 /// Closes all connections that were spawned for the server, and has no more spawned. Ready when they have ended, or were
 /// cut off.
 pub(crate) async fn stop(server: &Server) {

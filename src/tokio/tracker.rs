@@ -104,16 +104,25 @@ impl Tracker {
         T: Future<Output = ()> + Send + 'static,
     {
         let mut state = self.state();
-        if self.stopping.load(Ordering::Acquire) {
-            return Err(NotSpawned::Stopping);
-        }
-        if !state.census.has_room_now(server) {
-            return Err(NotSpawned::Full);
-        }
+        self.check(&state, server)?;
         let joined = self.join(&mut state, false);
         drop(state);
         self.run(joined, connection);
         Ok(())
+    }
+
+    /// Whether one more would be spawned now.
+    #[cfg(feature = "hyper")]
+    pub(super) fn check_room(&self, server: &Server) -> Result<(), NotSpawned> {
+        self.check(&self.state(), server)
+    }
+
+    #[cfg(feature = "hyper")]
+    fn check(&self, state: &State, server: &Server) -> Result<(), NotSpawned> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(NotSpawned::Stopping);
+        }
+        if state.census.has_room_now(server) { Ok(()) } else { Err(NotSpawned::Full) }
     }
 
     fn run<T>(&self, joined: Joined, connection: impl FnOnce(TaskToken, Token) -> T)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sansocket::blocking::{self, ClientStream, Stop, WebSocket, connect, connect_over};
 use sansocket::handshake::ClientRequest;
@@ -444,7 +444,11 @@ fn a_full_server() {
         let (mut first, second) = (served.open(), served.open());
         served.until_counted(0, 2, 2);
         match connect_over("ws://localhost/", served.tcp()) {
-            Err(error) => assert_eq!(error.refusal().unwrap().status(), 503, "{adapter:?}"),
+            Err(error) => {
+                let refusal = error.refusal().unwrap();
+                let again = refusal.retry_after(SystemTime::now());
+                assert_eq!((refusal.status(), again), (503, Some(Duration::from_secs(5))), "{adapter:?}");
+            }
             Ok(_) => panic!("{adapter:?}: it was let in"),
         }
         assert_eq!(served.told(), "full: refused, since there is no room for one more connection");

@@ -116,6 +116,18 @@ async fn opens_by_proxy(route: axum::routing::MethodRouter) -> bool {
 /// The address of that proxy, which is on the same machine.
 const PROXY: [u8; 4] = [127, 0, 0, 1];
 
+/// Whether there is room can be asked before anything else is found out.
+#[tokio::test(start_paused = true)]
+async fn room() {
+    let server = Server::default().max_connections(1);
+    let handler =
+        async |upgrade: WebSocketUpgrade| upgrade.check_room().map(|upgrade| upgrade.on_upgrade(echo));
+    let router = Router::new().route("/chat", any(handler)).layer(Extension(server));
+    let _ws = connect_over("ws://example.com/chat", served(router.clone())).await.unwrap();
+    let (status, _, body) = at_once(exchange(served(router), &request(""))).await;
+    assert_eq!((status, body.contains("no room")), (503, true));
+}
+
 /// Whom the server trusts that the handler names, not the one of the layer.
 #[tokio::test(start_paused = true)]
 async fn trusted_proxies() {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::spawn_blocking;
 
 use crate::common::{CLOSE, PING, close_payload};
-use crate::host::{Body, echo, echoes, exchange, http1, http1_of, request, settle, telling};
+use crate::host::{Body, echo, echoes, exchange, http1, http1_of, received, request, settle, telling};
 use crate::peer::{Peer, after, at_once};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,12 +30,16 @@ async fn limits_and_counts() {
     settle().await;
     assert_eq!(counts(&server), (0, 2, 2));
 
-    let (status, _, body) = at_once(exchange(http1(echoes(&server)), &request(""))).await;
-    assert_eq!((status, body.contains("no room")), (503, true));
-    assert_eq!(
-        told.next().await,
-        ["refused, since there is no room for one more connection"].map(String::from)
-    );
+    // Whether it is asked before or not, when there may be more to find out.
+    for io in [http1(echoes(&server)), http1(asks_for_room(&server))] {
+        let (status, head, body) = at_once(exchange(io, &request(""))).await;
+        assert_eq!(
+            (status, body.contains("no room"), head.contains("retry-after: 5\r\n")),
+            (503, true, true)
+        );
+        let full = ["refused, since there is no room for one more connection"].map(String::from);
+        assert_eq!(told.next().await, full);
+    }
     let busy = server.clone().when_full(429).unwrap();
     assert_eq!(at_once(exchange(http1(echoes(&busy)), &request(""))).await.0, 429);
 
@@ -44,9 +48,18 @@ async fn limits_and_counts() {
     drop(first);
     settle().await;
     assert_eq!(counts(&server), (0, 1, 2));
-    let _third = Peer::open(http1(echoes(&server))).await;
-    drop(second);
+    let third = Peer::open(http1(asks_for_room(&server))).await;
+    drop((second, third));
     told.next().await;
+}
+
+/// A service that asks whether there is room, and looks no further if there is none.
+fn asks_for_room(server: &Server) -> impl Fn(Request<Incoming>) -> Response<Body> + Send + use<> {
+    let server = server.clone();
+    move |mut request| match received(&mut request, &server).check_room() {
+        Ok(pending) => pending.accept(echo),
+        Err(refusal) => refusal,
+    }
 }
 
 /// 6455-5.5.2-04: keepalive is as everywhere.
@@ -75,8 +88,10 @@ async fn a_stop_closes_every_connection() {
         at_once(stop).await.unwrap();
     }
     assert_eq!(server.connections().now(), 0);
-    let (status, _, body) = at_once(exchange(http1(echoes(&server)), &request(""))).await;
-    assert_eq!((status, body.contains("the server stops")), (503, true));
+    for io in [http1(echoes(&server)), http1(asks_for_room(&server))] {
+        let (status, _, body) = at_once(exchange(io, &request(""))).await;
+        assert_eq!((status, body.contains("the server stops")), (503, true));
+    }
     at_once(stop(&server)).await;
 }
 

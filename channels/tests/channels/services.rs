@@ -1,6 +1,7 @@
 //! The hub as a service, inside hyper and axum.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -123,6 +124,38 @@ async fn handshakes_are_bounded() {
     answered.notify_one();
     let _first = first.await.unwrap().unwrap();
     answered.notify_one();
+    connect(client(address, "?vsn=2.0.0")).await.unwrap();
+    serving.abort();
+}
+
+/// Who finds no room is told so, and nobody is asked who that is; pages are served all the same.
+#[tokio::test]
+async fn servers_are_full() {
+    let asked = Arc::<AtomicUsize>::default();
+    let authenticate = {
+        let asked = asked.clone();
+        move |_| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Ok(Identity::anonymous()))
+        }
+    };
+    let hub = Hub::builder().page("/", "text/html", "<p>hi").authenticate(authenticate).build().unwrap();
+    let server = Server::default().max_connections(1);
+    let service = hub.service().server(&server);
+    let app = Router::new().fallback_service(service);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let first = connect(client(address, "?vsn=2.0.0")).await.unwrap();
+    let refused = soon(sansocket::tokio::connect(client(address, "?vsn=2.0.0"))).await.unwrap_err();
+    let refusal = refused.refusal().unwrap();
+    assert_eq!((refusal.status(), refusal.headers().get("Retry-After")), (503, Some("5")));
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert!(http(address, "GET", "/", "").await.starts_with("HTTP/1.1 200 "));
+    drop(first);
+    while server.connections().now() > 0 {
+        tokio::task::yield_now().await;
+    }
     connect(client(address, "?vsn=2.0.0")).await.unwrap();
     serving.abort();
 }
