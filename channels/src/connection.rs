@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use sansocket::Message;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::close::Leave;
 use crate::conn_id::ConnId;
@@ -32,6 +33,8 @@ pub(crate) struct Connection {
     pub(crate) queue: Queue,
     /// The number of the next seat.
     seats: AtomicU32,
+    /// Turns of its joins. None: it cannot have as many topics.
+    pub(crate) joins: Option<Box<Semaphore>>,
     /// The number of the next question to the page.
     pub(crate) asked: AtomicU64,
     /// How many questions wait for their answers.
@@ -79,14 +82,17 @@ impl Connection {
         handshake: Handshake,
         dialect: Dialect,
     ) -> Self {
+        let limits = &hub.inner().limits;
+        let joins = limits.joins_per_connection.min(Semaphore::MAX_PERMITS);
         Self {
             id,
             identity,
             handshake,
             dialect,
             since: SystemTime::now(),
-            queue: Queue::new(hub.inner().limits.clone()),
+            queue: Queue::new(limits.clone()),
             seats: AtomicU32::new(1),
+            joins: (joins < limits.topics_per_connection).then(|| Box::new(Semaphore::new(joins))),
             asked: AtomicU64::new(1),
             asking: AtomicUsize::new(0),
             runtime: Handle::current(),

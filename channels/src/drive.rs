@@ -18,7 +18,6 @@ use crate::opening::Admitted;
 use crate::pace::Pace;
 use crate::payload::Payload;
 use crate::refusal::Refusal;
-use crate::reserved::without_reserved;
 use crate::runner::{done, unmatched};
 use crate::topic::PHOENIX;
 use crate::wire::{Malformed, Received, binary, text};
@@ -188,14 +187,7 @@ impl<'a> Driver<'a> {
             return self.heartbeat(join_ref.as_deref(), reference.as_deref(), &event);
         }
         let command = match &*event {
-            "phx_join" => {
-                let Some(params) = without_reserved(payload) else {
-                    let (join_ref, reference) = (join_ref.as_deref(), reference.as_deref());
-                    let refusal = Refusal::new("bad payload");
-                    return self.connection.refuse_join(join_ref, reference, &topic, &refusal);
-                };
-                Command::Join { join_ref, reference, params, since: Instant::now() }
-            }
+            "phx_join" => Command::Join { join_ref, reference, params: payload, since: Instant::now() },
             "phx_leave" => Command::Leave { join_ref, reference },
             "$reply" => return self.take_answer(join_ref.as_deref(), reference.as_deref(), &topic, &payload),
             _ => Command::Push { join_ref, reference, event, payload },

@@ -48,6 +48,7 @@ pub(crate) enum Command {
     Join {
         join_ref: Option<Box<str>>,
         reference: Option<Box<str>>,
+        /// As they came.
         params: Payload,
         /// When it came.
         since: Instant,

@@ -14,6 +14,7 @@ use std::time::Duration;
 /// | [`ask`](Self::ask) | 60 s | [`AskError::TimedOut`](crate::AskError) |
 /// | [`asks`](Self::asks) of a connection | 64 | [`AskError::TooMany`](crate::AskError) |
 /// | [`joins_at_once`](Self::joins_at_once) of a hub | 1,000 | wait |
+/// | [`joins_per_connection`](Self::joins_per_connection) at once | 100 | wait |
 /// | [`topics_per_connection`](Self::topics_per_connection) | 100 | the join is refused with `too many channels joined` |
 /// | [`topics`](Self::topics) of a hub | 1,000,000 | the join is refused with `busy`, to be tried again |
 /// | [`frame`](Self::frame) that a client sends | 64 KiB | Close 1009 |
@@ -48,6 +49,7 @@ pub struct Limits {
     pub(crate) ask: Duration,
     pub(crate) asks: usize,
     pub(crate) joins_at_once: usize,
+    pub(crate) joins_per_connection: usize,
     pub(crate) topics_per_connection: usize,
     pub(crate) topics: usize,
     pub(crate) frame: usize,
@@ -89,6 +91,7 @@ impl Default for Limits {
             ask: Duration::from_secs(60),
             asks: 64,
             joins_at_once: 1_000,
+            joins_per_connection: 100,
             topics_per_connection: 100,
             topics: 1_000_000,
             frame: 64 << 10,
@@ -148,6 +151,11 @@ impl Limits {
     /// How many joins may be under way in the hub.
     pub fn joins_at_once(self, joins: usize) -> Self {
         Self { joins_at_once: joins, ..self }
+    }
+
+    /// How many joins of one connection may be under way.
+    pub fn joins_per_connection(self, joins: usize) -> Self {
+        Self { joins_per_connection: joins, ..self }
     }
 
     /// How many topics a connection may have joined.
@@ -227,6 +235,7 @@ impl Limits {
     pub(crate) fn fault(&self) -> Option<&'static str> {
         let counts = [
             (self.joins_at_once, "no join may be under way"),
+            (self.joins_per_connection, "no join may be under way"),
             (self.topics_per_connection, "no topic may be joined"),
             (self.topics, "no topic may have members"),
             (self.unhandled, "no message may wait for its handler"),

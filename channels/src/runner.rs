@@ -15,6 +15,7 @@ use crate::frame::Class;
 use crate::inbox::{Command, Inbox, Seated};
 use crate::payload::Payload;
 use crate::refusal::{Refusal, TOO_BIG};
+use crate::reserved::without_reserved;
 use crate::running::Run;
 use crate::seat::Seat;
 use crate::topic::is_reserved;
@@ -79,8 +80,12 @@ impl Runner {
     ) {
         let hub = self.connection.hub.clone();
         let inner = hub.inner();
-        let route = match inner.admit(&self.inbox.topic) {
-            Ok(route) => route,
+        let admitted = inner.admit(&self.inbox.topic).and_then(|route| {
+            let params = without_reserved(params).ok_or_else(|| Refusal::new("bad payload"))?;
+            Ok((route, params))
+        });
+        let (route, params) = match admitted {
+            Ok(admitted) => admitted,
             Err(refusal) => {
                 let topic = &self.inbox.topic;
                 return self.connection.refuse_join(
@@ -96,7 +101,11 @@ impl Runner {
         self.inbox.set_seat(Some(seat.clone()));
         let cx = Cx::new(seat.clone(), 0);
         let joining = async {
-            // The semaphore is never closed.
+            // The semaphores are never closed.
+            let _own = match &self.connection.joins {
+                Some(joins) => joins.acquire().await.ok(),
+                None => None,
+            };
             let _turn = inner.joins.acquire().await;
             caught(route.channel.join(&cx, params)).await
         };

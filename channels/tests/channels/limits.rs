@@ -111,6 +111,31 @@ async fn joins_wait_for_their_turn() {
     assert_eq!(late, 2);
 }
 
+/// One connection takes no more turns than it may have, however many topics it may join.
+#[tokio::test(start_paused = true)]
+async fn joins_of_a_connection_wait_for_their_turn() {
+    let hub = hub(&Diary::default(), Limits::default().joins_per_connection(2).topics_per_connection(10));
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    let start = Instant::now();
+    for n in 1..=5 {
+        page.send_message(format!(r#"["{n}","{n}","room:{n}","phx_join",3000]"#));
+    }
+    let mut other = hub.test_page(Identity::anonymous());
+    other.join("room:1", &0).await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 0);
+    for (n, seconds) in [(1, 3), (2, 3), (3, 6), (4, 6)] {
+        let reply = format!(r#"["{n}","{n}","room:{n}","phx_reply",{{"status":"ok","response":{{}}}}]"#);
+        sleep(start + Duration::from_secs(seconds) - Instant::now()).await;
+        assert_eq!(page.next_message().await.unwrap().as_text(), Some(&*reply));
+    }
+    assert_eq!(start.elapsed().as_secs(), 6);
+    // The wait counts.
+    sleep(Duration::from_secs(2)).await;
+    let timeout = r#"["5","5","room:5","phx_reply",{"status":"error","response":{"reason":"timeout"}}]"#;
+    assert_eq!(page.next_message().await.unwrap().as_text(), Some(timeout));
+    assert_eq!(start.elapsed().as_secs(), 8);
+}
+
 /// A client that sends too much waits, and nobody else.
 #[tokio::test(start_paused = true)]
 async fn floods_wait() {
@@ -374,6 +399,7 @@ async fn limits_may_be_as_large_as_can_be() {
         .topics(usize::MAX)
         .topics_per_connection(usize::MAX)
         .joins_at_once(usize::MAX)
+        .joins_per_connection(usize::MAX - 1)
         .unhandled(usize::MAX)
         .nesting(usize::MAX)
         .messages(u32::MAX, u32::MAX)
@@ -402,6 +428,7 @@ fn limits_that_cannot_hold_are_errors() {
         Limits::default().topics(0),
         Limits::default().topics_per_connection(0),
         Limits::default().joins_at_once(0),
+        Limits::default().joins_per_connection(0),
         Limits::default().unhandled(0),
         Limits::default().messages(0, 1),
         Limits::default().messages(1, 0),

@@ -394,12 +394,16 @@ async fn parameters_are_echoed() {
         page.send_message(r#"["1",null,"room","phx_leave",{}]"#);
         page.next_message().await.unwrap();
     }
-    // A key that is no text.
+    // A key that is no text: a bad join like any other, which ends the session that there was.
+    page.send_message(r#"["1","1","room","phx_join",{}]"#);
+    page.next_message().await.unwrap();
     page.send_message(r#"["2","2","room","phx_join",{"\ud800":1,"$since":{}}]"#);
     for told in [
+        r#"["1","1","room","phx_close",{}]"#,
         r#"["2","2","room","phx_reply",{"status":"error","response":{"reason":"bad payload"}}]"#,
         r#"["2","2","room","phx_close",{}]"#,
     ] {
         assert_eq!(page.next_message().await.unwrap().as_text(), Some(told));
     }
+    assert!(hub.topics().is_empty());
 }
