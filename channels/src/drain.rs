@@ -19,15 +19,22 @@ pub struct Drain {
     pub within: Duration,
     /// How long what is queued for one may take to be written. 1 second by default.
     pub flush: Duration,
+    /// How long sessions may take to leave when all connections are told, with the handlers that still run. 10 seconds by
+    /// default: with all else a drain is over before supervisors lose their patience, which many do after 30.
+    pub leave: Duration,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { within: Duration::from_secs(10), flush: Duration::from_secs(1) }
+        Self {
+            within: Duration::from_secs(10),
+            flush: Duration::from_secs(1),
+            leave: Duration::from_secs(10),
+        }
     }
 }
 
-/// What became of the connections.
+/// What became of the connections, and of their sessions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Drained {
@@ -35,14 +42,19 @@ pub struct Drained {
     pub told: usize,
     /// How many had not ended some time after.
     pub cut: usize,
+    /// How many topics of connections still had a handler, or the end of a session, that had not returned. They go on for as long
+    /// as the runtime does, and [`Limits::handler`](crate::Limits::handler) lets them.
+    pub busy: usize,
 }
 
 impl Hub {
     /// Lets nobody in any more, and closes all connections with 1012, in random order and spread evenly over
     /// [`Drain::within`], a few of them faster, one each tenth of a second: each session ends with [`Leave::Drained`], and what
     /// is queued is written before. Requests are answered with 503 from then on, and joins refused with `busy`. It returns when
-    /// the sessions have done what they do at their end, for which each has [`Limits::handler`](crate::Limits::handler): a handler that waits for it
-    /// waits for itself.
+    /// the sessions have done what they do at their end, or after [`Drain::leave`]: a handler that waits for it waits for itself.
+    ///
+    /// It takes no longer than [`Drain::within`], and then what is more of [`Drain::leave`], and of [`Drain::flush`] and 5
+    /// seconds, in which clients answer the Close frame.
     ///
     /// [`serve`](Self::serve) does so when it stops; elsewhere, call it before the server is stopped.
     ///
@@ -64,19 +76,22 @@ impl Hub {
             let close = Close::of(1012, "service restart");
             connection.queue.cut(Cut { flush: Some(drain.flush), ..Cut::gently(close, Leave::Drained) });
         }
-        let inner = self.inner();
+        let (inner, start) = (self.inner(), Instant::now());
         let _ = timeout(drain.flush.saturating_add(Cut::GRACE), inner.open.none()).await;
         let cut = inner.open.count();
-        // A handler that runs, and what the session does at its end.
-        let _ = timeout(inner.limits.handler.saturating_mul(2), inner.work.none()).await;
+        let _ = timeout(drain.leave.saturating_sub(start.elapsed()), inner.work.none()).await;
         inner.drained.store(true, Ordering::Relaxed);
-        Drained { told, cut }
+        Drained { told, cut, busy: inner.work.count() }
     }
 }
 
 impl fmt::Display for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} connections were told, of which {} had to be cut off", self.told, self.cut)
+        let Self { told, cut, busy } = self;
+        write!(
+            f,
+            "{told} connections were told, {cut} did not end in time, and {busy} handlers were not done"
+        )
     }
 }
 

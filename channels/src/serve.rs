@@ -12,8 +12,8 @@ use crate::hub::Hub;
 use crate::opening::Judged;
 
 impl Hub {
-    /// Serves pages, the script for them and WebSockets, until `stop` is ready; then it [drains](Self::drain), and ends as
-    /// [`serve_with`] does. `listener` is an address or a listener. What is at no path that it knows is answered with 404.
+    /// Serves pages, the script for them and WebSockets, until `stop` is ready; then it [drains](Self::drain), by the defaults of
+    /// [`Drain`], which takes 20 seconds at most, and ends as [`serve_with`] does. `listener` is an address or a listener. What is at no path that it knows is answered with 404.
     ///
     /// `server` has the limits of connections, TLS, and who is told of failures. Which pages may connect is for
     /// [`HubBuilder::origins`](crate::HubBuilder::origins) to say, not for `server`, and how large messages are, and how long

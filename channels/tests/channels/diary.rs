@@ -55,6 +55,7 @@ impl Session for Entry {
         self.0.write(format!("{event} {}", payload.json().unwrap_or("bytes")));
         match event {
             "wait" => sleep(Duration::from_millis(payload.parse()?)).await,
+            "hang" => std::future::pending().await,
             "panic" => panic!("as was asked for"),
             "say" => drop(cx.broadcast("said", &payload)?),
             "stop" => return Ok(Reply::ok().stop()),

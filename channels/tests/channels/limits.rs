@@ -418,7 +418,8 @@ async fn limits_may_be_as_large_as_can_be() {
     let mut page = joined(&hub).await;
     assert_eq!(page.push("room:1", "echo", &json!([[]])).await, Ok(json!([[]])));
     page.send_message(r#"[null,"90","phoenix","heartbeat",{}]"#);
-    let drain = sansocket_channels::Drain { within: Duration::ZERO, flush: Duration::MAX };
+    let drain =
+        sansocket_channels::Drain { within: Duration::ZERO, flush: Duration::MAX, leave: Duration::MAX };
     assert_eq!(hub.drain(drain).await.cut, 0);
 }
 

@@ -127,7 +127,8 @@ async fn threads_leave_nothing_behind() {
     for task in tasks {
         task.await.unwrap();
     }
-    let drained = hub.drain(Drain { within: Duration::ZERO, flush: Duration::from_secs(5) }).await;
+    let drained =
+        hub.drain(Drain { within: Duration::ZERO, flush: Duration::from_secs(5), ..Drain::default() }).await;
     assert_eq!(drained.cut, 0);
     assert!(counted.0.lock().unwrap().alive.is_empty());
     assert!(hub.connections().is_empty() && hub.topics().is_empty());

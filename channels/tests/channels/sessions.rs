@@ -408,22 +408,32 @@ async fn hubs_are_drained() {
     assert_empty(&hub);
 }
 
-/// Who drains waits for what sessions do at their end, as long as they may.
+/// Who drains waits for what sessions do at their end, and for what they still handle, but not for ever.
 #[tokio::test(start_paused = true)]
 async fn drains_wait_for_sessions() {
-    for (event, told, seconds) in
-        [("slow at the end", &["Drained", "gone"][..], 0), ("hang at the end", &["Drained"], 30)]
-    {
+    let minute = Duration::from_secs(60);
+    for (event, leave, told, busy, seconds) in [
+        ("slow at the end", minute, &["Drained", "gone"][..], 0, 0),
+        ("hang at the end", Drain::default().leave, &["Drained"], 1, 10),
+        // Each has its own limit.
+        ("hang at the end", minute, &["Drained"], 0, 30),
+        ("hang", Drain::default().leave, &[], 1, 10),
+        ("hang", minute, &[], 0, 30),
+        // No connection is told late, however little time sessions have.
+        ("hang", Duration::ZERO, &[], 1, 0),
+    ] {
         let diary = Diary::default();
         let hub = hub(&diary);
         let mut page = joined(&hub, &diary).await;
-        page.push("room:1", event, &1).await.unwrap();
-        diary.take();
         let start = Instant::now();
-        let drained = hub.drain(Drain::default()).await;
-        assert_eq!((drained.told, drained.cut), (1, 0));
+        page.cast("room:1", event, &1);
+        sleep(Duration::from_millis(1)).await;
+        diary.take();
+        let drained = hub.drain(Drain { leave, ..Drain::default() }).await;
+        assert_eq!((drained.told, drained.cut, drained.busy), (1, 0, busy), "{event} {leave:?}");
         assert_eq!(diary.take(), told);
         assert_eq!(start.elapsed().as_secs(), seconds);
+        assert_eq!(page.closed().await.code(), 1012);
     }
 }
 

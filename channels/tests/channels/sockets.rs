@@ -1,14 +1,17 @@
 //! Real sockets: who is let in, what is served, how it ends.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sansocket::tokio::{accept_with, connect_over};
+use sansocket::tokio::{Listener, accept_with, connect_over};
 use sansocket::{Config, Error, Initiator, Server, TimedOut};
 use sansocket_channels::{
     Denied, Handshake, Hub, HubBuilder, Identity, Joined, Limits, Open, Origins, Relay,
 };
 use serde_json::json;
+use tokio::io::DuplexStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -394,4 +397,41 @@ async fn servers_drain() {
     assert_eq!((drained.told, drained.cut), (1, 0));
     assert_eq!(diary.take(), ["join room:1", "Drained"]);
     server.stop().await;
+}
+
+/// A served hub that stops does not wait for ever, whatever hangs.
+#[tokio::test(start_paused = true)]
+async fn servers_stop_in_time() {
+    /// One connection, and no other.
+    struct Only(Option<DuplexStream>);
+    impl Listener for Only {
+        type Stream = DuplexStream;
+
+        fn poll_accept(
+            &mut self,
+            _: &mut Context<'_>,
+        ) -> Poll<std::io::Result<(DuplexStream, Option<SocketAddr>)>> {
+            self.0.take().map_or(Poll::Pending, |stream| Poll::Ready(Ok((stream, None))))
+        }
+    }
+    let diary = Diary::default();
+    let hub = Hub::builder().channel("room:{id}", diary.clone()).build().unwrap();
+    let (near, far) = tokio::io::duplex(4 << 10);
+    let stop = Arc::new(Notify::new());
+    let serving = tokio::spawn({
+        let (hub, stop) = (hub.clone(), stop.clone());
+        async move { hub.serve(Only(Some(far)), &Server::default(), stop.notified()).await }
+    });
+    let mut ws = connect_over("ws://localhost/socket/websocket?vsn=2.0.0", near).await.unwrap();
+    for text in [r#"["1","1","room:1","phx_join",0]"#, r#"["1",null,"room:1","hang",0]"#] {
+        ws.send(text).await.unwrap();
+    }
+    ws.recv().await.unwrap();
+    let start = Instant::now();
+    stop.notify_one();
+    // Nor does a client that does not read the Close frame hold it up.
+    serving.await.unwrap().unwrap();
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!(diary.take(), ["join room:1", "hang 0"]);
+    drop(ws);
 }
