@@ -20,6 +20,19 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The text that stands for these bytes.
+#[cfg(feature = "test")]
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits =
+            group.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - group.len()));
+        // One byte makes two digits, two make three.
+        text.extend((0..=group.len()).map(|at| char::from(DIGITS[bits >> (18 - 6 * at) & 63])));
+    }
+    text
+}
+
 fn value(digit: u8) -> Option<u8> {
     Some(match digit {
         b'A'..=b'Z' => digit - b'A',
@@ -30,3 +43,7 @@ fn value(digit: u8) -> Option<u8> {
         _ => return None,
     })
 }
+
+/// Of the alphabet for URLs, by what they stand for.
+#[cfg(feature = "test")]
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -103,4 +103,4 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// What the token follows, in a subprotocol.
-const BEARER: &str = "base64url.bearer.phx.";
+pub(crate) const BEARER: &str = "base64url.bearer.phx.";

@@ -6,14 +6,39 @@ use sansocket::{Message, ProtocolError};
 use tokio::sync::{mpsc, watch};
 
 use crate::close::{Close, Leave};
+use crate::conn_id::ConnId;
+use crate::drive::drive;
 use crate::link::{Incoming, Link};
+use crate::opening::Admitted;
+
+/// The page's end of its connection.
+pub(super) struct Wire {
+    pub(super) conn: ConnId,
+    pub(super) to_hub: mpsc::UnboundedSender<FromPage>,
+    pub(super) from_hub: mpsc::UnboundedReceiver<ToPage>,
+    pub(super) stall: watch::Sender<bool>,
+}
+
+impl Wire {
+    pub(super) fn open(admitted: Admitted) -> Self {
+        let (to_hub, from_page) = mpsc::unbounded_channel();
+        let (to_page, from_hub) = mpsc::unbounded_channel();
+        let stall = watch::Sender::new(false);
+        let conn = admitted.connection().id;
+        let max_frame = admitted.connection().hub.inner().limits.frame;
+        let link = PageLink { from_page, to_page, stalled: stall.subscribe(), max_frame };
+        // It ends by itself when the page is gone.
+        tokio::spawn(async { drop(drive(admitted, link).await) });
+        Self { conn, to_hub, from_hub, stall }
+    }
+}
 
 /// The hub's end of a page's connection. What is taken counts as sent; while the page stalls, nothing is.
-pub(super) struct PageLink {
-    pub(super) from_page: mpsc::UnboundedReceiver<FromPage>,
-    pub(super) to_page: mpsc::UnboundedSender<ToPage>,
-    pub(super) stalled: watch::Receiver<bool>,
-    pub(super) max_frame: usize,
+struct PageLink {
+    from_page: mpsc::UnboundedReceiver<FromPage>,
+    to_page: mpsc::UnboundedSender<ToPage>,
+    stalled: watch::Receiver<bool>,
+    max_frame: usize,
 }
 
 /// What a page does.
@@ -30,7 +55,7 @@ pub(super) enum ToPage {
 
 /// The page is gone.
 #[derive(Debug)]
-pub(super) struct Gone;
+struct Gone;
 
 impl PageLink {
     async fn until_taken(&mut self) -> Result<(), Gone> {
@@ -44,8 +69,8 @@ impl Link for PageLink {
     async fn recv(&mut self) -> Result<Incoming, Gone> {
         Ok(match self.from_page.recv().await.ok_or(Gone)? {
             FromPage::Send(message) if message.len() > self.max_frame => {
-                // As the core does.
-                let error = ProtocolError::MessageTooBig;
+                // As the core does with a frame.
+                let error = ProtocolError::FrameTooBig;
                 let _ =
                     self.to_page.send(ToPage::Closed(Close::of(error.close_code().get(), error.reason())));
                 return Err(Gone);

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::fail;
 use super::frame::{Content, Frame};
-use super::link::{FromPage, PageLink, ToPage};
+use super::link::{FromPage, ToPage, Wire};
 use crate::close::Close;
 use crate::conn_id::ConnId;
 use crate::connection::Dialect;
-use crate::drive::drive;
 use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::identity::Identity;
@@ -29,6 +29,7 @@ use crate::opening::Admitted;
 pub struct Page {
     hub: Hub,
     identity: Identity,
+    handshake: Handshake,
     dialect: Dialect,
     wire: Wire,
     /// What nobody has expected yet.
@@ -44,22 +45,19 @@ pub struct Page {
 /// What answers a question.
 struct Answering(Box<dyn FnMut(Value) -> Result<Value, Value> + Send>);
 
-/// The page's end of its connection.
-struct Wire {
-    conn: ConnId,
-    to_hub: mpsc::UnboundedSender<FromPage>,
-    from_hub: mpsc::UnboundedReceiver<ToPage>,
-    stall: watch::Sender<bool>,
-}
-
 impl Page {
-    pub(super) fn open(hub: Hub, identity: Identity) -> Self {
-        let dialect = Dialect::Extended;
+    pub(super) fn open(hub: &Hub, identity: Identity) -> Self {
+        Self::of(admit(hub, identity, Handshake::none(), Dialect::Extended))
+    }
+
+    pub(super) fn of(admitted: Admitted) -> Self {
+        let connection = admitted.connection().clone();
         Self {
-            wire: Wire::open(&hub, &identity, dialect),
-            hub,
-            identity,
-            dialect,
+            wire: Wire::open(admitted),
+            hub: connection.hub.clone(),
+            identity: connection.identity.clone(),
+            handshake: connection.handshake.clone(),
+            dialect: connection.dialect,
             kept: VecDeque::new(),
             reference: 0,
             joined: HashMap::new(),
@@ -72,7 +70,7 @@ impl Page {
     /// connections.
     pub fn stock(mut self) -> Self {
         self.dialect = Dialect::Stock;
-        self.wire = Wire::open(&self.hub, &self.identity, self.dialect);
+        self.wire = self.dial();
         self
     }
 
@@ -93,33 +91,6 @@ impl Page {
             self.joined.remove(topic);
         }
         joined
-    }
-
-    /// Pushes, and waits for the answer: what came of it, or the refusal.
-    pub async fn push(&mut self, topic: &str, event: &str, payload: &impl Serialize) -> Result<Value, Value> {
-        let reference = self.next_ref();
-        self.send(self.join_ref(topic).as_deref(), Some(&reference), topic, event, &value(payload));
-        self.reply(topic, &reference).await
-    }
-
-    /// Pushes, and wants no answer.
-    pub fn cast(&mut self, topic: &str, event: &str, payload: &impl Serialize) {
-        self.send(self.join_ref(topic).as_deref(), None, topic, event, &value(payload));
-    }
-
-    /// Pushes bytes, and waits for the answer, as [`push`](Self::push) does. Bytes that are answered are an array of numbers.
-    pub async fn push_binary(&mut self, topic: &str, event: &str, data: &[u8]) -> Result<Value, Value> {
-        let (join_ref, reference) = (self.join_ref(topic).unwrap_or_default(), self.next_ref());
-        let names = [&*join_ref, &*reference, topic, event];
-        // A push.
-        let mut frame = vec![0];
-        frame.extend(names.iter().map(|name| {
-            u8::try_from(name.len()).unwrap_or_else(|_| fail(&format!("{name} has more than 255 bytes")))
-        }));
-        frame.extend(names.iter().flat_map(|name| name.bytes()));
-        frame.extend_from_slice(data);
-        self.send_message(Bytes::from(frame));
-        self.reply(topic, &reference).await
     }
 
     /// Leaves a topic, and waits until the server has said so.
@@ -146,6 +117,19 @@ impl Page {
         match self.next_event(topic, event).await {
             Content::Binary(bytes) => bytes,
             Content::Json(_) => fail(&format!("{event} on {topic} came with JSON")),
+        }
+    }
+
+    /// The payload of the very next frame, which has to be this event on this topic: nothing has come before it that was not
+    /// expected.
+    pub async fn expect_next(&mut self, topic: &str, event: &str) -> Value {
+        match self.next(PATIENCE, |_| true).await {
+            Some(Frame { content: Content::Json(value), topic: of, event: name, .. })
+                if (&*of, &*name) == (topic, event) =>
+            {
+                value
+            }
+            other => fail(&format!("{event} on {topic} is not next: {other:?}")),
         }
     }
 
@@ -195,7 +179,7 @@ impl Page {
         let _ = self.wire.to_hub.send(FromPage::Close);
     }
 
-    /// Connects anew, and joins what it had joined.
+    /// Connects anew, as whom it was let in before, and joins what it had joined.
     pub async fn reconnect(&mut self) {
         let before = self.hub.conn(self.conn());
         self.cut();
@@ -203,7 +187,7 @@ impl Page {
         while before.info().is_some() {
             tokio::task::yield_now().await;
         }
-        self.wire = Wire::open(&self.hub, &self.identity, self.dialect);
+        self.wire = self.dial();
         self.closed = None;
         for (topic, (_, params)) in std::mem::take(&mut self.joined) {
             if let Err(why) = self.join(&topic, &params).await {
@@ -236,16 +220,20 @@ impl Page {
         }
     }
 
-    fn join_ref(&self, topic: &str) -> Option<String> {
+    fn dial(&self) -> Wire {
+        Wire::open(admit(&self.hub, self.identity.clone(), self.handshake.clone(), self.dialect))
+    }
+
+    pub(super) fn join_ref(&self, topic: &str) -> Option<String> {
         self.joined.get(topic).map(|(join_ref, _)| join_ref.clone())
     }
 
-    fn next_ref(&mut self) -> String {
+    pub(super) fn next_ref(&mut self) -> String {
         self.reference += 1;
         self.reference.to_string()
     }
 
-    fn send(
+    pub(super) fn send(
         &mut self,
         join_ref: Option<&str>,
         reference: Option<&str>,
@@ -254,19 +242,6 @@ impl Page {
         payload: &Value,
     ) {
         self.send_message(json!([join_ref, reference, topic, event, payload]).to_string());
-    }
-
-    async fn reply(&mut self, topic: &str, reference: &str) -> Result<Value, Value> {
-        let is_reply = |frame: &Frame| frame.reference.as_deref() == Some(reference) && is_answer(frame);
-        match self.next(REPLY_PATIENCE, is_reply).await {
-            Some(Frame { content: Content::Json(mut reply), .. }) => {
-                let is_ok = reply["status"] == "ok";
-                let response = reply["response"].take();
-                if is_ok { Ok(response) } else { Err(response) }
-            }
-            Some(Frame { content: Content::Binary(data), .. }) => Ok(json!(data.to_vec())),
-            None => fail(&format!("there is no reply on {topic}")),
-        }
     }
 
     async fn next_event(&mut self, topic: &str, event: &str) -> Content {
@@ -278,7 +253,11 @@ impl Page {
         frame.content
     }
 
-    async fn next(&mut self, patience: Duration, is_meant: impl Fn(&Frame) -> bool) -> Option<Frame> {
+    pub(super) async fn next(
+        &mut self,
+        patience: Duration,
+        is_meant: impl Fn(&Frame) -> bool,
+    ) -> Option<Frame> {
         let deadline = Instant::now() + patience;
         loop {
             if let Some(at) = self.kept.iter().position(&is_meant) {
@@ -339,36 +318,18 @@ impl fmt::Debug for Page {
     }
 }
 
-impl Wire {
-    fn open(hub: &Hub, identity: &Identity, dialect: Dialect) -> Self {
-        let Some(admitted) = Admitted::new(hub, identity.clone(), Handshake::none(), dialect) else {
-            fail("there are as many connections of the user as there may be, or the hub drains");
-        };
-        let (to_hub, from_page) = mpsc::unbounded_channel();
-        let (to_page, from_hub) = mpsc::unbounded_channel();
-        let stall = watch::Sender::new(false);
-        let max_frame = hub.inner().limits.frame;
-        let link = PageLink { from_page, to_page, stalled: stall.subscribe(), max_frame };
-        let conn = admitted.connection().id;
-        // It ends by itself when the page is gone.
-        tokio::spawn(async { drop(drive(admitted, link).await) });
-        Self { conn, to_hub, from_hub, stall }
-    }
+fn admit(hub: &Hub, identity: Identity, handshake: Handshake, dialect: Dialect) -> Admitted {
+    Admitted::new(hub, identity, handshake, dialect).unwrap_or_else(|| {
+        fail("there are as many connections of the user as there may be, or the hub drains")
+    })
 }
 
-fn is_answer(frame: &Frame) -> bool {
+pub(super) fn is_answer(frame: &Frame) -> bool {
     frame.event == "phx_reply"
 }
 
-fn value(payload: &impl Serialize) -> Value {
+pub(super) fn value(payload: &impl Serialize) -> Value {
     serde_json::to_value(payload).unwrap_or_else(|error| fail(&format!("the payload is no JSON: {error}")))
-}
-
-/// Fails the test.
-#[expect(clippy::panic, reason = "it is what tests fail by")]
-#[track_caller]
-fn fail(why: &str) -> ! {
-    panic!("{why}")
 }
 
 /// How long a page waits for what is to come.
@@ -376,6 +337,3 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The same, for the end of its connection: what is queued may take a second before it.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(4);
-
-/// The same, for a reply: a second more than clients wait.
-const REPLY_PATIENCE: Duration = Duration::from_secs(11);

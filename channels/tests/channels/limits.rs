@@ -323,7 +323,7 @@ async fn answers_are_not_too_big() {
     page.join("room", &92).await.unwrap();
     assert_eq!(page.push("room", "json", &98).await, Ok(json!(text(98))));
     assert_eq!(page.push("room", "json", &99).await, too_big);
-    assert!(page.push("room", "bytes", &100).await.is_ok());
+    assert_eq!(page.push_for_binary("room", "bytes", &100).await.unwrap(), text(100));
     assert_eq!(page.push("room", "bytes", &101).await, too_big);
     // With its reason, and what is around both.
     let fits = 100 - r#"{"reason":"no","x":""}"#.len();

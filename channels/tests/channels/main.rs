@@ -5,6 +5,7 @@
 mod allocations;
 mod asks;
 mod diary;
+mod kit;
 mod limits;
 mod model;
 mod order;

@@ -15,6 +15,11 @@ fn hub() -> Hub {
             None => Ok(Reply::with(&payload)?),
         })
         .on("none", async |_, _| Ok(Reply::none()))
+        .on("said", async |cx, payload| {
+            let data = payload.binary().cloned().unwrap_or_default();
+            cx.hub().to(cx.topic()).send_binary("said", data)?;
+            Ok(Reply::ok())
+        })
         .on("fail", async |_, _| Err(Refusal::new("no \"reason\"").details(&json!({ "code": 7 }))))
         .on("stop", async |_, _| Ok(Reply::ok().stop()))
         .on("hint", async |cx, payload| {
@@ -72,13 +77,34 @@ async fn sockets_agree_with_the_kit() {
     server::told(&mut ws).await;
     for (sent, told) in BINARY_SCRIPT {
         ws.send(sent.to_vec()).await.unwrap();
-        let message = soon(ws.recv()).await.unwrap().unwrap();
-        assert_eq!((message.payload(), message.as_text()), (*told, None));
+        for told in *told {
+            told.is(&soon(ws.recv()).await.unwrap().unwrap());
+        }
     }
-    ws.send("no frame").await.unwrap();
-    assert_eq!(soon(ws.recv()).await.unwrap(), None);
-    let close = ws.closed().unwrap();
-    assert_eq!((close.code.get(), &*close.reason), (1008, "frame"));
+    server.stop().await;
+}
+
+/// It is closed by the same, for the same reason.
+#[tokio::test]
+async fn sockets_and_the_kit_are_closed_alike() {
+    let hub = hub();
+    let server = Served::new(&hub).await;
+    for message in [
+        Message::text("no frame"),
+        Message::binary(vec![0, 1, 1, 1]),
+        Message::binary(b"\x00\x00\x00\x00\x01e".to_vec()),
+        Message::text("x".repeat((64 << 10) + 1)),
+        Message::binary(vec![0; (64 << 10) + 1]),
+    ] {
+        let mut ws = connect(client(server.address, "?vsn=2.0.0")).await.unwrap();
+        ws.send(message.clone()).await.unwrap();
+        assert_eq!(soon(ws.recv()).await.unwrap(), None);
+        let close = ws.closed().unwrap();
+        let mut page = hub.test_page(Identity::anonymous()).stock();
+        page.send_message(message);
+        let kit = page.closed().await;
+        assert_eq!((close.code.get(), &*close.reason), (kit.code(), kit.reason()));
+    }
     server.stop().await;
 }
 
@@ -117,13 +143,11 @@ async fn binary_frames_are_exact() {
     page.next_message().await.unwrap();
     for (sent, told) in BINARY_SCRIPT {
         page.send_message(sent.to_vec());
-        let message = page.next_message().await.unwrap();
-        assert_eq!((message.payload(), message.as_text()), (*told, None));
+        for told in *told {
+            told.is(&page.next_message().await.unwrap());
+        }
     }
-    // The answer to bytes may be text.
-    page.send_message(b"\x00\x01\x01\x07\x0457room:\xC3\xA9fail".to_vec());
-    let told = told(&mut page).await;
-    assert!(told.starts_with(r#"["5","7","room:é","phx_reply",{"status":"error""#), "{told}");
+    assert!(page.next_message().await.is_none());
 }
 
 /// Only clients that ask for it are told more than stock clients.
@@ -237,7 +261,7 @@ async fn large_frames_close() {
         Message::text(format!("{begin}{}\"]", "x".repeat(len - begin.len() - 2)))
     };
     assert_eq!(closed_by(&hub, frame(64 << 10)).await, None);
-    let reason = "a message is larger than the limit".to_owned();
+    let reason = "a frame is larger than the limit".to_owned();
     assert_eq!(closed_by(&hub, frame((64 << 10) + 1)).await, Some((1009, reason)));
 }
 
@@ -363,14 +387,61 @@ const SCRIPT: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// What bytes are answered with.
+enum Told {
+    Bytes(&'static [u8]),
+    Text(&'static str),
+}
+
+impl Told {
+    #[track_caller]
+    fn is(&self, message: &Message) {
+        match self {
+            Self::Bytes(bytes) => assert_eq!((message.payload(), message.as_text()), (*bytes, None)),
+            Self::Text(text) => assert_eq!(message.as_text(), Some(*text)),
+        }
+    }
+}
+
 /// The same in bytes, on a topic that was joined as 5.
-const BINARY_SCRIPT: &[(&[u8], &[u8])] = &[
+const BINARY_SCRIPT: &[(&[u8], &[Told])] = &[
     (
         b"\x00\x01\x01\x07\x0456room:\xC3\xA9echo\x01\x02\xFF",
-        b"\x01\x01\x01\x07\x0256room:\xC3\xA9ok\x01\x02\xFF",
+        &[Told::Bytes(b"\x01\x01\x01\x07\x0256room:\xC3\xA9ok\x01\x02\xFF")],
     ),
-    (b"\x00\x00\x02\x07\x0417room:\xC3\xA9echo", b"\x01\x01\x02\x07\x02517room:\xC3\xA9ok"),
-    (b"\x00\x01\x00\x07\x045room:\xC3\xA9hint\x09", b"\x00\x01\x07\x045room:\xC3\xA9hint\x09"),
+    (b"\x00\x00\x02\x07\x0417room:\xC3\xA9echo", &[Told::Bytes(b"\x01\x01\x02\x07\x02517room:\xC3\xA9ok")]),
+    (
+        b"\x00\x01\x00\x07\x045room:\xC3\xA9hint\x09",
+        &[Told::Bytes(b"\x00\x01\x07\x045room:\xC3\xA9hint\x09")],
+    ),
+    // The answer to bytes may be text.
+    (
+        b"\x00\x01\x01\x07\x0457room:\xC3\xA9fail",
+        &[Told::Text(
+            r#"["5","7","room:é","phx_reply",{"status":"error","response":{"reason":"no \"reason\"","code":7}}]"#,
+        )],
+    ),
+    (
+        b"\x00\x01\x01\x07\x0458room:\xC3\xA9said\x01\x02\xFF",
+        &[
+            Told::Bytes(b"\x02\x07\x04room:\xC3\xA9said\x01\x02\xFF"),
+            Told::Text(r#"["5","8","room:é","phx_reply",{"status":"ok","response":{}}]"#),
+        ],
+    ),
+    // On a topic that is not joined.
+    (
+        b"\x00\x01\x01\x06\x0459room:1echo",
+        &[Told::Text(
+            r#"[null,"9","room:1","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#,
+        )],
+    ),
+    (
+        b"\x00\x00\x02\x07\x0911room:\xC3\xA9phx_leave",
+        &[
+            Told::Text(r#"["5","11","room:é","phx_reply",{"status":"ok","response":{}}]"#),
+            Told::Text(r#"["5","5","room:é","phx_close",{}]"#),
+        ],
+    ),
 ];
 
 /// Whatever a channel says, the answer to a join is JSON, and what is the protocol's reaches no channel.
