@@ -137,8 +137,8 @@ impl Hub {
         seats.iter().map(|seat| Member::of(&seat.connection)).collect()
     }
 
-    /// Has a channel answer for the topics of a pattern from now on, as [`HubBuilder::channel_with`] does: topics that have
-    /// members by another route keep it until the last of them leaves.
+    /// Has a channel answer for the topics of a pattern from now on, as [`HubBuilder::channel_with`] does. Who has joined by
+    /// another route stays, and a topic that has members keeps the options of the first until the last of them leaves.
     ///
     /// Fails for a pattern that is none, or that ties with another.
     pub fn route(
@@ -152,14 +152,17 @@ impl Hub {
 
     /// Removes the route of a pattern, if there is one: nobody joins by it any more, and each session ends with
     /// [`Leave::Kicked`]. How many it ended.
+    ///
+    /// What a pattern calls its parameters makes no other route of it: `room:{x}` removes `room:{id}`, which it would tie with.
     pub fn unroute(&self, pattern: &str) -> usize {
         let pattern = Pattern::parse(pattern).ok();
         let Some(route) = pattern.and_then(|pattern| self.0.routes.remove(&pattern)) else {
             return 0;
         };
         let topics = self.0.registry.topics();
-        let seats =
-            topics.iter().filter(|topic| Arc::ptr_eq(topic.route(), &route)).flat_map(|topic| topic.seats());
+        let matching = topics.iter().filter(|topic| route.pattern.matches(topic.name()));
+        // A topic may have members by several routes, of which it was the first.
+        let seats = matching.flat_map(|topic| topic.seats()).filter(|seat| Arc::ptr_eq(&seat.route, &route));
         seats.filter(|seat| seat.connection.end_seat(seat, Leave::Kicked)).count()
     }
 

@@ -183,10 +183,10 @@ impl Routes {
         Ok(())
     }
 
-    /// Removes the route of this pattern, if there is one. Nobody becomes a member by it from now on.
+    /// Removes the route of this pattern, whatever its parameters are called, if there is one. Nobody becomes a member by it from now on.
     pub(crate) fn remove(&self, pattern: &Pattern) -> Option<Arc<Route>> {
         let mut routes = write(&self.0);
-        let at = routes.iter().position(|route| route.pattern == *pattern)?;
+        let at = routes.iter().position(|route| route.pattern.ties(pattern))?;
         let route = routes.remove(at);
         route.is_over.store(true, Memory::Relaxed);
         Some(route)
