@@ -1,7 +1,8 @@
 //! A server for test programs of anybody's: `cargo run -p sansocket-channels --example conformance -- --addr 127.0.0.1:0`
 //!
 //! Topics: `relay:{id}`, what a member pushes goes to the others; `echo:{id}`, with the events `echo`, `fail`, `crash`, `slow` and
-//! `quit`; `closed:{id}`, which refuses for good; `later:{id}`, which refuses for now; `late:{id}`, which takes as many
+//! `quit`; `room:{id}`, with the same and presence: the parameters of the join are tracked, as is what the event `track` carries,
+//! until `untrack`; `closed:{id}`, which refuses for good; `later:{id}`, which refuses for now; `late:{id}`, which takes as many
 //! milliseconds for a join as its parameter `wait` says. The token `secret-NAME` is that of the user NAME, none is anonymous, any
 //! other is refused.
 //!
@@ -20,9 +21,9 @@ use sansocket::tokio::{Pending, serve_with};
 use sansocket::{Error, Origins, Server};
 use sansocket_channels::{
     AskError, Channel, Close, Cx, Denied, Drain, Events, Handshake, Hub, Identity, Joined, Payload, Refusal,
-    Relay, Reply,
+    Relay, Reply, TopicOptions,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -31,6 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hub = Hub::builder()
         .channel("relay:{id}", Relay)
         .channel("echo:{id}", echo())
+        .channel_with("room:{id}", TopicOptions::new().presence(), room())
         .channel("closed:{id}", Refusing(Refusal::new("unauthorized")))
         .channel("later:{id}", Refusing(Refusal::retry("later")))
         .channel("late:{id}", Events::new().on_join(late))
@@ -80,6 +82,19 @@ fn echo() -> Events {
             Ok(Reply::ok())
         })
         .on("quit", async |_, _| Ok(Reply::ok().stop()))
+}
+
+fn room() -> Events {
+    echo()
+        .on_join(async |_, params| Joined::new(()).track(&params))
+        .on("track", async |cx, payload| {
+            cx.track(&payload)?;
+            Ok(Reply::ok())
+        })
+        .on("untrack", async |cx, _| {
+            cx.untrack();
+            Ok(Reply::ok())
+        })
 }
 
 /// Lets nobody join.
@@ -174,10 +189,16 @@ fn state(hub: &Hub) -> Value {
         let members = members.map(|member| json!({ "conn": member.conn, "user": member.user }));
         json!({ "name": topic.name, "members": members.collect::<Vec<_>>(), "position": null })
     });
+    let presence = hub.topics().into_iter().filter_map(|topic| {
+        let presences = hub.presence(&topic.name);
+        let list: Map<_, _> =
+            presences.keys().map(|key| (key.to_owned(), json!({ "metas": presences.metas(key) }))).collect();
+        (!list.is_empty()).then(|| (topic.name, Value::Object(list)))
+    });
     json!({
         "connections": connections.collect::<Vec<_>>(),
         "topics": topics.collect::<Vec<_>>(),
-        "presence": {},
+        "presence": presence.collect::<Map<_, _>>(),
         "metrics": {},
     })
 }

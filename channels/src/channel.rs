@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::close::Leave;
 use crate::cx::Cx;
 use crate::payload::{Payload, PayloadError, to_object};
+use crate::presences::to_meta;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 
@@ -99,12 +100,14 @@ pub struct Joined<S> {
     session: S,
     /// An object in JSON.
     response: String,
+    /// The same, if it is tracked.
+    meta: Option<String>,
 }
 
 impl<S> Joined<S> {
     /// The client is told nothing but that.
     pub fn new(session: S) -> Self {
-        Self { session, response: "{}".into() }
+        Self { session, response: "{}".into(), meta: None }
     }
 
     /// What the client is told, an object. Fails if it is none. A join whose response is larger than
@@ -113,15 +116,22 @@ impl<S> Joined<S> {
         Ok(Self { response: to_object(response)?, ..self })
     }
 
+    /// Who is present is told this of the session, an object, until it ends, or its handler [tells](Cx::track) something else.
+    /// Fails if it is none. A join is refused with `no presence` where the route has no
+    /// [presence](crate::TopicOptions::presence); one for which there is [no room](crate::Limits::presence) is not tracked.
+    pub fn track(self, meta: &impl Serialize) -> Result<Self, Refusal> {
+        Ok(Self { meta: Some(to_meta(meta)?), ..self })
+    }
+
     pub(crate) fn map<T>(self, f: impl FnOnce(S) -> T) -> Joined<T> {
-        Joined { session: f(self.session), response: self.response }
+        Joined { session: f(self.session), response: self.response, meta: self.meta }
     }
 
     fn erase(self) -> Admitted
     where
         S: Session,
     {
-        Admitted { session: Box::new(self.session), response: self.response }
+        Admitted { session: Box::new(self.session), response: self.response, meta: self.meta }
     }
 }
 
@@ -187,6 +197,8 @@ pub(crate) trait AnySession: Send {
 pub(crate) struct Admitted {
     pub(crate) session: Box<dyn AnySession>,
     pub(crate) response: String,
+    /// What is told of it who is present.
+    pub(crate) meta: Option<String>,
 }
 
 impl<C: Channel> AnyChannel for C {

@@ -71,6 +71,13 @@ pub enum Leave {
     Drained,
 }
 
+impl Leave {
+    /// Whether the user may be back in a moment, though nobody said so.
+    pub(crate) fn lingers(self) -> bool {
+        !matches!(self, Self::Left | Self::Kicked | Self::Stopped)
+    }
+}
+
 /// A connection that the server ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {

@@ -176,7 +176,7 @@ impl Connection {
     /// Ends a session at once, or a join that is under way, on the server's behalf.
     /// False: it had ended.
     pub(crate) fn end_seat(self: &Arc<Self>, seat: &Arc<Seat>, why: Leave) -> bool {
-        if !self.hub.inner().registry.revoke(seat) {
+        if !self.hub.inner().registry.revoke(seat, why) {
             return false;
         }
         let inboxes = lock(&self.inboxes);
@@ -198,7 +198,7 @@ impl Connection {
         self.queue.finish();
         for inbox in ended.into_values() {
             if let Some(seat) = inbox.seat() {
-                self.hub.inner().registry.leave(&seat, []);
+                self.hub.inner().registry.leave(&seat, [], Some(why));
             }
             // Who closes is done when what it said before has been handled; who is lost, or closed by the server, is done.
             let permit = (why == Leave::Closed).then(|| self.hub.inner().rests.clone().try_acquire_owned());

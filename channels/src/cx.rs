@@ -16,6 +16,7 @@ use crate::frame::Class;
 use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::payload::to_json;
+use crate::presences::{TrackError, to_meta};
 use crate::publish::{Publish, PublishError, Sent, check};
 use crate::refusal::Refusal;
 use crate::seat::Seat;
@@ -140,6 +141,25 @@ impl Cx {
     pub fn reply_to(&self) -> Option<ReplyTo> {
         let reference = self.seat.take_reference(self.turn)?;
         Some(ReplyTo { seat: self.seat.clone(), reference: Some(reference) })
+    }
+
+    /// Who is present is told this of the session, an object, from now on: in place of what was told before, if something was.
+    /// One for which there is [no room](crate::Limits::presence) stays as it was.
+    ///
+    /// Fails if it is no object, if the route has no [presence](crate::TopicOptions::presence), and if the session has not begun,
+    /// or has ended.
+    pub fn track(&self, meta: &impl Serialize) -> Result<(), TrackError> {
+        let meta = to_meta(meta)?;
+        if !self.seat.route.options.presence {
+            return Err(TrackError::NoPresence);
+        }
+        let is_member = self.hub().inner().registry.track(&self.seat, &meta);
+        if is_member { Ok(()) } else { Err(TrackError::NotJoined) }
+    }
+
+    /// The session is not present any more, if it was. It is a member all the same.
+    pub fn untrack(&self) {
+        self.hub().inner().registry.untrack(&self.seat);
     }
 
     /// Ends the session: the client is told at once that the topic is closed, and does not join it again. It does nothing while

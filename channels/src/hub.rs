@@ -18,6 +18,7 @@ use crate::connection::Connection;
 use crate::frame::Memory;
 use crate::limits::Limits;
 use crate::options::TopicOptions;
+use crate::presence::Reference;
 use crate::publish::{Publish, PublishError, Sent};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
@@ -70,6 +71,8 @@ pub(crate) struct Inner {
     node: u64,
     /// What ends the name of the next one.
     next: AtomicU64,
+    /// The number of the next entry in a presence.
+    next_reference: AtomicU64,
 }
 
 impl Hub {
@@ -183,6 +186,7 @@ impl Hub {
             relieving: Mutex::default(),
             node,
             next: AtomicU64::new(1),
+            next_reference: AtomicU64::new(1),
         }))
     }
 
@@ -242,6 +246,11 @@ impl Inner {
 
     pub(crate) fn next_id(&self) -> ConnId {
         ConnId::new(self.node, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn next_reference(&self) -> Reference {
+        let number = self.next_reference.fetch_add(1, Ordering::Relaxed);
+        Reference { node: self.node, number }
     }
 }
 

@@ -31,6 +31,7 @@
 //! | to whom things are sent | [`Hub::broadcast`], [`Hub::to`] and [`Publish`], [`Hub::conn`], [`Hub::user`] |
 //! | what a handler knows and can do | [`Cx`] |
 //! | questions to a page | [`Cx::ask`], [`Conn::ask`] |
+//! | who is there, with a list at each page | [`TopicOptions::presence`], [`Joined::track`], [`Cx::track`], [`Hub::presence`] |
 //! | how much there may be of everything | [`Limits`] |
 //! | how it ends | [`Leave`], [`Close`], [`Hub::drain`] |
 //! | pages for tests | `test::Page`, with the feature `test` |
@@ -58,10 +59,10 @@
 //! | reason | of what | tried again |
 //! | --- | --- | --- |
 //! | `timeout`, `busy`, `join crashed` | a join | yes |
-//! | `unmatched topic`, `too many channels joined`, `bad payload`, `too big` | a join | no |
+//! | `unmatched topic`, `too many channels joined`, `bad payload`, `too big`, `no presence` | a join | no |
 //! | `unmatched topic` | a push to a topic that is not joined | |
 //! | `reserved event` | a push whose event begins with `phx_` or `$` | |
-//! | `unknown event`, `bad payload`, `too big`, `bad key`, `no reply` | a push, by its handler | |
+//! | `unknown event`, `bad payload`, `too big`, `bad key`, `no reply`, `no presence`, `not joined` | a push, by its handler | |
 //!
 //! # The wire
 //!
@@ -113,6 +114,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod announcer;
 mod ask;
 mod audience;
 mod backlog;
@@ -141,6 +143,8 @@ mod pace;
 mod page;
 mod parcel;
 mod payload;
+mod presence;
+mod presences;
 mod publish;
 mod queue;
 mod refusal;
@@ -175,6 +179,7 @@ pub use identity::{Denied, Identity};
 pub use limits::Limits;
 pub use options::{OnFull, TopicOptions};
 pub use payload::{Payload, PayloadError};
+pub use presences::{Presences, TrackError};
 pub use publish::{Publish, PublishError, Sent};
 pub use refusal::Refusal;
 pub use reply::Reply;

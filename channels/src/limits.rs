@@ -28,6 +28,7 @@ use std::time::Duration;
 /// | [`volatile`](Self::volatile): what may wait before a volatile message | 64 KiB | it is dropped |
 /// | [`memory`](Self::memory) of all frames that wait | 256 MiB | Close 1013, of who waits longest |
 /// | [`write`](Self::write), while the client takes no byte | 10 s | the connection is lost |
+/// | [`presence`](Self::presence) of a topic | 10,000 entries of 1 KiB | not tracked, and counted |
 ///
 /// Names are of the wire: a topic has at most 255 bytes, an event 64, a ref 32; Close 1008 beyond. The key of a keyed message has at
 /// most 64 bytes. How many connections there
@@ -64,6 +65,8 @@ pub struct Limits {
     pub(crate) volatile: usize,
     pub(crate) memory: usize,
     pub(crate) write: Duration,
+    pub(crate) presence_entries: usize,
+    pub(crate) presence_meta: usize,
 }
 
 /// Room in a queue.
@@ -107,6 +110,8 @@ impl Default for Limits {
             volatile: 64 << 10,
             memory: 256 << 20,
             write: Duration::from_secs(10),
+            presence_entries: 10_000,
+            presence_meta: 1 << 10,
         }
     }
 }
@@ -229,6 +234,14 @@ impl Limits {
     /// [configuration](sansocket::Config::write_timeout) says.
     pub fn write(self, time: Duration) -> Self {
         Self { write: time, ..self }
+    }
+
+    /// How many sessions of a topic may be tracked in its [presence](crate::TopicOptions::presence), and how many bytes of JSON
+    /// may be told of each. All of them together may take half of a [queue](Self::queue), since who joins is sent them: where
+    /// that is less, it counts. What is beyond is not tracked, or stays as it was, and is
+    /// [counted](crate::Presences::untracked).
+    pub fn presence(self, entries: usize, bytes: usize) -> Self {
+        Self { presence_entries: entries, presence_meta: bytes, ..self }
     }
 
     /// What cannot be, if there is something.

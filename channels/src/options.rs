@@ -15,6 +15,7 @@ use std::time::Duration;
 #[must_use]
 pub struct TopicOptions {
     pub(crate) on_full: OnFull,
+    pub(crate) presence: bool,
 }
 
 impl TopicOptions {
@@ -26,6 +27,36 @@ impl TopicOptions {
     /// What becomes of a client that does not take what it is sent; it is closed by default.
     pub fn on_full(self, on_full: OnFull) -> Self {
         Self { on_full, ..self }
+    }
+
+    /// The topics have a list of who is there, with what [`Joined::track`](crate::Joined::track) and
+    /// [`Cx::track`](crate::Cx::track) tell of each session: clients that join get it as `presence_state`, and what changes as
+    /// `presence_diff`, as the stock client's `Presence` takes them, and the server has [`Hub::presence`](crate::Hub::presence).
+    ///
+    /// What changes is gathered for a tenth of a second, from 1,000 members on for a second. A session that is left, or ended by
+    /// the server or its own handler, is gone with the next of these. One whose connection is lost or closed stays for five
+    /// seconds more, and then is gone, unless its user tracks another meanwhile, which takes its place: a page that is loaded anew
+    /// does not flicker in the lists of the others.
+    ///
+    /// Who joins a topic is sent a state as large as the list, so that many who join a topic of many are sent much. The state and
+    /// the other messages have to have room in the client's queue: see [`Limits::presence`](crate::Limits::presence).
+    ///
+    /// ```
+    /// use sansocket_channels::{Events, Hub, Joined, Reply, TopicOptions};
+    /// use serde_json::json;
+    ///
+    /// let room = Events::new()
+    ///     .on_join(async |_, _| Joined::new(()).track(&json!({ "typing": false })))
+    ///     .on("typing", async |cx, _| {
+    ///         cx.track(&json!({ "typing": true }))?;
+    ///         Ok(Reply::ok())
+    ///     });
+    /// let hub = Hub::builder().channel_with("room:{id}", TopicOptions::new().presence(), room).build()?;
+    /// assert_eq!(hub.presence("room:1").len(), 0);
+    /// # Ok::<(), sansocket_channels::BuildError>(())
+    /// ```
+    pub fn presence(self) -> Self {
+        Self { presence: true, ..self }
     }
 }
 

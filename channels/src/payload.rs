@@ -8,6 +8,7 @@ use sansocket::Utf8Bytes;
 use serde::de::DeserializeOwned;
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// What a message carries: JSON, kept as it came and parsed once, by you; or bytes.
 ///
@@ -106,6 +107,14 @@ pub(crate) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Paylo
 pub(crate) fn to_object(value: &impl Serialize) -> Result<String, PayloadError> {
     let json = to_json(value)?;
     if json.starts_with('{') { Ok(json) } else { Err(PayloadError(Fault::NoObject)) }
+}
+
+/// The fields of an object.
+pub(crate) fn to_fields(value: &impl Serialize) -> Result<Map<String, Value>, PayloadError> {
+    match serde_json::to_value(value)? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(PayloadError(Fault::NoObject)),
+    }
 }
 
 /// Why a payload is not what it is taken for, or a value is no payload.

@@ -14,6 +14,7 @@ use crate::fault::{caught, caught_within, dropped};
 use crate::frame::Class;
 use crate::inbox::{Command, Inbox, Seated};
 use crate::payload::Payload;
+use crate::presences::TrackError;
 use crate::refusal::{Refusal, TOO_BIG};
 use crate::reserved::without_reserved;
 use crate::running::Run;
@@ -119,6 +120,10 @@ impl Runner {
                 dropped(admitted.session);
                 Some(Refusal::new("too big"))
             }
+            Some(Ok(Ok(Ok(admitted)))) if admitted.meta.is_some() && !route.options.presence => {
+                dropped(admitted.session);
+                Some(TrackError::NoPresence.into())
+            }
             Some(Ok(Ok(Ok(admitted)))) => match self.enter(&seat, admitted) {
                 Ok(()) => return,
                 Err(session) => {
@@ -138,7 +143,7 @@ impl Runner {
     /// The client is a member from now on, unless something has ended that already: then it is told to the session. Fails if
     /// there would be more topics than there may be.
     fn enter(&mut self, seat: &Arc<Seat>, admitted: Admitted) -> Result<(), Box<dyn AnySession>> {
-        let Admitted { session, mut response } = admitted;
+        let Admitted { session, mut response, meta } = admitted;
         if self.connection.dialect == Dialect::Extended {
             let is_empty = response[1..].trim_start().starts_with('}');
             let comma = if is_empty { "" } else { "," };
@@ -146,7 +151,7 @@ impl Runner {
         }
         let reply = seat.reference.as_deref().map(|reference| seat.reply(reference, "ok", &response));
         let inner = self.connection.hub.inner();
-        if !inner.registry.enter(seat, reply, inner.limits.topics) {
+        if !inner.registry.enter(seat, reply, meta.as_deref(), inner.limits.topics) {
             return Err(session);
         }
         self.seated = Some(Seated { seat: seat.clone(), session });
@@ -219,7 +224,7 @@ impl Runner {
             return;
         };
         let inner = self.connection.hub.inner();
-        inner.registry.leave(&seat, frames);
+        inner.registry.leave(&seat, frames, Some(why));
         self.inbox.set_seat(None);
         let turn = seat.begin_turn(None);
         let cx = Cx::new(seat, turn);
@@ -234,7 +239,7 @@ impl Runner {
     /// The session has panicked, or takes too long.
     fn crash(&mut self) {
         if let Some(Seated { seat, session }) = self.seated.take() {
-            self.connection.hub.inner().registry.leave(&seat, [crashed(&seat)]);
+            self.connection.hub.inner().registry.leave(&seat, [crashed(&seat)], None);
             self.inbox.set_seat(None);
             dropped(session);
         }
@@ -248,7 +253,7 @@ impl Drop for Runner {
             return;
         }
         if let Some(seat) = self.inbox.seat() {
-            self.connection.hub.inner().registry.leave(&seat, [crashed(&seat)]);
+            self.connection.hub.inner().registry.leave(&seat, [crashed(&seat)], None);
         }
         self.connection.forget(&self.inbox);
         self.connection.queue.wake();

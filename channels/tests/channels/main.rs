@@ -9,6 +9,7 @@ mod kit;
 mod limits;
 mod model;
 mod order;
+mod presence;
 mod random;
 mod routes;
 mod server;

@@ -1,0 +1,92 @@
+//! Telling members who is present.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::frame::{Class, Frame};
+use crate::hub::Hub;
+use crate::registry::Topic;
+use crate::seat::Seat;
+use crate::wire::text;
+
+/// Who tells the members of a topic what has changed in its presence, when it is time: one task for a topic, while there is
+/// something to be told, or somebody who was lost may come back.
+pub(crate) struct Announcer {
+    hub: Hub,
+    topic: Arc<Topic>,
+    /// Nothing is left to be done.
+    is_done: bool,
+}
+
+impl Announcer {
+    /// Begins, if there is something to be done, and nobody who will. Called with nothing locked: a runtime that has ended
+    /// drops the task at once.
+    pub(crate) fn begin(hub: &Hub, topic: &Arc<Topic>) {
+        let wants = topic.with_presence(|presence, seats| presence.wants_task(seats.len()));
+        if wants == Some(true) {
+            let announcer = Self { hub: hub.clone(), topic: topic.clone(), is_done: false };
+            topic.runtime().spawn(announcer.run());
+        }
+    }
+
+    async fn run(mut self) {
+        let sooner = self.topic.with_presence(|presence, _| presence.sooner()).unwrap_or_default();
+        while let Some(Some(due)) = self.topic.with_presence(|presence, seats| presence.wait(seats.len())) {
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = sooner.notified() => continue,
+            }
+            self.announce(Instant::now());
+        }
+        self.is_done = true;
+    }
+
+    fn announce(&self, now: Instant) {
+        let diff = self.topic.with_presence(|presence, seats| presence.take(now, seats.len()));
+        if let Some(diff) = diff.flatten().filter(|diff| !diff.is_empty()) {
+            let frame = text::frame(None, None, self.topic.name(), "presence_diff", &diff.json());
+            let frame = Frame::new(frame.into(), Class::Answer, &self.hub.inner().memory);
+            self.topic.with_presence(|presence, seats| {
+                presence.apply(diff);
+                for seat in seats {
+                    seat.connection.queue.push(&frame, Some(seat), 0);
+                }
+            });
+            self.hub.inner().relieve();
+        }
+        self.hub.inner().registry.tidy(&self.topic);
+    }
+}
+
+impl Drop for Announcer {
+    /// The runtime has ended before.
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.topic.with_presence(|presence, _| presence.abandon(Instant::now()));
+            self.hub.inner().registry.tidy(&self.topic);
+        }
+    }
+}
+
+/// What somebody is told who joins: what the members know.
+pub(crate) struct State {
+    pub(crate) frame: Arc<Frame>,
+    /// Of the presence: he gets the diffs from the next one on.
+    pub(crate) generation: u64,
+}
+
+impl State {
+    /// `None`: the topic has no presence.
+    pub(crate) fn new(topic: &Topic, seat: &Seat) -> Option<Self> {
+        let announced = topic.with_presence(|presence, _| presence.announced().clone())?;
+        let generation = announced.generation();
+        let (state, is_new) = announced.state();
+        let frame = seat.frame(None, "presence_state", &state);
+        let frame = seat.connection.frame(frame, Class::Answer);
+        if is_new {
+            topic.with_presence(|presence, _| presence.keep_state(generation, state));
+        }
+        Some(Self { frame, generation })
+    }
+}
