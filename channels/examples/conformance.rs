@@ -193,7 +193,7 @@ fn state(hub: &Hub) -> Value {
         let presences = hub.presence(&topic.name);
         let list: Map<_, _> =
             presences.keys().map(|key| (key.to_owned(), json!({ "metas": presences.metas(key) }))).collect();
-        (!list.is_empty()).then(|| (topic.name, Value::Object(list)))
+        (!list.is_empty()).then_some((topic.name, Value::Object(list)))
     });
     json!({
         "connections": connections.collect::<Vec<_>>(),

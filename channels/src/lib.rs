@@ -128,6 +128,7 @@ mod connection;
 mod cx;
 mod drain;
 mod drive;
+mod entries;
 mod events;
 mod fault;
 mod frame;

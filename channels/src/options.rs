@@ -33,10 +33,11 @@ impl TopicOptions {
     /// [`Cx::track`](crate::Cx::track) tell of each session: clients that join get it as `presence_state`, and what changes as
     /// `presence_diff`, as the stock client's `Presence` takes them, and the server has [`Hub::presence`](crate::Hub::presence).
     ///
-    /// What changes is gathered for a tenth of a second, from 1,000 members on for a second. A session that is left, or ended by
-    /// the server or its own handler, is gone with the next of these. One whose connection is lost or closed stays for five
-    /// seconds more, and then is gone, unless its user tracks another meanwhile, which takes its place: a page that is loaded anew
-    /// does not flicker in the lists of the others.
+    /// What changes is gathered for a tenth of a second, from 1,000 members on for a second, and all members are told of it at
+    /// once, who joins of himself, too. A session that is left, or ended by the server or its own handler, is gone with the next of
+    /// these. One whose connection is lost or closed, or that has crashed, stays for five seconds more, and then is gone, unless
+    /// its user tracks another meanwhile, which takes its place: a page that is loaded anew does not flicker in the lists of the
+    /// others.
     ///
     /// Who joins a topic is sent a state as large as the list, so that many who join a topic of many are sent much. The state and
     /// the other messages have to have room in the client's queue: see [`Limits::presence`](crate::Limits::presence).

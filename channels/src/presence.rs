@@ -1,7 +1,6 @@
 //! Who is present on a topic, and what of that its members have been told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::{self, Write};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +10,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::conn_id::ConnId;
+use crate::entries::{Entries, Reference, length, meta};
 use crate::limits::Limits;
-use crate::wire::text::push_string;
 
 /// Who is present on a topic: an entry for each session that is tracked, and for some time for each that was lost. What
 /// changes is gathered, and told to all members at once:
@@ -24,6 +23,8 @@ use crate::wire::text::push_string;
 ///
 /// Each member knows what is announced, no more and no less: who joins gets it as his state, and the next diff with the
 /// others. So each entry is announced once to each member, and taken back once.
+///
+/// An entry belongs to the node of its reference, which alone changes it.
 pub(crate) struct Presence {
     /// What is, whether members know of it or not.
     entries: BTreeMap<Reference, Entry>,
@@ -51,13 +52,6 @@ pub(crate) struct Presence {
     sooner: Arc<Notify>,
 }
 
-/// What an entry is called on the wire: `phx_ref`, unique among all nodes. Those of one node grow.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Reference {
-    pub(crate) node: u64,
-    pub(crate) number: u64,
-}
-
 struct Entry {
     key: Arc<str>,
     /// With its reference, and the one that it replaces.
@@ -75,10 +69,6 @@ struct Change {
     /// What they are to forget: its name, and what it was.
     leave: Option<(Arc<str>, Reference, Arc<str>)>,
 }
-
-/// Entries by key and reference, and what they are in JSON.
-#[derive(Clone, Default)]
-struct Entries(BTreeMap<(Arc<str>, Reference), Arc<str>>);
 
 /// What all members know.
 #[derive(Clone, Default)]
@@ -365,13 +355,6 @@ impl Presence {
     }
 }
 
-impl fmt::Display for Reference {
-    /// Some of the node's random bits are enough: pages compare those of one key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:010x}{:x}", self.node >> 24, self.number)
-    }
-}
-
 impl Announced {
     pub(crate) fn generation(&self) -> u64 {
         self.generation
@@ -396,54 +379,6 @@ impl Diff {
         format!("{{\"joins\":{},\"leaves\":{}}}", self.joins.json(), self.leaves.json())
     }
 }
-
-impl Entries {
-    /// `{"key":{"metas":[{"phx_ref":"…"}]}}`
-    fn json(&self) -> String {
-        let mut json = String::from("{");
-        let mut last = None;
-        for ((key, _), meta) in &self.0 {
-            if last == Some(key) {
-                json.push(',');
-            } else {
-                if last.is_some() {
-                    json.push_str("]},");
-                }
-                push_string(&mut json, key);
-                json.push_str(":{\"metas\":[");
-                last = Some(key);
-            }
-            json.push_str(meta);
-        }
-        json.push_str(if last.is_some() { "]}}" } else { "}" });
-        json
-    }
-}
-
-/// What a session is in the lists of pages.
-fn meta(reference: Reference, previous: Option<Reference>, fields: &str) -> String {
-    let mut json = format!("{{\"phx_ref\":\"{reference}\"");
-    if let Some(previous) = previous {
-        // Writing to a text does not fail.
-        let _ = write!(json, ",\"phx_ref_prev\":\"{previous}\"");
-    }
-    let fields = &fields[1..];
-    if fields != "}" {
-        json.push(',');
-    }
-    json + fields
-}
-
-/// What that takes in a state at most, whether it replaces another or not: what is there may be updated, even if nothing is
-/// added.
-fn length(key: &str, fields: &str) -> usize {
-    let mut around = String::from(":{\"metas\":[{\"phx_ref\":\"\",\"phx_ref_prev\":\"\",}]},");
-    push_string(&mut around, key);
-    around.len() + 2 * REFERENCE + fields.len()
-}
-
-/// How long a reference is at most.
-const REFERENCE: usize = 26;
 
 /// How long what has changed is gathered,
 const WINDOW: Duration = Duration::from_millis(100);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sansocket_channels::test::Page;
 use sansocket_channels::{Close, Events, Hub, Identity, Joined, Limits, Refusal, Reply, TopicOptions};
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 use tokio::time::sleep;
 
 use crate::random::Random;
@@ -231,6 +232,30 @@ async fn a_topic_is_there_until_nobody_may_come_back() {
     assert_eq!(hub.presence("room:2").len(), 0);
 }
 
+/// One is lost before, and one by that.
+#[test]
+fn what_lingers_is_over_with_its_runtime() {
+    let runtime = || Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (hub, first, second) = (hub(Limits::default().topics(1)), runtime(), runtime());
+    first.block_on(async {
+        let mut ada = page(&hub, "ada", &json!({})).await;
+        ada.cut();
+        std::mem::forget(page(&hub, "bob", &json!({})).await);
+        sleep(Duration::from_secs(1)).await;
+    });
+    assert_eq!(hub.presence(TOPIC).keys().collect::<Vec<_>>(), ["ada", "bob"]);
+    drop(first);
+    assert_eq!((hub.presence(TOPIC).len(), hub.members(TOPIC).len()), (0, 0));
+    second.block_on(async {
+        assert!(page_on(&hub, "room:2").await.is_ok());
+        let mut eve = hub.test_page(Identity::user("eve"));
+        assert_eq!(eve.join(TOPIC, &json!({})).await.unwrap_err()["reason"], "busy");
+        eve.join("room:2", &json!({})).await.unwrap();
+        let diff = eve.expect("room:2", "presence_diff").await;
+        assert_eq!(diff["joins"]["eve"]["metas"].as_array().unwrap().len(), 2);
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_lingers_of_a_route_is_not_of_the_next() {
     let hub = hub(Limits::default());
@@ -351,7 +376,9 @@ async fn states_and_diffs_have_room_in_queues() {
         pages.push(page(&hub, &format!("user {n}"), &json!(null)).await);
     }
     // What is cast is not waited for: a page would read all that it is told before the answer.
-    pages.iter_mut().for_each(|page| page.cast(TOPIC, "track", &fields(1)));
+    for page in &mut pages {
+        page.cast(TOPIC, "track", &fields(1));
+    }
     sleep(Duration::from_secs(5)).await;
     let tracked = hub.presence(TOPIC).len();
     assert!((450..480).contains(&tracked), "{tracked}");
@@ -360,7 +387,9 @@ async fn states_and_diffs_have_room_in_queues() {
     let state = late.expect(TOPIC, "presence_state").await;
     assert_eq!(state.as_object().unwrap().len(), tracked);
     // All are updated at once.
-    pages.iter_mut().for_each(|page| page.cast(TOPIC, "track", &fields(2)));
+    for page in &mut pages {
+        page.cast(TOPIC, "track", &fields(2));
+    }
     sleep(Duration::from_secs(5)).await;
     let mut list = List::default();
     while let Some(frame) = watcher.next_message().await {
@@ -412,7 +441,9 @@ impl List {
                 }
                 for (key, meta) in each(&leaves) {
                     self.count(key, meta).1 += 1;
-                    let metas = self.entries.get_mut(key).expect("who is not there leaves");
+                    let Some(metas) = self.entries.get_mut(key) else {
+                        panic!("{key} leaves, who is not there")
+                    };
                     metas.retain(|own| own["phx_ref"] != meta["phx_ref"]);
                     if metas.is_empty() {
                         self.entries.remove(key);

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 
-import { Socket } from "../../js/channels.js";
-import { Server, WebSocket, until } from "./server.mjs";
+import { Presence, Socket } from "../../js/channels.js";
+import { Random, Server, Told, WebSocket, until } from "./server.mjs";
 
 const SLOW = { timeout: 30000 };
 let server, sockets = [];
@@ -114,6 +115,35 @@ test("refused by HTTP it goes on, with a new token each time", SLOW, async () =>
   await channel.join();
   assert.deepEqual(closes, [[1006, false], [1006, false]]);
   assert.deepEqual(await server.members("echo:late"), [{ conn: channel.conn, user: "late" }]);
+});
+
+test("who is present: after anything, each list is the server's, and nobody was told twice", { timeout: 60000 }, async () => {
+  const random = new Random(11);
+  const pages = ["p0", "p0", "p1", "p2", undefined, undefined].map((user) => ({ user, socket: open({ user, backoff: () => 10 }) }));
+  for (const [n, page] of pages.entries()) {
+    page.channel = page.socket.channel("room:ours", { page: n });
+    page.list = new Presence(page.channel);
+    page.told = new Told();
+    for (const type of ["join", "leave"]) page.list.on(type, (key, _, entry) => page.told.note(type, key, entry));
+  }
+  for (let step = 0; step < 200; step++) {
+    const page = pages[random.below(pages.length)], action = random.below(8);
+    if (page.channel.state === "closed") page.channel.join().catch(() => {});
+    else if (action <= 2) page.channel.cast("track", { step });
+    else if (action === 3) page.channel.cast("untrack");
+    else if (action === 4) page.channel.cast("crash");
+    else if (action === 5) page.socket._ws?.terminate?.();
+    else if (action === 6) page.channel.leave().catch(() => {});
+    await new Promise((resolve) => { setTimeout(resolve, [0, 1, 20, 110][random.below(4)]); });
+  }
+  for (const { channel } of pages) channel.join().catch(() => {});
+  const present = await until(async () => {
+    const listed = await server.present("room:ours");
+    return pages.every(({ channel, list }) => channel.state === "joined" && isDeepStrictEqual(list.list(), listed)) && listed;
+  });
+  assert.ok(present.p1.metas.length && Object.keys(present).length >= 3);
+  assert.deepEqual(pages.flatMap(({ told }) => told.repeated), []);
+  assert.ok(pages.reduce((sum, { told }) => sum + told.counts.size, 0) > 150);
 });
 
 test("a restart: joined again; what was under way fails, what waits is sent", SLOW, async () => {

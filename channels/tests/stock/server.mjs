@@ -48,6 +48,10 @@ export class Server {
     return (await this.asks("GET", "/state"))[1];
   }
 
+  async present(topic) {
+    return (await this.state()).presence[topic] ?? {};
+  }
+
   async members(topic) {
     return (await this.state()).topics.find(({ name }) => name === topic)?.members ?? [];
   }
@@ -120,6 +124,34 @@ export class Raw {
 
   close() {
     this.ws.close();
+  }
+}
+
+/** Numbers that look random, and are the same in each run. */
+export class Random {
+  constructor(seed) {
+    this.seed = seed;
+  }
+
+  below(bound) {
+    this.seed = (Math.imul(this.seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor((this.seed / 2 ** 32) * bound);
+  }
+}
+
+/** Counts how often each reference was told to have come, and to have gone: once at most. */
+export class Told {
+  counts = new Map();
+
+  note(what, key, { metas }) {
+    for (const { phx_ref } of metas) {
+      const id = `${what} ${key} ${phx_ref}`;
+      this.counts.set(id, (this.counts.get(id) ?? 0) + 1);
+    }
+  }
+
+  get repeated() {
+    return [...this.counts].filter(([, count]) => count !== 1);
   }
 }
 

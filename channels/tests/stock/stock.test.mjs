@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 
-import { Server, WebSocket, until } from "./server.mjs";
+import { Random, Server, Told, WebSocket, until } from "./server.mjs";
 
-const { Socket } = createRequire(import.meta.url)("phoenix");
+const { Presence, Socket } = createRequire(import.meta.url)("phoenix");
 const HAS_TOKENS = !process.env.PHOENIX.startsWith("1.7.");
 const SLOW = { timeout: 30000 };
 
@@ -232,6 +233,72 @@ test("disconnects with 1005, and the server forgets it", SLOW, async () => {
   await new Promise((resolve) => { socket.disconnect(resolve); });
   assert.equal(wires[0].code, 1005);
   await until(async () => (await server.members("relay:gone")).length === 0);
+});
+
+/** A list of who is present, and what was told of it. */
+function presence(channel) {
+  const list = new Presence(channel), told = new Told();
+  list.onJoin((key, _, entry) => told.note("join", key, entry));
+  list.onLeave((key, _, entry) => told.note("leave", key, entry));
+  return { list, told, entries: () => ({ ...list.state }) };
+}
+
+test("who is present: joins, updates and leaves", SLOW, async () => {
+  const a = open({ user: "a" }), b = open({ user: "b" });
+  const [from, to] = [a.socket.channel("room:1", { n: 1 }), b.socket.channel("room:1", { n: 2 })], told = [], list = new Presence(to);
+  list.onJoin((key, old, { metas }) => told.push(["join", key, old?.metas.map(({ n }) => n), metas.map(({ n }) => n)]));
+  list.onLeave((key, { metas: rest }, { metas }) => told.push(["leave", key, rest.map(({ n }) => n), metas.map(({ n }) => n)]));
+  assert.equal((await answer(from.join()))[0], "ok");
+  await until(() => count(a.wires[0].received, "presence_diff") === 1);
+  assert.equal((await answer(to.join()))[0], "ok");
+  await until(() => told.length === 2);
+  await answer(from.push("track", { n: 3 }));
+  await until(() => told.length === 4);
+  // A page that is loaded anew does not leave.
+  a.wires[0].terminate();
+  await until(() => a.wires.length === 2 && told.length === 6);
+  assert.equal((await answer(from.leave()))[0], "ok");
+  await until(() => told.length === 7);
+  assert.deepEqual(told, [
+    ["join", "a", undefined, [1]], ["join", "b", undefined, [2]],
+    ["join", "a", [1], [3]], ["leave", "a", [3], [1]],
+    ["join", "a", [3], [1]], ["leave", "a", [1], [3]],
+    ["leave", "a", [], [1]],
+  ]);
+  const [joins] = b.wires[0].received.filter(([, , , name, payload]) => name === "presence_diff" && payload.joins.a?.metas[0].phx_ref_prev);
+  assert.equal(joins[4].joins.a.metas[0].phx_ref_prev, joins[4].leaves.a.metas[0].phx_ref);
+  assert.deepEqual({ ...list.state }, await server.present("room:1"));
+});
+
+test("who is present: after anything, each list is the server's, and nobody was told twice", { timeout: 60000 }, async () => {
+  const random = new Random(7), options = { rejoinAfterMs: () => 20, reconnectAfterMs: () => 10, timeout: 2000 };
+  const pages = ["p0", "p0", "p1", "p2", undefined, undefined].map((user) => ({ user, ...open({ user, ...options }) })), lists = [];
+  const begin = (page, step) => {
+    page.channel = page.socket.channel("room:random", { step });
+    page.channel.join();
+    page.present = presence(page.channel);
+    lists.push(page.present);
+  };
+  for (let step = 0; step < 200; step++) {
+    const page = pages[random.below(pages.length)], action = random.below(10);
+    if (!page.channel) begin(page, step);
+    else if (action <= 2) page.channel.push("track", { step });
+    else if (action === 3) page.channel.push("untrack", {});
+    else if (action === 4) page.channel.push("crash", {});
+    else if (action === 5) page.wires.at(-1).terminate();
+    else if (action === 6 && page.user) await server.kick(page.user);
+    else if (action === 7) { page.channel.leave(); page.channel = null; }
+    else if (action === 8) { page.channel.leave(); begin(page, step); }
+    await new Promise((resolve) => { setTimeout(resolve, [0, 1, 20, 110][random.below(4)]); });
+  }
+  for (const page of pages) if (!page.channel) begin(page, 200);
+  const present = await until(async () => {
+    const listed = await server.present("room:random");
+    return pages.every((page) => page.channel.state === "joined" && isDeepStrictEqual(page.present.entries(), listed)) && listed;
+  });
+  assert.ok(present.p1.metas.length && Object.keys(present).length >= 3);
+  assert.deepEqual(lists.flatMap(({ told }) => told.repeated), []);
+  assert.ok(lists.reduce((sum, { told }) => sum + told.counts.size, 0) > 150);
 });
 
 test("a restart: it is joined again, and what waited is sent", SLOW, async () => {
