@@ -7,7 +7,7 @@ use sansocket_channels::test::Page;
 use sansocket_channels::{Close, Events, Hub, Identity, Joined, Limits, Refusal, Reply, TopicOptions};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::random::Random;
 
@@ -185,6 +185,26 @@ async fn who_is_lost_lingers_and_is_updated_when_back() {
         assert_eq!(gone, json!({ "joins": {}, "leaves": diff["joins"] }), "{how}");
         assert_eq!(hub.presence(TOPIC).len(), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_somebody_lingers_others_are_told_in_time() {
+    let hub = hub(Limits::default());
+    let mut bob = page(&hub, "bob", &json!(null)).await;
+    let mut ada = page(&hub, "ada", &json!({})).await;
+    bob.expect(TOPIC, "presence_diff").await;
+    ada.cut();
+    sleep(Duration::from_secs(1)).await;
+    for _ in 0..3 {
+        let before = Instant::now();
+        bob.push(TOPIC, "track", &json!({})).await.unwrap();
+        bob.expect(TOPIC, "presence_diff").await;
+        // A timer of the runtime may be a millisecond late.
+        assert!((100..=102).contains(&before.elapsed().as_millis()), "{:?}", before.elapsed());
+    }
+    sleep(Duration::from_secs(5)).await;
+    let gone = bob.expect(TOPIC, "presence_diff").await;
+    assert_eq!(gone["leaves"].as_object().unwrap().keys().collect::<Vec<_>>(), ["ada"]);
 }
 
 #[tokio::test(start_paused = true)]
