@@ -22,7 +22,8 @@ export class Socket {
   constructor(url: string, options?: SocketOptions);
 
   /**
-   * The channel of this topic: the same object each time. It is not joined by that.
+   * The channel of this topic: the same object each time, until it has been left or has ended for good; that one may be joined
+   * again, and so may a new one, of which the last that joins leaves the other. It is not joined by that.
    * @param params what the server is told at each join: an object, or what makes one. The last that was given counts.
    */
   channel(topic: string, params?: object | (() => object)): Channel;
@@ -60,7 +61,7 @@ export interface SocketOptions {
   timeout?: number;
   /** How many pushes may wait for their channel to be joined, over all channels: 256. */
   buffer?: number;
-  /** Milliseconds before the next try, from the number of those that failed. */
+  /** Milliseconds before the next try, from the number of those that failed. Where it throws, or says no number, it is as by default. */
   backoff?: (tries: number) => number;
   /** For programs without one of their own, or with a better one. */
   WebSocket?: any;
@@ -109,7 +110,8 @@ export class Channel {
    *
    * The client's own events:
    * - `$joined` `{ recovered, rejoined, response }`: joined, for the first time or again. `recovered`: nothing was missed.
-   * - `$gap` `{ from, to }`: these offsets were missed, and the page is to load its state anew. null: not known.
+   * - `$gap` `{ from, to }`: these offsets were missed, and the page is to load its state anew. null: not known. They are numbers,
+   *   exact up to 2^53: as many messages of a topic take 285 years, at a million a second.
    * - `$refused`, `$error`, `$closed`, each with a ChannelError: a join was refused, and is tried again unless `$closed`
    *   follows; the session crashed, and is joined again; it is over, and not joined again.
    * @returns what takes `f` away again.

@@ -1,4 +1,4 @@
-// The page's side of sansocket-channels. See channels.d.ts; names with `_` are not for pages.
+// The page's side of sansocket-channels: see channels.d.ts.
 
 export class ChannelError extends Error {
   constructor(reason, response, final = false) {
@@ -25,7 +25,7 @@ class Emitter {
 export class Socket extends Emitter {
   state = "idle";
   _channels = new Map();
-  _asked = new Map(); // by ref: what waits for an answer, or to be sent
+  _asked = new Map(); // by ref: what waits
   _refs = 0;
   _tries = 0;
 
@@ -35,7 +35,7 @@ export class Socket extends Emitter {
       heartbeat: 25000,
       timeout: 10000,
       buffer: 256,
-      backoff: (tries) => Math.random() * ([250, 500, 1000, 2000, 5000][tries] ?? 10000),
+      backoff,
       WebSocket: globalThis.WebSocket,
       encode: JSON.stringify,
       decode: JSON.parse,
@@ -80,7 +80,7 @@ export class Socket extends Emitter {
     };
     for (const type of ["online", "pageshow", "visibilitychange"]) listen(type, wake);
     listen("resume", wake, globalThis.document ?? {}); // not always with the one before
-    // In the back/forward cache the browser keeps the socket, and the page hears nothing.
+    // The back/forward cache would keep the socket, and the page hear nothing.
     listen("pagehide", ({ persisted }) => {
       if (persisted) clearTimeout(this._timer);
       if (persisted && this._ws) this._close(1000, "", "waiting");
@@ -124,12 +124,12 @@ export class Socket extends Emitter {
     this._emit("open", {});
   }
 
-  // Any frame answers. Hidden, timers run once a minute; a page that wakes may run them before it sees what came.
+  // Any frame answers. A page that wakes may run its timers before it sees what came.
   _beat() {
     const { heartbeat, timeout } = this._options, asked = this._deadline, lax = hidden();
     clearTimeout(this._pulse);
     this._pulse = setTimeout(() => this._beat(), heartbeat);
-    if (!asked) this._send([null, this._ref(), "phoenix", "heartbeat", {}]);
+    if (!asked) this._send([null, `${++this._refs}`, "phoenix", "heartbeat", {}]);
     if (asked && this._lax === lax) return;
     clearTimeout(asked);
     this._lax = lax;
@@ -144,19 +144,31 @@ export class Socket extends Emitter {
   }
 
   _down(code, reason, then) {
-    const final = code >= 3500 && code % 1000 >= 500; // 1001 is not, nor is a clean close
+    const final = code >= 3500 && code % 1000 >= 500; // 1001 is not
     const error = new ChannelError(final ? reason || "closed" : "disconnected", { code, reason }, final);
     const state = (this.state = then ?? (final ? "closed" : "waiting"));
     if (state === "closed") this._away.abort();
     [this._timer, this._pulse, this._deadline, this._good].map(clearTimeout);
     this._ws = this._deadline = this._good = null;
     if (!then && !final) {
-      const pause = (code === 1011 || code === 1013 ? 1000 : 0) + this._options.backoff(this._tries++);
-      const spread = code === 1012 ? Math.random() * 2000 : 0; // the server told everybody
+      const pause = (code === 1011 || code === 1013 ? 1000 : 0) + this._pause(this._tries++);
+      const spread = code === 1012 ? Math.random() * 2000 : 0;
       this._timer = setTimeout(() => hidden() || this._dial(), Math.max(pause, spread));
     }
+    this._lose(error);
     for (const channel of this._channels.values()) channel._cut(error);
     this._emit("close", { code, reason, final: state === "closed" });
+  }
+
+  // The page's own may fail.
+  _pause(tries) {
+    try {
+      const pause = this._options.backoff(tries);
+      if (pause < 1e9) return pause;
+    } catch (e) {
+      console.error(e);
+    }
+    return backoff(tries);
   }
 
   _read(data) {
@@ -175,18 +187,16 @@ export class Socket extends Emitter {
     }
   }
 
-  _ref() {
-    return String(++this._refs);
-  }
-
   _send(frame) {
     this._ws.send(isBytes(frame[4]) ? pack(frame) : this._options.encode(frame));
   }
 
   // Calls `ok` or `fail`, once, before the next frame.
-  _ask(channel, ref, event, payload, timeout, ok, fail) {
+  _ask(channel, event, payload, timeout, ok, fail) {
+    const ref = `${++this._refs}`;
     const timer = setTimeout(() => this._take(ref).fail(new ChannelError("timeout")), timeout);
     this._asked.set(ref, { channel, event, payload, timer, ok, fail });
+    return ref;
   }
 
   _transmit(ref, joinRef) {
@@ -196,6 +206,12 @@ export class Socket extends Emitter {
       this._send([joinRef, ref, asked.channel.topic, asked.event, asked.payload]);
     } catch (e) {
       this._take(ref).fail(e);
+    }
+  }
+
+  _lose(error, lost) {
+    for (const [ref, { channel, sent }] of this._asked) {
+      if ((lost ?? channel) === channel && (sent || error.final)) this._take(ref).fail(error);
     }
   }
 
@@ -223,6 +239,8 @@ export class Channel extends Emitter {
     const socket = this._socket;
     if (this.state === "closed") {
       if (socket.state === "closed") return Promise.reject(new ChannelError("closed", null, true));
+      socket.channel(this.topic).leave(); // one that was made since
+      socket._channels.set(this.topic, this);
       this.state = "waiting";
       this._tries = 0;
       this._known = false;
@@ -230,15 +248,15 @@ export class Channel extends Emitter {
       if (socket.state === "idle") socket.connect();
       this._rejoin();
     }
-    return this._joining.promise;
+    return this._joining;
   }
 
   push(event, payload = {}, { timeout = this._socket._options.timeout } = {}) {
     return new Promise((ok, fail) => {
-      const socket = this._socket, ref = socket._ref(), joined = this.state === "joined";
+      const socket = this._socket, joined = this.state === "joined";
       if (this.state === "closed") return fail(new ChannelError("closed"));
       if (!joined && [...socket._asked.values()].filter(({ sent }) => !sent).length >= socket._options.buffer) return fail(new ChannelError("buffer full"));
-      socket._ask(this, ref, event, payload, timeout, ok, fail);
+      const ref = socket._ask(this, event, payload, timeout, ok, fail);
       if (joined) socket._transmit(ref, this._joinRef);
     });
   }
@@ -247,19 +265,14 @@ export class Channel extends Emitter {
     if (this.state === "joined") this._socket._send([this._joinRef, null, this.topic, event, payload]);
   }
 
-  leave() {
-    const socket = this._socket, ref = socket._ref(), joinRef = this._joinRef, there = this.state[0] === "j";
+  async leave() {
+    const socket = this._socket, joinRef = this._joinRef, there = this.state[0] === "j";
     this._end(new ChannelError("left", null, true));
-    return new Promise((done) => {
-      if (!there) return done();
-      socket._ask(this, ref, "phx_leave", {}, socket._options.timeout, () => done(), () => done());
-      socket._transmit(ref, joinRef);
-    });
+    if (there) await new Promise((done) => socket._transmit(socket._ask(this, "phx_leave", {}, socket._options.timeout, done, done), joinRef));
   }
 
   _promise() {
-    this._joining = {};
-    this._joining.promise = new Promise((ok, fail) => Object.assign(this._joining, { ok, fail }));
+    this._joining = new Promise((ok, fail) => Object.assign(this, { _ok: ok, _fail: fail }));
   }
 
   _rejoin() {
@@ -271,8 +284,7 @@ export class Channel extends Emitter {
       if (!is("waiting")) return; // it has left
       this.state = "joining";
       this._refused = null;
-      const ref = (this._joinRef = socket._ref());
-      socket._ask(this, ref, "phx_join", payload, socket._options.timeout, (r) => this._joined(r ?? {}, since), (e) => is("joining") && this._refuse(e));
+      const ref = (this._joinRef = socket._ask(this, "phx_join", payload, socket._options.timeout, (r) => this._joined(r ?? {}, since), (e) => is("joining") && this._refuse(e)));
       socket._transmit(ref, ref);
     } catch (e) {
       if (is("waiting")) this._refuse(e);
@@ -286,7 +298,7 @@ export class Channel extends Emitter {
     this._at = $pos ? { ...$pos, ...($recovered && since), c: $conn } : null;
     this._known = true;
     this._tries = 0;
-    this._joining.ok(response);
+    this._ok(response);
     for (const [ref, { channel, sent }] of socket._asked) {
       if (channel === this && !sent) socket._transmit(ref, this._joinRef);
     }
@@ -303,24 +315,17 @@ export class Channel extends Emitter {
 
   _later() {
     this.state = "waiting";
-    this._timer = setTimeout(() => this._rejoin(), 1000 + this._socket._options.backoff(this._tries++));
-  }
-
-  _lose(error) {
-    const socket = this._socket;
-    for (const [ref, { channel, sent }] of socket._asked) {
-      if (channel === this && (sent || error.final)) socket._take(ref).fail(error);
-    }
+    this._timer = setTimeout(() => this._rejoin(), 1000 + this._socket._pause(this._tries++));
   }
 
   _cut(error) {
     clearTimeout(this._timer);
-    this._lose(error);
+    this._socket._lose(error, this);
     if (error.final) return this._end(error);
     if (this.state === "closed") return;
     if (this.state === "joined") {
       this._promise();
-      this._joining.promise.catch(() => {}); // nobody need have it
+      this._joining.catch(() => {}); // nobody need have it
     }
     this.conn = this._joinRef = null;
     this.state = "waiting";
@@ -329,10 +334,11 @@ export class Channel extends Emitter {
   _end(error) {
     if (this.state === "closed") return;
     clearTimeout(this._timer);
+    this._socket._channels.delete(this.topic);
     this.state = "closed";
     this.conn = this._joinRef = this._at = null;
-    this._joining.fail(error);
-    this._lose(error);
+    this._fail(error);
+    this._socket._lose(error, this);
     this._emit("$closed", error);
   }
 
@@ -426,25 +432,23 @@ export class Presence extends Emitter {
   }
 }
 
+const backoff = (tries) => Math.random() * ([250, 500, 1000, 2000, 5000][tries] ?? 10000);
 const hidden = () => globalThis.document?.hidden;
 const value = (v) => (typeof v === "function" ? v() : v);
 const has = (entry, meta) => entry?.metas?.some((m) => m.phx_ref === meta.phx_ref);
 const isBytes = (v) => v instanceof ArrayBuffer || ArrayBuffer.isView(v);
 const utf8 = (text) => new TextEncoder().encode(text);
 const base64url = (text) =>
-  btoa(Array.from(utf8(text), (byte) => String.fromCharCode(byte)).join("")).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+  btoa(String.fromCharCode(...utf8(text))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
 
 // Kind, lengths, fields, data.
 function pack([joinRef, ref, topic, event, data]) {
   const fields = [joinRef ?? "", ref ?? "", topic, event].map(utf8), lengths = fields.map(({ length }) => length);
   if (Math.max(...lengths) > 255) throw new RangeError("too long");
   const bytes = new Uint8Array(data.buffer ?? data, data.byteOffset ?? 0, data.byteLength);
-  const frame = new Uint8Array(lengths.reduce((a, b) => a + b, 5 + bytes.length));
-  let end = 0;
-  for (const part of [[0, ...lengths], ...fields, bytes]) {
-    frame.set(part, end);
-    end += part.length;
-  }
+  const head = [0, ...lengths, ...fields.flatMap((field) => [...field])], frame = new Uint8Array(head.length + bytes.length);
+  frame.set(head);
+  frame.set(bytes, head.length);
   return frame;
 }
 

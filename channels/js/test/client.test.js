@@ -697,8 +697,45 @@ describe("ending", () => {
     assert.deepEqual([closed, seen], [["left"], []]);
     await channel.leave();
     channel.on("$joined", ({ rejoined }) => seen.push(rejoined));
-    await page.joined("a");
+    channel.join();
+    page.server.joins(page.server.taken(), "a");
+    await settled();
     assert.deepEqual(seen, [false]);
+  });
+
+  test("what has ended is forgotten, however it ended, and may be joined again", async () => {
+    const ends = {
+      left: (channel) => void channel.leave(),
+      closed: () => page.server.says(null, null, "a", "phx_close", {}),
+      kicked: () => page.server.ends(4500, "kicked"),
+    };
+    for (const [how, end] of Object.entries(ends)) {
+      const channel = await page.joined("a"), seen = [];
+      channel.on("x", (x) => seen.push(x));
+      end(channel);
+      assert.equal(channel.state, "closed", how);
+      const other = page.socket.channel("a");
+      assert.notEqual(other, channel, how);
+      // Who joins last has the topic.
+      if (page.socket.state === "closed") {
+        page.socket.connect();
+        await page.opens();
+      }
+      const lost = outcome(other.join());
+      channel.join();
+      assert.deepEqual([other.state, page.socket.channel("a")], ["closed", channel], how);
+      page.server.joins(page.server.taken().filter(([joinRef]) => joinRef === channel._joinRef), "a");
+      page.server.says(null, null, "a", "x", how);
+      await settled();
+      assert.deepEqual([seen, lost[0]], [[how], "left"]);
+      await Promise.all([channel.leave(), page.server.replies(page.server.taken().at(-1))]);
+    }
+    for (let n = 0; n < 1000; n++) {
+      const channel = await page.joined(`room:${n}`);
+      channel.leave();
+      page.server.replies(page.server.taken().at(-1));
+    }
+    assert.equal(page.socket._channels.size, 0);
   });
 
   test("leave ends without an answer, too: cut, too late, never joined", async () => {
@@ -871,6 +908,30 @@ describe("coming back", () => {
     assert.equal(await pause(), 7000);
     assert.equal(await pause(), 7000);
     assert.deepEqual(tries, [0, 1]);
+  });
+
+  test("goes on where the page's own pauses are none, of dials and of joins", async () => {
+    const faults = [], error = console.error;
+    console.error = (e) => faults.push(e.message);
+    try {
+      // A browser takes a timer of more than 24 days for one of none.
+      for (const backoff of [() => { throw new Error("no pause"); }, () => NaN, () => {}, () => 2 ** 31, () => Infinity]) {
+        pageWith({ backoff }).socket.connect();
+        await settled();
+        assert.equal(await pause(), 250, String(backoff));
+        const channel = page.socket.channel("a");
+        channel.join();
+        const [join] = others(await page.opens());
+        page.server.replies(join, { reason: "later" }, "error");
+        await page.clock.pass(1249);
+        assert.equal(channel.state, "waiting", String(backoff));
+        await page.clock.pass(1);
+        assert.equal(channel.state, "joining", String(backoff));
+      }
+    } finally {
+      console.error = error;
+    }
+    assert.deepEqual(faults, ["no pause", "no pause"]);
   });
 
   test("a restart of a server that ends again at once is not hammered", async () => {
