@@ -7,22 +7,26 @@
 //! other is refused.
 //!
 //! By HTTP: `POST /broadcast?topic=T&event=E[&except_user=N]`, whose body is the payload; `POST /ask?conn=C&topic=T&event=E&within=MS`,
-//! whose body is the question, answered by the page's answer; `POST /kick?user=N`; `POST /drain`; `GET /state`.
+//! whose body is the question, answered by the page's answer; `POST /load?conn=C&topic=T&within=MS`, whose body is the URL in JSON;
+//! `POST /dom?topic=T`, whose body is `{"ops":[…]}` or the array; `POST /kick?user=N`; `POST /drain`; `GET /state`.
 #![expect(
     clippy::print_stdout,
     clippy::panic,
     reason = "it tells its address, and panics when it is asked to"
 )]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sansocket::handshake::{HttpRequest, Reply as Response};
 use sansocket::tokio::{Pending, serve_with};
 use sansocket::{Error, Origins, Server};
+use sansocket_channels::dom::{self, Changes, Element};
 use sansocket_channels::{
     AskError, Channel, Close, Cx, Denied, Drain, Events, Handshake, Hub, Identity, Joined, Payload, Refusal,
     Relay, Reply, TopicOptions,
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
@@ -123,6 +127,8 @@ async fn answer(hub: Hub, pending: Pending) -> Result<(), Error> {
     let response = match (request.method(), request.path()) {
         ("POST", "/broadcast") => broadcast(&hub, request, &body),
         ("POST", "/ask") => ask(&hub, request, &body).await,
+        ("POST", "/load") => load(&hub, request, &body).await,
+        ("POST", "/dom") => dom(&hub, request, &body),
         ("POST", "/kick") => {
             hub.user(&param(request, "user").unwrap_or_default()).close(Close::kicked());
             done(&Value::Null)
@@ -171,12 +177,128 @@ async fn ask(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Response {
     };
     let within = param(request, "within").and_then(|millis| millis.parse().ok()).unwrap_or(5_000);
     let question = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    let answer = hub.conn(conn).ask(&topic, &event, &question, Duration::from_millis(within)).await;
+    answered(hub.conn(conn).ask::<Value>(&topic, &event, &question, Duration::from_millis(within)).await)
+}
+
+async fn load(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Response {
+    let conn = param(request, "conn").and_then(|conn| conn.parse().ok());
+    let (Some(conn), Some(topic), Ok(url)) =
+        (conn, param(request, "topic"), serde_json::from_slice::<String>(body))
+    else {
+        return failed(400, "there is no connection, no topic, or no URL");
+    };
+    let within = param(request, "within").and_then(|millis| millis.parse().ok()).unwrap_or(5_000);
+    answered(hub.conn(conn).load(&topic, &url, Duration::from_millis(within)).await)
+}
+
+fn answered<T: serde::Serialize>(answer: Result<T, AskError>) -> Response {
     match answer {
-        Ok(answer) => done::<Value>(&answer),
+        Ok(answer) => done(&answer),
         Err(error @ AskError::TimedOut) => failed(504, &error.to_string()),
         Err(error @ AskError::Gone) => failed(410, &error.to_string()),
         Err(error) => failed(502, &error.to_string()),
+    }
+}
+
+fn dom(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Response {
+    let ops = match serde_json::from_slice(body) {
+        Ok(Ops::Bare(ops) | Ops::Payload { ops }) => ops.into_iter().map(dom::Op::from),
+        Err(error) => return failed(400, &error.to_string()),
+    };
+    match hub.to(&param(request, "topic").unwrap_or_default()).dom(ops) {
+        Ok(sent) => done(&json!({ "local": sent.local })),
+        Err(error) => failed(400, &error.to_string()),
+    }
+}
+
+/// Changes of a page as they are sent.
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Ops {
+    Bare(Vec<Op>),
+    Payload { ops: Vec<Op> },
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+enum Op {
+    Append { to: String, el: Made },
+    Update(Changed),
+    Remove { id: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Made {
+    tag: String,
+    id: Option<String>,
+    text: Option<String>,
+    html: Option<String>,
+    #[serde(default)]
+    attrs: BTreeMap<String, String>,
+    #[serde(default)]
+    style: BTreeMap<String, String>,
+    #[serde(default)]
+    children: Vec<Made>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Changed {
+    id: String,
+    text: Option<String>,
+    html: Option<String>,
+    #[serde(default)]
+    attrs: BTreeMap<String, Option<String>>,
+    #[serde(default)]
+    style: BTreeMap<String, String>,
+    #[serde(default)]
+    class: BTreeMap<String, bool>,
+}
+
+impl From<Op> for dom::Op {
+    fn from(op: Op) -> Self {
+        match op {
+            Op::Append { to, el } => dom::append(&to, el.into()),
+            Op::Update(changed) => dom::update(&changed.id.clone(), changed.into()),
+            Op::Remove { id } => dom::remove(&id),
+        }
+    }
+}
+
+impl From<Made> for Element {
+    fn from(made: Made) -> Self {
+        let mut element = Element::new(&made.tag);
+        if let Some(id) = made.id {
+            element = element.id(&id);
+        }
+        if let Some(text) = made.text {
+            element = element.text(text);
+        }
+        if let Some(html) = made.html {
+            element = element.html(html);
+        }
+        element = made.attrs.iter().fold(element, |element, (name, value)| element.attr(name, value));
+        element = made.style.iter().fold(element, |element, (name, value)| element.style(name, value));
+        made.children.into_iter().fold(element, |element, child| element.child(child.into()))
+    }
+}
+
+impl From<Changed> for Changes {
+    fn from(changed: Changed) -> Self {
+        let mut changes = Changes::new();
+        if let Some(text) = changed.text {
+            changes = changes.text(text);
+        }
+        if let Some(html) = changed.html {
+            changes = changes.html(html);
+        }
+        changes = changed.attrs.iter().fold(changes, |changes, (name, value)| match value {
+            Some(value) => changes.attr(name, value),
+            None => changes.no_attr(name),
+        });
+        changes = changed.style.iter().fold(changes, |changes, (name, value)| changes.style(name, value));
+        changed.class.iter().fold(changes, |changes, (name, on)| changes.class(name, *on))
     }
 }
 

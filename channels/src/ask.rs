@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -89,9 +89,25 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     question: &impl Serialize,
     within: Duration,
 ) -> Result<T, AskError> {
+    if is_event(event) { put(seat, event, question, within).await } else { Err(PayloadError::unfit().into()) }
+}
+
+/// Asks the page that has this seat to load what is there, and waits until it has.
+pub(crate) async fn load(seat: &Arc<Seat>, url: &str, within: Duration) -> Result<(), AskError> {
+    // Whatever it says: it has.
+    put::<IgnoredAny>(seat, LOAD, &BTreeMap::from([("url", url)]), within).await.map(drop)
+}
+
+/// Puts a question, of an event that may be the protocol's.
+async fn put<T: DeserializeOwned>(
+    seat: &Arc<Seat>,
+    event: &str,
+    question: &impl Serialize,
+    within: Duration,
+) -> Result<T, AskError> {
     let limits = &seat.connection.hub.inner().limits;
     let payload = to_json(question)?;
-    if !is_event(event) || payload.len() > limits.payload {
+    if payload.len() > limits.payload {
         return Err(PayloadError::unfit().into());
     }
     let within = within.min(limits.ask);
@@ -147,3 +163,6 @@ impl Drop for Pending<'_> {
 
 /// What begins the refs of questions: those of clients are decimal.
 const PREFIX: &str = "s";
+
+/// The question whether something is loaded.
+const LOAD: &str = "$load";

@@ -40,7 +40,9 @@ pub(crate) struct Opening {
 
 impl Default for HubBuilder {
     fn default() -> Self {
-        let script = Page::new("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT));
+        let script = |(path, source): (&str, &'static [u8])| {
+            (path.to_owned(), Page::new("text/javascript; charset=utf-8", Bytes::from_static(source)))
+        };
         Self {
             routes: Routes::default(),
             limits: Limits::default(),
@@ -48,7 +50,7 @@ impl Default for HubBuilder {
                 path: endpoint("/socket"),
                 origins: Origins::default(),
                 authenticate: Box::new(async |_| Ok(Identity::anonymous())),
-                pages: BTreeMap::from([("/channels.js".to_owned(), script)]),
+                pages: SCRIPTS.map(script).into(),
             },
             fault: None,
         }
@@ -218,5 +220,8 @@ fn endpoint(path: &str) -> String {
     path.to_owned() + "/websocket"
 }
 
-/// The client.
-const SCRIPT: &[u8] = include_bytes!("../js/channels.js");
+/// The client, and what carries out changes of the page, by path.
+const SCRIPTS: [(&str, &[u8]); 2] = [
+    ("/channels.js", include_bytes!("../js/channels.js")),
+    ("/channels-dom.js", include_bytes!("../js/channels-dom.js")),
+];

@@ -6,14 +6,16 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ask::{AskError, ask};
+use crate::ask::{AskError, ask, load};
 use crate::close::{Close, Cut, Leave};
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
+use crate::dom::{self, Op};
 use crate::frame::Class;
 use crate::hub::{ConnInfo, Hub};
 use crate::payload::to_json;
-use crate::publish::{PublishError, Sent, check};
+use crate::publish::{PublishError, Sent, check, check_payload};
+use crate::seat::Seat;
 
 /// A connection, be it alive or not: what is done with one that has ended has no effect, and is no error.
 #[derive(Clone, Debug)]
@@ -34,6 +36,15 @@ impl Conn {
         push(&self.hub, self.alive().as_slice(), topic, event, payload)
     }
 
+    /// Sends changes of the page to this connection, if it is a member of the topic. See [`dom`](crate::dom).
+    ///
+    /// Fails if they are too large together, or too deep in one another.
+    pub fn dom(&self, topic: &str, ops: impl IntoIterator<Item = Op>) -> Result<Sent, PublishError> {
+        let payload = dom::payload(ops)?;
+        check_payload(payload.len(), &self.hub)?;
+        Ok(push_to(self.alive().as_slice(), topic, dom::EVENT, &payload))
+    }
+
     /// Asks the page, if it is a member of the topic, and waits for its answer, for no longer than `within` and
     /// [`Limits::ask`](crate::Limits::ask).
     ///
@@ -45,8 +56,26 @@ impl Conn {
         question: &impl Serialize,
         within: Duration,
     ) -> Result<T, AskError> {
-        let seat = self.alive().and_then(|connection| connection.seat(topic)).ok_or(AskError::Gone)?;
-        ask(&seat, event, question, within).await
+        ask(&self.seat(topic)?, event, question, within).await
+    }
+
+    /// Has the page load a module, or a style sheet if the URL's path ends in `.css`, and waits until it has, as [`ask`](Self::ask)
+    /// does. What is loaded already is not loaded again.
+    ///
+    /// A page loads what [`channels-dom.js`](crate::dom) is told to allow, by default all of its own origin: what it does not allow,
+    /// and what fails, is [`AskError::Refused`]. A URL may be relative to the page.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sansocket_channels::{AskError, Conn};
+    /// # async fn chart(conn: &Conn) -> Result<(), AskError> {
+    /// conn.load("report", "/chart.css", Duration::from_secs(5)).await?;
+    /// conn.load("report", "/chart.js", Duration::from_secs(5)).await?;
+    /// conn.ask("report", "draw", &[3, 1, 2], Duration::from_secs(5)).await
+    /// # }
+    /// ```
+    pub async fn load(&self, topic: &str, url: &str, within: Duration) -> Result<(), AskError> {
+        load(&self.seat(topic)?, url, within).await
     }
 
     /// Ends its session on a topic, with [`Leave::Kicked`]: the client is told, and does not join it again. A join that is under
@@ -65,6 +94,10 @@ impl Conn {
     /// What it is at the moment; `None` if it has ended.
     pub fn info(&self) -> Option<ConnInfo> {
         self.alive().map(|connection| ConnInfo::of(&connection))
+    }
+
+    fn seat(&self, topic: &str) -> Result<Arc<Seat>, AskError> {
+        self.alive().and_then(|connection| connection.seat(topic)).ok_or(AskError::Gone)
     }
 
     fn alive(&self) -> Option<Arc<Connection>> {
@@ -124,12 +157,16 @@ fn push(
 ) -> Result<Sent, PublishError> {
     let payload = to_json(payload)?;
     check(event, payload.len(), hub)?;
+    Ok(push_to(connections, topic, event, &payload))
+}
+
+fn push_to(connections: &[Arc<Connection>], topic: &str, event: &str, payload: &str) -> Sent {
     let seats = connections.iter().filter_map(|connection| connection.seat(topic));
     let joined = seats.filter(|seat| seat.is_joined());
     let taken = joined
-        .map(|seat| seat.push(seat.frame(None, event, &payload), Class::Reliable))
+        .map(|seat| seat.push(seat.frame(None, event, payload), Class::Reliable))
         .filter(|pushed| pushed.is_taken());
-    Ok(Sent::new(taken.count()))
+    Sent::new(taken.count())
 }
 
 fn leave(connections: &[Arc<Connection>], topic: &str) {

@@ -9,15 +9,16 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ask::{AskError, ask};
+use crate::ask::{AskError, ask, load};
 use crate::close::Leave;
 use crate::conn_id::ConnId;
+use crate::dom::{self, Op};
 use crate::frame::Class;
 use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::payload::to_json;
 use crate::presences::{TrackError, to_meta};
-use crate::publish::{Publish, PublishError, Sent, check};
+use crate::publish::{Publish, PublishError, Sent, check, check_payload};
 use crate::refusal::Refusal;
 use crate::seat::Seat;
 
@@ -94,6 +95,16 @@ impl Cx {
         Ok(())
     }
 
+    /// Sends changes of the page to this client. See [`dom`](crate::dom).
+    ///
+    /// Fails if they are too large together, or too deep in one another.
+    pub fn dom(&self, ops: impl IntoIterator<Item = Op>) -> Result<(), PublishError> {
+        let payload = dom::payload(ops)?;
+        check_payload(payload.len(), self.hub())?;
+        self.seat.push(self.seat.frame(None, dom::EVENT, &payload), Class::Reliable);
+        Ok(())
+    }
+
     /// Sends an event to all members of the topic, this one too if it has joined. See [`Hub::broadcast`].
     pub fn broadcast(&self, event: &str, payload: &impl Serialize) -> Result<Sent, PublishError> {
         self.hub().broadcast(self.topic(), event, payload)
@@ -117,6 +128,11 @@ impl Cx {
         within: Duration,
     ) -> Result<T, AskError> {
         ask(&self.seat, event, question, within).await
+    }
+
+    /// Has the page load a script or a style sheet, and waits until it has, as [`Conn::load`](crate::Conn::load) does.
+    pub async fn load(&self, url: &str, within: Duration) -> Result<(), AskError> {
+        load(&self.seat, url, within).await
     }
 
     /// The answer to the message that is handled, to be given later: what the handler returns is none then. `None`: the client

@@ -32,6 +32,7 @@
 //! | what a handler knows and can do | [`Cx`] |
 //! | questions to a page | [`Cx::ask`], [`Conn::ask`] |
 //! | who is there, with a list at each page | [`TopicOptions::presence`], [`Joined::track`], [`Cx::track`], [`Hub::presence`] |
+//! | changes to a page, as data; scripts and styles | [`dom`], [`Publish::dom`]; [`Conn::load`] |
 //! | how much there may be of everything | [`Limits`] |
 //! | how it ends | [`Leave`], [`Close`], [`Hub::drain`] |
 //! | pages for tests | `test::Page`, with the feature `test` |
@@ -100,6 +101,7 @@
 //! let app = Router::new()
 //!     .route("/", get(async || Html("<p>…")))
 //!     .route_service("/channels.js", hub.service())
+//!     .route_service("/channels-dom.js", hub.service())
 //!     .route_service("/socket/websocket", hub.service());
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
 //! let stop = async move {
@@ -126,6 +128,7 @@ mod conn;
 mod conn_id;
 mod connection;
 mod cx;
+pub mod dom;
 mod drain;
 mod drive;
 mod entries;

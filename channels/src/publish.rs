@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::audience::Audience;
 use crate::conn_id::ConnId;
+use crate::dom::{self, Op};
 use crate::frame::{Class, Frame};
 use crate::hub::Hub;
 use crate::parcel::Parcel;
@@ -123,6 +124,15 @@ impl<'a> Publish<'a> {
         })
     }
 
+    /// Sends changes of the page, all in one message, which a page makes in this order. See [`dom`](crate::dom).
+    ///
+    /// Fails if they are too large together, or too deep in one another, and if a topic's name is none.
+    pub fn dom(self, ops: impl IntoIterator<Item = Op>) -> Result<Sent, PublishError> {
+        let payload = dom::payload(ops)?;
+        check_payload(payload.len(), self.hub)?;
+        self.each(|topic| self.text(topic, dom::EVENT, &payload))
+    }
+
     /// Sends an event with the payload of another message, as it came.
     pub(crate) fn send_payload(self, event: &str, payload: &Payload) -> Result<Sent, PublishError> {
         match (payload.json(), payload.binary()) {
@@ -134,13 +144,15 @@ impl<'a> Publish<'a> {
 
     fn send_json(self, event: &str, json: &str) -> Result<Sent, PublishError> {
         check(event, json.len(), self.hub)?;
-        self.each(|topic| {
-            let frame = text::frame(None, None, topic, event, json);
-            // Behind it is the bracket.
-            let end = frame.len() - 1;
-            let payload = Payload::slice(frame.clone(), end - json.len()..end);
-            Parcel { event, payload, frame: self.frame(frame.into()), audience: &self.audience }
-        })
+        self.each(|topic| self.text(topic, event, json))
+    }
+
+    fn text<'p>(&'p self, topic: &str, event: &'p str, json: &str) -> Parcel<'p> {
+        let frame = text::frame(None, None, topic, event, json);
+        // Behind it is the bracket.
+        let end = frame.len() - 1;
+        let payload = Payload::slice(frame.clone(), end - json.len()..end);
+        Parcel { event, payload, frame: self.frame(frame.into()), audience: &self.audience }
     }
 
     fn frame(&self, message: Message) -> Arc<Frame> {
@@ -260,9 +272,11 @@ impl From<PublishError> for Refusal {
 
 /// Fails if such an event, with so many bytes, cannot be sent.
 pub(crate) fn check(event: &str, len: usize, hub: &Hub) -> Result<(), PublishError> {
-    if !is_event(event) {
-        return Err(PublishError::Event);
-    }
+    if is_event(event) { check_payload(len, hub) } else { Err(PublishError::Event) }
+}
+
+/// Fails if so many bytes cannot be sent.
+pub(crate) fn check_payload(len: usize, hub: &Hub) -> Result<(), PublishError> {
     if len > hub.inner().limits.payload {
         return Err(PublishError::TooBig);
     }

@@ -1,5 +1,6 @@
 // Compiles: what a page writes has the types of channels.d.ts, and what it must not write has not.
 
+import { mount, type Mounted } from "../channels-dom.js";
 import { Channel, ChannelError, Presence, Socket, type SocketOptions } from "../channels.js";
 
 const options: SocketOptions = {
@@ -30,6 +31,12 @@ const presence = new Presence(room);
 presence.on("sync", () => console.log(Object.entries(presence.list()).map(([key, { metas }]) => [key, metas.length])));
 presence.on("join", (key, before, { metas }) => console.log(key, before, metas));
 
+const mounting = { allow: ["/libraries/", new URL("https://example.com")], limit: 100, elements: ["own-chart"], onSkip: (why: string) => console.warn(why) };
+const list: Mounted = mount(room, document.body, mounting);
+mount(room, document.createElement("ul"));
+console.log(list.skipped + 1, list.root.id);
+list.remove();
+
 try {
   await room.join();
   console.log((await room.push("say", { t: "hi" }, { timeout: 500 })).n);
@@ -52,3 +59,7 @@ socket.on("message", () => {});
 new Socket("/socket", { token: 7 });
 // @ts-expect-error: not for pages
 room._at;
+// @ts-expect-error: an element of HTML
+mount(room, document.createElementNS("http://www.w3.org/2000/svg", "g"));
+// @ts-expect-error: it is counted, not set
+list.skipped = 0;

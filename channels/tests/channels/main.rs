@@ -5,6 +5,7 @@
 mod allocations;
 mod asks;
 mod diary;
+mod dom;
 mod kit;
 mod limits;
 mod model;

@@ -157,6 +157,13 @@ async fn pages_and_the_script_are_served() {
         assert!(script.contains(&format!("\r\n{header}\r\n")), "{script}");
     }
     assert!(script.ends_with(include_str!("../../js/channels.js")));
+    let changes = get("/channels-dom.js", "").await;
+    for header in
+        ["Content-Type: text/javascript; charset=utf-8", "X-Content-Type-Options: nosniff", "ETag: \""]
+    {
+        assert!(changes.contains(&format!("\r\n{header}")), "{changes}");
+    }
+    assert!(changes.ends_with(include_str!("../../js/channels-dom.js")));
     let etag = script.lines().find_map(|line| line.strip_prefix("ETag: ")).unwrap();
     for known in [etag.to_owned(), format!("\"x\", W/{etag}"), "*".to_owned()] {
         let response = get("/channels.js", &format!("If-None-Match: {known}\r\n")).await;
