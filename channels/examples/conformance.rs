@@ -6,7 +6,8 @@
 //! milliseconds for a join as its parameter `wait` says. The token `secret-NAME` is that of the user NAME, none is anonymous, any
 //! other is refused.
 //!
-//! By HTTP: `POST /broadcast?topic=T&event=E[&except_user=N]`, whose body is the payload; `POST /ask?conn=C&topic=T&event=E&within=MS`,
+//! By HTTP: `POST /broadcast?topic=T&event=E[&except_user=N][&class=reliable|volatile|keyed&key=K]`, whose body is the payload;
+//! `POST /ask?conn=C&topic=T&event=E&within=MS`,
 //! whose body is the question, answered by the page's answer; `POST /load?conn=C&topic=T&within=MS`, whose body is the URL in JSON;
 //! `POST /dom?topic=T`, whose body is `{"ops":[…]}` or the array; `POST /kick?user=N`; `POST /drain`; `GET /state`.
 #![expect(
@@ -147,10 +148,13 @@ fn broadcast(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Response {
     let (Some(topic), Some(event)) = (param(request, "topic"), param(request, "event")) else {
         return failed(400, "there is no topic, or no event");
     };
-    if param(request, "class").is_some() {
-        return failed(501, "there are no classes of messages yet");
-    }
     let mut publish = hub.to(&topic);
+    match (param(request, "class").as_deref(), param(request, "key")) {
+        (None | Some("reliable"), None) => {}
+        (Some("volatile"), None) => publish = publish.volatile(),
+        (Some("keyed"), Some(key)) => publish = publish.keyed(&key),
+        _ => return failed(400, "there is no such class, or a key too much, or none"),
+    }
     if let Some(user) = param(request, "except_user") {
         publish = publish.except_user(&user);
     }

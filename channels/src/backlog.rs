@@ -155,6 +155,7 @@ impl Backlog {
     pub(crate) fn remove(&mut self, at: At) -> Option<Entry> {
         self.uncount(at);
         self.leave_line(at);
+        let Place { older, newer, .. } = self.places[at];
         let free = self.places.free.replace(at);
         let place = &mut self.places[at];
         let (entry, before, behind) = (place.entry.take(), place.before, place.behind);
@@ -167,6 +168,7 @@ impl Backlog {
             Some(behind) => self.places[behind].before = before,
             None => self.last = before,
         }
+        self.merge(older, newer);
         entry
     }
 
@@ -208,14 +210,15 @@ impl Backlog {
     fn lose(&mut self, at: At, seat: &Arc<Seat>) {
         self.exchange(at, What::Gap(seat.clone()));
         let Place { older, newer, .. } = self.places[at];
-        for (earlier, later) in [(older, Some(at)), (Some(at), newer)] {
-            if let (Some(earlier), Some(later)) = (earlier, later)
-                && self.is_gap(earlier)
-                && self.is_gap(later)
-            {
-                // The later one says it all.
-                self.remove(earlier);
-            }
+        self.merge(older, Some(at));
+        self.merge(Some(at), newer);
+    }
+
+    /// If both are gaps, which follow each other in a line, the later one is left: it says it all.
+    fn merge(&mut self, earlier: Option<At>, later: Option<At>) {
+        let is_gap = |at: Option<At>| at.is_some_and(|at| self.is_gap(at));
+        if is_gap(earlier) && is_gap(later) {
+            earlier.and_then(|at| self.remove(at));
         }
     }
 

@@ -29,6 +29,7 @@
 //! | who may connect, and who it is | [`HubBuilder::authenticate`], [`HubBuilder::origins`] |
 //! | who may join, and what is done about pushes | [`Channel`], [`Session`]; [`Events`], [`Relay`], [`Open`] |
 //! | to whom things are sent | [`Hub::broadcast`], [`Hub::to`] and [`Publish`], [`Hub::conn`], [`Hub::user`] |
+//! | what becomes of what is not taken | [slow clients](#slow-clients), [`OnFull`], [`Publish::volatile`], [`Publish::keyed`] |
 //! | what a handler knows and can do | [`Cx`] |
 //! | questions to a page | [`Cx::ask`], [`Conn::ask`] |
 //! | who is there, with a list at each page | [`TopicOptions::presence`], [`Joined::track`], [`Cx::track`], [`Hub::presence`] |
@@ -39,7 +40,8 @@
 //!
 //! # What is promised
 //!
-//! - What is queued for a connection leaves in that order, but for the answers to heartbeats, which go first.
+//! - What is queued for a connection leaves in that order, but for the answers to heartbeats, which go first, and [keyed](Publish::keyed)
+//!   messages, which are replaced where they stand.
 //! - All members see a topic's broadcasts in one order; those of one task are in the order of its calls.
 //! - Of one topic and connection, handlers run one at a time, in the order of the messages; those of different topics at the same time.
 //! - Nothing of a topic precedes the answer to the join, or follows the end of the session.
@@ -50,6 +52,21 @@
 //!
 //! What is sent reaches a client at most once, and one that is away has missed it. A push that was on its way when a connection was cut
 //! may have been handled or not: neither is it repeated, nor is the client told.
+//!
+//! # Slow clients
+//!
+//! Each connection has one queue, which is [bounded](Limits::queue). What becomes of a message that finds no room in it is for its
+//! class to say:
+//!
+//! | message | when there is no room |
+//! | --- | --- |
+//! | any | the connection is closed with 4008, or messages are dropped, and the client is told by a `$gap`: [`OnFull`] |
+//! | [volatile](Publish::volatile) | it is dropped, as it is when more than [little](Limits::volatile) waits |
+//! | [keyed](Publish::keyed) | it takes the place of the one of its topic and key that waits; else as any |
+//! | answers, questions, and how sessions end | there is a [reserve](Limits::reserve); then 4008 |
+//!
+//! What waits is in memory once, in however many queues it is. If all of it is more than [`Limits::memory`], those are closed with
+//! 1013 for whom something has waited longest.
 //!
 //! # Faults
 //!

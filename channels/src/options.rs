@@ -69,9 +69,9 @@ pub enum OnFull {
     /// The connection is closed with 4008: its client comes back.
     #[default]
     Close,
-    /// The message is dropped. The client is told by a `$gap` before the topic's next one.
+    /// The message is dropped. The client is told by a `$gap` before the topic's next one, or when it has taken what waits.
     DropNewest,
     /// As many of the topic's messages that wait as there has to be room for are dropped, the oldest first, and a `$gap` is in
-    /// their place.
+    /// their place. If all of them were too few, it is the message that is dropped.
     DropOldest,
 }

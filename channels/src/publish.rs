@@ -24,7 +24,8 @@ use crate::wire::{binary, text};
 /// A message that is to be sent to members of topics: to whom, until it says what.
 ///
 /// It waits for nobody: each connection has a queue, which its own task empties, and a client that does not take what is sent is
-/// closed. It may be called on any thread, with a runtime or without.
+/// closed, unless its [route](crate::TopicOptions::on_full) says otherwise. It may be called on any thread, with a runtime or
+/// without.
 ///
 /// ```
 /// # use sansocket_channels::{Hub, Open};
@@ -32,6 +33,8 @@ use crate::wire::{binary, text};
 /// hub.to("room:1").except_user("ada").send("said", &"hi")?;
 /// hub.to_topics(["room:1", "room:2"]).send("said", &"hi")?;
 /// hub.to_pattern("room:{id}").send_binary("snow", vec![1, 2, 3])?;
+/// hub.to("room:1").keyed("ada").send("cursor", &(3, 4))?; // Where it was before is of no use to anybody.
+/// hub.to("room:1").volatile().send("typing", &"ada")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -98,7 +101,9 @@ impl<'a> Publish<'a> {
     }
 
     /// Sends the newest of its key, such as a price or where a cursor is: where an older one of the topic still waits, it takes its
-    /// place in the queue, and the older one is not sent. A key has at most 64 bytes.
+    /// place in the queue, and the older one is not sent. If none waits, it is sent as any other message. A key has at most 64 bytes.
+    ///
+    /// Of this and [`volatile`](Self::volatile), what is called last counts.
     pub fn keyed(mut self, key: &str) -> Self {
         self.class = Class::Keyed(key.into());
         self

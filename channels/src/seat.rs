@@ -176,7 +176,10 @@ impl Seat {
         for frame in frames(matches!(state.phase, Phase::Joined)) {
             self.connection.queue.push(&self.connection.frame(frame, Class::Answer), Some(self), 0);
         }
-        let held = self.connection.queue.unhold(self.number);
+        let held = match state.phase {
+            Phase::Joining => self.connection.queue.unhold(self.number),
+            Phase::Joined | Phase::Ended => Vec::new(),
+        };
         state.phase = Phase::Ended;
         let asks = std::mem::take(&mut state.asks);
         drop(state);

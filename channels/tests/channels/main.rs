@@ -11,6 +11,8 @@ mod limits;
 mod model;
 mod order;
 mod presence;
+mod queue_model;
+mod queues;
 mod random;
 mod routes;
 mod server;

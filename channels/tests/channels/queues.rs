@@ -1,0 +1,522 @@
+//! Queues that run full: classes of messages, what routes say of them, and the memory of all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sansocket_channels::test::Page;
+use sansocket_channels::{
+    Close, Drain, Events, Hub, Identity, Joined, Limits, OnFull, Open, Publish, PublishError, TopicOptions,
+};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::diary::Diary;
+
+/// A hub with a route for each that may be said of queues which are full.
+fn hub(limits: Limits) -> Hub {
+    Hub::builder()
+        .channel("close:{id}", Open)
+        .channel_with("newest:{id}", TopicOptions::new().on_full(OnFull::DropNewest), Open)
+        .channel_with("oldest:{id}", TopicOptions::new().on_full(OnFull::DropOldest), Open)
+        .limits(limits)
+        .build()
+        .unwrap()
+}
+
+/// A page that has joined these, and takes nothing any more: one message is on its way to it, and none is queued.
+async fn stalled(hub: &Hub, topics: &[&str]) -> Page {
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    for topic in topics {
+        page.join(topic, &()).await.unwrap();
+    }
+    page.stall();
+    assert_eq!(hub.conn(page.conn()).push(topics[0], "first", &0).unwrap().local, 1);
+    settle().await;
+    page
+}
+
+async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+fn queued(hub: &Hub, page: &Page) -> usize {
+    hub.conn(page.conn()).info().map_or(0, |info| info.queued)
+}
+
+/// What a page has been sent behind the first, which was on its way.
+async fn told(page: &mut Page) -> Vec<String> {
+    page.resume();
+    let mut told = Vec::new();
+    while let Some(message) = page.next_message().await {
+        told.push(message.as_text().unwrap().to_owned());
+    }
+    assert!(told.remove(0).contains("\"first\""), "{told:?}");
+    told
+}
+
+fn said(topic: &str, payload: u32) -> String {
+    format!(r#"[null,null,"{topic}","said",{payload}]"#)
+}
+
+fn gap(join_ref: u32, topic: &str) -> String {
+    format!(r#"["{join_ref}",null,"{topic}","$gap",{{}}]"#)
+}
+
+/// Sends an event that fills a frame of so many bytes.
+fn send(publish: Publish<'_>, topic: &str, len: usize) -> usize {
+    let around = format!(r#"[null,null,"{topic}","said",""]"#).len();
+    publish.send("said", &"x".repeat(len - around)).unwrap().local
+}
+
+/// A volatile message is queued while less than 64 KiB waits, and else dropped: nobody is told, and nobody closed.
+#[tokio::test(start_paused = true)]
+async fn volatile_messages_wait_for_little() {
+    for (waits, is_taken) in [((64 << 10) - 1, 1), (64 << 10, 0)] {
+        let hub = hub(Limits::default());
+        let mut page = stalled(&hub, &["close:1"]).await;
+        send(hub.to("close:1"), "close:1", waits);
+        assert_eq!(queued(&hub, &page), waits);
+        assert_eq!(hub.to("close:1").volatile().send("said", &1).unwrap().local, is_taken);
+        // What is reliable finds room all the same.
+        assert_eq!(hub.broadcast("close:1", "said", &2).unwrap().local, 1);
+        let told = told(&mut page).await;
+        assert_eq!(told.len(), 2 + is_taken);
+        assert_eq!(told[1..told.len() - 1], vec![said("close:1", 1); is_taken]);
+        assert_eq!(told.last(), Some(&said("close:1", 2)));
+    }
+}
+
+/// Nor is it a reason to close who has no frame's room left.
+#[tokio::test(start_paused = true)]
+async fn volatile_messages_close_nobody() {
+    let hub = hub(Limits::default().queue(1 << 20, 2));
+    let mut page = stalled(&hub, &["close:1"]).await;
+    for (n, is_taken) in [(1, 1), (2, 1), (3, 0)] {
+        assert_eq!(hub.to("close:1").volatile().send("said", &n).unwrap().local, is_taken);
+    }
+    assert_eq!(told(&mut page).await, [said("close:1", 1), said("close:1", 2)]);
+}
+
+/// The newest of a key is where the older one stood, be there few that wait or many.
+#[tokio::test(start_paused = true)]
+async fn keyed_messages_are_replaced_where_they_stand() {
+    for others in [1, 40] {
+        let hub = hub(Limits::default());
+        let mut page = stalled(&hub, &["close:1", "close:2"]).await;
+        let keyed = |topic, key, n: u32| hub.to(topic).keyed(key).send("said", &n).unwrap().local;
+        let mut expected = Vec::new();
+        for (topic, key, n) in
+            [("close:1", "a", 1), ("close:2", "a", 2), ("close:1", "b", 3), ("close:1", "", 4)]
+        {
+            assert_eq!(keyed(topic, key, n), 1);
+            expected.push((topic, n));
+            for n in 10..10 + others {
+                hub.broadcast("close:1", "said", &n).unwrap();
+                expected.push(("close:1", n));
+            }
+        }
+        let waits = queued(&hub, &page);
+        for n in 5..8 {
+            assert_eq!(keyed("close:1", "a", n), 1);
+            assert_eq!(keyed("close:2", "a", n), 1);
+        }
+        assert_eq!(queued(&hub, &page), waits);
+        for place in &mut expected {
+            if [1, 2].contains(&place.1) {
+                place.1 = 7;
+            }
+        }
+        let expected: Vec<_> = expected.into_iter().map(|(topic, n)| said(topic, n)).collect();
+        assert_eq!(told(&mut page).await, expected);
+        // What was sent is not replaced.
+        assert_eq!(keyed("close:1", "a", 9), 1);
+        assert_eq!(page.next_message().await.unwrap().as_text(), Some(&*said("close:1", 9)));
+    }
+}
+
+/// A session's message is not replaced by one for the next session.
+#[tokio::test(start_paused = true)]
+async fn keyed_messages_are_of_one_session() {
+    let hub = Hub::builder().channel("room", Diary::default()).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous()).stock();
+    page.join("room", &0).await.unwrap();
+    page.cast("room", "wait", &1_000);
+    // It waits for the handler.
+    page.send_message(r#"["9","9","room","phx_join",0]"#);
+    settle().await;
+    page.stall();
+    hub.conn(page.conn()).push("room", "first", &0).unwrap();
+    settle().await;
+    hub.to("room").keyed("a").send("said", &1).unwrap();
+    sleep(Duration::from_secs(2)).await;
+    hub.to("room").keyed("a").send("said", &2).unwrap();
+    let told = told(&mut page).await;
+    assert_eq!(
+        told,
+        [
+            said("room", 1),
+            r#"["1","1","room","phx_close",{}]"#.to_owned(),
+            r#"["9","9","room","phx_reply",{"status":"ok","response":{}}]"#.to_owned(),
+            said("room", 2),
+        ]
+    );
+}
+
+/// A message that replaces another needs no frame's room, but that of its bytes: without it, it is like a reliable one.
+#[tokio::test(start_paused = true)]
+async fn keyed_messages_need_room() {
+    let limits = Limits::default().payload(1_000).queue(4 << 10, 2);
+    for (topic, is_open, expected) in [("close:1", false, 0), ("newest:1", true, 2), ("oldest:1", true, 2)] {
+        let hub = hub(limits.clone());
+        let mut page = stalled(&hub, &[topic]).await;
+        for n in 0..4 {
+            // A frame's room is left for one key only, and nothing else.
+            assert_eq!(hub.to(topic).keyed("a").send("said", &n).unwrap().local, 1);
+            if n == 0 {
+                assert_eq!(hub.broadcast(topic, "said", &10).unwrap().local, 1);
+            }
+        }
+        let taken = hub.to(topic).keyed("b").send("said", &11).unwrap().local;
+        settle().await;
+        assert_eq!(hub.connections().len(), usize::from(is_open));
+        assert_eq!(taken, usize::from(topic == "oldest:1"));
+        if is_open {
+            let told = told(&mut page).await;
+            assert_eq!(told.iter().filter(|told| told.contains("\"said\"")).count(), expected, "{told:?}");
+            assert_eq!(told.iter().filter(|told| **told == gap(1, topic)).count(), 1, "{told:?}");
+        }
+    }
+}
+
+/// A message that grows beyond the room of bytes takes no place of an older one, which is out of date in any case.
+#[tokio::test(start_paused = true)]
+async fn keyed_messages_that_grow() {
+    let limits = Limits::default().payload(1_000).queue(4 << 10, 100);
+    for fits in [true, false] {
+        let hub = hub(limits.clone());
+        let mut page = stalled(&hub, &["newest:1"]).await;
+        send(hub.to("newest:1").keyed("a"), "newest:1", 96);
+        for _ in 0..4 {
+            send(hub.to("newest:1"), "newest:1", 900);
+        }
+        let room = (4 << 10) - 3_600 + usize::from(!fits);
+        assert_eq!(send(hub.to("newest:1").keyed("a"), "newest:1", room), usize::from(fits));
+        let told = told(&mut page).await;
+        assert_eq!(told.len(), 5);
+        assert_eq!(told[0].len(), if fits { room } else { 900 });
+        assert_eq!(told[4] == gap(1, "newest:1"), !fits);
+    }
+}
+
+#[tokio::test]
+async fn keys_are_short() {
+    let hub = hub(Limits::default());
+    assert_eq!(hub.to("close:1").keyed(&"é".repeat(32)).send("said", &1).unwrap().local, 0);
+    let key = "x".repeat(65);
+    assert!(matches!(hub.to("close:1").keyed(&key).send("said", &1), Err(PublishError::Key)));
+    assert!(matches!(hub.to("close:1").keyed(&key).send_binary("said", vec![1]), Err(PublishError::Key)));
+    assert_eq!(hub.to("close:1").keyed(&key).volatile().send("said", &1).unwrap().local, 0);
+}
+
+/// The newest are dropped, and a gap is told where they would have been, whatever follows, and if nothing does.
+#[tokio::test(start_paused = true)]
+async fn the_newest_are_dropped() {
+    let hub = hub(Limits::default().queue(1 << 20, 2));
+    for follows in [false, true] {
+        let mut page = stalled(&hub, &["newest:1"]).await;
+        for (n, is_taken) in [(1, 1), (2, 1), (3, 0), (4, 0)] {
+            assert_eq!(hub.broadcast("newest:1", "said", &n).unwrap().local, is_taken);
+        }
+        if follows {
+            hub.conn(page.conn()).leave("newest:1");
+        }
+        let mut expected = vec![said("newest:1", 1), said("newest:1", 2), gap(1, "newest:1")];
+        if follows {
+            expected.push(r#"["1","1","newest:1","phx_close",{}]"#.into());
+        }
+        assert_eq!(told(&mut page).await, expected);
+        if !follows {
+            hub.broadcast("newest:1", "said", &5).unwrap();
+            assert_eq!(page.next_message().await.unwrap().as_text(), Some(&*said("newest:1", 5)));
+            page.cut();
+            settle().await;
+        }
+    }
+}
+
+/// The oldest of the topic are dropped, as many as there has to be room for, and a gap is in their place.
+#[tokio::test(start_paused = true)]
+async fn the_oldest_are_dropped() {
+    let hub = hub(Limits::default().queue(1 << 20, 4));
+    let mut page = stalled(&hub, &["close:1", "oldest:1"]).await;
+    let broadcast = |topic, n: u32| hub.broadcast(topic, "said", &n).unwrap().local;
+    for (topic, n) in
+        [("oldest:1", 1), ("close:1", 2), ("oldest:1", 3), ("oldest:1", 4), ("oldest:1", 5), ("oldest:1", 6)]
+    {
+        assert_eq!(broadcast(topic, n), 1);
+    }
+    // One gap for both that were dropped, before the next of the topic.
+    let expected = [
+        said("close:1", 2),
+        gap(2, "oldest:1"),
+        said("oldest:1", 4),
+        said("oldest:1", 5),
+        said("oldest:1", 6),
+    ];
+    assert_eq!(told(&mut page).await, expected);
+
+    // Those of others are not dropped: then it is the newest.
+    page.stall();
+    hub.broadcast("close:1", "first", &0).unwrap();
+    settle().await;
+    for n in 0..4 {
+        broadcast("close:1", n);
+    }
+    assert_eq!(broadcast("oldest:1", 4), 0);
+    let mut expected: Vec<_> = (0..4).map(|n| said("close:1", n)).collect();
+    expected.push(gap(2, "oldest:1"));
+    assert_eq!(told(&mut page).await, expected);
+}
+
+/// A large message takes the room of several, and nobody relies on volatile ones.
+#[tokio::test(start_paused = true)]
+async fn as_many_are_dropped_as_have_to_be() {
+    let hub = hub(Limits::default().payload(2_000).queue(5_000, 100));
+    let mut page = stalled(&hub, &["oldest:1"]).await;
+    send(hub.to("oldest:1").volatile(), "oldest:1", 1_000);
+    send(hub.to("oldest:1"), "oldest:1", 1_001);
+    for len in [1_002, 1_003, 900] {
+        send(hub.to("oldest:1"), "oldest:1", len);
+    }
+    // 94 are left.
+    assert_eq!(send(hub.to("oldest:1"), "oldest:1", 1_094), 1);
+    assert_eq!(send(hub.to("oldest:1"), "oldest:1", 2_000), 1);
+    let told = told(&mut page).await;
+    let lengths: Vec<_> = told.iter().map(String::len).collect();
+    assert_eq!(lengths, [gap(1, "oldest:1").len(), 1_003, 900, 1_094, 2_000]);
+}
+
+/// Answers have a reserve, whatever the route says, and an end.
+#[tokio::test(start_paused = true)]
+async fn answers_are_not_dropped() {
+    for topic in ["newest:1", "oldest:1"] {
+        let hub = hub(Limits::default().queue(1 << 20, 2).reserve(1 << 10, 2));
+        let page = stalled(&hub, &[topic]).await;
+        for n in 0..4 {
+            hub.broadcast(topic, "said", &n).unwrap();
+        }
+        for is_open in [true, true, false] {
+            let conn = hub.conn(page.conn());
+            tokio::spawn(async move { conn.ask::<()>(topic, "pick", &1, Duration::MAX).await });
+            settle().await;
+            assert_eq!(hub.connections().len(), usize::from(is_open));
+        }
+    }
+}
+
+/// One that takes nothing holds up nobody: no time passes for the others, nor for whoever sends.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_another() {
+    let hub = hub(Limits::default().queue(1 << 20, 10));
+    let mut pages = Vec::new();
+    for _ in 0..1_000 {
+        let mut page = hub.test_page(Identity::anonymous());
+        page.join("close:1", &()).await.unwrap();
+        pages.push(page);
+    }
+    pages[500].stall();
+    let start = Instant::now();
+    for n in 0..20 {
+        // One is on its way to it.
+        let taken = hub.broadcast("close:1", "said", &n).unwrap().local;
+        assert_eq!(taken, if n < 11 { 1_000 } else { 999 });
+        for (at, page) in pages.iter_mut().enumerate().filter(|(at, _)| *at != 500) {
+            assert_eq!(page.expect("close:1", "said").await, json!(n), "{at}");
+        }
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    settle().await;
+    assert_eq!(hub.connections().len(), 999);
+    pages[500].resume();
+    assert_eq!(pages[500].closed().await.code(), 4008);
+}
+
+/// How many distinct messages, each to a page of its own that takes none, until the memory of all is spent.
+async fn spend(hub: &Hub) -> (Vec<Page>, usize) {
+    let mut pages = Vec::new();
+    loop {
+        let topic = format!("close:{}", pages.len());
+        let mut page = hub.test_page(Identity::anonymous());
+        page.join(&topic, &()).await.unwrap();
+        page.stall();
+        pages.push(page);
+        send(hub.to(&topic), &topic, 1_000);
+        settle().await;
+        // It waits longest.
+        if hub.conn(pages[0].conn()).info().is_none() {
+            let sent = pages.len();
+            return (pages, sent);
+        }
+        assert!(pages.len() < 2_000);
+    }
+}
+
+/// When the memory of all is spent, those who wait longest are closed, until a fifth is free. The others notice nothing.
+#[tokio::test(start_paused = true)]
+async fn who_waits_longest_makes_room() {
+    let hub = hub(Limits::default().payload(4 << 10).memory(1 << 20));
+    let (mut pages, sent) = spend(&hub).await;
+    // 1,000 bytes are not all that there is to a message.
+    assert!((800..1_049).contains(&sent), "{sent}");
+    let left = hub.connections().len();
+    let four_fifths = (sent - 1) * 4 / 5;
+    assert!((four_fifths..=four_fifths + 1).contains(&left), "{left} of {sent}");
+    for (at, page) in pages.iter_mut().enumerate() {
+        page.resume();
+        if at < sent - left {
+            let close = page.closed().await;
+            assert_eq!((close.code(), close.reason()), (1013, "overloaded"));
+        } else {
+            page.expect(&format!("close:{at}"), "said").await;
+        }
+    }
+    // All of it is free again.
+    drop(pages);
+    settle().await;
+    let (_pages, again) = spend(&hub).await;
+    assert_eq!(again, sent);
+}
+
+/// A message is counted once, however many it waits for.
+#[tokio::test(start_paused = true)]
+async fn memory_is_shared() {
+    let hub = hub(Limits::default().payload(4 << 10).memory(1 << 20));
+    let mut pages = Vec::new();
+    for _ in 0..1_000 {
+        pages.push(stalled(&hub, &["close:1"]).await);
+    }
+    // What each was sent by itself waits, too.
+    for _ in 0..500 {
+        assert_eq!(send(hub.to("close:1"), "close:1", 1_000), 1_000);
+    }
+    assert_eq!(hub.connections().len(), 1_000);
+}
+
+/// What waits for the answer to a join counts.
+#[tokio::test(start_paused = true)]
+async fn memory_of_joins() {
+    let events = Events::new().on_join(|cx, _| async move {
+        cx.push("early", &"x".repeat(2_000))?;
+        sleep(Duration::from_secs(5)).await;
+        Ok(Joined::new(()))
+    });
+    let limits = Limits::default().payload(4 << 10).memory(20_000);
+    let hub = Hub::builder().channel("room", events).limits(limits).build().unwrap();
+    let mut pages = Vec::new();
+    for n in 0..9 {
+        let page = hub.test_page(Identity::anonymous());
+        page_joins(page, &mut pages).await;
+        assert_eq!(hub.connections().len(), n + 1);
+    }
+    page_joins(hub.test_page(Identity::anonymous()), &mut pages).await;
+    assert!((7..9).contains(&hub.connections().len()));
+    assert_eq!(pages[0].closed().await.code(), 1013);
+}
+
+async fn page_joins(mut page: Page, pages: &mut Vec<Page>) {
+    page.send_message(r#"["1","1","room","phx_join",{}]"#);
+    settle().await;
+    pages.push(page);
+}
+
+/// Whatever becomes of messages and of those for whom they wait, their memory is free again.
+#[tokio::test(start_paused = true)]
+async fn memory_comes_back() {
+    let limits = Limits::default().payload(4 << 10).queue(20 << 10, 20).memory(200 << 10);
+    let hub = hub(limits.clone());
+    let (_, fresh) = spend(&self::hub(limits)).await;
+    for n in 0..100 {
+        let mut page = stalled(&hub, &["oldest:1", "newest:1", "close:1"]).await;
+        for (topic, n) in (0..30).flat_map(|n| [("oldest:1", n), ("newest:1", n)]) {
+            hub.broadcast(topic, "said", &"x".repeat(n * 100)).unwrap();
+            hub.to(topic).volatile().send("said", &"x".repeat(n * 10)).unwrap();
+            hub.to(topic).keyed("a").send("said", &"x".repeat(n * 10)).unwrap();
+        }
+        match n % 6 {
+            0 => page.cut(),
+            1 => drop(told(&mut page).await),
+            2 => hub.conn(page.conn()).close(Close::kicked()),
+            3 => hub.conn(page.conn()).leave("oldest:1"),
+            4 => drop(hub.broadcast("close:1", "said", &"x".repeat(4_000)).unwrap()),
+            _ => {}
+        }
+        settle().await;
+    }
+    sleep(Duration::from_secs(10)).await;
+    assert!(hub.connections().is_empty());
+    let (pages, spent) = spend(&hub).await;
+    assert_eq!(spent, fresh);
+    drop(pages);
+    assert_eq!(hub.drain(Drain { within: Duration::ZERO, flush: Duration::ZERO }).await.cut, 0);
+}
+
+/// The same with threads that send while pages stall and go on, and memory is short all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn threads_give_memory_back() {
+    let hub = hub(Limits::default().payload(1_002).queue(20 << 10, 20).memory(4 << 10));
+    let stop = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = ["oldest:1", "newest:1", "close:1"]
+        .into_iter()
+        .map(|topic| {
+            let (hub, stop) = (hub.clone(), stop.clone());
+            std::thread::spawn(move || {
+                for n in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return n;
+                    }
+                    hub.to(topic).keyed(&(n % 3).to_string()).send("said", &n).unwrap();
+                    hub.to(topic).volatile().send("said", &n).unwrap();
+                    hub.broadcast(topic, "said", &"x".repeat(n % 1_000)).unwrap();
+                }
+                0
+            })
+        })
+        .collect();
+    let mut closed = 0;
+    for n in 0..60 {
+        let mut page = hub.test_page(Identity::anonymous()).stock();
+        for (at, topic) in ["oldest:1", "newest:1", "close:1"].iter().enumerate().take(1 + n % 3) {
+            page.send_message(format!(r#"["{at}","{at}","{topic}","phx_join",{{}}]"#));
+        }
+        page.next_message().await.unwrap();
+        page.stall();
+        let conn = hub.conn(page.conn());
+        let enough = if n % 2 == 0 { usize::MAX } else { 1_000 };
+        while conn.info().is_some_and(|info| info.queued < enough) {
+            tokio::task::yield_now().await;
+        }
+        page.resume();
+        if n % 2 == 0 {
+            closed += usize::from(page.closed().await.code() == 1013);
+        } else {
+            page.next_message().await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        assert!(thread.join().unwrap() > 100);
+    }
+    while !hub.connections().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // There is memory for three more, and no fourth.
+    let mut page = hub.test_page(Identity::anonymous());
+    assert!(closed > 5, "{closed}");
+    page.join("close:1", &()).await.unwrap();
+    page.stall();
+    for _ in 0..3 {
+        assert_eq!(send(hub.to("close:1"), "close:1", 1_000), 1);
+    }
+    assert_eq!(hub.connections().len(), 1);
+}
