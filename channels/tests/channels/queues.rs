@@ -458,7 +458,10 @@ async fn memory_comes_back() {
     let (pages, spent) = spend(&hub).await;
     assert_eq!(spent, fresh);
     drop(pages);
-    assert_eq!(hub.drain(Drain { within: Duration::ZERO, flush: Duration::ZERO }).await.cut, 0);
+    assert_eq!(
+        hub.drain(Drain { within: Duration::ZERO, flush: Duration::ZERO, ..Drain::default() }).await.cut,
+        0
+    );
 }
 
 /// The same with threads that send while pages stall and go on, and memory is short all the time.
