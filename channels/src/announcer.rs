@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::frame::{Class, Frame};
+use crate::frame::{Class, Frame, Memory};
 use crate::hub::Hub;
 use crate::registry::Topic;
-use crate::seat::Seat;
 use crate::wire::text;
 
 /// Who tells the members of a topic what has changed in its presence, when it is time: one task for a topic, while there is
@@ -78,15 +77,19 @@ pub(crate) struct State {
 
 impl State {
     /// `None`: the topic has no presence.
-    pub(crate) fn new(topic: &Topic, seat: &Seat) -> Option<Self> {
+    pub(crate) fn new(topic: &Topic, memory: &Arc<Memory>) -> Option<Self> {
         let announced = topic.with_presence(|presence, _| presence.announced().clone())?;
         let generation = announced.generation();
-        let (state, is_new) = announced.state();
-        let frame = seat.frame(None, "presence_state", &state);
-        let frame = seat.connection.frame(frame, Class::Answer);
-        if is_new {
-            topic.with_presence(|presence, _| presence.keep_state(generation, state));
+        if let Some(frame) = announced.waiting() {
+            return Some(Self { frame, generation });
         }
+        let message = announced.state().cloned().unwrap_or_else(|| {
+            // It belongs to no join, so that it is one for all who join meanwhile: many who come back at once wait for it. To a
+            // page that has joined anew before it comes it is as right as the diffs behind it.
+            text::frame(None, None, topic.name(), "presence_state", &announced.json()).into()
+        });
+        let frame = Frame::new(message, Class::Answer, memory);
+        topic.with_presence(|presence, _| presence.keep_state(generation, &frame));
         Some(Self { frame, generation })
     }
 }

@@ -39,8 +39,9 @@ impl TopicOptions {
     /// its user tracks another meanwhile, which takes its place: a page that is loaded anew does not flicker in the lists of the
     /// others.
     ///
-    /// Who joins a topic is sent a state as large as the list, so that many who join a topic of many are sent much. The state and
-    /// the other messages have to have room in the client's queue: see [`Limits::presence`](crate::Limits::presence).
+    /// Who joins a topic is sent a state as large as the list, which is made and kept once for all who join between two diffs: it
+    /// costs little but the bytes that are sent. It has to have room in the client's queue, beside the states of other topics that
+    /// are joined at once: see [`Limits::presence`](crate::Limits::presence).
     ///
     /// ```
     /// use sansocket_channels::{Events, Hub, Joined, Reply, TopicOptions};

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sansocket::Utf8Bytes;
+use sansocket::Message;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::conn_id::ConnId;
 use crate::entries::{Entries, Reference, length, meta};
+use crate::frame::Frame;
 use crate::limits::Limits;
 
 /// Who is present on a topic: an entry for each session that is tracked, and for some time for each that was lost. What
@@ -76,8 +77,10 @@ pub(crate) struct Announced {
     /// Another one with each diff.
     generation: u64,
     entries: Arc<Entries>,
-    /// The same in JSON, if somebody has wanted it.
-    state: Option<Utf8Bytes>,
+    /// What says so, if somebody has joined since.
+    state: Option<Message>,
+    /// The frame of it, while it waits to be sent to one who has joined.
+    waiting: Weak<Frame>,
 }
 
 /// What members are about to be told.
@@ -257,9 +260,10 @@ impl Presence {
 
     /// Members are told this.
     pub(crate) fn apply(&mut self, diff: Diff) {
-        let Announced { generation, entries, state } = &mut self.announced;
+        let Announced { generation, entries, state, waiting } = &mut self.announced;
         *generation += 1;
         *state = None;
+        *waiting = Weak::new();
         let entries = Arc::make_mut(entries);
         for known in diff.leaves.0.keys() {
             entries.0.remove(known);
@@ -272,9 +276,10 @@ impl Presence {
     }
 
     /// Keeps the state for the next who joins.
-    pub(crate) fn keep_state(&mut self, generation: u64, state: Utf8Bytes) {
+    pub(crate) fn keep_state(&mut self, generation: u64, state: &Arc<Frame>) {
         if self.is_at(generation) {
-            self.announced.state = Some(state);
+            self.announced.state = Some(state.message().clone());
+            self.announced.waiting = Arc::downgrade(state);
         }
     }
 
@@ -360,12 +365,19 @@ impl Announced {
         self.generation
     }
 
-    /// The payload of `presence_state`, and whether it was made just now.
-    pub(crate) fn state(&self) -> (Utf8Bytes, bool) {
-        match &self.state {
-            Some(state) => (state.clone(), false),
-            None => (self.entries.json().into(), true),
-        }
+    /// The frame that says so, if somebody has yet to be sent it.
+    pub(crate) fn waiting(&self) -> Option<Arc<Frame>> {
+        self.waiting.upgrade()
+    }
+
+    /// What says so, if somebody was sent it.
+    pub(crate) fn state(&self) -> Option<&Message> {
+        self.state.as_ref()
+    }
+
+    /// The payload of `presence_state`.
+    pub(crate) fn json(&self) -> String {
+        self.entries.json()
     }
 }
 

@@ -114,7 +114,7 @@ impl Registry {
             let Some(topic) = self.topic_to_enter(seat, max) else {
                 return false;
             };
-            let state = State::new(&topic, seat);
+            let state = State::new(&topic, &seat.connection.hub.inner().memory);
             let mut members = lock(&topic.members);
             if members.is_over || !members.know(state.as_ref()) {
                 continue;

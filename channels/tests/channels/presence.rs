@@ -69,7 +69,7 @@ async fn the_state_follows_the_answer_and_the_diff_the_state() {
         text(&mut ada).await,
         json!(["3", "4", TOPIC, "phx_reply", { "status": "ok", "response": {} }])
     );
-    assert_eq!(text(&mut ada).await, json!(["3", null, TOPIC, "presence_state", {}]));
+    assert_eq!(text(&mut ada).await, json!([null, null, TOPIC, "presence_state", {}]));
     let frame = ada.next_message().await.unwrap();
     let diff: Value = serde_json::from_str(frame.as_text().unwrap()).unwrap();
     let reference = meta(&diff[4]["joins"], "ada")["phx_ref"].as_str().unwrap().to_owned();
@@ -359,6 +359,25 @@ async fn a_thousand_joins_in_a_second_cost_few_diffs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_state_is_made_once_for_all_who_join_meanwhile() {
+    let hub = hub(Limits::default());
+    let _ada = page(&hub, "ada", &json!({})).await;
+    let mut states = Vec::new();
+    for pause in [1, 0, 200, 0] {
+        sleep(Duration::from_millis(pause)).await;
+        let mut bob = hub.test_page(Identity::user("bob")).stock();
+        // What the join is called does not matter.
+        let reference = states.len();
+        bob.send_message(format!(r#"["{reference}","{reference}","{TOPIC}","phx_join",null]"#));
+        assert_eq!(text(&mut bob).await[3], "phx_reply");
+        states.push(bob.next_message().await.unwrap());
+    }
+    let at = |n: usize| states[n].as_text().unwrap().as_ptr();
+    assert_eq!((at(0), at(2)), (at(1), at(3)));
+    assert_ne!(states[0], states[2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn limits_at_and_one_beyond() {
     let fields = json!({ "t": "ab" });
     let len = fields.to_string().len();
@@ -425,8 +444,8 @@ async fn states_and_diffs_have_room_in_queues() {
 #[derive(Default)]
 struct List {
     entries: BTreeMap<String, Vec<Value>>,
-    /// The join whose state has come.
-    state_of: Option<String>,
+    /// The state has come.
+    has_state: bool,
     /// All references that were announced, and how often they came and went.
     seen: BTreeMap<String, (usize, usize)>,
 }
@@ -449,10 +468,10 @@ impl List {
                     self.count(key, meta).0 += 1;
                 }
                 self.entries = state;
-                self.state_of = frame[0].as_str().map(str::to_owned);
+                self.has_state = true;
             }
             "presence_diff" => {
-                assert!(self.state_of.is_some(), "a diff goes before the state");
+                assert!(self.has_state, "a diff goes before the state");
                 let (joins, leaves) = (metas_of(&frame[4]["joins"]), metas_of(&frame[4]["leaves"]));
                 assert!(!joins.is_empty() || !leaves.is_empty());
                 for (key, meta) in each(&joins) {
@@ -470,7 +489,7 @@ impl List {
                     }
                 }
             }
-            "phx_reply" if frame[4]["response"].get("$conn").is_some() => self.state_of = None,
+            "phx_reply" if frame[4]["response"].get("$conn").is_some() => self.has_state = false,
             _ => {}
         }
         for (reference, (joins, leaves)) in &self.seen {
@@ -566,7 +585,7 @@ impl Client {
     async fn lose(&mut self, hub: &Hub) {
         tokio::task::yield_now().await;
         self.page = hub.test_page(self.identity.clone());
-        self.list.state_of = None;
+        self.list.has_state = false;
     }
 
     async fn read(&mut self) {
