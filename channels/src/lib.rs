@@ -85,7 +85,8 @@
 //! # The wire
 //!
 //! Phoenix Channels V2: `GET /socket/websocket?vsn=2.0.0`, frames of text `[join_ref, ref, topic, event, payload]`, and binary ones.
-//! Clients that ask for it by `ext=1` are told the [`ConnId`] of their connection, as `$conn` in the answer to each join. A client's
+//! What clients are told of [presence](TopicOptions::presence), `presence_state` and `presence_diff`, belongs to no join.
+//! Those that ask for it by `ext=1` are told the [`ConnId`] of their connection, as `$conn` in the answer to each join. A client's
 //! message that is no frame closes the connection with 1008 and a word, `frame`, `topic`, `event` or `ref`; one that is too large, with
 //! 1009.
 //!

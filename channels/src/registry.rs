@@ -49,7 +49,7 @@ struct Members {
     positions: HashMap<ConnId, usize>,
     /// If the route has any.
     presence: Option<Box<Presence>>,
-    /// The last member has left: who joins needs another topic of this name.
+    /// The last member has left, and nobody lingers: who joins needs another topic of this name.
     is_over: bool,
 }
 
@@ -102,7 +102,8 @@ impl Registry {
     }
 
     /// Makes the seat's connection a member: from now on it is sent what the others are. The reply to its join goes before.
-    /// With these fields it is present. Does nothing if the seat has ended. False: there would be more topics than there may be, or its route has been removed.
+    /// With these fields, if there are any, it is present. Does nothing if the seat has ended. False: there would be more topics
+    /// than there may be, or its route has been removed.
     pub(crate) fn enter(
         &self,
         seat: &Arc<Seat>,
@@ -227,7 +228,7 @@ impl Registry {
         Some(topic)
     }
 
-    /// Forgets a topic for which there is no reason any more.
+    /// Forgets a topic without members, unless somebody lingers.
     pub(crate) fn tidy(&self, topic: &Arc<Topic>) {
         self.clear(topic, lock(&topic.members));
     }
@@ -341,7 +342,7 @@ impl Members {
         }
     }
 
-    /// Whether there is a reason to be a topic without members.
+    /// Whether somebody was lost who may come back.
     fn linger(&self) -> bool {
         self.presence.as_ref().is_some_and(|presence| presence.lingers())
     }
