@@ -8,15 +8,14 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::diary::Diary;
+use crate::members::member;
 
 fn hub(diary: &Diary, limits: Limits) -> Hub {
     Hub::builder().channel("room:{id}", diary.clone()).limits(limits).build().unwrap()
 }
 
 async fn joined(hub: &Hub) -> Page {
-    let mut page = hub.test_page(Identity::anonymous());
-    page.join("room:1", &0).await.unwrap();
-    page
+    member(hub, Identity::anonymous(), "room:1").await
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,8 +36,7 @@ async fn topics_of_a_connection() {
 #[tokio::test(start_paused = true)]
 async fn topics_of_a_hub() {
     let hub = hub(&Diary::default(), Limits::default().topics(2));
-    let mut page = hub.test_page(Identity::anonymous());
-    page.join("room:1", &0).await.unwrap();
+    let mut page = joined(&hub).await;
     page.join("room:2", &0).await.unwrap();
     assert_eq!(page.join("room:3", &0).await, Err(json!({ "reason": "busy" })));
     let mut other = hub.test_page(Identity::anonymous());
@@ -69,8 +67,7 @@ async fn topics_that_are_joined_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_topic_for_another() {
     let hub = hub(&Diary::default(), Limits::default().topics_per_connection(2));
-    let mut page = hub.test_page(Identity::anonymous());
-    page.join("room:1", &0).await.unwrap();
+    let mut page = joined(&hub).await;
     page.join("room:2", &0).await.unwrap();
     page.push("room:1", "slow at the end", &1).await.unwrap();
     page.send_message(r#"[null,"90","room:1","phx_leave",{}]"#);
@@ -120,8 +117,7 @@ async fn joins_of_a_connection_wait_for_their_turn() {
     for n in 1..=5 {
         page.send_message(format!(r#"["{n}","{n}","room:{n}","phx_join",3000]"#));
     }
-    let mut other = hub.test_page(Identity::anonymous());
-    other.join("room:1", &0).await.unwrap();
+    let _other = joined(&hub).await;
     assert_eq!(start.elapsed().as_secs(), 0);
     for (n, seconds) in [(1, 3), (2, 3), (3, 6), (4, 6)] {
         let reply = format!(r#"["{n}","{n}","room:{n}","phx_reply",{{"status":"ok","response":{{}}}}]"#);

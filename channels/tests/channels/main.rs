@@ -8,6 +8,7 @@ mod diary;
 mod dom;
 mod kit;
 mod limits;
+mod members;
 mod model;
 mod order;
 mod presence;

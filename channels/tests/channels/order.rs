@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::diary::Diary;
+use crate::members::{member, stock};
 
 fn hub(diary: &Diary) -> Hub {
     Hub::builder().channel("room:{id}", diary.clone()).build().unwrap()
@@ -22,10 +23,7 @@ async fn broadcasts_precede_replies() {
     let hub = hub(&Diary::default());
     let mut pages = Vec::new();
     for _ in 0..3 {
-        let mut page = hub.test_page(Identity::anonymous()).stock();
-        page.send_message(r#"["1","1","room:1","phx_join",0]"#);
-        page.next_message().await.unwrap();
-        pages.push(page);
+        pages.push(stock(&hub, "room:1").await);
     }
     for n in 0..10 {
         for page in &mut pages {
@@ -56,8 +54,7 @@ async fn broadcasts_precede_replies() {
 async fn topics_do_not_wait_for_each_other() {
     let diary = Diary::default();
     let hub = hub(&diary);
-    let mut page = hub.test_page(Identity::anonymous());
-    page.join("room:1", &0).await.unwrap();
+    let mut page = member(&hub, Identity::anonymous(), "room:1").await;
     page.join("room:2", &0).await.unwrap();
     diary.take();
     let start = Instant::now();
@@ -98,9 +95,7 @@ async fn the_reply_is_first() {
 #[tokio::test(start_paused = true)]
 async fn the_close_is_last() {
     let hub = hub(&Diary::default());
-    let mut page = hub.test_page(Identity::anonymous()).stock();
-    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
-    page.next_message().await.unwrap();
+    let mut page = stock(&hub, "room:1").await;
     page.send_message(r#"["1","2","room:1","wait",100]"#);
     sleep(Duration::from_millis(50)).await;
     hub.conn(page.conn()).leave("room:1");
@@ -116,9 +111,7 @@ async fn the_close_is_last() {
 async fn threads_keep_the_order() {
     let limits = Limits::default().queue(1 << 26, 1 << 20).messages(1_000_000, 1_000_000);
     let hub = Hub::builder().channel("room:{id}", Open).limits(limits).build().unwrap();
-    let mut witness = hub.test_page(Identity::anonymous()).stock();
-    witness.send_message(r#"["1","1","room:1","phx_join",0]"#);
-    witness.next_message().await.unwrap();
+    let mut witness = stock(&hub, "room:1").await;
     let (conn, stop) = (witness.conn(), Arc::new(AtomicBool::new(false)));
     let threads: Vec<_> = (0..3)
         .map(|thread| {
@@ -194,8 +187,7 @@ async fn come_and_go(hub: Hub) -> Vec<Vec<String>> {
 #[tokio::test(start_paused = true)]
 async fn all_precedes_the_end() {
     let hub = hub(&Diary::default());
-    let mut page = hub.test_page(Identity::anonymous());
-    page.join("room:1", &0).await.unwrap();
+    let mut page = member(&hub, Identity::anonymous(), "room:1").await;
     page.stall();
     for n in 0..3 {
         hub.broadcast("room:1", "said", &n).unwrap();
@@ -214,9 +206,7 @@ async fn all_precedes_the_end() {
 #[tokio::test(start_paused = true)]
 async fn heartbeats_pass_by() {
     let hub = hub(&Diary::default());
-    let mut page = hub.test_page(Identity::anonymous()).stock();
-    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
-    page.next_message().await.unwrap();
+    let mut page = stock(&hub, "room:1").await;
     page.send_message(r#"["1","2","room:1","wait",20000]"#);
     sleep(Duration::from_millis(50)).await;
     for n in 0..3 {
@@ -238,9 +228,7 @@ async fn heartbeats_pass_by() {
 async fn the_end_passes_by() {
     let diary = Diary::default();
     let hub = hub(&diary);
-    let mut page = hub.test_page(Identity::anonymous()).stock();
-    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
-    page.next_message().await.unwrap();
+    let mut page = stock(&hub, "room:1").await;
     page.send_message(r#"["1",null,"room:1","wait",20000]"#);
     for n in 0..40 {
         page.send_message(format!(r#"["1",null,"room:1","save",{n}]"#));

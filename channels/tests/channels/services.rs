@@ -12,6 +12,7 @@ use sansocket_channels::{Drain, Hub, Identity, Limits, Origins, Relay};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use crate::members::enter;
 use crate::server::{client, connect, http, soon, told};
 
 fn hub() -> Hub {
@@ -32,8 +33,7 @@ async fn talk(hub: &Hub, address: std::net::SocketAddr) {
     assert_eq!(one.subprotocol(), Some("phoenix"));
     let mut two = connect(client(address, "?vsn=2.0.0")).await.unwrap();
     for ws in [&mut one, &mut two] {
-        ws.send(r#"["1","1","room:1","phx_join",{}]"#).await.unwrap();
-        assert_eq!(told(ws).await, r#"["1","1","room:1","phx_reply",{"status":"ok","response":{}}]"#);
+        enter(ws, "room:1").await;
     }
     one.send(r#"["1","2","room:1","said",{"n":1}]"#).await.unwrap();
     assert_eq!(told(&mut two).await, r#"[null,null,"room:1","said",{"n":1}]"#);

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::diary::Diary;
+use crate::members::{member, stock};
 
 fn hub(diary: &Diary) -> Hub {
     Hub::builder().channel("room:{id}", diary.clone()).build().unwrap()
@@ -16,8 +17,7 @@ fn hub(diary: &Diary) -> Hub {
 
 /// A page that has joined.
 async fn joined(hub: &Hub, diary: &Diary) -> Page {
-    let mut page = hub.test_page(Identity::user("ada"));
-    page.join("room:1", &0).await.unwrap();
+    let page = member(hub, Identity::user("ada"), "room:1").await;
     assert_eq!(diary.take(), ["join room:1"]);
     page
 }
@@ -78,8 +78,7 @@ async fn a_crash_ends_one_session_and_no_other() {
     let hub = hub(&diary);
     let mut page = joined(&hub, &diary).await;
     page.join("room:2", &0).await.unwrap();
-    let mut other = hub.test_page(Identity::anonymous());
-    other.join("room:1", &0).await.unwrap();
+    let mut other = member(&hub, Identity::anonymous(), "room:1").await;
     diary.take();
 
     page.cast("room:1", "panic", &1);
@@ -172,9 +171,7 @@ async fn what_is_dropped_may_panic() {
 async fn a_leave_and_a_join_are_in_order() {
     let diary = Diary::default();
     let hub = hub(&diary);
-    let mut page = hub.test_page(Identity::anonymous()).stock();
-    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
-    page.next_message().await.unwrap();
+    let mut page = stock(&hub, "room:1").await;
     for sent in [
         r#"["1","2","room:1","wait",500]"#,
         r#"["1","3","room:1","phx_leave",{}]"#,
@@ -363,8 +360,7 @@ async fn identities_expire() {
     let diary = Diary::default();
     let hub = hub(&diary);
     let after = Duration::from_secs(2);
-    let mut page = hub.test_page(Identity::user("ada").expires(after));
-    page.join("room:1", &0).await.unwrap();
+    let mut page = member(&hub, Identity::user("ada").expires(after), "room:1").await;
     page.linger().await;
     assert_eq!(hub.connections().len(), 1);
     let close = page.closed().await;
@@ -505,9 +501,7 @@ async fn drops_that_panic_lose_nothing() {
 async fn joins_that_wait_are_answered_in_time() {
     let diary = Diary::default();
     let hub = hub(&diary);
-    let mut page = hub.test_page(Identity::anonymous()).stock();
-    page.send_message(r#"["1","1","room:1","phx_join",0]"#);
-    page.next_message().await.unwrap();
+    let mut page = stock(&hub, "room:1").await;
     page.send_message(r#"["1",null,"room:1","wait",20000]"#);
     sleep(Duration::from_secs(5)).await;
     let start = Instant::now();

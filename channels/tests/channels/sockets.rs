@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::diary::Diary;
+use crate::members::enter;
 use crate::server::{Served, client, connect, head, http, soon, told};
 
 async fn authenticate(handshake: Handshake) -> Result<Identity, Denied> {
@@ -77,8 +78,7 @@ async fn who_is_not_let_in_is_told_before() {
     for _ in 0..3 {
         let mut ws = connect(bearer("w6Rkw6Q_Pj4-")).await.unwrap();
         assert_eq!(ws.subprotocol(), Some("phoenix"));
-        ws.send(r#"["1","1","room:1","phx_join",{}]"#).await.unwrap();
-        told(&mut ws).await;
+        enter(&mut ws, "room:1").await;
         assert_eq!(hub.members("room:1")[0].user.as_deref(), Some("ada"));
         ws.close(1000.into(), "").await.unwrap();
         while !hub.members("room:1").is_empty() {
@@ -272,8 +272,7 @@ async fn the_hub_limits_silence() {
         async move { hub.handle(accept_with(far, &server).await?).await.map(drop) }
     });
     let mut ws = connect_over("ws://localhost/socket/websocket?vsn=2.0.0", near).await.unwrap();
-    ws.send(r#"["1","1","room:1","phx_join",0]"#).await.unwrap();
-    ws.recv().await.unwrap();
+    enter(&mut ws, "room:1").await;
     let start = Instant::now();
     hub.broadcast("room:1", "said", &"x".repeat(100_000)).unwrap();
     // The client reads nothing.
@@ -293,8 +292,7 @@ async fn connections_end() {
     let mut clients = Vec::new();
     for _ in 0..3 {
         let mut ws = connect(client(server.address, "?vsn=2.0.0")).await.unwrap();
-        ws.send(r#"["1","1","room:1","phx_join",0]"#).await.unwrap();
-        told(&mut ws).await;
+        enter(&mut ws, "room:1").await;
         clients.push(ws);
     }
     diary.take();
@@ -356,8 +354,7 @@ async fn slow_clients_are_cut_off() {
     let mut clients = Vec::new();
     for _ in 0..2 {
         let mut ws = connect(client(server.address, "?vsn=2.0.0")).await.unwrap();
-        ws.send(r#"["1","1","news","phx_join",{}]"#).await.unwrap();
-        told(&mut ws).await;
+        enter(&mut ws, "news").await;
         clients.push(ws);
     }
     let (mut fast, mut slow) = (clients.pop().unwrap(), clients.pop().unwrap());
@@ -390,8 +387,7 @@ async fn servers_drain() {
     let server = Served::new(&hub).await;
     let address = server.address;
     let mut ws = connect(client(address, "?vsn=2.0.0")).await.unwrap();
-    ws.send(r#"["1","1","room:1","phx_join",0]"#).await.unwrap();
-    told(&mut ws).await;
+    enter(&mut ws, "room:1").await;
     let drained = tokio::spawn({
         let hub = hub.clone();
         let drain = sansocket_channels::Drain { flush: Duration::from_secs(5), ..Default::default() };
@@ -430,10 +426,10 @@ async fn servers_stop_in_time() {
         async move { hub.serve(Only(Some(far)), &Server::default(), stop.notified()).await }
     });
     let mut ws = connect_over("ws://localhost/socket/websocket?vsn=2.0.0", near).await.unwrap();
-    for text in [r#"["1","1","room:1","phx_join",0]"#, r#"["1",null,"room:1","hang",0]"#] {
-        ws.send(text).await.unwrap();
-    }
-    ws.recv().await.unwrap();
+    enter(&mut ws, "room:1").await;
+    ws.send(r#"["1",null,"room:1","hang",0]"#).await.unwrap();
+    // It is handled by then.
+    sleep(Duration::from_millis(1)).await;
     let start = Instant::now();
     stop.notify_one();
     // Nor does a client that does not read the Close frame hold it up.
