@@ -1,9 +1,12 @@
-//! What a broadcast allocates.
+//! What is allocated, and given back.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use sansocket_channels::{Hub, Identity, OnFull, Open, Publish, TopicOptions};
+use sansocket_channels::test::Page;
+use sansocket_channels::{Hub, Identity, OnFull, Open, Publish, Relay, TopicOptions};
 use serde_json::json;
+use tokio::runtime::Builder;
 
 /// What a broadcast to so many members allocates, when there were some before.
 async fn allocations(members: usize, class: for<'a> fn(Publish<'a>, &str) -> Publish<'a>) -> u64 {
@@ -41,4 +44,44 @@ async fn a_delivery_allocates_nothing() {
         assert!(one > 0);
         assert_eq!(one, many);
     }
+}
+
+/// Pages come, join ten topics each, and go in one way or another, with names that nobody else has.
+async fn come_and_go(hub: &Hub, pages: Range<usize>) {
+    let mut here: Vec<Page> = Vec::new();
+    for n in pages {
+        let mut page = hub.test_page(Identity::user(format!("user {n}"))).stock();
+        for topic in 0..10 {
+            page.send_message(format!(r#"["{topic}",null,"room:{n}.{topic}","phx_join",{{}}]"#));
+        }
+        match n % 4 {
+            // Lost while it joins.
+            0 => page.cut(),
+            1 => page.close(),
+            2 => page.send_message(format!(r#"["0",null,"room:{n}.0","phx_leave",{{}}]"#)),
+            _ => {}
+        }
+        here.push(page);
+        // Some are there at the same time.
+        if here.len() == 100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(hub.topics().len(), 25 * 9 + 25 * 10);
+            here.clear();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// However many have joined and gone, nobody is known any more, and the memory is given back: 100,000 joins.
+#[test]
+fn joins_and_drops_leave_nothing() {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let hub = Hub::builder().channel("room:{id}", Relay).build().unwrap();
+    // What is kept is kept once.
+    runtime.block_on(come_and_go(&hub, 0..2_000));
+    let measured = allocation_counter::measure(|| runtime.block_on(come_and_go(&hub, 2_000..12_000)));
+    assert!(hub.connections().is_empty() && hub.topics().is_empty());
+    assert!(measured.count_total > 1_000_000, "they took no memory: {measured:?}");
+    // Less than a byte for each.
+    assert!(measured.bytes_current.abs() < 64 << 10, "{measured:?}");
 }

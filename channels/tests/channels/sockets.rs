@@ -379,6 +379,42 @@ async fn slow_clients_are_cut_off() {
     server.stop().await;
 }
 
+/// Who is cut off is told why if it reads within a second; then its transport ends, whatever it has taken.
+#[tokio::test(start_paused = true)]
+async fn slow_clients_have_a_second() {
+    for (wait, is_told) in [(0, true), (900, true), (1_100, false)] {
+        let wait = Duration::from_millis(wait);
+        let hub = Hub::builder().channel("news", Open).build().unwrap();
+        let (near, far) = tokio::io::duplex(4 << 10);
+        let served = tokio::spawn({
+            let hub = hub.clone();
+            async move { hub.handle(accept_with(far, &Server::default()).await?).await.map(drop) }
+        });
+        let mut ws = connect_over("ws://localhost/socket/websocket?vsn=2.0.0", near).await.unwrap();
+        enter(&mut ws, "news").await;
+        let mut sent = 0;
+        while hub.broadcast("news", "said", &"x".repeat(200 << 10)).unwrap().local == 1 {
+            sent += 1;
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(sent, 6, "one on its way, and those for which there is room");
+        let start = Instant::now();
+        sleep(wait).await;
+        let mut read = 0;
+        let end = loop {
+            match ws.recv().await {
+                Ok(Some(_)) => read += 1,
+                end => break end,
+            }
+        };
+        // What is on its way is whole; what had waited is dropped.
+        assert_eq!((end.is_ok(), read), (is_told, usize::from(is_told)), "{wait:?} {end:?}");
+        assert_eq!(ws.closed().unwrap().code.get(), if is_told { 4008 } else { 1006 });
+        served.await.unwrap().unwrap();
+        assert_eq!(start.elapsed().as_millis(), wait.as_millis());
+    }
+}
+
 /// A served hub that stops drains: sessions are told, clients too, and nobody is let in meanwhile.
 #[tokio::test]
 async fn servers_drain() {
