@@ -119,6 +119,8 @@ impl Backlog {
             let is_idle = entry.frame().is_some_and(|frame| *frame.class() == Class::Heartbeat);
             if is_idle || self.places.all.capacity() > KEPT {
                 self.places = Places::default();
+            } else {
+                self.places.clear();
             }
         }
         Some(entry)
@@ -372,6 +374,12 @@ impl Entry {
 }
 
 impl Places {
+    /// Has no entries any more.
+    fn clear(&mut self) {
+        self.all.clear();
+        self.free = None;
+    }
+
     fn add(&mut self, place: Place) -> At {
         if let Some(at) = self.free {
             self.free = self[at].behind;
