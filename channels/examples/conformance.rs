@@ -1,8 +1,9 @@
 //! A server for test programs of anybody's: `cargo run -p sansocket-channels --example conformance -- --addr 127.0.0.1:0`
 //!
 //! Topics: `relay:{id}`, what a member pushes goes to the others; `echo:{id}`, with the events `echo`, `fail`, `crash`, `slow` and
-//! `quit`; `room:{id}`, with the same and presence: the parameters of the join are tracked, as is what the event `track` carries,
-//! until `untrack`; `closed:{id}`, which refuses for good; `later:{id}`, which refuses for now; `late:{id}`, which takes as many
+//! `quit`; `room:{id}`, what a member pushes goes to the others, with a history of 100 messages and a minute, and presence: the
+//! parameters of the join are tracked, as is what the event `track` carries, until `untrack`; `recent:{id}`, whose newest three
+//! messages come to who joins; `closed:{id}`, which refuses for good; `later:{id}`, which refuses for now; `late:{id}`, which takes as many
 //! milliseconds for a join as its parameter `wait` says. The token `secret-NAME` is that of the user NAME, none is anonymous, any
 //! other is refused.
 //!
@@ -34,8 +35,11 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = address().ok_or("usage: conformance [--addr HOST:PORT] [--backplane none]")?;
+    let history = TopicOptions::new().history(100, Duration::from_secs(60));
     let hub = Hub::builder()
         .channel("relay:{id}", Relay)
+        .channel_with("room:{id}", history.clone(), Relay)
+        .channel_with("recent:{id}", history.latest(3), Relay)
         .channel("echo:{id}", echo())
         .channel_with("room:{id}", TopicOptions::new().presence(), room())
         .channel("closed:{id}", Refusing(Refusal::new("unauthorized")))
@@ -313,7 +317,8 @@ fn state(hub: &Hub) -> Value {
     let topics = hub.topics().into_iter().map(|topic| {
         let members = hub.members(&topic.name).into_iter();
         let members = members.map(|member| json!({ "conn": member.conn, "user": member.user }));
-        json!({ "name": topic.name, "members": members.collect::<Vec<_>>(), "position": null })
+        let position = topic.position.map(|position| json!({ "e": position.epoch, "o": position.offset }));
+        json!({ "name": topic.name, "members": members.collect::<Vec<_>>(), "position": position })
     });
     let presence = hub.topics().into_iter().filter_map(|topic| {
         let presences = hub.presence(&topic.name);

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::frame::{Class, Frame, Memory};
 use crate::hub::Hub;
+use crate::outgoing::To;
 use crate::registry::Topic;
 use crate::wire::text;
 
@@ -49,12 +50,12 @@ impl Announcer {
             self.topic.with_presence(|presence, seats| {
                 presence.apply(diff);
                 for seat in seats {
-                    seat.connection.queue.push(&frame, Some(seat), 0);
+                    seat.connection.queue.broadcast(&frame, seat, 0, &To::All);
                 }
             });
             self.hub.inner().relieve();
         }
-        self.hub.inner().registry.tidy(&self.topic);
+        self.hub.inner().registry.retire(&self.topic);
     }
 }
 
@@ -63,7 +64,7 @@ impl Drop for Announcer {
     fn drop(&mut self) {
         if !self.is_done {
             self.topic.with_presence(|presence, _| presence.abandon(Instant::now()));
-            self.hub.inner().registry.tidy(&self.topic);
+            self.hub.inner().registry.retire(&self.topic);
         }
     }
 }

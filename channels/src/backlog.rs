@@ -95,7 +95,12 @@ impl Backlog {
 
     /// Whether one more frame of so many bytes finds room.
     pub(crate) fn fits(&self, len: usize, room: Room) -> bool {
-        fits(self.bytes, self.frames, len, room)
+        self.fits_all(1, len, room)
+    }
+
+    /// Whether so many more frames find room that have so many bytes together.
+    pub(crate) fn fits_all(&self, frames: usize, len: usize, room: Room) -> bool {
+        fits(self.bytes, self.frames + frames - 1, len, room)
     }
 
     pub(crate) fn push_back(&mut self, entry: Entry) {

@@ -124,7 +124,7 @@ impl HubBuilder {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if let Some(fault) = self.limits.fault() {
+        if let Some(fault) = self.limits.fault().or_else(|| self.routes.fault(&self.limits)) {
             return Err(BuildError::Limits(fault));
         }
         // Keyed at random by the system; names of connections are no secrets.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::close::Leave;
 use crate::cx::Cx;
+use crate::outgoing::Outgoing;
 use crate::payload::{Payload, PayloadError, to_object};
 use crate::presences::to_meta;
 use crate::refusal::Refusal;
@@ -82,6 +83,21 @@ pub trait Session: Sized + Send + 'static {
     ) -> impl Future<Output = Result<Reply, Refusal>> + Send {
         let _ = (cx, event, payload);
         ready(Err(Refusal::unknown_event()))
+    }
+
+    /// A message is about to be sent to the topic's members, this one among them: what becomes of it here. Asked about the
+    /// events of [`TopicOptions::intercept`](crate::TopicOptions::intercept) alone, whoever sends them, and not about what is
+    /// pushed to this client only, answers it, or asks it.
+    ///
+    /// It is called between two messages of the client's, never while one is handled: until then what follows on this topic
+    /// waits, and counts as queued. So the order stays, and what a handler broadcasts goes before its answer; but to its own
+    /// client only when it returns, for which it must not wait. A [question](Cx::ask) passes by. If the session ends before, the
+    /// messages to all that wait are dropped, and those to this client alone are still sent; if the connection ends, neither is.
+    ///
+    /// It is not to wait for anything. If it panics, the session has crashed, as in [`handle`](Self::handle).
+    fn outgoing(&mut self, cx: &Cx, event: &str, payload: &Payload) -> Outgoing {
+        let _ = (cx, event, payload);
+        Outgoing::Pass
     }
 
     /// The session has ended: called once for each that joined, unless it crashed. The connection is none of the topic's
@@ -190,6 +206,8 @@ pub(crate) trait AnySession: Send {
         payload: Payload,
     ) -> Pin<Box<dyn Future<Output = Result<Reply, Refusal>> + Send + 'a>>;
 
+    fn outgoing(&mut self, cx: &Cx, event: &str, payload: &Payload) -> Outgoing;
+
     fn leave<'a>(self: Box<Self>, cx: &'a Cx, why: Leave) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 }
 
@@ -219,6 +237,10 @@ impl<S: Session> AnySession for S {
         payload: Payload,
     ) -> Pin<Box<dyn Future<Output = Result<Reply, Refusal>> + Send + 'a>> {
         Box::pin(async move { Session::handle(self, cx, event, payload).await })
+    }
+
+    fn outgoing(&mut self, cx: &Cx, event: &str, payload: &Payload) -> Outgoing {
+        Session::outgoing(self, cx, event, payload)
     }
 
     fn leave<'a>(self: Box<Self>, cx: &'a Cx, why: Leave) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {

@@ -188,6 +188,16 @@ impl Connection {
         true
     }
 
+    /// Has a session have its say in what its seat holds.
+    pub(crate) fn hold(self: &Arc<Self>, seat: &Arc<Seat>) {
+        let inboxes = lock(&self.inboxes);
+        if let Some(inbox) = inboxes.by_topic.get(&seat.topic)
+            && inbox.hold(seat)
+        {
+            self.work_off(inbox.clone());
+        }
+    }
+
     /// The connection has ended: it is no member of anything any more, and each session is told.
     pub(crate) fn end(self: &Arc<Self>, why: Leave) {
         let ended = {

@@ -234,7 +234,7 @@ impl<'a> Driver<'a> {
             None => ("error", "{\"reason\":\"bad payload\"}"),
         };
         if let Some(reference) = reference {
-            seat.push(seat.reply(reference, status, response), Class::Answer);
+            seat.push_past(seat.reply(reference, status, response));
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::channel::{Channel, Joined, Session};
 use crate::cx::Cx;
+use crate::outgoing::Outgoing;
 use crate::payload::Payload;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -28,6 +29,7 @@ use crate::reply::Reply;
 pub struct Events {
     join: Option<Box<dyn Handler<Joined<()>>>>,
     handlers: Arc<HashMap<String, Arc<dyn Handler<Reply>>>>,
+    interceptors: Arc<HashMap<String, Arc<Interceptor>>>,
 }
 
 impl Events {
@@ -43,6 +45,32 @@ impl Events {
         R: Future<Output = Result<Reply, Refusal>> + Send + 'static,
     {
         Arc::make_mut(&mut self.handlers).insert(event.to_owned(), Arc::new(f));
+        self
+    }
+
+    /// What becomes of this event on its way to a member, if it is one of [`TopicOptions::intercept`]; see
+    /// [`Session::outgoing`]. The last of one name counts.
+    ///
+    /// ```
+    /// use sansocket_channels::{Events, Hub, Outgoing, TopicOptions};
+    ///
+    /// let chat = Events::new().on_outgoing("said", |cx, payload| {
+    ///     let muted = cx.get::<Vec<String>>();
+    ///     match payload.parse::<(String, String)>() {
+    ///         Ok((who, _)) if muted.is_some_and(|muted| muted.contains(&who)) => Outgoing::Skip,
+    ///         _ => Outgoing::Pass,
+    ///     }
+    /// });
+    /// let hub = Hub::builder().channel_with("chat", TopicOptions::new().intercept(["said"]), chat).build()?;
+    /// # Ok::<(), sansocket_channels::BuildError>(())
+    /// ```
+    ///
+    /// [`TopicOptions::intercept`]: crate::TopicOptions::intercept
+    pub fn on_outgoing<F>(mut self, event: &str, f: F) -> Self
+    where
+        F: Fn(&Cx, &Payload) -> Outgoing + Send + Sync + 'static,
+    {
+        Arc::make_mut(&mut self.interceptors).insert(event.to_owned(), Arc::new(f));
         self
     }
 
@@ -66,7 +94,7 @@ impl Channel for Events {
     type Session = Handlers;
 
     async fn join(&self, cx: &Cx, params: Payload) -> Result<Joined<Handlers>, Refusal> {
-        let handlers = Handlers(self.handlers.clone());
+        let handlers = Handlers { handlers: self.handlers.clone(), interceptors: self.interceptors.clone() };
         match &self.join {
             Some(join) => Ok(join.call(cx.clone(), params).await?.map(|()| handlers)),
             None => Ok(Joined::new(handlers)),
@@ -75,20 +103,30 @@ impl Channel for Events {
 }
 
 /// The session of [`Events`].
-pub struct Handlers(Arc<HashMap<String, Arc<dyn Handler<Reply>>>>);
+pub struct Handlers {
+    handlers: Arc<HashMap<String, Arc<dyn Handler<Reply>>>>,
+    interceptors: Arc<HashMap<String, Arc<Interceptor>>>,
+}
 
 impl fmt::Debug for Handlers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handlers").field("events", &self.0.keys()).finish()
+        f.debug_struct("Handlers").field("events", &self.handlers.keys()).finish_non_exhaustive()
     }
 }
 
 impl Session for Handlers {
     async fn handle(&mut self, cx: &Cx, event: &str, payload: Payload) -> Result<Reply, Refusal> {
-        let handler = self.0.get(event).ok_or_else(Refusal::unknown_event)?;
+        let handler = self.handlers.get(event).ok_or_else(Refusal::unknown_event)?;
         handler.call(cx.clone(), payload).await
     }
+
+    fn outgoing(&mut self, cx: &Cx, event: &str, payload: &Payload) -> Outgoing {
+        self.interceptors.get(event).map_or(Outgoing::Pass, |f| f(cx, payload))
+    }
 }
+
+/// What has its say in an event.
+type Interceptor = dyn Fn(&Cx, &Payload) -> Outgoing + Send + Sync;
 
 /// A closure of whichever type.
 trait Handler<T>: Send + Sync {

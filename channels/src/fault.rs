@@ -42,7 +42,12 @@ pub(crate) async fn caught_within<F: Future + Unpin>(limit: Duration, future: F)
     timeout(limit, caught(future)).await.ok()?.ok()
 }
 
+/// What a call comes to, which may panic.
+pub(crate) fn called<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| Panicked)
+}
+
 /// Drops what may panic then.
 pub(crate) fn dropped<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    let _ = called(|| drop(value));
 }

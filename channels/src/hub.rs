@@ -17,6 +17,7 @@ use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::entries::Reference;
 use crate::frame::Memory;
+use crate::history::Position;
 use crate::limits::Limits;
 use crate::options::TopicOptions;
 use crate::publish::{Publish, PublishError, Sent};
@@ -50,7 +51,7 @@ pub(crate) struct Inner {
     pub(crate) limits: Arc<Limits>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) opening: Opening,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     /// That of the last connection, which the next one shares if it is to have the same.
     config: Mutex<Config>,
     /// Turns of joins.
@@ -106,7 +107,7 @@ impl Hub {
         Publish::to_topics(self, topics.into_iter().collect())
     }
 
-    /// To the members of each topic that the pattern matches: `room:{id}`, or `{all*}`. It looks at each that has members.
+    /// To the members of each topic that the pattern matches: `room:{id}`, or `{all*}`. It looks at each that there is.
     pub fn to_pattern<'a>(&'a self, pattern: &'a str) -> Publish<'a> {
         Publish::to_pattern(self, pattern)
     }
@@ -126,12 +127,15 @@ impl Hub {
         self.0.registry.connections().iter().map(|connection| ConnInfo::of(connection)).collect()
     }
 
-    /// The topics that have members, in no order.
+    /// The topics that there are, in no order: those that have members, and those that live on with what they
+    /// [keep](TopicOptions::history).
     pub fn topics(&self) -> Vec<TopicInfo> {
         let topics = self.0.registry.topics();
-        let infos =
-            topics.iter().map(|topic| TopicInfo { name: topic.name().to_string(), members: topic.len() });
-        infos.filter(|info| info.members > 0).collect()
+        let infos = topics.iter().filter_map(|topic| {
+            let (members, position) = topic.state()?;
+            Some(TopicInfo { name: topic.name().to_string(), members, position })
+        });
+        infos.collect()
     }
 
     /// The members of a topic, in no order, nobody twice.
@@ -143,18 +147,21 @@ impl Hub {
     /// Has a channel answer for the topics of a pattern from now on, as [`HubBuilder::channel_with`] does. Who has joined by
     /// another route stays, and a topic that has members keeps the options of the first until the last of them leaves.
     ///
-    /// Fails for a pattern that is none, or that ties with another.
+    /// Fails for a pattern that is none, or that ties with another, and for options that the limits do not allow.
     pub fn route(
         &self,
         pattern: &str,
         options: TopicOptions,
         channel: impl Channel,
     ) -> Result<(), BuildError> {
+        if let Some(fault) = options.fault(&self.0.limits) {
+            return Err(BuildError::Limits(fault));
+        }
         add_route(&self.0.routes, pattern, options, channel)
     }
 
-    /// Removes the route of a pattern, if there is one: nobody joins by it any more, and each session ends with
-    /// [`Leave::Kicked`]. How many it ended.
+    /// Removes the route of a pattern, if there is one: nobody joins by it any more, each session ends with [`Leave::Kicked`], and
+    /// what its topics keep is forgotten. How many sessions it ended.
     ///
     /// What a pattern calls its parameters makes no other route of it: `room:{x}` removes `room:{id}`, which it would tie with.
     pub fn unroute(&self, pattern: &str) -> usize {
@@ -166,7 +173,12 @@ impl Hub {
         let matching = topics.iter().filter(|topic| route.pattern.matches(topic.name()));
         // A topic may have members by several routes, of which it was the first.
         let seats = matching.flat_map(|topic| topic.seats()).filter(|seat| Arc::ptr_eq(&seat.route, &route));
-        seats.filter(|seat| seat.connection.end_seat(seat, Leave::Kicked)).count()
+        let ended = seats.filter(|seat| seat.connection.end_seat(seat, Leave::Kicked)).count();
+        // Those without members.
+        for topic in topics.iter().filter(|topic| Arc::ptr_eq(topic.route(), &route)) {
+            self.0.registry.retire(topic);
+        }
+        ended
     }
 
     pub(crate) fn new(routes: Routes, limits: Limits, opening: Opening, node: u64) -> Self {
@@ -175,9 +187,9 @@ impl Hub {
             joins: Semaphore::new(limits.joins_at_once.min(Semaphore::MAX_PERMITS)),
             rests: Arc::new(Semaphore::new(RESTS)),
             memory: Memory::new(limits.memory),
+            registry: Arc::new(Registry::new(&limits)),
             limits: limits.into(),
             opening,
-            registry: Registry::default(),
             config: Mutex::default(),
             draining: AtomicBool::new(false),
             drained: AtomicBool::new(false),
@@ -200,7 +212,7 @@ impl Inner {
     pub(crate) fn admit(&self, topic: &str) -> Result<Arc<Route>, Refusal> {
         let route = self.routes.find(topic).filter(|_| is_topic(topic));
         let route = route.ok_or_else(|| Refusal::new("unmatched topic"))?;
-        if self.is_draining() || !self.registry.has_room(topic, self.limits.topics) {
+        if self.is_draining() || !self.registry.has_room(topic) {
             return Err(Refusal::retry("busy"));
         }
         Ok(route)
@@ -297,6 +309,8 @@ pub struct TopicInfo {
     pub name: String,
     /// How many members it has.
     pub members: usize,
+    /// How far it is, if it has a [history](TopicOptions::history).
+    pub position: Option<Position>,
 }
 
 /// A member of a topic.

@@ -29,6 +29,8 @@ struct State {
     is_running: bool,
     /// Of the session, or of the join that is under way.
     seat: Option<Arc<Seat>>,
+    /// The session is to have its say in what its seat holds.
+    is_held: bool,
     /// While nobody works.
     seated: Option<Seated>,
     /// Somebody waits for room.
@@ -110,6 +112,21 @@ impl Inbox {
         self.start(state, true)
     }
 
+    /// This seat, if it is the one, holds something that its session is to have its say in.
+    pub(crate) fn hold(&self, seat: &Arc<Seat>) -> bool {
+        let mut state = lock(&self.state);
+        if !state.seat.as_ref().is_some_and(|own| Arc::ptr_eq(own, seat)) {
+            return false;
+        }
+        state.is_held = true;
+        self.start(state, false)
+    }
+
+    /// Whether it does; told once.
+    pub(crate) fn take_held(&self) -> bool {
+        std::mem::take(&mut lock(&self.state).is_held)
+    }
+
     /// The connection has ended: what the client said before is still handled, with a permit, or dropped.
     pub(crate) fn end(&self, why: Leave, permit: Option<OwnedSemaphorePermit>) -> bool {
         let mut state = lock(&self.state);
@@ -136,7 +153,7 @@ impl Inbox {
     /// Ends the work, if there is none: tells whether there still is a session. Fails if something has come.
     pub(crate) fn rest(&self, seated: Option<Seated>) -> Result<bool, Option<Seated>> {
         let mut state = lock(&self.state);
-        if !state.commands.is_empty() {
+        if !state.commands.is_empty() || state.is_held {
             return Err(seated);
         }
         state.is_running = false;
@@ -151,7 +168,11 @@ impl Inbox {
     }
 
     pub(crate) fn set_seat(&self, seat: Option<Arc<Seat>>) {
-        let old = std::mem::replace(&mut lock(&self.state).seat, seat);
+        let mut state = lock(&self.state);
+        let old = std::mem::replace(&mut state.seat, seat);
+        // It was the old one that held something.
+        state.is_held = false;
+        drop(state);
         drop(old);
     }
 

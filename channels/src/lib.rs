@@ -29,7 +29,9 @@
 //! | who may connect, and who it is | [`HubBuilder::authenticate`], [`HubBuilder::origins`] |
 //! | who may join, and what is done about pushes | [`Channel`], [`Session`]; [`Events`], [`Relay`], [`Open`] |
 //! | to whom things are sent | [`Hub::broadcast`], [`Hub::to`] and [`Publish`], [`Hub::conn`], [`Hub::user`] |
+//! | what is kept for clients that come back | [history](#history), [`TopicOptions::history`], [`Position`] |
 //! | what becomes of what is not taken | [slow clients](#slow-clients), [`OnFull`], [`Publish::volatile`], [`Publish::keyed`] |
+//! | what a member is sent of that | [`TopicOptions::intercept`], [`Session::outgoing`] |
 //! | what a handler knows and can do | [`Cx`] |
 //! | questions to a page | [`Cx::ask`], [`Conn::ask`] |
 //! | who is there, with a list at each page | [`TopicOptions::presence`], [`Joined::track`], [`Cx::track`], [`Hub::presence`] |
@@ -48,9 +50,11 @@
 //! - A broadcast that a handler makes precedes its reply.
 //! - Answers to questions, and heartbeats, pass handlers by, and what waits for them, up to [`Limits::unhandled`] and 64 more
 //!   messages: a handler may ask the page whose message it handles.
+//! - What a session [has its say in](Session::outgoing) waits for its handlers, and so does what follows on the topic, but for
+//!   questions.
 //! - Each session ends once, by [`Session::leave`] or a crash, and is no member any more by then.
 //!
-//! What is sent reaches a client at most once, and one that is away has missed it. A push that was on its way when a connection was cut
+//! What is sent reaches a client at most once, and one that is away has missed it, unless the topic has a [history](#history). A push that was on its way when a connection was cut
 //! may have been handled or not: neither is it repeated, nor is the client told.
 //!
 //! # Slow clients
@@ -67,6 +71,23 @@
 //!
 //! What waits is in memory once, in however many queues it is. If all of it is more than [`Limits::memory`], those are closed with
 //! 1013 for whom something has waited longest.
+//!
+//! # History
+//!
+//! With [`TopicOptions::history`], messages to the members of a topic are numbered 1, 2, 3 and so on in each of its lives, and the
+//! newest are kept. A client that speaks the extended dialect, as ours does, is told each number once, in order, with the message, or
+//! without, if that is not for it: so it sees for itself that nothing is missing. When it comes back, it says how far it was, and is
+//! sent what it has missed, before all else; or, if that is not kept any more, or is more than fits into its queue, it is told that,
+//! and sent none of it. Ours tells the page by `$gap`, which is when to load anew what is shown.
+//!
+//! | message | numbered and kept |
+//! | --- | --- |
+//! | to all members, or all [but some](Publish::except) | yes |
+//! | [volatile](Publish::volatile), [keyed](Publish::keyed), or to [no others than some](Publish::only) | no |
+//! | to one: pushes, answers, questions | no |
+//!
+//! It is in the memory of one process: a topic has another life after a restart, and when it has had no members for as long as it keeps
+//! messages, or there is [no room](Limits::histories) for it.
 //!
 //! # Faults
 //!
@@ -86,8 +107,11 @@
 //!
 //! Phoenix Channels V2: `GET /socket/websocket?vsn=2.0.0`, frames of text `[join_ref, ref, topic, event, payload]`, and binary ones.
 //! What clients are told of [presence](TopicOptions::presence), `presence_state` and `presence_diff`, belongs to no join.
-//! Those that ask for it by `ext=1` are told the [`ConnId`] of their connection, as `$conn` in the answer to each join. A client's
-//! message that is no frame closes the connection with 1008 and a word, `frame`, `topic`, `event` or `ref`; one that is too large, with
+//! Clients that ask for it by `ext=1` are told the [`ConnId`] of their connection, as `$conn` in the answer to each join. Where a topic
+//! has a [history](#history), the answer says how far it was before the first message behind it, as `$pos`; messages have their number
+//! as a sixth element, or, if they are bytes, are of kind 3; `$pos` is the event of a number without a message; and who joins with
+//! `$since`, a position and the connection it was then, is told by `$recovered` whether what follows is all that it has missed. A
+//! client's message that is no frame closes the connection with 1008 and a word, `frame`, `topic`, `event` or `ref`; one that is too large, with
 //! 1009.
 //!
 //! The client's token comes among the subprotocols, `base64url.bearer.phx.` and its base64, with `phoenix` before it, which is the
@@ -135,6 +159,7 @@
 #![forbid(unsafe_code)]
 
 mod announcer;
+mod archive;
 mod ask;
 mod audience;
 mod backlog;
@@ -154,13 +179,16 @@ mod events;
 mod fault;
 mod frame;
 mod handshake;
+mod history;
 mod hub;
 mod identity;
 mod inbox;
+mod kept;
 mod limits;
 mod link;
 mod opening;
 mod options;
+mod outgoing;
 mod pace;
 mod page;
 mod parcel;
@@ -184,6 +212,7 @@ pub mod test;
 mod topic;
 #[cfg(feature = "tower")]
 mod tower;
+mod welcome;
 mod wire;
 
 pub use ask::AskError;
@@ -196,10 +225,12 @@ pub use cx::{Cx, ReplyTo};
 pub use drain::{Drain, Drained};
 pub use events::{Events, Handlers};
 pub use handshake::Handshake;
+pub use history::Position;
 pub use hub::{ConnInfo, Hub, Member, TopicInfo};
 pub use identity::{Denied, Identity};
 pub use limits::Limits;
 pub use options::{OnFull, TopicOptions};
+pub use outgoing::Outgoing;
 pub use payload::{Payload, PayloadError};
 pub use presences::{Presences, TrackError};
 pub use publish::{Publish, PublishError, Sent};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::history::Extent;
+
 /// How much of everything a hub takes, and how long it waits. Each has a finite default.
 ///
 /// | limit | default | beyond it |
@@ -29,6 +31,8 @@ use std::time::Duration;
 /// | [`memory`](Self::memory) of all frames that wait | 256 MiB | Close 1013, of who waits longest |
 /// | [`write`](Self::write), while the client takes no byte | 10 s | the connection is lost |
 /// | [`presence`](Self::presence) of a topic | 10,000 entries of 1 KiB | not tracked, and counted |
+/// | [`history`](Self::history) of a topic | 1,000 messages, 1 MiB, 1 hour | the oldest messages are forgotten |
+/// | [`histories`](Self::histories) of a hub | 256 MiB | those of the topics are forgotten that are not used the longest |
 ///
 /// Names are of the wire: a topic has at most 255 bytes, an event 64, a ref 32; Close 1008 beyond. The key of a keyed message has at
 /// most 64 bytes. How many connections there
@@ -67,10 +71,12 @@ pub struct Limits {
     pub(crate) write: Duration,
     pub(crate) presence_entries: usize,
     pub(crate) presence_meta: usize,
+    pub(crate) history: Extent,
+    pub(crate) histories: usize,
 }
 
 /// Room in a queue.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Room {
     pub(crate) bytes: usize,
     pub(crate) frames: usize,
@@ -79,6 +85,13 @@ pub(crate) struct Room {
 impl Room {
     pub(crate) fn with(self, more: Self) -> Self {
         Self { bytes: self.bytes.saturating_add(more.bytes), frames: self.frames.saturating_add(more.frames) }
+    }
+
+    pub(crate) fn without(self, taken: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(taken.bytes),
+            frames: self.frames.saturating_sub(taken.frames),
+        }
     }
 }
 
@@ -112,6 +125,8 @@ impl Default for Limits {
             write: Duration::from_secs(10),
             presence_entries: 10_000,
             presence_meta: 1 << 10,
+            history: Extent { entries: 1_000, bytes: 1 << 20, time: Duration::from_secs(60 * 60) },
+            histories: 256 << 20,
         }
     }
 }
@@ -168,7 +183,8 @@ impl Limits {
         Self { topics_per_connection: topics, ..self }
     }
 
-    /// How many topics may have members.
+    /// How many topics may have members, or live on with what they [keep](crate::TopicOptions::history): of those without members,
+    /// the one that is not used the longest makes room.
     pub fn topics(self, topics: usize) -> Self {
         Self { topics, ..self }
     }
@@ -242,6 +258,18 @@ impl Limits {
     /// [counted](crate::Presences::untracked).
     pub fn presence(self, entries: usize, bytes: usize) -> Self {
         Self { presence_entries: entries, presence_meta: bytes, ..self }
+    }
+
+    /// How many messages a topic may keep, how many bytes, what is around them included, and how long:
+    /// [`TopicOptions::history`](crate::TopicOptions::history) may ask for no more messages and no more time.
+    pub fn history(self, messages: usize, bytes: usize, time: Duration) -> Self {
+        Self { history: Extent { entries: messages, bytes, time }, ..self }
+    }
+
+    /// How many bytes all topics together may keep. Beyond it, topics without members end that still live on with what they keep,
+    /// and, if there are none, the others forget it: those first that are not used the longest.
+    pub fn histories(self, bytes: usize) -> Self {
+        Self { histories: bytes, ..self }
     }
 
     /// What cannot be, if there is something.

@@ -2,26 +2,57 @@
 
 use std::time::Duration;
 
+use crate::limits::Limits;
+
 /// What the topics of a pattern have beyond members: see [`HubBuilder::channel_with`](crate::HubBuilder::channel_with).
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use sansocket_channels::{Hub, OnFull, Relay, TopicOptions};
 ///
-/// let options = TopicOptions::new().on_full(OnFull::DropOldest);
+/// let options = TopicOptions::new().history(100, Duration::from_secs(60)).on_full(OnFull::DropOldest);
 /// let hub = Hub::builder().channel_with("prices:{symbol}", options, Relay).build()?;
 /// # Ok::<(), sansocket_channels::BuildError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct TopicOptions {
+    /// How many messages are kept, and how long.
+    pub(crate) history: Option<(usize, Duration)>,
+    pub(crate) latest: usize,
     pub(crate) on_full: OnFull,
     pub(crate) presence: bool,
+    /// The events that sessions have a say in.
+    pub(crate) intercept: Vec<&'static str>,
 }
 
 impl TopicOptions {
     /// Nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Keeps the newest messages of each topic, so many and for so long, for clients that come back: ours join with the
+    /// [`Position`](crate::Position) up to which they have been told everything, and are sent what they have missed, each what was
+    /// for it. That is all of it, or, if some is not kept any more or there is no room in the client's queue, nothing, and the client
+    /// is told that. Other clients notice nothing.
+    ///
+    /// Kept is what is sent to all members, whomever it [leaves out](crate::Publish::except); not what is sent
+    /// [only](crate::Publish::only) to some, pushed to one, or asks one.
+    ///
+    /// A topic lives on without members for as long as it keeps a message, from when it was sent to, entered or left last, and what is
+    /// sent to it then is kept, too: but there has to have been a member. [`Limits::history`](crate::Limits::history) is the most that
+    /// there may be.
+    pub fn history(self, entries: usize, keep: Duration) -> Self {
+        Self { history: Some((entries, keep)), ..self }
+    }
+
+    /// Sends the newest messages that are kept, so many at most, to each client that joins and has not been here before, whatever it
+    /// speaks: behind the answer, and before all that is sent from then on. If there is no room for them in its queue, it gets none
+    /// of them. Nothing without a [history](Self::history).
+    pub fn latest(self, n: usize) -> Self {
+        Self { latest: n, ..self }
     }
 
     /// What becomes of a client that does not take what it is sent; it is closed by default.
@@ -59,6 +90,27 @@ impl TopicOptions {
     /// ```
     pub fn presence(self) -> Self {
         Self { presence: true, ..self }
+    }
+
+    /// Has [`Session::outgoing`](crate::Session::outgoing) asked about each message to the topic's members whose event is one
+    /// of these. Called again, about those of the last call.
+    ///
+    /// It has its price: such a message waits until each member's session has nothing else to do, and has it in its turn; the
+    /// others on these topics wait only where one of these does. Where there is no room for what waits so, the connection is
+    /// closed, whatever is to become of it [otherwise](Self::on_full).
+    pub fn intercept(self, events: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { intercept: events.into_iter().collect(), ..self }
+    }
+
+    pub(crate) fn intercepts(&self, event: &str) -> bool {
+        self.intercept.contains(&event)
+    }
+
+    /// What cannot be with these limits, if there is something.
+    pub(crate) fn fault(&self, limits: &Limits) -> Option<&'static str> {
+        let (entries, time) = self.history?;
+        let too_many = (entries > limits.history.entries).then_some("no topic keeps so many messages");
+        too_many.or((time > limits.history.time).then_some("no topic keeps messages for so long"))
     }
 }
 

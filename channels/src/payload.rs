@@ -4,11 +4,14 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use sansocket::Utf8Bytes;
+use sansocket::{Message, Utf8Bytes};
 use serde::de::DeserializeOwned;
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use crate::wire::numbered::Draft;
+use crate::wire::{binary, text};
 
 /// What a message carries: JSON, kept as it came and parsed once, by you; or bytes.
 ///
@@ -36,6 +39,16 @@ enum Kind {
 }
 
 impl Payload {
+    /// A value as JSON. Fails if it cannot be.
+    pub fn of(value: &(impl Serialize + ?Sized)) -> Result<Self, PayloadError> {
+        to_json(value).map(Self::text)
+    }
+
+    /// Bytes.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self(Kind::Binary(bytes.into()))
+    }
+
     /// The value that the JSON stands for. Fails if it is another one than `T` can be, and for bytes.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         let json = self.json().ok_or(PayloadError(Fault::Binary))?;
@@ -58,6 +71,22 @@ impl Payload {
         }
     }
 
+    /// The message that carries it to all members.
+    pub(crate) fn message(&self, topic: &str, event: &str) -> Message {
+        match &self.0 {
+            Kind::Json(text, range) => text::frame(None, None, topic, event, &text[range.clone()]).into(),
+            Kind::Binary(data) => binary::broadcast(topic, event, data).into(),
+        }
+    }
+
+    /// The same, but for its number.
+    pub(crate) fn draft(&self, topic: &str, event: &str) -> Draft {
+        match &self.0 {
+            Kind::Json(text, range) => Draft::text(topic, event, &text[range.clone()]),
+            Kind::Binary(data) => Draft::binary(topic, event, data),
+        }
+    }
+
     /// JSON that is part of a text.
     pub(crate) fn slice(text: Utf8Bytes, range: Range<usize>) -> Self {
         Self(Kind::Json(text, range))
@@ -68,10 +97,6 @@ impl Payload {
         let text = text.into();
         let range = 0..text.len();
         Self(Kind::Json(text, range))
-    }
-
-    pub(crate) fn bytes(bytes: Bytes) -> Self {
-        Self(Kind::Binary(bytes))
     }
 
     /// How many bytes it is.

@@ -13,13 +13,12 @@ use crate::conn_id::ConnId;
 use crate::dom::{self, Op};
 use crate::frame::{Class, Frame};
 use crate::hub::Hub;
-use crate::parcel::Parcel;
+use crate::parcel::{Form, Parcel};
 use crate::payload::{Payload, PayloadError, to_json};
 use crate::refusal::Refusal;
 use crate::registry::Topic;
 use crate::route::Pattern;
 use crate::topic::{is_event, is_topic};
-use crate::wire::{binary, text};
 
 /// A message that is to be sent to members of topics: to whom, until it says what.
 ///
@@ -113,20 +112,14 @@ impl<'a> Publish<'a> {
     ///
     /// Fails if the payload is no JSON or too large, and if a name or the key is none.
     pub fn send(self, event: &str, payload: &(impl Serialize + ?Sized)) -> Result<Sent, PublishError> {
-        self.send_json(event, &to_json(payload)?)
+        self.send_payload(event, &Payload::text(to_json(payload)?))
     }
 
     /// Sends an event with bytes.
     ///
     /// Fails if they are too many, and if a name or the key is none.
     pub fn send_binary(self, event: &str, data: impl Into<Bytes>) -> Result<Sent, PublishError> {
-        let data = data.into();
-        check(event, data.len(), self.hub)?;
-        self.each(|topic| {
-            let frame = binary::broadcast(topic, event, &data);
-            let payload = Payload::bytes(frame.slice(frame.len() - data.len()..));
-            Parcel { event, payload, frame: self.frame(frame.into()), audience: &self.audience }
-        })
+        self.send_payload(event, &Payload::bytes(data.into()))
     }
 
     /// Sends changes of the page, all in one message, which a page makes in this order. See [`dom`](crate::dom).
@@ -135,29 +128,26 @@ impl<'a> Publish<'a> {
     pub fn dom(self, ops: impl IntoIterator<Item = Op>) -> Result<Sent, PublishError> {
         let payload = dom::payload(ops)?;
         check_payload(payload.len(), self.hub)?;
-        self.each(|topic| self.text(topic, dom::EVENT, &payload))
+        self.put(dom::EVENT, &Payload::text(payload))
     }
 
-    /// Sends an event with the payload of another message, as it came.
+    /// Sends an event with a payload that is ready.
     pub(crate) fn send_payload(self, event: &str, payload: &Payload) -> Result<Sent, PublishError> {
-        match (payload.json(), payload.binary()) {
-            (Some(json), _) => self.send_json(event, json),
-            (None, Some(data)) => self.send_binary(event, data.clone()),
-            (None, None) => Ok(Sent { local: 0 }),
-        }
+        check(event, payload.len(), self.hub)?;
+        self.put(event, payload)
     }
 
-    fn send_json(self, event: &str, json: &str) -> Result<Sent, PublishError> {
-        check(event, json.len(), self.hub)?;
-        self.each(|topic| self.text(topic, event, json))
-    }
-
-    fn text<'p>(&'p self, topic: &str, event: &'p str, json: &str) -> Parcel<'p> {
-        let frame = text::frame(None, None, topic, event, json);
-        // Behind it is the bracket.
-        let end = frame.len() - 1;
-        let payload = Payload::slice(frame.clone(), end - json.len()..end);
-        Parcel { event, payload, frame: self.frame(frame.into()), audience: &self.audience }
+    fn put(self, event: &str, payload: &Payload) -> Result<Sent, PublishError> {
+        // What is not for all members, or is not sent to all, is not part of a topic's history.
+        let is_kept = self.audience.only.is_none() && self.class == Class::Reliable;
+        self.each(|topic| {
+            let form = if is_kept && topic.route().options.history.is_some() {
+                Form::Draft(payload.draft(topic.name(), event))
+            } else {
+                Form::Whole(self.frame(payload.message(topic.name(), event)))
+            };
+            Parcel { event, payload: payload.clone(), form, audience: &self.audience }
+        })
     }
 
     fn frame(&self, message: Message) -> Arc<Frame> {
@@ -165,21 +155,21 @@ impl<'a> Publish<'a> {
     }
 
     /// Sends the message of each topic, which is made once for all members, and only if there are any.
-    fn each<'p>(&self, parcel: impl Fn(&str) -> Parcel<'p>) -> Result<Sent, PublishError> {
+    fn each<'p>(&self, parcel: impl Fn(&Topic) -> Parcel<'p>) -> Result<Sent, PublishError> {
         let inner = self.hub.inner();
         let registry = &inner.registry;
         if matches!(&self.class, Class::Keyed(key) if key.len() > MAX_KEY) {
             return Err(PublishError::Key);
         }
         let mut sent = Sent { local: 0 };
-        let mut send = |topic: &Topic| {
-            sent.local += topic.send(&parcel(topic.name()));
+        let mut send = |topic: &Arc<Topic>| {
+            sent.local += topic.send(parcel(topic));
             inner.relieve();
         };
         match &self.topics {
             Topics::One(name) => {
                 check_topic(name)?;
-                registry.topic(name).iter().for_each(|topic| send(topic));
+                registry.topic(name).iter().for_each(&mut send);
             }
             Topics::Some(names) => {
                 names.iter().try_for_each(|name| check_topic(name))?;
@@ -188,7 +178,7 @@ impl<'a> Publish<'a> {
             Topics::Matching(pattern) => {
                 let pattern = Pattern::parse(pattern).map_err(|_| PublishError::Topic)?;
                 let topics = registry.topics();
-                topics.iter().filter(|topic| pattern.matches(topic.name())).for_each(|topic| send(topic));
+                topics.iter().filter(|topic| pattern.matches(topic.name())).for_each(send);
             }
         }
         Ok(sent)

@@ -12,6 +12,7 @@ use crate::close::Cut;
 use crate::frame::{Class, Frame};
 use crate::limits::{Limits, Room};
 use crate::options::OnFull;
+use crate::outgoing::{Held as OnHold, Hold, Holds, Intercepted, To};
 use crate::seat::Seat;
 use crate::sync::lock;
 
@@ -36,6 +37,8 @@ struct State {
     unsent: Option<Arc<Frame>>,
     /// What follows the answers to joins that are under way. It has as much room again.
     held: Option<Box<Held>>,
+    /// What waits for sessions, with what follows it. It counts as queued.
+    holds: Option<Box<Holds>>,
     /// Nothing is queued any more. The first reason counts.
     end: Option<End>,
 }
@@ -83,49 +86,102 @@ impl Queue {
     /// If the connection ends for want of room, what waits is dropped by its task: this may be called with a topic locked. As it
     /// may be where older frames are dropped for this one: they are no more than were added, one each time.
     pub(crate) fn push(&self, frame: &Arc<Frame>, seat: Option<&Arc<Seat>>, offset: u64) -> Pushed {
-        let mut state = lock(&self.state);
-        let before = state.to_do();
-        let pushed = state.push(frame, seat, offset, &self.limits);
-        let wakes = state.to_do() != before;
-        drop(state);
-        if wakes {
-            self.wake.notify_one();
-        }
-        pushed
+        self.change(|state| state.add(frame, seat, offset, &To::One, &self.limits))
+    }
+
+    /// The same, of a frame that goes to all members of a topic, by way of their sessions or not.
+    pub(crate) fn broadcast(&self, frame: &Arc<Frame>, seat: &Arc<Seat>, offset: u64, to: &To) -> Pushed {
+        self.change(|state| state.add(frame, Some(seat), offset, to, &self.limits))
+    }
+
+    /// The same, of a frame that waits for nothing which a session has its say in.
+    pub(crate) fn push_past(&self, frame: &Arc<Frame>, seat: &Arc<Seat>) -> Pushed {
+        self.change(|state| state.push(frame, Some(seat), 0, &self.limits))
+    }
+
+    /// How many frames wait for a seat's session, or behind what does.
+    pub(crate) fn on_hold(&self, seat: u32) -> usize {
+        lock(&self.state).holds.as_ref().map_or(0, |holds| holds.len(seat))
+    }
+
+    /// What a seat's session is to have its say in next, if there is anything, and its frame as it is.
+    pub(crate) fn intercepted(&self, seat: u32) -> Option<(OnHold, Arc<Intercepted>)> {
+        lock(&self.state).holds.as_ref()?.intercepted(seat)
+    }
+
+    /// The session has had its say in that: adds the frame that came of it, if one did, and what follows until there is something
+    /// again that it has its say in. Does nothing if the seat holds nothing any more.
+    pub(crate) fn settle(&self, seat: &Arc<Seat>, frame: Option<Arc<Frame>>) {
+        let settled = self.change(|state| {
+            let held = state.holds.as_mut()?.pop(seat.number)?;
+            if let Some(frame) = frame {
+                state.push(&frame, Some(seat), held.offset, &self.limits);
+            }
+            while let Some(held) = state.holds.as_mut().and_then(|holds| holds.pop_ready(seat.number)) {
+                state.push(&held.frame, Some(seat), held.offset, &self.limits);
+            }
+            state.forget_holds();
+            Some(held)
+        });
+        drop(settled);
+    }
+
+    /// A seat has ended: adds what it holds for its member alone. The rest, which no session has its say in any more, and what all
+    /// were sent behind it, is to be dropped.
+    #[must_use = "it is dropped when nothing is locked"]
+    pub(crate) fn end_hold(&self, seat: &Arc<Seat>) -> Option<Hold> {
+        self.change(|state| {
+            let hold = state.holds.as_mut()?.take(seat.number)?;
+            state.forget_holds();
+            for own in hold.own() {
+                state.push(&own.frame, Some(seat), own.offset, &self.limits);
+            }
+            Some(hold)
+        })
     }
 
     /// Adds a frame of a seat that is about to be taken: it follows the answer.
     pub(crate) fn hold(&self, frame: &Arc<Frame>, seat: u32) -> Pushed {
         let Room { bytes, frames } = self.limits.queue;
-        let mut state = lock(&self.state);
-        if state.end.is_some() {
-            return Pushed::Ended;
-        }
-        let held = state.held.get_or_insert_default();
-        held.bytes = held.bytes.saturating_add(frame.len());
-        if held.bytes <= bytes && held.frames.len() < frames {
-            held.frames.push((seat, frame.clone()));
-            return Pushed::Taken;
-        }
-        state.end = Some(End::Cut(Box::new(Cut::slow())));
-        drop(state);
-        self.wake.notify_one();
-        Pushed::Ended
+        self.change(|state| {
+            if state.end.is_some() {
+                return Pushed::Ended;
+            }
+            let held = state.held.get_or_insert_default();
+            held.bytes = held.bytes.saturating_add(frame.len());
+            if held.bytes <= bytes && held.frames.len() < frames {
+                held.frames.push((seat, frame.clone()));
+                return Pushed::Taken;
+            }
+            state.end = Some(End::Cut(Box::new(Cut::slow())));
+            Pushed::Ended
+        })
     }
 
-    /// The seat is taken: adds the answer to its join, and what was held for it.
-    pub(crate) fn release(&self, seat: &Arc<Seat>, reply: Option<&Arc<Frame>>) {
-        let mut state = lock(&self.state);
-        let before = state.to_do();
-        let held = state.unhold(seat.number);
-        for frame in reply.into_iter().chain(&held) {
-            state.push(frame, Some(seat), 0, &self.limits);
-        }
-        let wakes = state.to_do() != before;
-        drop(state);
-        if wakes {
-            self.wake.notify_one();
-        }
+    /// The seat is taken: adds the answer to its join, behind it what the topic was sent before, if there is room for all of that,
+    /// and then what was held for it. The answer, which has so many bytes at most, says whether there was.
+    pub(crate) fn release(
+        &self,
+        seat: &Arc<Seat>,
+        answer: impl FnOnce(bool) -> Option<Arc<Frame>>,
+        answer_len: usize,
+        before: &[OnHold],
+    ) {
+        self.change(|state| {
+            let held = state.unhold(seat.number);
+            let len = before.iter().map(|before| before.frame.len()).sum::<usize>();
+            let room = self.limits.queue.without(state.on_hold());
+            let fits = state.backlog.fits_all(before.len() + 1, len + answer_len, room);
+            if let Some(answer) = answer(fits) {
+                state.push(&answer, Some(seat), 0, &self.limits);
+            }
+            for OnHold { frame, offset, to } in before.iter().filter(|_| fits) {
+                state.add(frame, Some(seat), *offset, to, &self.limits);
+            }
+            for frame in &held {
+                state.add(frame, Some(seat), 0, &To::One, &self.limits);
+            }
+        });
     }
 
     /// The seat is not taken: what was held for it, to be dropped.
@@ -176,13 +232,9 @@ impl Queue {
 
     /// Ends the connection. Nothing more is queued; the first who ends it has his way.
     pub(crate) fn cut(&self, cut: Cut) {
-        let mut state = lock(&self.state);
-        if state.end.is_some() {
-            return;
-        }
-        state.end = Some(End::Cut(Box::new(cut)));
-        drop(state);
-        self.wake.notify_one();
+        self.change(|state| {
+            state.end.get_or_insert_with(|| End::Cut(Box::new(cut)));
+        });
     }
 
     /// The same, at once without all that waits.
@@ -228,9 +280,10 @@ impl Queue {
         lock(&self.state).end.is_some()
     }
 
-    /// How many bytes wait.
+    /// How many bytes wait, be they on hold.
     pub(crate) fn bytes(&self) -> usize {
-        lock(&self.state).backlog.bytes()
+        let state = lock(&self.state);
+        state.backlog.bytes() + state.on_hold().bytes
     }
 
     /// Since when the frame waits that has waited longest, if one waits.
@@ -238,12 +291,26 @@ impl Queue {
         let state = lock(&self.state);
         let held = state.held.as_ref().and_then(|held| held.frames.first()).map(|(_, frame)| frame);
         let frames = [state.unsent.as_ref(), held, state.backlog.oldest()];
-        frames.into_iter().flatten().map(|frame| frame.since()).min()
+        let on_hold = state.holds.as_ref().and_then(|holds| holds.oldest());
+        frames.into_iter().flatten().map(|frame| frame.since()).chain(on_hold).min()
     }
 
     /// Has the connection's task look at what there is to do.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// Changes what waits, and wakes the connection's task if there is something else to do.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = lock(&self.state);
+        let before = state.to_do();
+        let outcome = change(&mut state);
+        let wakes = state.to_do() != before;
+        drop(state);
+        if wakes {
+            self.wake.notify_one();
+        }
+        outcome
     }
 
     /// Waits for something to do. Cancel safe; it may be ready for nothing.
@@ -267,13 +334,51 @@ impl State {
         (!self.backlog.is_empty(), self.end.is_some())
     }
 
+    fn on_hold(&self) -> Room {
+        self.holds.as_ref().map_or(Room::default(), |holds| holds.room())
+    }
+
+    fn forget_holds(&mut self) {
+        self.holds.take_if(|holds| holds.is_empty());
+    }
+
+    /// Adds a frame, or has it wait behind what its session has its say in.
+    fn add(
+        &mut self,
+        frame: &Arc<Frame>,
+        seat: Option<&Arc<Seat>>,
+        offset: u64,
+        to: &To,
+        limits: &Limits,
+    ) -> Pushed {
+        let on_hold = |seat: &u32| self.holds.as_ref().is_some_and(|holds| holds.len(*seat) > 0);
+        let is_intercepted = matches!(to, To::Sessions(_));
+        match seat.map(|seat| seat.number).filter(|seat| is_intercepted || on_hold(seat)) {
+            Some(seat) => self.hold(seat, OnHold { frame: frame.clone(), offset, to: to.clone() }, limits),
+            None => self.push(frame, seat, offset, limits),
+        }
+    }
+
+    /// Has a frame wait for a session. Who lacks room for it is closed, whatever the route says.
+    fn hold(&mut self, seat: u32, held: OnHold, limits: &Limits) -> Pushed {
+        if self.end.is_some() {
+            return Pushed::Ended;
+        }
+        let pushed = self.holds.get_or_insert_default().push(seat, held, &self.backlog, limits);
+        self.forget_holds();
+        if pushed == Pushed::Ended {
+            self.end = Some(End::Cut(Box::new(Cut::slow())));
+        }
+        pushed
+    }
+
     fn push(&mut self, frame: &Arc<Frame>, seat: Option<&Arc<Seat>>, offset: u64, limits: &Limits) -> Pushed {
         if self.end.is_some() {
             return Pushed::Ended;
         }
         let offset = seat.map_or(0, |seat| seat.reach(offset));
         let (number, len) = (seat.map_or(0, |seat| seat.number), frame.len());
-        let mut room = limits.queue;
+        let mut room = limits.queue.without(self.on_hold());
         match frame.class() {
             Class::Reliable => {}
             Class::Volatile if self.backlog.bytes() < limits.volatile && self.backlog.fits(len, room) => {}

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering as Memory};
 use std::sync::{Arc, RwLock};
 
 use crate::channel::{AnyChannel, Channel};
+use crate::limits::Limits;
 use crate::options::TopicOptions;
 use crate::sync::{read, write};
 
@@ -190,6 +191,11 @@ impl Routes {
         let route = routes.remove(at);
         route.is_over.store(true, Memory::Relaxed);
         Some(route)
+    }
+
+    /// What cannot be with these limits, if there is something.
+    pub(crate) fn fault(&self, limits: &Limits) -> Option<&'static str> {
+        read(&self.0).iter().find_map(|route| route.options.fault(limits))
     }
 
     /// The route of a topic.

@@ -4,28 +4,34 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use sansocket::Message;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
 use crate::channel::{Admitted, AnySession};
 use crate::close::Leave;
-use crate::connection::{Connection, Dialect};
+use crate::connection::Connection;
 use crate::cx::Cx;
-use crate::fault::{caught, caught_within, dropped};
+use crate::fault::{called, caught, caught_within, dropped};
 use crate::frame::Class;
 use crate::inbox::{Command, Inbox, Seated};
+use crate::outgoing::Intercepted;
 use crate::payload::Payload;
 use crate::presences::TrackError;
 use crate::refusal::{Refusal, TOO_BIG};
-use crate::reserved::without_reserved;
+use crate::reserved::{Since, without_reserved};
 use crate::running::Run;
 use crate::seat::Seat;
 use crate::topic::is_reserved;
+use crate::welcome::Welcome;
 use crate::wire::text;
 
 /// Works off what a client wants of one topic, until there is no more: one thing at a time, in its order.
 pub(crate) async fn work_off(connection: Arc<Connection>, inbox: Arc<Inbox>, run: Run) {
     let mut runner = Runner { seated: inbox.take_seated(), connection, inbox, is_done: false, _run: run };
     loop {
+        if runner.inbox.take_held() {
+            runner.outgoing().await;
+        }
         let Some((command, is_awaited)) = runner.inbox.next() else {
             match runner.connection.retire(&runner.inbox, runner.seated.take()) {
                 Ok(()) => break,
@@ -82,10 +88,10 @@ impl Runner {
         let hub = self.connection.hub.clone();
         let inner = hub.inner();
         let admitted = inner.admit(&self.inbox.topic).and_then(|route| {
-            let params = without_reserved(params).ok_or_else(|| Refusal::new("bad payload"))?;
-            Ok((route, params))
+            let (params, after) = without_reserved(params).ok_or_else(|| Refusal::new("bad payload"))?;
+            Ok((route, params, after))
         });
-        let (route, params) = match admitted {
+        let (route, params, after) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 let topic = &self.inbox.topic;
@@ -124,7 +130,7 @@ impl Runner {
                 dropped(admitted.session);
                 Some(TrackError::NoPresence.into())
             }
-            Some(Ok(Ok(Ok(admitted)))) => match self.enter(&seat, admitted) {
+            Some(Ok(Ok(Ok(admitted)))) => match self.enter(&seat, admitted, after) {
                 Ok(()) => return,
                 Err(session) => {
                     dropped(session);
@@ -142,19 +148,25 @@ impl Runner {
 
     /// The client is a member from now on, unless something has ended that already: then it is told to the session. Fails if
     /// there would be more topics than there may be.
-    fn enter(&mut self, seat: &Arc<Seat>, admitted: Admitted) -> Result<(), Box<dyn AnySession>> {
-        let Admitted { session, mut response, meta } = admitted;
-        if self.connection.dialect == Dialect::Extended {
-            let is_empty = response[1..].trim_start().starts_with('}');
-            let comma = if is_empty { "" } else { "," };
-            response.insert_str(1, &format!("\"$conn\":\"{}\"{comma}", self.connection.id));
-        }
-        let reply = seat.reference.as_deref().map(|reference| seat.reply(reference, "ok", &response));
+    fn enter(
+        &mut self,
+        seat: &Arc<Seat>,
+        admitted: Admitted,
+        after: Option<Since>,
+    ) -> Result<(), Box<dyn AnySession>> {
+        let Admitted { session, response, meta } = admitted;
+        let welcome = Welcome::new(seat, &response, after);
         let inner = self.connection.hub.inner();
-        if !inner.registry.enter(seat, reply, meta.as_deref(), inner.limits.topics) {
+        if !inner.registry.enter(seat, welcome, meta.as_deref()) {
             return Err(session);
         }
+        // What follows the reply may be much.
+        inner.relieve();
         self.seated = Some(Seated { seat: seat.clone(), session });
+        if self.connection.queue.on_hold(seat.number) > 0 {
+            // Of what it has missed.
+            self.connection.hold(seat);
+        }
         Ok(())
     }
 
@@ -199,7 +211,37 @@ impl Runner {
             }
         }
         if handled.is_ok_and(|reply| reply.stops()) {
+            // What the handler has sent goes before the end.
+            self.outgoing().await;
             self.end([seat.ending("phx_close", "{}")], Leave::Stopped).await;
+        }
+    }
+
+    /// Lets the session have its say in what is held at the moment.
+    async fn outgoing(&mut self) {
+        let Some(Seated { seat, session }) = &mut self.seated else {
+            return;
+        };
+        // Of no message.
+        let cx = Cx::new(seat.clone(), 0);
+        let queue = &self.connection.queue;
+        // Not what comes meanwhile: commands have their turn, too.
+        for n in 1..=queue.on_hold(seat.number) {
+            let Some((held, intercepted)) = queue.intercepted(seat.number) else {
+                break;
+            };
+            let Intercepted { event, payload } = &*intercepted;
+            let Ok(outgoing) = called(|| session.outgoing(&cx, event, payload)) else {
+                return self.crash();
+            };
+            queue.settle(seat, intercepted.frame(seat, held, outgoing));
+            if n % AT_ONCE == 0 {
+                yield_now().await;
+            }
+        }
+        if queue.on_hold(seat.number) > 0 {
+            // A session that sends what it has its say in has no end of it.
+            yield_now().await;
         }
     }
 
@@ -296,3 +338,6 @@ pub(crate) fn done(connection: &Connection, join_ref: Option<&str>, reference: &
 
 /// What a client is told that pushes an event that is the protocol's.
 const RESERVED: &str = "{\"reason\":\"reserved event\"}";
+
+/// How many messages a session has its say in before others have their turns.
+const AT_ONCE: usize = 64;

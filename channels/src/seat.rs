@@ -10,11 +10,14 @@ use tokio::sync::oneshot;
 use crate::ask::Answer;
 use crate::connection::Connection;
 use crate::frame::{Class, Frame};
+use crate::history::Catchup;
 use crate::options::OnFull;
 use crate::queue::Pushed;
 use crate::refusal::{Refusal, refused};
+use crate::reserved::Since;
 use crate::route::Route;
 use crate::sync::lock;
+use crate::welcome::Welcome;
 use crate::wire::{binary, text};
 
 /// A connection's place on a topic, from a join to its end: what may be sent of the topic goes through it, so that nothing
@@ -91,6 +94,15 @@ impl Seat {
         pushed
     }
 
+    /// Queues an answer that waits for nothing which the session has its say in. Called with nothing locked.
+    pub(crate) fn push_past(self: &Arc<Self>, message: Message) {
+        let answer = self.connection.frame(message, Class::Answer);
+        let state = lock(&self.state);
+        if matches!(state.phase, Phase::Joined) {
+            self.connection.queue.push_past(&answer, self);
+        }
+    }
+
     /// What becomes of frames that find no room.
     pub(crate) fn on_full(&self) -> OnFull {
         self.route.options.on_full
@@ -141,14 +153,27 @@ impl Seat {
         refused(self.join_ref.as_deref(), self.reference.as_deref(), &self.topic, refusal, limit)
     }
 
-    /// The join has succeeded, unless it was ended before: then false. Called with the topic locked.
-    pub(crate) fn open(self: &Arc<Self>, reply: Option<Message>) -> bool {
+    /// The join has succeeded, unless it was ended before: then false. The reply goes first, then what was sent before, and
+    /// then what was pushed meanwhile. Called with the topic locked.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        welcome: Welcome,
+        catch_up: impl FnOnce(Option<&Since>) -> Option<Catchup>,
+    ) -> bool {
         let mut state = lock(&self.state);
         if !matches!(state.phase, Phase::Joining) {
             return false;
         }
-        let reply = reply.map(|reply| self.connection.frame(reply, Class::Answer));
-        self.connection.queue.release(self, reply.as_ref());
+        let catchup = catch_up(welcome.since());
+        let (answer_len, before) = (welcome.max_len(), catchup.as_ref().map(|catchup| &*catchup.frames));
+        let answer = |fits| {
+            if let Some(catchup) = &catchup {
+                self.epoch.get_or_init(|| catchup.epoch.clone());
+                self.reach(catchup.from(fits));
+            }
+            welcome.reply(catchup.as_ref(), fits).map(|reply| self.connection.frame(reply, Class::Answer))
+        };
+        self.connection.queue.release(self, answer, answer_len, before.unwrap_or_default());
         state.phase = Phase::Joined;
         true
     }
@@ -173,6 +198,7 @@ impl Seat {
         if matches!(state.phase, Phase::Ended) {
             return false;
         }
+        let hold = self.connection.queue.end_hold(self);
         for frame in frames(matches!(state.phase, Phase::Joined)) {
             self.connection.queue.push(&self.connection.frame(frame, Class::Answer), Some(self), 0);
         }
@@ -184,7 +210,7 @@ impl Seat {
         let asks = std::mem::take(&mut state.asks);
         drop(state);
         // Wakes those who wait for an answer.
-        drop((held, asks));
+        drop((held, hold, asks));
         true
     }
 
@@ -218,7 +244,8 @@ impl Seat {
             return false;
         }
         let question = self.connection.frame(question, Class::Answer);
-        let is_taken = self.connection.queue.push(&question, Some(self), 0).is_taken();
+        // It passes by what its handler may have to do with.
+        let is_taken = self.connection.queue.push_past(&question, self).is_taken();
         if is_taken {
             state.asks.insert(number, answer);
         }

@@ -12,6 +12,8 @@ pub(super) struct Frame {
     pub(super) topic: String,
     pub(super) event: String,
     pub(super) content: Content,
+    /// Of what is part of the topic's history.
+    pub(super) offset: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -25,8 +27,11 @@ impl Frame {
     pub(super) fn parse(message: &Message) -> Option<Self> {
         match message {
             Message::Text(text) => {
-                let (join_ref, reference, topic, event, payload) = serde_json::from_str(text).ok()?;
-                Some(Self { join_ref, reference, topic, event, content: Content::Json(payload) })
+                let mut frame: Vec<Value> = serde_json::from_str(text).ok()?;
+                let offset = if frame.len() == 6 { Some(frame.pop()?.as_u64()?) } else { None };
+                let frame = serde_json::from_value(frame.into()).ok()?;
+                let (join_ref, reference, topic, event, payload) = frame;
+                Some(Self { join_ref, reference, topic, event, content: Content::Json(payload), offset })
             }
             Message::Binary(frame) => Self::parse_binary(frame),
         }
@@ -36,11 +41,16 @@ impl Frame {
         let names = match frame.first()? {
             0 => 3,
             1 => 4,
-            2 => 2,
+            2 | 3 => 2,
             _ => return None,
         };
         let lengths = frame.get(1..=names)?;
         let mut at = 1 + names;
+        let mut offset = None;
+        if *frame.first()? == 3 {
+            offset = Some(u64::from_be_bytes(frame.get(at..at + 8)?.try_into().ok()?));
+            at += 8;
+        }
         let mut texts = Vec::new();
         for len in lengths {
             let end = at + usize::from(*len);
@@ -58,11 +68,12 @@ impl Frame {
                 topic: next(),
                 event: next(),
                 content: Content::Binary(data),
+                offset,
             },
             4 => {
                 let (join_ref, reference, topic, status) = (some(next()), some(next()), next(), next());
                 let event = if status == "ok" { "phx_reply" } else { "phx_error" }.to_owned();
-                Self { join_ref, reference, topic, event, content: Content::Binary(data) }
+                Self { join_ref, reference, topic, event, content: Content::Binary(data), offset }
             }
             _ => Self {
                 join_ref: None,
@@ -70,6 +81,7 @@ impl Frame {
                 topic: next(),
                 event: next(),
                 content: Content::Binary(data),
+                offset,
             },
         })
     }

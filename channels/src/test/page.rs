@@ -18,6 +18,7 @@ use crate::close::Close;
 use crate::conn_id::ConnId;
 use crate::connection::Dialect;
 use crate::handshake::Handshake;
+use crate::history::Position;
 use crate::hub::Hub;
 use crate::identity::Identity;
 use crate::opening::Admitted;
@@ -38,8 +39,16 @@ pub struct Page {
     reference: u64,
     /// What is joined: the join's ref and parameters, by topic.
     joined: HashMap<String, (String, Value)>,
+    /// Up to where everything has come, by topic, of those that have a history.
+    since: HashMap<String, Since>,
     answers: HashMap<String, Answering>,
     closed: Option<Close>,
+}
+
+/// Up to where everything has come of a topic, and on which connection.
+struct Since {
+    position: Position,
+    conn: ConnId,
 }
 
 /// What answers a question.
@@ -61,6 +70,7 @@ impl Page {
             kept: VecDeque::new(),
             reference: 0,
             joined: HashMap::new(),
+            since: HashMap::new(),
             answers: HashMap::new(),
             closed: None,
         }
@@ -81,16 +91,8 @@ impl Page {
 
     /// Joins a topic: what the server says, be it that it has, or why not.
     pub async fn join(&mut self, topic: &str, params: &impl Serialize) -> Result<Value, Value> {
-        let params = value(params);
-        let join_ref = self.next_ref();
-        self.send(Some(&join_ref), Some(&join_ref), topic, "phx_join", &params);
-        // From now on, so that messages behind the reply are this page's.
-        self.joined.insert(topic.to_owned(), (join_ref.clone(), params));
-        let joined = self.reply(topic, &join_ref).await;
-        if joined.is_err() {
-            self.joined.remove(topic);
-        }
-        joined
+        self.since.remove(topic);
+        self.join_since(topic, value(params)).await
     }
 
     /// Leaves a topic, and waits until the server has said so.
@@ -99,6 +101,7 @@ impl Page {
         self.send(self.join_ref(topic).as_deref(), Some(&reference), topic, "phx_leave", &json!({}));
         let left = self.reply(topic, &reference).await;
         self.joined.remove(topic);
+        self.since.remove(topic);
         if let Err(why) = left {
             fail(&format!("{topic} cannot be left: {why}"));
         }
@@ -171,7 +174,8 @@ impl Page {
         let (to_hub, _) = mpsc::unbounded_channel();
         let (_, from_hub) = mpsc::unbounded_channel();
         self.wire = Wire { conn: self.wire.conn, to_hub, from_hub, stall: watch::Sender::new(false) };
-        self.kept.clear();
+        // What does not come again has come before.
+        self.kept.retain(|frame| frame.offset.is_some());
     }
 
     /// Closes its connection, as when it is left.
@@ -179,7 +183,8 @@ impl Page {
         let _ = self.wire.to_hub.send(FromPage::Close);
     }
 
-    /// Connects anew, as whom it was let in before, and joins what it had joined.
+    /// Connects anew, as whom it was let in before, and joins what it had joined. What it has missed of topics that have a
+    /// [history](crate::TopicOptions::history) comes then; or, if it does not, a `$gap` is there to be expected, as with our client.
     pub async fn reconnect(&mut self) {
         let before = self.hub.conn(self.conn());
         self.cut();
@@ -190,7 +195,7 @@ impl Page {
         self.wire = self.dial();
         self.closed = None;
         for (topic, (_, params)) in std::mem::take(&mut self.joined) {
-            if let Err(why) = self.join(&topic, &params).await {
+            if let Err(why) = self.join_since(&topic, params).await {
                 fail(&format!("{topic} cannot be joined again: {why}"));
             }
         }
@@ -222,6 +227,45 @@ impl Page {
 
     fn dial(&self) -> Wire {
         Wire::open(admit(&self.hub, self.identity.clone(), self.handshake.clone(), self.dialect))
+    }
+
+    async fn join_since(&mut self, topic: &str, params: Value) -> Result<Value, Value> {
+        let join_ref = self.next_ref();
+        let mut sent = params.clone();
+        let since = self.since.remove(topic);
+        if let (Some(Since { position, conn }), Value::Object(sent)) = (&since, &mut sent) {
+            let since = json!({ "e": position.epoch, "o": position.offset, "c": conn });
+            sent.insert("$since".into(), since);
+        }
+        self.send(Some(&join_ref), Some(&join_ref), topic, "phx_join", &sent);
+        // From now on, so that messages behind the reply are this page's.
+        self.joined.insert(topic.to_owned(), (join_ref.clone(), params));
+        let joined = self.reply(topic, &join_ref).await;
+        match &joined {
+            Ok(response) => {
+                self.seek(topic, &response["$pos"]);
+                if since.is_some() && response["$recovered"] != true {
+                    self.kept.push_back(Frame {
+                        join_ref: Some(join_ref),
+                        reference: None,
+                        topic: topic.to_owned(),
+                        event: "$gap".into(),
+                        content: Content::Json(response["$pos"].clone()),
+                        offset: None,
+                    });
+                }
+            }
+            Err(_) => drop(self.joined.remove(topic)),
+        }
+        joined
+    }
+
+    /// From now on the next message has the number behind this one.
+    fn seek(&mut self, topic: &str, position: &Value) {
+        if let (Some(epoch), Some(offset)) = (position["e"].as_str(), position["o"].as_u64()) {
+            let position = Position { epoch: epoch.into(), offset };
+            self.since.insert(topic.to_owned(), Since { position, conn: self.conn() });
+        }
     }
 
     pub(super) fn join_ref(&self, topic: &str) -> Option<String> {
@@ -294,6 +338,22 @@ impl Page {
         }
         if frame.event == "phx_close" && frame.join_ref.is_some() {
             self.joined.remove(&frame.topic);
+            self.since.remove(&frame.topic);
+        }
+        if let (Some(offset), Some(Since { position, .. })) = (frame.offset, self.since.get_mut(&frame.topic))
+        {
+            if offset != position.offset + 1 {
+                fail(&format!("{} {offset} came behind {}", frame.topic, position.offset));
+            }
+            position.offset = offset;
+        }
+        if frame.event == "$pos" {
+            return;
+        }
+        if let ("$gap", Content::Json(position)) = (&*frame.event, &frame.content) {
+            let position = position.clone();
+            self.since.remove(&frame.topic);
+            self.seek(&frame.topic, &position);
         }
         if let (Some(reference), Some(Answering(answer))) =
             (&frame.reference, self.answers.get_mut(&frame.event))

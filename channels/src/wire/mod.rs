@@ -1,6 +1,7 @@
 //! What is on the wire: frames as clients send them, and as they are sent to clients.
 
 pub(crate) mod binary;
+pub(crate) mod numbered;
 pub(crate) mod text;
 
 use crate::payload::Payload;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use sansocket::Utf8Bytes;
+use sansocket::{Message, Utf8Bytes};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -52,6 +52,30 @@ pub(crate) fn reply(
     frame_of(join_ref, Some(reference), topic, "phx_reply", &payload)
 }
 
+/// The answer to a join, to which members of its response may still be added.
+pub(crate) struct Reply(String);
+
+impl Reply {
+    /// These are some of the members.
+    pub(crate) fn begin(join_ref: Option<&str>, reference: &str, topic: &str, members: &[&str]) -> Self {
+        let payload = [&["{\"status\":\"ok\",\"response\":{"], members].concat();
+        Self(begun(join_ref, Some(reference), topic, "phx_reply", &payload, MEMBERS))
+    }
+
+    /// How many bytes it has in the end, at most.
+    pub(crate) fn max_len(&self) -> usize {
+        self.0.len() + MEMBERS
+    }
+
+    /// These are the others, if there are any, each with a comma before it.
+    pub(crate) fn end(self, members: &str) -> Message {
+        let Self(mut frame) = self;
+        frame.push_str(members);
+        frame.push_str("}}]");
+        Utf8Bytes::from(frame).into()
+    }
+}
+
 fn frame_of(
     join_ref: Option<&str>,
     reference: Option<&str>,
@@ -59,10 +83,24 @@ fn frame_of(
     event: &str,
     payload: &[&str],
 ) -> Utf8Bytes {
+    let mut frame = begun(join_ref, reference, topic, event, payload, 1);
+    frame.push(']');
+    frame.into()
+}
+
+/// A frame up to the end of what there is of its payload, and room for so many bytes behind it.
+pub(super) fn begun(
+    join_ref: Option<&str>,
+    reference: Option<&str>,
+    topic: &str,
+    event: &str,
+    payload: &[&str],
+    room: usize,
+) -> String {
     let refs = join_ref.map_or(0, str::len) + reference.map_or(0, str::len);
     let names = topic.len() + event.len();
     let payload_len = payload.iter().map(|part| part.len()).sum::<usize>();
-    let mut out = String::with_capacity(refs + names + payload_len + PUNCTUATION);
+    let mut out = String::with_capacity(refs + names + payload_len + PUNCTUATION + room);
     out.push('[');
     for reference in [join_ref, reference] {
         match reference {
@@ -76,8 +114,7 @@ fn frame_of(
     push_string(&mut out, event);
     out.push(',');
     out.extend(payload.iter().copied());
-    out.push(']');
-    out.into()
+    out
 }
 
 /// Appends a string in JSON.
@@ -192,5 +229,8 @@ impl<'de> Visitor<'de> for TextVisitor {
 
 /// More than the brackets, commas and quotes of a frame, and the words of a reply's payload.
 const PUNCTUATION: usize = 40;
+
+/// Room for a position, whether it was recovered, and the end.
+const MEMBERS: usize = 96;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";

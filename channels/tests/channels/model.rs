@@ -8,6 +8,7 @@ use std::time::Duration;
 use sansocket_channels::test::Page;
 use sansocket_channels::{
     Channel, Close, Cx, Drain, Hub, Identity, Joined, Leave, Limits, Payload, Refusal, Reply, Session,
+    TopicOptions,
 };
 use serde_json::{Value, json};
 
@@ -75,6 +76,10 @@ impl Drop for Counting {
     }
 }
 
+fn options() -> TopicOptions {
+    TopicOptions::new().intercept(["said"])
+}
+
 /// What the model knows of a page.
 #[derive(Default)]
 struct Modelled {
@@ -89,7 +94,9 @@ async fn the_hub_does_what_the_model_does() {
     for seed in 0..12 {
         let mut random = Random(seed);
         let counted = Counted::default();
-        let hub = Hub::builder().channel("room:{id}", counted.clone()).build().unwrap();
+        // It makes no difference that sessions have their say, when they say nothing.
+        let options = if seed % 2 == 0 { options() } else { TopicOptions::new() };
+        let hub = Hub::builder().channel_with("room:{id}", options, counted.clone()).build().unwrap();
         let mut pages: Vec<(Page, Modelled)> = Vec::new();
         for n in 0..5 {
             pages.push((hub.test_page(Identity::user(format!("user {n}"))), Modelled::default()));
@@ -117,7 +124,7 @@ async fn the_hub_does_what_the_model_does() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn threads_leave_nothing_behind() {
     let counted = Counted::default();
-    let hub = Hub::builder().channel("room:{id}", counted.clone()).build().unwrap();
+    let hub = Hub::builder().channel_with("room:{id}", options(), counted.clone()).build().unwrap();
     let tasks: Vec<_> = (0..8)
         .map(|task| {
             let hub = hub.clone();

@@ -161,7 +161,7 @@ async fn the_extension_names_the_connection() {
         &mut page,
         r#"["1","1","room","phx_join",{"last":10,"$since":{"e":"k9","o":41},"\u0024x":1,"a$":"\"$"}]"#,
         &[&format!(
-            r#"["1","1","room","phx_reply",{{"status":"ok","response":{{"$conn":"{conn}","last":10,"a$":"\"$"}}}}]"#
+            r#"["1","1","room","phx_reply",{{"status":"ok","response":{{"$conn":"{conn}","last":10,"a$":"\"$","$recovered":false}}}}]"#
         )],
     )
     .await;
@@ -456,7 +456,7 @@ async fn parameters_are_echoed() {
         ("{ }", format!(r#"{{"$conn":"{conn}" }}"#)),
         ("{\n}", format!("{{\"$conn\":\"{conn}\"\n}}")),
         (r#"{ "a":1}"#, format!(r#"{{"$conn":"{conn}", "a":1}}"#)),
-        (r#"{"$since":{},"a":"\ud800"}"#, format!(r#"{{"$conn":"{conn}","a":"\ud800"}}"#)),
+        (r#"{"$since":{},"a":"\ud800"}"#, format!(r#"{{"$conn":"{conn}","a":"\ud800","$recovered":false}}"#)),
     ] {
         page.send_message(format!(r#"["1","1","room","phx_join",{params}]"#));
         let told = page.next_message().await.unwrap();

@@ -57,6 +57,84 @@ test("hears broadcasts and the others, in order", SLOW, async () => {
   assert.deepEqual(heard, [...Array.from({ length: 100 }, (_, n) => n), [1], [2]]);
 });
 
+/** A client with an ear to a topic with a history. */
+async function hears(topic, options) {
+  const socket = open({ backoff: () => 100, ...options }), channel = socket.channel(topic), heard = [], gaps = [];
+  channel.on("n", (n) => heard.push(n));
+  channel.on("be", (data) => heard.push([...new Uint8Array(data)]));
+  channel.on("$gap", (gap) => gaps.push(gap));
+  await channel.join();
+  return { socket, channel, heard, gaps };
+}
+
+test("what was said while it was cut off comes, once and in order", SLOW, async () => {
+  const topic = "room:cut", { socket, channel, heard, gaps } = await hears(topic, { user: "cut" });
+  for (let round = 0; round < 3; round++) {
+    const from = round * 5, again = told(channel, "$joined");
+    await server.broadcast(topic, "n", from);
+    socket._ws.terminate();
+    await server.broadcast(topic, "n", from + 1);
+    await server.broadcast(topic, "n", -1, { except_user: "cut" });
+    await server.broadcast(topic, "be", Uint8Array.of(from + 2));
+    assert.deepEqual(await again, { recovered: true, rejoined: true, response: {} });
+    await server.broadcast(topic, "n", from + 3);
+    await server.broadcast(topic, "n", from + 4);
+    await until(() => heard.length === from + 5);
+  }
+  assert.deepEqual(heard, Array.from({ length: 15 }, (_, n) => (n % 5 === 2 ? [n] : n)));
+  assert.deepEqual(gaps, []);
+  assert.equal(channel._at.o, (await server.state()).topics.find(({ name }) => name === topic).position.o);
+});
+
+test("what it pushes to the others does not come back to it after a cut", SLOW, async () => {
+  const topic = "room:mine", a = await hears(topic), b = await hears(topic);
+  await a.channel.push("n", 1);
+  // Before it has heard how far the topic is, perhaps.
+  a.socket._ws.terminate();
+  const again = told(a.channel, "$joined");
+  await b.channel.push("n", 2);
+  assert.equal((await again).recovered, true);
+  await until(() => a.heard.length && b.heard.length);
+  assert.deepEqual([a.heard, b.heard, a.gaps], [[2], [1], []]);
+});
+
+test("more than is kept is a gap, and so is a server that knows nothing", SLOW, async () => {
+  const mine = await Server.start(), topic = "room:1", { socket, channel, heard, gaps } = await hears(topic, { endPoint: mine.endPoint });
+  await mine.broadcast(topic, "n", 1);
+  await until(() => heard.length === 1);
+  let again = told(channel, "$joined");
+  socket.disconnect();
+  for (let n = 2; n <= 102; n++) await mine.broadcast(topic, "n", n);
+  socket.connect();
+  assert.equal((await again).recovered, false);
+  await until(() => gaps.length === 1);
+  await mine.broadcast(topic, "n", 103);
+  await until(() => heard.length === 2);
+  assert.deepEqual([heard, gaps], [[1, 103], [{ from: 2, to: 102 }]]);
+  again = told(channel, "$joined");
+  await mine.stop();
+  const next = await Server.start(mine.address);
+  assert.equal((await again).recovered, false);
+  await until(() => gaps.length === 2);
+  assert.deepEqual(gaps[1], { from: null, to: 0 });
+  await next.broadcast(topic, "n", 1);
+  await until(() => heard.length === 3);
+  socket.disconnect();
+  await next.stop();
+});
+
+test("the latest come to who joins first, and not again", SLOW, async () => {
+  const topic = "recent:ours", first = await hears(topic);
+  for (let n = 1; n <= 5; n++) await server.broadcast(topic, "n", n);
+  const { socket, channel, heard } = await hears(topic), again = told(channel, "$joined");
+  await until(() => heard.length === 3);
+  socket._ws.terminate();
+  assert.equal((await again).recovered, true);
+  await server.broadcast(topic, "n", 6);
+  await until(() => heard.length === 4 && first.heard.length === 6);
+  assert.deepEqual(heard, [3, 4, 5, 6]);
+});
+
 test("answers questions, or says that it cannot", SLOW, async (t) => {
   t.mock.method(console, "error", () => {});
   const channel = open().channel("echo:ask");

@@ -80,6 +80,56 @@ test("join with ext=1 is told its connection", SLOW, async () => {
   raw.close();
 });
 
+test("a history: numbers and positions for those who asked for them, five elements for the others", SLOW, async () => {
+  const topic = "room:wire", raw = await joined(topic, "1", "vsn=2.0.0&ext=1&token=secret-ext"), stock = await joined(topic);
+  const { $conn, $pos: { e }, ...rest } = JSON.parse(raw.join)[4].response;
+  assert.equal(raw.join, OK("1", "1", topic, { $conn, $pos: { e, o: 0 } }));
+  assert.deepEqual([typeof e, rest], ["string", {}]);
+  assert.equal(stock.join, OK("1", "1", topic));
+  await server.broadcast(topic, "said", { n: 1 });
+  await server.broadcast(topic, "said", { n: 2 }, { except_user: "ext" });
+  await server.broadcast(topic, "be", Uint8Array.of(1, 255));
+  await server.broadcast(topic, "said", { n: 3 }, { class: "volatile" });
+  const binary = [...bytes([3, topic.length, 2, 0, 0, 0, 0, 0, 0, 0, 3], topic, "be", [1, 255])];
+  const numbered = [`[null,null,"${topic}","said",{"n":1},1]`, `[null,null,"${topic}","$pos",{},2]`, binary];
+  for (const frame of [...numbered, `[null,null,"${topic}","said",{"n":3}]`]) assert.deepEqual(await raw.next(), frame);
+  assert.equal(await stock.next(), `[null,null,"${topic}","said",{"n":1}]`);
+  assert.equal(await stock.next(), `[null,null,"${topic}","said",{"n":2}]`);
+  assert.deepEqual(await stock.next(), [...bytes([2, topic.length, 2], topic, "be", [1, 255])]);
+  assert.equal(await stock.next(), `[null,null,"${topic}","said",{"n":3}]`);
+  assert.ok(await raw.silence());
+  assert.ok(await stock.silence());
+  assert.deepEqual((await server.state()).topics.find(({ name }) => name === topic).position, { e, o: 3 });
+  // Back, with what was said, and with what never was.
+  const again = await Raw.open(server, "vsn=2.0.0&ext=1&token=secret-ext");
+  const since = (o, epoch = e) => ({ $since: { e: epoch, o, c: $conn } });
+  const [reply, ...missed] = await again.says(["1", "1", topic, "phx_join", since(0)], 4);
+  const conn = JSON.parse(reply)[4].response.$conn;
+  assert.equal(reply, OK("1", "1", topic, { $conn: conn, $pos: { e, o: 0 }, $recovered: true }));
+  assert.deepEqual(missed, numbered);
+  for (const [n, params] of [since(4), since(0, "other"), { $since: "x" }].entries()) {
+    const [close, lost] = await again.says([`${n + 2}`, `${n + 2}`, topic, "phx_join", params], 2);
+    assert.equal(close, CLOSE(`${n + 1}`, topic));
+    assert.equal(lost, OK(`${n + 2}`, `${n + 2}`, topic, { $conn: conn, $pos: { e, o: 3 }, $recovered: false }));
+  }
+  assert.ok(await again.silence());
+  for (const each of [raw, stock, again]) each.close();
+});
+
+test("the latest come to who joins first", SLOW, async () => {
+  const topic = "recent:wire", first = await joined(topic);
+  for (let n = 1; n <= 5; n++) await server.broadcast(topic, "said", n);
+  const stock = await joined(topic), raw = await joined(topic, "1", "vsn=2.0.0&ext=1");
+  assert.equal(stock.join, OK("1", "1", topic));
+  assert.equal(JSON.parse(raw.join)[4].response.$pos.o, 2);
+  for (const n of [3, 4, 5]) {
+    assert.equal(await stock.next(), `[null,null,"${topic}","said",${n}]`);
+    assert.equal(await raw.next(), `[null,null,"${topic}","said",${n},${n}]`);
+  }
+  assert.ok(await stock.silence());
+  for (const each of [first, stock, raw]) each.close();
+});
+
 test("join refused: to be tried again, and for good", SLOW, async () => {
   const raw = await Raw.open(server);
   const [, , , , later] = JSON.parse(await raw.says(["1", "1", "later:1", "phx_join", {}]));

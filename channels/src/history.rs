@@ -1,0 +1,217 @@
+//! What a topic was sent of late, for those who come back.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sansocket::Message;
+use tokio::time::Instant;
+
+use crate::audience::Audience;
+use crate::conn_id::ConnId;
+use crate::connection::Connection;
+use crate::outgoing::{Held, To};
+use crate::parcel::Numbered;
+use crate::reserved::Since;
+use crate::wire::numbered::Draft;
+
+/// How far a topic with a history is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "it has a life and a number")]
+pub struct Position {
+    /// Which of the topic's lives it is: those have other names that begin when this one is over, or the program anew.
+    pub epoch: String,
+    /// How many messages that are numbered have been sent in it.
+    pub offset: u64,
+}
+
+/// How much a topic keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    pub(crate) entries: usize,
+    pub(crate) bytes: usize,
+    pub(crate) time: Duration,
+}
+
+/// What a topic was sent of late, for those who come back: messages are numbered by their turn, and the newest are kept.
+pub(crate) struct History {
+    topic: Arc<str>,
+    epoch: Arc<str>,
+    extent: Extent,
+    /// That of the newest message, be it kept or not; 0 before the first.
+    offset: u64,
+    /// The newest messages, without a gap.
+    ring: VecDeque<Entry>,
+    /// Of all in `ring`.
+    bytes: usize,
+}
+
+/// A message that is kept.
+struct Entry {
+    at: Instant,
+    /// As clients get it that speak the extended dialect.
+    frame: Message,
+    audience: Audience,
+    to: To,
+    /// Connections that have come back, and were not to have it as what they were before; a few at most.
+    heirs: Vec<ConnId>,
+}
+
+/// What a member is sent that joins, and how far that begins.
+pub(crate) struct Catchup {
+    pub(crate) frames: Vec<Held>,
+    pub(crate) epoch: Arc<str>,
+    /// Before the first of `frames`.
+    from: u64,
+    /// Behind the last.
+    to: u64,
+    is_recovered: bool,
+}
+
+impl History {
+    /// Begins a life.
+    pub(crate) fn new(topic: Arc<str>, extent: Extent) -> Self {
+        // Keyed at random by the system: no two lives have one name, be they of one program or of two.
+        let epoch = format!("{:x}", RandomState::new().hash_one(())).into();
+        let extent = Extent { time: extent.time.min(LONGEST), ..extent };
+        Self { topic, epoch, extent, offset: 0, ring: VecDeque::new(), bytes: 0 }
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position { epoch: self.epoch.to_string(), offset: self.offset }
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How long a message is kept, at most.
+    pub(crate) fn time(&self) -> Duration {
+        self.extent.time
+    }
+
+    /// When the newest message came that is kept.
+    pub(crate) fn newest(&self) -> Option<Instant> {
+        self.ring.back().map(|entry| entry.at)
+    }
+
+    /// A message has its turn: its frame, and its number.
+    pub(crate) fn append(
+        &mut self,
+        draft: Draft,
+        audience: &Audience,
+        to: &To,
+        now: Instant,
+    ) -> (Message, u64) {
+        self.offset += 1;
+        let frame = draft.numbered(self.offset);
+        let (message, audience, to) = (frame.clone(), audience.clone(), to.clone());
+        let entry = Entry { at: now, frame: message, audience, to, heirs: Vec::new() };
+        self.bytes += entry.bytes();
+        self.ring.push_back(entry);
+        self.trim(now);
+        (frame, self.offset)
+    }
+
+    /// Forgets what is too old, and what is too much.
+    pub(crate) fn trim(&mut self, now: Instant) {
+        let Extent { entries, bytes, time } = self.extent;
+        while let Some(oldest) = self.ring.front()
+            && (self.ring.len() > entries || self.bytes > bytes || oldest.at + time <= now)
+        {
+            self.bytes -= oldest.bytes();
+            self.ring.pop_front();
+        }
+        if self.ring.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Forgets all messages, but not how many they were.
+    pub(crate) fn clear(&mut self) {
+        self.ring = VecDeque::new();
+        self.bytes = 0;
+    }
+
+    /// What a connection is sent that joins: all that it has missed, if it comes back and all of that is kept; the newest messages,
+    /// of which there are so many, if it has not been here; or nothing.
+    pub(crate) fn catch_up(
+        &mut self,
+        connection: &Connection,
+        since: Option<&Since>,
+        latest: usize,
+        now: Instant,
+    ) -> Catchup {
+        self.trim(now);
+        let missed = since.and_then(|since| self.missed(since));
+        let count = if since.is_some() { missed.unwrap_or(0) } else { self.ring.len().min(latest) };
+        let first = self.ring.len() - count;
+        let mut offset = self.offset - count as u64;
+        let mut catchup = Catchup {
+            frames: Vec::with_capacity(count),
+            epoch: self.epoch.clone(),
+            from: offset,
+            to: self.offset,
+            is_recovered: missed.is_some(),
+        };
+        for entry in self.ring.range_mut(first..) {
+            offset += 1;
+            let is_meant = entry.is_meant_for(connection, since.and_then(|since| since.conn));
+            let numbered = Numbered::new(&self.topic, entry.frame.clone(), offset);
+            let to = if is_meant { entry.to.clone() } else { To::All };
+            let frame = numbered.of(connection, is_meant).cloned();
+            catchup.frames.extend(frame.map(|frame| Held { frame, offset, to }));
+        }
+        catchup
+    }
+
+    /// How many messages came after a position, if all of them are kept.
+    fn missed(&self, since: &Since) -> Option<usize> {
+        let position = since.position.as_ref().filter(|position| *position.epoch == *self.epoch)?;
+        let missed = usize::try_from(self.offset.checked_sub(position.offset)?).ok()?;
+        (missed <= self.ring.len()).then_some(missed)
+    }
+}
+
+impl Entry {
+    /// What it takes in memory.
+    fn bytes(&self) -> usize {
+        let Audience { except, except_users, .. } = &self.audience;
+        let users = except_users.iter().map(|user| user.len() + size_of::<Arc<str>>()).sum::<usize>();
+        let names = except.len() * size_of::<ConnId>() + users;
+        size_of::<Self>() + self.frame.len() + names + self.to.size()
+    }
+
+    /// Whether a connection is to have it that was this one before, as it says. What is not for it stays so when it comes back as
+    /// yet another, which may be before it has heard of it.
+    fn is_meant_for(&mut self, connection: &Connection, before: Option<ConnId>) -> bool {
+        let Some(before) = before.filter(|id| self.audience.except.contains(id) || self.heirs.contains(id))
+        else {
+            return self.audience.includes(connection);
+        };
+        if before != connection.id && !self.heirs.contains(&connection.id) {
+            self.heirs.truncate(HEIRS - 1);
+            self.heirs.insert(0, connection.id);
+        }
+        false
+    }
+}
+
+impl Catchup {
+    /// The number before what follows. `fits`: those are the frames.
+    pub(crate) fn from(&self, fits: bool) -> u64 {
+        if fits { self.from } else { self.to }
+    }
+
+    pub(crate) fn is_recovered(&self) -> bool {
+        self.is_recovered
+    }
+}
+
+/// The longest time that something is kept. A moment so far away can still be told.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// How often in a row a client may come back that hears of nothing between, until it gets what was not for the first of these.
+const HEIRS: usize = 4;

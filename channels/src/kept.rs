@@ -1,0 +1,116 @@
+//! The history of a topic, and what sees to its end.
+
+use std::sync::Arc;
+
+use sansocket::Message;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::archive::{Archive, Share};
+use crate::audience::Audience;
+use crate::connection::Connection;
+use crate::history::{Catchup, History};
+use crate::outgoing::To;
+use crate::reserved::Since;
+use crate::wire::numbered::Draft;
+
+/// The history of a topic, with its share in that of all topics, and what sees to its end.
+pub(crate) struct Kept<T> {
+    history: History,
+    share: Share<T>,
+    /// When the topic was entered, left, or sent to last.
+    used: Instant,
+    /// Looks at it when the next thing is over.
+    timer: Option<Timer>,
+}
+
+/// A task. Dropped, it is over.
+struct Timer(AbortHandle);
+
+impl<T> Kept<T> {
+    pub(crate) fn new(history: History, archive: &Arc<Archive<T>>, topic: &Arc<T>) -> Self {
+        Self { history, share: Share::new(archive, topic), used: Instant::now(), timer: None }
+    }
+
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// A message has its turn: its frame, and its number.
+    pub(crate) fn append(&mut self, draft: Draft, audience: &Audience, to: &To) -> (Message, u64) {
+        self.used = Instant::now();
+        let appended = self.history.append(draft, audience, to, self.used);
+        self.share.weigh(self.history.bytes());
+        appended
+    }
+
+    /// What a connection is sent that joins.
+    pub(crate) fn catch_up(
+        &mut self,
+        connection: &Connection,
+        since: Option<&Since>,
+        latest: usize,
+    ) -> Catchup {
+        let catchup = self.history.catch_up(connection, since, latest, Instant::now());
+        self.share.weigh(self.history.bytes());
+        catchup
+    }
+
+    /// The topic was entered, or left.
+    pub(crate) fn touch(&mut self, is_idle: bool) {
+        self.used = Instant::now();
+        self.share.file(self.used, is_idle);
+    }
+
+    /// Files it anew if it has been used since. True if so.
+    pub(crate) fn is_used_since(&mut self, then: Instant, is_idle: bool) -> bool {
+        let is_used = self.used > then;
+        if is_used {
+            self.share.file(self.used, is_idle);
+        }
+        is_used
+    }
+
+    /// Forgets all messages.
+    pub(crate) fn clear(&mut self) {
+        self.history.clear();
+        self.share.weigh(0);
+    }
+
+    /// Whether all topics together keep more than they may.
+    pub(crate) fn is_too_much(&self) -> bool {
+        self.share.is_too_much()
+    }
+
+    /// Forgets what is over. When the next thing is, if there is something: the topic, if it has no members, else its last message.
+    pub(crate) fn next_end(&mut self, is_idle: bool) -> Option<Instant> {
+        let now = Instant::now();
+        self.history.trim(now);
+        self.share.weigh(self.history.bytes());
+        let last = if is_idle { Some(self.used) } else { self.history.newest() };
+        last.map(|last| last + self.history.time()).filter(|end| *end > now)
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.timer.as_ref().is_some_and(|Timer(task)| !task.is_finished())
+    }
+
+    /// Has a task look at it, unless one does. False: there is no runtime any more that it could be in.
+    pub(crate) fn watch(&mut self, spawn: impl FnOnce() -> AbortHandle) -> bool {
+        if !self.is_watched() {
+            self.timer = Some(Timer(spawn()));
+        }
+        self.is_watched()
+    }
+
+    /// The task has nothing to look at any more.
+    pub(crate) fn unwatch(&mut self) {
+        self.timer = None;
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

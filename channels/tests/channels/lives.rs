@@ -1,0 +1,214 @@
+//! How long topics live that keep something, and how much all of them may keep.
+
+use std::time::Duration;
+
+use sansocket_channels::{BuildError, Events, Hub, Identity, Limits, Open, Refusal, Relay, TopicOptions};
+use serde_json::json;
+use tokio::time::{Instant, advance, sleep, sleep_until};
+
+use crate::history::{MINUTE, MOMENT, epoch, hub, hub_with, position, told_since};
+
+/// A topic lives on without members for as long as it keeps something, and then another begins.
+#[tokio::test(start_paused = true)]
+async fn a_topic_outlives_its_members_for_a_while() {
+    let hub = hub();
+    let mut page = hub.test_page(Identity::anonymous());
+    assert_eq!(hub.broadcast("room:1", "said", &1).unwrap().local, 0);
+    assert!(hub.topics().is_empty(), "nobody has been here");
+    page.join("room:1", &json!({})).await.unwrap();
+    assert_eq!(position(&hub, "room:1").unwrap().offset, 0);
+    let e = epoch(&hub);
+    page.cut();
+    sleep(MINUTE / 2).await;
+    let begin = Instant::now();
+    hub.broadcast("room:1", "said", &2).unwrap();
+    sleep_until(begin + MINUTE - MOMENT).await;
+    assert_eq!(epoch(&hub), e);
+    page.reconnect().await;
+    assert_eq!(page.expect("room:1", "said").await, 2);
+    // While there are members, it does not end.
+    sleep(MINUTE * 3).await;
+    hub.broadcast("room:1", "said", &3).unwrap();
+    assert_eq!(page.expect("room:1", "said").await, 3);
+    let begin = Instant::now();
+    page.cut();
+    sleep_until(begin + MINUTE - MOMENT).await;
+    assert_eq!(hub.topics().len(), 1);
+    sleep_until(begin + MINUTE + MOMENT).await;
+    assert!(hub.topics().is_empty());
+    hub.broadcast("room:1", "said", &4).unwrap();
+    page.reconnect().await;
+    let told = page.expect("room:1", "$gap").await;
+    assert!(told["e"] != e && told["o"] == 0);
+    assert_eq!(told["e"], epoch(&hub));
+}
+
+/// A topic that is left in order lives on as well, and one that nobody has got into does not.
+#[tokio::test(start_paused = true)]
+async fn refused_joins_leave_nothing_behind() {
+    let hub = hub();
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &json!({})).await.unwrap();
+    page.leave("room:1").await;
+    assert_eq!(hub.topics().len(), 1);
+    page.send_message(r#"["7","7","room:2","phx_join",{}]"#);
+    page.send_message(r#"["7","8","room:2","phx_leave",{}]"#);
+    page.linger().await;
+    // It may have got in.
+    sleep(MINUTE).await;
+    assert!(hub.topics().is_empty());
+    // Whoever is told to leave while it joins.
+    let closed = Events::new().on_join(async |_, _| Err(Refusal::new("no")));
+    hub.route("closed", TopicOptions::new().history(1, MINUTE), closed).unwrap();
+    assert!(page.join("closed", &json!({})).await.is_err());
+    assert!(hub.topics().is_empty());
+}
+
+/// A route that is removed takes with it what its topics keep.
+#[tokio::test(start_paused = true)]
+async fn routes_take_with_them_what_is_kept() {
+    let hub = hub();
+    let mut page = hub.test_page(Identity::anonymous());
+    for topic in ["room:1", "room:2"] {
+        page.join(topic, &json!({})).await.unwrap();
+        hub.broadcast(topic, "said", &1).unwrap();
+        page.expect(topic, "said").await;
+    }
+    page.leave("room:2").await;
+    let e = epoch(&hub);
+    assert_eq!(hub.unroute("room:{id}"), 1);
+    assert!(hub.topics().is_empty());
+    page.expect("room:1", "phx_close").await;
+    hub.route("room:{id}", TopicOptions::new().history(1, MINUTE), Relay).unwrap();
+    let mut page = hub.test_page(Identity::anonymous());
+    let told = told_since(&mut page, &json!({ "e": e, "o": 1 })).await;
+    assert_eq!(told[0][4]["response"]["$recovered"], false);
+    assert_ne!(epoch(&hub), e);
+    // So does one that is asked first from now on, when the last member of the other has left.
+    hub.route("room:1", TopicOptions::new(), Relay).unwrap();
+    let mut other = hub.test_page(Identity::anonymous());
+    assert!(other.join("room:1", &json!({})).await.unwrap()["$pos"].is_object());
+    page.cut();
+    other.leave("room:1").await;
+    sleep(MOMENT).await;
+    assert_eq!(hub.topics().len(), 1);
+    assert!(other.join("room:1", &json!({})).await.unwrap()["$pos"].is_null());
+    assert_eq!(position(&hub, "room:1"), None);
+}
+
+/// A topic without members makes room for another; one that has some does not.
+#[tokio::test(start_paused = true)]
+async fn idle_topics_make_room_for_others() {
+    let hub = hub_with(10, Limits::default().topics(3));
+    let mut page = hub.test_page(Identity::anonymous());
+    for topic in ["room:1", "room:2", "room:3"] {
+        page.join(topic, &json!({})).await.unwrap();
+        advance(MOMENT).await;
+    }
+    let mut other = hub.test_page(Identity::anonymous());
+    assert_eq!(other.join("room:4", &json!({})).await.unwrap_err()["reason"], "busy");
+    for topic in ["room:2", "room:1"] {
+        page.leave(topic).await;
+        advance(MOMENT).await;
+    }
+    // Sent to, it is used.
+    hub.broadcast("room:2", "said", &1).unwrap();
+    let names = || {
+        let mut names: Vec<_> = hub.topics().into_iter().map(|topic| topic.name).collect();
+        names.sort();
+        names
+    };
+    other.join("room:4", &json!({})).await.unwrap();
+    assert_eq!(names(), ["room:2", "room:3", "room:4"]);
+    other.join("room:5", &json!({})).await.unwrap();
+    assert_eq!(names(), ["room:3", "room:4", "room:5"]);
+    assert_eq!(other.join("room:6", &json!({})).await.unwrap_err()["reason"], "busy");
+    // What was given up ends for good.
+    assert_eq!(page.join("room:2", &json!({})).await.unwrap_err()["reason"], "busy");
+}
+
+/// Beyond what all topics may keep, those go first that nobody is in, and then those that are not used the longest.
+#[tokio::test(start_paused = true)]
+async fn the_oldest_topics_are_forgotten_first() {
+    let hub = hub_with(10, Limits::default().histories(10_000));
+    let mut pages = Vec::new();
+    for n in 0..4 {
+        let mut page = hub.test_page(Identity::anonymous());
+        page.join(&format!("room:{n}"), &json!({})).await.unwrap();
+        pages.push(page);
+        advance(MOMENT).await;
+    }
+    let fill = |n: usize| hub.broadcast(&format!("room:{n}"), "said", &"x".repeat(3_000)).unwrap();
+    let live = || {
+        let mut names: Vec<_> = hub.topics().into_iter().map(|topic| topic.name).collect();
+        names.sort();
+        names
+    };
+    pages[2].cut();
+    sleep(MOMENT).await;
+    for n in [0, 1, 2] {
+        fill(n);
+        advance(MOMENT).await;
+    }
+    assert_eq!(live().len(), 4, "there is room");
+    // Nobody is in the third.
+    fill(3);
+    advance(MOMENT).await;
+    assert_eq!(live(), ["room:0", "room:1", "room:3"]);
+    // The first is not used the longest; that it is sent to does not help it.
+    fill(1);
+    assert_eq!(live(), ["room:0", "room:1", "room:3"]);
+    let mut recovered = Vec::new();
+    for (n, page) in pages.iter_mut().enumerate().filter(|(n, _)| *n != 2) {
+        let page_epoch = position(&hub, &format!("room:{n}")).unwrap().epoch;
+        page.cut();
+        let mut again = hub.test_page(Identity::anonymous());
+        let topic = format!("room:{n}");
+        let since = json!({ "$since": { "e": page_epoch, "o": 0 } });
+        recovered.push(again.join(&topic, &since).await.unwrap()["$recovered"].clone());
+        *page = again;
+    }
+    assert_eq!(recovered, [false, true, true]);
+    // What ends gives its room back.
+    pages.clear();
+    sleep(MINUTE + MOMENT).await;
+    assert!(hub.topics().is_empty());
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &json!({})).await.unwrap();
+    page.cut();
+    for _ in 0..3 {
+        fill(1);
+    }
+    page.reconnect().await;
+    for _ in 0..3 {
+        page.expect("room:1", "said").await;
+    }
+}
+
+/// No route may keep more than the limits allow.
+#[tokio::test(start_paused = true)]
+async fn routes_keep_no_more_than_they_may() {
+    let limits = || Limits::default().history(10, 1 << 10, MINUTE);
+    let build = |entries, time| {
+        let options = TopicOptions::new().history(entries, time);
+        Hub::builder().channel_with("room", options, Open).limits(limits()).build()
+    };
+    assert!(build(10, MINUTE).is_ok());
+    assert!(matches!(build(11, MINUTE).unwrap_err(), BuildError::Limits(_)));
+    assert!(matches!(build(10, MINUTE + MOMENT).unwrap_err(), BuildError::Limits(_)));
+    let hub = build(1, MINUTE).unwrap();
+    let options = TopicOptions::new().history(11, MINUTE);
+    let error = hub.route("other", options, Open).unwrap_err();
+    assert_eq!(error.to_string(), "with these limits, no topic keeps so many messages");
+    // Of what is kept for ever, time is no bound.
+    let options = TopicOptions::new().history(1, Duration::MAX);
+    let limits = Limits::default().history(1, 1 << 10, Duration::MAX);
+    let hub = Hub::builder().channel_with("room", options, Open).limits(limits).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room", &json!({})).await.unwrap();
+    page.cut();
+    hub.broadcast("room", "said", &1).unwrap();
+    sleep(MINUTE * 60 * 24).await;
+    page.reconnect().await;
+    assert_eq!(page.expect("room", "said").await, 1);
+}
