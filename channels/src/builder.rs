@@ -32,6 +32,8 @@ pub struct HubBuilder {
 pub(crate) struct Opening {
     /// Where WebSockets are opened.
     pub(crate) path: String,
+    /// Where those poll who cannot.
+    pub(crate) polling: String,
     pub(crate) origins: Origins,
     pub(crate) authenticate: Box<dyn Authenticate>,
     /// By path.
@@ -48,6 +50,7 @@ impl Default for HubBuilder {
             limits: Limits::default(),
             opening: Opening {
                 path: endpoint("/socket"),
+                polling: polling("/socket"),
                 origins: Origins::default(),
                 authenticate: Box::new(async |_| Ok(Identity::anonymous())),
                 pages: SCRIPTS.map(script).into(),
@@ -92,10 +95,11 @@ impl HubBuilder {
         self
     }
 
-    /// What clients are given as the address, `/socket` by default: they add `/websocket` to it.
+    /// What clients are given as the address, `/socket` by default: they add `/websocket` to it, or `/longpoll`.
     pub fn path(mut self, path: &str) -> Self {
         if path.starts_with('/') && !path.contains(['?', '#']) && !path.ends_with('/') {
             self.opening.path = endpoint(path);
+            self.opening.polling = polling(path);
         } else {
             self.note(Err(BuildError::Path(path.to_owned())));
         }
@@ -218,6 +222,10 @@ pub(crate) fn add_route(
 
 fn endpoint(path: &str) -> String {
     path.to_owned() + "/websocket"
+}
+
+fn polling(path: &str) -> String {
+    path.to_owned() + "/longpoll"
 }
 
 /// The client, and what carries out changes of the page, by path.

@@ -31,14 +31,23 @@ impl Handshake {
         Some(Self(Arc::new(Parts { request: Some((**request).clone()), bearer })))
     }
 
+    /// Fails if there is a token that is no UTF-8. A client that polls has no subprotocols: it is in a header.
+    pub(crate) fn of_polling(request: &HttpRequest) -> Option<Self> {
+        let bearer = match request.headers().get_bytes(TOKEN) {
+            Some(token) => Some(str::from_utf8(token).ok()?.to_owned()),
+            None => None,
+        };
+        Some(Self(Arc::new(Parts { request: Some(request.clone()), bearer })))
+    }
+
     /// What a page of the test kit says: nothing.
     #[cfg(feature = "test")]
     pub(crate) fn none() -> Self {
         Self(Arc::default())
     }
 
-    /// The token that the client was given as `authToken`, or `token`: it comes among the subprotocols, where proxies do not
-    /// log it.
+    /// The token that the client was given as `authToken`, or `token`: it comes among the subprotocols, or, of a client that polls,
+    /// in the header `X-Phoenix-AuthToken`, where proxies do not log it.
     pub fn bearer(&self) -> Option<&str> {
         self.0.bearer.as_deref()
     }
@@ -71,7 +80,16 @@ impl fmt::Debug for Handshake {
 
 /// The first parameter of this name in the query, decoded.
 pub(crate) fn param(request: &HttpRequest, name: &str) -> Option<String> {
-    request.query()?.split('&').find_map(|pair| {
+    params(request, name).next()
+}
+
+/// The last parameter of this name in the query, decoded.
+pub(crate) fn last_param(request: &HttpRequest, name: &str) -> Option<String> {
+    params(request, name).last()
+}
+
+fn params(request: &HttpRequest, name: &str) -> impl Iterator<Item = String> {
+    request.query().unwrap_or_default().split('&').filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decode(key)? == name).then(|| decode(value))?
     })
@@ -104,3 +122,6 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// What the token follows, in a subprotocol.
 pub(crate) const BEARER: &str = "base64url.bearer.phx.";
+
+/// The header of a token, of a client that polls.
+const TOKEN: &str = "X-Phoenix-AuthToken";

@@ -19,6 +19,7 @@ use crate::entries::Reference;
 use crate::frame::Memory;
 use crate::history::Position;
 use crate::limits::Limits;
+use crate::longpoll::Table;
 use crate::options::TopicOptions;
 use crate::publish::{Publish, PublishError, Sent};
 use crate::refusal::Refusal;
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) memory: Arc<Memory>,
     pub(crate) opening: Opening,
     pub(crate) registry: Arc<Registry>,
+    /// Connections whose clients poll.
+    pub(crate) polls: Table,
     /// That of the last connection, which the next one shares if it is to have the same.
     config: Mutex<Config>,
     /// Turns of joins.
@@ -188,6 +191,7 @@ impl Hub {
             rests: Arc::new(Semaphore::new(RESTS)),
             memory: Memory::new(limits.memory),
             registry: Arc::new(Registry::new(&limits)),
+            polls: Table::new(&limits),
             limits: limits.into(),
             opening,
             config: Mutex::default(),

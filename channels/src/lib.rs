@@ -26,6 +26,7 @@
 //!
 //! | what | where |
 //! | --- | --- |
+//! | clients that cannot open a WebSocket | [long polling](#long-polling) |
 //! | who may connect, and who it is | [`HubBuilder::authenticate`], [`HubBuilder::origins`] |
 //! | who may join, and what is done about pushes | [`Channel`], [`Session`]; [`Events`], [`Relay`], [`Open`] |
 //! | to whom things are sent | [`Hub::broadcast`], [`Hub::to`] and [`Publish`], [`Hub::conn`], [`Hub::user`] |
@@ -129,6 +130,34 @@
 //! | 4000 to 4499 | [`Close::retry`] | come back |
 //! | 3500 to 3999, 4500 to 4999 | [`Close::last`] | stay away, if they are ours |
 //!
+//! # Long polling
+//!
+//! Phoenix's client polls where it cannot open a WebSocket: with its option `longPollFallbackMs`, one that fails the first time has a
+//! page poll for its life. It finds the same hub at `/socket/longpoll`, with the same channels, order and [`Limits`], whichever way the
+//! hub is served. Our own client does not poll, and who polls is spoken to as Phoenix does, without `ext=1`.
+//!
+//! A `GET` opens a connection, as the handshake of a WebSocket does, and is answered with a token. From then on each `GET` that has it
+//! waits for messages, for [`Limits::poll`] at most, and each `POST` brings some. What is said of WebSockets is true of that, but for
+//! this:
+//!
+//! - A page that goes says so to nobody. Its sessions end with [`Leave::Lost`]: two seconds after it has left a poll, and, if none was
+//!   waiting, when there was none for half as long again as one waits.
+//! - A response that is lost loses what was in it. Phoenix's client takes each that fails for the end of the connection, opens another
+//!   and joins anew. So does the hub where it sees it: after a response that could not be written, and after a `POST` that was not
+//!   taken whole, nothing more is sent on the connection.
+//! - No close code reaches the client, be it that of [`Hub::drain`] or [`Close::kicked`]: what is queued can be polled as long as it
+//!   could be read from a WebSocket, then the connection is gone, and the client dials at once. In Phoenix's it ends with 1011.
+//! - Bytes come from a client as bytes. It understands none: what it is sent of them is a string, their base64.
+//! - No heartbeats are sent, and none are missed. Those of `ping` are answered.
+//! - The token is a secret: who has it reads and sends as the client. It is in the address of each request, which proxies log; it is of
+//!   no use when the connection is over, nor to a page of another origin than that which opened it.
+//! - Each poll that waits is an HTTP connection, one for each request where [`Hub::serve`] and [`Hub::handle`] answer them: clients that
+//!   poll cost more than those that do not.
+//!
+//! A token for [`authenticate`](HubBuilder::authenticate) comes in the header `X-Phoenix-AuthToken`. Pages of other
+//! [origins](HubBuilder::origins) that may connect are told so, as browsers ask; their cookies are not sent. Refusals are those of a
+//! handshake, in a body that Phoenix's client understands.
+//!
 //! # Inside axum and hyper
 //!
 //! With the feature `tower`, `Hub::service` is a service for both, and for whatever else speaks in the types of the `http` crate:
@@ -144,6 +173,7 @@
 //!     .route("/", get(async || Html("<p>…")))
 //!     .route_service("/channels.js", hub.service())
 //!     .route_service("/channels-dom.js", hub.service())
+//!     .route_service("/socket/longpoll", hub.service())
 //!     .route_service("/socket/websocket", hub.service());
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
 //! let stop = async move {
@@ -186,6 +216,7 @@ mod inbox;
 mod kept;
 mod limits;
 mod link;
+mod longpoll;
 mod opening;
 mod options;
 mod outgoing;

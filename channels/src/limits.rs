@@ -33,6 +33,10 @@ use crate::history::Extent;
 /// | [`presence`](Self::presence) of a topic | 10,000 entries of 1 KiB | not tracked, and counted |
 /// | [`history`](Self::history) of a topic | 1,000 messages, 1 MiB, 1 hour | the oldest messages are forgotten |
 /// | [`histories`](Self::histories) of a hub | 256 MiB | those of the topics are forgotten that are not used the longest |
+/// | [`polls`](Self::polls), the connections of a hub whose clients poll | 10,000 | 503 |
+/// | [`poll`](Self::poll) that waits | 10 s | the answer that there is nothing |
+/// | [`post`](Self::post) of a client that polls | 1 MiB | 413, and the connection is lost |
+/// | [`posts`](Self::posts) of all that poll, at once | 256 MiB | 503 |
 ///
 /// Names are of the wire: a topic has at most 255 bytes, an event 64, a ref 32; Close 1008 beyond. The key of a keyed message has at
 /// most 64 bytes. How many connections there
@@ -73,6 +77,10 @@ pub struct Limits {
     pub(crate) presence_meta: usize,
     pub(crate) history: Extent,
     pub(crate) histories: usize,
+    pub(crate) polls: usize,
+    pub(crate) poll: Duration,
+    pub(crate) post: usize,
+    pub(crate) posts: usize,
 }
 
 /// Room in a queue.
@@ -127,6 +135,11 @@ impl Default for Limits {
             presence_meta: 1 << 10,
             history: Extent { entries: 1_000, bytes: 1 << 20, time: Duration::from_secs(60 * 60) },
             histories: 256 << 20,
+            polls: 10_000,
+            // Phoenix's own, of which clients wait twice as long.
+            poll: Duration::from_secs(10),
+            post: 1 << 20,
+            posts: 256 << 20,
         }
     }
 }
@@ -272,6 +285,30 @@ impl Limits {
         Self { histories: bytes, ..self }
     }
 
+    /// How many connections there may be whose clients [poll](crate#long-polling). Each poll that waits is a connection to
+    /// [`Server`](sansocket::Server) besides.
+    pub fn polls(self, connections: usize) -> Self {
+        Self { polls: connections, ..self }
+    }
+
+    /// How long a poll waits for something to be answered. A client that does not poll for half as long again is lost; stock clients
+    /// wait for twenty seconds.
+    pub fn poll(self, wait: Duration) -> Self {
+        Self { poll: wait, ..self }
+    }
+
+    /// How many bytes a client that polls may send in one request, which brings all messages that it has by then: in any case as
+    /// many as one that is as large as a [`frame`](Self::frame) may be.
+    pub fn post(self, bytes: usize) -> Self {
+        Self { post: bytes, ..self }
+    }
+
+    /// How many bytes the requests may have by which all clients that poll send at once: those of one are held until its messages
+    /// were taken, for ten seconds at most.
+    pub fn posts(self, bytes: usize) -> Self {
+        Self { posts: bytes, ..self }
+    }
+
     /// What cannot be, if there is something.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         let counts = [
@@ -287,6 +324,9 @@ impl Limits {
             (self.bytes_per_second as usize, "no byte may be sent by a client"),
             (self.connections_per_user, "no connection may be of a user"),
             (self.handshakes, "no handshake may be under way"),
+            (self.polls, "no client may poll"),
+            (self.posts, "no client that polls may send"),
+            (usize::from(!self.poll.is_zero()), "no poll may wait"),
         ];
         let none = counts.into_iter().find(|(count, _)| *count == 0).map(|(_, fault)| fault);
         let is_too_big = self.payload.saturating_add(NAMES) > self.queue.bytes.min(self.memory);

@@ -11,6 +11,7 @@ use crate::fault::caught_within;
 use crate::handshake::{Handshake, param};
 use crate::hub::Hub;
 use crate::identity::{Denied, Identity};
+use crate::longpoll::Polling;
 use crate::page::{reply, with};
 use crate::running::Run;
 
@@ -22,6 +23,8 @@ pub(crate) enum Judged {
     Answer(Reply),
     /// It may open a WebSocket, if [`Applicant::admit`] lets it.
     Applicant(Applicant),
+    /// It is of a client that polls.
+    Polling(Polling),
 }
 
 /// Somebody who wants to connect.
@@ -41,6 +44,9 @@ impl Hub {
     /// limits of the connection.
     pub(crate) fn judge(&self, pending: &mut PendingRequest) -> Judged {
         let (inner, request) = (self.inner(), pending.request());
+        if request.path() == inner.opening.polling {
+            return self.judge_polling(pending);
+        }
         if !self.is_asked(request) {
             let page = inner.opening.pages.get(request.path()).filter(|_| !pending.is_websocket());
             return page.map_or(Judged::NotOurs, |page| Judged::Answer(page.answer(request)));
@@ -55,10 +61,8 @@ impl Hub {
         if !inner.opening.origins.allows(request) {
             return Judged::Answer(reply(403).text("Forbidden: pages of this origin may not connect.\n"));
         }
-        if !param(request, "vsn").is_some_and(|vsn| vsn.starts_with("2.")) {
-            return Judged::Answer(
-                reply(400).text("Bad Request: the version of the protocol is vsn=2.0.0.\n"),
-            );
+        if !speaks(request) {
+            return Judged::Answer(no_version());
         }
         let Some(handshake) = Handshake::new(websocket) else {
             return Judged::Answer(denied(Denied::UNAUTHORIZED));
@@ -71,6 +75,15 @@ impl Hub {
 }
 
 impl Applicant {
+    /// One that polls: all of those are spoken to as Phoenix does.
+    pub(crate) fn polling(hub: &Hub, handshake: Handshake) -> Self {
+        Self { hub: hub.clone(), handshake, dialect: Dialect::Stock }
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
     /// The connection, once it is known whose it is. Fails with the answer to the request.
     pub(crate) async fn admit(self) -> Result<Admitted, Reply> {
         let Self { hub, handshake, dialect } = self;
@@ -125,11 +138,22 @@ impl Drop for Admitted {
     }
 }
 
+/// Whether the client speaks a version of the protocol that the hub does.
+pub(crate) fn speaks(request: &HttpRequest) -> bool {
+    param(request, "vsn").is_some_and(|vsn| vsn.starts_with("2."))
+}
+
+/// Refuses who speaks another.
+pub(crate) fn no_version() -> Reply {
+    reply(400).text("Bad Request: the version of the protocol is vsn=2.0.0.\n")
+}
+
 fn dialect(request: &HttpRequest) -> Dialect {
     if param(request, "ext").is_some_and(|ext| ext == "1") { Dialect::Extended } else { Dialect::Stock }
 }
 
-fn denied(denied: Denied) -> Reply {
+/// Refuses as `authenticate` does.
+pub(crate) fn denied(denied: Denied) -> Reply {
     match denied.status() {
         401 => reply(401).text("Unauthorized: this token does not open a WebSocket.\n"),
         403 => reply(403).text("Forbidden: this client may not connect.\n"),

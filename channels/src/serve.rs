@@ -2,18 +2,24 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
+use sansocket::handshake::Reply;
 use sansocket::tokio::{IntoListener, Pending, Transport, serve_with};
 use sansocket::{Origins, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::drain::Drain;
 use crate::drive::drive;
 use crate::hub::Hub;
+use crate::longpoll::Polling;
 use crate::opening::Judged;
 
 impl Hub {
-    /// Serves pages, the script for them and WebSockets, until `stop` is ready; then it [drains](Self::drain), by the defaults of
-    /// [`Drain`], which takes 20 seconds at most, and ends as [`serve_with`] does. `listener` is an address or a listener. What is at no path that it knows is answered with 404.
+    /// Serves pages, the scripts for them, WebSockets and those who [poll](crate#long-polling), until `stop` is ready; then it
+    /// [drains](Self::drain), by the defaults of [`Drain`], which takes 20 seconds at most, and ends as [`serve_with`] does.
+    /// `listener` is an address or a listener. What is at no path that it knows is answered with 404.
     ///
     /// `server` has the limits of connections, TLS, and who is told of failures. Which pages may connect is for
     /// [`HubBuilder::origins`](crate::HubBuilder::origins) to say, not for `server`, and how large messages are, and how long
@@ -57,10 +63,11 @@ impl Hub {
     }
 
     /// A request's whole life, in a server of your own: see [`sansocket::tokio::serve`]. The WebSockets of the hub are opened and
-    /// served until they end; its pages, and the script, are answered. `Some`: it asks for something else, and is yours to
-    /// answer.
+    /// served until they end; who [polls](crate#long-polling), or asks for a page or the script, is answered. `Some`: it asks for
+    /// something else, and is yours to answer.
     ///
-    /// The origin has to be allowed by the server, too: see [`Server::origins`].
+    /// The origin of a WebSocket has to be allowed by the server, too: see [`Server::origins`]. A poll that waits does not hear that
+    /// the server stops: [drain](Self::drain) the hub before.
     ///
     /// ```no_run
     /// use sansocket_channels::{Hub, Open};
@@ -91,6 +98,7 @@ impl Hub {
             Judged::NotOurs => return Ok(Some(pending)),
             Judged::Answer(reply) => return pending.respond(reply).await.map(|()| None),
             Judged::Applicant(applicant) => applicant,
+            Judged::Polling(polling) => return Box::pin(answer(pending, polling)).await.map(|()| None),
         };
         // Boxed, so that the task of a connection that is open need not have room for it.
         let admitted = match Box::pin(applicant.admit()).await {
@@ -101,3 +109,63 @@ impl Hub {
         drive(admitted, ws).await.map(|()| None)
     }
 }
+
+/// Answers a client that polls.
+async fn answer<S: Transport>(pending: Pending<S>, polling: Polling) -> Result<(), sansocket::Error> {
+    match polling {
+        Polling::Open(opening) => {
+            let reply = opening.open().await;
+            pending.respond(reply).await
+        }
+        Polling::Poll(poll) => {
+            // From here on it is none of the handshakes, of which there may be few.
+            let mut io = pending.into_parts().io;
+            let reply = tokio::select! {
+                biased;
+                reply = poll.answer() => reply,
+                () = ended(&mut io) => return Ok(()),
+            };
+            let written = write(io, &reply).await;
+            if written.is_err() {
+                poll.lose();
+            }
+            written
+        }
+        Polling::Post(post) => {
+            let posting = match post.begin() {
+                Ok(posting) => posting,
+                Err(reply) => return pending.respond(reply).await,
+            };
+            let (pending, body) = pending.read_body(posting.limit()).await?;
+            let io = pending.into_parts().io;
+            write(io, &posting.take(body).await).await
+        }
+    }
+}
+
+/// Writes a response, and closes.
+async fn write<S: Transport>(mut io: S, reply: &Reply) -> Result<(), sansocket::Error> {
+    let mut response = Vec::new();
+    reply.encode(&mut response);
+    let writing = async {
+        io.write_all(&response).await?;
+        io.shutdown().await
+    };
+    let written = timeout(WRITE, writing).await.unwrap_or_else(|late| Err(late.into()));
+    written.map_err(sansocket::Error::ConnectionLost)?;
+    // To close with bytes unread would have TCP discard what is on its way.
+    let _ = timeout(LINGER, ended(&mut io)).await;
+    Ok(())
+}
+
+/// Waits until the client has closed, and reads nothing of what it sends.
+async fn ended<S: Transport>(io: &mut S) {
+    let mut discarded = [0; 64];
+    while let Ok(1..) = io.read(&mut discarded).await {}
+}
+
+/// How long a client may take to take an answer, as long as any to take something of what it is sent.
+const WRITE: Duration = Duration::from_secs(10);
+
+/// How long it may take to close then.
+const LINGER: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! The hub as a service, inside HTTP servers that speak in the types of the `http` crate.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,19 +9,23 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use sansocket::handshake::Reply;
 use sansocket::http::Pending;
 use sansocket::{Origins, Server};
 use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 use tower_service::Service;
 
 use crate::drive::drive;
 use crate::hub::Hub;
+use crate::longpoll::{Polling, Posting};
 use crate::opening::{Judged, unavailable};
 
 impl Hub {
-    /// A service that opens the hub's WebSockets, and answers for its pages and the script: for axum's `route_service` and for
-    /// hyper, which has to serve connections `with_upgrades`. Anything else is answered with 404. It looks at the whole path:
+    /// A service that opens the hub's WebSockets, answers those who [poll](crate#long-polling), and has its pages and the script: for
+    /// axum's `route_service` and for hyper, which has to serve connections `with_upgrades`. Anything else is answered with 404. It
+    /// looks at the whole path:
     /// where a router takes some of it away, [`HubBuilder::path`](crate::HubBuilder::path) is what is left.
     ///
     /// ```
@@ -30,6 +35,7 @@ impl Hub {
     /// let hub = Hub::builder().channel("news", Open).build()?;
     /// let app: Router = Router::new()
     ///     .route_service("/socket/websocket", hub.service())
+    ///     .route_service("/socket/longpoll", hub.service())
     ///     .route_service("/channels.js", hub.service());
     /// # Ok::<(), sansocket_channels::BuildError>(())
     /// ```
@@ -62,7 +68,12 @@ impl HubService {
     }
 }
 
-impl<B> Service<Request<B>> for HubService {
+impl<B> Service<Request<B>> for HubService
+where
+    B: BodyExt + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
@@ -74,16 +85,24 @@ impl<B> Service<Request<B>> for HubService {
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let pending = sansocket::http::pending(&mut request, &self.server);
         let (hub, handshakes) = (self.hub.clone(), self.handshakes.clone());
+        let body = request.into_body();
         Box::pin(async move {
             Ok(match pending {
-                Ok(pending) => respond(&hub, &handshakes, pending).await,
+                Ok(pending) => respond(&hub, &handshakes, pending, body).await,
                 Err(refusal) => refusal,
             })
         })
     }
 }
 
-async fn respond(hub: &Hub, handshakes: &Semaphore, mut pending: Pending) -> Response<Full<Bytes>> {
+/// What the errors of bodies are made to.
+type BoxError = Box<dyn Error + Send + Sync>;
+
+async fn respond<B>(hub: &Hub, handshakes: &Semaphore, mut pending: Pending, body: B) -> Response<Full<Bytes>>
+where
+    B: BodyExt,
+    B::Error: Into<BoxError>,
+{
     if hub.is_asked(pending.request()) {
         // Before anything else is found out: it is for nothing if there is no room.
         pending = match pending.check_room() {
@@ -95,13 +114,58 @@ async fn respond(hub: &Hub, handshakes: &Semaphore, mut pending: Pending) -> Res
         Judged::NotOurs => return pending.reject(404, "Not Found: there is nothing at this path.\n"),
         Judged::Answer(reply) => return pending.respond(reply),
         Judged::Applicant(applicant) => applicant,
+        Judged::Polling(polling) => return pending.respond(answer(handshakes, polling, body).await),
     };
     // Here nobody waits to be asked about: the request is read already.
     let Ok(_turn) = handshakes.try_acquire() else {
-        return pending.respond(unavailable("too many want to connect at once"));
+        return pending.respond(too_many());
     };
     match applicant.admit().await {
         Ok(admitted) => pending.accept(move |ws| drive(admitted, ws)),
         Err(reply) => pending.respond(reply),
     }
+}
+
+/// The answer to a client that polls. When it is gone, this is dropped.
+async fn answer<B>(handshakes: &Semaphore, polling: Polling, body: B) -> Reply
+where
+    B: BodyExt,
+    B::Error: Into<BoxError>,
+{
+    match polling {
+        Polling::Open(opening) => match handshakes.try_acquire() {
+            Ok(_turn) => opening.open().await,
+            Err(_) => opening.refuse(&too_many()),
+        },
+        Polling::Poll(poll) => poll.answer().await,
+        Polling::Post(post) => {
+            let posting = match post.begin() {
+                Ok(posting) => posting,
+                Err(reply) => return reply,
+            };
+            match read(&posting, body).await {
+                Ok(body) => posting.take(body).await,
+                Err(status) => posting.refuse(status),
+            }
+        }
+    }
+}
+
+/// The body; the status if there is none to take.
+async fn read<B>(posting: &Posting, body: B) -> Result<Bytes, u16>
+where
+    B: BodyExt,
+    B::Error: Into<BoxError>,
+{
+    let reading = Limited::new(body, posting.limit()).collect();
+    match timeout_at(posting.until(), reading).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(413),
+        Ok(Err(_)) => Err(400),
+        Err(_) => Err(408),
+    }
+}
+
+fn too_many() -> Reply {
+    unavailable("too many want to connect at once")
 }

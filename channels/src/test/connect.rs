@@ -61,7 +61,7 @@ impl Connect {
         match hub.judge(&mut self.pending(&hub.inner().opening.path)) {
             Judged::Applicant(applicant) => applicant.admit().await.map_err(|reply| reply.status()),
             Judged::Answer(reply) => Err(reply.status()),
-            Judged::NotOurs => Err(404),
+            Judged::NotOurs | Judged::Polling(_) => Err(404),
         }
     }
 
@@ -85,7 +85,7 @@ impl Connect {
             request = request.header(name, value)?;
         }
         if let Some(token) = &self.token {
-            let bearer = format!("{BEARER}{}", base64::encode(token.as_bytes()));
+            let bearer = format!("{BEARER}{}", base64::encode_for_url(token.as_bytes()));
             request = request.subprotocols(["phoenix", &bearer])?;
         }
         Ok(request)

@@ -409,7 +409,11 @@ async fn limits_may_be_as_large_as_can_be() {
         .join(Duration::MAX)
         .handler(Duration::MAX)
         .ask(Duration::MAX)
-        .write(Duration::MAX);
+        .write(Duration::MAX)
+        .polls(usize::MAX)
+        .poll(Duration::MAX)
+        .post(usize::MAX)
+        .posts(usize::MAX);
     let hub = hub(&Diary::default(), limits);
     let mut page = joined(&hub).await;
     assert_eq!(page.push("room:1", "echo", &json!([[]])).await, Ok(json!([[]])));
@@ -438,6 +442,9 @@ fn limits_that_cannot_hold_are_errors() {
         Limits::default().payload((1 << 20) - 1),
         Limits::default().connections_per_user(0),
         Limits::default().handshakes(0),
+        Limits::default().polls(0),
+        Limits::default().posts(0),
+        Limits::default().poll(Duration::ZERO),
     ] {
         assert!(matches!(Hub::builder().limits(limits).build(), Err(BuildError::Limits(_))));
     }
