@@ -41,7 +41,7 @@ test("refuses by HTTP, before anything is accepted", SLOW, async () => {
     [path, token("secret-???", "base64"), 400],
     [path, { upgrade: "other" }, 426],
     ["/elsewhere", {}, 404],
-    ["/socket/longpoll?vsn=2.0.0", {}, 404],
+    ["/socket/longpoll?vsn=2.0.0", {}, 400],
   ]) {
     assert.equal((await server.handshake(asked, headers))[0], status, `${asked} ${JSON.stringify(headers)}`);
   }
