@@ -523,3 +523,22 @@ async fn threads_give_memory_back() {
     }
     assert_eq!(hub.connections().len(), 1);
 }
+
+/// What the transport has taken is not sent once more when the connection is closed, however many it took at once.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_twice() {
+    for count in [1, 63, 64, 65, 128] {
+        let hub = hub(Limits::default());
+        let mut page = hub.test_page(Identity::anonymous()).stock();
+        page.join("close:1", &()).await.unwrap();
+        for n in 0..count {
+            hub.broadcast("close:1", "said", &n).unwrap();
+        }
+        settle().await;
+        hub.conn(page.conn()).close(Close::kicked());
+        for n in 0..count {
+            assert_eq!(page.next_message().await.unwrap().as_text(), Some(&*said("close:1", n)));
+        }
+        assert_eq!(page.next_message().await, None);
+    }
+}
