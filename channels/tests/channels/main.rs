@@ -15,6 +15,7 @@ mod lives;
 mod longpoll;
 mod longpoll_limits;
 mod members;
+mod memory;
 mod model;
 mod order;
 mod poller;

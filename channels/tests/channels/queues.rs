@@ -1,20 +1,16 @@
-//! Queues that run full: classes of messages, what routes say of them, and the memory of all.
+//! Queues that run full: classes of messages, and what routes say of them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sansocket_channels::test::Page;
-use sansocket_channels::{
-    Close, Drain, Events, Hub, Identity, Joined, Limits, OnFull, Open, Publish, PublishError, TopicOptions,
-};
+use sansocket_channels::{Close, Hub, Identity, Limits, OnFull, Open, Publish, PublishError, TopicOptions};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::diary::Diary;
 
 /// A hub with a route for each that may be said of queues which are full.
-fn hub(limits: Limits) -> Hub {
+pub fn hub(limits: Limits) -> Hub {
     Hub::builder()
         .channel("close:{id}", Open)
         .channel_with("newest:{id}", TopicOptions::new().on_full(OnFull::DropNewest), Open)
@@ -25,7 +21,7 @@ fn hub(limits: Limits) -> Hub {
 }
 
 /// A page that has joined these, and takes nothing any more: one message is on its way to it, and none is queued.
-async fn stalled(hub: &Hub, topics: &[&str]) -> Page {
+pub async fn stalled(hub: &Hub, topics: &[&str]) -> Page {
     let mut page = hub.test_page(Identity::anonymous()).stock();
     for topic in topics {
         page.join(topic, &()).await.unwrap();
@@ -36,7 +32,7 @@ async fn stalled(hub: &Hub, topics: &[&str]) -> Page {
     page
 }
 
-async fn settle() {
+pub async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
 
@@ -45,7 +41,7 @@ fn queued(hub: &Hub, page: &Page) -> usize {
 }
 
 /// What a page has been sent behind the first, which was on its way.
-async fn told(page: &mut Page) -> Vec<String> {
+pub async fn told(page: &mut Page) -> Vec<String> {
     page.resume();
     let mut told = Vec::new();
     while let Some(message) = page.next_message().await {
@@ -64,7 +60,7 @@ fn gap(join_ref: u32, topic: &str) -> String {
 }
 
 /// Sends an event that fills a frame of so many bytes.
-fn send(publish: Publish<'_>, topic: &str, len: usize) -> usize {
+pub fn send(publish: Publish<'_>, topic: &str, len: usize) -> usize {
     let around = format!(r#"[null,null,"{topic}","said",""]"#).len();
     publish.send("said", &"x".repeat(len - around)).unwrap().local
 }
@@ -340,188 +336,6 @@ async fn nobody_waits_for_another() {
     assert_eq!(hub.connections().len(), 999);
     pages[500].resume();
     assert_eq!(pages[500].closed().await.code(), 4008);
-}
-
-/// How many distinct messages, each to a page of its own that takes none, until the memory of all is spent.
-async fn spend(hub: &Hub) -> (Vec<Page>, usize) {
-    let mut pages = Vec::new();
-    loop {
-        let topic = format!("close:{}", pages.len());
-        let mut page = hub.test_page(Identity::anonymous());
-        page.join(&topic, &()).await.unwrap();
-        page.stall();
-        pages.push(page);
-        send(hub.to(&topic), &topic, 1_000);
-        settle().await;
-        // It waits longest.
-        if hub.conn(pages[0].conn()).info().is_none() {
-            let sent = pages.len();
-            return (pages, sent);
-        }
-        assert!(pages.len() < 2_000);
-    }
-}
-
-/// When the memory of all is spent, those who wait longest are closed, until a fifth is free. The others notice nothing.
-#[tokio::test(start_paused = true)]
-async fn who_waits_longest_makes_room() {
-    let hub = hub(Limits::default().payload(4 << 10).memory(1 << 20));
-    let (mut pages, sent) = spend(&hub).await;
-    // 1,000 bytes are not all that there is to a message.
-    assert!((800..1_049).contains(&sent), "{sent}");
-    let left = hub.connections().len();
-    let four_fifths = (sent - 1) * 4 / 5;
-    assert!((four_fifths..=four_fifths + 1).contains(&left), "{left} of {sent}");
-    for (at, page) in pages.iter_mut().enumerate() {
-        page.resume();
-        if at < sent - left {
-            let close = page.closed().await;
-            assert_eq!((close.code(), close.reason()), (1013, "overloaded"));
-        } else {
-            page.expect(&format!("close:{at}"), "said").await;
-        }
-    }
-    // All of it is free again.
-    drop(pages);
-    settle().await;
-    let (_pages, again) = spend(&hub).await;
-    assert_eq!(again, sent);
-}
-
-/// A message is counted once, however many it waits for.
-#[tokio::test(start_paused = true)]
-async fn memory_is_shared() {
-    let hub = hub(Limits::default().payload(4 << 10).memory(1 << 20));
-    let mut pages = Vec::new();
-    for _ in 0..1_000 {
-        pages.push(stalled(&hub, &["close:1"]).await);
-    }
-    // What each was sent by itself waits, too.
-    for _ in 0..500 {
-        assert_eq!(send(hub.to("close:1"), "close:1", 1_000), 1_000);
-    }
-    assert_eq!(hub.connections().len(), 1_000);
-}
-
-/// What waits for the answer to a join counts.
-#[tokio::test(start_paused = true)]
-async fn memory_of_joins() {
-    let events = Events::new().on_join(|cx, _| async move {
-        cx.push("early", &"x".repeat(2_000))?;
-        sleep(Duration::from_secs(5)).await;
-        Ok(Joined::new(()))
-    });
-    let limits = Limits::default().payload(4 << 10).memory(20_000);
-    let hub = Hub::builder().channel("room", events).limits(limits).build().unwrap();
-    let mut pages = Vec::new();
-    for n in 0..9 {
-        let page = hub.test_page(Identity::anonymous());
-        page_joins(page, &mut pages).await;
-        assert_eq!(hub.connections().len(), n + 1);
-    }
-    page_joins(hub.test_page(Identity::anonymous()), &mut pages).await;
-    assert!((7..9).contains(&hub.connections().len()));
-    assert_eq!(pages[0].closed().await.code(), 1013);
-}
-
-async fn page_joins(mut page: Page, pages: &mut Vec<Page>) {
-    page.send_message(r#"["1","1","room","phx_join",{}]"#);
-    settle().await;
-    pages.push(page);
-}
-
-/// Whatever becomes of messages and of those for whom they wait, their memory is free again.
-#[tokio::test(start_paused = true)]
-async fn memory_comes_back() {
-    let limits = Limits::default().payload(4 << 10).queue(20 << 10, 20).memory(200 << 10);
-    let hub = hub(limits.clone());
-    let (_, fresh) = spend(&self::hub(limits)).await;
-    for n in 0..100 {
-        let mut page = stalled(&hub, &["oldest:1", "newest:1", "close:1"]).await;
-        for (topic, n) in (0..30).flat_map(|n| [("oldest:1", n), ("newest:1", n)]) {
-            hub.broadcast(topic, "said", &"x".repeat(n * 100)).unwrap();
-            hub.to(topic).volatile().send("said", &"x".repeat(n * 10)).unwrap();
-            hub.to(topic).keyed("a").send("said", &"x".repeat(n * 10)).unwrap();
-        }
-        match n % 6 {
-            0 => page.cut(),
-            1 => drop(told(&mut page).await),
-            2 => hub.conn(page.conn()).close(Close::kicked()),
-            3 => hub.conn(page.conn()).leave("oldest:1"),
-            4 => drop(hub.broadcast("close:1", "said", &"x".repeat(4_000)).unwrap()),
-            _ => {}
-        }
-        settle().await;
-    }
-    sleep(Duration::from_secs(10)).await;
-    assert!(hub.connections().is_empty());
-    let (pages, spent) = spend(&hub).await;
-    assert_eq!(spent, fresh);
-    drop(pages);
-    assert_eq!(
-        hub.drain(Drain { within: Duration::ZERO, flush: Duration::ZERO, ..Drain::default() }).await.cut,
-        0
-    );
-}
-
-/// The same with threads that send while pages stall and go on, and memory is short all the time.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn threads_give_memory_back() {
-    let hub = hub(Limits::default().payload(1_002).queue(20 << 10, 20).memory(4 << 10));
-    let stop = Arc::new(AtomicBool::new(false));
-    let threads: Vec<_> = ["oldest:1", "newest:1", "close:1"]
-        .into_iter()
-        .map(|topic| {
-            let (hub, stop) = (hub.clone(), stop.clone());
-            std::thread::spawn(move || {
-                for n in 0.. {
-                    if stop.load(Ordering::Relaxed) {
-                        return n;
-                    }
-                    hub.to(topic).keyed(&(n % 3).to_string()).send("said", &n).unwrap();
-                    hub.to(topic).volatile().send("said", &n).unwrap();
-                    hub.broadcast(topic, "said", &"x".repeat(n % 1_000)).unwrap();
-                }
-                0
-            })
-        })
-        .collect();
-    let mut closed = 0;
-    for n in 0..60 {
-        let mut page = hub.test_page(Identity::anonymous()).stock();
-        for (at, topic) in ["oldest:1", "newest:1", "close:1"].iter().enumerate().take(1 + n % 3) {
-            page.send_message(format!(r#"["{at}","{at}","{topic}","phx_join",{{}}]"#));
-        }
-        page.next_message().await.unwrap();
-        page.stall();
-        let conn = hub.conn(page.conn());
-        let enough = if n % 2 == 0 { usize::MAX } else { 1_000 };
-        while conn.info().is_some_and(|info| info.queued < enough) {
-            tokio::task::yield_now().await;
-        }
-        page.resume();
-        if n % 2 == 0 {
-            closed += usize::from(page.closed().await.code() == 1013);
-        } else {
-            page.next_message().await;
-        }
-    }
-    stop.store(true, Ordering::Relaxed);
-    for thread in threads {
-        assert!(thread.join().unwrap() > 100);
-    }
-    while !hub.connections().is_empty() {
-        tokio::task::yield_now().await;
-    }
-    // There is memory for three more, and no fourth.
-    let mut page = hub.test_page(Identity::anonymous());
-    assert!(closed > 5, "{closed}");
-    page.join("close:1", &()).await.unwrap();
-    page.stall();
-    for _ in 0..3 {
-        assert_eq!(send(hub.to("close:1"), "close:1", 1_000), 1);
-    }
-    assert_eq!(hub.connections().len(), 1);
 }
 
 /// What the transport has taken is not sent once more when the connection is closed, however many it took at once.
