@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::frame::{Class, Frame, Memory};
 use crate::hub::Hub;
 use crate::outgoing::To;
-use crate::registry::Topic;
+use crate::topic::Topic;
 use crate::wire::text;
 
 /// Who tells the members of a topic what has changed in its presence, when it is time: one task for a topic, while there is
@@ -45,7 +45,7 @@ impl Announcer {
     fn announce(&self, now: Instant) {
         let diff = self.topic.with_presence(|presence, seats| presence.take(now, seats.len()));
         if let Some(diff) = diff.flatten().filter(|diff| !diff.is_empty()) {
-            let frame = text::frame(None, None, self.topic.name(), "presence_diff", &diff.json());
+            let frame = text::frame(None, None, &self.topic.name, "presence_diff", &diff.json());
             let frame = Frame::new(frame.into(), Class::Answer, &self.hub.inner().memory);
             self.topic.with_presence(|presence, seats| {
                 presence.apply(diff);
@@ -87,7 +87,7 @@ impl State {
         let message = announced.state().cloned().unwrap_or_else(|| {
             // It belongs to no join, so that it is one for all who join meanwhile: many who come back at once wait for it. To a
             // page that has joined anew before it comes it is as right as the diffs behind it.
-            text::frame(None, None, topic.name(), "presence_state", &announced.json()).into()
+            text::frame(None, None, &topic.name, "presence_state", &announced.json()).into()
         });
         let frame = Frame::new(message, Class::Answer, memory);
         topic.with_presence(|presence, _| presence.keep_state(generation, &frame));

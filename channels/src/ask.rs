@@ -13,10 +13,10 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::names::is_event;
 use crate::payload::{Payload, PayloadError, to_json};
 use crate::refusal::Refusal;
 use crate::seat::Seat;
-use crate::topic::is_event;
 
 /// What a page has answered.
 pub(crate) struct Answer {

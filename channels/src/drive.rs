@@ -14,12 +14,12 @@ use crate::connection::{Connection, Delivered};
 use crate::frame::{Class, Frame};
 use crate::inbox::Command;
 use crate::link::{Incoming, Link};
+use crate::names::PHOENIX;
 use crate::opening::Admitted;
 use crate::pace::Pace;
 use crate::payload::Payload;
 use crate::refusal::Refusal;
 use crate::runner::{done, unmatched};
-use crate::topic::PHOENIX;
 use crate::wire::{Malformed, Received, binary, text};
 
 /// A connection's whole life: reads what the client sends, and hands it to whoever works it off; writes what is queued.

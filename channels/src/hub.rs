@@ -20,6 +20,7 @@ use crate::frame::Memory;
 use crate::history::Position;
 use crate::limits::Limits;
 use crate::longpoll::Table;
+use crate::names::is_topic;
 use crate::options::TopicOptions;
 use crate::publish::{Publish, PublishError, Sent};
 use crate::refusal::Refusal;
@@ -27,7 +28,6 @@ use crate::registry::Registry;
 use crate::route::{Pattern, Route, Routes};
 use crate::running::Running;
 use crate::sync::lock;
-use crate::topic::is_topic;
 
 /// The registry of a process: which channel answers for a topic, who is connected, who is a member of what. Everything is sent
 /// from here.
@@ -136,7 +136,7 @@ impl Hub {
         let topics = self.0.registry.topics();
         let infos = topics.iter().filter_map(|topic| {
             let (members, position) = topic.state()?;
-            Some(TopicInfo { name: topic.name().to_string(), members, position })
+            Some(TopicInfo { name: topic.name.to_string(), members, position })
         });
         infos.collect()
     }
@@ -173,12 +173,12 @@ impl Hub {
             return 0;
         };
         let topics = self.0.registry.topics();
-        let matching = topics.iter().filter(|topic| route.pattern.matches(topic.name()));
+        let matching = topics.iter().filter(|topic| route.pattern.matches(&topic.name));
         // A topic may have members by several routes, of which it was the first.
         let seats = matching.flat_map(|topic| topic.seats()).filter(|seat| Arc::ptr_eq(&seat.route, &route));
         let ended = seats.filter(|seat| seat.connection.end_seat(seat, Leave::Kicked)).count();
         // Those without members.
-        for topic in topics.iter().filter(|topic| Arc::ptr_eq(topic.route(), &route)) {
+        for topic in topics.iter().filter(|topic| Arc::ptr_eq(&topic.route, &route)) {
             self.0.registry.retire(topic);
         }
         ended

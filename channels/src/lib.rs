@@ -217,6 +217,7 @@ mod kept;
 mod limits;
 mod link;
 mod longpoll;
+mod names;
 mod opening;
 mod options;
 mod outgoing;

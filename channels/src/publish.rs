@@ -13,12 +13,12 @@ use crate::conn_id::ConnId;
 use crate::dom::{self, Op};
 use crate::frame::{Class, Frame};
 use crate::hub::Hub;
+use crate::names::{is_event, is_topic};
 use crate::parcel::{Form, Parcel};
 use crate::payload::{Payload, PayloadError, to_json};
 use crate::refusal::Refusal;
-use crate::registry::Topic;
 use crate::route::Pattern;
-use crate::topic::{is_event, is_topic};
+use crate::topic::Topic;
 
 /// A message that is to be sent to members of topics: to whom, until it says what.
 ///
@@ -141,10 +141,10 @@ impl<'a> Publish<'a> {
         // What is not for all members, or is not sent to all, is not part of a topic's history.
         let is_kept = self.audience.only.is_none() && self.class == Class::Reliable;
         self.each(|topic| {
-            let form = if is_kept && topic.route().options.history.is_some() {
-                Form::Draft(payload.draft(topic.name(), event))
+            let form = if is_kept && topic.route.options.history.is_some() {
+                Form::Draft(payload.draft(&topic.name, event))
             } else {
-                Form::Whole(self.frame(payload.message(topic.name(), event)))
+                Form::Whole(self.frame(payload.message(&topic.name, event)))
             };
             Parcel { event, payload: payload.clone(), form, audience: &self.audience }
         })
@@ -178,7 +178,7 @@ impl<'a> Publish<'a> {
             Topics::Matching(pattern) => {
                 let pattern = Pattern::parse(pattern).map_err(|_| PublishError::Topic)?;
                 let topics = registry.topics();
-                topics.iter().filter(|topic| pattern.matches(topic.name())).for_each(send);
+                topics.iter().filter(|topic| pattern.matches(&topic.name)).for_each(send);
             }
         }
         Ok(sent)

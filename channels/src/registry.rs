@@ -1,29 +1,21 @@
 //! Who is connected, and who is a member of what.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
+use std::sync::{Arc, MutexGuard, RwLock};
 
 use sansocket::Message;
-use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep_until};
 
 use crate::announcer::{Announcer, State};
 use crate::archive::Archive;
-use crate::audience::Audience;
 use crate::close::Leave;
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
-use crate::frame::Frame;
-use crate::history::{Extent, History, Position};
-use crate::kept::Kept;
+use crate::history::Extent;
 use crate::limits::Limits;
-use crate::outgoing::To;
-use crate::parcel::{Form, Numbered, Parcel};
-use crate::presence::Presence;
 use crate::reserved::Since;
-use crate::route::Route;
 use crate::seat::Seat;
 use crate::sync::{lock, read, write};
+use crate::topic::{Members, Topic};
 use crate::welcome::Welcome;
 
 /// Who is connected, and who is a member of what, on this node. It is right at every moment, without sweeps.
@@ -32,9 +24,9 @@ use crate::welcome::Welcome;
 pub(crate) struct Registry {
     topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
     connections: RwLock<Connections>,
-    archive: Arc<Archive<Topic>>,
+    pub(crate) archive: Arc<Archive<Topic>>,
     /// Of each topic.
-    extent: Extent,
+    pub(crate) extent: Extent,
     max_topics: usize,
 }
 
@@ -42,30 +34,6 @@ pub(crate) struct Registry {
 struct Connections {
     by_id: HashMap<ConnId, Arc<Connection>>,
     by_user: HashMap<Arc<str>, Vec<Arc<Connection>>>,
-}
-
-/// A topic that has members, or had them just now, or that lives on: with what it keeps, and with who was lost, and may come back.
-pub(crate) struct Topic {
-    registry: Weak<Registry>,
-    name: Arc<str>,
-    route: Arc<Route>,
-    /// Where what it has to do later is done.
-    runtime: Handle,
-    members: Mutex<Members>,
-}
-
-#[derive(Default)]
-struct Members {
-    /// In no order.
-    seats: Vec<Arc<Seat>>,
-    /// Where each is.
-    positions: HashMap<ConnId, usize>,
-    /// If the route has any.
-    presence: Option<Box<Presence>>,
-    /// From the first member on, if the route wants one.
-    history: Option<Kept<Topic>>,
-    /// The last member has left, nobody lingers, and nothing is kept: who joins needs another topic of this name.
-    is_over: bool,
 }
 
 impl Registry {
@@ -248,15 +216,7 @@ impl Registry {
             let idle = self.take_idle()?;
             topics.remove(&idle.name);
         }
-        let limits = &seat.connection.hub.inner().limits;
-        let presence = seat.route.options.presence.then(|| Presence::new(limits).into());
-        let topic = Arc::new(Topic {
-            registry: Arc::downgrade(self),
-            name: name.clone(),
-            route: seat.route.clone(),
-            runtime: seat.connection.runtime.clone(),
-            members: Members { presence, ..Members::default() }.into(),
-        });
+        let topic = Topic::new(self, seat);
         topics.insert(name.clone(), topic.clone());
         Some(topic)
     }
@@ -277,7 +237,7 @@ impl Registry {
     }
 
     /// Forgets what topics keep until it is no more than there may be.
-    fn shrink(&self) {
+    pub(crate) fn shrink(&self) {
         while self.archive.is_over_full()
             && let Some((then, topic)) = self.archive.take_first()
         {
@@ -307,7 +267,7 @@ impl Registry {
     }
 
     /// Forgets a topic without members.
-    fn forget(&self, topic: &Arc<Topic>, mut members: MutexGuard<'_, Members>) {
+    pub(crate) fn forget(&self, topic: &Arc<Topic>, mut members: MutexGuard<'_, Members>) {
         members.is_over = true;
         let history = members.history.take();
         // The topics are locked before one of them.
@@ -318,224 +278,5 @@ impl Registry {
         }
         drop(topics);
         drop(history);
-    }
-}
-
-impl Topic {
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    pub(crate) fn route(&self) -> &Arc<Route> {
-        &self.route
-    }
-
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-
-    /// Looks at the presence and the members, if there is a presence, with the topic locked.
-    pub(crate) fn with_presence<T>(&self, f: impl FnOnce(&mut Presence, &[Arc<Seat>]) -> T) -> Option<T> {
-        if !self.route.options.presence {
-            return None;
-        }
-        let mut members = lock(&self.members);
-        let Members { presence, seats, .. } = &mut *members;
-        presence.as_mut().map(|presence| f(presence, seats))
-    }
-
-    /// Appends a message to what is kept, if it is to be, and to the queues of all members that are meant. How many took it.
-    pub(crate) fn send(self: &Arc<Self>, parcel: Parcel<'_>) -> usize {
-        let to = parcel.to(&self.route.options);
-        let mut asked = Vec::new();
-        let sent = self.deliver(parcel, &to, |seat| {
-            if matches!(to, To::Sessions(_)) {
-                asked.push(seat.clone());
-            }
-        });
-        // Now that the topic is not locked any more.
-        for seat in asked {
-            seat.connection.hold(&seat);
-        }
-        sent
-    }
-
-    /// Does that. Those that took it are told to `taken`.
-    fn deliver(self: &Arc<Self>, parcel: Parcel<'_>, to: &To, mut taken: impl FnMut(&Arc<Seat>)) -> usize {
-        let Parcel { form, audience, .. } = parcel;
-        let mut push = |seat: &Arc<Seat>, frame: &Arc<Frame>, offset, is_meant| {
-            let to = if is_meant { to } else { &To::All };
-            let is_taken = seat.connection.queue.broadcast(frame, seat, offset, to).is_taken() && is_meant;
-            if is_taken {
-                taken(seat);
-            }
-            is_taken
-        };
-        let mut members = lock(&self.members);
-        let draft = match form {
-            Form::Whole(frame) => {
-                return members
-                    .deliver(audience, |seat, is_meant| is_meant && push(seat, &frame, 0, is_meant));
-            }
-            Form::Draft(draft) => draft,
-        };
-        let Some(kept) = &mut members.history else {
-            // Nobody has been here yet, or anybody is any more.
-            return 0;
-        };
-        let (message, offset) = kept.append(draft, audience, to);
-        let (is_watched, is_too_much) = (kept.is_watched(), kept.is_too_much());
-        if !is_watched {
-            self.watch(&mut members);
-        }
-        let numbered = Numbered::new(&self.name, message, offset);
-        let sent = members.deliver(audience, |seat, is_meant| {
-            let frame = numbered.of(&seat.connection, is_meant);
-            frame.is_some_and(|frame| push(seat, frame, offset, is_meant))
-        });
-        drop(members);
-        if is_too_much && let Some(registry) = self.registry.upgrade() {
-            registry.shrink();
-        }
-        sent
-    }
-
-    /// How many members it has, and how far it is, if it has a history; `None` if it is over.
-    pub(crate) fn state(&self) -> Option<(usize, Option<Position>)> {
-        let members = lock(&self.members);
-        let position = members.history.as_ref().map(|kept| kept.history().position());
-        (!members.is_over && (!members.seats.is_empty() || position.is_some()))
-            .then(|| (members.seats.len(), position))
-    }
-
-    pub(crate) fn seats(&self) -> Vec<Arc<Seat>> {
-        lock(&self.members).seats.clone()
-    }
-
-    /// Sees to it that what it keeps is forgotten in time, and so is the topic, if it has no members. False: it is time.
-    fn watch(self: &Arc<Self>, members: &mut Members) -> bool {
-        let is_idle = members.seats.is_empty();
-        let Some(kept) = &mut members.history else {
-            return false;
-        };
-        let end = kept.next_end(is_idle);
-        end.is_some_and(|end| {
-            kept.watch(|| self.runtime.spawn(tend(Arc::downgrade(self), end)).abort_handle())
-        })
-    }
-
-    /// Forgets what it has kept for long enough. When there is something to do again, if there is.
-    fn tend(self: &Arc<Self>) -> Option<Instant> {
-        let registry = self.registry.upgrade()?;
-        let mut members = lock(&self.members);
-        let is_idle = members.seats.is_empty();
-        let kept = members.history.as_mut()?;
-        let end = kept.next_end(is_idle);
-        if end.is_none() {
-            kept.unwatch();
-            if is_idle {
-                registry.forget(self, members);
-            }
-        }
-        end
-    }
-}
-
-/// Sees to the end of what a topic keeps.
-async fn tend(topic: Weak<Topic>, mut end: Instant) {
-    loop {
-        sleep_until(end).await;
-        match topic.upgrade().and_then(|topic| topic.tend()) {
-            Some(next) => end = next,
-            None => return,
-        }
-    }
-}
-
-impl Members {
-    /// What is kept, from now on if the route wants that.
-    fn history(&mut self, topic: &Arc<Topic>, registry: &Registry) -> Option<&mut Kept<Topic>> {
-        let (entries, time) = topic.route.options.history?;
-        Some(self.history.get_or_insert_with(|| {
-            let extent = Extent { entries, time, ..registry.extent };
-            Kept::new(History::new(topic.name.clone(), extent), &registry.archive, topic)
-        }))
-    }
-
-    fn add(&mut self, seat: &Arc<Seat>) {
-        self.positions.insert(seat.connection.id, self.seats.len());
-        self.seats.push(seat.clone());
-        if self.seats.len() == 1
-            && let Some(kept) = &mut self.history
-        {
-            kept.touch(false);
-        }
-    }
-
-    /// Does something with each member, if it is among those that are meant, or could be. For how many it says true.
-    fn deliver(&self, audience: &Audience, mut f: impl FnMut(&Arc<Seat>, bool) -> bool) -> usize {
-        let deliver = |seat: &&Arc<Seat>| f(seat, audience.includes(&seat.connection));
-        match &audience.only {
-            None => self.seats.iter().filter(deliver).count(),
-            // Few of many.
-            Some(ids) => {
-                let positions = ids.iter().filter_map(|id| self.positions.get(id));
-                positions.map(|at| &self.seats[*at]).filter(deliver).count()
-            }
-        }
-    }
-
-    /// Whether it has no members, and nothing has happened to it since.
-    fn is_idle_since(&mut self, then: Instant) -> bool {
-        let is_idle = self.seats.is_empty() && !self.is_over;
-        is_idle && self.history.as_mut().is_some_and(|kept| !kept.is_used_since(then, true))
-    }
-
-    /// Removes this seat, unless its connection has another by now.
-    fn remove(&mut self, seat: &Arc<Seat>) -> Option<Arc<Seat>> {
-        let at = self.position(seat)?;
-        self.positions.remove(&seat.connection.id);
-        let left = self.seats.swap_remove(at);
-        if let Some(moved) = self.seats.get(at) {
-            self.positions.insert(moved.connection.id, at);
-        }
-        if self.seats.is_empty()
-            && let Some(kept) = &mut self.history
-        {
-            kept.touch(true);
-        }
-        Some(left)
-    }
-
-    /// Where this seat is, if it is a member's.
-    fn position(&self, seat: &Arc<Seat>) -> Option<usize> {
-        let at = *self.positions.get(&seat.connection.id)?;
-        Arc::ptr_eq(&self.seats[at], seat).then_some(at)
-    }
-
-    /// Whether a state is what the members know.
-    fn know(&self, state: Option<&State>) -> bool {
-        let presence = self.presence.as_ref().zip(state);
-        presence.is_none_or(|(presence, state)| presence.is_at(state.generation))
-    }
-
-    fn track(&mut self, seat: &Seat, meta: &str) {
-        let connection = &seat.connection;
-        if let Some(presence) = &mut self.presence {
-            let key = connection.identity.name().cloned().unwrap_or_else(|| connection.id.to_string().into());
-            let reference = connection.hub.inner().next_reference();
-            presence.track(connection.id, key, meta, reference, Instant::now());
-        }
-    }
-
-    fn untrack(&mut self, seat: &Seat, lingers: bool) {
-        if let Some(presence) = &mut self.presence {
-            presence.leave(seat.connection.id, lingers, Instant::now());
-        }
-    }
-
-    /// Whether somebody was lost who may come back.
-    fn linger(&self) -> bool {
-        self.presence.as_ref().is_some_and(|presence| presence.lingers())
     }
 }

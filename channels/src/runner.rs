@@ -14,6 +14,7 @@ use crate::cx::Cx;
 use crate::fault::{called, caught, caught_within, dropped};
 use crate::frame::Class;
 use crate::inbox::{Command, Inbox, Seated};
+use crate::names::is_reserved;
 use crate::outgoing::Intercepted;
 use crate::payload::Payload;
 use crate::presences::TrackError;
@@ -21,7 +22,6 @@ use crate::refusal::{Refusal, TOO_BIG};
 use crate::reserved::{Since, without_reserved};
 use crate::running::Run;
 use crate::seat::Seat;
-use crate::topic::is_reserved;
 use crate::welcome::Welcome;
 use crate::wire::text;
 
