@@ -9,6 +9,7 @@ mod dom;
 mod history;
 mod history_model;
 mod intercept;
+mod intercept_history;
 mod kit;
 mod limits;
 mod lives;
