@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sansocket::Message;
 use sansocket_channels::test::Page;
-use sansocket_channels::{Events, Hub, Identity, Joined, Limits, Open, Position, Relay, TopicOptions};
+use sansocket_channels::{
+    Events, Hub, Identity, Joined, Limits, OnFull, Open, Position, Relay, TopicOptions,
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -401,4 +403,35 @@ async fn what_is_not_for_a_client_stays_so() {
     let mut other = hub.test_page(Identity::anonymous());
     let told = told_since(&mut other, &json!({ "e": e, "o": 0 })).await;
     assert_eq!(told[1], json!([null, null, "room:1", "mine", 1, 1]));
+}
+
+/// A gap before anything that has a number says how far the client was when it joined.
+#[tokio::test(start_paused = true)]
+async fn a_gap_says_how_far_a_client_was_when_it_joined() {
+    let options = TopicOptions::new().history(10, MINUTE).on_full(OnFull::DropNewest);
+    let limits = Limits::default().queue(1 << 20, 4);
+    let hub = Hub::builder().channel_with("room:{id}", options, Open).limits(limits).build().unwrap();
+    let mut keeper = hub.test_page(Identity::anonymous());
+    keeper.join("room:1", &json!({})).await.unwrap();
+    for n in 1..=3 {
+        hub.broadcast("room:1", "said", &n).unwrap();
+    }
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &json!({})).await.unwrap();
+    page.stall();
+    let conn = hub.conn(page.conn());
+    let mut taken = 0;
+    // The first waits to be written, and four are queued.
+    for n in 0..7 {
+        taken += conn.push("room:1", "hint", &n).unwrap().local;
+        sleep(MOMENT).await;
+    }
+    assert_eq!(taken, 5);
+    page.resume();
+    for _ in 0..taken {
+        page.expect("room:1", "hint").await;
+    }
+    assert_eq!(page.expect("room:1", "$gap").await, json!({ "e": epoch(&hub), "o": 3 }));
+    hub.broadcast("room:1", "said", &4).unwrap();
+    assert_eq!(page.expect("room:1", "said").await, 4);
 }
