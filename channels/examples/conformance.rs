@@ -326,11 +326,16 @@ fn state(hub: &Hub) -> Value {
             presences.keys().map(|key| (key.to_owned(), json!({ "metas": presences.metas(key) }))).collect();
         (!list.is_empty()).then_some((topic.name, Value::Object(list)))
     });
+    let metrics = hub.metrics();
+    let metrics = metrics.samples().map(|sample| {
+        let label = sample.label.map(|(label, value)| format!("{{{label}=\"{value}\"}}"));
+        (sample.name.to_owned() + &label.unwrap_or_default(), json!(sample.value))
+    });
     json!({
         "connections": connections.collect::<Vec<_>>(),
         "topics": topics.collect::<Vec<_>>(),
         "presence": presence.collect::<Map<_, _>>(),
-        "metrics": {},
+        "metrics": metrics.collect::<Map<_, _>>(),
     })
 }
 

@@ -89,13 +89,23 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     question: &impl Serialize,
     within: Duration,
 ) -> Result<T, AskError> {
-    if is_event(event) { put(seat, event, question, within).await } else { Err(PayloadError::unfit().into()) }
+    if !is_event(event) {
+        return counted(seat, Err(PayloadError::unfit().into()));
+    }
+    counted(seat, put(seat, event, question, within).await)
 }
 
 /// Asks the page that has this seat to load what is there, and waits until it has.
 pub(crate) async fn load(seat: &Arc<Seat>, url: &str, within: Duration) -> Result<(), AskError> {
     // Whatever it says: it has.
-    put::<IgnoredAny>(seat, LOAD, &BTreeMap::from([("url", url)]), within).await.map(drop)
+    let loaded = put::<IgnoredAny>(seat, LOAD, &BTreeMap::from([("url", url)]), within).await;
+    counted(seat, loaded.map(drop))
+}
+
+/// Counts what has come of a question.
+fn counted<T>(seat: &Seat, answered: Result<T, AskError>) -> Result<T, AskError> {
+    seat.connection.hub.inner().counters.count_ask(answered.as_ref().err());
+    answered
 }
 
 /// Puts a question, of an event that may be the protocol's.

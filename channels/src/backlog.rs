@@ -88,6 +88,11 @@ impl Backlog {
         self.first.is_none()
     }
 
+    /// How many frames wait.
+    pub(crate) fn frames(&self) -> usize {
+        self.frames
+    }
+
     /// How many bytes its frames have.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

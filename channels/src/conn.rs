@@ -97,7 +97,11 @@ impl Conn {
     }
 
     fn seat(&self, topic: &str) -> Result<Arc<Seat>, AskError> {
-        self.alive().and_then(|connection| connection.seat(topic)).ok_or(AskError::Gone)
+        let seat = self.alive().and_then(|connection| connection.seat(topic));
+        seat.ok_or_else(|| {
+            self.hub.inner().counters.count_ask(Some(&AskError::Gone));
+            AskError::Gone
+        })
     }
 
     fn alive(&self) -> Option<Arc<Connection>> {

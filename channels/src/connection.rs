@@ -16,10 +16,12 @@ use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::identity::Identity;
 use crate::inbox::{Command, Inbox, Seated};
+use crate::notes::Note;
 use crate::queue::Queue;
 use crate::refusal::{Refusal, refused};
 use crate::runner;
 use crate::seat::Seat;
+use crate::span::Span;
 use crate::sync::lock;
 
 /// What is known of a connection, wherever it is asked for. Its task is in [`drive`](crate::drive).
@@ -31,6 +33,7 @@ pub(crate) struct Connection {
     pub(crate) dialect: Dialect,
     pub(crate) since: SystemTime,
     pub(crate) queue: Queue,
+    pub(crate) span: Span,
     /// The number of the next seat.
     seats: AtomicU32,
     /// Turns of its joins. None: it cannot have as many topics.
@@ -86,6 +89,7 @@ impl Connection {
         let joins = limits.joins_per_connection.min(Semaphore::MAX_PERMITS);
         Self {
             id,
+            span: Span::new(id, identity.name().map(|user| &**user)),
             identity,
             handshake,
             dialect,
@@ -159,6 +163,7 @@ impl Connection {
         for frame in refused(join_ref, reference, topic, refusal, self.hub.inner().limits.payload) {
             self.answer(frame);
         }
+        self.note(&Note::Refused { topic, refusal });
     }
 
     /// The seat on a topic, if the client has one, or is about to.
@@ -205,7 +210,7 @@ impl Connection {
             inboxes.ended = true;
             std::mem::take(&mut inboxes.by_topic)
         };
-        self.queue.finish();
+        self.hub.inner().counters.dropped_at_end.add(self.queue.finish());
         for inbox in ended.into_values() {
             if let Some(seat) = inbox.seat() {
                 self.hub.inner().registry.leave(&seat, [], Some(why));
@@ -234,7 +239,7 @@ impl Connection {
 
     fn work_off(self: &Arc<Self>, inbox: Arc<Inbox>) {
         let run = self.hub.inner().work.begin();
-        self.runtime.spawn(runner::work_off(self.clone(), inbox, run));
+        self.runtime.spawn(self.span.around(runner::work_off(self.clone(), inbox, run)));
     }
 }
 

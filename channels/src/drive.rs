@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use crate::ask::answer;
 use crate::close::{Close, Cut, Leave};
 use crate::connection::{Connection, Delivered};
+use crate::counters::Batch;
 use crate::frame::{Class, Frame};
 use crate::inbox::Command;
 use crate::link::{Incoming, Link};
@@ -20,6 +21,7 @@ use crate::pace::Pace;
 use crate::payload::Payload;
 use crate::refusal::Refusal;
 use crate::runner::{done, unmatched};
+use crate::slow::watched;
 use crate::wire::{Malformed, Received, binary, text};
 
 /// A connection's whole life: reads what the client sends, and hands it to whoever works it off; writes what is queued.
@@ -41,9 +43,11 @@ pub(crate) async fn drive<L: Link>(admitted: Admitted, mut link: L) -> Result<()
 async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Cut) {
     let rest = cut.flush.map(|within| (within, admitted.connection().queue.rest()));
     // Before anything is waited for, so that nobody is a member any more who has to go.
-    admitted.end(cut.why);
-    if let Some((within, rest)) = rest {
-        let _ = timeout(within, write_all(rest, link)).await;
+    admitted.cut(&cut);
+    if let Some((within, mut rest)) = rest {
+        let counters = &admitted.connection().hub.inner().counters;
+        let _ = timeout(within, write_all(&mut rest, Batch::new(counters), link)).await;
+        counters.dropped_at_end.add(rest.len());
     }
     link.close(&cut.close, cut.grace).await;
 }
@@ -90,7 +94,7 @@ impl<'a> Driver<'a> {
             if !queue.is_empty() {
                 let written = tokio::select! {
                     biased;
-                    written = self.write(link) => written,
+                    written = watched(connection, self.write(link)) => written,
                     () = queue.until_cut() => continue,
                 };
                 if let Err(error) = written {
@@ -124,16 +128,17 @@ impl<'a> Driver<'a> {
     /// Writes some of what is queued, together. Dropped before it returns, the queue knows what the transport has not taken.
     async fn write<L: Link>(&self, link: &mut L) -> Result<(), L::Error> {
         let queue = &self.connection.queue;
-        let (mut frames, mut bytes) = (0, 0);
+        let mut batch = Batch::new(&self.connection.hub.inner().counters);
         while let Some(message) = queue.pop() {
-            frames += 1;
-            bytes += message.len();
+            let len = message.len();
             link.feed(message).await?;
-            if frames == BATCH_FRAMES || bytes >= BATCH_BYTES {
+            batch.add(len);
+            if batch.frames == BATCH_FRAMES || batch.bytes >= BATCH_BYTES {
                 queue.sent();
                 break;
             }
         }
+        drop(batch);
         link.flush().await
     }
 
@@ -175,6 +180,13 @@ impl<'a> Driver<'a> {
             Err(malformed) => self.cut(malformed),
         }
         self.pace.spend(message.len());
+        let counters = &self.connection.hub.inner().counters;
+        counters.frames_in.add(1);
+        counters.bytes_in.add(message.len());
+        if let Some(until) = self.pace.waits_until() {
+            // From now on it is not read.
+            counters.throttled.add_time(until - Instant::now());
+        }
     }
 
     fn cut(&self, malformed: Malformed) {
@@ -266,9 +278,18 @@ impl<'a> Driver<'a> {
     }
 }
 
-async fn write_all<L: Link>(frames: Vec<Arc<Frame>>, link: &mut L) -> Result<(), L::Error> {
-    for frame in frames {
+/// Writes these frames. Dropped before it returns, those are left that the transport has not taken.
+async fn write_all<L: Link>(
+    frames: &mut VecDeque<Arc<Frame>>,
+    mut batch: Batch<'_>,
+    link: &mut L,
+) -> Result<(), L::Error> {
+    while let Some(frame) = frames.front() {
         link.feed(frame.message().clone()).await?;
+        batch.add(frame.len());
+        if let Some(sent) = frames.pop_front() {
+            sent.handed_over();
+        }
     }
     link.flush().await
 }

@@ -6,12 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sansocket::Message;
 use tokio::time::Instant;
 
+use crate::metrics::Counters;
+
 /// A frame that waits to be sent: in memory once, in however many queues it is. It counts from when it is made until the last
 /// who has it has dropped it.
 #[derive(Debug)]
 pub(crate) struct Frame {
     message: Message,
     class: Class,
+    /// How long it takes to be handed over counts.
+    is_broadcast: bool,
     since: Instant,
     memory: Arc<Memory>,
 }
@@ -33,9 +37,33 @@ pub(crate) enum Class {
 
 impl Frame {
     pub(crate) fn new(message: Message, class: Class, memory: &Arc<Memory>) -> Arc<Self> {
-        let frame = Self { message, class, since: Instant::now(), memory: memory.clone() };
+        Self::make(message, class, memory, false)
+    }
+
+    /// One that is to be sent to members of a topic.
+    pub(crate) fn broadcast(message: Message, class: Class, memory: &Arc<Memory>) -> Arc<Self> {
+        Self::make(message, class, memory, true)
+    }
+
+    fn make(message: Message, class: Class, memory: &Arc<Memory>, is_broadcast: bool) -> Arc<Self> {
+        let frame = Self { message, class, is_broadcast, since: Instant::now(), memory: memory.clone() };
         memory.held.fetch_add(frame.size(), Ordering::Relaxed);
         frame.into()
+    }
+
+    /// Whoever had it is done with it: a queue has handed it over to the transport, or whoever has made it to the queues. If he was
+    /// the last, that is how long it took. To drop it is something else.
+    pub(crate) fn handed_over(self: Arc<Self>) {
+        if self.is_broadcast
+            && let Some(frame) = Arc::into_inner(self)
+        {
+            frame.counters().delivery.add(frame.since.elapsed());
+        }
+    }
+
+    /// Of the hub.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.memory.counters
     }
 
     pub(crate) fn message(&self) -> &Message {
@@ -80,11 +108,13 @@ impl Drop for Frame {
 pub(crate) struct Memory {
     held: AtomicUsize,
     limit: usize,
+    /// What becomes of frames is counted.
+    counters: Arc<Counters>,
 }
 
 impl Memory {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Self { held: AtomicUsize::new(0), limit }.into()
+    pub(crate) fn new(limit: usize, counters: &Arc<Counters>) -> Arc<Self> {
+        Self { held: AtomicUsize::new(0), limit, counters: counters.clone() }.into()
     }
 
     /// How many bytes wait.

@@ -82,6 +82,11 @@ impl History {
         Position { epoch: self.epoch.to_string(), offset: self.offset }
     }
 
+    /// How many messages are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.ring.len()
+    }
+
     /// How many bytes it has.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

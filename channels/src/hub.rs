@@ -20,6 +20,7 @@ use crate::frame::Memory;
 use crate::history::Position;
 use crate::limits::Limits;
 use crate::longpoll::Table;
+use crate::metrics::Counters;
 use crate::names::is_topic;
 use crate::options::TopicOptions;
 use crate::publish::{Publish, PublishError, Sent};
@@ -27,6 +28,7 @@ use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::route::{Pattern, Route, Routes};
 use crate::running::Running;
+use crate::slow::SlowOnes;
 use crate::sync::lock;
 
 /// The registry of a process: which channel answers for a topic, who is connected, who is a member of what. Everything is sent
@@ -51,6 +53,8 @@ pub(crate) struct Inner {
     /// Of each queue, too.
     pub(crate) limits: Arc<Limits>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) slow: SlowOnes,
     pub(crate) opening: Opening,
     pub(crate) registry: Arc<Registry>,
     /// Connections whose clients poll.
@@ -185,11 +189,14 @@ impl Hub {
     }
 
     pub(crate) fn new(routes: Routes, limits: Limits, opening: Opening, node: u64) -> Self {
+        let counters = Arc::default();
         Self(Arc::new(Inner {
             routes,
             joins: Semaphore::new(limits.joins_at_once.min(Semaphore::MAX_PERMITS)),
             rests: Arc::new(Semaphore::new(RESTS)),
-            memory: Memory::new(limits.memory),
+            memory: Memory::new(limits.memory, &counters),
+            counters,
+            slow: SlowOnes::default(),
             registry: Arc::new(Registry::new(&limits)),
             polls: Table::new(&limits),
             limits: limits.into(),
@@ -256,7 +263,7 @@ impl Inner {
             if self.memory.is_relieved() {
                 break;
             }
-            connection.queue.abandon(Cut::overloaded());
+            self.counters.dropped_at_end.add(connection.queue.abandon(Cut::overloaded()));
         }
     }
 
@@ -299,7 +306,7 @@ impl ConnInfo {
             id: conn,
             user,
             topics: connection.topics(),
-            queued: connection.queue.bytes(),
+            queued: connection.queue.waiting().bytes,
             since: connection.since,
         }
     }

@@ -39,6 +39,7 @@
 //! | changes to a page, as data; scripts and styles | [`dom`], [`Publish::dom`]; [`Conn::load`] |
 //! | how much there may be of everything | [`Limits`] |
 //! | how it ends | [`Leave`], [`Close`], [`Hub::drain`] |
+//! | what it does, seen from outside | [`Hub::metrics`], [`Hub::on_slow`]; spans and events, with the feature `tracing` |
 //! | pages for tests | `test::Page`, with the feature `test` |
 //!
 //! # What is promised
@@ -158,6 +159,21 @@
 //! [origins](HubBuilder::origins) that may connect are told so, as browsers ask; their cookies are not sent. Refusals are those of a
 //! handshake, in a body that Phoenix's client understands.
 //!
+//! # Seen from outside
+//!
+//! [`Hub::metrics`] is what a hub is doing, and has done, in numbers, for whichever exporter a program has. [`Hub::on_slow`] tells of
+//! clients that do not take what they are sent.
+//!
+//! With the feature `tracing`, each connection has a span, `channels`, with `conn` and `user`, for what becomes of it, and for what
+//! its handlers tell. Payloads and tokens are never told, by no event; topics and reasons are:
+//!
+//! | level | what |
+//! | --- | --- |
+//! | error | a session or a join has crashed |
+//! | warn | a client does not take what it is sent, told as by [`Hub::on_slow`]; it is closed for that, with 4008 or 1013 |
+//! | debug | joins, and those that are refused; how sessions end; how connections end, be they closed or lost |
+//! | trace | joins that were over before they had an answer |
+//!
 //! # Inside axum and hyper
 //!
 //! With the feature `tower`, `Hub::service` is a service for both, and for whatever else speaks in the types of the `http` crate:
@@ -200,6 +216,7 @@ mod close;
 mod conn;
 mod conn_id;
 mod connection;
+mod counters;
 mod cx;
 pub mod dom;
 mod drain;
@@ -217,7 +234,9 @@ mod kept;
 mod limits;
 mod link;
 mod longpoll;
+mod metrics;
 mod names;
+mod notes;
 mod opening;
 mod options;
 mod outgoing;
@@ -228,6 +247,7 @@ mod payload;
 mod presence;
 mod presences;
 mod publish;
+mod pushed;
 mod queue;
 mod refusal;
 mod registry;
@@ -238,6 +258,8 @@ mod runner;
 mod running;
 mod seat;
 mod serve;
+mod slow;
+mod span;
 mod sync;
 #[cfg(feature = "test")]
 pub mod test;
@@ -253,6 +275,7 @@ pub use channel::{Channel, Joined, Open, Relay, Relaying, Session};
 pub use close::{Close, Leave};
 pub use conn::{Conn, User};
 pub use conn_id::{ConnId, InvalidConnId};
+pub use counters::Histogram;
 pub use cx::{Cx, ReplyTo};
 pub use drain::{Drain, Drained};
 pub use events::{Events, Handlers};
@@ -261,6 +284,7 @@ pub use history::Position;
 pub use hub::{ConnInfo, Hub, Member, TopicInfo};
 pub use identity::{Denied, Identity};
 pub use limits::Limits;
+pub use metrics::{Metrics, Sample};
 pub use options::{OnFull, TopicOptions};
 pub use outgoing::Outgoing;
 pub use payload::{Payload, PayloadError};
@@ -269,6 +293,7 @@ pub use publish::{Publish, PublishError, Sent};
 pub use refusal::Refusal;
 pub use reply::Reply;
 pub use sansocket::Origins;
+pub use slow::Slow;
 #[cfg(feature = "tower")]
 pub use tower::HubService;
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use sansocket::PendingRequest;
 use sansocket::handshake::{HttpRequest, Reply};
 
-use crate::close::Leave;
+use crate::close::{Cut, Leave};
 use crate::connection::{Connection, Dialect};
 use crate::fault::caught_within;
 use crate::handshake::{Handshake, param};
 use crate::hub::Hub;
 use crate::identity::{Denied, Identity};
 use crate::longpoll::Polling;
+use crate::notes::Note;
 use crate::page::{reply, with};
 use crate::running::Run;
 
@@ -116,6 +117,7 @@ impl Admitted {
             return None;
         }
         let admitted = Self { connection, _open: inner.open.begin() };
+        inner.counters.connected.add(1);
         // After it was added: a drain that begins now knows of it.
         (!inner.is_draining()).then_some(admitted)
     }
@@ -126,7 +128,19 @@ impl Admitted {
 
     /// The connection has ended.
     pub(crate) fn end(&self, why: Leave) {
-        self.connection.hub.inner().registry.disconnect(&self.connection);
+        self.finish(why, &Note::Ended(why));
+    }
+
+    /// The same on the server's behalf.
+    pub(crate) fn cut(&self, cut: &Cut) {
+        self.finish(cut.why, &Note::Closed(&cut.close));
+    }
+
+    fn finish(&self, why: Leave, note: &Note<'_>) {
+        // It may have ended before.
+        if self.connection.hub.inner().registry.disconnect(&self.connection) {
+            self.connection.note(note);
+        }
         self.connection.end(why);
     }
 }

@@ -10,7 +10,7 @@ use crate::connection::Dialect;
 use crate::frame::{Class, Frame};
 use crate::limits::{Limits, Room};
 use crate::payload::Payload;
-use crate::queue::Pushed;
+use crate::pushed::Pushed;
 use crate::seat::Seat;
 use crate::wire::numbered::position;
 
@@ -141,6 +141,7 @@ impl Holds {
             None => queued.fits(frame.len(), room.without(self.room)),
         };
         if *frame.class() == Class::Volatile && (!fits || bytes >= limits.volatile) {
+            frame.counters().dropped_volatile.add(1);
             return Pushed::Dropped;
         }
         if !fits {
@@ -150,6 +151,7 @@ impl Holds {
         self.room.bytes += frame.len();
         if let Some((at, len)) = old {
             self.room.bytes -= len;
+            frame.counters().replaced.add(1);
             hold.held[at] = held;
             return Pushed::Replaced;
         }

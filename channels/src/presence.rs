@@ -127,7 +127,7 @@ impl Presence {
     }
 
     /// A member is present, with these fields, an object in JSON. It takes the place of what it was before, or of what its user
-    /// was whose session was lost: that is an update. If there is no room all stays as it is, and is counted.
+    /// was whose session was lost: that is an update. False: there is no room; all stays as it is, and that is counted.
     pub(crate) fn track(
         &mut self,
         conn: ConnId,
@@ -135,10 +135,10 @@ impl Presence {
         fields: &str,
         reference: Reference,
         now: Instant,
-    ) {
+    ) -> bool {
         if fields.len() > self.room.meta {
             self.untracked += 1;
-            return;
+            return false;
         }
         let own = self.sessions.get(&conn).copied();
         let old = own.or_else(|| self.lost_of(&key));
@@ -155,7 +155,7 @@ impl Presence {
         };
         if rest >= self.room.entries || rest_bytes.saturating_add(len) > self.room.bytes {
             self.untracked += 1;
-            return;
+            return false;
         }
         let change = match old.and_then(|old| Some((old, self.forget(old)?))) {
             Some((_, Entry { change: Some(change), .. })) => change,
@@ -169,6 +169,7 @@ impl Presence {
         let json = meta(reference, previous, fields).into();
         self.entries.insert(reference, Entry { key, json, len, previous, change: Some(change) });
         self.sessions.insert(conn, reference);
+        true
     }
 
     /// A member is present no more: at once, or unless it is back soon.
@@ -291,6 +292,11 @@ impl Presence {
     /// What is, in the order in which it came: keys, and their metas in JSON.
     pub(crate) fn list(&self) -> Vec<(Arc<str>, Arc<str>)> {
         self.entries.values().map(|entry| (entry.key.clone(), entry.json.clone())).collect()
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// How many were to be tracked, and there was no room.

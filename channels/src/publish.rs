@@ -151,7 +151,7 @@ impl<'a> Publish<'a> {
     }
 
     fn frame(&self, message: Message) -> Arc<Frame> {
-        Frame::new(message, self.class.clone(), &self.hub.inner().memory)
+        Frame::broadcast(message, self.class.clone(), &self.hub.inner().memory)
     }
 
     /// Sends the message of each topic, which is made once for all members, and only if there are any.
@@ -163,7 +163,10 @@ impl<'a> Publish<'a> {
         }
         let mut sent = Sent { local: 0 };
         let mut send = |topic: &Arc<Topic>| {
-            sent.local += topic.send(parcel(topic));
+            let taken = topic.send(parcel(topic));
+            inner.counters.broadcasts.add(1);
+            inner.counters.deliveries.add(taken);
+            sent.local += taken;
             inner.relieve();
         };
         match &self.topics {

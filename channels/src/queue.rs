@@ -1,5 +1,6 @@
 //! The queue of a connection, and its end.
 
+use std::collections::VecDeque;
 use std::iter;
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +14,7 @@ use crate::frame::{Class, Frame};
 use crate::limits::{Limits, Room};
 use crate::options::OnFull;
 use crate::outgoing::{Held as OnHold, Hold, Holds, Intercepted, To};
+use crate::pushed::Pushed;
 use crate::seat::Seat;
 use crate::sync::lock;
 
@@ -54,26 +56,6 @@ enum End {
     /// The task has not heard of it.
     Cut(Box<Cut>),
     Over,
-}
-
-/// What became of a frame.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Pushed {
-    Taken,
-    /// It was put in the place of an older one of its key, which is not sent.
-    Replaced,
-    /// As many older ones of its topic were dropped for it.
-    Displaced(usize),
-    Dropped,
-    /// The connection or the session has ended, or does so now.
-    Ended,
-}
-
-impl Pushed {
-    /// It will be sent, if nothing comes between.
-    pub(crate) fn is_taken(self) -> bool {
-        matches!(self, Self::Taken | Self::Replaced | Self::Displaced(_))
-    }
 }
 
 impl Queue {
@@ -207,18 +189,18 @@ impl Queue {
         let message = frame.as_ref().map(|frame| frame.message().clone());
         state.unsent = frame;
         drop(state);
-        drop(sent);
+        sent.into_iter().for_each(Frame::handed_over);
         message
     }
 
     /// What was taken from the queue is the transport's by now.
     pub(crate) fn sent(&self) {
         let sent = lock(&self.state).unsent.take();
-        drop(sent);
+        sent.into_iter().for_each(Frame::handed_over);
     }
 
     /// What the transport has not taken, in its order. Nothing more is queued by then.
-    pub(crate) fn rest(&self) -> Vec<Arc<Frame>> {
+    pub(crate) fn rest(&self) -> VecDeque<Arc<Frame>> {
         let (unsent, mut backlog) = {
             let mut state = lock(&self.state);
             (state.unsent.take(), std::mem::take(&mut state.backlog))
@@ -237,23 +219,23 @@ impl Queue {
         });
     }
 
-    /// The same, at once without all that waits.
-    pub(crate) fn abandon(&self, cut: Cut) {
+    /// The same, at once without all that waits. How many frames that were.
+    pub(crate) fn abandon(&self, cut: Cut) -> usize {
         let mut state = lock(&self.state);
         let dropped = state.clear();
         state.end.get_or_insert_with(|| End::Cut(Box::new(cut)));
         drop(state);
-        drop(dropped);
         self.wake.notify_one();
+        dropped.frames()
     }
 
-    /// Has nothing queued any more, since the connection has ended by itself.
-    pub(crate) fn finish(&self) {
+    /// Has nothing queued any more, since the connection has ended. How many frames waited.
+    pub(crate) fn finish(&self) -> usize {
         let mut state = lock(&self.state);
         state.end = Some(End::Over);
         let dropped = state.clear();
         drop(state);
-        drop(dropped);
+        dropped.frames()
     }
 
     /// How the connection is to be ended, if it is; told once.
@@ -280,10 +262,10 @@ impl Queue {
         lock(&self.state).end.is_some()
     }
 
-    /// How many bytes wait, be they on hold.
-    pub(crate) fn bytes(&self) -> usize {
+    /// What waits takes so much room, be it on hold.
+    pub(crate) fn waiting(&self) -> Room {
         let state = lock(&self.state);
-        state.backlog.bytes() + state.on_hold().bytes
+        Room { bytes: state.backlog.bytes(), frames: state.backlog.frames() }.with(state.on_hold())
     }
 
     /// Since when the frame waits that has waited longest, if one waits.
@@ -382,9 +364,13 @@ impl State {
         match frame.class() {
             Class::Reliable => {}
             Class::Volatile if self.backlog.bytes() < limits.volatile && self.backlog.fits(len, room) => {}
-            Class::Volatile => return Pushed::Dropped,
+            Class::Volatile => {
+                frame.counters().dropped_volatile.add(1);
+                return Pushed::Dropped;
+            }
             Class::Keyed(key) => {
                 if let Some(at) = self.backlog.find(number, key) {
+                    frame.counters().replaced.add(1);
                     if self.backlog.replace(at, frame, room) {
                         return Pushed::Replaced;
                     }
@@ -419,11 +405,19 @@ impl State {
         if seat.on_full() == OnFull::DropOldest {
             let dropped = self.backlog.drop_oldest(seat, frame.len(), room);
             if dropped > 0 {
+                frame.counters().dropped_oldest.add(dropped);
                 return Pushed::Displaced(dropped);
             }
         }
+        frame.counters().dropped_newest.add(1);
         self.backlog.drop_newest(seat, offset);
         Pushed::Dropped
+    }
+
+    /// How many wait.
+    fn frames(&self) -> usize {
+        let held = self.held.as_ref().map_or(0, |held| held.frames.len());
+        self.backlog.frames() + usize::from(self.unsent.is_some()) + held + self.on_hold().frames
     }
 
     fn unhold(&mut self, seat: u32) -> Vec<Arc<Frame>> {

@@ -12,6 +12,7 @@ use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::history::Extent;
 use crate::limits::Limits;
+use crate::notes::Note;
 use crate::reserved::Since;
 use crate::seat::Seat;
 use crate::sync::{lock, read, write};
@@ -61,7 +62,8 @@ impl Registry {
         true
     }
 
-    pub(crate) fn disconnect(&self, connection: &Connection) {
+    /// Forgets a connection. False: it is not known any more.
+    pub(crate) fn disconnect(&self, connection: &Connection) -> bool {
         let mut connections = write(&self.connections);
         let gone = connections.by_id.remove(&connection.id);
         if let Some(user) = connection.identity.name()
@@ -73,7 +75,7 @@ impl Registry {
             }
         }
         drop(connections);
-        drop(gone);
+        gone.is_some()
     }
 
     pub(crate) fn connection(&self, id: ConnId) -> Option<Arc<Connection>> {
@@ -162,6 +164,9 @@ impl Registry {
         }
         self.clear(&topic, members);
         Announcer::begin(&seat.connection.hub, &topic);
+        if let (Some(_), Some(why)) = (&left, why) {
+            seat.connection.note(&Note::Left { topic: &seat.topic, why });
+        }
         drop(left);
         ended
     }

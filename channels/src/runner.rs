@@ -15,6 +15,7 @@ use crate::fault::{called, caught, caught_within, dropped};
 use crate::frame::Class;
 use crate::inbox::{Command, Inbox, Seated};
 use crate::names::is_reserved;
+use crate::notes::Note;
 use crate::outgoing::Intercepted;
 use crate::payload::Payload;
 use crate::presences::TrackError;
@@ -142,8 +143,13 @@ impl Runner {
             Some(Err(_)) => Some(Refusal::retry("timeout")),
             None => None,
         };
-        seat.end(refusal.into_iter().flat_map(|refusal| seat.refused(&refusal)));
+        seat.end(refusal.iter().flat_map(|refusal| seat.refused(refusal)));
         self.inbox.set_seat(None);
+        let topic = &seat.topic;
+        self.connection.note(&match &refusal {
+            Some(refusal) => Note::Refused { topic, refusal },
+            None => Note::Cancelled { topic },
+        });
     }
 
     /// The client is a member from now on, unless something has ended that already: then it is told to the session. Fails if
@@ -162,6 +168,9 @@ impl Runner {
         }
         // What follows the reply may be much.
         inner.relieve();
+        let topic = &seat.topic;
+        let is_joined = seat.is_joined();
+        self.connection.note(&if is_joined { Note::Joined { topic } } else { Note::Cancelled { topic } });
         self.seated = Some(Seated { seat: seat.clone(), session });
         if self.connection.queue.on_hold(seat.number) > 0 {
             // Of what it has missed.
@@ -271,7 +280,9 @@ impl Runner {
         let turn = seat.begin_turn(None);
         let cx = Cx::new(seat, turn);
         let leaving = caught_within(inner.limits.handler, session.leave(&cx, why));
-        meanwhile(&self.connection, &self.inbox, leaving).await;
+        if meanwhile(&self.connection, &self.inbox, leaving).await.is_none() {
+            self.connection.note(&Note::Crashed { topic: &self.inbox.topic });
+        }
     }
 
     fn is_seated(&self, seat: &Arc<Seat>) -> bool {
@@ -284,6 +295,7 @@ impl Runner {
             self.connection.hub.inner().registry.leave(&seat, [crashed(&seat)], None);
             self.inbox.set_seat(None);
             dropped(session);
+            self.connection.note(&Note::Crashed { topic: &self.inbox.topic });
         }
     }
 }

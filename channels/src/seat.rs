@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::frame::{Class, Frame};
 use crate::history::Catchup;
 use crate::options::OnFull;
-use crate::queue::Pushed;
+use crate::pushed::Pushed;
 use crate::refusal::{Refusal, refused};
 use crate::reserved::Since;
 use crate::route::Route;
@@ -120,6 +120,7 @@ impl Seat {
 
     /// The frame that says that what the client has not had up to this offset is lost; without a history, that something is.
     pub(crate) fn gap(&self, offset: u64) -> Arc<Frame> {
+        self.connection.hub.inner().counters.gaps.add(1);
         let payload = match self.epoch.get() {
             Some(epoch) => format!("{{\"e\":\"{epoch}\",\"o\":{offset}}}"),
             None => "{}".to_owned(),
@@ -171,6 +172,7 @@ impl Seat {
                 self.epoch.get_or_init(|| catchup.epoch.clone());
                 self.reach(catchup.from(fits));
             }
+            self.connection.hub.inner().counters.count_recovery(welcome.recovers(catchup.as_ref(), fits));
             welcome.reply(catchup.as_ref(), fits).map(|reply| self.connection.frame(reply, Class::Answer))
         };
         self.connection.queue.release(self, answer, answer_len, before.unwrap_or_default());

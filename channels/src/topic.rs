@@ -12,6 +12,7 @@ use crate::conn_id::ConnId;
 use crate::frame::Frame;
 use crate::history::{Extent, History, Position};
 use crate::kept::Kept;
+use crate::metrics::Metrics;
 use crate::outgoing::To;
 use crate::parcel::{Form, Numbered, Parcel};
 use crate::presence::Presence;
@@ -102,8 +103,13 @@ impl Topic {
         let mut members = lock(&self.members);
         let draft = match form {
             Form::Whole(frame) => {
-                return members
-                    .deliver(audience, |seat, is_meant| is_meant && push(seat, &frame, 0, is_meant));
+                let sent =
+                    members.deliver(audience, |seat, is_meant| is_meant && push(seat, &frame, 0, is_meant));
+                drop(members);
+                if sent > 0 {
+                    frame.handed_over();
+                }
+                return sent;
             }
             Form::Draft(draft) => draft,
         };
@@ -116,12 +122,15 @@ impl Topic {
         if !is_watched {
             self.watch(&mut members);
         }
-        let numbered = Numbered::new(&self.name, message, offset);
+        let numbered = Numbered::broadcast(&self.name, message, offset);
         let sent = members.deliver(audience, |seat, is_meant| {
             let frame = numbered.of(&seat.connection, is_meant);
             frame.is_some_and(|frame| push(seat, frame, offset, is_meant))
         });
         drop(members);
+        if sent > 0 {
+            numbered.handed_over();
+        }
         if is_too_much && let Some(registry) = self.registry.upgrade() {
             registry.shrink();
         }
@@ -138,6 +147,20 @@ impl Topic {
 
     pub(crate) fn seats(&self) -> Vec<Arc<Seat>> {
         lock(&self.members).seats.clone()
+    }
+
+    /// Adds what it has to the numbers of its hub.
+    pub(crate) fn measure(&self, metrics: &mut Metrics) {
+        let members = lock(&self.members);
+        metrics.topics += u64::from(!members.seats.is_empty());
+        metrics.members += members.seats.len() as u64;
+        if let Some(presence) = &members.presence {
+            metrics.presence_entries += presence.len() as u64;
+        }
+        if let Some(kept) = &members.history {
+            metrics.history_entries += kept.history().len() as u64;
+            metrics.history_bytes += kept.history().bytes() as u64;
+        }
     }
 
     /// Sees to it that what it keeps is forgotten in time, and so is the topic, if it has no members. False: it is time.
@@ -241,7 +264,9 @@ impl Members {
         if let Some(presence) = &mut self.presence {
             let key = connection.identity.name().cloned().unwrap_or_else(|| connection.id.to_string().into());
             let reference = connection.hub.inner().next_reference();
-            presence.track(connection.id, key, meta, reference, Instant::now());
+            if !presence.track(connection.id, key, meta, reference, Instant::now()) {
+                connection.hub.inner().counters.untracked.add(1);
+            }
         }
     }
 

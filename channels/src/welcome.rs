@@ -42,6 +42,12 @@ impl Welcome {
         self.since.as_ref()
     }
 
+    /// Whether the client gets all that it has missed. `None`: it does not come back. `fits`: there is room for that.
+    pub(crate) fn recovers(&self, catchup: Option<&Catchup>, fits: bool) -> Option<bool> {
+        let is_recovered = fits && catchup.is_some_and(Catchup::is_recovered);
+        self.since.as_ref().map(|_| is_recovered)
+    }
+
     /// How many bytes the reply has, at most.
     pub(crate) fn max_len(&self) -> usize {
         self.reply.as_ref().map_or(0, text::Reply::max_len)
@@ -55,8 +61,7 @@ impl Welcome {
                 let (epoch, offset) = (&catchup.epoch, catchup.from(fits));
                 told = format!(",\"$pos\":{{\"e\":\"{epoch}\",\"o\":{offset}}}");
             }
-            if self.since.is_some() {
-                let is_recovered = fits && catchup.is_some_and(Catchup::is_recovered);
+            if let Some(is_recovered) = self.recovers(catchup, fits) {
                 told.push_str(if is_recovered { ",\"$recovered\":true" } else { ",\"$recovered\":false" });
             }
         }

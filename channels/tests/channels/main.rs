@@ -17,6 +17,7 @@ mod longpoll;
 mod longpoll_limits;
 mod members;
 mod memory;
+mod metrics;
 mod model;
 mod order;
 mod poller;
@@ -29,6 +30,8 @@ mod server;
 mod services;
 mod sessions;
 mod sockets;
+#[cfg(feature = "tracing")]
+mod spans;
 mod targets;
 mod twin;
 mod wire;

@@ -12,6 +12,7 @@ use sansocket_channels::{
 };
 use serde_json::{Value, json};
 
+use crate::metrics::gauges;
 use crate::random::Random;
 
 /// How many sessions have begun, and have ended, by their numbers.
@@ -115,7 +116,14 @@ async fn the_hub_does_what_the_model_does() {
         pages.clear();
         settle().await;
         assert!(hub.connections().is_empty() && hub.topics().is_empty(), "seed {seed}");
+        let metrics = hub.metrics();
+        assert_eq!(gauges(&metrics).map(|(_, value)| value), [0; 12], "seed {seed}");
+        let closes: u64 = metrics.closes.values().sum();
+        assert_eq!(metrics.connected, metrics.left + metrics.lost + closes, "seed {seed}");
         let counts = counted.0.lock().unwrap();
+        let begun = counts.begun as u64;
+        let results = metrics.joins_ok..=metrics.joins_ok + metrics.joins_cancelled;
+        assert!(results.contains(&begun), "seed {seed}: {begun} of {results:?}");
         assert!(counts.begun > 20 && counts.alive.is_empty(), "seed {seed}: {:?}", counts.alive);
     }
 }
@@ -139,6 +147,7 @@ async fn threads_leave_nothing_behind() {
     assert_eq!(drained.cut, 0);
     assert!(counted.0.lock().unwrap().alive.is_empty());
     assert!(hub.connections().is_empty() && hub.topics().is_empty());
+    assert_eq!(gauges(&hub.metrics()).map(|(_, value)| value), [0; 12]);
     assert!(counted.0.lock().unwrap().begun > 100);
 }
 
