@@ -147,8 +147,9 @@ async fn threads_give_memory_back() {
                         return n;
                     }
                     hub.to(topic).keyed(&(n % 3).to_string()).send("said", &n).unwrap();
-                    hub.to(topic).volatile().send("said", &n).unwrap();
-                    hub.broadcast(topic, "said", &"x".repeat(n % 1_000)).unwrap();
+                    // A queue that is full of these is more than there is memory for.
+                    hub.to(topic).volatile().send("said", &"x".repeat(400)).unwrap();
+                    hub.broadcast(topic, "said", &"x".repeat(400 + n % 600)).unwrap();
                 }
                 0
             })
@@ -160,7 +161,11 @@ async fn threads_give_memory_back() {
         for (at, topic) in ["oldest:1", "newest:1", "close:1"].iter().enumerate().take(1 + n % 3) {
             page.send_message(format!(r#"["{at}","{at}","{topic}","phx_join",{{}}]"#));
         }
-        page.next_message().await.unwrap();
+        if page.next_message().await.is_none() {
+            // Closed before it was told that it has joined.
+            closed += usize::from(page.closed().await.code() == 1013);
+            continue;
+        }
         page.stall();
         let conn = hub.conn(page.conn());
         let enough = if n % 2 == 0 { usize::MAX } else { 1_000 };
