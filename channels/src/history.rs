@@ -140,8 +140,8 @@ impl History {
         self.bytes = 0;
     }
 
-    /// What a connection is sent that joins: all that it has missed, if it comes back and all of that is kept; the newest messages,
-    /// of which there are so many, if it has not been here; or nothing.
+    /// What a connection is sent that joins: all that it has missed, if it comes back and all of that is kept; else the newest
+    /// messages, of which there are so many.
     pub(crate) fn catch_up(
         &mut self,
         connection: &Connection,
@@ -151,7 +151,8 @@ impl History {
     ) -> Catchup {
         self.trim(now);
         let missed = since.and_then(|since| self.missed(since));
-        let count = if since.is_some() { missed.unwrap_or(0) } else { self.ring.len().min(latest) };
+        // None of the newest is one that it has had: then all that it has missed would be kept.
+        let count = missed.unwrap_or_else(|| self.ring.len().min(latest));
         let first = self.ring.len() - count;
         let mut offset = self.offset - count as u64;
         let mut catchup = Catchup {

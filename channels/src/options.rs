@@ -36,7 +36,7 @@ impl TopicOptions {
     /// Keeps the newest messages of each topic, so many and for so long, for clients that come back: ours join with the
     /// [`Position`](crate::Position) up to which they have been told everything, and are sent what they have missed, each what was
     /// for it. That is all of it, or, if some is not kept any more or there is no room in the client's queue, nothing, and the client
-    /// is told that. Other clients notice nothing.
+    /// is told that: it is sent the [latest](Self::latest), as one that has not been here. Other clients notice nothing.
     ///
     /// Kept is what is sent to all members, whomever it [leaves out](crate::Publish::except); not what is sent
     /// [only](crate::Publish::only) to some, pushed to one, or asks one.
@@ -48,9 +48,10 @@ impl TopicOptions {
         Self { history: Some((entries, keep)), ..self }
     }
 
-    /// Sends the newest messages that are kept, so many at most, to each client that joins and has not been here before, whatever it
-    /// speaks: behind the answer, and before all that is sent from then on. If there is no room for them in its queue, it gets none
-    /// of them. Nothing without a [history](Self::history).
+    /// Sends the newest messages that are kept, so many at most, to each client that joins and is not sent what it has missed,
+    /// whatever it speaks: behind the answer, and before all that is sent from then on. So a topic whose newest message is its state
+    /// has it at each page, after any absence. If there is no room for them in its queue, it gets none of them. Nothing without a
+    /// [history](Self::history).
     pub fn latest(self, n: usize) -> Self {
         Self { latest: n, ..self }
     }
