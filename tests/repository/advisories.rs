@@ -9,16 +9,18 @@ use std::fs;
 use std::path::Path;
 
 /// The folders that have a lock file.
-const WORKSPACES: [&str; 5] = ["", "fuzz", "benches/peers", "tests/loom", "tests/upgrades"];
+const WORKSPACES: [&str; 6] =
+    ["", "fuzz", "benches/peers", "channels/benches/peers", "tests/loom", "tests/upgrades"];
 
 /// Those that have a manifest.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "",
     "examples",
     "autobahn/programs",
     "channels",
     "fuzz",
     "benches/peers",
+    "channels/benches/peers",
     "tests/loom",
     "tests/upgrades",
 ];

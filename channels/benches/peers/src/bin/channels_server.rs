@@ -1,0 +1,34 @@
+//! Ours: a hub with one topic of news, and one for who has it broadcast.
+
+use channels_peers::{addr, filling};
+use sansocket::Server;
+use sansocket_channels::{Cx, Events, Hub, Limits, Open, Payload, Reply};
+use serde_json::{Value, json};
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let control = Events::new().on("go", go).on("state", state);
+        // The client that has it broadcast says so more often than one that is no bench may.
+        let limits = Limits::default().messages(1_000_000, 1_000_000);
+        let hub = Hub::builder().channel("news", Open).channel("control", control).limits(limits).build();
+        let hub = hub.expect("a hub");
+        let server = Server::default().max_connections(20_000);
+        hub.serve(addr(), &server, std::future::pending::<()>()).await.expect("an address that is free");
+    });
+}
+
+async fn go(cx: Cx, payload: Payload) -> Result<Reply, sansocket_channels::Refusal> {
+    let told: Value = payload.parse()?;
+    let filling = filling(r#"[null,null,"news","tick",""]"#.len());
+    for _ in 0..told["n"].as_u64().unwrap_or(0) {
+        cx.hub().broadcast("news", "tick", &filling)?;
+    }
+    Ok(Reply::none())
+}
+
+/// Who is connected, and what is joined.
+async fn state(cx: Cx, _: Payload) -> Result<Reply, sansocket_channels::Refusal> {
+    let hub = cx.hub();
+    Ok(Reply::with(&json!({ "connections": hub.connections().len(), "topics": hub.topics().len() }))?)
+}
