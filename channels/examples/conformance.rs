@@ -26,7 +26,7 @@ use sansocket::{Error, Origins, Server};
 use sansocket_channels::dom::{self, Changes, Element};
 use sansocket_channels::{
     AskError, Channel, Close, Cx, Denied, Drain, Events, Handshake, Hub, Identity, Joined, Payload, Refusal,
-    Relay, Reply, TopicOptions,
+    Relay, Reply, Session, TopicOptions,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -38,10 +38,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let history = TopicOptions::new().history(100, Duration::from_secs(60));
     let hub = Hub::builder()
         .channel("relay:{id}", Relay)
-        .channel_with("room:{id}", history.clone(), Relay)
+        .channel_with("room:{id}", history.clone().presence(), Rooms)
         .channel_with("recent:{id}", history.latest(3), Relay)
         .channel("echo:{id}", echo())
-        .channel_with("room:{id}", TopicOptions::new().presence(), room())
         .channel("closed:{id}", Refusing(Refusal::new("unauthorized")))
         .channel("later:{id}", Refusing(Refusal::retry("later")))
         .channel("late:{id}", Events::new().on_join(late))
@@ -93,17 +92,32 @@ fn echo() -> Events {
         .on("quit", async |_, _| Ok(Reply::ok().stop()))
 }
 
-fn room() -> Events {
-    echo()
-        .on_join(async |_, params| Joined::new(()).track(&params))
-        .on("track", async |cx, payload| {
-            cx.track(&payload)?;
-            Ok(Reply::ok())
-        })
-        .on("untrack", async |cx, _| {
-            cx.untrack();
-            Ok(Reply::ok())
-        })
+/// What a member pushes goes to the others, but for the events below.
+struct Rooms;
+
+/// A member of a room.
+struct Room;
+
+impl Channel for Rooms {
+    type Session = Room;
+
+    async fn join(&self, _: &Cx, params: Payload) -> Result<Joined<Room>, Refusal> {
+        Joined::new(Room).track(&params)
+    }
+}
+
+impl Session for Room {
+    async fn handle(&mut self, cx: &Cx, event: &str, payload: Payload) -> Result<Reply, Refusal> {
+        match (event, payload.binary()) {
+            ("track", _) => cx.track(&payload)?,
+            ("untrack", _) => cx.untrack(),
+            ("crash", _) => panic!("as was asked for"),
+            ("quit", _) => return Ok(Reply::ok().stop()),
+            (_, Some(data)) => drop(cx.others().send_binary(event, data.clone())?),
+            (_, None) => drop(cx.others().send(event, &payload)?),
+        }
+        Ok(Reply::ok())
+    }
 }
 
 /// Lets nobody join.

@@ -1,7 +1,7 @@
 //! A connection's task.
 
 use std::collections::VecDeque;
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(crate) async fn drive<L: Link>(admitted: Admitted, mut link: L) -> Result<()
 }
 
 /// Ends a connection on the server's behalf.
-async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Cut) {
+async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Box<Cut>) {
     let rest = cut.flush.map(|within| (within, admitted.connection().queue.rest()));
     // Before anything is waited for, so that nobody is a member any more who has to go.
     admitted.cut(&cut);
@@ -57,7 +57,7 @@ enum Ended<E> {
     Client(Leave),
     /// Nobody: it failed.
     Error(E),
-    Server(Cut),
+    Server(Box<Cut>),
 }
 
 /// What waits for room.
@@ -115,7 +115,7 @@ impl<'a> Driver<'a> {
                     Err(error) => return Ended::Error(error),
                 },
                 () = ready(()), if !queue.is_empty() => {}
-                () = queue.woken() => {}
+                () = poll_fn(|cx| queue.poll_woken(cx)) => {}
                 () = until(waits_until), if waits_until.is_some() => {}
                 Some(()) = over(&mut self.expiry) => {
                     self.expiry = None;

@@ -266,6 +266,7 @@ pub mod test;
 mod topic;
 #[cfg(feature = "tower")]
 mod tower;
+mod waiter;
 mod welcome;
 mod wire;
 

@@ -1,11 +1,12 @@
 //! The queue of a connection, and its end.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::iter;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use sansocket::Message;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::backlog::{Backlog, Entry, What};
@@ -17,6 +18,7 @@ use crate::outgoing::{Held as OnHold, Hold, Holds, Intercepted, To};
 use crate::pushed::Pushed;
 use crate::seat::Seat;
 use crate::sync::lock;
+use crate::waiter::Waiter;
 
 /// What waits to be sent on a connection: filled from anywhere, without waiting, and emptied by the connection's task.
 ///
@@ -27,8 +29,6 @@ use crate::sync::lock;
 /// ```
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Told when there is a frame where there was none, when the connection is cut, and when there is something else to do.
-    wake: Notify,
     limits: Arc<Limits>,
 }
 
@@ -43,6 +43,10 @@ struct State {
     holds: Option<Box<Holds>>,
     /// Nothing is queued any more. The first reason counts.
     end: Option<End>,
+    /// There is something else to do.
+    is_nudged: bool,
+    /// The connection's task. Told when there is a frame where there was none, an end, or something else to do.
+    waiter: Waiter,
 }
 
 #[derive(Default)]
@@ -60,7 +64,7 @@ enum End {
 
 impl Queue {
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
-        Self { state: Mutex::default(), wake: Notify::new(), limits }
+        Self { state: Mutex::default(), limits }
     }
 
     /// Adds a frame, of this seat's topic, if it is of any, and with that offset in its history, if it has one: else 0.
@@ -221,11 +225,11 @@ impl Queue {
 
     /// The same, at once without all that waits. How many frames that were.
     pub(crate) fn abandon(&self, cut: Cut) -> usize {
-        let mut state = lock(&self.state);
-        let dropped = state.clear();
-        state.end.get_or_insert_with(|| End::Cut(Box::new(cut)));
-        drop(state);
-        self.wake.notify_one();
+        let dropped = self.change(|state| {
+            let dropped = state.clear();
+            state.end.get_or_insert_with(|| End::Cut(Box::new(cut)));
+            dropped
+        });
         dropped.frames()
     }
 
@@ -233,18 +237,19 @@ impl Queue {
     pub(crate) fn finish(&self) -> usize {
         let mut state = lock(&self.state);
         state.end = Some(End::Over);
-        let dropped = state.clear();
+        // The waker has the task, which has this.
+        let dropped = (state.clear(), state.waiter.take());
         drop(state);
-        dropped.frames()
+        dropped.0.frames()
     }
 
     /// How the connection is to be ended, if it is; told once.
-    pub(crate) fn take_cut(&self) -> Option<Cut> {
+    pub(crate) fn take_cut(&self) -> Option<Box<Cut>> {
         let mut state = lock(&self.state);
         match state.end.take() {
             Some(End::Cut(cut)) => {
                 state.end = Some(End::Over);
-                Some(*cut)
+                Some(cut)
             }
             other => {
                 state.end = other;
@@ -255,11 +260,6 @@ impl Queue {
 
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.state).backlog.is_empty()
-    }
-
-    /// Whether the connection is to be ended.
-    pub(crate) fn is_cut(&self) -> bool {
-        lock(&self.state).end.is_some()
     }
 
     /// What waits takes so much room, be it on hold.
@@ -279,7 +279,7 @@ impl Queue {
 
     /// Has the connection's task look at what there is to do.
     pub(crate) fn wake(&self) {
-        self.wake.notify_one();
+        self.change(|state| state.is_nudged = true);
     }
 
     /// Changes what waits, and wakes the connection's task if there is something else to do.
@@ -287,33 +287,38 @@ impl Queue {
         let mut state = lock(&self.state);
         let before = state.to_do();
         let outcome = change(&mut state);
-        let wakes = state.to_do() != before;
+        let waker = if state.to_do() == before { None } else { state.waiter.take() };
         drop(state);
-        if wakes {
-            self.wake.notify_one();
+        if let Some(waker) = waker {
+            waker.wake();
         }
         outcome
     }
 
-    /// Waits for something to do. Cancel safe; it may be ready for nothing.
-    pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
+    /// Waits for something to do: a frame, an end, or that somebody [says so](Self::wake), which is told once.
+    pub(crate) fn poll_woken(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        let is_nudged = std::mem::take(&mut state.is_nudged);
+        if is_nudged || !state.backlog.is_empty() || state.end.is_some() {
+            return Poll::Ready(());
+        }
+        state.waiter.wait(cx)
     }
 
     /// Waits until the connection is to be ended. Cancel safe.
     pub(crate) async fn until_cut(&self) {
-        while !self.is_cut() {
-            self.woken().await;
-        }
-        // Whoever else waits for something to do is to look too.
-        self.wake.notify_one();
+        let poll = |cx: &mut Context<'_>| {
+            let mut state = lock(&self.state);
+            if state.end.is_some() { Poll::Ready(()) } else { state.waiter.wait(cx) }
+        };
+        poll_fn(poll).await;
     }
 }
 
 impl State {
-    /// What there is to do for the connection's task: to write, and to end.
-    fn to_do(&self) -> (bool, bool) {
-        (!self.backlog.is_empty(), self.end.is_some())
+    /// What there is to do for the connection's task: to write, to end, and whatever else.
+    fn to_do(&self) -> (bool, bool, bool) {
+        (!self.backlog.is_empty(), self.end.is_some(), self.is_nudged)
     }
 
     fn on_hold(&self) -> Room {
@@ -436,9 +441,8 @@ impl State {
 
     /// All that waits, to be dropped when this is not locked.
     fn clear(&mut self) -> Self {
-        let end = self.end.take();
-        let all = std::mem::take(self);
-        self.end = end;
-        all
+        let (end, waiter) = (self.end.take(), std::mem::take(&mut self.waiter));
+        let rest = Self { end, waiter, is_nudged: self.is_nudged, ..Self::default() };
+        std::mem::replace(self, rest)
     }
 }
