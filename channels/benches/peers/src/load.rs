@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::ops::Range;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
@@ -15,8 +17,7 @@ pub struct Load {
     clients: Vec<Client>,
     control: TcpStream,
     protocol: &'static Protocol,
-    delivered: Vec<u8>,
-    /// How many bytes each client has been sent, when it has been sent all.
+    /// How many messages each client has been sent, when it has been sent all.
     target: usize,
     buffer: Vec<u8>,
     /// Connected, and not read.
@@ -25,8 +26,16 @@ pub struct Load {
 
 struct Client {
     stream: mio::net::TcpStream,
+    delivered: Rc<Delivered>,
     /// How many bytes of messages have come.
     came: usize,
+}
+
+/// What a client is sent.
+struct Delivered {
+    message: Vec<u8>,
+    /// What of it is another each time.
+    digits: Range<usize>,
 }
 
 /// What rounds came to.
@@ -39,6 +48,13 @@ pub struct Outcome {
 
 impl Load {
     pub fn open(addr: SocketAddr, protocol: &'static Protocol, clients: usize) -> io::Result<Self> {
+        Self::open_mixed(addr, &[protocol], clients)
+    }
+
+    /// The same with clients of several protocols of one server, in turns. Who has it broadcast speaks the first.
+    pub fn open_mixed(addr: SocketAddr, protocols: &[&'static Protocol], clients: usize) -> io::Result<Self> {
+        let protocol = protocols[0];
+        let delivered: Vec<_> = protocols.iter().map(|protocol| Rc::new(Delivered::of(protocol))).collect();
         let poll = Poll::new()?;
         let mut load = Self {
             poll,
@@ -46,20 +62,22 @@ impl Load {
             clients: Vec::with_capacity(clients),
             control: connect(addr, protocol.control_path, protocol.control, None)?,
             protocol,
-            delivered: protocol.delivered(),
             target: 0,
             buffer: vec![0; 64 << 10],
             stalled: Vec::new(),
         };
         load.control.set_read_timeout(Some(PATIENCE))?;
-        while load.clients.len() < clients {
+        for (protocol, delivered) in protocols.iter().zip(&delivered).cycle() {
+            if load.clients.len() == clients {
+                break;
+            }
             let some = AT_ONCE.min(clients - load.clients.len());
             for stream in subscribe(addr, protocol, some)? {
                 stream.set_nonblocking(true)?;
                 let mut stream = mio::net::TcpStream::from_std(stream);
                 let token = Token(load.clients.len());
                 load.poll.registry().register(&mut stream, token, Interest::READABLE)?;
-                load.clients.push(Client { stream, came: 0 });
+                load.clients.push(Client { stream, delivered: delivered.clone(), came: 0 });
             }
         }
         // Some servers subscribe a client behind the answer that it waits for.
@@ -88,7 +106,7 @@ impl Load {
     }
 
     fn round(&mut self, go: &[u8], burst: usize, latencies: &mut Vec<Duration>) -> io::Result<()> {
-        self.target += burst * self.delivered.len();
+        self.target += burst;
         let mut behind = self.clients.len();
         let sent = Instant::now();
         self.control.write_all(go)?;
@@ -99,12 +117,12 @@ impl Load {
             }
             for event in &self.events {
                 let client = &mut self.clients[event.token().0];
-                let before = client.came;
-                client.receive(&self.delivered, &mut self.buffer)?;
+                let before = client.messages();
+                client.receive(&mut self.buffer)?;
                 let took = sent.elapsed();
-                let count = client.came / self.delivered.len() - before / self.delivered.len();
-                latencies.extend(std::iter::repeat_n(took, count));
-                if before < self.target && client.came >= self.target {
+                let now = client.messages();
+                latencies.extend(std::iter::repeat_n(took, now - before));
+                if before < self.target && now >= self.target {
                     behind -= 1;
                 }
             }
@@ -125,16 +143,39 @@ impl Load {
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             self.poll.poll(&mut self.events, Some(left))?;
             for event in &self.events {
-                self.clients[event.token().0].receive(&self.delivered, &mut self.buffer)?;
+                self.clients[event.token().0].receive(&mut self.buffer)?;
             }
         }
         Ok(())
     }
 }
 
+impl Delivered {
+    fn of(protocol: &Protocol) -> Self {
+        let message = protocol.delivered();
+        let end = message.len() - 1;
+        Self { digits: end - protocol.digits..end, message }
+    }
+
+    /// Whether that may be the message's, from this byte on.
+    fn has(&self, at: usize, part: &[u8]) -> bool {
+        let same = |(at, byte): (usize, &u8)| {
+            if self.digits.contains(&at) { byte.is_ascii_digit() } else { *byte == self.message[at] }
+        };
+        let whole = &self.message[at..at + part.len()];
+        whole == part || (!self.digits.is_empty() && (at..).zip(part).all(same))
+    }
+}
+
 impl Client {
+    /// How many messages have come.
+    fn messages(&self) -> usize {
+        self.came / self.delivered.message.len()
+    }
+
     /// Takes what has come, which is the message, again and again, or a Ping.
-    fn receive(&mut self, delivered: &[u8], buffer: &mut [u8]) -> io::Result<()> {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        let size = self.delivered.message.len();
         loop {
             let len = match self.stream.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -144,7 +185,7 @@ impl Client {
             };
             let mut bytes = &buffer[..len];
             while !bytes.is_empty() {
-                let at = self.came % delivered.len();
+                let at = self.came % size;
                 if let (0, [0x89, len, payload @ ..]) = (at, bytes)
                     && let Some((ping, rest)) = payload.split_at_checked(usize::from(*len))
                 {
@@ -152,8 +193,8 @@ impl Client {
                     bytes = rest;
                     continue;
                 }
-                let (part, rest) = bytes.split_at(bytes.len().min(delivered.len() - at));
-                if part != &delivered[at..at + part.len()] {
+                let (part, rest) = bytes.split_at(bytes.len().min(size - at));
+                if !self.delivered.has(at, part) {
                     return Err(io::Error::other(format!("{:?} came", String::from_utf8_lossy(part))));
                 }
                 self.came += part.len();

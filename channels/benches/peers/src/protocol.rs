@@ -14,6 +14,10 @@ pub struct Protocol {
     pub go: (&'static str, &'static str),
     /// What a message that is delivered has before and behind what fills it.
     around: (&'static str, &'static str),
+    /// How many bytes less than others such a message has.
+    shorter: usize,
+    /// How many digits are before its last byte, which each message has others of.
+    pub digits: usize,
 }
 
 /// What is done after the opening handshake, one after the other.
@@ -26,14 +30,80 @@ pub enum Step {
 
 use Step::{Hear, Say};
 
+macro_rules! join {
+    ($topic:literal) => {
+        Say(concat!(r#"["1","1",""#, $topic, r#"","phx_join",{}]"#))
+    };
+}
+
 pub const CHANNELS: Protocol = Protocol {
     path: "/socket/websocket?vsn=2.0.0",
-    subscribe: &[Say(r#"["1","1","news","phx_join",{}]"#), Hear],
+    subscribe: &[join!("news"), Hear],
     control_path: "/socket/websocket?vsn=2.0.0",
-    control: &[Say(r#"["1","1","control","phx_join",{}]"#), Hear],
+    control: &[join!("control"), Hear],
     go: (r#"["1",null,"control","go",{"n":"#, "}]"),
     around: (r#"[null,null,"news","tick",""#, r#""]"#),
+    shorter: 0,
+    digits: 0,
 };
+
+/// Of a topic with a history, to those who speak as Phoenix does. It has been sent so much before that all numbers of its
+/// messages have as many digits.
+pub const STOCK: Protocol = Protocol {
+    subscribe: &[join!("kept"), Hear],
+    control: &[
+        join!("kept"),
+        Hear,
+        Say(r#"["1","2","kept","phx_leave",{}]"#),
+        Hear,
+        Hear,
+        join!("control"),
+        Hear,
+        Say(r#"["1","2","control","begin",{}]"#),
+        Hear,
+    ],
+    go: (r#"["1",null,"control","go",{"topic":"kept","n":"#, "}]"),
+    around: (r#"[null,null,"kept","tick",""#, r#""]"#),
+    shorter: ",100000".len(),
+    ..CHANNELS
+};
+
+/// The same, to those who speak as our client does.
+pub const EXTENDED: Protocol = Protocol {
+    path: "/socket/websocket?vsn=2.0.0&ext=1",
+    around: (r#"[null,null,"kept","tick",""#, r#"",100000]"#),
+    shorter: 0,
+    digits: "100000".len(),
+    ..STOCK
+};
+
+/// Of clients that join so many topics more.
+pub const FURTHER: (Protocol, usize) = (
+    Protocol {
+        subscribe: &[
+            join!("news"),
+            Hear,
+            join!("more:1"),
+            Hear,
+            join!("more:2"),
+            Hear,
+            join!("more:3"),
+            Hear,
+            join!("more:4"),
+            Hear,
+            join!("more:5"),
+            Hear,
+            join!("more:6"),
+            Hear,
+            join!("more:7"),
+            Hear,
+            join!("more:8"),
+            Hear,
+        ],
+        ..CHANNELS
+    },
+    8,
+);
 
 pub const SOCKETIOXIDE: Protocol = Protocol {
     path: "/socket.io/?EIO=4&transport=websocket",
@@ -43,6 +113,8 @@ pub const SOCKETIOXIDE: Protocol = Protocol {
     control: &[Hear, Hear, Say("3"), Say("40/control,"), Hear],
     go: (r#"42/control,["go","#, "]"),
     around: (r#"42["tick",""#, r#""]"#),
+    shorter: 0,
+    digits: 0,
 };
 
 /// Of a server that knows no topics: who connects is sent what is broadcast, as it is.
@@ -53,14 +125,16 @@ pub const BARE: Protocol = Protocol {
     control: &[],
     go: ("", ""),
     around: ("", ""),
+    shorter: 0,
+    digits: 0,
 };
 
 impl Protocol {
     /// A message as it is delivered.
     pub fn delivered(&self) -> Vec<u8> {
         let (before, behind) = self.around;
-        let filling = filling(before.len() + behind.len());
-        let mut frame = vec![0x81, u8::try_from(SIZE).expect("a short frame")];
+        let filling = filling(before.len() + behind.len() + self.shorter);
+        let mut frame = vec![0x81, u8::try_from(SIZE - self.shorter).expect("a short frame")];
         frame.extend([before, &filling, behind].concat().bytes());
         frame
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use channels_peers::load::{Load, come_and_go};
-use channels_peers::protocol::{BARE, CHANNELS, Protocol, SOCKETIOXIDE};
+use channels_peers::protocol::{BARE, CHANNELS, EXTENDED, FURTHER, Protocol, SOCKETIOXIDE, STOCK};
 use channels_peers::server::{Server, program};
 use channels_peers::stats::{median, p99, ratio};
 use channels_peers::{flag, option};
@@ -64,6 +64,8 @@ fn main() -> io::Result<()> {
             Aim::new(&format!("the same, of {peer}'s"), most, ratio(&memory[0][0], &memory[0][of]))
         }));
     }
+    aims.push(further(&peers[0])?);
+    aims.extend(kept(&peers[0], rounds)?);
     aims.extend(stalled(&peers, rounds)?);
     come_and_leave(&peers[0])?;
     print(&aims)
@@ -110,6 +112,46 @@ fn deliver(server: &Server, load: &mut Load, burst: usize) -> io::Result<[f64; 3
     let cpu = (server.cpu_time() - before).as_nanos() as f64;
     let deliveries = outcome.deliveries as f64;
     Ok([cpu / deliveries, deliveries / outcome.time.as_secs_f64(), p99(outcome.latencies)])
+}
+
+/// What each further topic of a connection takes.
+fn further(ours: &Peer) -> io::Result<Aim> {
+    let resident = |protocol| -> io::Result<f64> {
+        let (server, before) = start(ours)?;
+        let _load = Load::open(server.addr, protocol, SIZES[1])?;
+        Ok((server.resident() - before) / SIZES[1] as f64)
+    };
+    let (protocol, count) = &FURTHER;
+    let bytes = (resident(protocol)? - resident(&CHANNELS)?) / *count as f64;
+    println!("\n### Resident bytes a further topic of each of {}, of {count}\n\n{bytes:.0}", SIZES[1]);
+    Ok(Aim::new("resident bytes a further topic", 512.0, bytes))
+}
+
+/// What it takes that a topic has a history, and clients that speak both dialects.
+fn kept(ours: &Peer, rounds: usize) -> io::Result<Vec<Aim>> {
+    let without: &[&Protocol] = &[&CHANNELS];
+    let kinds = [("without a history", without), ("with it, in both dialects", &[&STOCK, &EXTENDED])];
+    let mut columns = [1, 16].map(|burst| (burst, kinds.map(|_| Vec::new())));
+    for _ in 0..rounds {
+        for (of, (_, protocols)) in kinds.iter().enumerate() {
+            let (server, _) = start(ours)?;
+            let mut load = Load::open_mixed(server.addr, protocols, SIZES[1])?;
+            for (burst, columns) in &mut columns {
+                let [cpu, ..] = deliver(&server, &mut load, *burst)?;
+                columns[of].push(cpu);
+            }
+        }
+    }
+    println!("\n### {} subscribers, without and with a history\n", SIZES[1]);
+    println!("| server CPU ns/delivery | {} | {} | with / without |", kinds[0].0, kinds[1].0);
+    println!("| --- | --: | --: | --: |");
+    let aims = columns.map(|(burst, [without, with])| {
+        let what = if burst == 1 { "singly" } else { "in bursts of 16" };
+        let ratio = ratio(&with, &without);
+        println!("| {what} | {:.0} | {:.0} | {ratio:.2} |", median(without), median(with));
+        Aim::new(&format!("CPU with a history and both dialects, of without, {what}"), 1.15, ratio)
+    });
+    Ok(aims.into())
 }
 
 /// The 99th percentile of when deliveries came to 1,000, without one that takes nothing and with it.
