@@ -1,9 +1,10 @@
 //! A connection's task.
 
 use std::collections::VecDeque;
-use std::future::{poll_fn, ready};
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use sansocket::Message;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
@@ -14,7 +15,8 @@ use crate::connection::{Connection, Delivered};
 use crate::counters::Batch;
 use crate::frame::{Class, Frame};
 use crate::inbox::Command;
-use crate::link::{Incoming, Link};
+use crate::limits::Limits;
+use crate::link::{Error, Incoming, Sink, Source as _};
 use crate::names::PHOENIX;
 use crate::opening::Admitted;
 use crate::pace::Pace;
@@ -22,42 +24,41 @@ use crate::payload::Payload;
 use crate::refusal::Refusal;
 use crate::runner::{done, unmatched};
 use crate::slow::watched;
+use crate::waiter::Woken;
 use crate::wire::{Malformed, Received, binary, text};
 
 /// A connection's whole life: reads what the client sends, and hands it to whoever works it off; writes what is queued.
-pub(crate) async fn drive<L: Link>(admitted: Admitted, mut link: L) -> Result<(), L::Error> {
-    let connection = admitted.connection().clone();
-    match Driver::new(&connection).run(&mut link).await {
-        Ended::Client(why) => admitted.end(why),
-        Ended::Error(error) => {
-            admitted.end(Leave::Lost);
-            return Err(error);
-        }
-        // Boxed, as all that a connection which is open need not have room for.
-        Ended::Server(cut) => Box::pin(close(&admitted, &mut link, cut)).await,
-    }
-    Ok(())
+///
+/// No `async fn`, whose arguments would have room twice in the task of each connection.
+pub(crate) fn drive<S: Sink>(
+    admitted: Admitted,
+    (sink, source): (S, S::Source),
+) -> impl Future<Output = Result<(), Error<S>>> + Send {
+    let mut driver = Driver::new(admitted, sink, source);
+    async move { driver.run().await }
 }
 
-/// Ends a connection on the server's behalf.
-async fn close<L: Link>(admitted: &Admitted, link: &mut L, cut: Box<Cut>) {
-    let rest = cut.flush.map(|within| (within, admitted.connection().queue.rest()));
-    // Before anything is waited for, so that nobody is a member any more who has to go.
-    admitted.cut(&cut);
-    if let Some((within, mut rest)) = rest {
-        let counters = &admitted.connection().hub.inner().counters;
-        let _ = timeout(within, write_all(&mut rest, Batch::new(counters), link)).await;
-        counters.dropped_at_end.add(rest.len());
-    }
-    link.close(&cut.close, cut.grace).await;
+struct Driver<S: Sink> {
+    /// Dropped, the connection has ended.
+    admitted: Admitted,
+    sink: S,
+    source: S::Source,
+    /// The transport has not taken all that it was given.
+    is_behind: bool,
+    /// Most of the time nothing waits.
+    waiting: Option<Box<Waiting>>,
+    pace: Pace,
+    /// Until when the client is not read, if it was too fast.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// When the client has to say anew who it is.
+    expiry: Option<Pin<Box<Sleep>>>,
 }
 
-/// Who ends a connection.
-enum Ended<E> {
-    Client(Leave),
-    /// Nobody: it failed.
-    Error(E),
-    Server(Box<Cut>),
+/// What there was no room for, and what came behind it, in its order: heartbeats, answers and the end pass it by.
+#[derive(Default)]
+struct Waiting {
+    held: VecDeque<Held>,
+    bytes: usize,
 }
 
 /// What waits for room.
@@ -67,130 +68,144 @@ struct Held {
     len: usize,
 }
 
-struct Driver<'a> {
-    connection: &'a Arc<Connection>,
-    /// What there was no room for, and what came behind it, in its order: heartbeats, answers and the end pass it by.
-    held: VecDeque<Held>,
-    held_bytes: usize,
-    pace: Pace,
-    /// When the client has to say anew who it is.
-    expiry: Option<Pin<Box<Sleep>>>,
+/// What became of what is queued.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Written {
+    All,
+    /// As much as is written at once: others are to have their turn.
+    Some,
+    /// The transport does not take it.
+    Behind,
 }
 
-impl<'a> Driver<'a> {
-    fn new(connection: &'a Arc<Connection>) -> Self {
-        let expiry = connection.identity.lasts().map(|lasts| Box::pin(sleep(lasts)));
-        let pace = Pace::new(&connection.hub.inner().limits);
-        Self { connection, held: VecDeque::new(), held_bytes: 0, pace, expiry }
+impl<S: Sink> Driver<S> {
+    fn new(admitted: Admitted, sink: S, source: S::Source) -> Self {
+        let expiry = admitted.connection().identity.lasts().map(|lasts| Box::pin(sleep(lasts)));
+        let pace = Pace::new();
+        Self { admitted, sink, source, is_behind: false, waiting: None, pace, pause: None, expiry }
     }
 
-    async fn run<L: Link>(mut self, link: &mut L) -> Ended<L::Error> {
-        let connection = self.connection;
-        let queue = &connection.queue;
+    fn connection(&self) -> &Arc<Connection> {
+        self.admitted.connection()
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.connection().hub.inner().limits
+    }
+
+    async fn run(&mut self) -> Result<(), Error<S>> {
         loop {
+            let queue = &self.admitted.connection().queue;
             if let Some(cut) = queue.take_cut() {
-                return Ended::Server(cut);
+                // Boxed, as all that a connection which is open need not have room for.
+                Box::pin(self.close(cut)).await;
+                return Ok(());
             }
-            if !queue.is_empty() {
-                let written = tokio::select! {
-                    biased;
-                    written = watched(connection, self.write(link)) => written,
-                    () = queue.until_cut() => continue,
-                };
-                if let Err(error) = written {
-                    return Ended::Error(error);
+            if self.is_behind || !queue.is_empty() {
+                let (connection, sink) = (self.admitted.connection(), &mut self.sink);
+                if poll_fn(move |cx| Poll::Ready(try_write(cx, connection, sink))).await? == Written::Behind {
+                    self.is_behind = true;
+                    // Who does not take what is sent is not read. Boxed, since most do.
+                    tokio::select! {
+                        biased;
+                        () = poll_fn(|cx| poll_over(cx, &mut self.expiry)) => {
+                            queue.cut(expired());
+                            continue;
+                        }
+                        written = Box::pin(watched(connection, write(connection, &mut self.sink))) => drop(written?),
+                        () = queue.until_cut() => continue,
+                    }
                 }
+                self.is_behind = false;
             }
             self.deliver_held();
-            connection.hub.inner().relieve();
-            let waits_until = self.pace.waits_until();
+            self.connection().hub.inner().relieve();
+            self.pause = self.pace.waits_until(self.limits()).map(|moment| Box::pin(sleep_until(moment)));
+            let looks_ahead = self.looks_ahead() && self.pause.is_none();
+            let (connection, sink) = (self.admitted.connection(), &mut self.sink);
             tokio::select! {
                 biased;
-                incoming = link.recv(), if self.looks_ahead() && waits_until.is_none() => match incoming {
-                    Ok(Incoming::Message(message)) => self.receive(&message),
-                    Ok(Incoming::Closed(why)) => {
+                // Before anything that may be ready each time.
+                () = poll_fn(|cx| poll_over(cx, &mut self.expiry)) => connection.queue.cut(expired()),
+                incoming = self.source.recv(), if looks_ahead => match incoming? {
+                    Incoming::Message(message) => self.receive(&message),
+                    Incoming::Closed(why) => {
                         self.deliver_last(why);
-                        return Ended::Client(why);
+                        self.admitted.end(why);
+                        return Ok(());
                     }
-                    Err(error) => return Ended::Error(error),
                 },
-                () = ready(()), if !queue.is_empty() => {}
-                () = poll_fn(|cx| queue.poll_woken(cx)) => {}
-                () = until(waits_until), if waits_until.is_some() => {}
-                Some(()) = over(&mut self.expiry) => {
-                    self.expiry = None;
-                    queue.cut(Cut::gently(Close::of(4001, "token expired"), Leave::Lost));
+                written = poll_fn(move |cx| poll_write(cx, connection, sink)) => {
+                    self.is_behind = written? == Written::Behind;
                 }
+                () = poll_fn(|cx| poll_over(cx, &mut self.pause)) => {}
             }
         }
     }
 
-    /// Writes some of what is queued, together. Dropped before it returns, the queue knows what the transport has not taken.
-    async fn write<L: Link>(&self, link: &mut L) -> Result<(), L::Error> {
-        let queue = &self.connection.queue;
-        let mut batch = Batch::new(&self.connection.hub.inner().counters);
-        while let Some(message) = queue.pop() {
-            let len = message.len();
-            link.feed(message).await?;
-            batch.add(len);
-            if batch.frames == BATCH_FRAMES || batch.bytes >= BATCH_BYTES {
-                queue.sent();
-                break;
-            }
+    /// Ends the connection on the server's behalf.
+    async fn close(&mut self, cut: Box<Cut>) {
+        let rest = cut.flush.map(|within| (within, self.connection().queue.rest()));
+        // Before anything is waited for, so that nobody is a member any more who has to go.
+        self.admitted.cut(&cut);
+        if let Some((within, mut rest)) = rest {
+            let counters = &self.admitted.connection().hub.inner().counters;
+            let _ = timeout(within, write_all(&mut rest, Batch::new(counters), &mut self.sink)).await;
+            counters.dropped_at_end.add(rest.len());
         }
-        drop(batch);
-        link.flush().await
+        self.sink.close(&mut self.source, &cut.close, cut.grace).await;
     }
 
     /// Whether there is room for one more message that finds none.
     fn looks_ahead(&self) -> bool {
-        self.held.len() < LOOK_AHEAD_MESSAGES && self.held_bytes < LOOK_AHEAD_BYTES
+        self.waiting.as_deref().is_none_or(|waiting| {
+            waiting.held.len() < LOOK_AHEAD_MESSAGES && waiting.bytes < LOOK_AHEAD_BYTES
+        })
     }
 
     fn deliver_held(&mut self) {
-        while let Some(Held { topic, command, len }) = self.held.pop_front() {
-            self.held_bytes -= len;
+        let Some(mut waiting) = self.waiting.take() else {
+            return;
+        };
+        while let Some(Held { topic, command, len }) = waiting.held.pop_front() {
             if let Some(command) = self.deliver(&topic, command) {
-                self.held_bytes += len;
-                self.held.push_front(Held { topic, command, len });
+                waiting.held.push_front(Held { topic, command, len });
+                self.waiting = Some(waiting);
                 return;
             }
+            waiting.bytes -= len;
         }
-        // Most of the time nothing waits.
-        self.held = VecDeque::new();
     }
 
     /// What a client says before it goes finds room in any case.
     fn deliver_last(&mut self, why: Leave) {
-        if why == Leave::Closed {
-            for Held { topic, command, .. } in self.held.drain(..) {
-                self.connection.deliver(&topic, command, usize::MAX);
-            }
+        let waiting = self.waiting.take().filter(|_| why == Leave::Closed);
+        for Held { topic, command, .. } in waiting.into_iter().flat_map(|waiting| waiting.held) {
+            self.connection().deliver(&topic, command, usize::MAX);
         }
     }
 
     fn receive(&mut self, message: &Message) {
-        let limits = &self.connection.hub.inner().limits;
         let received = match message {
-            Message::Text(text) => text::parse(text, limits.nesting),
+            Message::Text(text) => text::parse(text, self.limits().nesting),
             Message::Binary(frame) => binary::parse(frame),
         };
         match received {
             Ok(received) => self.handle(received, message.len()),
             Err(malformed) => self.cut(malformed),
         }
-        self.pace.spend(message.len());
-        let counters = &self.connection.hub.inner().counters;
-        counters.frames_in.add(1);
-        counters.bytes_in.add(message.len());
-        if let Some(until) = self.pace.waits_until() {
+        let inner = self.admitted.connection().hub.inner();
+        self.pace.spend(message.len(), &inner.limits);
+        inner.counters.frames_in.add(1);
+        inner.counters.bytes_in.add(message.len());
+        if let Some(until) = self.pace.waits_until(&inner.limits) {
             // From now on it is not read.
-            counters.throttled.add_time(until - Instant::now());
+            inner.counters.throttled.add_time(until - Instant::now());
         }
     }
 
     fn cut(&self, malformed: Malformed) {
-        self.connection.queue.cut(Cut::bad_input(malformed.word()));
+        self.connection().queue.cut(Cut::bad_input(malformed.word()));
     }
 
     fn handle(&mut self, received: Received, len: usize) {
@@ -204,10 +219,11 @@ impl<'a> Driver<'a> {
             "$reply" => return self.take_answer(join_ref.as_deref(), reference.as_deref(), &topic, &payload),
             _ => Command::Push { join_ref, reference, event, payload },
         };
-        let waits = if self.held.is_empty() { self.deliver(&topic, command) } else { Some(command) };
+        let waits = if self.waiting.is_none() { self.deliver(&topic, command) } else { Some(command) };
         if let Some(command) = waits {
-            self.held_bytes += len;
-            self.held.push_back(Held { topic, command, len });
+            let waiting = self.waiting.get_or_insert_default();
+            waiting.bytes += len;
+            waiting.held.push_back(Held { topic, command, len });
         }
     }
 
@@ -216,19 +232,19 @@ impl<'a> Driver<'a> {
         match reference {
             Some(reference) if event == "heartbeat" => {
                 let reply = text::reply(join_ref, reference, PHOENIX, "ok", "{}");
-                let reply = self.connection.frame(reply.into(), Class::Heartbeat);
-                self.connection.queue.push(&reply, None, 0);
+                let reply = self.connection().frame(reply.into(), Class::Heartbeat);
+                self.connection().queue.push(&reply, None, 0);
             }
-            Some(reference) => unmatched(self.connection, reference, PHOENIX),
+            Some(reference) => unmatched(self.connection(), reference, PHOENIX),
             None => {}
         }
     }
 
     /// An answer to a question passes by the handler, which may wait for it.
     fn take_answer(&self, join_ref: Option<&str>, reference: Option<&str>, topic: &str, payload: &Payload) {
-        let Some(seat) = self.connection.seat(topic).filter(|seat| seat.is_joined()) else {
+        let Some(seat) = self.connection().seat(topic).filter(|seat| seat.is_joined()) else {
             if let Some(reference) = reference {
-                unmatched(self.connection, reference, topic);
+                unmatched(self.connection(), reference, topic);
             }
             return;
         };
@@ -252,20 +268,20 @@ impl<'a> Driver<'a> {
 
     /// `Some`: there is no room for it.
     fn deliver(&self, topic: &str, command: Command) -> Option<Command> {
-        match self.connection.deliver(topic, command, self.connection.hub.inner().limits.unhandled) {
+        match self.connection().deliver(topic, command, self.limits().unhandled) {
             Delivered::Full(command) => return Some(command),
             Delivered::NotJoined(Command::Push { reference: Some(reference), .. }) => {
-                unmatched(self.connection, &reference, topic);
+                unmatched(self.connection(), &reference, topic);
             }
             Delivered::NotJoined(Command::Leave { join_ref, reference: Some(reference) }) => {
-                done(self.connection, join_ref.as_deref(), &reference, topic);
+                done(self.connection(), join_ref.as_deref(), &reference, topic);
             }
             Delivered::TooMany(Command::Join { join_ref, reference, .. }) => {
                 let refusal = Refusal::new("too many channels joined");
-                self.connection.refuse_join(join_ref.as_deref(), reference.as_deref(), topic, &refusal);
+                self.connection().refuse_join(join_ref.as_deref(), reference.as_deref(), topic, &refusal);
             }
             Delivered::Busy(Command::Join { join_ref, reference, .. }) => {
-                self.connection.refuse_join(
+                self.connection().refuse_join(
                     join_ref.as_deref(),
                     reference.as_deref(),
                     topic,
@@ -278,34 +294,87 @@ impl<'a> Driver<'a> {
     }
 }
 
+/// Writes what is queued, whenever there is something, as long as the transport takes it at once: what comes is waited for
+/// meanwhile. Ready when there is something else to do.
+fn poll_write<S: Sink>(
+    cx: &mut Context<'_>,
+    connection: &Connection,
+    sink: &mut S,
+) -> Poll<Result<Written, Error<S>>> {
+    while ready!(connection.queue.poll_woken(cx)) == Woken::ToWrite {
+        let written = try_write(cx, connection, sink)?;
+        if written != Written::All {
+            return Poll::Ready(Ok(written));
+        }
+    }
+    Poll::Ready(Ok(Written::All))
+}
+
+/// Writes some of what is queued, if the transport takes it at once. Else whoever waits for it begins again where this ended.
+fn try_write<S: Sink>(
+    cx: &mut Context<'_>,
+    connection: &Connection,
+    sink: &mut S,
+) -> Result<Written, Error<S>> {
+    match pin!(write(connection, sink)).poll(cx) {
+        Poll::Ready(written) => written,
+        Poll::Pending => Ok(Written::Behind),
+    }
+}
+
+/// Writes some of what is queued, together. Dropped before it returns, the queue knows what the transport has not taken.
+async fn write<S: Sink>(connection: &Connection, sink: &mut S) -> Result<Written, Error<S>> {
+    let queue = &connection.queue;
+    let mut batch = Batch::new(&connection.hub.inner().counters);
+    let mut next = queue.next(false);
+    while let Some(message) = next {
+        if !sink.try_feed(&message)? {
+            // Boxed, since most of the time there is room.
+            Box::pin(sink.feed(&message)).await?;
+        }
+        batch.add(message.len());
+        if batch.frames == BATCH_FRAMES || batch.bytes >= BATCH_BYTES {
+            queue.sent();
+            drop(batch);
+            sink.flush().await?;
+            return Ok(Written::Some);
+        }
+        next = queue.next(true);
+    }
+    drop(batch);
+    sink.flush().await?;
+    Ok(Written::All)
+}
+
 /// Writes these frames. Dropped before it returns, those are left that the transport has not taken.
-async fn write_all<L: Link>(
+async fn write_all<S: Sink>(
     frames: &mut VecDeque<Arc<Frame>>,
     mut batch: Batch<'_>,
-    link: &mut L,
-) -> Result<(), L::Error> {
+    sink: &mut S,
+) -> Result<(), Error<S>> {
     while let Some(frame) = frames.front() {
-        link.feed(frame.message().clone()).await?;
+        sink.feed(frame.message()).await?;
         batch.add(frame.len());
         if let Some(sent) = frames.pop_front() {
             sent.handed_over();
         }
     }
-    link.flush().await
+    sink.flush().await
 }
 
-/// Waits for that moment, if there is one.
-async fn until(moment: Option<Instant>) {
-    if let Some(moment) = moment {
-        // Few clients wait.
-        Box::pin(sleep_until(moment)).await;
+/// Ready, once, when that is over; never, if there is nothing that could be.
+fn poll_over(cx: &mut Context<'_>, sleep: &mut Option<Pin<Box<Sleep>>>) -> Poll<()> {
+    match sleep {
+        Some(sleeping) => ready!(sleeping.as_mut().poll(cx)),
+        None => return Poll::Pending,
     }
+    *sleep = None;
+    Poll::Ready(())
 }
 
-/// Waits until that is over; `None`: there is nothing that could be.
-async fn over(sleep: &mut Option<Pin<Box<Sleep>>>) -> Option<()> {
-    sleep.as_mut()?.await;
-    Some(())
+/// The client has to say anew who it is.
+fn expired() -> Cut {
+    Cut::gently(Close::of(4001, "token expired"), Leave::Lost)
 }
 
 /// How much is written at once: then others have their turn, and the client is heard.

@@ -13,53 +13,40 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let at_once = limits.messages_at_once;
-        Self {
-            messages: Bucket::new(limits.messages_per_second, at_once),
-            bytes: Bucket::new(limits.bytes_per_second, limits.bytes_per_second),
-        }
+    pub(crate) fn new() -> Self {
+        let full = Instant::now();
+        Self { messages: Bucket { full }, bytes: Bucket { full } }
     }
 
     /// A message of so many bytes was read.
-    pub(crate) fn spend(&mut self, bytes: usize) {
+    pub(crate) fn spend(&mut self, bytes: usize, limits: &Limits) {
         let now = Instant::now();
-        self.messages.spend(1, now);
-        self.bytes.spend(bytes, now);
+        self.messages.spend(1, limits.messages_per_second, now);
+        self.bytes.spend(bytes, limits.bytes_per_second, now);
     }
 
     /// When the next one may be read, if not yet.
-    pub(crate) fn waits_until(&mut self) -> Option<Instant> {
-        self.messages.waits_until().max(self.bytes.waits_until())
+    pub(crate) fn waits_until(&self, limits: &Limits) -> Option<Instant> {
+        let messages = self.messages.waits_until(limits.messages_per_second, limits.messages_at_once);
+        let bytes = self.bytes.waits_until(limits.bytes_per_second, limits.bytes_per_second);
+        messages.max(bytes).filter(|until| *until > Instant::now())
     }
 }
 
 /// What fills at a rate, and is taken from.
 struct Bucket {
-    per_second: u32,
-    /// How long it takes to fill.
-    burst: Duration,
     /// When it will be full.
     full: Instant,
-    /// Known to be far enough in the past, most of the time.
-    waits: Option<Instant>,
 }
 
 impl Bucket {
-    fn new(per_second: u32, at_once: u32) -> Self {
-        let burst = Duration::from_secs(1) * at_once / per_second;
-        Self { per_second, burst, full: Instant::now(), waits: None }
-    }
-
-    fn spend(&mut self, count: usize, now: Instant) {
-        let nanos = (count as u64).saturating_mul(1_000_000_000) / u64::from(self.per_second);
+    fn spend(&mut self, count: usize, per_second: u32, now: Instant) {
+        let nanos = (count as u64).saturating_mul(1_000_000_000) / u64::from(per_second);
         self.full = self.full.max(now) + Duration::from_nanos(nanos);
-        let waits = self.full.checked_sub(self.burst);
-        self.waits = waits.filter(|until| *until >= now);
     }
 
-    fn waits_until(&mut self) -> Option<Instant> {
-        self.waits = self.waits.filter(|until| *until > Instant::now());
-        self.waits
+    /// When there is something in it, where `at_once` is what it holds.
+    fn waits_until(&self, per_second: u32, at_once: u32) -> Option<Instant> {
+        self.full.checked_sub(Duration::from_secs(1) * at_once / per_second)
     }
 }

@@ -18,7 +18,7 @@ use crate::outgoing::{Held as OnHold, Hold, Holds, Intercepted, To};
 use crate::pushed::Pushed;
 use crate::seat::Seat;
 use crate::sync::lock;
-use crate::waiter::Waiter;
+use crate::waiter::{Waiter, Woken};
 
 /// What waits to be sent on a connection: filled from anywhere, without waiting, and emptied by the connection's task.
 ///
@@ -176,9 +176,12 @@ impl Queue {
         lock(&self.state).unhold(seat)
     }
 
-    /// The next message to send. The one before is the transport's by now.
-    pub(crate) fn pop(&self) -> Option<Message> {
+    /// The next message to send. The one before is the transport's by now, if that is so; else it is the next one again.
+    pub(crate) fn next(&self, is_taken: bool) -> Option<Message> {
         let mut state = lock(&self.state);
+        if let Some(unsent) = state.unsent.as_ref().filter(|_| !is_taken) {
+            return Some(unsent.message().clone());
+        }
         let sent = state.unsent.take();
         let frame = match state.backlog.pop_front() {
             None => None,
@@ -258,8 +261,9 @@ impl Queue {
         }
     }
 
+    /// Whether nothing waits to be sent.
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.state).backlog.is_empty()
+        !lock(&self.state).has_frames()
     }
 
     /// What waits takes so much room, be it on hold.
@@ -296,13 +300,12 @@ impl Queue {
     }
 
     /// Waits for something to do: a frame, an end, or that somebody [says so](Self::wake), which is told once.
-    pub(crate) fn poll_woken(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_woken(&self, cx: &Context<'_>) -> Poll<Woken> {
         let mut state = lock(&self.state);
-        let is_nudged = std::mem::take(&mut state.is_nudged);
-        if is_nudged || !state.backlog.is_empty() || state.end.is_some() {
-            return Poll::Ready(());
+        if std::mem::take(&mut state.is_nudged) || state.end.is_some() {
+            return Poll::Ready(Woken::ToLook);
         }
-        state.waiter.wait(cx)
+        if state.has_frames() { Poll::Ready(Woken::ToWrite) } else { state.waiter.wait(cx) }
     }
 
     /// Waits until the connection is to be ended. Cancel safe.
@@ -318,7 +321,11 @@ impl Queue {
 impl State {
     /// What there is to do for the connection's task: to write, to end, and whatever else.
     fn to_do(&self) -> (bool, bool, bool) {
-        (!self.backlog.is_empty(), self.end.is_some(), self.is_nudged)
+        (self.has_frames(), self.end.is_some(), self.is_nudged)
+    }
+
+    fn has_frames(&self) -> bool {
+        self.unsent.is_some() || !self.backlog.is_empty()
     }
 
     fn on_hold(&self) -> Room {

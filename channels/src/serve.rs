@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use sansocket::handshake::Reply;
-use sansocket::tokio::{IntoListener, Pending, Transport, serve_with};
+use sansocket::tokio::{IntoListener, Pending, Transport, WebSocket, serve_with};
 use sansocket::{Origins, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -14,7 +14,7 @@ use crate::drain::Drain;
 use crate::drive::drive;
 use crate::hub::Hub;
 use crate::longpoll::Polling;
-use crate::opening::Judged;
+use crate::opening::{Admitted, Judged};
 
 impl Hub {
     /// Serves pages, the scripts for them, WebSockets and those who [poll](crate#long-polling), until `stop` is ready; then it
@@ -92,22 +92,37 @@ impl Hub {
     /// everyday event. Dropped before it returns, the connection is lost.
     pub async fn handle<S: Transport>(
         &self,
-        mut pending: Pending<S>,
+        pending: Pending<S>,
     ) -> Result<Option<Pending<S>>, sansocket::Error> {
-        let applicant = match self.judge(&mut pending) {
-            Judged::NotOurs => return Ok(Some(pending)),
-            Judged::Answer(reply) => return pending.respond(reply).await.map(|()| None),
-            Judged::Applicant(applicant) => applicant,
-            Judged::Polling(polling) => return Box::pin(answer(pending, polling)).await.map(|()| None),
-        };
         // Boxed, so that the task of a connection that is open need not have room for it.
-        let admitted = match Box::pin(applicant.admit()).await {
-            Ok(admitted) => admitted,
-            Err(reply) => return pending.respond(reply).await.map(|()| None),
+        let (admitted, ws) = match Box::pin(self.open(pending)).await? {
+            Opened::Ours(admitted, ws) => (admitted, ws),
+            Opened::Answered => return Ok(None),
+            Opened::NotOurs(pending) => return Ok(Some(pending)),
         };
-        let ws = pending.accept().await?;
-        drive(admitted, ws).await.map(|()| None)
+        drive(admitted, ws.split()).await.map(|()| None)
     }
+
+    /// Answers a request, or opens its WebSocket.
+    async fn open<S: Transport>(&self, mut pending: Pending<S>) -> Result<Opened<S>, sansocket::Error> {
+        let admitted = match self.judge(&mut pending) {
+            Judged::NotOurs => return Ok(Opened::NotOurs(pending)),
+            Judged::Answer(reply) => Err(reply),
+            Judged::Applicant(applicant) => applicant.admit().await,
+            Judged::Polling(polling) => return answer(pending, polling).await.map(|()| Opened::Answered),
+        };
+        match admitted {
+            Ok(admitted) => Ok(Opened::Ours(admitted, pending.accept().await?)),
+            Err(reply) => pending.respond(reply).await.map(|()| Opened::Answered),
+        }
+    }
+}
+
+/// What became of a request.
+enum Opened<S: Transport> {
+    Ours(Admitted, WebSocket<S>),
+    Answered,
+    NotOurs(Pending<S>),
 }
 
 /// Answers a client that polls.

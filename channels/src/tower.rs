@@ -121,7 +121,7 @@ where
         return pending.respond(too_many());
     };
     match applicant.admit().await {
-        Ok(admitted) => pending.accept(move |ws| drive(admitted, ws)),
+        Ok(admitted) => pending.accept(move |ws| drive(admitted, ws.split())),
         Err(reply) => pending.respond(reply),
     }
 }

@@ -26,3 +26,12 @@ impl Waiter {
         self.0.take()
     }
 }
+
+/// What the connection's task is woken for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Woken {
+    /// There are frames, and nothing else.
+    ToWrite,
+    /// There is something else to do, be there frames or not.
+    ToLook,
+}

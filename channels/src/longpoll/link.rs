@@ -10,26 +10,33 @@ use tokio::time::timeout;
 use super::mailbox::Mailbox;
 use crate::close::Close;
 use crate::hub::Hub;
-use crate::link::{Incoming, Link};
+use crate::link::{Incoming, Sink, Source};
 
-/// The hub's end of a connection whose client polls. Dropped, it is known no more.
-pub(crate) struct PollLink {
-    hub: Hub,
+/// The hub's end of a connection whose client polls: what its bodies bring.
+pub(crate) struct PollSource {
     mailbox: Arc<Mailbox>,
     incoming: mpsc::Receiver<Incoming>,
+}
+
+/// What its polls take. Dropped, it is known no more.
+pub(crate) struct PollSink {
+    hub: Hub,
+    mailbox: Arc<Mailbox>,
 }
 
 /// Nobody polls any more, or something has not arrived.
 #[derive(Debug)]
 pub(crate) struct Lost;
 
-impl PollLink {
-    pub(super) fn new(hub: Hub, mailbox: Arc<Mailbox>, incoming: mpsc::Receiver<Incoming>) -> Self {
-        Self { hub, mailbox, incoming }
-    }
+pub(super) fn halves(
+    hub: Hub,
+    mailbox: Arc<Mailbox>,
+    incoming: mpsc::Receiver<Incoming>,
+) -> (PollSink, PollSource) {
+    (PollSink { hub, mailbox: mailbox.clone() }, PollSource { mailbox, incoming })
 }
 
-impl Link for PollLink {
+impl Source for PollSource {
     type Error = Lost;
 
     async fn recv(&mut self) -> Result<Incoming, Lost> {
@@ -42,16 +49,20 @@ impl Link for PollLink {
             }
         }
     }
+}
 
-    async fn feed(&mut self, message: Message) -> Result<(), Lost> {
-        let mut message = Some(message);
-        loop {
-            self.mailbox.put(&mut message)?;
-            if message.is_none() {
-                return Ok(());
-            }
+impl Sink for PollSink {
+    type Source = PollSource;
+
+    fn try_feed(&mut self, message: &Message) -> Result<bool, Lost> {
+        self.mailbox.put(message)
+    }
+
+    async fn feed(&mut self, message: &Message) -> Result<(), Lost> {
+        while !self.mailbox.put(message)? {
             self.mailbox.looked_at().await?;
         }
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), Lost> {
@@ -60,15 +71,15 @@ impl Link for PollLink {
     }
 
     /// The client is not told the code: there is no place for it.
-    async fn close(&mut self, _: &Close, within: Duration) {
-        self.incoming.close();
+    async fn close(&mut self, source: &mut PollSource, _: &Close, within: Duration) {
+        source.incoming.close();
         self.mailbox.close();
         let told = async { while !self.mailbox.is_told() && self.mailbox.looked_at().await.is_ok() {} };
         let _ = timeout(within, told).await;
     }
 }
 
-impl Drop for PollLink {
+impl Drop for PollSink {
     fn drop(&mut self) {
         self.hub.inner().polls.remove(self.mailbox.token());
         self.mailbox.close();

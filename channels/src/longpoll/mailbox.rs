@@ -140,23 +140,22 @@ impl Mailbox {
         self.emptied.notify_one();
     }
 
-    /// Takes the message, if there is room. Else polls may have what there is.
-    pub(super) fn put(&self, message: &mut Option<Message>) -> Result<(), Lost> {
+    /// Takes the message, if there is room. Else, which is false, polls may have what there is.
+    pub(super) fn put(&self, message: &Message) -> Result<bool, Lost> {
         let mut state = lock(&self.state);
         if state.phase == Phase::Lost {
             return Err(Lost);
         }
-        if state.bytes < ROOM
-            && let Some(message) = message.take()
-        {
+        let has_room = state.bytes < ROOM;
+        if has_room {
             state.bytes += message.len().max(1);
-            state.messages.push(message);
+            state.messages.push(message.clone());
         }
         drop(state);
-        if message.is_some() {
+        if !has_room {
             self.hand_out();
         }
-        Ok(())
+        Ok(has_room)
     }
 
     /// Polls may have what there is.

@@ -6,8 +6,8 @@
 //!                     204                    there were none for a while
 //! POST, token      -> 200                    what is in its body was taken
 //!
-//! queue -> drive -> PollLink -> Mailbox -> GET
-//!          drive <- PollLink <--------- <- POST
+//! queue -> drive -> PollSink -> Mailbox -> GET
+//!          drive <- PollSource <------- <- POST
 //! ```
 //!
 //! Phoenix's client looks at the status in the body, and at no other. That of the response is for everybody else: 200 where all is as
@@ -124,11 +124,11 @@ impl Opening {
             Ok(admitted) => admitted,
             Err(refusal) => return client.refuse(&refusal),
         };
-        let Some((mailbox, link)) = Table::open(&hub, client.origin.clone()) else {
+        let Some((mailbox, halves)) = Table::open(&hub, client.origin.clone()) else {
             return full();
         };
         // It ends by itself when nobody polls.
-        tokio::spawn(async { drop(drive(admitted, link).await) });
+        tokio::spawn(async { drop(drive(admitted, halves).await) });
         client.answer(410, Some(&mailbox), wire::NO_MESSAGES)
     }
 }

@@ -7,7 +7,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::link::PollLink;
+use super::link::{PollSink, PollSource, halves};
 use super::mailbox::Mailbox;
 use crate::base64;
 use crate::hub::Hub;
@@ -30,8 +30,11 @@ impl Table {
         Self { mailboxes: Mutex::default(), room: Arc::new(Semaphore::new(parts)), parts }
     }
 
-    /// A connection for one more client, and its link. `None`: there are as many as may be, or the system has no randomness.
-    pub(super) fn open(hub: &Hub, origin: Option<Box<str>>) -> Option<(Arc<Mailbox>, PollLink)> {
+    /// A connection for one more client, and its halves. `None`: there are as many as may be, or the system has no randomness.
+    pub(super) fn open(
+        hub: &Hub,
+        origin: Option<Box<str>>,
+    ) -> Option<(Arc<Mailbox>, (PollSink, PollSource))> {
         let limits = &hub.inner().limits;
         let token = draw_token()?;
         // What a body brings waits in the body.
@@ -43,7 +46,7 @@ impl Table {
         }
         table.insert(token, mailbox.clone());
         drop(table);
-        Some((mailbox.clone(), PollLink::new(hub.clone(), mailbox, incoming)))
+        Some((mailbox.clone(), halves(hub.clone(), mailbox, incoming)))
     }
 
     pub(super) fn is_full(&self, limit: usize) -> bool {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use crate::close::{Close, Leave};
 use crate::conn_id::ConnId;
 use crate::drive::drive;
-use crate::link::{Incoming, Link};
+use crate::link::{Incoming, Sink, Source};
 use crate::opening::Admitted;
 
 /// The page's end of its connection.
@@ -26,19 +26,25 @@ impl Wire {
         let stall = watch::Sender::new(false);
         let conn = admitted.connection().id;
         let max_frame = admitted.connection().hub.inner().limits.frame;
-        let link = PageLink { from_page, to_page, stalled: stall.subscribe(), max_frame };
+        let source = PageSource { from_page, to_page: to_page.clone(), max_frame };
+        let sink = PageSink { to_page, stalled: stall.subscribe() };
         // It ends by itself when the page is gone.
-        tokio::spawn(async { drop(drive(admitted, link).await) });
+        tokio::spawn(async { drop(drive(admitted, (sink, source)).await) });
         Self { conn, to_hub, from_hub, stall }
     }
 }
 
-/// The hub's end of a page's connection. What is taken counts as sent; while the page stalls, nothing is.
-struct PageLink {
+/// The hub's end of a page's connection: what the page sends.
+struct PageSource {
     from_page: mpsc::UnboundedReceiver<FromPage>,
     to_page: mpsc::UnboundedSender<ToPage>,
-    stalled: watch::Receiver<bool>,
     max_frame: usize,
+}
+
+/// What the page is told. What is taken counts as sent; while the page stalls, nothing is.
+struct PageSink {
+    to_page: mpsc::UnboundedSender<ToPage>,
+    stalled: watch::Receiver<bool>,
 }
 
 /// What a page does.
@@ -57,13 +63,7 @@ pub(super) enum ToPage {
 #[derive(Debug)]
 struct Gone;
 
-impl PageLink {
-    async fn until_taken(&mut self) -> Result<(), Gone> {
-        self.stalled.wait_for(|stalled| !stalled).await.map(drop).map_err(|_| Gone)
-    }
-}
-
-impl Link for PageLink {
+impl Source for PageSource {
     type Error = Gone;
 
     async fn recv(&mut self) -> Result<Incoming, Gone> {
@@ -79,17 +79,34 @@ impl Link for PageLink {
             FromPage::Close => Incoming::Closed(Leave::Closed),
         })
     }
+}
 
-    async fn feed(&mut self, message: Message) -> Result<(), Gone> {
+impl PageSink {
+    async fn until_taken(&mut self) -> Result<(), Gone> {
+        self.stalled.wait_for(|stalled| !stalled).await.map(drop).map_err(|_| Gone)
+    }
+}
+
+impl Sink for PageSink {
+    type Source = PageSource;
+
+    fn try_feed(&mut self, message: &Message) -> Result<bool, Gone> {
+        if *self.stalled.borrow() {
+            return Ok(false);
+        }
+        self.to_page.send(ToPage::Message(message.clone())).map(|()| true).map_err(|_| Gone)
+    }
+
+    async fn feed(&mut self, message: &Message) -> Result<(), Gone> {
         self.until_taken().await?;
-        self.to_page.send(ToPage::Message(message)).map_err(|_| Gone)
+        self.to_page.send(ToPage::Message(message.clone())).map_err(|_| Gone)
     }
 
     async fn flush(&mut self) -> Result<(), Gone> {
         Ok(())
     }
 
-    async fn close(&mut self, close: &Close, within: Duration) {
+    async fn close(&mut self, _: &mut PageSource, close: &Close, within: Duration) {
         // A page that stalls learns of it when it has read what was before; its transport is gone by then.
         let _ = self.to_page.send(ToPage::Closed(close.clone()));
         let _ = tokio::time::timeout(within, self.until_taken()).await;
