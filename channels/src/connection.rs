@@ -1,6 +1,8 @@
 //! What is known of a connection, wherever it is asked for.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -59,10 +61,13 @@ pub(crate) enum Dialect {
 
 #[derive(Default)]
 struct Inboxes {
-    by_topic: HashMap<Arc<str>, Arc<Inbox>>,
+    by_topic: HashSet<OfTopic>,
     /// The connection has ended, so: nothing is added any more.
     ended: bool,
 }
+
+/// An inbox, as it is known by its topic.
+struct OfTopic(Arc<Inbox>);
 
 /// What became of a command.
 pub(crate) enum Delivered {
@@ -113,16 +118,15 @@ impl Connection {
             return Delivered::Yes;
         }
         let inbox = match inboxes.by_topic.get(topic) {
-            Some(inbox) => inbox.clone(),
+            Some(OfTopic(inbox)) => inbox.clone(),
             None if !matches!(command, Command::Join { .. }) => return Delivered::NotJoined(command),
             None if inboxes.by_topic.len() >= limits.topics_per_connection => {
-                let is_busy = inboxes.by_topic.values().any(|inbox| inbox.is_leaving());
+                let is_busy = inboxes.by_topic.iter().any(|OfTopic(inbox)| inbox.is_leaving());
                 return if is_busy { Delivered::Busy(command) } else { Delivered::TooMany(command) };
             }
             None => {
-                let topic: Arc<str> = topic.into();
-                let inbox = Arc::new(Inbox::new(topic.clone()));
-                inboxes.by_topic.insert(topic, inbox.clone());
+                let inbox = Arc::new(Inbox::new(self.hub.inner().registry.name(topic)));
+                inboxes.by_topic.insert(OfTopic(inbox.clone()));
                 inbox
             }
         };
@@ -168,13 +172,13 @@ impl Connection {
 
     /// The seat on a topic, if the client has one, or is about to.
     pub(crate) fn seat(&self, topic: &str) -> Option<Arc<Seat>> {
-        lock(&self.inboxes).by_topic.get(topic)?.seat()
+        lock(&self.inboxes).by_topic.get(topic)?.0.seat()
     }
 
     /// The topics that are joined.
     pub(crate) fn topics(&self) -> Vec<String> {
         let inboxes = lock(&self.inboxes);
-        let joined = inboxes.by_topic.values().filter_map(|inbox| inbox.seat());
+        let joined = inboxes.by_topic.iter().filter_map(|OfTopic(inbox)| inbox.seat());
         joined.filter(|seat| seat.is_joined()).map(|seat| seat.topic.to_string()).collect()
     }
 
@@ -185,7 +189,7 @@ impl Connection {
             return false;
         }
         let inboxes = lock(&self.inboxes);
-        if let Some(inbox) = inboxes.by_topic.get(&seat.topic)
+        if let Some(OfTopic(inbox)) = inboxes.by_topic.get(&*seat.topic)
             && inbox.end_session(seat, why)
         {
             self.work_off(inbox.clone());
@@ -196,7 +200,7 @@ impl Connection {
     /// Has a session have its say in what its seat holds.
     pub(crate) fn hold(self: &Arc<Self>, seat: &Arc<Seat>) {
         let inboxes = lock(&self.inboxes);
-        if let Some(inbox) = inboxes.by_topic.get(&seat.topic)
+        if let Some(OfTopic(inbox)) = inboxes.by_topic.get(&*seat.topic)
             && inbox.hold(seat)
         {
             self.work_off(inbox.clone());
@@ -204,6 +208,7 @@ impl Connection {
     }
 
     /// The connection has ended: it is no member of anything any more, and each session is told.
+    #[expect(clippy::mutable_key_type, reason = "an inbox is known by its topic, which stays")]
     pub(crate) fn end(self: &Arc<Self>, why: Leave) {
         let ended = {
             let mut inboxes = lock(&self.inboxes);
@@ -211,7 +216,7 @@ impl Connection {
             std::mem::take(&mut inboxes.by_topic)
         };
         self.hub.inner().counters.dropped_at_end.add(self.queue.finish());
-        for inbox in ended.into_values() {
+        for OfTopic(inbox) in ended {
             if let Some(seat) = inbox.seat() {
                 self.hub.inner().registry.leave(&seat, [], Some(why));
             }
@@ -245,8 +250,28 @@ impl Connection {
 
 impl Inboxes {
     fn forget(&mut self, inbox: &Arc<Inbox>) {
-        if self.by_topic.get(&inbox.topic).is_some_and(|known| Arc::ptr_eq(known, inbox)) {
-            self.by_topic.remove(&inbox.topic);
+        if self.by_topic.get(&*inbox.topic).is_some_and(|OfTopic(known)| Arc::ptr_eq(known, inbox)) {
+            self.by_topic.remove(&*inbox.topic);
         }
     }
 }
+
+impl Borrow<str> for OfTopic {
+    fn borrow(&self) -> &str {
+        &self.0.topic
+    }
+}
+
+impl Hash for OfTopic {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.topic.hash(state);
+    }
+}
+
+impl PartialEq for OfTopic {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.topic == other.0.topic
+    }
+}
+
+impl Eq for OfTopic {}

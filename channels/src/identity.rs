@@ -27,7 +27,8 @@ use std::time::Duration;
 #[derive(Clone, Default)]
 pub struct Identity {
     user: Option<Arc<str>>,
-    values: Vec<Arc<dyn Any + Send + Sync>>,
+    /// Few have any.
+    values: Option<Arc<Vec<Arc<dyn Any + Send + Sync>>>>,
     expires: Option<Duration>,
 }
 
@@ -45,7 +46,7 @@ impl Identity {
     /// Something that handlers are to know of the client: [`Cx::get`](crate::Cx::get) finds it by its type. The last of one
     /// type counts.
     pub fn with<T: Any + Send + Sync>(mut self, value: T) -> Self {
-        self.values.push(Arc::new(value));
+        Arc::make_mut(self.values.get_or_insert_default()).push(Arc::new(value));
         self
     }
 
@@ -59,7 +60,7 @@ impl Identity {
     }
 
     pub(crate) fn value<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.values.iter().rev().find_map(|value| value.downcast_ref())
+        self.values.as_ref()?.iter().rev().find_map(|value| value.downcast_ref())
     }
 
     pub(crate) fn lasts(&self) -> Option<Duration> {

@@ -1,10 +1,12 @@
 //! What a client wants of one topic, in the order in which it was said.
 
 use std::collections::VecDeque;
+use std::future::{pending, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use crate::channel::AnySession;
@@ -12,14 +14,13 @@ use crate::close::Leave;
 use crate::payload::Payload;
 use crate::seat::Seat;
 use crate::sync::lock;
+use crate::waiter::Waiter;
 
 /// What a client wants of one topic, in the order in which it was said, to be worked off by one task at a time: there is one
 /// only while there is something to do.
 pub(crate) struct Inbox {
     pub(crate) topic: Arc<str>,
     state: Mutex<State>,
-    /// Told when something comes that may put an end to a join.
-    interrupted: Notify,
 }
 
 #[derive(Default)]
@@ -31,12 +32,12 @@ struct State {
     seat: Option<Arc<Seat>>,
     /// The session is to have its say in what its seat holds.
     is_held: bool,
-    /// While nobody works.
-    seated: Option<Seated>,
+    /// That of the seat, while nobody works.
+    session: Option<Box<dyn AnySession>>,
     /// Somebody waits for room.
     is_awaited: bool,
-    /// To handle what was said on a connection that has ended.
-    permit: Option<OwnedSemaphorePermit>,
+    /// Whoever works. Told when something comes that may put an end to a join.
+    waiter: Waiter,
 }
 
 /// A session, and its place.
@@ -73,12 +74,14 @@ pub(crate) enum Command {
     /// The connection is over.
     End {
         why: Leave,
+        /// To handle what was said before.
+        permit: Option<OwnedSemaphorePermit>,
     },
 }
 
 impl Inbox {
     pub(crate) fn new(topic: Arc<str>) -> Self {
-        Self { topic, state: Mutex::default(), interrupted: Notify::new() }
+        Self { topic, state: Mutex::default() }
     }
 
     /// Adds what the client wants. True: somebody has to begin to work it off. Fails when it is full; then there is news when
@@ -91,7 +94,7 @@ impl Inbox {
         }
         let interrupts = !matches!(command, Command::Push { .. });
         state.commands.push_back(command);
-        Ok(self.start(state, interrupts))
+        Ok(start(state, interrupts))
     }
 
     /// The session of this seat, if it is the one, was ended by the server: what it has not handled is dropped.
@@ -109,7 +112,7 @@ impl Inbox {
             at > next || !matches!(command, Command::Push { .. })
         });
         state.commands.push_front(Command::EndSession { seat: seat.clone(), why });
-        self.start(state, true)
+        start(state, true)
     }
 
     /// This seat, if it is the one, holds something that its session is to have its say in.
@@ -119,7 +122,7 @@ impl Inbox {
             return false;
         }
         state.is_held = true;
-        self.start(state, false)
+        start(state, false)
     }
 
     /// Whether it does; told once.
@@ -133,14 +136,15 @@ impl Inbox {
         if permit.is_none() {
             state.commands.clear();
         }
-        state.permit = permit;
-        state.commands.push_back(Command::End { why });
-        self.start(state, true)
+        state.commands.push_back(Command::End { why, permit });
+        start(state, true)
     }
 
     /// What there is of the session when somebody begins to work.
     pub(crate) fn take_seated(&self) -> Option<Seated> {
-        lock(&self.state).seated.take()
+        let mut state = lock(&self.state);
+        let session = state.session.take()?;
+        Some(Seated { seat: state.seat.clone()?, session })
     }
 
     /// What is next, and whether somebody waits for the room that it leaves.
@@ -157,10 +161,15 @@ impl Inbox {
             return Err(seated);
         }
         state.is_running = false;
-        state.seated = seated;
+        state.session = seated.map(|seated| seated.session);
         // An inbox that is idle has no memory of its last burst.
         state.commands = VecDeque::new();
-        Ok(state.seated.is_some())
+        // It is of a task that ends.
+        let waker = state.waiter.take();
+        let outcome = Ok(state.session.is_some());
+        drop(state);
+        drop(waker);
+        outcome
     }
 
     pub(crate) fn seat(&self) -> Option<Arc<Seat>> {
@@ -184,7 +193,8 @@ impl Inbox {
     /// Waits until a join has waited for so long, and takes it out. Cancel safe.
     pub(crate) async fn overdue(&self, limit: Duration) -> Command {
         loop {
-            match self.first_join().and_then(|since| since.checked_add(limit)) {
+            let since = poll_fn(|cx| self.poll_until(cx, State::first_join)).await;
+            match since.checked_add(limit) {
                 Some(due) if due <= Instant::now() => {
                     if let Some(join) = self.take_join() {
                         return join;
@@ -192,17 +202,9 @@ impl Inbox {
                 }
                 // Hardly ever.
                 Some(due) => Box::pin(sleep_until(due)).await,
-                None => self.interrupted.notified().await,
+                None => pending().await,
             }
         }
-    }
-
-    /// When the first join came that waits.
-    fn first_join(&self) -> Option<Instant> {
-        lock(&self.state).commands.iter().find_map(|command| match command {
-            Command::Join { since, .. } => Some(*since),
-            _ => None,
-        })
     }
 
     fn take_join(&self) -> Option<Command> {
@@ -221,29 +223,48 @@ impl Inbox {
         commands.clone().any(leaves) || (state.seat.is_none() && !commands.any(joins))
     }
 
-    /// Whether something has come that puts an end to a join: its leave, a newer one, its end or that of the connection.
-    pub(crate) fn is_superseded(&self, seat: &Arc<Seat>) -> bool {
-        lock(&self.state).commands.iter().any(|command| match command {
+    /// Waits until something has come that puts an end to a join: its leave, a newer one, its end or that of the connection.
+    /// Cancel safe.
+    pub(crate) async fn superseded(&self, seat: &Arc<Seat>) {
+        poll_fn(|cx| self.poll_until(cx, |state| state.supersedes(seat).then_some(()))).await;
+    }
+
+    fn poll_until<T>(&self, cx: &Context<'_>, is_there: impl FnOnce(&State) -> Option<T>) -> Poll<T> {
+        let mut state = lock(&self.state);
+        match is_there(&state) {
+            Some(there) => Poll::Ready(there),
+            None => state.waiter.wait(cx),
+        }
+    }
+}
+
+impl State {
+    /// When the first join came that waits.
+    fn first_join(&self) -> Option<Instant> {
+        self.commands.iter().find_map(|command| match command {
+            Command::Join { since, .. } => Some(*since),
+            _ => None,
+        })
+    }
+
+    /// Whether something has come that puts an end to the join of this seat.
+    fn supersedes(&self, seat: &Arc<Seat>) -> bool {
+        self.commands.iter().any(|command| match command {
             Command::Join { .. } | Command::End { .. } | Command::Leave { join_ref: None, .. } => true,
             Command::Leave { join_ref: left, .. } => *left == seat.join_ref,
             Command::EndSession { seat: ended, .. } => Arc::ptr_eq(ended, seat),
             Command::Push { .. } => false,
         })
     }
+}
 
-    /// Waits for that. Cancel safe.
-    pub(crate) async fn superseded(&self, seat: &Arc<Seat>) {
-        while !self.is_superseded(seat) {
-            self.interrupted.notified().await;
-        }
+/// Something has come: whether somebody has to begin to work it off.
+fn start(mut state: MutexGuard<'_, State>, interrupts: bool) -> bool {
+    let starts = !std::mem::replace(&mut state.is_running, true);
+    let waker = if interrupts { state.waiter.take() } else { None };
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
     }
-
-    fn start(&self, mut state: MutexGuard<'_, State>, interrupts: bool) -> bool {
-        let starts = !std::mem::replace(&mut state.is_running, true);
-        drop(state);
-        if !starts && interrupts {
-            self.interrupted.notify_one();
-        }
-        starts
-    }
+    starts
 }

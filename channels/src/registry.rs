@@ -1,6 +1,8 @@
 //! Who is connected, and who is a member of what.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, MutexGuard, RwLock};
 
 use sansocket::Message;
@@ -33,9 +35,12 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct Connections {
-    by_id: HashMap<ConnId, Arc<Connection>>,
+    by_id: HashSet<ById>,
     by_user: HashMap<Arc<str>, Vec<Arc<Connection>>>,
 }
+
+/// A connection, as it is known by its id.
+struct ById(Arc<Connection>);
 
 impl Registry {
     pub(crate) fn new(limits: &Limits) -> Self {
@@ -58,14 +63,14 @@ impl Registry {
             }
             own.push(connection.clone());
         }
-        connections.by_id.insert(connection.id, connection.clone());
+        connections.by_id.insert(ById(connection.clone()));
         true
     }
 
     /// Forgets a connection. False: it is not known any more.
     pub(crate) fn disconnect(&self, connection: &Connection) -> bool {
         let mut connections = write(&self.connections);
-        let gone = connections.by_id.remove(&connection.id);
+        let gone = connections.by_id.take(&connection.id);
         if let Some(user) = connection.identity.name()
             && let Some(own) = connections.by_user.get_mut(user)
         {
@@ -79,11 +84,11 @@ impl Registry {
     }
 
     pub(crate) fn connection(&self, id: ConnId) -> Option<Arc<Connection>> {
-        read(&self.connections).by_id.get(&id).cloned()
+        read(&self.connections).by_id.get(&id).map(|ById(connection)| connection.clone())
     }
 
     pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
-        read(&self.connections).by_id.values().cloned().collect()
+        read(&self.connections).by_id.iter().map(|ById(connection)| connection.clone()).collect()
     }
 
     pub(crate) fn connections_of(&self, user: &str) -> Vec<Arc<Connection>> {
@@ -199,6 +204,11 @@ impl Registry {
         read(&self.topics).get(name).cloned()
     }
 
+    /// A topic's name, as all share it who are interested in it, if there is one.
+    pub(crate) fn name(&self, topic: &str) -> Arc<str> {
+        read(&self.topics).get_key_value(topic).map_or_else(|| topic.into(), |(name, _)| name.clone())
+    }
+
     pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
         read(&self.topics).values().cloned().collect()
     }
@@ -285,3 +295,23 @@ impl Registry {
         drop(history);
     }
 }
+
+impl Borrow<ConnId> for ById {
+    fn borrow(&self) -> &ConnId {
+        &self.0.id
+    }
+}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}

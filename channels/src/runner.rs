@@ -57,7 +57,10 @@ pub(crate) async fn work_off(connection: Arc<Connection>, inbox: Arc<Inbox>, run
             Command::EndSession { seat, why } if runner.is_seated(&seat) => runner.end([], why).await,
             // Its session had ended before.
             Command::EndSession { .. } => {}
-            Command::End { why } => runner.end([], why).await,
+            Command::End { why, permit } => {
+                runner.end([], why).await;
+                drop(permit);
+            }
         }
     }
     runner.is_done = true;

@@ -189,7 +189,8 @@ async fn handshakes_are_known() {
         let known: Option<&u8> = cx.get();
         Joined::new(()).reply(&json!({
             "param": handshake.param("näme"), "none": handshake.param("x"), "cookie": handshake.header("COOKIE"),
-            "origin": handshake.origin(), "known": known, "not": cx.get::<u16>(), "conn": cx.conn(), "user": cx.user(),
+            "upgrade": handshake.header("Upgrade"), "key": handshake.header("sec-websocket-key"),
+            "host": handshake.header("host").is_some(), "origin": handshake.origin(), "known": known, "not": cx.get::<u16>(), "conn": cx.conn(), "user": cx.user(),
         }))
     });
     let authenticate = async |_| Ok(Identity::user("ada").with(7_u8));
@@ -204,7 +205,8 @@ async fn handshakes_are_known() {
     assert_eq!(
         told[4]["response"],
         json!({
-            "param": "a b %2", "none": null, "cookie": "id=1", "origin": null, "known": 7, "not": null,
+            "param": "a b %2", "none": null, "cookie": "id=1", "upgrade": null, "key": null, "host": true,
+            "origin": null, "known": 7, "not": null,
             "conn": conn, "user": "ada",
         })
     );
