@@ -146,7 +146,7 @@ impl Runner {
             Some(Err(_)) => Some(Refusal::retry("timeout")),
             None => None,
         };
-        seat.end(refusal.iter().flat_map(|refusal| seat.refused(refusal)));
+        seat.refuse(refusal.as_ref());
         self.inbox.set_seat(None);
         let topic = &seat.topic;
         self.connection.note(&match &refusal {

@@ -1,6 +1,5 @@
 //! A connection's place on a topic, from a join to its end.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -30,14 +29,18 @@ pub(crate) struct Seat {
     pub(crate) route: Arc<Route>,
     /// What all that belongs to this join repeats.
     pub(crate) join_ref: Option<Box<str>>,
-    /// What the answer to the join repeats.
-    pub(crate) reference: Option<Box<str>>,
-    /// Of the topic's life, if it has a history: told in each position.
-    pub(crate) epoch: OnceLock<Arc<str>>,
-    /// The greatest offset that was queued or dropped; 0: none. Written with the queue locked.
-    reached: AtomicU64,
+    /// From when it is joined, if the topic has a history.
+    course: OnceLock<Box<Course>>,
     /// Locked after the topic, and before the connection's queue.
     state: Mutex<State>,
+}
+
+/// How far a seat is in its topic's history.
+struct Course {
+    /// Of the topic's life: told in each position.
+    epoch: Arc<str>,
+    /// The greatest offset that was queued or dropped; 0: none. Written with the queue locked.
+    reached: AtomicU64,
 }
 
 struct State {
@@ -46,14 +49,18 @@ struct State {
     turn: u64,
     /// What the answer to that message is to repeat, until there is one.
     reference: Option<Box<str>>,
-    /// Questions to the page, by their numbers.
-    asks: HashMap<u64, oneshot::Sender<Answer>>,
 }
 
 enum Phase {
     /// What is pushed follows the reply.
-    Joining,
-    Joined,
+    Joining {
+        /// What the answer to the join repeats.
+        reference: Option<Box<str>>,
+    },
+    Joined {
+        /// Questions to the page, and their numbers: no more than may wait for answers at once.
+        asks: Vec<(u64, oneshot::Sender<Answer>)>,
+    },
     Ended,
 }
 
@@ -65,16 +72,14 @@ impl Seat {
         join_ref: Option<Box<str>>,
         reference: Option<Box<str>>,
     ) -> Self {
-        let state = State { phase: Phase::Joining, turn: 0, reference: None, asks: HashMap::new() };
+        let state = State { phase: Phase::Joining { reference }, turn: 0, reference: None };
         Self {
             number: connection.next_seat(),
             connection,
             topic,
             route,
             join_ref,
-            reference,
-            epoch: OnceLock::new(),
-            reached: AtomicU64::new(0),
+            course: OnceLock::new(),
             state: state.into(),
         }
     }
@@ -85,8 +90,8 @@ impl Seat {
             let (queue, frame) = (&self.connection.queue, self.connection.frame(message, class));
             let state = lock(&self.state);
             match state.phase {
-                Phase::Joining => queue.hold(&frame, self.number),
-                Phase::Joined => queue.push(&frame, Some(self), 0),
+                Phase::Joining { .. } => queue.hold(&frame, self.number),
+                Phase::Joined { .. } => queue.push(&frame, Some(self), 0),
                 Phase::Ended => Pushed::Ended,
             }
         };
@@ -98,7 +103,7 @@ impl Seat {
     pub(crate) fn push_past(self: &Arc<Self>, message: Message) {
         let answer = self.connection.frame(message, Class::Answer);
         let state = lock(&self.state);
-        if matches!(state.phase, Phase::Joined) {
+        if matches!(state.phase, Phase::Joined { .. }) {
             self.connection.queue.push_past(&answer, self);
         }
     }
@@ -111,18 +116,21 @@ impl Seat {
     /// A frame with this offset is queued or dropped, or one without, which is 0: how far the seat has come. Called with the queue
     /// locked.
     pub(crate) fn reach(&self, offset: u64) -> u64 {
+        let Some(course) = self.course.get() else {
+            return 0;
+        };
         if offset == 0 {
-            return self.reached.load(Ordering::Relaxed);
+            return course.reached.load(Ordering::Relaxed);
         }
-        self.reached.store(offset, Ordering::Relaxed);
+        course.reached.store(offset, Ordering::Relaxed);
         offset
     }
 
     /// The frame that says that what the client has not had up to this offset is lost; without a history, that something is.
     pub(crate) fn gap(&self, offset: u64) -> Arc<Frame> {
         self.connection.hub.inner().counters.gaps.add(1);
-        let payload = match self.epoch.get() {
-            Some(epoch) => format!("{{\"e\":\"{epoch}\",\"o\":{offset}}}"),
+        let payload = match self.course.get() {
+            Some(course) => format!("{{\"e\":\"{}\",\"o\":{offset}}}", course.epoch),
             None => "{}".to_owned(),
         };
         self.connection.frame(self.frame(None, "$gap", &payload), Class::Answer)
@@ -148,10 +156,9 @@ impl Seat {
         text::reply(self.join_ref.as_deref(), reference, &self.topic, status, response).into()
     }
 
-    /// The frames that say that the join is refused.
-    pub(crate) fn refused(&self, refusal: &Refusal) -> impl Iterator<Item = Message> + use<> {
-        let limit = self.connection.hub.inner().limits.payload;
-        refused(self.join_ref.as_deref(), self.reference.as_deref(), &self.topic, refusal, limit)
+    /// What the answer to the join is to repeat, if the client wants one and has none.
+    pub(crate) fn join_reference(&self) -> Option<Box<str>> {
+        lock(&self.state).phase.reference().map(Into::into)
     }
 
     /// The join has succeeded, unless it was ended before: then false. The reply goes first, then what was sent before, and
@@ -162,21 +169,21 @@ impl Seat {
         catch_up: impl FnOnce(Option<&Since>) -> Option<Catchup>,
     ) -> bool {
         let mut state = lock(&self.state);
-        if !matches!(state.phase, Phase::Joining) {
+        if !matches!(state.phase, Phase::Joining { .. }) {
             return false;
         }
         let catchup = catch_up(welcome.since());
         let (answer_len, before) = (welcome.max_len(), catchup.as_ref().map(|catchup| &*catchup.frames));
         let answer = |fits| {
             if let Some(catchup) = &catchup {
-                self.epoch.get_or_init(|| catchup.epoch.clone());
-                self.reach(catchup.from(fits));
+                let (epoch, reached) = (catchup.epoch.clone(), catchup.from(fits).into());
+                self.course.get_or_init(|| Box::new(Course { epoch, reached }));
             }
             self.connection.hub.inner().counters.count_recovery(welcome.recovers(catchup.as_ref(), fits));
             welcome.reply(catchup.as_ref(), fits).map(|reply| self.connection.frame(reply, Class::Answer))
         };
         self.connection.queue.release(self, answer, answer_len, before.unwrap_or_default());
-        state.phase = Phase::Joined;
+        state.phase = Phase::Joined { asks: Vec::new() };
         true
     }
 
@@ -186,38 +193,50 @@ impl Seat {
         self.end_with(|_| frames)
     }
 
-    /// The same on the server's behalf: the client is told that it is no member any more, or that it may not become one.
+    /// Ends a join that has not succeeded, with the answer that it is refused, if it is.
+    pub(crate) fn refuse(self: &Arc<Self>, refusal: Option<&Refusal>) {
+        self.end_with(|phase| refusal.map(|refusal| self.refused(phase, refusal)).into_iter().flatten());
+    }
+
+    /// Ends it on the server's behalf: the client is told that it is no member any more, or that it may not become one. Called
+    /// like [`end`](Self::end).
     pub(crate) fn revoke(self: &Arc<Self>) -> bool {
-        self.end_with(|is_joined| {
-            let refused = (!is_joined).then(|| self.refused(&Refusal::new("unauthorized")));
+        self.end_with(|phase| {
+            let is_joined = matches!(phase, Phase::Joined { .. });
+            let refused = (!is_joined).then(|| self.refused(phase, &Refusal::new("unauthorized")));
             let closed = is_joined.then(|| self.ending("phx_close", "{}"));
             refused.into_iter().flatten().chain(closed)
         })
     }
 
-    fn end_with<F: IntoIterator<Item = Message>>(self: &Arc<Self>, frames: impl FnOnce(bool) -> F) -> bool {
+    /// The frames that say that the join is refused.
+    fn refused(&self, phase: &Phase, refusal: &Refusal) -> impl Iterator<Item = Message> + use<> {
+        let limit = self.connection.hub.inner().limits.payload;
+        refused(self.join_ref.as_deref(), phase.reference(), &self.topic, refusal, limit)
+    }
+
+    fn end_with<F: IntoIterator<Item = Message>>(self: &Arc<Self>, frames: impl FnOnce(&Phase) -> F) -> bool {
         let mut state = lock(&self.state);
         if matches!(state.phase, Phase::Ended) {
             return false;
         }
         let hold = self.connection.queue.end_hold(self);
-        for frame in frames(matches!(state.phase, Phase::Joined)) {
+        for frame in frames(&state.phase) {
             self.connection.queue.push(&self.connection.frame(frame, Class::Answer), Some(self), 0);
         }
         let held = match state.phase {
-            Phase::Joining => self.connection.queue.unhold(self.number),
-            Phase::Joined | Phase::Ended => Vec::new(),
+            Phase::Joining { .. } => self.connection.queue.unhold(self.number),
+            Phase::Joined { .. } | Phase::Ended => Vec::new(),
         };
-        state.phase = Phase::Ended;
-        let asks = std::mem::take(&mut state.asks);
+        let ended = std::mem::replace(&mut state.phase, Phase::Ended);
         drop(state);
         // Wakes those who wait for an answer.
-        drop((held, hold, asks));
+        drop((held, hold, ended));
         true
     }
 
     pub(crate) fn is_joined(&self) -> bool {
-        matches!(lock(&self.state).phase, Phase::Joined)
+        matches!(lock(&self.state).phase, Phase::Joined { .. })
     }
 
     /// Another message is handled. Its number.
@@ -242,20 +261,35 @@ impl Seat {
         answer: oneshot::Sender<Answer>,
     ) -> bool {
         let mut state = lock(&self.state);
-        if !matches!(state.phase, Phase::Joined) {
+        let Phase::Joined { asks } = &mut state.phase else {
             return false;
-        }
+        };
         let question = self.connection.frame(question, Class::Answer);
         // It passes by what its handler may have to do with.
         let is_taken = self.connection.queue.push_past(&question, self).is_taken();
         if is_taken {
-            state.asks.insert(number, answer);
+            asks.push((number, answer));
         }
         is_taken
     }
 
     /// Who waits for the answer to a question.
     pub(crate) fn take_ask(&self, number: u64) -> Option<oneshot::Sender<Answer>> {
-        lock(&self.state).asks.remove(&number)
+        let mut state = lock(&self.state);
+        let Phase::Joined { asks } = &mut state.phase else {
+            return None;
+        };
+        let at = asks.iter().position(|(asked, _)| *asked == number)?;
+        Some(asks.swap_remove(at).1)
+    }
+}
+
+impl Phase {
+    /// What the answer to a join that is under way repeats.
+    fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Joining { reference } => reference.as_deref(),
+            Self::Joined { .. } | Self::Ended => None,
+        }
     }
 }

@@ -31,8 +31,8 @@ impl Welcome {
                 format!("\"$conn\":\"{}\"{comma}", seat.connection.id)
             }
         };
-        let reply = seat.reference.as_deref().map(|reference| {
-            text::Reply::begin(seat.join_ref.as_deref(), reference, &seat.topic, &[&conn, members])
+        let reply = seat.join_reference().map(|reference| {
+            text::Reply::begin(seat.join_ref.as_deref(), &reference, &seat.topic, &[&conn, members])
         });
         Self { reply, dialect, since: since.filter(|_| dialect == Dialect::Extended) }
     }
