@@ -15,6 +15,11 @@ pub(crate) struct Audience {
 }
 
 impl Audience {
+    /// Whether it is all of them.
+    pub(crate) fn is_all(&self) -> bool {
+        self.except.is_empty() && self.except_users.is_empty() && self.only.is_none()
+    }
+
     pub(crate) fn includes(&self, connection: &Connection) -> bool {
         let user = connection.identity.name();
         !self.except.contains(&connection.id)

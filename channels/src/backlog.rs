@@ -396,6 +396,10 @@ impl Places {
             self[at] = place;
             return at;
         }
+        if self.all.capacity() == 0 {
+            // Who waits for nothing in particular has had no more at once.
+            self.all.reserve_exact(1);
+        }
         self.all.push(place);
         // As many as there are, at most, fit into it.
         let number = u32::try_from(self.all.len()).ok().and_then(NonZeroU32::new);

@@ -1,6 +1,6 @@
 //! A connection's place on a topic, from a join to its end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use sansocket::Message;
@@ -24,6 +24,8 @@ use crate::wire::{binary, text};
 pub(crate) struct Seat {
     /// Which of the connection's it is: not 0.
     pub(crate) number: u32,
+    /// Where it is among the topic's members, if it is: theirs, and used with the topic locked.
+    pub(crate) position: AtomicU32,
     pub(crate) connection: Arc<Connection>,
     pub(crate) topic: Arc<str>,
     pub(crate) route: Arc<Route>,
@@ -75,6 +77,7 @@ impl Seat {
         let state = State { phase: Phase::Joining { reference }, turn: 0, reference: None };
         Self {
             number: connection.next_seat(),
+            position: AtomicU32::new(0),
             connection,
             topic,
             route,

@@ -1,6 +1,6 @@
 //! A topic, and its members.
 
-use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 
 use tokio::runtime::Handle;
@@ -8,7 +8,6 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::announcer::State;
 use crate::audience::Audience;
-use crate::conn_id::ConnId;
 use crate::frame::Frame;
 use crate::history::{Extent, History, Position};
 use crate::kept::Kept;
@@ -33,10 +32,8 @@ pub(crate) struct Topic {
 
 #[derive(Default)]
 pub(crate) struct Members {
-    /// In no order.
+    /// In no order: each knows where it is.
     pub(crate) seats: Vec<Arc<Seat>>,
-    /// Where each is.
-    positions: HashMap<ConnId, usize>,
     /// If the route has any.
     presence: Option<Box<Presence>>,
     /// From the first member on, if the route wants one.
@@ -100,11 +97,12 @@ impl Topic {
             }
             is_taken
         };
+        let only = self.only(audience);
         let mut members = lock(&self.members);
         let draft = match form {
             Form::Whole(frame) => {
-                let sent =
-                    members.deliver(audience, |seat, is_meant| is_meant && push(seat, &frame, 0, is_meant));
+                let push = |seat: &_, is_meant| is_meant && push(seat, &frame, 0, is_meant);
+                let sent = members.deliver(audience, only.as_deref(), push);
                 drop(members);
                 if sent > 0 {
                     frame.handed_over();
@@ -123,7 +121,7 @@ impl Topic {
             self.watch(&mut members);
         }
         let numbered = Numbered::broadcast(&self.name, message, offset);
-        let sent = members.deliver(audience, |seat, is_meant| {
+        let sent = members.deliver(audience, only.as_deref(), |seat, is_meant| {
             let frame = numbered.of(&seat.connection, is_meant);
             frame.is_some_and(|frame| push(seat, frame, offset, is_meant))
         });
@@ -135,6 +133,12 @@ impl Topic {
             registry.shrink();
         }
         sent
+    }
+
+    /// The seats of those that alone are meant, be they members or not: few of many. Called with nothing locked.
+    fn only(&self, audience: &Audience) -> Option<Vec<Arc<Seat>>> {
+        let (ids, registry) = (audience.only.as_ref()?, self.registry.upgrade()?);
+        Some(ids.iter().filter_map(|id| registry.connection(*id)?.seat(&self.name)).collect())
     }
 
     /// How many members it has, and how far it is, if it has a history; `None` if it is over.
@@ -203,7 +207,7 @@ impl Members {
     }
 
     pub(crate) fn add(&mut self, seat: &Arc<Seat>) {
-        self.positions.insert(seat.connection.id, self.seats.len());
+        seat.position.store(as_position(self.seats.len()), Ordering::Relaxed);
         self.seats.push(seat.clone());
         if self.seats.len() == 1
             && let Some(kept) = &mut self.history
@@ -213,14 +217,22 @@ impl Members {
     }
 
     /// Does something with each member, if it is among those that are meant, or could be. For how many it says true.
-    fn deliver(&self, audience: &Audience, mut f: impl FnMut(&Arc<Seat>, bool) -> bool) -> usize {
+    fn deliver(
+        &self,
+        audience: &Audience,
+        only: Option<&[Arc<Seat>]>,
+        mut f: impl FnMut(&Arc<Seat>, bool) -> bool,
+    ) -> usize {
+        if audience.is_all() {
+            // Nothing of them is looked at.
+            return self.seats.iter().filter(|seat| f(seat, true)).count();
+        }
         let deliver = |seat: &&Arc<Seat>| f(seat, audience.includes(&seat.connection));
-        match &audience.only {
+        match only {
             None => self.seats.iter().filter(deliver).count(),
-            // Few of many.
-            Some(ids) => {
-                let positions = ids.iter().filter_map(|id| self.positions.get(id));
-                positions.map(|at| &self.seats[*at]).filter(deliver).count()
+            Some(seats) => {
+                let members = seats.iter().filter(|seat| self.position(seat).is_some());
+                members.filter(deliver).count()
             }
         }
     }
@@ -231,13 +243,12 @@ impl Members {
         is_idle && self.history.as_mut().is_some_and(|kept| !kept.is_used_since(then, true))
     }
 
-    /// Removes this seat, unless its connection has another by now.
+    /// Removes this seat, if it is a member's.
     pub(crate) fn remove(&mut self, seat: &Arc<Seat>) -> Option<Arc<Seat>> {
         let at = self.position(seat)?;
-        self.positions.remove(&seat.connection.id);
         let left = self.seats.swap_remove(at);
         if let Some(moved) = self.seats.get(at) {
-            self.positions.insert(moved.connection.id, at);
+            moved.position.store(as_position(at), Ordering::Relaxed);
         }
         if self.seats.is_empty()
             && let Some(kept) = &mut self.history
@@ -249,8 +260,8 @@ impl Members {
 
     /// Where this seat is, if it is a member's.
     pub(crate) fn position(&self, seat: &Arc<Seat>) -> Option<usize> {
-        let at = *self.positions.get(&seat.connection.id)?;
-        Arc::ptr_eq(&self.seats[at], seat).then_some(at)
+        let at = seat.position.load(Ordering::Relaxed) as usize;
+        self.seats.get(at).is_some_and(|own| Arc::ptr_eq(own, seat)).then_some(at)
     }
 
     /// Whether a state is what the members know.
@@ -280,6 +291,11 @@ impl Members {
     pub(crate) fn linger(&self) -> bool {
         self.presence.as_ref().is_some_and(|presence| presence.lingers())
     }
+}
+
+/// Where a seat is: there are fewer than there is memory for.
+fn as_position(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// Sees to the end of what a topic keeps.
