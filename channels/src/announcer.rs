@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sansocket::PreparedMessage;
 use tokio::time::{Instant, sleep_until};
 
 use crate::frame::{Class, Frame, Memory};
@@ -87,9 +88,9 @@ impl State {
         let message = announced.state().cloned().unwrap_or_else(|| {
             // It belongs to no join, so that it is one for all who join meanwhile: many who come back at once wait for it. To a
             // page that has joined anew before it comes it is as right as the diffs behind it.
-            text::frame(None, None, &topic.name, "presence_state", &announced.json()).into()
+            PreparedMessage::new(text::frame(None, None, &topic.name, "presence_state", &announced.json()))
         });
-        let frame = Frame::new(message, Class::Answer, memory);
+        let frame = Frame::prepared(message, Class::Answer, memory);
         topic.with_presence(|presence, _| presence.keep_state(generation, &frame));
         Some(Self { frame, generation })
     }

@@ -157,7 +157,7 @@ struct Pending<'a> {
 impl<'a> Pending<'a> {
     /// `None`: there are as many as there may be.
     fn new(seat: &'a Seat, number: u64, max: usize) -> Option<Self> {
-        let one_more = |asking| (asking < max).then_some(asking + 1);
+        let one_more = |asking| ((asking as usize) < max).then_some(asking + 1);
         let asking = &seat.connection.asking;
         asking.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         Some(Self { seat, number })

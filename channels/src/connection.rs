@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -43,7 +43,7 @@ pub(crate) struct Connection {
     /// The number of the next question to the page.
     pub(crate) asked: AtomicU64,
     /// How many questions wait for their answers.
-    pub(crate) asking: AtomicUsize,
+    pub(crate) asking: AtomicU32,
     /// Where handlers run: what ends a session may be called where there is no runtime.
     pub(crate) runtime: Handle,
     /// By topic: what has messages to be handled, or a session. Locked before the inboxes themselves.
@@ -103,7 +103,7 @@ impl Connection {
             seats: AtomicU32::new(1),
             joins: (joins < limits.topics_per_connection).then(|| Box::new(Semaphore::new(joins))),
             asked: AtomicU64::new(1),
-            asking: AtomicUsize::new(0),
+            asking: AtomicU32::new(0),
             runtime: Handle::current(),
             inboxes: Mutex::default(),
             hub,

@@ -332,7 +332,7 @@ async fn write<S: Sink>(connection: &Connection, sink: &mut S) -> Result<Written
             // Boxed, since most of the time there is room.
             Box::pin(sink.feed(&message)).await?;
         }
-        batch.add(message.len());
+        batch.add(message.payload().len());
         if batch.frames == BATCH_FRAMES || batch.bytes >= BATCH_BYTES {
             queue.sent();
             drop(batch);

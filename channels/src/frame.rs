@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sansocket::Message;
+use sansocket::{Message, PreparedMessage};
 use tokio::time::Instant;
 
 use crate::metrics::Counters;
@@ -12,7 +12,8 @@ use crate::metrics::Counters;
 /// who has it has dropped it.
 #[derive(Debug)]
 pub(crate) struct Frame {
-    message: Message,
+    /// Framed once, for all to whom it is sent.
+    message: PreparedMessage,
     class: Class,
     /// How long it takes to be handed over counts.
     is_broadcast: bool,
@@ -37,15 +38,20 @@ pub(crate) enum Class {
 
 impl Frame {
     pub(crate) fn new(message: Message, class: Class, memory: &Arc<Memory>) -> Arc<Self> {
-        Self::make(message, class, memory, false)
+        Self::make(PreparedMessage::new(message), class, memory, false)
     }
 
     /// One that is to be sent to members of a topic.
     pub(crate) fn broadcast(message: Message, class: Class, memory: &Arc<Memory>) -> Arc<Self> {
-        Self::make(message, class, memory, true)
+        Self::make(PreparedMessage::new(message), class, memory, true)
     }
 
-    fn make(message: Message, class: Class, memory: &Arc<Memory>, is_broadcast: bool) -> Arc<Self> {
+    /// One of a message that was sent before.
+    pub(crate) fn prepared(message: PreparedMessage, class: Class, memory: &Arc<Memory>) -> Arc<Self> {
+        Self::make(message, class, memory, false)
+    }
+
+    fn make(message: PreparedMessage, class: Class, memory: &Arc<Memory>, is_broadcast: bool) -> Arc<Self> {
         let frame = Self { message, class, is_broadcast, since: Instant::now(), memory: memory.clone() };
         memory.held.fetch_add(frame.size(), Ordering::Relaxed);
         frame.into()
@@ -66,7 +72,7 @@ impl Frame {
         &self.memory.counters
     }
 
-    pub(crate) fn message(&self) -> &Message {
+    pub(crate) fn message(&self) -> &PreparedMessage {
         &self.message
     }
 
@@ -83,7 +89,7 @@ impl Frame {
 
     /// How many bytes a client is sent.
     pub(crate) fn len(&self) -> usize {
-        self.message.len()
+        self.message.payload().len()
     }
 
     /// Since when it waits.
@@ -93,7 +99,7 @@ impl Frame {
 
     /// How much memory it takes, about.
     fn size(&self) -> usize {
-        self.message.len() + size_of::<Self>()
+        self.len() + size_of::<Self>()
     }
 }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use sansocket::tokio::{Transport, WebSocketReceiver, WebSocketSender};
-use sansocket::{CloseCode, CloseFrame, Initiator, Message};
+use sansocket::{CloseCode, CloseFrame, Initiator, Message, PreparedMessage};
 use tokio::time::timeout;
 
 use crate::close::{Close, Leave};
@@ -25,10 +25,10 @@ pub(crate) trait Sink: Send {
     type Source: Source;
 
     /// Takes a message to be sent, if that is done at once. False: it has to be [fed](Self::feed).
-    fn try_feed(&mut self, message: &Message) -> Result<bool, Error<Self>>;
+    fn try_feed(&mut self, message: &PreparedMessage) -> Result<bool, Error<Self>>;
 
     /// Takes a message to be sent; waits only while there is no room. Dropped before it returns, it was not taken.
-    fn feed(&mut self, message: &Message) -> impl Future<Output = Result<(), Error<Self>>> + Send;
+    fn feed(&mut self, message: &PreparedMessage) -> impl Future<Output = Result<(), Error<Self>>> + Send;
 
     /// Sends what it has taken. Cancel safe.
     fn flush(&mut self) -> impl Future<Output = Result<(), Error<Self>>> + Send;
@@ -65,13 +65,13 @@ impl<S: Transport> Source for WebSocketReceiver<S> {
 impl<S: Transport> Sink for WebSocketSender<S> {
     type Source = WebSocketReceiver<S>;
 
-    fn try_feed(&mut self, message: &Message) -> Result<bool, sansocket::Error> {
+    fn try_feed(&mut self, message: &PreparedMessage) -> Result<bool, sansocket::Error> {
         // A large one may have to be compressed, step by step.
-        if message.len() >= LARGE { Ok(false) } else { self.try_feed(message.clone()) }
+        if message.payload().len() >= LARGE { Ok(false) } else { self.try_feed(message) }
     }
 
-    async fn feed(&mut self, message: &Message) -> Result<(), sansocket::Error> {
-        self.feed(message.clone()).await
+    async fn feed(&mut self, message: &PreparedMessage) -> Result<(), sansocket::Error> {
+        self.feed(message).await
     }
 
     async fn flush(&mut self) -> Result<(), sansocket::Error> {

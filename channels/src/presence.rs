@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sansocket::Message;
+use sansocket::PreparedMessage;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -78,7 +78,7 @@ pub(crate) struct Announced {
     generation: u64,
     entries: Arc<Entries>,
     /// What says so, if somebody has joined since.
-    state: Option<Message>,
+    state: Option<PreparedMessage>,
     /// The frame of it, while it waits to be sent to one who has joined.
     waiting: Weak<Frame>,
 }
@@ -377,7 +377,7 @@ impl Announced {
     }
 
     /// What says so, if somebody was sent it.
-    pub(crate) fn state(&self) -> Option<&Message> {
+    pub(crate) fn state(&self) -> Option<&PreparedMessage> {
         self.state.as_ref()
     }
 

@@ -6,7 +6,7 @@ use std::iter;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use sansocket::Message;
+use sansocket::PreparedMessage;
 use tokio::time::Instant;
 
 use crate::backlog::{Backlog, Entry, What};
@@ -41,8 +41,10 @@ struct State {
     held: Option<Box<Held>>,
     /// What waits for sessions, with what follows it. It counts as queued.
     holds: Option<Box<Holds>>,
-    /// Nothing is queued any more. The first reason counts.
-    end: Option<End>,
+    /// Nothing is queued any more.
+    is_ended: bool,
+    /// How that came about, until the task has heard of it. The first reason counts.
+    cut: Option<Box<Cut>>,
     /// There is something else to do.
     is_nudged: bool,
     /// The connection's task. Told when there is a frame where there was none, an end, or something else to do.
@@ -54,12 +56,6 @@ struct Held {
     /// By the numbers of their seats, in their order.
     frames: Vec<(u32, Arc<Frame>)>,
     bytes: usize,
-}
-
-enum End {
-    /// The task has not heard of it.
-    Cut(Box<Cut>),
-    Over,
 }
 
 impl Queue {
@@ -130,7 +126,7 @@ impl Queue {
     pub(crate) fn hold(&self, frame: &Arc<Frame>, seat: u32) -> Pushed {
         let Room { bytes, frames } = self.limits.queue;
         self.change(|state| {
-            if state.end.is_some() {
+            if state.is_ended {
                 return Pushed::Ended;
             }
             let held = state.held.get_or_insert_default();
@@ -139,7 +135,7 @@ impl Queue {
                 held.frames.push((seat, frame.clone()));
                 return Pushed::Taken;
             }
-            state.end = Some(End::Cut(Box::new(Cut::slow())));
+            state.cut(Cut::slow());
             Pushed::Ended
         })
     }
@@ -177,7 +173,7 @@ impl Queue {
     }
 
     /// The next message to send. The one before is the transport's by now, if that is so; else it is the next one again.
-    pub(crate) fn next(&self, is_taken: bool) -> Option<Message> {
+    pub(crate) fn next(&self, is_taken: bool) -> Option<PreparedMessage> {
         let mut state = lock(&self.state);
         if let Some(unsent) = state.unsent.as_ref().filter(|_| !is_taken) {
             return Some(unsent.message().clone());
@@ -222,7 +218,7 @@ impl Queue {
     /// Ends the connection. Nothing more is queued; the first who ends it has his way.
     pub(crate) fn cut(&self, cut: Cut) {
         self.change(|state| {
-            state.end.get_or_insert_with(|| End::Cut(Box::new(cut)));
+            state.cut(cut);
         });
     }
 
@@ -230,7 +226,7 @@ impl Queue {
     pub(crate) fn abandon(&self, cut: Cut) -> usize {
         let dropped = self.change(|state| {
             let dropped = state.clear();
-            state.end.get_or_insert_with(|| End::Cut(Box::new(cut)));
+            state.cut(cut);
             dropped
         });
         dropped.frames()
@@ -239,7 +235,7 @@ impl Queue {
     /// Has nothing queued any more, since the connection has ended. How many frames waited.
     pub(crate) fn finish(&self) -> usize {
         let mut state = lock(&self.state);
-        state.end = Some(End::Over);
+        state.is_ended = true;
         // The waker has the task, which has this.
         let dropped = (state.clear(), state.waiter.take());
         drop(state);
@@ -248,17 +244,7 @@ impl Queue {
 
     /// How the connection is to be ended, if it is; told once.
     pub(crate) fn take_cut(&self) -> Option<Box<Cut>> {
-        let mut state = lock(&self.state);
-        match state.end.take() {
-            Some(End::Cut(cut)) => {
-                state.end = Some(End::Over);
-                Some(cut)
-            }
-            other => {
-                state.end = other;
-                None
-            }
-        }
+        lock(&self.state).cut.take()
     }
 
     /// Whether nothing waits to be sent.
@@ -302,7 +288,7 @@ impl Queue {
     /// Waits for something to do: a frame, an end, or that somebody [says so](Self::wake), which is told once.
     pub(crate) fn poll_woken(&self, cx: &Context<'_>) -> Poll<Woken> {
         let mut state = lock(&self.state);
-        if std::mem::take(&mut state.is_nudged) || state.end.is_some() {
+        if std::mem::take(&mut state.is_nudged) || state.is_ended {
             return Poll::Ready(Woken::ToLook);
         }
         if state.has_frames() { Poll::Ready(Woken::ToWrite) } else { state.waiter.wait(cx) }
@@ -312,7 +298,7 @@ impl Queue {
     pub(crate) async fn until_cut(&self) {
         let poll = |cx: &mut Context<'_>| {
             let mut state = lock(&self.state);
-            if state.end.is_some() { Poll::Ready(()) } else { state.waiter.wait(cx) }
+            if state.is_ended { Poll::Ready(()) } else { state.waiter.wait(cx) }
         };
         poll_fn(poll).await;
     }
@@ -321,11 +307,18 @@ impl Queue {
 impl State {
     /// What there is to do for the connection's task: to write, to end, and whatever else.
     fn to_do(&self) -> (bool, bool, bool) {
-        (self.has_frames(), self.end.is_some(), self.is_nudged)
+        (self.has_frames(), self.is_ended, self.is_nudged)
     }
 
     fn has_frames(&self) -> bool {
         self.unsent.is_some() || !self.backlog.is_empty()
+    }
+
+    fn cut(&mut self, cut: Cut) {
+        if !self.is_ended {
+            self.is_ended = true;
+            self.cut = Some(Box::new(cut));
+        }
     }
 
     fn on_hold(&self) -> Room {
@@ -355,19 +348,19 @@ impl State {
 
     /// Has a frame wait for a session. Who lacks room for it is closed, whatever the route says.
     fn hold(&mut self, seat: u32, held: OnHold, limits: &Limits) -> Pushed {
-        if self.end.is_some() {
+        if self.is_ended {
             return Pushed::Ended;
         }
         let pushed = self.holds.get_or_insert_default().push(seat, held, &self.backlog, limits);
         self.forget_holds();
         if pushed == Pushed::Ended {
-            self.end = Some(End::Cut(Box::new(Cut::slow())));
+            self.cut(Cut::slow());
         }
         pushed
     }
 
     fn push(&mut self, frame: &Arc<Frame>, seat: Option<&Arc<Seat>>, offset: u64, limits: &Limits) -> Pushed {
-        if self.end.is_some() {
+        if self.is_ended {
             return Pushed::Ended;
         }
         let offset = seat.map_or(0, |seat| seat.reach(offset));
@@ -411,7 +404,7 @@ impl State {
     fn overflow(&mut self, frame: &Frame, seat: Option<&Arc<Seat>>, offset: u64, room: Room) -> Pushed {
         let is_answer = matches!(frame.class(), Class::Answer | Class::Heartbeat);
         let Some(seat) = seat.filter(|seat| !is_answer && seat.on_full() != OnFull::Close) else {
-            self.end = Some(End::Cut(Box::new(Cut::slow())));
+            self.cut(Cut::slow());
             return Pushed::Ended;
         };
         if seat.on_full() == OnFull::DropOldest {
@@ -448,8 +441,9 @@ impl State {
 
     /// All that waits, to be dropped when this is not locked.
     fn clear(&mut self) -> Self {
-        let (end, waiter) = (self.end.take(), std::mem::take(&mut self.waiter));
-        let rest = Self { end, waiter, is_nudged: self.is_nudged, ..Self::default() };
+        let (cut, waiter) = (self.cut.take(), std::mem::take(&mut self.waiter));
+        let (is_ended, is_nudged) = (self.is_ended, self.is_nudged);
+        let rest = Self { is_ended, cut, is_nudged, waiter, ..Self::default() };
         std::mem::replace(self, rest)
     }
 }

@@ -69,8 +69,7 @@ impl PreparedMessage {
     }
 
     /// The payload, without a copy.
-    #[cfg(all(feature = "std", feature = "handshake"))]
-    pub(crate) fn shared_payload(&self) -> Bytes {
+    pub fn shared_payload(&self) -> Bytes {
         self.0.frame.slice(self.0.header_len..)
     }
 

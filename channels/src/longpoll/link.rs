@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sansocket::Message;
+use sansocket::PreparedMessage;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -54,11 +54,11 @@ impl Source for PollSource {
 impl Sink for PollSink {
     type Source = PollSource;
 
-    fn try_feed(&mut self, message: &Message) -> Result<bool, Lost> {
+    fn try_feed(&mut self, message: &PreparedMessage) -> Result<bool, Lost> {
         self.mailbox.put(message)
     }
 
-    async fn feed(&mut self, message: &Message) -> Result<(), Lost> {
+    async fn feed(&mut self, message: &PreparedMessage) -> Result<(), Lost> {
         while !self.mailbox.put(message)? {
             self.mailbox.looked_at().await?;
         }

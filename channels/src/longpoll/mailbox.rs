@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sansocket::Message;
+use sansocket::PreparedMessage;
 use sansocket::handshake::HttpRequest;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
@@ -32,7 +32,7 @@ pub(super) struct Mailbox {
 struct State {
     phase: Phase,
     /// For the next poll.
-    messages: Vec<Message>,
+    messages: Vec<PreparedMessage>,
     /// In all of `messages`.
     bytes: usize,
     /// The newest poll: earlier ones are over.
@@ -59,7 +59,7 @@ enum Phase {
 
 /// What a poll is answered.
 pub(super) enum Polled {
-    Messages(Vec<Message>),
+    Messages(Vec<PreparedMessage>),
     /// For now.
     Nothing,
     /// Nothing any more, or another poll was begun.
@@ -141,14 +141,14 @@ impl Mailbox {
     }
 
     /// Takes the message, if there is room. Else, which is false, polls may have what there is.
-    pub(super) fn put(&self, message: &Message) -> Result<bool, Lost> {
+    pub(super) fn put(&self, message: &PreparedMessage) -> Result<bool, Lost> {
         let mut state = lock(&self.state);
         if state.phase == Phase::Lost {
             return Err(Lost);
         }
         let has_room = state.bytes < ROOM;
         if has_room {
-            state.bytes += message.len().max(1);
+            state.bytes += message.payload().len().max(1);
             state.messages.push(message.clone());
         }
         drop(state);

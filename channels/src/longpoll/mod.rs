@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sansocket::PendingRequest;
 use sansocket::handshake::{HttpRequest, Reply};
+use sansocket::{PendingRequest, PreparedMessage};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
@@ -257,7 +257,7 @@ impl Client {
         Self { origin: request.origin().filter(|_| is_allowed).map(Into::into) }
     }
 
-    fn answer(&self, status: u16, mailbox: Option<&Mailbox>, messages: &[sansocket::Message]) -> Reply {
+    fn answer(&self, status: u16, mailbox: Option<&Mailbox>, messages: &[PreparedMessage]) -> Reply {
         let body = wire::answer(status, mailbox.map(Mailbox::token), messages);
         // In the body, 410 opens.
         let is_error = mailbox.is_none() && status != 200;

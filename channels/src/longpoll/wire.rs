@@ -1,8 +1,9 @@
 //! What is in the bodies: of requests, and of their answers.
 
+use std::borrow::Cow;
 use std::iter;
 
-use sansocket::{Message, Utf8Bytes};
+use sansocket::{Message, MessageKind, PreparedMessage};
 
 use crate::base64;
 use crate::close::Leave;
@@ -10,8 +11,8 @@ use crate::link::Incoming;
 use crate::wire::text::{self, push_string};
 
 /// The body of an answer: a status, the token that the next request is to have, and messages.
-pub(super) fn answer(status: u16, token: Option<&str>, messages: &[Message]) -> String {
-    let len = messages.iter().map(Message::len).sum::<usize>();
+pub(super) fn answer(status: u16, token: Option<&str>, messages: &[PreparedMessage]) -> String {
+    let len = messages.iter().map(|message| message.payload().len()).sum::<usize>();
     let mut out = String::with_capacity(len + len / 4 + PUNCTUATION);
     out.push_str("{\"status\":");
     out.push_str(&status.to_string());
@@ -62,28 +63,27 @@ pub(super) fn incoming(line: &str, is_batch: bool, max_frame: usize) -> Incoming
 
 /// A frame as text, since there is nothing else in the body of an answer, and clients take nothing else from it: data is a string,
 /// its base64.
-fn as_text(message: &Message) -> Option<Utf8Bytes> {
-    match message {
-        Message::Text(text) => Some(text.clone()),
-        Message::Binary(frame) => {
-            let (kind, rest) = frame.split_first()?;
-            match kind {
-                0 => {
-                    let ([join_ref, topic, event], data) = names(rest)?;
-                    Some(text::frame(some(join_ref), None, topic, event, &data))
-                }
-                1 => {
-                    let ([join_ref, reference, topic, status], data) = names(rest)?;
-                    Some(text::reply(some(join_ref), reference, topic, status, &data))
-                }
-                2 => {
-                    let ([topic, event], data) = names(rest)?;
-                    Some(text::frame(None, None, topic, event, &data))
-                }
-                _ => None,
-            }
-        }
+fn as_text(message: &PreparedMessage) -> Option<Cow<'_, str>> {
+    if message.kind() == MessageKind::Text {
+        return str::from_utf8(message.payload()).ok().map(Cow::Borrowed);
     }
+    let (kind, rest) = message.payload().split_first()?;
+    let frame = match kind {
+        0 => {
+            let ([join_ref, topic, event], data) = names(rest)?;
+            text::frame(some(join_ref), None, topic, event, &data)
+        }
+        1 => {
+            let ([join_ref, reference, topic, status], data) = names(rest)?;
+            text::reply(some(join_ref), reference, topic, status, &data)
+        }
+        2 => {
+            let ([topic, event], data) = names(rest)?;
+            text::frame(None, None, topic, event, &data)
+        }
+        _ => return None,
+    };
+    Some(Cow::Owned(frame.as_str().to_owned()))
 }
 
 /// The names of a frame, which are behind their lengths, and its data in JSON.
@@ -102,6 +102,6 @@ fn some(name: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-pub(super) const NO_MESSAGES: &[Message] = &[];
+pub(super) const NO_MESSAGES: &[PreparedMessage] = &[];
 /// More than there is around the messages of most answers.
 const PUNCTUATION: usize = 128;

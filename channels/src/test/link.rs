@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sansocket::{Message, ProtocolError};
+use sansocket::{Message, MessageKind, PreparedMessage, ProtocolError, Utf8Bytes};
 use tokio::sync::{mpsc, watch};
 
 use crate::close::{Close, Leave};
@@ -90,16 +90,16 @@ impl PageSink {
 impl Sink for PageSink {
     type Source = PageSource;
 
-    fn try_feed(&mut self, message: &Message) -> Result<bool, Gone> {
+    fn try_feed(&mut self, message: &PreparedMessage) -> Result<bool, Gone> {
         if *self.stalled.borrow() {
             return Ok(false);
         }
-        self.to_page.send(ToPage::Message(message.clone())).map(|()| true).map_err(|_| Gone)
+        self.to_page.send(ToPage::Message(as_sent(message))).map(|()| true).map_err(|_| Gone)
     }
 
-    async fn feed(&mut self, message: &Message) -> Result<(), Gone> {
+    async fn feed(&mut self, message: &PreparedMessage) -> Result<(), Gone> {
         self.until_taken().await?;
-        self.to_page.send(ToPage::Message(message.clone())).map_err(|_| Gone)
+        self.to_page.send(ToPage::Message(as_sent(message))).map_err(|_| Gone)
     }
 
     async fn flush(&mut self) -> Result<(), Gone> {
@@ -110,5 +110,14 @@ impl Sink for PageSink {
         // A page that stalls learns of it when it has read what was before; its transport is gone by then.
         let _ = self.to_page.send(ToPage::Closed(close.clone()));
         let _ = tokio::time::timeout(within, self.until_taken()).await;
+    }
+}
+
+/// A message as the page sees it.
+fn as_sent(message: &PreparedMessage) -> Message {
+    let payload = message.shared_payload();
+    match message.kind() {
+        MessageKind::Text => Utf8Bytes::try_from(payload).unwrap_or_default().into(),
+        MessageKind::Binary => payload.into(),
     }
 }
