@@ -22,7 +22,9 @@
  * - URLs (`href`, `src`, `action`, `cite`, `poster`) that the browser reads as `http`, `https` or `mailto`, or as relative to the page.
  * - Text by `textContent`; styles by `style.setProperty`, if their values fetch nothing: no `url()`, no `image-set()`, no backslash.
  * - HTML by the browser's own `setHTML`, if it has that; of what comes of it no more stays than could be made by elements, and no ids.
- * - At most 32 elements in one another, and ids that the page has not. An id is a global name of the page, as in any HTML.
+ * - At most 32 elements in one another below `root`, those included that were there before; but HTML may be as deep as the browser
+ *   makes it, since nothing is appended to what is in it.
+ * - Ids that the page has not. An id is a global name of the page, as in any HTML.
  *
  * What is fixed in place by a style may cover the rest of the page: where that matters, give the element the style `contain: paint`.
  */

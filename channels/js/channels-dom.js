@@ -37,7 +37,7 @@ export function mount(channel, root, { allow = [location.origin], limit = 10000,
     if (op.op === "append") {
       const parent = to && to === get(root, "id") ? root : found(to);
       known(op, ["op", "to", "el"]);
-      call(parent, "append", make(el, 1, new Set()));
+      call(parent, "append", make(el, depthOf(parent) + 1, new Set()));
     } else if (op.op === "update") {
       const element = found(id);
       known(op, ["op", "id", "class", ...CONTENT]);
@@ -68,6 +68,13 @@ export function mount(channel, root, { allow = [location.origin], limit = 10000,
     check(element, "id");
     check(isElement(element), "tag"); // one of the page's own, such as its script
     return element;
+  }
+
+  // How many elements there are in one another below `root`, down to this one.
+  function depthOf(element) {
+    let depth = 0;
+    for (let at = element; at !== root; at = get(at, "parentElement")) depth++;
+    return depth;
   }
 
   function isElement(element) {

@@ -210,6 +210,7 @@ enum Kind {
 }
 
 /// Adds an element, as the last in the one with this id: the one below which the page takes changes, or one in it.
+/// A page has no more than 32 in one another below that one, by however many ops.
 pub fn append(parent: &str, element: Element) -> Op {
     Op(Kind::Append { to: parent.to_owned(), element })
 }

@@ -34,6 +34,10 @@ class FakeElement {
     this.parent.childNodes.splice(this.parent.childNodes.indexOf(this), 1);
   }
 
+  get parentElement() {
+    return this.parent;
+  }
+
   getElementsByTagName() {
     return this.childNodes.flatMap((child) => [child, ...child.getElementsByTagName()]);
   }
@@ -104,6 +108,10 @@ async function says(...ops) {
   await settled();
 }
 
+function nested(to, count) {
+  return Array.from({ length: count }, (_, n) => ({ op: "append", to: n ? `n${n - 1}` : to, el: { tag: "p", id: `n${n}` } }));
+}
+
 /** What the server is answered when it has asked for that to be loaded. */
 async function loads(url) {
   const error = console.error;
@@ -154,6 +162,15 @@ test("there is an end to the elements, as deep as they may be", async () => {
   await says({ op: "append", to: "list", el: deep });
   assert.equal(String(root).match(/<i>/g).length, 32);
   assert.deepEqual(skips.map(([why]) => why), ["depth"]);
+});
+
+test("nor are they deeper by many ops, each of which appends to the one before", async () => {
+  await says(...nested("list", 40));
+  assert.equal(String(root), `<ul id=list>${Array.from({ length: 32 }, (_, n) => `<p id=n${n}>`).join("")}`);
+  // Nothing is below those that are not there.
+  assert.deepEqual(skips.map(([why]) => why), ["depth", ...Array(7).fill("id")]);
+  await says({ op: "append", to: "n30", el: { tag: "b", children: [{ tag: "i" }] } });
+  assert.deepEqual([String(root).match(/<[bi]>/g), skips.at(-1)[0]], [["<b>"], "depth"]);
 });
 
 test("of custom elements there are those that the page allows, and no others by that", async () => {
