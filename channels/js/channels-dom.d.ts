@@ -18,7 +18,7 @@
  *   none of SVG or MathML. Those of the page's own that are others are not changed, either.
  * - Attributes that run nothing: no `on*`, `style`, `is`, `srcdoc`, `srcset`, `ping`, and none that reaches out of the element by an
  *   id, as `form*`, `for`, `list` and `popovertarget` do. `aria-*` and `data-*` are taken: what scripts of the page make of them is
- *   their own. `name` is taken for the controls of forms only, since others would hide something of `document`.
+ *   their own. `name` is taken for the controls of forms only, since others would hide something of `document`; `rel` without `opener`.
  * - URLs (`href`, `src`, `action`, `cite`, `poster`) that the browser reads as `http`, `https` or `mailto`, or as relative to the page.
  * - Text by `textContent`; styles by `style.setProperty`, if their values fetch nothing: no `url()`, no `image-set()`, no backslash.
  * - HTML by the browser's own `setHTML`, if it has that; of what comes of it no more stays than could be made by elements, and no ids.
@@ -41,8 +41,8 @@ export function mount(channel: Channel, root: HTMLElement, options?: MountOption
 export interface MountOptions {
   /**
    * From where modules and style sheets (URLs whose path ends in `.css`) may be loaded: an origin; a folder, which ends with `/`; or
-   * one file. By default the page's own origin; `[]` is nothing. Whatever is loaded may do anything, and what answers may redirect:
-   * the page's content security policy has the last word.
+   * one file. By default the page's own origin; `[]` is nothing. No path may have an escaped slash or backslash. Whatever is loaded
+   * may do anything, and what answers may redirect: the page's content security policy has the last word.
    */
   allow?: (string | URL)[];
   /** How many elements may be below `root`: 10000. More are skipped. */

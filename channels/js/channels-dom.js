@@ -154,8 +154,13 @@ export function mount(channel, root, { allow = [location.origin], limit = 10000,
     check(isName || ATTRIBUTES.has(name) || URLS.has(name) || /^(aria|data)-[\w-]+$/.test(name), "attribute");
     if (value === null) return call(element, "removeAttribute", name);
     check(typeof value === "string", "attribute");
-      check(!URLS.has(name) || isUrl(value), "url");
-    call(element, "setAttribute", name, value);
+    check(!URLS.has(name) || isUrl(value), "url");
+    call(element, "setAttribute", name, name === "rel" ? closed(value) : value);
+  }
+
+  // What a link leads to has no hold of the page.
+  function closed(rel) {
+    return rel.split(/\s+/).filter((word) => lower(word) !== "opener").join(" ");
   }
 
   // As the browser reads it, whatever spaces and control characters are in it.
@@ -168,7 +173,9 @@ export function mount(channel, root, { allow = [location.origin], limit = 10000,
     const target = new URL(url, document.baseURI), { origin, pathname, protocol } = target;
     const isIn = (place) => (place.pathname.endsWith("/") ? pathname.startsWith(place.pathname) : pathname === place.pathname);
     target.hash = "";
-    if (!/^https?:$/.test(protocol) || !allowed.some((place) => place.origin === origin && isIn(place))) throw new Error("not allowed");
+    // Escaped, they are none for us, but may be some for a server, which then leaves the folder.
+    const hidesSlashes = /%2f|%5c/i.test(pathname);
+    if (hidesSlashes || !/^https?:$/.test(protocol) || !allowed.some((place) => place.origin === origin && isIn(place))) throw new Error("not allowed");
     if (!loads.has(target.href)) {
       if (loads.size >= MAX_LOADS) throw new Error("too many");
       const loading = pathname.endsWith(".css") ? sheet(target.href) : import(/* webpackIgnore: true */ /* @vite-ignore */ target.href);

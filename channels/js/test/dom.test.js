@@ -173,6 +173,13 @@ test("nor are they deeper by many ops, each of which appends to the one before",
   assert.deepEqual([String(root).match(/<[bi]>/g), skips.at(-1)[0]], [["<b>"], "depth"]);
 });
 
+test("a link gives away no opener", async () => {
+  await says({ op: "append", to: "list", el: { tag: "a", attrs: { rel: "nofollow OPENER\topener noopener", target: "_blank" } } });
+  assert.equal(String(root), "<ul id=list><a rel=nofollow noopener target=_blank>");
+  await says({ op: "append", to: "list", el: { tag: "p", id: "1" } }, { op: "update", id: "1", attrs: { REL: "opener" } });
+  assert.deepEqual([String(root.childNodes[1]), skips], ["<p id=1 rel=>", []]);
+});
+
 test("of custom elements there are those that the page allows, and no others by that", async () => {
   const own = ["own-chart", "script"].map((tag) => ({ op: "append", to: "list", el: { tag } }));
   await says(...own);
@@ -210,6 +217,7 @@ test("style sheets are loaded once, from where the page allows, and anew where t
   mounted({ allow: ["/libraries/", "one.css", "https://other.example"] });
   for (const [url, answer] of [
     ["/libraries/x.css", null], ["/libraries/../x.css", "not allowed"], ["/libraries/%2e%2e/x.css", "not allowed"], ["/libraries.css", "not allowed"],
+    ["/libraries/..%2fx.css", "not allowed"], ["/libraries/..%5Cx.css", "not allowed"], ["/libraries/x.css?%2f", null],
     ["/news/one.css?v=2", null], ["/news/one.css/x.css", "not allowed"], ["//other.example/any/x.css", null], ["//example.org/x.css", "not allowed"],
   ]) assert.equal(await loads(url), answer, url);
   // A page whose origin is none allows nothing by it.
