@@ -16,7 +16,6 @@ class Emitter {
     return () => handlers.delete(handler);
   }
 
-  // One that throws is a promise that rejects.
   _emit(type, ...values) {
     return [...(this._handlers.get(type) ?? [])].map(async (f) => f(...values));
   }
@@ -80,7 +79,7 @@ export class Socket extends Emitter {
     };
     for (const type of ["online", "pageshow", "visibilitychange"]) listen(type, wake);
     listen("resume", wake, globalThis.document ?? {}); // not always with the one before
-    // The back/forward cache would keep the socket, and the page hear nothing.
+    // The back/forward cache would keep the socket.
     listen("pagehide", ({ persisted }) => {
       if (persisted) clearTimeout(this._timer);
       if (persisted && this._ws) this._close(1000, "", "waiting");
@@ -124,7 +123,7 @@ export class Socket extends Emitter {
     this._emit("open", {});
   }
 
-  // Any frame answers. A page that wakes may run its timers before it sees what came.
+  // A page that wakes may run its timers before it sees what came.
   _beat() {
     const { heartbeat, timeout } = this._options, asked = this._deadline, lax = hidden();
     clearTimeout(this._pulse);
@@ -160,11 +159,10 @@ export class Socket extends Emitter {
     this._emit("close", { code, reason, final: state === "closed" });
   }
 
-  // The page's own may fail.
   _pause(tries) {
     try {
       const pause = this._options.backoff(tries);
-      if (pause < 1e9) return pause;
+      if (typeof pause === "number" && pause < 1e9) return pause;
     } catch (e) {
       console.error(e);
     }
@@ -174,7 +172,6 @@ export class Socket extends Emitter {
   _read(data) {
     clearTimeout(this._deadline);
     this._deadline = null;
-    // A good connection answers, and lives on for 5 s.
     this._good ??= setTimeout(() => { this._tries = 0; }, 5000);
     try {
       const [joinRef, ref, topic, event, payload, offset] = typeof data === "string" ? this._options.decode(data) : unpack(data);
@@ -267,6 +264,7 @@ export class Channel extends Emitter {
 
   async leave() {
     const socket = this._socket, joinRef = this._joinRef, there = this.state[0] === "j";
+    if (socket._channels.get(this.topic) === this) socket._channels.delete(this.topic);
     this._end(new ChannelError("left", null, true));
     if (there) await new Promise((done) => socket._transmit(socket._ask(this, "phx_leave", {}, socket._options.timeout, done, done), joinRef));
   }
@@ -306,7 +304,6 @@ export class Channel extends Emitter {
     if (since && !$recovered) this._gap(since, $pos);
   }
 
-  // If it is for good, `phx_close` comes behind it.
   _refuse(error) {
     this._refused = error;
     this._later();
@@ -325,7 +322,7 @@ export class Channel extends Emitter {
     if (this.state === "closed") return;
     if (this.state === "joined") {
       this._promise();
-      this._joining.catch(() => {}); // nobody need have it
+      this._joining.catch(() => {});
     }
     this.conn = this._joinRef = null;
     this.state = "waiting";
@@ -392,7 +389,7 @@ export class Channel extends Emitter {
 
 export class Presence extends Emitter {
   _entries = new Map();
-  _early = []; // what came before the state
+  _early = [];
 
   constructor(channel) {
     super();
@@ -441,7 +438,6 @@ const utf8 = (text) => new TextEncoder().encode(text);
 const base64url = (text) =>
   btoa(String.fromCharCode(...utf8(text))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
 
-// Kind, lengths, fields, data.
 function pack([joinRef, ref, topic, event, data]) {
   const fields = [joinRef ?? "", ref ?? "", topic, event].map(utf8), lengths = fields.map(({ length }) => length);
   if (Math.max(...lengths) > 255) throw new RangeError("too long");

@@ -738,6 +738,16 @@ describe("ending", () => {
     assert.equal(page.socket._channels.size, 0);
   });
 
+  test("so is one that never joined, when it is left, and no other", async () => {
+    const channel = page.socket.channel("a");
+    await channel.leave();
+    assert.equal(page.socket._channels.size, 0);
+    const other = page.socket.channel("a");
+    assert.notEqual(other, channel);
+    await channel.leave();
+    assert.equal(page.socket.channel("a"), other);
+  });
+
   test("leave ends without an answer, too: cut, too late, never joined", async () => {
     const channel = await page.joined("a");
     const left = channel.leave();
@@ -915,7 +925,7 @@ describe("coming back", () => {
     console.error = (e) => faults.push(e.message);
     try {
       // A browser takes a timer of more than 24 days for one of none.
-      for (const backoff of [() => { throw new Error("no pause"); }, () => NaN, () => {}, () => 2 ** 31, () => Infinity]) {
+      for (const backoff of [() => { throw new Error("no pause"); }, () => NaN, () => {}, () => null, () => "100", () => 2 ** 31, () => Infinity]) {
         pageWith({ backoff }).socket.connect();
         await settled();
         assert.equal(await pause(), 250, String(backoff));
