@@ -304,7 +304,9 @@ impl Limits {
     }
 
     /// How many bytes the requests may have by which all clients that poll send at once: those of one are held until its messages
-    /// were taken, for ten seconds at most.
+    /// were taken, for ten seconds at most. What has come counts, not what is said to come. [`Hub::serve`](crate::Hub::serve) and
+    /// [`Hub::handle`](crate::Hub::handle) count a request when it was read: of those that are being read there are no more than
+    /// [`Server::max_handshakes`](sansocket::Server::max_handshakes).
     pub fn posts(self, bytes: usize) -> Self {
         Self { posts: bytes, ..self }
     }

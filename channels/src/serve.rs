@@ -151,6 +151,7 @@ async fn answer<S: Transport>(pending: Pending<S>, polling: Polling) -> Result<(
                 Ok(posting) => posting,
                 Err(reply) => return pending.respond(reply).await,
             };
+            // Until it is read it is one of the handshakes, which are bounded.
             let (pending, body) = pending.read_body(posting.limit()).await?;
             let io = pending.into_parts().io;
             write(io, &posting.take(body).await).await

@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use sansocket::handshake::Reply;
@@ -139,11 +139,11 @@ where
         },
         Polling::Poll(poll) => poll.answer().await,
         Polling::Post(post) => {
-            let posting = match post.begin() {
+            let mut posting = match post.begin() {
                 Ok(posting) => posting,
                 Err(reply) => return reply,
             };
-            match read(&posting, body).await {
+            match read(&mut posting, body).await {
                 Ok(body) => posting.take(body).await,
                 Err(status) => posting.refuse(status),
             }
@@ -151,19 +151,28 @@ where
     }
 }
 
-/// The body; the status if there is none to take.
-async fn read<B>(posting: &Posting, body: B) -> Result<Bytes, u16>
+/// The body, which is given room as it comes; the status if there is none to take.
+async fn read<B>(posting: &mut Posting, body: B) -> Result<Bytes, u16>
 where
     B: BodyExt,
     B::Error: Into<BoxError>,
 {
-    let reading = Limited::new(body, posting.limit()).collect();
-    match timeout_at(posting.until(), reading).await {
-        Ok(Ok(read)) => Ok(read.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(413),
-        Ok(Err(_)) => Err(400),
-        Err(_) => Err(408),
-    }
+    let until = posting.until();
+    let reading = async {
+        let mut body = pin!(Limited::new(body, posting.limit()));
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| if error.is::<LengthLimitError>() { 413_u16 } else { 400 })?;
+            if let Ok(data) = frame.into_data() {
+                if !posting.make_room(read.len() + data.remaining()) {
+                    return Err(503);
+                }
+                read.put(data);
+            }
+        }
+        Ok(read.into())
+    };
+    timeout_at(until, reading).await.unwrap_or(Err(408))
 }
 
 fn too_many() -> Reply {

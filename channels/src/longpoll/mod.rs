@@ -83,8 +83,7 @@ impl Hub {
         } else {
             let content_type = request.headers().get("Content-Type").unwrap_or_default();
             let is_batch = content_type.starts_with("application/x-ndjson");
-            let len = request.headers().get("Content-Length").and_then(|len| len.parse().ok());
-            Polling::Post(Post { client, mailbox, hub: self.clone(), is_batch, len })
+            Polling::Post(Post { client, mailbox, hub: self.clone(), is_batch })
         })
     }
 
@@ -162,23 +161,17 @@ pub(crate) struct Post {
     mailbox: Arc<Mailbox>,
     hub: Hub,
     is_batch: bool,
-    /// How long the body is, if that was said.
-    len: Option<usize>,
 }
 
 impl Post {
-    /// Lets the body be read, unless there is another of the connection: messages have an order. Nor are more held of all
-    /// connections than may be. Fails with the answer to the request.
+    /// Lets the body be read, unless there is another of the connection: messages have an order. Fails with the answer to the
+    /// request.
     pub(crate) fn begin(self) -> Result<Posting, Reply> {
         let Ok(turn) = self.mailbox.turns().try_acquire_owned() else {
             return Err(self.client.answer(409, None, wire::NO_MESSAGES));
         };
-        let limit = self.limit();
-        let Some(room) = self.hub.inner().polls.make_room(self.len.unwrap_or(limit).min(limit)) else {
-            return Err(self.client.answer(503, None, wire::NO_MESSAGES));
-        };
         let until = Instant::now() + PATIENCE;
-        Ok(Posting { post: self, until, is_done: false, _turn: turn, _room: room })
+        Ok(Posting { post: self, until, is_done: false, _turn: turn, room: None })
     }
 
     fn limit(&self) -> usize {
@@ -195,7 +188,8 @@ pub(crate) struct Posting {
     until: Instant,
     is_done: bool,
     _turn: OwnedSemaphorePermit,
-    _room: OwnedSemaphorePermit,
+    /// For what there is of the body.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Posting {
@@ -210,13 +204,23 @@ impl Posting {
         self.until
     }
 
-    /// What answers a request whose body could not be read.
-    pub(crate) fn refuse(self, status: u16) -> Reply {
+    /// Whether there is room for so much of the body, among those of all who send.
+    pub(crate) fn make_room(&mut self, bytes: usize) -> bool {
+        self.post.hub.inner().polls.make_room(&mut self.room, bytes)
+    }
+
+    /// What answers a request whose body could not be read. If there was no room for it, nothing of it was taken, and all is as
+    /// before.
+    pub(crate) fn refuse(mut self, status: u16) -> Reply {
+        self.is_done = status == 503;
         self.post.client.answer(status, None, wire::NO_MESSAGES)
     }
 
     /// Hands over what the body brings, one message after the other, as fast as the connection's task takes them.
     pub(crate) async fn take(mut self, body: Bytes) -> Reply {
+        if !self.make_room(body.len()) {
+            return self.refuse(503);
+        }
         let Ok(body) = str::from_utf8(&body) else {
             return self.refuse(400);
         };

@@ -61,10 +61,20 @@ impl Table {
         lock(&self.mailboxes).remove(token);
     }
 
-    /// Room for a body of so many bytes, if there is some: one that is larger than there may be of all has all of it.
-    pub(super) fn make_room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let parts = u32::try_from(bytes.div_ceil(PART).min(self.parts)).unwrap_or(u32::MAX);
-        self.room.clone().try_acquire_many_owned(parts).ok()
+    /// Makes what a body has of the room as much as it needs with so many bytes. False: there is not so much. A body that is larger
+    /// than all of them may be has all of it.
+    pub(super) fn make_room(&self, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> bool {
+        let parts = bytes.div_ceil(PART).min(self.parts);
+        let more = parts.saturating_sub(room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        let Ok(more) = self.room.clone().try_acquire_many_owned(more) else {
+            return false;
+        };
+        match room {
+            Some(room) => room.merge(more),
+            None => *room = Some(more),
+        }
+        true
     }
 }
 

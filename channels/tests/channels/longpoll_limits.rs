@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sansocket_channels::{Handshake, Identity, Limits};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
 use crate::poller::{Ask, BOTH, Poller, Via, builder, noted};
@@ -135,6 +136,35 @@ async fn what_all_post_is_bounded() {
             assert_eq!(two.post(body(4, 999)).await, 200);
             sleep(Duration::from_secs(16)).await;
         }
+    }
+}
+
+/// There is room for what comes, not for what is said to: clients that send nothing stop nobody.
+#[tokio::test(start_paused = true)]
+async fn what_has_not_come_takes_no_room() {
+    for via in BOTH {
+        let hub = builder().limits(Limits::default().posts(2 << 10)).build().unwrap();
+        let ask = Ask::new(via, &hub);
+        let (idle, one) = (Poller::joined(&ask, "").await, Poller::joined(&ask, "").await);
+        let body = format!(r#"["1",null,"room:1","x","{}"]"#, "x".repeat(1_500));
+        let head = format!(
+            "POST /socket/longpoll{} HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            idle.query,
+            body.len()
+        );
+        let mut client = ask.connect();
+        client.write_all(head.as_bytes()).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(one.post(&body).await, 200, "{via:?}");
+        // All but the last byte. What is being read by the hub itself is for its server to bound.
+        client.write_all(&body.as_bytes()[..body.len() - 1]).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(one.post(&body).await, if matches!(via, Via::Service) { 503 } else { 200 });
+        client.write_all(b"]").await.unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).await.unwrap();
+        assert!(response.ends_with("{\"status\":200}"), "{response}");
+        assert_eq!(one.post(&body).await, 200);
     }
 }
 

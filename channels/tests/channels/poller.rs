@@ -1,9 +1,12 @@
 //! A client that polls, through either way to serve it.
 
 use http_body_util::{BodyExt, Full};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use sansocket_channels::{Events, Hub, HubBuilder, Limits, Payload, Relay, Reply};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
@@ -60,6 +63,24 @@ impl Ask {
             Via::Handle => self.to_handle(method, &target, body.as_ref()).await,
             Via::Service => self.to_service(method, &target, body.as_ref()).await,
         }
+    }
+
+    /// A connection, for a request as it is written.
+    pub fn connect(&self) -> DuplexStream {
+        let (client, server) = duplex(1 << 16);
+        let hub = self.hub.clone();
+        match self.via {
+            Via::Handle => drop(tokio::spawn(async move {
+                let pending = sansocket::tokio::accept(server).await.unwrap();
+                drop(hub.handle(pending).await);
+            })),
+            Via::Service => {
+                let service = TowerToHyperService::new(hub.service());
+                let io = TokioIo::new(server);
+                drop(tokio::spawn(async { http1::Builder::new().serve_connection(io, service).await }));
+            }
+        }
+        client
     }
 
     async fn to_handle(&self, method: &str, target: &str, body: &[u8]) -> Answer {
