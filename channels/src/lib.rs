@@ -144,8 +144,8 @@
 //! - A page that goes says so to nobody. Its sessions end with [`Leave::Lost`]: two seconds after it has left a poll, and, if none was
 //!   waiting, when there was none for half as long again as one waits.
 //! - A response that is lost loses what was in it. Phoenix's client takes each that fails for the end of the connection, opens another
-//!   and joins anew. So does the hub where it sees it: after a response that could not be written, and after a `POST` that was not
-//!   taken whole, nothing more is sent on the connection.
+//!   and joins anew. So does the hub where it sees it: after a response with messages that could not be written, and after a `POST`
+//!   that was not taken whole, nothing more is sent on the connection.
 //! - No close code reaches the client, be it that of [`Hub::drain`] or [`Close::kicked`]: what is queued can be polled as long as it
 //!   could be read from a WebSocket, then the connection is gone, and the client dials at once. In Phoenix's it ends with 1011.
 //! - Bytes come from a client as bytes. It understands none: what it is sent of them is a string, their base64.

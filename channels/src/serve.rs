@@ -37,7 +37,7 @@ impl Hub {
     /// ```
     ///
     /// Fails if the address cannot be bound, and with an error that the listener will not recover from. Dropped before it
-    /// returns, all connections are lost.
+    /// returns, all WebSockets are lost; those who poll are when they have not polled for a while, wherever else the hub is served.
     pub async fn serve<L: IntoListener>(
         &self,
         listener: L,
@@ -89,7 +89,8 @@ impl Hub {
     /// ```
     ///
     /// Fails as [`Pending::accept`] and [`WebSocket::recv`](sansocket::tokio::WebSocket::recv) do: that a client is gone is an
-    /// everyday event. Dropped before it returns, the connection is lost.
+    /// everyday event. Dropped before it returns, the connection is lost; that of a client which polls, where messages were under way
+    /// in the request or its answer.
     pub async fn handle<S: Transport>(
         &self,
         pending: Pending<S>,
@@ -135,16 +136,15 @@ async fn answer<S: Transport>(pending: Pending<S>, polling: Polling) -> Result<(
         Polling::Poll(poll) => {
             // From here on it is none of the handshakes, of which there may be few.
             let mut io = pending.into_parts().io;
-            let reply = tokio::select! {
+            let (reply, taken) = tokio::select! {
                 biased;
                 reply = poll.answer() => reply,
                 () = ended(&mut io) => return Ok(()),
             };
-            let written = write(io, &reply).await;
-            if written.is_err() {
-                poll.lose();
-            }
-            written
+            write(&mut io, &reply).await?;
+            taken.arrive();
+            linger(io).await;
+            Ok(())
         }
         Polling::Post(post) => {
             let posting = match post.begin() {
@@ -153,14 +153,16 @@ async fn answer<S: Transport>(pending: Pending<S>, polling: Polling) -> Result<(
             };
             // Until it is read it is one of the handshakes, which are bounded.
             let (pending, body) = pending.read_body(posting.limit()).await?;
-            let io = pending.into_parts().io;
-            write(io, &posting.take(body).await).await
+            let mut io = pending.into_parts().io;
+            write(&mut io, &posting.take(body).await).await?;
+            linger(io).await;
+            Ok(())
         }
     }
 }
 
-/// Writes a response, and closes.
-async fn write<S: Transport>(mut io: S, reply: &Reply) -> Result<(), sansocket::Error> {
+/// Writes a response, and that there is no more.
+async fn write<S: Transport>(io: &mut S, reply: &Reply) -> Result<(), sansocket::Error> {
     let mut response = Vec::new();
     reply.encode(&mut response);
     let writing = async {
@@ -168,10 +170,12 @@ async fn write<S: Transport>(mut io: S, reply: &Reply) -> Result<(), sansocket::
         io.shutdown().await
     };
     let written = timeout(WRITE, writing).await.unwrap_or_else(|late| Err(late.into()));
-    written.map_err(sansocket::Error::ConnectionLost)?;
-    // To close with bytes unread would have TCP discard what is on its way.
+    written.map_err(sansocket::Error::ConnectionLost)
+}
+
+/// Closes when the client has: with bytes unread, TCP would discard what is on its way.
+async fn linger<S: Transport>(mut io: S) {
     let _ = timeout(LINGER, ended(&mut io)).await;
-    Ok(())
 }
 
 /// Waits until the client has closed, and reads nothing of what it sends.

@@ -137,7 +137,12 @@ where
             Ok(_turn) => opening.open().await,
             Err(_) => opening.refuse(&too_many()),
         },
-        Polling::Poll(poll) => poll.answer().await,
+        Polling::Poll(poll) => {
+            let (reply, taken) = poll.answer().await;
+            // What becomes of it, HTTP servers do not tell.
+            taken.arrive();
+            reply
+        }
         Polling::Post(post) => {
             let mut posting = match post.begin() {
                 Ok(posting) => posting,

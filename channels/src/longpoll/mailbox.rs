@@ -35,6 +35,8 @@ struct State {
     messages: Vec<PreparedMessage>,
     /// In all of `messages`.
     bytes: usize,
+    /// An answer with messages is being written: until it has arrived, no other poll has more.
+    is_writing: bool,
     /// The newest poll: earlier ones are over.
     poll: u64,
     /// When the last poll ended. None: the newest waits.
@@ -59,6 +61,7 @@ enum Phase {
 
 /// What a poll is answered.
 pub(super) enum Polled {
+    /// What is taken, until it has [arrived](Mailbox::arrived), or is [lost](Mailbox::lose).
     Messages(Vec<PreparedMessage>),
     /// For now.
     Nothing,
@@ -77,6 +80,7 @@ impl Mailbox {
             phase: Phase::Filling,
             messages: Vec::new(),
             bytes: 0,
+            is_writing: false,
             poll: 0,
             seen: Some(Instant::now()),
             absence: absence(wait),
@@ -129,10 +133,17 @@ impl Mailbox {
         self.turns.clone()
     }
 
+    /// An answer with messages has reached the client, as far as is known.
+    pub(super) fn arrived(&self) {
+        lock(&self.state).is_writing = false;
+        self.filled.notify_waiters();
+    }
+
     /// The client, or the hub, lacks something.
     pub(super) fn lose(&self) {
         let mut state = lock(&self.state);
         state.phase = Phase::Lost;
+        state.is_writing = false;
         let dropped = std::mem::take(&mut state.messages);
         drop(state);
         drop(dropped);
@@ -226,13 +237,14 @@ impl<'a> Turn<'a> {
         if state.poll != self.number {
             return Some(Polled::Over);
         }
-        if state.phase == Phase::Filling {
+        if state.phase == Phase::Filling || state.is_writing {
             return None;
         }
         let polled = if state.messages.is_empty() {
             Polled::Over
         } else {
             state.bytes = 0;
+            state.is_writing = true;
             Polled::Messages(std::mem::take(&mut state.messages))
         };
         state.phase = match (state.phase, &polled) {

@@ -140,18 +140,39 @@ pub(crate) struct Poll {
 }
 
 impl Poll {
-    /// Waits until there is something. Cancel safe: dropped before it returns, nothing was taken.
-    pub(crate) async fn answer(&self) -> Reply {
+    /// Waits until there is something; the answer, and what was taken for it. Cancel safe: dropped before it returns, nothing was
+    /// taken.
+    pub(crate) async fn answer(&self) -> (Reply, Taken) {
+        let none = Taken(None);
         match self.mailbox.poll(self.wait).await {
-            Polled::Messages(messages) => self.client.answer(200, Some(&self.mailbox), &messages),
-            Polled::Nothing => self.client.answer(204, Some(&self.mailbox), wire::NO_MESSAGES),
-            Polled::Over => self.client.gone(),
+            Polled::Messages(messages) => {
+                let taken = Taken(Some(self.mailbox.clone()));
+                (self.client.answer(200, Some(&self.mailbox), &messages), taken)
+            }
+            Polled::Nothing => (self.client.answer(204, Some(&self.mailbox), wire::NO_MESSAGES), none),
+            Polled::Over => (self.client.gone(), none),
         }
     }
+}
 
-    /// The answer has not reached the client, which is known to be without what was in it: the connection is over.
-    pub(crate) fn lose(&self) {
-        self.mailbox.lose();
+/// Messages of an answer, or none. Dropped before it has arrived, the connection is over: the client would not know that it lacks
+/// them.
+pub(crate) struct Taken(Option<Arc<Mailbox>>);
+
+impl Taken {
+    /// The answer has reached the client, as far as is known.
+    pub(crate) fn arrive(mut self) {
+        if let Some(mailbox) = self.0.take() {
+            mailbox.arrived();
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(mailbox) = self.0.take() {
+            mailbox.lose();
+        }
     }
 }
 

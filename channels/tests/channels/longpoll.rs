@@ -9,10 +9,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use sansocket::Server;
-use sansocket_channels::{Close, Denied, Drain, Handshake, Identity, Limits, Origins};
+use sansocket_channels::{Close, Denied, Drain, Handshake, Hub, Identity, Limits, Origins};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::poller::{Ask, BOTH, Poller, Via, builder, noted};
@@ -228,6 +229,71 @@ async fn nothing_follows_what_is_lost() {
     assert!(hub.connections().is_empty());
 }
 
+/// The same, where whoever answers is dropped meanwhile.
+#[tokio::test(start_paused = true)]
+async fn nothing_follows_what_was_not_written() {
+    let hub = builder().build().unwrap();
+    let one = Poller::joined(&Ask::new(Via::Handle, &hub), "").await;
+    let (handling, _client) = begun(&hub, &one).await;
+    hub.broadcast("room:1", "tick", &json!("x".repeat(1_000))).unwrap();
+    sleep(Duration::from_secs(1)).await;
+    handling.abort();
+    assert!(handling.await.unwrap_err().is_cancelled());
+    assert!(one.is_over().await);
+    assert!(hub.connections().is_empty());
+}
+
+/// Where nothing was in an answer, none is missed: of a poll that waited in vain, or was followed by another.
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_messages_may_be_lost() {
+    let hub = builder().build().unwrap();
+    let one = Poller::joined(&Ask::new(Via::Handle, &hub), "").await;
+    let (handling, client) = begun(&hub, &one).await;
+    sleep(Duration::from_secs(11)).await;
+    drop(client);
+    assert!(matches!(handling.await.unwrap(), Err(sansocket::Error::ConnectionLost(_))));
+    let (handling, client) = begun(&hub, &one).await;
+    let waits = one.waits();
+    sleep(Duration::from_secs(1)).await;
+    drop(client);
+    assert!(matches!(handling.await.unwrap(), Err(sansocket::Error::ConnectionLost(_))));
+    hub.broadcast("room:1", "tick", &1).unwrap();
+    assert_eq!(waits.await.unwrap().messages(), [r#"[null,null,"room:1","tick",1]"#]);
+}
+
+/// While an answer is written, there is no other: clients that take none are not given more.
+#[tokio::test(start_paused = true)]
+async fn one_answer_is_written() {
+    let hub = builder().build().unwrap();
+    let one = Poller::joined(&Ask::new(Via::Handle, &hub), "").await;
+    let (handling, mut client) = begun(&hub, &one).await;
+    hub.broadcast("room:1", "tick", &json!("x".repeat(1_000))).unwrap();
+    sleep(Duration::from_secs(1)).await;
+    hub.broadcast("room:1", "tick", &2).unwrap();
+    let waits = one.waits();
+    sleep(Duration::from_secs(1)).await;
+    assert!(!waits.is_finished());
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("xxx"), "{answer}");
+    assert_eq!(waits.await.unwrap().messages(), [r#"[null,null,"room:1","tick",2]"#]);
+    drop(client);
+    handling.await.unwrap().unwrap();
+}
+
+/// A poll that waits at [`Hub::handle`], and its client, to whom no answer can be written at once.
+async fn begun(hub: &Hub, poller: &Poller) -> (JoinHandle<Result<(), sansocket::Error>>, DuplexStream) {
+    let (mut client, server) = duplex(64);
+    let hub = hub.clone();
+    let handling = tokio::spawn(async move {
+        let pending = sansocket::tokio::accept(server).await.unwrap();
+        hub.handle(pending).await.map(drop)
+    });
+    client.write_all(request(poller).as_bytes()).await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    (handling, client)
+}
+
 /// Whenever clients poll, each is told all, once, in its order.
 #[tokio::test(start_paused = true)]
 async fn order_is_kept() {
@@ -410,7 +476,6 @@ async fn closed_by_the_server() {
         let waits = one.waits();
         sleep(Duration::from_millis(1)).await;
         revoked.store(true, Ordering::Relaxed);
-        hub.conn(hub.connections()[0].id).info().unwrap();
         hub.user("ada").close(Close::kicked());
         assert_eq!(waits.await.unwrap().inner(), 500);
         assert!(hub.members("room:1").is_empty());
