@@ -151,7 +151,7 @@
 //! - Bytes come from a client as bytes. It understands none: what it is sent of them is a string, their base64.
 //! - No heartbeats are sent, and none are missed. Those of `ping` are answered.
 //! - The token is a secret: who has it reads and sends as the client. It is in the address of each request, which proxies log; it is of
-//!   no use when the connection is over, nor to a page of another origin than that which opened it.
+//!   no use when the connection is over, nor to a page of another origin than the first that was named by a request which had it.
 //! - Each poll that waits is an HTTP connection, one for each request where [`Hub::serve`] and [`Hub::handle`] answer them: clients that
 //!   poll cost more than those that do not.
 //!

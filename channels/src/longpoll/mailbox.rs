@@ -1,6 +1,6 @@
 //! What the requests of one client meet at.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use sansocket::PreparedMessage;
@@ -17,8 +17,8 @@ use crate::sync::lock;
 pub(super) struct Mailbox {
     /// Who has it is the client.
     token: Box<str>,
-    /// The origin of the page that opened it, if it said so.
-    origin: Option<Box<str>>,
+    /// The first that was said: of pages that are its own, browsers do not say it with the request that opens a connection.
+    origin: OnceLock<Box<str>>,
     state: Mutex<State>,
     /// Told when a poll may be answered.
     filled: Notify,
@@ -87,7 +87,7 @@ impl Mailbox {
         };
         Self {
             token,
-            origin,
+            origin: origin.map(OnceLock::from).unwrap_or_default(),
             state: Mutex::new(state),
             filled: Notify::new(),
             emptied: Notify::new(),
@@ -100,9 +100,9 @@ impl Mailbox {
         &self.token
     }
 
-    /// Whether a request that has the token may come from who opened it. Browsers do not say the origin with each.
+    /// Whether a request that has the token, and whose origin may connect, may come from the same page as those before.
     pub(super) fn is_of(&self, request: &HttpRequest) -> bool {
-        self.origin.is_none() || request.origin().is_none_or(|origin| self.origin.as_deref() == Some(origin))
+        request.origin().is_none_or(|origin| **self.origin.get_or_init(|| origin.into()) == *origin)
     }
 
     /// Waits so long until there is something. It ends the poll that waits, if one does. Cancel safe.

@@ -412,9 +412,16 @@ async fn pages_of_other_origins() {
         // A token is of who opened the connection.
         page.ask = of("http://b.example");
         assert!(page.is_over().await);
-        page.ask = ask;
+        page.ask = ask.clone();
         assert_eq!(page.post(r#"["1","2","room:1","x",0]"#).await, 200);
         assert_eq!(page.messages().await.len(), 1);
+
+        // Browsers do not say that a page of the server's own opens one, but that it sends something.
+        let mut own = Poller::joined(&ask.clone().header("Sec-Fetch-Site", "same-origin"), "").await;
+        own.ask = of("http://a.example");
+        assert_eq!(own.post(r#"["1",null,"room:1","x",0]"#).await, 200);
+        own.ask = of("http://b.example");
+        assert!(own.is_over().await);
     }
 }
 
