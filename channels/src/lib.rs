@@ -142,7 +142,8 @@
 //! this:
 //!
 //! - A page that goes says so to nobody. Its sessions end with [`Leave::Lost`]: two seconds after it has left a poll, and, if none was
-//!   waiting, when there was none for half as long again as one waits.
+//!   waiting, when there was none for half as long again as one waits; five seconds after it has opened the connection, if it has
+//!   never polled.
 //! - A response that is lost loses what was in it. Phoenix's client takes each that fails for the end of the connection, opens another
 //!   and joins anew. So does the hub where it sees it: after a response with messages that could not be written, and after a `POST`
 //!   that was not taken whole, nothing more is sent on the connection.

@@ -291,8 +291,8 @@ impl Limits {
         Self { polls: connections, ..self }
     }
 
-    /// How long a poll waits for something to be answered. A client that does not poll for half as long again is lost; stock clients
-    /// wait for twenty seconds.
+    /// How long a poll waits for something to be answered. A client that does not poll for half as long again is lost, and one
+    /// that never has after five seconds; stock clients wait for twenty.
     pub fn poll(self, wait: Duration) -> Self {
         Self { poll: wait, ..self }
     }

@@ -70,12 +70,7 @@ pub(super) enum Polled {
 }
 
 impl Mailbox {
-    pub(super) fn new(
-        token: Box<str>,
-        origin: Option<Box<str>>,
-        incoming: mpsc::Sender<Incoming>,
-        wait: Duration,
-    ) -> Self {
+    pub(super) fn new(token: Box<str>, origin: Option<Box<str>>, incoming: mpsc::Sender<Incoming>) -> Self {
         let state = State {
             phase: Phase::Filling,
             messages: Vec::new(),
@@ -83,7 +78,7 @@ impl Mailbox {
             is_writing: false,
             poll: 0,
             seen: Some(Instant::now()),
-            absence: absence(wait),
+            absence: UNUSED,
         };
         Self {
             token,
@@ -275,6 +270,9 @@ fn absence(wait: Duration) -> Duration {
 
 /// How many bytes there are of messages, before there may be no other: as many as are written at once to a WebSocket.
 const ROOM: usize = 64 << 10;
+
+/// The same, of a client that has not begun to poll. Phoenix's does so at once; others have no connection without cost.
+const UNUSED: Duration = Duration::from_secs(5);
 
 /// The same, of a client that has left its poll. Phoenix's does so when its page goes, and does not come back to the connection.
 const ABANDONED: Duration = Duration::from_secs(2);

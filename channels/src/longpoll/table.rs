@@ -39,7 +39,7 @@ impl Table {
         let token = draw_token()?;
         // What a body brings waits in the body.
         let (sender, incoming) = mpsc::channel(1);
-        let mailbox = Arc::new(Mailbox::new(token.clone(), origin, sender, limits.poll));
+        let mailbox = Arc::new(Mailbox::new(token.clone(), origin, sender));
         let mut table = lock(&hub.inner().polls.mailboxes);
         if table.len() >= limits.polls {
             return None;

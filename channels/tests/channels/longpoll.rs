@@ -188,6 +188,21 @@ async fn who_leaves_a_poll_is_gone() {
     }
 }
 
+/// Who has never begun to poll is soon lost, too: clients do so at once.
+#[tokio::test(start_paused = true)]
+async fn who_never_polls_is_gone() {
+    for via in BOTH {
+        let hub = builder().build().unwrap();
+        let one = Poller::open(&Ask::new(via, &hub), "").await;
+        sleep(Duration::from_secs(4)).await;
+        assert_eq!(one.post(r#"["1","1","room:1","phx_join",0]"#).await, 200);
+        sleep(Duration::from_millis(999)).await;
+        assert_eq!(hub.connections().len(), 1);
+        sleep(Duration::from_millis(2)).await;
+        assert!(hub.connections().is_empty());
+    }
+}
+
 /// The same inside hyper, which drops what nobody waits for.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_gone_from_hyper() {
