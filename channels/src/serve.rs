@@ -178,10 +178,15 @@ async fn linger<S: Transport>(mut io: S) {
     let _ = timeout(LINGER, ended(&mut io)).await;
 }
 
-/// Waits until the client has closed, and reads nothing of what it sends.
+/// Waits until the client has closed. What it sends meanwhile is discarded; who sends more than a little is gone, too: it waits for
+/// no answer.
 async fn ended<S: Transport>(io: &mut S) {
-    let mut discarded = [0; 64];
-    while let Ok(1..) = io.read(&mut discarded).await {}
+    let (mut discarded, mut rest) = ([0; 64], DISCARDED);
+    while let Ok(read @ 1..) = io.read(&mut discarded).await
+        && read <= rest
+    {
+        rest -= read;
+    }
 }
 
 /// How long a client may take to take an answer, as long as any to take something of what it is sent.
@@ -189,3 +194,6 @@ const WRITE: Duration = Duration::from_secs(10);
 
 /// How long it may take to close then.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How many bytes are read of who should send none.
+const DISCARDED: usize = 4 << 10;

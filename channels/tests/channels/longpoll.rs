@@ -296,6 +296,20 @@ async fn one_answer_is_written() {
     handling.await.unwrap().unwrap();
 }
 
+/// Who sends something behind a poll does not wait for its answer: not all of it is read.
+#[tokio::test(start_paused = true)]
+async fn who_sends_behind_a_poll_is_gone() {
+    let hub = builder().build().unwrap();
+    let one = Poller::joined(&Ask::new(Via::Handle, &hub), "").await;
+    let (handling, mut client) = begun(&hub, &one).await;
+    let since = Instant::now();
+    client.write_all(&[b'x'; 8 << 10]).await.unwrap_err();
+    handling.await.unwrap().unwrap();
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    hub.broadcast("room:1", "tick", &1).unwrap();
+    assert_eq!(one.messages().await.len(), 1);
+}
+
 /// A poll that waits at [`Hub::handle`], and its client, to whom no answer can be written at once.
 async fn begun(hub: &Hub, poller: &Poller) -> (JoinHandle<Result<(), sansocket::Error>>, DuplexStream) {
     let (mut client, server) = duplex(64);
