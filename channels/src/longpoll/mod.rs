@@ -315,7 +315,8 @@ impl Client {
 
     fn readable(&self, reply: Reply) -> Reply {
         let headers = [
-            ("Cache-Control", "no-store"),
+            // A proxy that compressed it might keep some back until there is more.
+            ("Cache-Control", "no-store, no-transform"),
             ("X-Content-Type-Options", "nosniff"),
             ("Vary", "Origin"),
             ("Access-Control-Allow-Origin", self.origin.as_deref().unwrap_or_default()),
@@ -325,14 +326,15 @@ impl Client {
     }
 }
 
-/// The token of a connection, in the header or, as the last parameter of its name, in the address; what is none is for
+/// The token of a connection, in the header or, as the last parameter of its name, in the address; what is none there is for
 /// `authenticate`.
 fn token(request: &HttpRequest) -> Option<String> {
-    let header = request.headers().get("X-Phoenix-Longpoll-Token").map(str::to_owned);
-    header.or_else(|| last_param(request, "token")).filter(|token| is_token(token))
+    let header = request.headers().get("X-Phoenix-Longpoll-Token").filter(|token| is_token(token));
+    header.map(str::to_owned).or_else(|| last_param(request, "token").filter(|token| is_token(token)))
 }
 
 /// Whether a page of another site has sent this without saying so, as browsers do for images and scripts: with the user's cookies.
+/// They tell the site to servers that are reached by `https`, and by loopback.
 fn hides_its_origin(request: &HttpRequest) -> bool {
     let site = request.headers().get("Sec-Fetch-Site").unwrap_or("none");
     request.origin().is_none() && !matches!(site, "none" | "same-origin")
