@@ -144,12 +144,9 @@ test("kicked it is back, and joins again", SLOW, async () => {
 test("disconnected it is forgotten", SLOW, async () => {
   const { socket } = open();
   await joined(socket, "relay:gone");
-  // It says so to nobody: the poll that waits is no more.
-  await new Promise((resolve) => { setTimeout(resolve, 100); });
-  const left = Date.now();
+  // It says so to nobody: that it does not poll any more is all.
   await new Promise((resolve) => { socket.disconnect(resolve); });
   await until(async () => (await server.members("relay:gone")).length === 0);
-  assert.ok(Date.now() - left < 10000);
 });
 
 test("refused it never opens, and dials again and again", SLOW, async () => {
