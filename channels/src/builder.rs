@@ -80,6 +80,10 @@ impl HubBuilder {
     /// Who a client is, before its connection is opened: what fails is the answer to its request, 401, 403 or 503, which costs
     /// little. It has [`Limits::authenticate`]; then, and if it panics, the answer is 503. By default all are
     /// [anonymous](Identity::anonymous).
+    ///
+    /// Browsers send cookies with whatever any page asks for: one that says who somebody is needs `SameSite`, `Lax` or `Strict`. The
+    /// [origin](Self::origins) of a page, which is judged before, does not come with each request of those who
+    /// [poll](crate#long-polling): what else keeps other sites from it is `Sec-Fetch-Site`, which browsers tell over `https` only.
     pub fn authenticate<F, R>(mut self, f: F) -> Self
     where
         F: Fn(Handshake) -> R + Send + Sync + 'static,

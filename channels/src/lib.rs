@@ -157,7 +157,8 @@
 //!   poll cost more than those that do not.
 //!
 //! A token for [`authenticate`](HubBuilder::authenticate) comes in the header `X-Phoenix-AuthToken`. Pages of other
-//! [origins](HubBuilder::origins) that may connect are told so, as browsers ask; their cookies are not sent. Refusals are those of a
+//! [origins](HubBuilder::origins) that may connect are told so, as browsers ask; their cookies are not sent. Where a cookie says who
+//! somebody is, see [`authenticate`](HubBuilder::authenticate). Refusals are those of a
 //! handshake, in a body that Phoenix's client understands.
 //!
 //! # Seen from outside

@@ -40,6 +40,9 @@ impl Hub {
     /// # Ok::<(), sansocket_channels::BuildError>(())
     /// ```
     ///
+    /// A layer around it that ends requests after some time has to leave them more than a poll waits, [`Limits::poll`](crate::Limits):
+    /// one of ten seconds or less cuts polls off, and ends their connections.
+    ///
     /// Before the HTTP server is stopped, [drain](Self::drain) the hub: connections that were upgraded are no longer its.
     pub fn service(&self) -> HubService {
         let handshakes = self.inner().limits.handshakes.min(Semaphore::MAX_PERMITS);

@@ -271,7 +271,7 @@ fn absence(wait: Duration) -> Duration {
 /// How many bytes there are of messages, before there may be no other: as many as are written at once to a WebSocket.
 const ROOM: usize = 64 << 10;
 
-/// The same, of a client that has not begun to poll. Phoenix's does so at once; others have no connection without cost.
+/// How long a client may be away that has not begun to poll. Phoenix's begins at once; whom it costs nothing is not to fill the table.
 const UNUSED: Duration = Duration::from_secs(5);
 
 /// The same, of a client that has left its poll. Phoenix's does so when its page goes, and does not come back to the connection.
