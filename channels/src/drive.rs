@@ -21,6 +21,7 @@ use crate::names::PHOENIX;
 use crate::opening::Admitted;
 use crate::pace::Pace;
 use crate::payload::Payload;
+use crate::queue::Queue;
 use crate::refusal::Refusal;
 use crate::runner::{done, unmatched};
 use crate::slow::watched;

@@ -369,6 +369,25 @@ async fn identities_expire() {
     assert!(hub.connections().is_empty());
 }
 
+/// So it does for a page that takes nothing.
+#[tokio::test(start_paused = true)]
+async fn identities_expire_while_a_page_stalls() {
+    let diary = Diary::default();
+    let hub = hub(&diary);
+    let after = Duration::from_secs(5);
+    let mut page = member(&hub, Identity::user("ada").expires(after), "room:1").await;
+    page.stall();
+    hub.broadcast("room:1", "said", &1).unwrap();
+    sleep(after - Duration::from_millis(1)).await;
+    assert_eq!(hub.connections().len(), 1);
+    sleep(Duration::from_millis(2)).await;
+    assert!(hub.connections().is_empty());
+    assert_eq!(diary.take(), ["join room:1", "Lost"]);
+    page.resume();
+    page.expect("room:1", "said").await;
+    assert_eq!(page.closed().await.code(), 4001);
+}
+
 /// Who drains closes all, spread over the time.
 #[tokio::test(start_paused = true)]
 async fn hubs_are_drained() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sansocket::tokio::{Listener, accept_with, connect_over};
 use sansocket::{Config, Error, Initiator, Server, TimedOut};
 use sansocket_channels::{
-    Denied, Handshake, Hub, HubBuilder, Identity, Joined, Limits, Open, Origins, Relay,
+    Denied, Handshake, Hub, HubBuilder, Identity, Joined, Limits, OnFull, Open, Origins, Relay, TopicOptions,
 };
 use serde_json::json;
 use tokio::io::DuplexStream;
@@ -415,6 +415,39 @@ async fn slow_clients_have_a_second() {
         served.await.unwrap().unwrap();
         assert_eq!(start.elapsed().as_millis(), wait.as_millis());
     }
+}
+
+/// A token expires while its client takes what it is sent slowly, and more waits all the time.
+#[tokio::test(start_paused = true)]
+async fn tokens_of_slow_clients_expire() {
+    let options = TopicOptions::new().on_full(OnFull::DropNewest);
+    let builder = Hub::builder().channel_with("news", options, Open);
+    let expires = async |_| Ok(Identity::anonymous().expires(Duration::from_millis(4_800)));
+    let hub = builder.authenticate(expires).build().unwrap();
+    let (near, far) = tokio::io::duplex(4 << 10);
+    let served = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.handle(accept_with(far, &Server::default()).await?).await.map(drop) }
+    });
+    let mut ws = connect_over("ws://localhost/socket/websocket?vsn=2.0.0", near).await.unwrap();
+    enter(&mut ws, "news").await;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(60) {
+        for _ in 0..4 {
+            hub.broadcast("news", "said", &"x".repeat(8 << 10)).unwrap();
+        }
+        sleep(Duration::from_millis(500)).await;
+        if hub.connections().is_empty() {
+            break;
+        }
+        ws.recv().await.unwrap();
+    }
+    assert_eq!(start.elapsed().as_millis(), 5_000);
+    while let Some(message) = ws.recv().await.unwrap() {
+        assert!(message.len() > 8 << 10);
+    }
+    assert_eq!(ws.closed().unwrap().code.get(), 4001);
+    served.await.unwrap().unwrap();
 }
 
 /// A served hub that stops drains: sessions are told, clients too, and nobody is let in meanwhile.
