@@ -13,7 +13,8 @@ use crate::ask::answer;
 use crate::close::{Close, Cut, Leave};
 use crate::connection::{Connection, Delivered};
 use crate::counters::Batch;
-use crate::frame::{Class, Frame};
+use crate::flush::Flush;
+use crate::frame::Class;
 use crate::inbox::Command;
 use crate::limits::Limits;
 use crate::link::{Error, Incoming, Sink, Source as _};
@@ -21,7 +22,6 @@ use crate::names::PHOENIX;
 use crate::opening::Admitted;
 use crate::pace::Pace;
 use crate::payload::Payload;
-use crate::queue::Queue;
 use crate::refusal::Refusal;
 use crate::runner::{done, unmatched};
 use crate::slow::watched;
@@ -146,13 +146,15 @@ impl<S: Sink> Driver<S> {
 
     /// Ends the connection on the server's behalf.
     async fn close(&mut self, cut: Box<Cut>) {
-        let rest = cut.flush.map(|within| (within, self.connection().queue.rest()));
+        let connection = self.admitted.connection();
+        let inner = connection.hub.inner();
+        let rest =
+            cut.flush.map(|within| (within, inner.flushes.begin(connection.id, connection.queue.rest())));
         // Before anything is waited for, so that nobody is a member any more who has to go.
         self.admitted.cut(&cut);
-        if let Some((within, mut rest)) = rest {
-            let counters = &self.admitted.connection().hub.inner().counters;
-            let _ = timeout(within, write_all(&mut rest, Batch::new(counters), &mut self.sink)).await;
-            counters.dropped_at_end.add(rest.len());
+        if let Some((within, rest)) = rest {
+            let _ = timeout(within, write_all(&rest, Batch::new(&inner.counters), &mut self.sink)).await;
+            inner.counters.dropped_at_end.add(rest.len());
         }
         self.sink.close(&mut self.source, &cut.close, cut.grace).await;
     }
@@ -348,17 +350,11 @@ async fn write<S: Sink>(connection: &Connection, sink: &mut S) -> Result<Written
 }
 
 /// Writes these frames. Dropped before it returns, those are left that the transport has not taken.
-async fn write_all<S: Sink>(
-    frames: &mut VecDeque<Arc<Frame>>,
-    mut batch: Batch<'_>,
-    sink: &mut S,
-) -> Result<(), Error<S>> {
-    while let Some(frame) = frames.front() {
-        sink.feed(frame.message()).await?;
-        batch.add(frame.len());
-        if let Some(sent) = frames.pop_front() {
-            sent.handed_over();
-        }
+async fn write_all<S: Sink>(rest: &Flush<'_>, mut batch: Batch<'_>, sink: &mut S) -> Result<(), Error<S>> {
+    while let Some(message) = rest.next() {
+        sink.feed(&message).await?;
+        batch.add(message.payload().len());
+        rest.sent();
     }
     sink.flush().await
 }

@@ -16,6 +16,7 @@ use crate::conn::{Conn, User};
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::entries::Reference;
+use crate::flush::Flushes;
 use crate::frame::Memory;
 use crate::history::Position;
 use crate::limits::Limits;
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) slow: SlowOnes,
     pub(crate) opening: Opening,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) flushes: Flushes,
     /// Connections whose clients poll.
     pub(crate) polls: Table,
     /// That of the last connection, which the next one shares if it is to have the same.
@@ -198,6 +200,7 @@ impl Hub {
             counters,
             slow: SlowOnes::default(),
             registry: Arc::new(Registry::new(&limits)),
+            flushes: Flushes::default(),
             polls: Table::new(&limits),
             limits: limits.into(),
             opening,
@@ -245,8 +248,8 @@ impl Inner {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Sees to it that the frames which wait do not take more memory than they may: closes who waits longest, until a fifth is
-    /// free. Called with nothing locked, after frames were queued.
+    /// Sees to it that the frames which wait do not take more memory than they may: drops what those are still sent who are
+    /// being closed, and closes who waits longest, until a fifth is free. Called with nothing locked, after frames were queued.
     pub(crate) fn relieve(&self) {
         if !self.memory.is_spent() {
             return;
@@ -255,6 +258,8 @@ impl Inner {
         let Ok(_turn) = self.relieving.try_lock() else {
             return;
         };
+        // Nobody has to go for those who do so already.
+        self.counters.dropped_at_end.add(self.flushes.relieve(&self.memory));
         let connections = self.registry.connections();
         let waiting = connections.iter().filter_map(|other| Some((other.queue.oldest()?, other)));
         let mut waiting: Vec<_> = waiting.collect();

@@ -226,6 +226,7 @@ mod drive;
 mod entries;
 mod events;
 mod fault;
+mod flush;
 mod frame;
 mod handshake;
 mod history;

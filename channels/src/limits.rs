@@ -251,8 +251,8 @@ impl Limits {
     }
 
     /// How many bytes the frames may take that wait in the hub, each of them counted once for all connections that it waits for, and
-    /// with what is kept of it beside its bytes. Beyond it, connections are closed with 1013 until a fifth of it is free: first the
-    /// one whose oldest frame has waited longest.
+    /// with what is kept of it beside its bytes. Beyond it, what connections are still sent that are being closed is dropped, and
+    /// others are closed with 1013, until a fifth of it is free: first the one whose oldest frame has waited longest.
     ///
     /// What a connection's WebSocket has taken, and not yet written, is not among it: it has a limit of its own.
     pub fn memory(self, bytes: usize) -> Self {

@@ -71,6 +71,48 @@ async fn memory_is_shared() {
     assert_eq!(hub.connections().len(), 1_000);
 }
 
+/// What connections are still sent that are being closed makes room first: nobody is closed for it.
+#[tokio::test(start_paused = true)]
+async fn who_is_being_closed_makes_room_first() {
+    let hub = hub(Limits::default().memory(4 << 20));
+    let mut kicked = Vec::new();
+    for n in 0..5 {
+        let topic = format!("close:{n}");
+        let page = stalled(&hub, &[&topic]).await;
+        for _ in 0..8 {
+            assert_eq!(send(hub.to(&topic), &topic, 100_000), 1);
+        }
+        hub.conn(page.conn()).close(Close::kicked());
+        kicked.push(page);
+    }
+    let mut readers = Vec::new();
+    for _ in 0..50 {
+        let mut page = hub.test_page(Identity::anonymous());
+        page.join("close:5", &()).await.unwrap();
+        readers.push(page);
+    }
+    for page in &readers {
+        assert_eq!(hub.conn(page.conn()).push("close:5", "said", &"x".repeat(10_000)).unwrap().local, 1);
+    }
+    for page in &mut readers {
+        page.expect("close:5", "said").await;
+    }
+    assert_eq!(hub.connections().len(), 50);
+    // What did not have to go is sent.
+    let mut told = Vec::new();
+    kicked.iter_mut().for_each(Page::resume);
+    for page in &mut kicked {
+        let mut count = 0;
+        while page.next_message().await.is_some() {
+            count += 1;
+        }
+        told.push(count);
+        assert_eq!(page.closed().await, Close::kicked());
+    }
+    assert_eq!((told[0], told[4]), (1, 9), "{told:?}");
+    assert!(hub.metrics().dropped_at_end >= 8);
+}
+
 /// What waits for the answer to a join counts.
 #[tokio::test(start_paused = true)]
 async fn memory_of_joins() {
