@@ -18,7 +18,7 @@ use crate::wire::numbered::Draft;
 pub(crate) struct Kept<T> {
     history: History,
     share: Share<T>,
-    /// When the topic was entered, left, or sent to last.
+    /// When the topic was entered or left last, or sent to while it had members.
     used: Instant,
     /// Looks at it when the next thing is over.
     timer: Option<Timer>,
@@ -36,10 +36,19 @@ impl<T> Kept<T> {
         &self.history
     }
 
-    /// A message has its turn: its frame, and its number.
-    pub(crate) fn append(&mut self, draft: Draft, audience: &Audience, to: &To) -> (Message, u64) {
-        self.used = Instant::now();
-        let appended = self.history.append(draft, audience, to, self.used);
+    /// A message has its turn: its frame, and its number. A topic without members lives on no longer for that.
+    pub(crate) fn append(
+        &mut self,
+        draft: Draft,
+        audience: &Audience,
+        to: &To,
+        is_idle: bool,
+    ) -> (Message, u64) {
+        let now = Instant::now();
+        if !is_idle {
+            self.used = now;
+        }
+        let appended = self.history.append(draft, audience, to, now);
         self.share.weigh(self.history.bytes());
         appended
     }

@@ -197,7 +197,7 @@ impl Limits {
     }
 
     /// How many topics may have members, or live on with what they [keep](crate::TopicOptions::history): of those without members,
-    /// the one that is not used the longest makes room.
+    /// the one makes room that was left first, unless somebody [lingers](crate::TopicOptions::presence) there.
     pub fn topics(self, topics: usize) -> Self {
         Self { topics, ..self }
     }

@@ -41,9 +41,9 @@ impl TopicOptions {
     /// Kept is what is sent to all members, whomever it [leaves out](crate::Publish::except); not what is sent
     /// [only](crate::Publish::only) to some, pushed to one, or asks one.
     ///
-    /// A topic lives on without members for as long as it keeps a message, from when it was sent to, entered or left last, and what is
-    /// sent to it then is kept, too: but there has to have been a member. [`Limits::history`](crate::Limits::history) is the most that
-    /// there may be.
+    /// A topic lives on without members for as long as it keeps a message, from when the last of them left. What is sent to it then is
+    /// kept, too, but does not make it live on for longer: who comes back after that has been away for as long.
+    /// [`Limits::history`](crate::Limits::history) is the most that there may be.
     pub fn history(self, entries: usize, keep: Duration) -> Self {
         Self { history: Some((entries, keep)), ..self }
     }

@@ -111,11 +111,12 @@ impl Topic {
             }
             Form::Draft(draft) => draft,
         };
+        let is_idle = members.seats.is_empty();
         let Some(kept) = &mut members.history else {
             // Nobody has been here yet, or anybody is any more.
             return 0;
         };
-        let (message, offset) = kept.append(draft, audience, to);
+        let (message, offset) = kept.append(draft, audience, to, is_idle);
         let (is_watched, is_too_much) = (kept.is_watched(), kept.is_too_much());
         if !is_watched {
             self.watch(&mut members);

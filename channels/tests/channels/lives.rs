@@ -19,8 +19,8 @@ async fn a_topic_outlives_its_members_for_a_while() {
     assert_eq!(position(&hub, "room:1").unwrap().offset, 0);
     let e = epoch(&hub);
     page.cut();
-    sleep(MINUTE / 2).await;
     let begin = Instant::now();
+    sleep(MINUTE / 2).await;
     hub.broadcast("room:1", "said", &2).unwrap();
     sleep_until(begin + MINUTE - MOMENT).await;
     assert_eq!(epoch(&hub), e);
@@ -41,6 +41,26 @@ async fn a_topic_outlives_its_members_for_a_while() {
     let told = page.expect("room:1", "$gap").await;
     assert!(told["e"] != e && told["o"] == 0);
     assert_eq!(told["e"], epoch(&hub));
+}
+
+/// What is sent to a topic without members is kept, and does not make it live on for longer.
+#[tokio::test(start_paused = true)]
+async fn nobody_keeps_a_topic_alive_by_sending_to_it() {
+    let hub = hub();
+    let mut page = hub.test_page(Identity::anonymous());
+    for n in 0..3 {
+        page.join(&format!("room:{n}"), &json!({})).await.unwrap();
+        page.leave(&format!("room:{n}")).await;
+    }
+    let begin = Instant::now();
+    for _ in 0..5 {
+        sleep(MINUTE / 5 - MOMENT).await;
+        assert_eq!(hub.topics().len(), 3);
+        hub.to_pattern("room:{id}").send("said", &1).unwrap();
+    }
+    assert!(hub.topics().iter().all(|topic| topic.position.as_ref().unwrap().offset == 5));
+    sleep_until(begin + MINUTE + MOMENT).await;
+    assert!(hub.topics().is_empty());
 }
 
 /// A topic that is left in order lives on as well, and one that nobody has got into does not.
@@ -111,7 +131,7 @@ async fn idle_topics_make_room_for_others() {
         page.leave(topic).await;
         advance(MOMENT).await;
     }
-    // Sent to, it is used.
+    // That it is sent to does not help it.
     hub.broadcast("room:2", "said", &1).unwrap();
     let names = || {
         let mut names: Vec<_> = hub.topics().into_iter().map(|topic| topic.name).collect();
@@ -119,7 +139,7 @@ async fn idle_topics_make_room_for_others() {
         names
     };
     other.join("room:4", &json!({})).await.unwrap();
-    assert_eq!(names(), ["room:2", "room:3", "room:4"]);
+    assert_eq!(names(), ["room:1", "room:3", "room:4"]);
     other.join("room:5", &json!({})).await.unwrap();
     assert_eq!(names(), ["room:3", "room:4", "room:5"]);
     assert_eq!(other.join("room:6", &json!({})).await.unwrap_err()["reason"], "busy");
