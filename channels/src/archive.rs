@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::sync::lock;
 
-/// How much the histories of all topics are, and which of them goes first: of those without members, the one that was used last
-/// the longest ago, and then the same of the others. `T` is a topic.
+/// How much the histories of all topics are, and which of them goes first: of those without members that keep something, the one
+/// that was used last the longest ago, and then the same of the others. `T` is a topic.
 ///
 /// It is locked after whatever else is.
 pub(crate) struct Archive<T> {
@@ -19,12 +19,17 @@ pub(crate) struct Archive<T> {
 }
 
 struct Files<T> {
-    /// Of topics without members.
-    idle: BTreeMap<Key, Weak<T>>,
-    busy: BTreeMap<Key, Weak<T>>,
+    /// Of all topics without members.
+    idle: Shelf<T>,
+    /// Of those that keep something.
+    idle_full: Shelf<T>,
+    /// Of the topics with members that keep something.
+    busy_full: Shelf<T>,
     /// The number of the next key.
     next: u64,
 }
+
+type Shelf<T> = BTreeMap<Key, Weak<T>>;
 
 /// When a topic was used, at least, and a number that no other has.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -44,7 +49,8 @@ pub(crate) struct Share<T> {
 
 impl<T> Archive<T> {
     pub(crate) fn new(max: usize) -> Self {
-        let files = Files { idle: BTreeMap::new(), busy: BTreeMap::new(), next: 0 };
+        let (idle, idle_full, busy_full) = (Shelf::new(), Shelf::new(), Shelf::new());
+        let files = Files { idle, idle_full, busy_full, next: 0 };
         Self { max, bytes: AtomicUsize::new(0), files: files.into() }
     }
 
@@ -59,10 +65,10 @@ impl<T> Archive<T> {
 
     /// Takes out which goes first, and tells when it was used, at least.
     pub(crate) fn take_first(&self) -> Option<(Instant, Arc<T>)> {
-        self.take(|files| files.idle.pop_first().or_else(|| files.busy.pop_first()))
+        self.take(|files| files.idle_full.pop_first().or_else(|| files.busy_full.pop_first()))
     }
 
-    /// The same of those without members alone.
+    /// The same of those without members alone, whether they keep something or not.
     pub(crate) fn take_idle(&self) -> Option<(Instant, Arc<T>)> {
         self.take(|files| files.idle.pop_first())
     }
@@ -78,6 +84,19 @@ impl<T> Archive<T> {
     }
 }
 
+impl<T> Files<T> {
+    fn full(&mut self, is_idle: bool) -> &mut Shelf<T> {
+        if is_idle { &mut self.idle_full } else { &mut self.busy_full }
+    }
+
+    fn take_out(&mut self, (key, is_idle): (Key, bool)) {
+        self.full(is_idle).remove(&key);
+        if is_idle {
+            self.idle.remove(&key);
+        }
+    }
+}
+
 impl<T> Share<T> {
     pub(crate) fn new(archive: &Arc<Archive<T>>, topic: &Arc<T>) -> Self {
         Self { archive: archive.clone(), topic: Arc::downgrade(topic), bytes: 0, filed: None }
@@ -85,12 +104,22 @@ impl<T> Share<T> {
 
     /// How many bytes it has.
     pub(crate) fn weigh(&mut self, bytes: usize) {
-        if bytes > self.bytes {
-            self.archive.bytes.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if bytes > before {
+            self.archive.bytes.fetch_add(bytes - before, Ordering::Relaxed);
         } else {
-            self.archive.bytes.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+            self.archive.bytes.fetch_sub(before - bytes, Ordering::Relaxed);
         }
-        self.bytes = bytes;
+        if (before == 0) != (bytes == 0)
+            && let Some((key, is_idle)) = self.filed
+        {
+            let mut files = lock(&self.archive.files);
+            if bytes == 0 {
+                files.full(is_idle).remove(&key);
+            } else {
+                files.full(is_idle).insert(key, self.topic.clone());
+            }
+        }
     }
 
     /// Whether all have more than they may.
@@ -101,26 +130,26 @@ impl<T> Share<T> {
     /// When it was used last, and whether it has no members now.
     pub(crate) fn file(&mut self, at: Instant, is_idle: bool) {
         let mut files = lock(&self.archive.files);
-        self.take_out(&mut files);
+        if let Some(filed) = self.filed {
+            files.take_out(filed);
+        }
         let key = Key { at, number: files.next };
         files.next += 1;
-        let shelf = if is_idle { &mut files.idle } else { &mut files.busy };
-        shelf.insert(key, self.topic.clone());
-        drop(files);
-        self.filed = Some((key, is_idle));
-    }
-
-    fn take_out(&self, files: &mut Files<T>) {
-        if let Some((key, is_idle)) = &self.filed {
-            let shelf = if *is_idle { &mut files.idle } else { &mut files.busy };
-            shelf.remove(key);
+        if is_idle {
+            files.idle.insert(key, self.topic.clone());
         }
+        if self.bytes > 0 {
+            files.full(is_idle).insert(key, self.topic.clone());
+        }
+        self.filed = Some((key, is_idle));
     }
 }
 
 impl<T> Drop for Share<T> {
     fn drop(&mut self) {
+        if let Some(filed) = self.filed.take() {
+            lock(&self.archive.files).take_out(filed);
+        }
         self.weigh(0);
-        self.take_out(&mut lock(&self.archive.files));
     }
 }

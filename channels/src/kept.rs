@@ -71,6 +71,11 @@ impl<T> Kept<T> {
         self.share.file(self.used, is_idle);
     }
 
+    /// The others are before it from now on.
+    pub(crate) fn put_last(&mut self, is_idle: bool) {
+        self.share.file(Instant::now(), is_idle);
+    }
+
     /// Files it anew if it has been used since. True if so.
     pub(crate) fn is_used_since(&mut self, then: Instant, is_idle: bool) -> bool {
         let is_used = self.used > then;

@@ -280,7 +280,7 @@ impl Limits {
     }
 
     /// How many bytes all topics together may keep. Beyond it, topics without members end that still live on with what they keep,
-    /// and, if there are none, the others forget it: those first that are not used the longest.
+    /// unless that is nothing, and, if there are none, the others forget it: those first that are not used the longest.
     pub fn histories(self, bytes: usize) -> Self {
         Self { histories: bytes, ..self }
     }

@@ -236,19 +236,26 @@ impl Registry {
         Some(topic)
     }
 
-    /// Ends the topic without members that is not used the longest, if there is one. Called with the topics locked.
+    /// Ends the topic without members that is not used the longest, if one of the first is to be had. Called with the topics
+    /// locked.
     fn take_idle(&self) -> Option<Arc<Topic>> {
-        loop {
+        for _ in 0..TRIES {
             let (then, topic) = self.archive.take_idle()?;
             let mut members = lock(&topic.members);
-            if members.is_idle_since(then) {
-                members.is_over = true;
-                let history = members.history.take();
-                drop(members);
-                drop(history);
-                return Some(topic);
+            if !members.is_unused_since(then) || !members.seats.is_empty() {
+                continue;
             }
+            if members.linger() {
+                members.history.as_mut().into_iter().for_each(|kept| kept.put_last(true));
+                continue;
+            }
+            members.is_over = true;
+            let history = members.history.take();
+            drop(members);
+            drop(history);
+            return Some(topic);
         }
+        None
     }
 
     /// Forgets what topics keep until it is no more than there may be.
@@ -257,15 +264,15 @@ impl Registry {
             && let Some((then, topic)) = self.archive.take_first()
         {
             let mut members = lock(&topic.members);
-            if members.is_idle_since(then) {
+            if !members.is_unused_since(then) {
+                continue;
+            }
+            let is_idle = members.seats.is_empty();
+            if is_idle && !members.linger() {
                 self.forget(&topic, members);
-            } else if !members.seats.is_empty()
-                && let Some(kept) = &mut members.history
-                && !kept.is_used_since(then, false)
-            {
+            } else if let Some(kept) = &mut members.history {
                 kept.clear();
-                // The others are before it now.
-                kept.touch(false);
+                kept.put_last(is_idle);
             }
         }
     }
@@ -315,3 +322,6 @@ impl PartialEq for ById {
 }
 
 impl Eq for ById {}
+
+/// How many topics without members are looked at, with all topics locked, until one makes room for another.
+const TRIES: usize = 8;

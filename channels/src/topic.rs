@@ -189,7 +189,7 @@ impl Topic {
         let end = kept.next_end(is_idle);
         if end.is_none() {
             kept.unwatch();
-            if is_idle {
+            if is_idle && !members.linger() {
                 registry.forget(self, members);
             }
         }
@@ -238,10 +238,10 @@ impl Members {
         }
     }
 
-    /// Whether it has no members, and nothing has happened to it since.
-    pub(crate) fn is_idle_since(&mut self, then: Instant) -> bool {
-        let is_idle = self.seats.is_empty() && !self.is_over;
-        is_idle && self.history.as_mut().is_some_and(|kept| !kept.is_used_since(then, true))
+    /// Whether it is not over, and nothing has happened to it since.
+    pub(crate) fn is_unused_since(&mut self, then: Instant) -> bool {
+        let is_idle = self.seats.is_empty();
+        !self.is_over && self.history.as_mut().is_some_and(|kept| !kept.is_used_since(then, is_idle))
     }
 
     /// Removes this seat, if it is a member's.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sansocket_channels::{BuildError, Events, Hub, Identity, Limits, Open, Refusal, Relay, TopicOptions};
+use sansocket_channels::{
+    BuildError, Events, Hub, Identity, Joined, Limits, Open, Refusal, Relay, TopicOptions,
+};
 use serde_json::json;
 use tokio::time::{Instant, advance, sleep, sleep_until};
 
@@ -61,6 +63,61 @@ async fn nobody_keeps_a_topic_alive_by_sending_to_it() {
     assert!(hub.topics().iter().all(|topic| topic.position.as_ref().unwrap().offset == 5));
     sleep_until(begin + MINUTE + MOMENT).await;
     assert!(hub.topics().is_empty());
+}
+
+/// A topic that keeps nothing does not end for the room that others need.
+#[tokio::test(start_paused = true)]
+async fn topics_that_keep_nothing_stay() {
+    let hub = hub_with(10, Limits::default().histories(10_000));
+    let mut page = hub.test_page(Identity::anonymous());
+    let mut watcher = hub.test_page(Identity::anonymous());
+    watcher.join("room:2", &json!({})).await.unwrap();
+    page.join("room:1", &json!({})).await.unwrap();
+    page.leave("room:1").await;
+    let e = epoch(&hub);
+    for _ in 0..10 {
+        advance(MOMENT).await;
+        hub.broadcast("room:2", "said", &"x".repeat(3_000)).unwrap();
+        watcher.expect("room:2", "said").await;
+    }
+    assert_eq!(epoch(&hub), e);
+    // It is still the first that makes room for another topic.
+    assert_eq!(hub.topics().len(), 2);
+    // With something to keep, it goes before those that have members.
+    hub.broadcast("room:1", "said", &"x".repeat(3_000)).unwrap();
+    hub.broadcast("room:2", "said", &"x".repeat(3_000)).unwrap();
+    assert_eq!(hub.topics().len(), 1);
+}
+
+/// Where somebody was lost who may come back, a topic is there until he is gone, whatever it keeps.
+#[tokio::test(start_paused = true)]
+async fn who_lingers_keeps_a_topic() {
+    let options = TopicOptions::new().history(10, MOMENT * 1_000).presence();
+    let channel = Events::new().on_join(async |_, meta| Joined::new(()).track(&meta));
+    let limits = Limits::default().topics(3).histories(10_000);
+    let builder = Hub::builder().channel_with("lobby", options, channel);
+    let kept = TopicOptions::new().history(10, MINUTE);
+    let hub = builder.channel_with("room:{id}", kept, Relay).limits(limits).build().unwrap();
+    let mut page = hub.test_page(Identity::user("ada"));
+    let mut other = hub.test_page(Identity::anonymous());
+    page.join("lobby", &json!({})).await.unwrap();
+    for topic in ["room:1", "room:2"] {
+        other.join(topic, &json!({})).await.unwrap();
+    }
+    page.cut();
+    sleep(MOMENT).await;
+    // Neither bytes nor topics are short enough.
+    for _ in 0..4 {
+        hub.broadcast("lobby", "said", &"x".repeat(3_000)).unwrap();
+    }
+    assert_eq!(other.join("room:3", &json!({})).await.unwrap_err()["reason"], "busy");
+    assert_eq!(hub.presence("lobby").len(), 1);
+    // Nor is time.
+    sleep(MOMENT * 3_000).await;
+    assert_eq!(hub.presence("lobby").len(), 1);
+    sleep(MOMENT * 3_000).await;
+    assert_eq!(hub.presence("lobby").len(), 0);
+    other.join("room:3", &json!({})).await.unwrap();
 }
 
 /// A topic that is left in order lives on as well, and one that nobody has got into does not.
