@@ -120,6 +120,13 @@ impl History {
         (frame, self.offset)
     }
 
+    /// The newest message, if it is kept, is not for these either, who were others before.
+    pub(crate) fn leave_out(&mut self, heirs: &[ConnId]) {
+        if let Some(newest) = self.ring.back_mut() {
+            heirs.iter().for_each(|heir| newest.add_heir(*heir));
+        }
+    }
+
     /// Forgets what is too old, and what is too much.
     pub(crate) fn trim(&mut self, now: Instant) {
         let Extent { entries, bytes, time } = self.extent;
@@ -197,11 +204,17 @@ impl Entry {
         else {
             return self.audience.includes(connection);
         };
-        if before != connection.id && !self.heirs.contains(&connection.id) {
-            self.heirs.truncate(HEIRS - 1);
-            self.heirs.insert(0, connection.id);
+        if before != connection.id {
+            self.add_heir(connection.id);
         }
         false
+    }
+
+    fn add_heir(&mut self, heir: ConnId) {
+        if !self.heirs.contains(&heir) {
+            self.heirs.truncate(HEIRS - 1);
+            self.heirs.insert(0, heir);
+        }
     }
 }
 

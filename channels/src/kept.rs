@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::archive::{Archive, Share};
 use crate::audience::Audience;
+use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::history::{Catchup, History};
 use crate::outgoing::To;
@@ -51,6 +52,11 @@ impl<T> Kept<T> {
         let appended = self.history.append(draft, audience, to, now);
         self.share.weigh(self.history.bytes());
         appended
+    }
+
+    /// The newest message is not for these either, who were others before.
+    pub(crate) fn leave_out(&mut self, heirs: &[ConnId]) {
+        self.history.leave_out(heirs);
     }
 
     /// What a connection is sent that joins.

@@ -7,6 +7,8 @@ use sansocket::Message;
 use tokio::sync::oneshot;
 
 use crate::ask::Answer;
+use crate::audience::Audience;
+use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::frame::{Class, Frame};
 use crate::history::Catchup;
@@ -43,6 +45,8 @@ struct Course {
     epoch: Arc<str>,
     /// The greatest offset that was queued or dropped; 0: none. Written with the queue locked.
     reached: AtomicU64,
+    /// Which connection the client was before, as it says, if it has come back.
+    before: Option<ConnId>,
 }
 
 struct State {
@@ -111,6 +115,19 @@ impl Seat {
         }
     }
 
+    /// Whether its client is meant.
+    pub(crate) fn is_meant(&self, audience: &Audience) -> bool {
+        audience.includes(&self.connection) && !self.was_left_out(audience)
+    }
+
+    /// Whether its client is not, as the connection that it was before.
+    pub(crate) fn was_left_out(&self, audience: &Audience) -> bool {
+        self.course
+            .get()
+            .and_then(|course| course.before)
+            .is_some_and(|before| audience.except.contains(&before))
+    }
+
     /// What becomes of frames that find no room.
     pub(crate) fn on_full(&self) -> OnFull {
         self.route.options.on_full
@@ -176,11 +193,12 @@ impl Seat {
             return false;
         }
         let catchup = catch_up(welcome.since());
+        let was = welcome.since().and_then(|since| since.conn);
         let (answer_len, before) = (welcome.max_len(), catchup.as_ref().map(|catchup| &*catchup.frames));
         let answer = |fits| {
             if let Some(catchup) = &catchup {
                 let (epoch, reached) = (catchup.epoch.clone(), catchup.from(fits).into());
-                self.course.get_or_init(|| Box::new(Course { epoch, reached }));
+                self.course.get_or_init(|| Box::new(Course { epoch, reached, before: was }));
             }
             self.connection.hub.inner().counters.count_recovery(welcome.recovers(catchup.as_ref(), fits));
             welcome.reply(catchup.as_ref(), fits).map(|reply| self.connection.frame(reply, Class::Answer))

@@ -122,10 +122,15 @@ impl Topic {
             self.watch(&mut members);
         }
         let numbered = Numbered::broadcast(&self.name, message, offset);
+        let mut heirs = Vec::new();
         let sent = members.deliver(audience, only.as_deref(), |seat, is_meant| {
+            if !is_meant && seat.was_left_out(audience) {
+                heirs.push(seat.connection.id);
+            }
             let frame = numbered.of(&seat.connection, is_meant);
             frame.is_some_and(|frame| push(seat, frame, offset, is_meant))
         });
+        members.history.as_mut().into_iter().for_each(|kept| kept.leave_out(&heirs));
         drop(members);
         if sent > 0 {
             numbered.handed_over();
@@ -228,7 +233,7 @@ impl Members {
             // Nothing of them is looked at.
             return self.seats.iter().filter(|seat| f(seat, true)).count();
         }
-        let deliver = |seat: &&Arc<Seat>| f(seat, audience.includes(&seat.connection));
+        let deliver = |seat: &&Arc<Seat>| f(seat, seat.is_meant(audience));
         match only {
             None => self.seats.iter().filter(deliver).count(),
             Some(seats) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sansocket::Message;
 use sansocket_channels::test::Page;
 use sansocket_channels::{
-    Events, Hub, Identity, Joined, Limits, OnFull, Open, Position, Relay, TopicOptions,
+    Events, Hub, Identity, Joined, Limits, OnFull, Open, Position, Relay, Reply, TopicOptions,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -410,6 +410,34 @@ async fn what_is_not_for_a_client_stays_so() {
     let mut other = hub.test_page(Identity::anonymous());
     let told = told_since(&mut other, &json!({ "e": e, "o": 0 })).await;
     assert_eq!(told[1], json!([null, null, "room:1", "mine", 1, 1]));
+}
+
+/// What a client has said as who it was before is not for it when its handler sends it to the others only then, when it is back.
+#[tokio::test(start_paused = true)]
+async fn what_a_client_has_said_before_is_not_for_it() {
+    let slow = Events::new().on("say", async |cx, payload| {
+        sleep(MOMENT * 100).await;
+        cx.others().send("said", &payload)?;
+        cx.others().volatile().send("hint", &payload)?;
+        Ok(Reply::ok())
+    });
+    let options = TopicOptions::new().history(10, MINUTE);
+    let hub = Hub::builder().channel_with("room:{id}", options, slow).build().unwrap();
+    let (mut ada, mut bob) = (hub.test_page(Identity::user("ada")), hub.test_page(Identity::user("bob")));
+    for page in [&mut ada, &mut bob] {
+        page.join("room:1", &json!({})).await.unwrap();
+    }
+    ada.cast("room:1", "say", &1);
+    sleep(MOMENT).await;
+    ada.reconnect().await;
+    assert_eq!(bob.expect("room:1", "said").await, 1);
+    bob.expect("room:1", "hint").await;
+    // It is told the number. What it misses then, it is not to have as another either.
+    let back = ada.conn();
+    assert_eq!(told(&mut ada).await, r#"[null,null,"room:1","$pos",{},1]"#);
+    let mut again = hub.test_page(Identity::user("ada"));
+    let told = told_since(&mut again, &json!({ "e": epoch(&hub), "o": 0, "c": back })).await;
+    assert_eq!(told[1..], [json!([null, null, "room:1", "$pos", {}, 1])]);
 }
 
 /// A gap before anything that has a number says how far the client was when it joined.
