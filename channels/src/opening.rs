@@ -117,9 +117,14 @@ impl Admitted {
             return None;
         }
         let admitted = Self { connection, _open: inner.open.begin() };
-        inner.counters.connected.add(1);
         // After it was added: a drain that begins now knows of it.
-        (!inner.is_draining()).then_some(admitted)
+        if inner.is_draining() {
+            // It is refused, and nothing has become of it.
+            inner.registry.disconnect(&admitted.connection);
+            return None;
+        }
+        inner.counters.connected.add(1);
+        Some(admitted)
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {

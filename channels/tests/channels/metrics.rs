@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sansocket_channels::test::Page;
+use sansocket_channels::test::{Connect, Page};
 use sansocket_channels::{
     AskError, Close, Drain, Events, Hub, Identity, Joined, Limits, Metrics, OnFull, Open, Refusal, Slow,
     TopicOptions,
@@ -219,6 +219,26 @@ async fn connections_count_by_their_ends() {
     assert_eq!(after.closes, closes.into());
     assert_eq!((after.connected - before.connected, after.left, after.lost), (1, 2, 1));
     assert_eq!(after.connected, after.left + after.lost + closes.len() as u64);
+}
+
+/// Who is let in when nobody is any more is told so, and has never been connected.
+#[tokio::test(start_paused = true)]
+async fn who_comes_when_a_hub_drains_does_not_count() {
+    let authenticate = async |_| {
+        sleep(SECOND).await;
+        Ok(Identity::anonymous())
+    };
+    let hub = Hub::builder().channel("room", Open).authenticate(authenticate).build().unwrap();
+    let opening = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.test_connect(&Connect::new()).await.err() }
+    });
+    settle().await;
+    hub.drain(Drain::default()).await;
+    assert_eq!(opening.await.unwrap(), Some(503));
+    let metrics = hub.metrics();
+    assert_eq!((metrics.connected, metrics.lost, metrics.left), (0, 0, 0));
+    assert!(hub.connections().is_empty());
 }
 
 /// What comes and goes, by messages and bytes.
