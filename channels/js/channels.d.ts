@@ -110,8 +110,9 @@ export class Channel {
    *
    * The client's own events:
    * - `$joined` `{ recovered, rejoined, response }`: joined, for the first time or again. `recovered`: nothing was missed.
-   * - `$gap` `{ from, to }`: these offsets were missed, and the page is to load its state anew. null: not known. They are numbers,
-   *   exact up to 2^53: as many messages of a topic take 285 years, at a million a second.
+   * - `$gap` `{ from, to }`: these offsets were missed, and the page is to load its state anew. null: not known, or, both of them,
+   *   that what was missed had none. They are numbers, exact up to 2^53: as many messages of a topic take 285 years, at a million a
+   *   second.
    * - `$refused`, `$error`, `$closed`, each with a ChannelError: a join was refused, and is tried again unless `$closed`
    *   follows; the session crashed, and is joined again; it is over, and not joined again.
    * @returns what takes `f` away again.

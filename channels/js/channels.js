@@ -91,7 +91,7 @@ export class Socket extends Emitter {
     const before = (this._ws = { close() {} }); // there is no socket yet
     this.state = "connecting";
     clearTimeout(this._timer);
-    // Firefox waits for up to 15 s before it dials again.
+    // Firefox may wait for 15 s before it dials.
     this._timer = setTimeout(() => this._close(1000, "timeout"), 3 * timeout);
     try {
       const secret = await value(token), url = new URL(this._url);
@@ -301,7 +301,7 @@ export class Channel extends Emitter {
       if (channel === this && !sent) socket._transmit(ref, this._joinRef);
     }
     this._emit("$joined", { recovered: $recovered, rejoined, response });
-    if (since && !$recovered) this._gap(since, $pos);
+    if (since && !$recovered && this.state === "joined") this._gap(since, $pos);
   }
 
   _refuse(error) {
@@ -367,9 +367,11 @@ export class Channel extends Emitter {
     if (ref !== null) this._answer(ref, answers);
   }
 
-  // Offsets of two epochs cannot be compared.
+  // Offsets of two epochs do not compare.
   _gap(at, to) {
-    this._emit("$gap", { from: at && at.e === to?.e ? at.o + 1 : null, to: to?.o ?? null });
+    const from = at && at.e === to?.e ? at.o + 1 : null;
+    if (from > to?.o) return this._gap();
+    this._emit("$gap", { from, to: to?.o ?? null });
   }
 
   async _answer(ref, answers) {

@@ -646,6 +646,23 @@ describe("history", () => {
     assert.deepEqual(await again({}), { last: 1 });
   });
 
+  test("a gap of what has no number has none", async () => {
+    await joinedAt(41);
+    page.server.says("1", null, "a", "$gap", { e: "k", o: 41 });
+    page.server.says(null, null, "a", "said", "42", 42);
+    page.server.says("1", null, "a", "$gap", { e: "k", o: 43 });
+    await again({ $pos: { e: "k", o: 43 }, $recovered: false });
+    assert.deepEqual(told, [{ from: null, to: null }, "42", { from: 43, to: 43 }, [false, true, {}], { from: null, to: null }]);
+  });
+
+  test("who leaves when it has joined again is told of no gap", async () => {
+    await joinedAt(41);
+    for (const type of ["$closed", "$gap"]) channel.on(type, () => told.push(type));
+    channel.on("$joined", () => channel.leave());
+    await again({ $pos: { e: "k", o: 90 }, $recovered: false });
+    assert.deepEqual(told, [[false, true, {}], "$closed"]);
+  });
+
   test("without history a gap has no numbers, and a rejoin does not claim to have recovered", async () => {
     channel = await page.joined("a", { $conn: "c1" });
     told = [];
