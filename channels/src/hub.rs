@@ -170,7 +170,8 @@ impl Hub {
     }
 
     /// Removes the route of a pattern, if there is one: nobody joins by it any more, each session ends with [`Leave::Kicked`], and
-    /// what its topics keep is forgotten. How many sessions it ended.
+    /// what its topics keep is forgotten, where there are members by another route when the last of them has left. How many
+    /// sessions it ended.
     ///
     /// What a pattern calls its parameters makes no other route of it: `room:{x}` removes `room:{id}`, which it would tie with.
     pub fn unroute(&self, pattern: &str) -> usize {

@@ -173,6 +173,27 @@ async fn routes_take_with_them_what_is_kept() {
     assert_eq!(position(&hub, "room:1"), None);
 }
 
+/// Not before the last member by another has left.
+#[tokio::test(start_paused = true)]
+async fn members_by_another_route_have_what_is_kept() {
+    let hub = hub();
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room:1", &json!({})).await.unwrap();
+    hub.route("room:1", TopicOptions::new(), Relay).unwrap();
+    let mut other = hub.test_page(Identity::anonymous());
+    other.join("room:1", &json!({})).await.unwrap();
+    let e = epoch(&hub);
+    assert_eq!(hub.unroute("room:{id}"), 1);
+    hub.broadcast("room:1", "said", &1).unwrap();
+    let mut back = hub.test_page(Identity::anonymous());
+    let told = told_since(&mut back, &json!({ "e": e, "o": 0 })).await;
+    assert_eq!(told[1..], [json!([null, null, "room:1", "said", 1, 1])]);
+    back.cut();
+    other.leave("room:1").await;
+    sleep(MOMENT).await;
+    assert!(hub.topics().is_empty());
+}
+
 /// A topic without members makes room for another; one that has some does not.
 #[tokio::test(start_paused = true)]
 async fn idle_topics_make_room_for_others() {
