@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::history::{MINUTE, MOMENT, hub_with, position};
+use crate::patience::awaited;
 use crate::random::Random;
 
 /// A client that keeps account of two topics by itself.
@@ -73,6 +74,18 @@ impl Client {
         while let Some(message) = self.page.next_message().await {
             self.read(&serde_json::from_str(message.as_text().unwrap()).unwrap());
         }
+    }
+
+    /// Reads the next message, and comes back if there is none. False: it is as far as that on the first topic.
+    async fn reads_until(&mut self, offset: u64) -> bool {
+        if self.at[0].as_ref().is_some_and(|at| at.offset == offset) {
+            return false;
+        }
+        match awaited(&mut self.page).await {
+            Some(message) => self.read(&serde_json::from_str(message.as_text().unwrap()).unwrap()),
+            None => self.reconnect().await,
+        }
+        true
     }
 
     fn read(&mut self, frame: &Value) {
@@ -242,12 +255,15 @@ async fn threads_keep_the_order() {
                 let mut client = Client::new(&hub, format!("user {n}"));
                 for _ in 0..40 {
                     for _ in 0..20 {
-                        if let Some(message) = client.page.next_message().await {
-                            client.read(&serde_json::from_str(message.as_text().unwrap()).unwrap());
+                        if !client.reads_until(6_000).await {
+                            break;
                         }
                     }
                     client.reconnect().await;
                 }
+                while client.reads_until(6_000).await {}
+                // Nothing comes again.
+                client.take().await;
                 client
             })
         })
@@ -256,9 +272,7 @@ async fn threads_keep_the_order() {
         sender.join().unwrap();
     }
     for client in clients {
-        let mut client = client.await.unwrap();
-        client.reconnect().await;
-        client.take().await;
+        let client = client.await.unwrap();
         assert_eq!(client.at[0], position(&hub, "room:0"));
         assert_eq!(position(&hub, "room:0").unwrap().offset, 6_000);
     }

@@ -13,6 +13,8 @@ use sansocket_channels::{
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::patience::{awaited, until};
+
 /// Its sessions do with `said` what its payload says.
 #[derive(Clone, Default)]
 struct Room {
@@ -528,8 +530,8 @@ async fn threads_keep_the_order() {
                 let mut page = page(&hub, &format!("user {n}")).await;
                 let mut seen = [Vec::new(), Vec::new()];
                 while seen.iter().any(|seen| seen.last() != Some(&999_u64)) {
-                    let told: Value =
-                        serde_json::from_str(page.next_message().await.unwrap().as_text().unwrap()).unwrap();
+                    let told = awaited(&mut page).await.unwrap();
+                    let told: Value = serde_json::from_str(told.as_text().unwrap()).unwrap();
                     if let Some([thread, n]) = told[4].as_array().map(|said| &said[..]) {
                         seen[usize::try_from(thread.as_u64().unwrap()).unwrap()].push(n.as_u64().unwrap());
                     }
@@ -541,9 +543,7 @@ async fn threads_keep_the_order() {
             })
         })
         .collect();
-    while hub.members("room:1").len() < 4 {
-        tokio::task::yield_now().await;
-    }
+    until(|| hub.members("room:1").len() == 4).await;
     let threads: Vec<_> = (0..2)
         .map(|thread| {
             let hub = hub.clone();
@@ -583,7 +583,7 @@ async fn nothing_is_forgotten() {
         }
     });
     let mut told = 0;
-    while told < MESSAGES && page.next_message().await.is_some() {
+    while told < MESSAGES && awaited(&mut page).await.is_some() {
         told += 1;
     }
     stop.store(true, Ordering::Relaxed);

@@ -20,6 +20,7 @@ mod memory;
 mod metrics;
 mod model;
 mod order;
+mod patience;
 mod poller;
 mod presence;
 mod queue_model;

@@ -1,13 +1,13 @@
 //! The memory of all that waits in a hub.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sansocket_channels::test::Page;
 use sansocket_channels::{Close, Drain, Events, Hub, Identity, Joined, Limits};
 use tokio::time::sleep;
 
+use crate::patience::{awaited, until};
 use crate::queues::{hub, send, settle, stalled, told};
 
 /// How many distinct messages, each to a page of its own that takes none, until the memory of all is spent.
@@ -178,22 +178,22 @@ async fn memory_comes_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn threads_give_memory_back() {
     let hub = hub(Limits::default().payload(1_002).queue(20 << 10, 20).memory(4 << 10));
-    let stop = Arc::new(AtomicBool::new(false));
+    // They go on until it is dropped, if it be by a panic.
+    let goes_on = Arc::new(());
     let threads: Vec<_> = ["oldest:1", "newest:1", "close:1"]
         .into_iter()
         .map(|topic| {
-            let (hub, stop) = (hub.clone(), stop.clone());
+            let (hub, goes_on) = (hub.clone(), Arc::downgrade(&goes_on));
             std::thread::spawn(move || {
-                for n in 0.. {
-                    if stop.load(Ordering::Relaxed) {
-                        return n;
-                    }
-                    hub.to(topic).keyed(&(n % 3).to_string()).send("said", &n).unwrap();
+                let mut sent = 0;
+                while goes_on.strong_count() > 0 {
+                    hub.to(topic).keyed(&(sent % 3).to_string()).send("said", &sent).unwrap();
                     // A queue that is full of these is more than there is memory for.
                     hub.to(topic).volatile().send("said", &"x".repeat(400)).unwrap();
-                    hub.broadcast(topic, "said", &"x".repeat(400 + n % 600)).unwrap();
+                    hub.broadcast(topic, "said", &"x".repeat(400 + sent % 600)).unwrap();
+                    sent += 1;
                 }
-                0
+                sent
             })
         })
         .collect();
@@ -203,7 +203,7 @@ async fn threads_give_memory_back() {
         for (at, topic) in ["oldest:1", "newest:1", "close:1"].iter().enumerate().take(1 + n % 3) {
             page.send_message(format!(r#"["{at}","{at}","{topic}","phx_join",{{}}]"#));
         }
-        if page.next_message().await.is_none() {
+        if awaited(&mut page).await.is_none() {
             // Closed before it was told that it has joined.
             closed += usize::from(page.closed().await.code() == 1013);
             continue;
@@ -211,9 +211,7 @@ async fn threads_give_memory_back() {
         page.stall();
         let conn = hub.conn(page.conn());
         let enough = if n % 2 == 0 { usize::MAX } else { 1_000 };
-        while conn.info().is_some_and(|info| info.queued < enough) {
-            tokio::task::yield_now().await;
-        }
+        until(|| conn.info().is_none_or(|info| info.queued >= enough)).await;
         page.resume();
         if n % 2 == 0 {
             closed += usize::from(page.closed().await.code() == 1013);
@@ -221,13 +219,11 @@ async fn threads_give_memory_back() {
             page.next_message().await;
         }
     }
-    stop.store(true, Ordering::Relaxed);
+    drop(goes_on);
     for thread in threads {
         assert!(thread.join().unwrap() > 100);
     }
-    while !hub.connections().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until(|| hub.connections().is_empty()).await;
     // There is memory for three more, and no fourth.
     let mut page = hub.test_page(Identity::anonymous());
     assert!(closed > 5, "{closed}");
