@@ -60,13 +60,16 @@ struct Entry {
 
 /// What a member is sent that joins, and how far that begins.
 pub(crate) struct Catchup {
-    pub(crate) frames: Vec<Held>,
+    frames: Vec<Held>,
     pub(crate) epoch: Arc<str>,
     /// Before the first of `frames`.
     from: u64,
     /// Behind the last.
     to: u64,
+    /// They are all that it has missed.
     is_recovered: bool,
+    /// How many of the last it is sent if there is no room for all of them.
+    latest: usize,
 }
 
 impl History {
@@ -168,6 +171,7 @@ impl History {
             from: offset,
             to: self.offset,
             is_recovered: missed.is_some(),
+            latest: missed.map_or(0, |missed| missed.min(latest)),
         };
         for entry in self.ring.range_mut(first..) {
             offset += 1;
@@ -219,13 +223,19 @@ impl Entry {
 }
 
 impl Catchup {
-    /// The number before what follows. `fits`: those are the frames.
-    pub(crate) fn from(&self, fits: bool) -> u64 {
-        if fits { self.from } else { self.to }
+    /// What it may be sent, the most first.
+    pub(crate) fn choices(&self) -> [&[Held]; 2] {
+        [&self.frames, &self.frames[self.frames.len() - self.latest..]]
     }
 
-    pub(crate) fn is_recovered(&self) -> bool {
-        self.is_recovered
+    /// The number before what follows: so many of the last frames.
+    pub(crate) fn from(&self, sent: usize) -> u64 {
+        if sent == self.frames.len() { self.from } else { self.to - sent as u64 }
+    }
+
+    /// Whether these are all that it has missed.
+    pub(crate) fn recovers(&self, sent: usize) -> bool {
+        self.is_recovered && sent == self.frames.len()
     }
 }
 

@@ -80,7 +80,7 @@
 //! newest are kept. A client that speaks the extended dialect, as ours does, is told each number once, in order, with the message, or
 //! without, if that is not for it: so it sees for itself that nothing is missing. When it comes back, it says how far it was, and is
 //! sent what it has missed, before all else; or, if that is not kept any more, or is more than fits into its queue, it is told that,
-//! and sent none of it. Ours tells the page by `$gap`, which is when to load anew what is shown.
+//! and sent no more than [the latest](TopicOptions::latest). Ours tells the page by `$gap`, which is when to load anew what is shown.
 //!
 //! | message | numbered and kept |
 //! | --- | --- |

@@ -35,8 +35,9 @@ impl TopicOptions {
 
     /// Keeps the newest messages of each topic, so many and for so long, for clients that come back: ours join with the
     /// [`Position`](crate::Position) up to which they have been told everything, and are sent what they have missed, each what was
-    /// for it. That is all of it, or, if some is not kept any more or there is no room in the client's queue, nothing, and the client
-    /// is told that: it is sent the [latest](Self::latest), as one that has not been here. Other clients notice nothing.
+    /// for it. That is all of it; or, if some is not kept any more, or there is no room for it in the client's queue beside who is
+    /// [present](Self::presence), the client is told that, and sent the [latest](Self::latest), as one that has not been here. Other
+    /// clients notice nothing.
     ///
     /// Kept is what is sent to all members, whomever it [leaves out](crate::Publish::except); not what is sent
     /// [only](crate::Publish::only) to some, pushed to one, or asks one.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::backlog::{Backlog, Entry, What};
 use crate::close::Cut;
 use crate::frame::{Class, Frame};
+use crate::history::Catchup;
 use crate::limits::{Limits, Room};
 use crate::options::OnFull;
 use crate::outgoing::{Held as OnHold, Hold, Holds, Intercepted, To};
@@ -140,30 +141,39 @@ impl Queue {
         })
     }
 
-    /// The seat is taken: adds the answer to its join, behind it what the topic was sent before, if there is room for all of that,
-    /// and then what was held for it. The answer, which has so many bytes at most, says whether there was.
+    /// The seat is taken: adds the answer to its join, behind it of what the topic was sent before the most that there is room for, and
+    /// then what was held for it, and who is present. The answer, which has so many bytes at most, says how many of those before are
+    /// sent, the last. True: the client is told.
     pub(crate) fn release(
         &self,
         seat: &Arc<Seat>,
-        answer: impl FnOnce(bool) -> Option<Arc<Frame>>,
+        answer: impl FnOnce(usize) -> Option<Arc<Frame>>,
         answer_len: usize,
-        before: &[OnHold],
-    ) {
+        catchup: Option<&Catchup>,
+        presence: Option<&Arc<Frame>>,
+    ) -> bool {
         self.change(|state| {
-            let held = state.unhold(seat.number);
-            let len = before.iter().map(|before| before.frame.len()).sum::<usize>();
+            let mut behind = state.unhold(seat.number);
+            behind.extend(presence.cloned());
             let room = self.limits.queue.without(state.on_hold());
-            let fits = state.backlog.fits_all(before.len() + 1, len + answer_len, room);
-            if let Some(answer) = answer(fits) {
-                state.push(&answer, Some(seat), 0, &self.limits);
-            }
-            for OnHold { frame, offset, to } in before.iter().filter(|_| fits) {
+            let len = answer_len + behind.iter().map(|frame| frame.len()).sum::<usize>();
+            let fits = |before: &&[OnHold]| {
+                let before_len = before.iter().map(|before| before.frame.len()).sum::<usize>();
+                state.backlog.fits_all(1 + before.len() + behind.len(), len + before_len, room)
+            };
+            let before =
+                catchup.and_then(|catchup| catchup.choices().into_iter().find(fits)).unwrap_or_default();
+            let answer = answer(before.len());
+            let is_told =
+                answer.is_some_and(|answer| state.push(&answer, Some(seat), 0, &self.limits).is_taken());
+            for OnHold { frame, offset, to } in before {
                 state.add(frame, Some(seat), *offset, to, &self.limits);
             }
-            for frame in &held {
+            for frame in &behind {
                 state.add(frame, Some(seat), 0, &To::One, &self.limits);
             }
-        });
+            is_told
+        })
     }
 
     /// The seat is not taken: what was held for it, to be dropped.

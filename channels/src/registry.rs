@@ -127,11 +127,8 @@ impl Registry {
                 let history = members.history(&topic, self)?;
                 Some(history.catch_up(&seat.connection, since, topic.route.options.latest))
             };
-            if seat.open(welcome, catch_up) {
+            if seat.open(welcome, catch_up, state.as_ref().map(|state| &state.frame)) {
                 members.add(seat);
-                if let Some(state) = state {
-                    seat.connection.queue.push(&state.frame, Some(seat), 0);
-                }
                 if let Some(meta) = meta {
                     members.track(seat, meta);
                 }

@@ -181,29 +181,32 @@ impl Seat {
         lock(&self.state).phase.reference().map(Into::into)
     }
 
-    /// The join has succeeded, unless it was ended before: then false. The reply goes first, then what was sent before, and
-    /// then what was pushed meanwhile. Called with the topic locked.
+    /// The join has succeeded, unless it was ended before: then false. The reply goes first, then what was sent before, then what
+    /// was pushed meanwhile, and who is present. Called with the topic locked.
     pub(crate) fn open(
         self: &Arc<Self>,
         welcome: Welcome,
         catch_up: impl FnOnce(Option<&Since>) -> Option<Catchup>,
+        presence: Option<&Arc<Frame>>,
     ) -> bool {
         let mut state = lock(&self.state);
         if !matches!(state.phase, Phase::Joining { .. }) {
             return false;
         }
         let catchup = catch_up(welcome.since());
-        let was = welcome.since().and_then(|since| since.conn);
-        let (answer_len, before) = (welcome.max_len(), catchup.as_ref().map(|catchup| &*catchup.frames));
-        let answer = |fits| {
+        let before = welcome.since().and_then(|since| since.conn);
+        let (answer_len, mut recovers) = (welcome.max_len(), None);
+        let answer = |sent| {
             if let Some(catchup) = &catchup {
-                let (epoch, reached) = (catchup.epoch.clone(), catchup.from(fits).into());
-                self.course.get_or_init(|| Box::new(Course { epoch, reached, before: was }));
+                let (epoch, reached) = (catchup.epoch.clone(), catchup.from(sent).into());
+                self.course.get_or_init(|| Box::new(Course { epoch, reached, before }));
             }
-            self.connection.hub.inner().counters.count_recovery(welcome.recovers(catchup.as_ref(), fits));
-            welcome.reply(catchup.as_ref(), fits).map(|reply| self.connection.frame(reply, Class::Answer))
+            recovers = welcome.recovers(catchup.as_ref(), sent);
+            welcome.reply(catchup.as_ref(), sent).map(|reply| self.connection.frame(reply, Class::Answer))
         };
-        self.connection.queue.release(self, answer, answer_len, before.unwrap_or_default());
+        if self.connection.queue.release(self, answer, answer_len, catchup.as_ref(), presence) {
+            self.connection.hub.inner().counters.count_recovery(recovers);
+        }
         state.phase = Phase::Joined { asks: Vec::new() };
         true
     }

@@ -42,9 +42,9 @@ impl Welcome {
         self.since.as_ref()
     }
 
-    /// Whether the client gets all that it has missed. `None`: it does not come back. `fits`: there is room for that.
-    pub(crate) fn recovers(&self, catchup: Option<&Catchup>, fits: bool) -> Option<bool> {
-        let is_recovered = fits && catchup.is_some_and(Catchup::is_recovered);
+    /// Whether the client gets all that it has missed, if it is sent so many frames. `None`: it does not come back.
+    pub(crate) fn recovers(&self, catchup: Option<&Catchup>, sent: usize) -> Option<bool> {
+        let is_recovered = catchup.is_some_and(|catchup| catchup.recovers(sent));
         self.since.as_ref().map(|_| is_recovered)
     }
 
@@ -53,15 +53,15 @@ impl Welcome {
         self.reply.as_ref().map_or(0, text::Reply::max_len)
     }
 
-    /// The reply, with what there is to be told of the topic's history. `fits`: there is room for what follows.
-    pub(crate) fn reply(self, catchup: Option<&Catchup>, fits: bool) -> Option<Message> {
+    /// The reply, with what there is to be told of the topic's history, of which so many frames follow.
+    pub(crate) fn reply(self, catchup: Option<&Catchup>, sent: usize) -> Option<Message> {
         let mut told = String::new();
         if self.dialect == Dialect::Extended {
             if let Some(catchup) = catchup {
-                let (epoch, offset) = (&catchup.epoch, catchup.from(fits));
+                let (epoch, offset) = (&catchup.epoch, catchup.from(sent));
                 told = format!(",\"$pos\":{{\"e\":\"{epoch}\",\"o\":{offset}}}");
             }
-            if let Some(is_recovered) = self.recovers(catchup, fits) {
+            if let Some(is_recovered) = self.recovers(catchup, sent) {
                 told.push_str(if is_recovered { ",\"$recovered\":true" } else { ",\"$recovered\":false" });
             }
         }

@@ -470,3 +470,65 @@ async fn a_gap_says_how_far_a_client_was_when_it_joined() {
     hub.broadcast("room:1", "said", &4).unwrap();
     assert_eq!(page.expect("room:1", "said").await, 4);
 }
+
+/// Who is present, and what was pushed before the answer, has to fit beside what was missed: else that does not come, and nobody is
+/// closed.
+#[tokio::test(start_paused = true)]
+async fn what_follows_what_was_missed_has_to_fit() {
+    let options = TopicOptions::new().history(10, MINUTE);
+    let here = Events::new().on_join(async |_, _| Joined::new(()).track(&json!({ "x": "x".repeat(900) })));
+    let early = Events::new().on_join(async |cx, _| {
+        cx.push("early", &"x".repeat(15_000))?;
+        Ok(Joined::new(()))
+    });
+    let limits = Limits::default().payload(20_000).queue(40_000, 30).presence(30, 2_000);
+    let hub = Hub::builder()
+        .channel_with("here", options.clone().presence(), here)
+        .channel_with("early", options, early)
+        .limits(limits)
+        .build()
+        .unwrap();
+    let mut others = Vec::new();
+    for _ in 0..18 {
+        let mut other = hub.test_page(Identity::anonymous());
+        other.join("here", &json!({})).await.unwrap();
+        others.push(other);
+    }
+    sleep(MINUTE / 60).await;
+    for (topic, event) in [("here", "presence_state"), ("early", "early")] {
+        for (missed, fits) in [(1, true), (3, false)] {
+            let mut page = hub.test_page(Identity::anonymous());
+            page.join(topic, &json!({})).await.unwrap();
+            page.expect(topic, event).await;
+            page.cut();
+            for _ in 0..missed {
+                hub.broadcast(topic, "said", &"x".repeat(10_000)).unwrap();
+            }
+            page.reconnect().await;
+            page.expect(topic, if fits { "said" } else { "$gap" }).await;
+            page.expect(topic, event).await;
+            assert!(hub.conn(page.conn()).info().is_some());
+        }
+    }
+    assert_eq!((hub.metrics().recoveries_won, hub.metrics().recoveries_lost), (2, 2));
+}
+
+/// If there is no room for what was missed, the latest come, as if it were not kept; or nothing, if there is none for them.
+#[tokio::test(start_paused = true)]
+async fn the_latest_come_in_place_of_what_was_missed() {
+    for (latest, expected) in [(2, vec![7, 8]), (7, vec![]), (20, vec![]), (0, vec![])] {
+        let options = TopicOptions::new().history(20, MINUTE).latest(latest);
+        let limits = Limits::default().payload(1_024).queue(4_096, 6);
+        let hub = Hub::builder().channel_with("room:{id}", options, Open).limits(limits).build().unwrap();
+        let mut watcher = hub.test_page(Identity::anonymous());
+        watcher.join("room:1", &json!({})).await.unwrap();
+        for n in 1..=8 {
+            hub.broadcast("room:1", "said", &n).unwrap();
+            watcher.expect("room:1", "said").await;
+        }
+        let mut page = hub.test_page(Identity::anonymous());
+        let told = told_since(&mut page, &json!({ "e": epoch(&hub), "o": 0 })).await;
+        assert_eq!(told[0][4]["response"]["$recovered"], false);
+        assert_eq!(numbers(&told), (&json!(8 - expected.len()), expected), "{latest}");
+    }
+}

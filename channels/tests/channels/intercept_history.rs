@@ -133,6 +133,9 @@ async fn what_waits_for_a_session_has_to_fit() {
             }
         } else {
             page.expect("room:1", "$gap").await;
+            for _ in 0..4 {
+                assert_eq!(page.expect("room:1", "said").await, 3);
+            }
         }
         page.expect_nothing().await;
         sleep(Duration::from_secs(1)).await;

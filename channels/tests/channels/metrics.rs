@@ -134,6 +134,12 @@ async fn histories_count() {
         assert_eq!(metrics.history_entries, missed.min(3));
         assert!(metrics.history_bytes > 0);
     }
+    // Who wants no answer is told nothing.
+    let mut page = hub.test_page(Identity::anonymous());
+    page.send_message(r#"["1",null,"log","phx_join",{"$since":{"e":"other","o":0}}]"#);
+    settle().await;
+    assert_eq!((hub.metrics().joins_ok, hub.metrics().recoveries_lost), (5, 1));
+    drop(page);
     settle().await;
     // What is sent again is no broadcast, and one in two forms takes its time in each.
     let metrics = hub.metrics();
