@@ -16,7 +16,7 @@ use crate::history::Extent;
 use crate::limits::Limits;
 use crate::notes::Note;
 use crate::reserved::Since;
-use crate::seat::Seat;
+use crate::seat::{Remains, Seat};
 use crate::sync::{lock, read, write};
 use crate::topic::{Members, Topic};
 use crate::welcome::Welcome;
@@ -154,13 +154,18 @@ impl Registry {
         self.end(seat, Some(why), Seat::revoke)
     }
 
-    fn end(&self, seat: &Arc<Seat>, why: Option<Leave>, end: impl FnOnce(&Arc<Seat>) -> bool) -> bool {
+    fn end(
+        &self,
+        seat: &Arc<Seat>,
+        why: Option<Leave>,
+        end: impl FnOnce(&Arc<Seat>) -> Option<Remains>,
+    ) -> bool {
         let Some(topic) = self.topic(&seat.topic) else {
-            return end(seat);
+            return end(seat).is_some();
         };
         let mut members = lock(&topic.members);
         let left = members.remove(seat);
-        let ended = end(seat);
+        let remains = end(seat);
         if left.is_some() {
             members.untrack(seat, why.is_none_or(Leave::lingers));
         }
@@ -170,7 +175,7 @@ impl Registry {
             seat.connection.note(&Note::Left { topic: &seat.topic, why });
         }
         drop(left);
-        ended
+        remains.is_some()
     }
 
     /// A member is present with these fields. False: it is none.

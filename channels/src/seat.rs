@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::frame::{Class, Frame};
 use crate::history::Catchup;
 use crate::options::OnFull;
+use crate::outgoing::Hold;
 use crate::pushed::Pushed;
 use crate::refusal::{Refusal, refused};
 use crate::reserved::Since;
@@ -55,6 +56,14 @@ struct State {
     turn: u64,
     /// What the answer to that message is to repeat, until there is one.
     reference: Option<Box<str>>,
+}
+
+/// What a seat leaves behind. Dropped, those are woken who wait for an answer: that is when nothing is locked.
+#[must_use = "it is dropped when nothing is locked"]
+pub(crate) struct Remains {
+    _held: Vec<Arc<Frame>>,
+    _hold: Option<Hold>,
+    _ended: Phase,
 }
 
 enum Phase {
@@ -211,20 +220,22 @@ impl Seat {
         true
     }
 
-    /// Ends it, with these frames; false if it had ended. Called with the topic locked, when the connection is none of its
+    /// Ends it, with these frames; `None` if it had ended. Called with the topic locked, when the connection is none of its
     /// members any more.
-    pub(crate) fn end(self: &Arc<Self>, frames: impl IntoIterator<Item = Message>) -> bool {
+    pub(crate) fn end(self: &Arc<Self>, frames: impl IntoIterator<Item = Message>) -> Option<Remains> {
         self.end_with(|_| frames)
     }
 
     /// Ends a join that has not succeeded, with the answer that it is refused, if it is.
     pub(crate) fn refuse(self: &Arc<Self>, refusal: Option<&Refusal>) {
-        self.end_with(|phase| refusal.map(|refusal| self.refused(phase, refusal)).into_iter().flatten());
+        drop(
+            self.end_with(|phase| refusal.map(|refusal| self.refused(phase, refusal)).into_iter().flatten()),
+        );
     }
 
     /// Ends it on the server's behalf: the client is told that it is no member any more, or that it may not become one. Called
     /// like [`end`](Self::end).
-    pub(crate) fn revoke(self: &Arc<Self>) -> bool {
+    pub(crate) fn revoke(self: &Arc<Self>) -> Option<Remains> {
         self.end_with(|phase| {
             let is_joined = matches!(phase, Phase::Joined { .. });
             let refused = (!is_joined).then(|| self.refused(phase, &Refusal::new("unauthorized")));
@@ -239,10 +250,13 @@ impl Seat {
         refused(self.join_ref.as_deref(), phase.reference(), &self.topic, refusal, limit)
     }
 
-    fn end_with<F: IntoIterator<Item = Message>>(self: &Arc<Self>, frames: impl FnOnce(&Phase) -> F) -> bool {
+    fn end_with<F: IntoIterator<Item = Message>>(
+        self: &Arc<Self>,
+        frames: impl FnOnce(&Phase) -> F,
+    ) -> Option<Remains> {
         let mut state = lock(&self.state);
         if matches!(state.phase, Phase::Ended) {
-            return false;
+            return None;
         }
         let hold = self.connection.queue.end_hold(self);
         for frame in frames(&state.phase) {
@@ -253,10 +267,7 @@ impl Seat {
             Phase::Joined { .. } | Phase::Ended => Vec::new(),
         };
         let ended = std::mem::replace(&mut state.phase, Phase::Ended);
-        drop(state);
-        // Wakes those who wait for an answer.
-        drop((held, hold, ended));
-        true
+        Some(Remains { _held: held, _hold: hold, _ended: ended })
     }
 
     pub(crate) fn is_joined(&self) -> bool {

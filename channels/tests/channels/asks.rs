@@ -1,5 +1,9 @@
 //! Questions to pages.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use sansocket_channels::test::Page;
@@ -160,4 +164,35 @@ async fn answers_pass_by_what_waits() {
     let start = Instant::now();
     assert_eq!(page.push("room", "order", &1).await, Ok(json!(true)));
     assert!(start.elapsed() < SECOND);
+}
+
+/// Looks at all topics when it is woken, on another thread, which waits for what is locked.
+struct Looking {
+    hub: Hub,
+    has_looked: AtomicBool,
+}
+
+impl Wake for Looking {
+    fn wake(self: Arc<Self>) {
+        let (looked, has_looked) = mpsc::channel();
+        let hub = self.hub.clone();
+        std::thread::spawn(move || looked.send(hub.topics()));
+        let has_looked = has_looked.recv_timeout(5 * SECOND).is_ok();
+        self.has_looked.store(has_looked, Ordering::Relaxed);
+    }
+}
+
+/// Who waits for an answer that will not come is woken when nothing is locked.
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_woken_with_nothing_locked() {
+    let hub = hub();
+    let page = joined(&hub).await;
+    let looking = Arc::new(Looking { hub: hub.clone(), has_looked: false.into() });
+    let conn = hub.conn(page.conn());
+    let mut asking = pin!(conn.ask::<Value>("room", "pick", &(), SECOND));
+    let waker = Waker::from(looking.clone());
+    assert!(asking.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    conn.leave("room");
+    assert!(looking.has_looked.load(Ordering::Relaxed));
+    assert!(matches!(asking.await, Err(AskError::Gone)));
 }
