@@ -248,9 +248,12 @@ impl Runner {
             };
             queue.settle(seat, intercepted.frame(seat, held, outgoing));
             if n % AT_ONCE == 0 {
+                self.connection.hub.inner().relieve();
                 yield_now().await;
             }
         }
+        // What is sent instead may be much.
+        self.connection.hub.inner().relieve();
         if queue.on_hold(seat.number) > 0 {
             // A session that sends what it has its say in has no end of it.
             yield_now().await;

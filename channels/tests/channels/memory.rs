@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sansocket_channels::test::Page;
-use sansocket_channels::{Close, Drain, Events, Hub, Identity, Joined, Limits};
+use sansocket_channels::{
+    Channel, Close, Cx, Drain, Events, Hub, Identity, Joined, Limits, Outgoing, Payload, Refusal, Session,
+    TopicOptions,
+};
 use tokio::time::sleep;
 
 use crate::patience::{awaited, until};
@@ -111,6 +114,39 @@ async fn who_is_being_closed_makes_room_first() {
     }
     assert_eq!((told[0], told[4]), (1, 9), "{told:?}");
     assert!(hub.metrics().dropped_at_end >= 8);
+}
+
+/// What sessions send in place of a message counts, however late they have their say.
+#[tokio::test(start_paused = true)]
+async fn memory_of_what_is_sent_instead() {
+    let limits = Limits::default().payload(4 << 10).memory(20_000);
+    let options = TopicOptions::new().intercept(["said"]);
+    let hub = Hub::builder().channel_with("room", options, Swelling).limits(limits).build().unwrap();
+    let mut pages = Vec::new();
+    for _ in 0..12 {
+        pages.push(stalled(&hub, &["room"]).await);
+    }
+    send(hub.to("room"), "room", 100);
+    settle().await;
+    assert!((7..10).contains(&hub.connections().len()), "{}", hub.connections().len());
+    assert!(hub.metrics().held_bytes < 20_000);
+}
+
+/// Its sessions send more than what is said.
+struct Swelling;
+
+impl Channel for Swelling {
+    type Session = Swelling;
+
+    async fn join(&self, _: &Cx, _: Payload) -> Result<Joined<Swelling>, Refusal> {
+        Ok(Joined::new(Swelling))
+    }
+}
+
+impl Session for Swelling {
+    fn outgoing(&mut self, _: &Cx, _: &str, _: &Payload) -> Outgoing {
+        Outgoing::Instead(Payload::bytes(vec![0; 2_000]))
+    }
 }
 
 /// What waits for the answer to a join counts.
