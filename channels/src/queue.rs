@@ -95,18 +95,30 @@ impl Queue {
     /// The session has had its say in that: adds the frame that came of it, if one did, and what follows until there is something
     /// again that it has its say in. Does nothing if the seat holds nothing any more.
     pub(crate) fn settle(&self, seat: &Arc<Seat>, frame: Option<Arc<Frame>>) {
+        let mut sent = Vec::new();
         let settled = self.change(|state| {
             let held = state.holds.as_mut()?.pop(seat.number)?;
-            if let Some(frame) = frame {
-                state.push(&frame, Some(seat), held.offset, &self.limits);
-            }
-            while let Some(held) = state.holds.as_mut().and_then(|holds| holds.pop_ready(seat.number)) {
-                state.push(&held.frame, Some(seat), held.offset, &self.limits);
+            let mut next = frame.map(|frame| (frame, held.offset));
+            loop {
+                if let Some((frame, offset)) = next {
+                    let is_taken = state.push(&frame, Some(seat), offset, &self.limits).is_taken();
+                    sent.push((frame, is_taken));
+                }
+                let Some(held) = state.holds.as_mut().and_then(|holds| holds.pop_ready(seat.number)) else {
+                    break;
+                };
+                next = Some((held.frame, held.offset));
             }
             state.forget_holds();
             Some(held)
         });
+        // It may be what is sent: that is done later.
         drop(settled);
+        for (frame, is_taken) in sent {
+            if is_taken {
+                frame.handed_over();
+            }
+        }
     }
 
     /// A seat has ended: adds what it holds for its member alone. The rest, which no session has its say in any more, and what all

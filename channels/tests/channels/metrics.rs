@@ -546,6 +546,28 @@ async fn deliveries_are_timed_on_threads() {
     until(|| hub.metrics().delivery.count() == 2_000).await;
 }
 
+/// The same of what sessions have their say in, and let pass.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_by_way_of_sessions_are_timed_on_threads() {
+    let options = TopicOptions::new().intercept(["said"]);
+    let hub = Hub::builder().channel_with("room", options, Open).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room", &0).await.unwrap();
+    for _ in 0..10 {
+        for n in 0..100 {
+            hub.broadcast("room", "said", &n).unwrap();
+        }
+        hub.broadcast("room", "other", &0).unwrap();
+        page.expect("room", "other").await;
+    }
+    let all = async {
+        while hub.metrics().delivery.count() < 10 * 101 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(10 * SECOND, all).await.unwrap();
+}
+
 /// No two samples have one name and label.
 #[tokio::test(start_paused = true)]
 async fn samples_have_names() {
