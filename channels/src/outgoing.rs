@@ -89,9 +89,10 @@ pub(crate) struct Holds {
 
 /// What is to be sent of a topic to one member, in its order, from a message on that its session has a say in and has not had it
 /// yet: that is the first.
-#[derive(Default)]
 pub(crate) struct Hold {
     held: VecDeque<Held>,
+    /// When it began. What was sent before the member joined may be older.
+    since: Instant,
     /// How many have been the first before.
     gone: u64,
     /// Where the frame of a key waits: as the how manieth of all.
@@ -120,7 +121,8 @@ impl Holds {
 
     /// Since when the frame waits that has waited longest.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.by_seat.values().filter_map(|hold| hold.held.front()).map(|held| held.frame.since()).min()
+        let since = |hold: &Hold| Some(hold.since.max(hold.held.front()?.frame.since()));
+        self.by_seat.values().filter_map(since).min()
     }
 
     /// How many frames a seat holds.
@@ -147,7 +149,7 @@ impl Holds {
         if !fits {
             return Pushed::Ended;
         }
-        let hold = self.by_seat.entry(seat).or_default();
+        let hold = self.by_seat.entry(seat).or_insert_with(Hold::begin);
         self.room.bytes += frame.len();
         if let Some((at, len)) = old {
             self.room.bytes -= len;
@@ -205,6 +207,10 @@ impl Holds {
 }
 
 impl Hold {
+    fn begin() -> Self {
+        Self { held: VecDeque::new(), since: Instant::now(), gone: 0, keys: HashMap::new() }
+    }
+
     /// What goes to this member alone.
     pub(crate) fn own(&self) -> impl Iterator<Item = &Held> {
         self.held.iter().filter(|held| matches!(held.to, To::One))

@@ -151,7 +151,7 @@ pub(crate) async fn watched<T>(connection: &Arc<Connection>, write: impl Future<
     // Boxed, since few connections need room for it.
     let watching = Box::pin(async {
         let now = Instant::now();
-        let since = connection.queue.oldest().map_or(now, |oldest| oldest.min(now));
+        let since = connection.queue.untaken().map_or(now, |since| since.min(now));
         sleep_until(since + SECOND).await;
         let _slowness = Slowness::begin(connection, since);
         loop {

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use sansocket_channels::test::Page;
 use sansocket_channels::{
-    Channel, Close, Cx, Drain, Events, Hub, Identity, Joined, Limits, Outgoing, Payload, Refusal, Session,
-    TopicOptions,
+    Channel, Close, Cx, Drain, Events, Hub, Identity, Joined, Limits, Open, Outgoing, Payload, Refusal,
+    Session, TopicOptions,
 };
 use tokio::time::sleep;
 
 use crate::patience::{awaited, until};
 use crate::queues::{hub, send, settle, stalled, told};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// How many distinct messages, each to a page of its own that takes none, until the memory of all is spent.
 async fn spend(hub: &Hub) -> (Vec<Page>, usize) {
@@ -57,6 +59,36 @@ async fn who_waits_longest_makes_room() {
     settle().await;
     let (_pages, again) = spend(&hub).await;
     assert_eq!(again, sent);
+}
+
+/// Who has just joined does not wait longest, however old it is what he is told.
+#[tokio::test(start_paused = true)]
+async fn who_has_just_joined_waits_shortest() {
+    let options = TopicOptions::new();
+    for here in [options.clone().presence(), options.history(10, 600 * SECOND).latest(1)] {
+        let limits = Limits::default().payload(64 << 10).memory(100_000);
+        let builder = Hub::builder().channel("close:{id}", Open).limits(limits);
+        let hub = builder.channel_with("here", here, Open).build().unwrap();
+        let join = async || {
+            let mut page = hub.test_page(Identity::anonymous());
+            page.stall();
+            page_joins(&mut page, "here").await;
+            page
+        };
+        let _member = join().await;
+        hub.broadcast("here", "told", &1).unwrap();
+        // What it is told waits with it, and is what others are told later.
+        let first = join().await;
+        sleep(30 * SECOND).await;
+        let other = stalled(&hub, &["close:1"]).await;
+        send(hub.to("close:1"), "close:1", 60_000);
+        sleep(30 * SECOND).await;
+        let last = join().await;
+        hub.conn(last.conn()).push("here", "said", &"x".repeat(50_000)).unwrap();
+        settle().await;
+        let is_open = |page: &Page| hub.conn(page.conn()).info().is_some();
+        assert_eq!([&first, &other, &last].map(is_open), [false, false, true]);
+    }
 }
 
 /// A message is counted once, however many it waits for.
@@ -161,19 +193,21 @@ async fn memory_of_joins() {
     let hub = Hub::builder().channel("room", events).limits(limits).build().unwrap();
     let mut pages = Vec::new();
     for n in 0..9 {
-        let page = hub.test_page(Identity::anonymous());
-        page_joins(page, &mut pages).await;
+        let mut page = hub.test_page(Identity::anonymous());
+        page_joins(&mut page, "room").await;
+        pages.push(page);
         assert_eq!(hub.connections().len(), n + 1);
     }
-    page_joins(hub.test_page(Identity::anonymous()), &mut pages).await;
+    let mut page = hub.test_page(Identity::anonymous());
+    page_joins(&mut page, "room").await;
+    pages.push(page);
     assert!((7..9).contains(&hub.connections().len()));
     assert_eq!(pages[0].closed().await.code(), 1013);
 }
 
-async fn page_joins(mut page: Page, pages: &mut Vec<Page>) {
-    page.send_message(r#"["1","1","room","phx_join",{}]"#);
+async fn page_joins(page: &mut Page, topic: &str) {
+    page.send_message(format!(r#"["1","1","{topic}","phx_join",{{}}]"#));
     settle().await;
-    pages.push(page);
 }
 
 /// Whatever becomes of messages and of those for whom they wait, their memory is free again.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sansocket_channels::test::{Connect, Page};
 use sansocket_channels::{
-    AskError, Close, Drain, Events, Hub, Identity, Joined, Limits, Metrics, OnFull, Open, Refusal, Slow,
-    TopicOptions,
+    AskError, Close, Drain, Events, Hub, Identity, Joined, Limits, Metrics, OnFull, Open, Refusal, Reply,
+    Slow, TopicOptions,
 };
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -631,6 +631,43 @@ async fn slow_clients_are_told_of() {
     hub.conn(page.conn()).close(Close::kicked());
     sleep(5 * SECOND).await;
     assert_eq!((take(), hub.metrics().slow_connections), (Vec::new(), 0));
+}
+
+/// What waits for sessions does not make a client slow, nor how old it is what a client is sent that joins.
+#[tokio::test(start_paused = true)]
+async fn clients_are_slow_from_when_something_waits_for_them() {
+    let waiting = Events::new().on("wait", async |_, _| {
+        sleep(10 * SECOND).await;
+        Ok(Reply::ok())
+    });
+    let options = TopicOptions::new().history(10, 600 * SECOND).latest(10).intercept(["said"]);
+    let hub = Hub::builder().channel_with("log", options, waiting).channel("room", Open).build().unwrap();
+    let told = Arc::new(Mutex::new(Vec::<Slow>::new()));
+    let listener = told.clone();
+    hub.on_slow(move |slow| listener.lock().unwrap().push(slow.clone()));
+    let waited =
+        || std::mem::take(&mut *told.lock().unwrap()).iter().map(|slow| slow.waited).collect::<Vec<_>>();
+    let mut first = hub.test_page(Identity::anonymous());
+    first.join("log", &()).await.unwrap();
+    hub.broadcast("log", "told", &1).unwrap();
+    sleep(60 * SECOND).await;
+    // What it is sent is a minute old.
+    let mut page = hub.test_page(Identity::anonymous());
+    page.stall();
+    page.send_message(r#"["1","1","log","phx_join",{}]"#);
+    sleep(SECOND + Duration::from_millis(500)).await;
+    assert_eq!(waited(), [SECOND]);
+    page.resume();
+    settle().await;
+    // Its session lets a message wait; then the client does, for something else.
+    page.cast("log", "wait", &());
+    settle().await;
+    hub.broadcast("log", "said", &2).unwrap();
+    sleep(5 * SECOND).await;
+    page.stall();
+    page.send_message(r#"["2","2","room","phx_join",{}]"#);
+    sleep(SECOND + Duration::from_millis(500)).await;
+    assert_eq!(waited(), [SECOND]);
 }
 
 /// However many they are, one is told of each second: each in its turn. A listener that panics changes nothing.

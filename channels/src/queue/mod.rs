@@ -1,5 +1,7 @@
 //! The queue of a connection, and its end.
 
+mod adding;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::iter;
@@ -11,10 +13,9 @@ use tokio::time::Instant;
 
 use crate::backlog::{Backlog, Entry, What};
 use crate::close::Cut;
-use crate::frame::{Class, Frame};
+use crate::frame::Frame;
 use crate::history::Catchup;
 use crate::limits::{Limits, Room};
-use crate::options::OnFull;
 use crate::outgoing::{Held as OnHold, Hold, Holds, Intercepted, To};
 use crate::pushed::Pushed;
 use crate::seat::Seat;
@@ -38,6 +39,8 @@ struct State {
     backlog: Backlog,
     /// What is taken from the backlog, and not yet by the transport.
     unsent: Option<Arc<Frame>>,
+    /// Since when something waits for the client without a break. What was sent before it joined may be older.
+    busy: Option<Instant>,
     /// What follows the answers to joins that are under way. It has as much room again.
     held: Option<Box<Held>>,
     /// What waits for sessions, with what follows it. It counts as queued.
@@ -98,6 +101,7 @@ impl Queue {
         let mut sent = Vec::new();
         let settled = self.change(|state| {
             let held = state.holds.as_mut()?.pop(seat.number)?;
+            state.begin_now();
             let mut next = frame.map(|frame| (frame, held.offset));
             loop {
                 if let Some((frame, offset)) = next {
@@ -128,6 +132,7 @@ impl Queue {
         self.change(|state| {
             let hold = state.holds.as_mut()?.take(seat.number)?;
             state.forget_holds();
+            state.begin_now();
             for own in hold.own() {
                 state.push(&own.frame, Some(seat), own.offset, &self.limits);
             }
@@ -165,6 +170,7 @@ impl Queue {
         presence: Option<&Arc<Frame>>,
     ) -> bool {
         self.change(|state| {
+            state.begin_now();
             let mut behind = state.unhold(seat.number);
             behind.extend(presence.cloned());
             let room = self.limits.queue.without(state.on_hold());
@@ -280,13 +286,17 @@ impl Queue {
         Room { bytes: state.backlog.bytes(), frames: state.backlog.frames() }.with(state.on_hold())
     }
 
-    /// Since when the frame waits that has waited longest, if one waits.
+    /// Since when what it is sent waits for the client to take it, or the first of that.
+    pub(crate) fn untaken(&self) -> Option<Instant> {
+        lock(&self.state).untaken()
+    }
+
+    /// Since when the frame waits that has waited longest, be it for the client, for the answer to a join, or for a session.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         let state = lock(&self.state);
-        let held = state.held.as_ref().and_then(|held| held.frames.first()).map(|(_, frame)| frame);
-        let frames = [state.unsent.as_ref(), held, state.backlog.oldest()];
+        let held = state.held.as_ref().and_then(|held| held.frames.first()).map(|(_, frame)| frame.since());
         let on_hold = state.holds.as_ref().and_then(|holds| holds.oldest());
-        frames.into_iter().flatten().map(|frame| frame.since()).chain(on_hold).min()
+        [state.untaken(), held, on_hold].into_iter().flatten().min()
     }
 
     /// Has the connection's task look at what there is to do.
@@ -343,6 +353,24 @@ impl State {
         }
     }
 
+    /// Nothing waits for the client.
+    fn is_idle(&self) -> bool {
+        self.unsent.is_none() && self.backlog.is_empty()
+    }
+
+    /// What is added now may have been made long ago: it waits from now on.
+    fn begin_now(&mut self) {
+        if self.is_idle() {
+            self.busy = Some(Instant::now());
+        }
+    }
+
+    fn untaken(&self) -> Option<Instant> {
+        let frames = [self.unsent.as_ref(), self.backlog.oldest()];
+        let oldest = frames.into_iter().flatten().map(|frame| frame.since()).min();
+        oldest.max(self.busy.filter(|_| oldest.is_some()))
+    }
+
     fn on_hold(&self) -> Room {
         self.holds.as_ref().map_or(Room::default(), |holds| holds.room())
     }
@@ -379,66 +407,6 @@ impl State {
             self.cut(Cut::slow());
         }
         pushed
-    }
-
-    fn push(&mut self, frame: &Arc<Frame>, seat: Option<&Arc<Seat>>, offset: u64, limits: &Limits) -> Pushed {
-        if self.is_ended {
-            return Pushed::Ended;
-        }
-        let offset = seat.map_or(0, |seat| seat.reach(offset));
-        let (number, len) = (seat.map_or(0, |seat| seat.number), frame.len());
-        let mut room = limits.queue.without(self.on_hold());
-        match frame.class() {
-            Class::Reliable => {}
-            Class::Volatile if self.backlog.bytes() < limits.volatile && self.backlog.fits(len, room) => {}
-            Class::Volatile => {
-                frame.counters().dropped_volatile.add(1);
-                return Pushed::Dropped;
-            }
-            Class::Keyed(key) => {
-                if let Some(at) = self.backlog.find(number, key) {
-                    frame.counters().replaced.add(1);
-                    if self.backlog.replace(at, frame, room) {
-                        return Pushed::Replaced;
-                    }
-                    // It is out of date in any case.
-                    self.backlog.remove(at);
-                }
-            }
-            Class::Answer | Class::Heartbeat => room = room.with(limits.reserve),
-        }
-        let mut pushed = Pushed::Taken;
-        if !self.backlog.fits(len, room) {
-            pushed = self.overflow(frame, seat, offset, room);
-            if !pushed.is_taken() {
-                return pushed;
-            }
-        }
-        if *frame.class() == Class::Heartbeat {
-            self.backlog.push_front(frame.clone());
-        } else {
-            self.backlog.push_back(Entry { what: What::Frame(frame.clone()), seat: number, offset });
-        }
-        pushed
-    }
-
-    /// There is no room for a frame: makes room, or says what becomes of it.
-    fn overflow(&mut self, frame: &Frame, seat: Option<&Arc<Seat>>, offset: u64, room: Room) -> Pushed {
-        let is_answer = matches!(frame.class(), Class::Answer | Class::Heartbeat);
-        let Some(seat) = seat.filter(|seat| !is_answer && seat.on_full() != OnFull::Close) else {
-            self.cut(Cut::slow());
-            return Pushed::Ended;
-        };
-        if seat.on_full() == OnFull::DropOldest {
-            let dropped = self.backlog.drop_oldest(seat, frame.len(), room);
-            if dropped > 0 {
-                frame.counters().dropped_oldest.add(dropped);
-                return Pushed::Displaced(dropped);
-            }
-        }
-        frame.counters().dropped_newest.add(1);
-        self.backlog.drop_newest(seat, offset);
-        Pushed::Dropped
     }
 
     /// How many wait.
