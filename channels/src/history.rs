@@ -12,7 +12,7 @@ use crate::audience::Audience;
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::outgoing::{Held, To};
-use crate::parcel::Numbered;
+use crate::parcel::Missed;
 use crate::reserved::Since;
 use crate::wire::numbered::Draft;
 
@@ -52,6 +52,7 @@ struct Entry {
     at: Instant,
     /// As clients get it that speak the extended dialect.
     frame: Message,
+    missed: Missed,
     audience: Audience,
     to: To,
     /// Connections that have come back, and were not to have it as what they were before; a few at most.
@@ -116,7 +117,8 @@ impl History {
         self.offset += 1;
         let frame = draft.numbered(self.offset);
         let (message, audience, to) = (frame.clone(), audience.clone(), to.clone());
-        let entry = Entry { at: now, frame: message, audience, to, heirs: Vec::new() };
+        let missed = Missed::default();
+        let entry = Entry { at: now, frame: message, missed, audience, to, heirs: Vec::new() };
         self.bytes += entry.bytes();
         self.ring.push_back(entry);
         self.trim(now);
@@ -176,9 +178,8 @@ impl History {
         for entry in self.ring.range_mut(first..) {
             offset += 1;
             let is_meant = entry.is_meant_for(connection, since.and_then(|since| since.conn));
-            let numbered = Numbered::new(&self.topic, entry.frame.clone(), offset);
             let to = if is_meant { entry.to.clone() } else { To::All };
-            let frame = numbered.of(connection, is_meant).cloned();
+            let frame = entry.missed.of(connection, is_meant, &self.topic, &entry.frame, offset);
             catchup.frames.extend(frame.map(|frame| Held { frame, offset, to }));
         }
         catchup

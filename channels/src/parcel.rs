@@ -1,7 +1,7 @@
 //! A message on its way to members of a topic.
 
 use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use sansocket::Message;
 
@@ -29,49 +29,89 @@ pub(crate) enum Form {
     Draft(Draft),
 }
 
-/// The frames of a message that has a number: for each dialect one, which is made when the first asks for it.
+/// The frames of a message that has a number and is sent to all members: one of each shape, made when the first asks for it.
 pub(crate) struct Numbered<'a> {
     topic: &'a str,
     /// As it is in the extended dialect.
     message: Message,
-    pub(crate) offset: u64,
-    /// It is sent to all members now, and not one of them what he has missed.
-    is_broadcast: bool,
-    extended: OnceCell<Arc<Frame>>,
-    stock: OnceCell<Arc<Frame>>,
-    position: OnceCell<Arc<Frame>>,
+    offset: u64,
+    frames: [OnceCell<Arc<Frame>>; SHAPES],
+}
+
+/// The frames of a message that is kept, while they wait for somebody who has missed it: who misses it, too, is sent the same.
+#[derive(Default)]
+pub(crate) struct Missed([Weak<Frame>; SHAPES]);
+
+/// What a connection is sent of a message that has a number.
+#[derive(Clone, Copy)]
+enum Shape {
+    Extended,
+    Stock,
+    /// No more than the number: it is not meant.
+    Position,
 }
 
 impl<'a> Numbered<'a> {
     pub(crate) fn new(topic: &'a str, message: Message, offset: u64) -> Self {
-        let (extended, stock, position) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { topic, message, offset, is_broadcast: false, extended, stock, position }
+        Self { topic, message, offset, frames: Default::default() }
     }
 
-    /// One that is sent to all members now.
-    pub(crate) fn broadcast(topic: &'a str, message: Message, offset: u64) -> Self {
-        Self { is_broadcast: true, ..Self::new(topic, message, offset) }
-    }
-
-    /// What a connection is sent: the message, if it is meant; else no more than its number, if it can read that.
+    /// What a connection is sent, if it is meant, or not.
     pub(crate) fn of(&self, connection: &Connection, is_meant: bool) -> Option<&Arc<Frame>> {
-        let memory = &connection.hub.inner().memory;
-        let make = if self.is_broadcast { Frame::broadcast } else { Frame::new };
-        let frame = |message| make(message, Class::Reliable, memory);
-        Some(match (connection.dialect, is_meant) {
-            (Dialect::Extended, true) => self.extended.get_or_init(|| frame(self.message.clone())),
-            (Dialect::Extended, false) => self
-                .position
-                .get_or_init(|| connection.frame(position(self.topic, self.offset), Class::Reliable)),
-            (Dialect::Stock, true) => self.stock.get_or_init(|| frame(stock(&self.message, self.offset))),
-            (Dialect::Stock, false) => return None,
-        })
+        let shape = Shape::of(connection, is_meant)?;
+        Some(self.frames[shape as usize].get_or_init(|| {
+            let message = shape.message(self.topic, &self.message, self.offset);
+            match shape {
+                Shape::Position => connection.frame(message, Class::Reliable),
+                _ => Frame::broadcast(message, Class::Reliable, &connection.hub.inner().memory),
+            }
+        }))
     }
 
     /// It is in the queues of those that took it.
     pub(crate) fn handed_over(self) {
-        let frames = [self.extended, self.stock].into_iter().filter_map(OnceCell::into_inner);
-        frames.for_each(Frame::handed_over);
+        self.frames.into_iter().filter_map(OnceCell::into_inner).for_each(Frame::handed_over);
+    }
+}
+
+impl Missed {
+    /// What a connection is sent of the message, if it is meant, or not.
+    pub(crate) fn of(
+        &mut self,
+        connection: &Connection,
+        is_meant: bool,
+        topic: &str,
+        message: &Message,
+        offset: u64,
+    ) -> Option<Arc<Frame>> {
+        let shape = Shape::of(connection, is_meant)?;
+        let waiting = &mut self.0[shape as usize];
+        Some(waiting.upgrade().unwrap_or_else(|| {
+            let frame = connection.frame(shape.message(topic, message, offset), Class::Reliable);
+            *waiting = Arc::downgrade(&frame);
+            frame
+        }))
+    }
+}
+
+impl Shape {
+    /// The message, if it is meant; else no more than its number, if the connection can read that.
+    fn of(connection: &Connection, is_meant: bool) -> Option<Self> {
+        match (connection.dialect, is_meant) {
+            (Dialect::Extended, true) => Some(Self::Extended),
+            (Dialect::Extended, false) => Some(Self::Position),
+            (Dialect::Stock, true) => Some(Self::Stock),
+            (Dialect::Stock, false) => None,
+        }
+    }
+
+    /// Of a message that is in the extended dialect.
+    fn message(self, topic: &str, message: &Message, offset: u64) -> Message {
+        match self {
+            Self::Extended => message.clone(),
+            Self::Stock => stock(message, offset),
+            Self::Position => position(topic, offset),
+        }
     }
 }
 
@@ -84,3 +124,6 @@ impl Parcel<'_> {
         To::Sessions(Arc::new(Intercepted { event: self.event.into(), payload: self.payload.clone() }))
     }
 }
+
+/// How many shapes there are.
+const SHAPES: usize = 3;

@@ -121,7 +121,7 @@ impl Topic {
         if !is_watched {
             self.watch(&mut members);
         }
-        let numbered = Numbered::broadcast(&self.name, message, offset);
+        let numbered = Numbered::new(&self.name, message, offset);
         let mut heirs = Vec::new();
         let sent = members.deliver(audience, only.as_deref(), |seat, is_meant| {
             if !is_meant && seat.was_left_out(audience) {

@@ -8,6 +8,7 @@ use sansocket_channels::{
     Channel, Close, Cx, Drain, Events, Hub, Identity, Joined, Limits, Open, Outgoing, Payload, Refusal,
     Session, TopicOptions,
 };
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::patience::{awaited, until};
@@ -146,6 +147,46 @@ async fn who_is_being_closed_makes_room_first() {
     }
     assert_eq!((told[0], told[4]), (1, 9), "{told:?}");
     assert!(hub.metrics().dropped_at_end >= 8);
+}
+
+/// So is what is kept, however many come back to it.
+#[tokio::test(start_paused = true)]
+async fn memory_of_what_was_missed_is_shared() {
+    let limits = Limits::default().payload(4 << 10).memory(500_000);
+    let options = TopicOptions::new().history(100, 60 * SECOND).latest(100);
+    let hub = Hub::builder().channel_with("log", options, Open).limits(limits).build().unwrap();
+    let mut first = hub.test_page(Identity::anonymous());
+    let epoch = first.join("log", &()).await.unwrap()["$pos"]["e"].clone();
+    for n in 0..100 {
+        // Some of it is not for all.
+        let to = hub.to("log").except_user(if n % 2 == 0 { "ada" } else { "bob" });
+        send(to, "log", 1_000);
+    }
+    first.cut();
+    settle().await;
+    let since = json!(["1", "1", "log", "phx_join", { "$since": { "e": epoch, "o": 0 } }]).to_string();
+    let mut pages = Vec::new();
+    for n in 0..60 {
+        let mut page = hub.test_page(Identity::user("ada"));
+        if n % 2 == 0 {
+            page = page.stock();
+        }
+        page.stall();
+        page.send_message(&*since);
+        settle().await;
+        pages.push(page);
+    }
+    assert_eq!((hub.connections().len(), hub.metrics().recoveries_won), (60, 30));
+    for page in &mut pages {
+        assert!(hub.conn(page.conn()).info().unwrap().queued > 49_000);
+        page.resume();
+        for _ in 0..51 {
+            page.next_message().await.unwrap();
+        }
+    }
+    drop(pages);
+    settle().await;
+    assert_eq!(hub.metrics().held_bytes, 0);
 }
 
 /// What sessions send in place of a message counts, however late they have their say.
