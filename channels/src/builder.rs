@@ -111,7 +111,7 @@ impl HubBuilder {
     }
 
     /// Serves a page: for examples and tools. What is served by more than a few of them is better served by an HTTP server, in
-    /// which the hub is a [service](crate#inside-axum-and-hyper). Of two for one path, the later one counts.
+    /// which the hub is a [service](crate::guide::serving). Of two for one path, the later one counts.
     pub fn page(mut self, path: &str, content_type: &str, body: impl Into<Bytes>) -> Self {
         let is_header = content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if path.starts_with('/') && !path.contains(['?', '#']) && is_header {

@@ -1,7 +1,7 @@
 //! Topics over one WebSocket, pushed from anywhere in a server to the browsers that exist.
 //!
 //! A [`Hub`] is made of [channels](Channel), each of which answers for the topics of a pattern. It is [served](Hub::serve) by itself,
-//! [within a server](Hub::handle) of sansocket's, or [inside axum and hyper](#inside-axum-and-hyper). Then it is sent to:
+//! [within a server](Hub::handle) of sansocket's, or [inside axum and hyper](guide::serving). Then it is sent to:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -24,14 +24,18 @@
 //! }
 //! ```
 //!
+//! The [guide] answers what one asks who has a server and a page: [who may join](guide::joining), [who is
+//! there](guide::presence), [what if a client is slow](guide::slow), [what did I miss](guide::history), [how do I
+//! test](guide::testing), [how do I run it behind a proxy](guide::proxy), [how do I stop](guide::stopping), [how do I
+//! scale](guide::scaling), [what is logged](guide::logs), [what is limited](guide::limits).
+//!
 //! | what | where |
 //! | --- | --- |
-//! | clients that cannot open a WebSocket | [long polling](#long-polling) |
 //! | who may connect, and who it is | [`HubBuilder::authenticate`], [`HubBuilder::origins`] |
 //! | who may join, and what is done about pushes | [`Channel`], [`Session`]; [`Events`], [`Relay`], [`Open`] |
 //! | to whom things are sent | [`Hub::broadcast`], [`Hub::to`] and [`Publish`], [`Hub::conn`], [`Hub::user`] |
-//! | what is kept for clients that come back | [history](#history), [`TopicOptions::history`], [`Position`] |
-//! | what becomes of what is not taken | [slow clients](#slow-clients), [`OnFull`], [`Publish::volatile`], [`Publish::keyed`] |
+//! | what is kept for clients that come back | [`TopicOptions::history`], [`TopicOptions::latest`], [`Position`] |
+//! | what becomes of what is not taken | [`OnFull`], [`Publish::volatile`], [`Publish::keyed`] |
 //! | what a member is sent of that | [`TopicOptions::intercept`], [`Session::outgoing`] |
 //! | what a handler knows and can do | [`Cx`] |
 //! | questions to a page | [`Cx::ask`], [`Conn::ask`] |
@@ -40,7 +44,9 @@
 //! | how much there may be of everything | [`Limits`] |
 //! | how it ends | [`Leave`], [`Close`], [`Hub::drain`] |
 //! | what it does, seen from outside | [`Hub::metrics`], [`Hub::on_slow`]; spans and events, with the feature `tracing` |
+//! | clients that cannot open a WebSocket | [long polling](guide::long_polling) |
 //! | pages for tests | `test::Page`, with the feature `test` |
+//! | the hub inside axum and hyper | `Hub::service`, with the feature `tower` |
 //!
 //! # What is promised
 //!
@@ -56,40 +62,8 @@
 //!   questions.
 //! - Each session ends once, by [`Session::leave`] or a crash, and is no member any more by then.
 //!
-//! What is sent reaches a client at most once, and one that is away has missed it, unless the topic has a [history](#history). A push that was on its way when a connection was cut
-//! may have been handled or not: neither is it repeated, nor is the client told.
-//!
-//! # Slow clients
-//!
-//! Each connection has one queue, which is [bounded](Limits::queue). What becomes of a message that finds no room in it is for its
-//! class to say:
-//!
-//! | message | when there is no room |
-//! | --- | --- |
-//! | any | the connection is closed with 4008, or messages are dropped, and the client is told by a `$gap`: [`OnFull`] |
-//! | [volatile](Publish::volatile) | it is dropped, as it is when more than [little](Limits::volatile) waits |
-//! | [keyed](Publish::keyed) | it takes the place of the one of its topic and key that waits; else as any |
-//! | answers, questions, and how sessions end | there is a [reserve](Limits::reserve); then 4008 |
-//!
-//! What waits is in memory once, in however many queues it is. If all of it is more than [`Limits::memory`], those are closed with
-//! 1013 for whom something has waited longest.
-//!
-//! # History
-//!
-//! With [`TopicOptions::history`], messages to the members of a topic are numbered 1, 2, 3 and so on in each of its lives, and the
-//! newest are kept. A client that speaks the extended dialect, as ours does, is told each number once, in order, with the message, or
-//! without, if that is not for it: so it sees for itself that nothing is missing. When it comes back, it says how far it was, and is
-//! sent what it has missed, before all else; or, if that is not kept any more, or is more than fits into its queue, it is told that,
-//! and sent no more than [the latest](TopicOptions::latest). Ours tells the page by `$gap`, which is when to load anew what is shown.
-//!
-//! | message | numbered and kept |
-//! | --- | --- |
-//! | to all members, or all [but some](Publish::except) | yes |
-//! | [volatile](Publish::volatile), [keyed](Publish::keyed), or to [no others than some](Publish::only) | no |
-//! | to one: pushes, answers, questions | no |
-//!
-//! It is in the memory of one process: a topic has another life after a restart, and when it has had no members for as long as it keeps
-//! messages, or there is [no room](Limits::histories) for it.
+//! What is sent reaches a client at most once, and one that is away has missed it, unless the topic has a
+//! [history](guide::history). A push that was on its way when a connection was cut may have been handled or not: it is not repeated.
 //!
 //! # Faults
 //!
@@ -110,11 +84,11 @@
 //! Phoenix Channels V2: `GET /socket/websocket?vsn=2.0.0`, frames of text `[join_ref, ref, topic, event, payload]`, and binary ones.
 //! What clients are told of [presence](TopicOptions::presence), `presence_state` and `presence_diff`, belongs to no join.
 //! Clients that ask for it by `ext=1` are told the [`ConnId`] of their connection, as `$conn` in the answer to each join. Where a topic
-//! has a [history](#history), the answer says how far it was before the first message behind it, as `$pos`; messages have their number
-//! as a sixth element, or, if they are bytes, are of kind 3; `$pos` is the event of a number without a message; and who joins with
-//! `$since`, a position and the connection it was then, is told by `$recovered` whether what follows is all that it has missed. A
-//! client's message that is no frame closes the connection with 1008 and a word, `frame`, `topic`, `event` or `ref`; one that is too large, with
-//! 1009.
+//! has a [history](guide::history), the answer says how far it was before the first message behind it, as `$pos`; messages have their
+//! number as a sixth element, or, if they are bytes, are of kind 3; `$pos` is the event of a number without a message; and who joins
+//! with `$since`, a position and the connection it was then, is told by `$recovered` whether what follows is all that it has missed. A
+//! client's message that is no frame closes the connection with 1008 and a word, `frame`, `topic`, `event` or `ref`; one that is too
+//! large, with 1009.
 //!
 //! The client's token comes among the subprotocols, `base64url.bearer.phx.` and its base64, with `phoenix` before it, which is the
 //! answer.
@@ -130,79 +104,6 @@
 //! | 4500 | [`Close::kicked`] | stay away, if they are ours |
 //! | 4000 to 4499 | [`Close::retry`] | come back |
 //! | 3500 to 3999, 4500 to 4999 | [`Close::last`] | stay away, if they are ours |
-//!
-//! # Long polling
-//!
-//! Phoenix's client polls where it cannot open a WebSocket: with its option `longPollFallbackMs`, one that fails the first time has a
-//! page poll for its life. It finds the same hub at `/socket/longpoll`, with the same channels, order and [`Limits`], whichever way the
-//! hub is served. Our own client does not poll, and who polls is spoken to as Phoenix does, without `ext=1`.
-//!
-//! A `GET` opens a connection, as the handshake of a WebSocket does, and is answered with a token. From then on each `GET` that has it
-//! waits for messages, for [`Limits::poll`] at most, and each `POST` brings some. What is said of WebSockets is true of that, but for
-//! this:
-//!
-//! - A page that goes says so to nobody. Its sessions end with [`Leave::Lost`]: two seconds after it has left a poll, and, if none was
-//!   waiting, when there was none for half as long again as one waits; five seconds after it has opened the connection, if it has
-//!   never polled.
-//! - A response that is lost loses what was in it. Phoenix's client takes each that fails for the end of the connection, opens another
-//!   and joins anew. So does the hub where it sees it: after a response with messages that could not be written, and after a `POST`
-//!   that was not taken whole, nothing more is sent on the connection.
-//! - No close code reaches the client, be it that of [`Hub::drain`] or [`Close::kicked`]: what is queued can be polled as long as it
-//!   could be read from a WebSocket, then the connection is gone, and the client dials at once. In Phoenix's it ends with 1011.
-//! - Bytes come from a client as bytes. It understands none: what it is sent of them is a string, their base64.
-//! - No heartbeats are sent, and none are missed. Those of `ping` are answered.
-//! - The token is a secret: who has it reads and sends as the client. It is in the address of each request, which proxies log; it is of
-//!   no use when the connection is over, nor to a page of another origin than the first that was named by a request which had it.
-//! - Each poll that waits is an HTTP connection, one for each request where [`Hub::serve`] and [`Hub::handle`] answer them: clients that
-//!   poll cost more than those that do not.
-//!
-//! A token for [`authenticate`](HubBuilder::authenticate) comes in the header `X-Phoenix-AuthToken`. Pages of other
-//! [origins](HubBuilder::origins) that may connect are told so, as browsers ask; their cookies are not sent. Where a cookie says who
-//! somebody is, see [`authenticate`](HubBuilder::authenticate). Refusals are those of a
-//! handshake, in a body that Phoenix's client understands.
-//!
-//! # Seen from outside
-//!
-//! [`Hub::metrics`] is what a hub is doing, and has done, in numbers, for whichever exporter a program has. [`Hub::on_slow`] tells of
-//! clients that do not take what they are sent.
-//!
-//! With the feature `tracing`, each connection has a span, `channels`, with `conn` and `user`, for what becomes of it, and for what
-//! its handlers tell. Payloads and tokens are never told, by no event; topics and reasons are:
-//!
-//! | level | what |
-//! | --- | --- |
-//! | error | a session or a join has crashed |
-//! | warn | a client does not take what it is sent, told as by [`Hub::on_slow`]; it is closed for that, with 4008 or 1013 |
-//! | debug | joins, and those that are refused; how sessions end; how connections end, be they closed or lost |
-//! | trace | joins that were over before they had an answer |
-//!
-//! # Inside axum and hyper
-//!
-//! With the feature `tower`, `Hub::service` is a service for both, and for whatever else speaks in the types of the `http` crate:
-//!
-#![cfg_attr(feature = "tower", doc = "```")]
-#![cfg_attr(not(feature = "tower"), doc = "```ignore")]
-//! use axum::{Router, response::Html, routing::get};
-//! use sansocket_channels::{Drain, Hub, Open};
-//!
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let hub = Hub::builder().channel("news", Open).build()?;
-//! let app = Router::new()
-//!     .route("/", get(async || Html("<p>…")))
-//!     .route_service("/channels.js", hub.service())
-//!     .route_service("/channels-dom.js", hub.service())
-//!     .route_service("/socket/longpoll", hub.service())
-//!     .route_service("/socket/websocket", hub.service());
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
-//! let stop = async move {
-//!     tokio::signal::ctrl_c().await.ok();
-//!     // What has become a WebSocket is not axum's to stop.
-//!     hub.drain(Drain::default()).await;
-//! };
-//! axum::serve(listener, app).with_graceful_shutdown(stop).await?;
-//! # Ok(())
-//! # }
-//! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -228,6 +129,8 @@ mod events;
 mod fault;
 mod flush;
 mod frame;
+#[cfg(doc)]
+pub mod guide;
 mod handshake;
 mod history;
 mod hub;

@@ -285,7 +285,7 @@ impl Limits {
         Self { histories: bytes, ..self }
     }
 
-    /// How many connections there may be whose clients [poll](crate#long-polling). Each poll that waits is a connection to
+    /// How many connections there may be whose clients [poll](crate::guide::long_polling). Each poll that waits is a connection to
     /// [`Server`](sansocket::Server) besides.
     pub fn polls(self, connections: usize) -> Self {
         Self { polls: connections, ..self }

@@ -17,7 +17,7 @@ use crate::longpoll::Polling;
 use crate::opening::{Admitted, Judged};
 
 impl Hub {
-    /// Serves pages, the scripts for them, WebSockets and those who [poll](crate#long-polling), until `stop` is ready; then it
+    /// Serves pages, the scripts for them, WebSockets and those who [poll](crate::guide::long_polling), until `stop` is ready; then it
     /// [drains](Self::drain), by the defaults of [`Drain`], which takes 20 seconds at most, and ends as [`serve_with`] does.
     /// `listener` is an address or a listener. What is at no path that it knows is answered with 404.
     ///
@@ -63,7 +63,7 @@ impl Hub {
     }
 
     /// A request's whole life, in a server of your own: see [`sansocket::tokio::serve`]. The WebSockets of the hub are opened and
-    /// served until they end; who [polls](crate#long-polling), or asks for a page or the script, is answered. `Some`: it asks for
+    /// served until they end; who [polls](crate::guide::long_polling), or asks for a page or the script, is answered. `Some`: it asks for
     /// something else, and is yours to answer.
     ///
     /// The origin of a WebSocket has to be allowed by the server, too: see [`Server::origins`]. A poll that waits does not hear that

@@ -23,7 +23,7 @@ use crate::longpoll::{Polling, Posting};
 use crate::opening::{Judged, unavailable};
 
 impl Hub {
-    /// A service that opens the hub's WebSockets, answers those who [poll](crate#long-polling), and has its pages and the script: for
+    /// A service that opens the hub's WebSockets, answers those who [poll](crate::guide::long_polling), and has its pages and the script: for
     /// axum's `route_service` and for hyper, which has to serve connections `with_upgrades`. Anything else is answered with 404. It
     /// looks at the whole path:
     /// where a router takes some of it away, [`HubBuilder::path`](crate::HubBuilder::path) is what is left.

@@ -12,18 +12,20 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-CHAPTER = Path(__file__).resolve().parent.parent.parent / "src" / "guide" / "proxy.md"
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHAPTER = ROOT / "src" / "guide" / "proxy.md"
+CHANNELS = ROOT / "channels" / "src" / "guide" / "proxy.md"
 PATIENCE = 60  # seconds, for what takes a few
 HOST = "127.0.0.1"
 
 
 class Front:
-    """A proxy. `edits` are pairs of a pattern in the documented configuration, which has to be there, and what stands for it;
+    """A proxy. `edits` are pairs of a pattern in the configuration that `chapter` shows, which has to be there, and what stands for it;
     `around` is for the main part of the configuration."""
 
-    def __init__(self, folder, behind, edits=(), around=""):
+    def __init__(self, folder, behind, edits=(), around="", chapter=CHAPTER):
         self.folder, self.file, self.around = folder, folder / f"{self.name}.conf", around
-        self.config = documented(self.name).replace(f"{HOST}:9001", f"{HOST}:{behind}")
+        self.config = re.sub(rf"{HOST}:\d+", f"{HOST}:{behind}", documented(self.name, chapter))
         for pattern, replacement in edits:
             self.config, count = re.subn(pattern, replacement, self.config)
             assert count, f"{pattern!r} is not in the configuration of {self.name}"
@@ -162,9 +164,9 @@ class Caddy(Front):
 FRONTS = [Nginx, Haproxy, Apache, Caddy]
 
 
-def documented(name):
+def documented(name, chapter):
     """The configuration that the chapter shows."""
-    return re.search(rf"^```{name}\n(.*?)^```$", CHAPTER.read_text(), re.MULTILINE | re.DOTALL)[1]
+    return re.search(rf"^```{name}\n(.*?)^```$", chapter.read_text(), re.MULTILINE | re.DOTALL)[1]
 
 
 @contextmanager
