@@ -50,8 +50,9 @@ pub struct Drained {
 impl Hub {
     /// Lets nobody in any more, and closes all connections with 1012, in random order and spread evenly over
     /// [`Drain::within`], a few of them faster, one each tenth of a second: each session ends with [`Leave::Drained`], and what
-    /// is queued is written before. Requests are answered with 503 from then on, and joins refused with `busy`. It returns when
-    /// the sessions have done what they do at their end, or after [`Drain::leave`]: a handler that waits for it waits for itself.
+    /// is queued is written before. Who wants to connect is answered with 503 from then on, and joins are refused with `busy`. It
+    /// returns when the sessions have done what they do at their end, or after [`Drain::leave`]: a handler that waits for it waits
+    /// for itself.
     ///
     /// It takes no longer than [`Drain::within`], and then what is more of [`Drain::leave`], and of [`Drain::flush`] and 5
     /// seconds, in which clients answer the Close frame.

@@ -204,7 +204,7 @@ pub use slow::Slow;
 #[cfg(feature = "tower")]
 pub use tower::HubService;
 
-/// The examples of the README are compiled.
-#[cfg(doctest)]
+/// The examples of the README, compiled and run.
+#[cfg(all(doctest, feature = "test", feature = "tower"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

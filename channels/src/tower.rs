@@ -33,10 +33,11 @@ impl Hub {
     /// use sansocket_channels::{Hub, Open};
     ///
     /// let hub = Hub::builder().channel("news", Open).build()?;
+    /// let service = hub.service();
     /// let app: Router = Router::new()
-    ///     .route_service("/socket/websocket", hub.service())
-    ///     .route_service("/socket/longpoll", hub.service())
-    ///     .route_service("/channels.js", hub.service());
+    ///     .route_service("/socket/websocket", service.clone())
+    ///     .route_service("/socket/longpoll", service.clone())
+    ///     .route_service("/channels.js", service);
     /// # Ok::<(), sansocket_channels::BuildError>(())
     /// ```
     ///
