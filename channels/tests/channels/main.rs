@@ -20,6 +20,7 @@ mod memory;
 mod metrics;
 mod model;
 mod order;
+mod order_model;
 mod patience;
 mod poller;
 mod presence;
@@ -31,8 +32,8 @@ mod server;
 mod services;
 mod sessions;
 mod sockets;
-#[cfg(feature = "tracing")]
 mod spans;
 mod targets;
 mod twin;
 mod wire;
+#[cfg(feature = "tracing")]
