@@ -3,8 +3,8 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use sansocket::Message;
@@ -24,7 +24,7 @@ use crate::refusal::{Refusal, refused};
 use crate::runner;
 use crate::seat::Seat;
 use crate::span::Span;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// What is known of a connection, wherever it is asked for. Its task is in [`drive`](crate::drive).
 pub(crate) struct Connection {

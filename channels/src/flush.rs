@@ -1,13 +1,13 @@
 //! What connections are still sent that are being closed.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sansocket::PreparedMessage;
 
 use crate::conn_id::ConnId;
 use crate::frame::{Frame, Memory};
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// What connections are still sent that are being closed: it is in no queue any more, and the first to go when memory is short.
 #[derive(Default)]

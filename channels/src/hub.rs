@@ -1,8 +1,8 @@
 //! The registry of a process, from which everything is sent.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use sansocket::Config;
@@ -30,7 +30,7 @@ use crate::registry::Registry;
 use crate::route::{Pattern, Route, Routes};
 use crate::running::Running;
 use crate::slow::SlowOnes;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// The registry of a process: which channel answers for a topic, who is connected, who is a member of what. Everything is sent
 /// from here.

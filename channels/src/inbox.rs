@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::channel::AnySession;
 use crate::close::Leave;
 use crate::payload::Payload;
 use crate::seat::Seat;
-use crate::sync::lock;
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::waiter::Waiter;
 
 /// What a client wants of one topic, in the order in which it was said, to be worked off by one task at a time: there is one

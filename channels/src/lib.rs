@@ -166,6 +166,7 @@ mod seat;
 mod serve;
 mod slow;
 mod span;
+#[cfg_attr(sansocket_loom, path = "../tests/loom/sync.rs")]
 mod sync;
 #[cfg(feature = "test")]
 pub mod test;

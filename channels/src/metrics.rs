@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::counters::{Counter, Histogram, Times};
 use crate::hub::Hub;
 use crate::limits::Room;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// Makes, of one table, what a hub counts, what a program sees, and what an exporter is told.
 macro_rules! metrics {

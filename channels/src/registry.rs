@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, MutexGuard, RwLock};
+use std::sync::Arc;
 
 use sansocket::Message;
 
@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::notes::Note;
 use crate::reserved::Since;
 use crate::seat::{Remains, Seat};
-use crate::sync::{lock, read, write};
+use crate::sync::{MutexGuard, RwLock, lock, read, write};
 use crate::topic::{Members, Topic};
 use crate::welcome::Welcome;
 

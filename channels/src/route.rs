@@ -2,13 +2,13 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as Memory};
-use std::sync::{Arc, RwLock};
 
 use crate::channel::{AnyChannel, Channel};
 use crate::limits::Limits;
 use crate::options::TopicOptions;
-use crate::sync::{read, write};
+use crate::sync::{RwLock, read, write};
 
 /// The topics that a channel answers for: segments, which part at `:`.
 #[derive(Clone, Debug, Eq, PartialEq)]

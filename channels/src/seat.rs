@@ -1,7 +1,7 @@
 //! A connection's place on a topic, from a join to its end.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use sansocket::Message;
 use tokio::sync::oneshot;
@@ -18,7 +18,7 @@ use crate::pushed::Pushed;
 use crate::refusal::{Refusal, refused};
 use crate::reserved::Since;
 use crate::route::Route;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 use crate::welcome::Welcome;
 use crate::wire::{binary, text};
 

@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::hub::Hub;
 use crate::limits::Room;
 use crate::notes::Note;
-use crate::sync::{lock, read, write};
+use crate::sync::{Mutex, RwLock, lock, read, write};
 
 /// A connection that does not take what it is sent: see [`Hub::on_slow`].
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,6 +1,8 @@
-//! Locks.
+//! Locks: the standard library's. In its place `tests/loom` puts a file of the same name, with which loom runs a test in every
+//! order that its threads can take them in.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use std::sync::{Mutex, MutexGuard, RwLock};
+use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 /// Nothing panics while it holds a lock of ours, but what belongs to others is dropped where it may: the state is whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,7 +1,7 @@
 //! A topic, and its members.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
@@ -18,7 +18,7 @@ use crate::presence::Presence;
 use crate::registry::Registry;
 use crate::route::Route;
 use crate::seat::Seat;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// A topic that has members, or had them just now, or that lives on: with what it keeps, and with who was lost, and may come back.
 pub(crate) struct Topic {

@@ -18,6 +18,7 @@ const PACKAGES: [&str; 9] = [
     "examples",
     "autobahn/programs",
     "channels",
+    "channels/tests/loom",
     "fuzz",
     "benches/peers",
     "channels/benches/peers",

@@ -1,6 +1,6 @@
 //! What the requests of one client meet at.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sansocket::PreparedMessage;
@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::link::Lost;
 use crate::link::Incoming;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// What the requests of one client meet at: polls take out what the connection's task has put in, and the bodies of others bring
 /// what it takes.

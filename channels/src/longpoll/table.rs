@@ -1,7 +1,7 @@
 //! Which clients poll.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -12,7 +12,7 @@ use super::mailbox::Mailbox;
 use crate::base64;
 use crate::hub::Hub;
 use crate::limits::Limits;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// Which clients poll, by the token that each has. The hash is keyed at random: how long it takes to find none tells nothing of those
 /// that there are.

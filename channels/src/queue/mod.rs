@@ -5,7 +5,7 @@ mod adding;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::iter;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use sansocket::PreparedMessage;
@@ -19,7 +19,7 @@ use crate::limits::{Limits, Room};
 use crate::outgoing::{Held as OnHold, Hold, Holds, Intercepted, To};
 use crate::pushed::Pushed;
 use crate::seat::Seat;
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 use crate::waiter::{Waiter, Woken};
 
 /// What waits to be sent on a connection: filled from anywhere, without waiting, and emptied by the connection's task.

@@ -32,8 +32,8 @@ mod server;
 mod services;
 mod sessions;
 mod sockets;
+#[cfg(feature = "tracing")]
 mod spans;
 mod targets;
 mod twin;
 mod wire;
-#[cfg(feature = "tracing")]
