@@ -121,7 +121,11 @@ impl Parcel<'_> {
         if !options.intercepts(self.event) {
             return To::All;
         }
-        To::Sessions(Arc::new(Intercepted { event: self.event.into(), payload: self.payload.clone() }))
+        let payload = match &self.form {
+            Form::Whole(frame) => self.payload.within(frame.message()),
+            Form::Draft(_) => self.payload.clone(),
+        };
+        To::Sessions(Arc::new(Intercepted { event: self.event.into(), payload }))
     }
 }
 

@@ -87,6 +87,21 @@ impl Payload {
         }
     }
 
+    /// The same, as part of its [`message`](Self::message): its own bytes need not be kept.
+    pub(crate) fn within(&self, message: &Message) -> Self {
+        match (&self.0, message) {
+            (Kind::Json(_, range), Message::Text(text)) => {
+                // A bracket is behind it.
+                let end = text.len() - 1;
+                Self::slice(text.clone(), end - range.len()..end)
+            }
+            (Kind::Binary(data), Message::Binary(frame)) => {
+                Self::bytes(frame.slice(frame.len() - data.len()..))
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// JSON that is part of a text.
     pub(crate) fn slice(text: Utf8Bytes, range: Range<usize>) -> Self {
         Self(Kind::Json(text, range))

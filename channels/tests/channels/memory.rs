@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sansocket_channels::test::Page;
 use sansocket_channels::{
     Channel, Close, Cx, Drain, Events, Hub, Identity, Joined, Limits, Open, Outgoing, Payload, Refusal,
@@ -203,6 +204,42 @@ async fn memory_of_what_is_sent_instead() {
     settle().await;
     assert!((7..10).contains(&hub.connections().len()), "{}", hub.connections().len());
     assert!(hub.metrics().held_bytes < 20_000);
+}
+
+/// What sessions are to have their say in waits once: it is in the frame, of which memory is counted.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_sessions_is_kept_once() {
+    let options = TopicOptions::new().intercept(["said"]);
+    let hub = Hub::builder().channel_with("room", options, Seeing).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous());
+    page.join("room", &()).await.unwrap();
+    let data = Bytes::from(vec![7; 1_000]);
+    hub.to("room").send_binary("said", data.clone()).unwrap();
+    assert!(data.is_unique() && hub.metrics().held_bytes > 1_000);
+    hub.broadcast("room", "said", &json!({ "n": "ä" })).unwrap();
+    assert_eq!(page.expect_binary("room", "seen").await, data);
+    assert_eq!(page.expect("room", "seen").await, json!({ "n": "ä" }));
+}
+
+/// Its sessions push what they see.
+struct Seeing;
+
+impl Channel for Seeing {
+    type Session = Seeing;
+
+    async fn join(&self, _: &Cx, _: Payload) -> Result<Joined<Seeing>, Refusal> {
+        Ok(Joined::new(Seeing))
+    }
+}
+
+impl Session for Seeing {
+    fn outgoing(&mut self, cx: &Cx, _: &str, payload: &Payload) -> Outgoing {
+        match payload.binary() {
+            Some(data) => cx.push_binary("seen", data.clone()).unwrap(),
+            None => cx.push("seen", payload).unwrap(),
+        }
+        Outgoing::Skip
+    }
 }
 
 /// Its sessions send more than what is said.
