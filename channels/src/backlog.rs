@@ -125,9 +125,14 @@ impl Backlog {
         let entry = self.remove(self.first?)?;
         if self.is_empty() {
             self.marks = None;
-            // Who is sent nothing but answers to heartbeats is idle.
-            let is_idle = entry.frame().is_some_and(|frame| *frame.class() == Class::Heartbeat);
-            if is_idle || self.places.all.capacity() > KEPT {
+            let capacity = self.places.all.capacity();
+            // Who is sent nothing but answers to heartbeats is idle, and so is who has been sent one answer, to his join.
+            let is_idle = entry.frame().is_some_and(|frame| match frame.class() {
+                Class::Heartbeat => true,
+                Class::Answer => capacity == 1,
+                _ => false,
+            });
+            if is_idle || capacity > KEPT {
                 self.places = Places::default();
             } else {
                 self.places.clear();
@@ -397,7 +402,7 @@ impl Places {
             return at;
         }
         if self.all.capacity() == 0 {
-            // Who waits for nothing in particular has had no more at once.
+            // Many have no more at once.
             self.all.reserve_exact(1);
         }
         self.all.push(place);
