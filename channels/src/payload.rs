@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use sansocket::{Message, Utf8Bytes};
+use sansocket::{Message, PreparedMessage, Utf8Bytes};
 use serde::de::DeserializeOwned;
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -88,17 +88,18 @@ impl Payload {
     }
 
     /// The same, as part of its [`message`](Self::message): its own bytes need not be kept.
-    pub(crate) fn within(&self, message: &Message) -> Self {
-        match (&self.0, message) {
-            (Kind::Json(_, range), Message::Text(text)) => {
-                // A bracket is behind it.
-                let end = text.len() - 1;
-                Self::slice(text.clone(), end - range.len()..end)
-            }
-            (Kind::Binary(data), Message::Binary(frame)) => {
-                Self::bytes(frame.slice(frame.len() - data.len()..))
-            }
-            _ => self.clone(),
+    pub(crate) fn within(&self, message: &PreparedMessage) -> Self {
+        let frame = message.shared_payload();
+        match &self.0 {
+            Kind::Json(_, range) => match Utf8Bytes::try_from(frame) {
+                Ok(text) => {
+                    // A bracket is behind it.
+                    let end = text.len() - 1;
+                    Self::slice(text, end - range.len()..end)
+                }
+                Err(_) => self.clone(),
+            },
+            Kind::Binary(data) => Self::bytes(frame.slice(frame.len() - data.len()..)),
         }
     }
 
