@@ -92,6 +92,8 @@ impl Connection {
     ) -> Self {
         let limits = &hub.inner().limits;
         let joins = limits.joins_per_connection.min(Semaphore::MAX_PERMITS);
+        let runtime = Handle::current();
+        hub.inner().runtime.get_or_init(|| runtime.clone());
         Self {
             id,
             span: Span::new(id, identity.name().map(|user| &**user)),
@@ -104,7 +106,7 @@ impl Connection {
             joins: (joins < limits.topics_per_connection).then(|| Box::new(Semaphore::new(joins))),
             asked: AtomicU64::new(1),
             asking: AtomicU32::new(0),
-            runtime: Handle::current(),
+            runtime,
             inboxes: Mutex::default(),
             hub,
         }

@@ -1,12 +1,13 @@
 //! The registry of a process, from which everything is sent.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use sansocket::Config;
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::builder::{BuildError, HubBuilder, Opening, add_route};
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) opening: Opening,
     pub(crate) registry: Arc<Registry>,
     pub(crate) flushes: Flushes,
+    /// Where topics that are sent to before anybody has joined them do what they have to do later.
+    pub(crate) runtime: OnceLock<Handle>,
     /// Connections whose clients poll.
     pub(crate) polls: Table,
     /// That of the last connection, which the next one shares if it is to have the same.
@@ -202,6 +205,7 @@ impl Hub {
             slow: SlowOnes::default(),
             registry: Arc::new(Registry::new(&limits)),
             flushes: Flushes::default(),
+            runtime: Handle::try_current().map(OnceLock::from).unwrap_or_default(),
             polls: Table::new(&limits),
             limits: limits.into(),
             opening,

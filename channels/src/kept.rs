@@ -37,16 +37,16 @@ impl<T> Kept<T> {
         &self.history
     }
 
-    /// A message has its turn: its frame, and its number. A topic without members lives on no longer for that.
+    /// A message has its turn: its frame, and its number. The topic lives on for that, unless it is one in passing.
     pub(crate) fn append(
         &mut self,
         draft: Draft,
         audience: &Audience,
         to: &To,
-        is_idle: bool,
+        is_passing: bool,
     ) -> (Message, u64) {
         let now = Instant::now();
-        if !is_idle {
+        if !is_passing {
             self.used = now;
         }
         let appended = self.history.append(draft, audience, to, now);

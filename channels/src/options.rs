@@ -42,8 +42,9 @@ impl TopicOptions {
     /// Kept is what is sent to all members, whomever it [leaves out](crate::Publish::except); not what is sent
     /// [only](crate::Publish::only) to some, pushed to one, or asks one.
     ///
-    /// A topic lives on without members for as long as it keeps a message, from when the last of them left. What is sent to it then is
-    /// kept, too, but does not make it live on for longer: who comes back after that has been away for as long.
+    /// A topic begins when it is joined, or sent to [by its name](crate::Hub::to), and lives on without members for as long as it
+    /// keeps a message, from when the last of them left, or it was sent to by its name. What is sent
+    /// [by a pattern](crate::Hub::to_pattern) is kept, too, but begins no topic, and does not make one live on for longer.
     /// [`Limits::history`](crate::Limits::history) is the most that there may be.
     pub fn history(self, entries: usize, keep: Duration) -> Self {
         Self { history: Some((entries, keep)), ..self }

@@ -19,6 +19,8 @@ pub(crate) struct Parcel<'a> {
     pub(crate) payload: Payload,
     pub(crate) form: Form,
     pub(crate) audience: &'a Audience,
+    /// The topic was named, and not found by a pattern: it lives on for that.
+    pub(crate) is_named: bool,
 }
 
 /// What is made of a message before the topic is locked.

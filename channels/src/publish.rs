@@ -146,7 +146,8 @@ impl<'a> Publish<'a> {
             } else {
                 Form::Whole(self.frame(payload.message(&topic.name, event)))
             };
-            Parcel { event, payload: payload.clone(), form, audience: &self.audience }
+            let is_named = !matches!(self.topics, Topics::Matching(_));
+            Parcel { event, payload: payload.clone(), form, audience: &self.audience, is_named }
         })
     }
 
@@ -172,11 +173,14 @@ impl<'a> Publish<'a> {
         match &self.topics {
             Topics::One(name) => {
                 check_topic(name)?;
-                registry.topic(name).iter().for_each(&mut send);
+                registry.topic_to_send(name, inner).iter().for_each(&mut send);
             }
             Topics::Some(names) => {
                 names.iter().try_for_each(|name| check_topic(name))?;
-                names.iter().filter_map(|name| registry.topic(name)).for_each(|topic| send(&topic));
+                names
+                    .iter()
+                    .filter_map(|name| registry.topic_to_send(name, inner))
+                    .for_each(|topic| send(&topic));
             }
             Topics::Matching(pattern) => {
                 let pattern = Pattern::parse(pattern).map_err(|_| PublishError::Topic)?;

@@ -13,6 +13,7 @@ use crate::close::Leave;
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::history::Extent;
+use crate::hub::Inner;
 use crate::limits::Limits;
 use crate::notes::Note;
 use crate::reserved::Since;
@@ -233,8 +234,38 @@ impl Registry {
             let idle = self.take_idle()?;
             topics.remove(&idle.name);
         }
-        let topic = Topic::new(self, seat);
+        let limits = &seat.connection.hub.inner().limits;
+        let topic =
+            Topic::new(self, name.clone(), seat.route.clone(), seat.connection.runtime.clone(), limits);
         topics.insert(name.clone(), topic.clone());
+        Some(topic)
+    }
+
+    /// The topic of this name, if something that is sent to it has anywhere to go: to members, or to what is kept, which begins
+    /// with it if need be.
+    pub(crate) fn topic_to_send(self: &Arc<Self>, name: &str, hub: &Inner) -> Option<Arc<Topic>> {
+        let known = self.topic(name);
+        let keeps = |topic: &Arc<Topic>| topic.route.options.history.is_some();
+        if known.as_ref().is_some_and(|topic| !keeps(topic) || !lock(&topic.members).is_over) {
+            return known;
+        }
+        let route = hub.routes.find(name).filter(|route| route.options.history.is_some())?;
+        let runtime = hub.runtime.get()?.clone();
+        let mut topics = write(&self.topics);
+        if let Some(topic) = topics.get(name).filter(|topic| !lock(&topic.members).is_over) {
+            return Some(topic.clone());
+        }
+        // Whoever removes it has all topics looked at behind that.
+        if route.is_over() {
+            return None;
+        }
+        if topics.len() >= self.max_topics && !topics.contains_key(name) {
+            let idle = self.take_idle()?;
+            topics.remove(&idle.name);
+        }
+        let topic = Topic::new(self, name.into(), route, runtime, &hub.limits);
+        lock(&topic.members).history(&topic, self).into_iter().for_each(|kept| kept.touch(true));
+        topics.insert(topic.name.clone(), topic.clone());
         Some(topic)
     }
 

@@ -11,6 +11,7 @@ use crate::audience::Audience;
 use crate::frame::Frame;
 use crate::history::{Extent, History, Position};
 use crate::kept::Kept;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::outgoing::To;
 use crate::parcel::{Form, Numbered, Parcel};
@@ -36,7 +37,7 @@ pub(crate) struct Members {
     pub(crate) seats: Vec<Arc<Seat>>,
     /// If the route has any.
     presence: Option<Box<Presence>>,
-    /// From the first member on, if the route wants one.
+    /// From the first member or message on, if the route wants one.
     pub(crate) history: Option<Kept<Topic>>,
     /// The last member has left, nobody lingers, and nothing is kept: who joins needs another topic of this name.
     pub(crate) is_over: bool,
@@ -44,14 +45,19 @@ pub(crate) struct Members {
 
 impl Topic {
     /// One without members.
-    pub(crate) fn new(registry: &Arc<Registry>, seat: &Seat) -> Arc<Self> {
-        let limits = &seat.connection.hub.inner().limits;
-        let presence = seat.route.options.presence.then(|| Presence::new(limits).into());
+    pub(crate) fn new(
+        registry: &Arc<Registry>,
+        name: Arc<str>,
+        route: Arc<Route>,
+        runtime: Handle,
+        limits: &Limits,
+    ) -> Arc<Self> {
+        let presence = route.options.presence.then(|| Presence::new(limits).into());
         Arc::new(Self {
             registry: Arc::downgrade(registry),
-            name: seat.topic.clone(),
-            route: seat.route.clone(),
-            runtime: seat.connection.runtime.clone(),
+            name,
+            route,
+            runtime,
             members: Members { presence, ..Members::default() }.into(),
         })
     }
@@ -88,7 +94,7 @@ impl Topic {
 
     /// Does that. Those that took it are told to `taken`.
     fn deliver(self: &Arc<Self>, parcel: Parcel<'_>, to: &To, mut taken: impl FnMut(&Arc<Seat>)) -> usize {
-        let Parcel { form, audience, .. } = parcel;
+        let Parcel { form, audience, is_named, .. } = parcel;
         let mut push = |seat: &Arc<Seat>, frame: &Arc<Frame>, offset, is_meant| {
             let to = if is_meant { to } else { &To::All };
             let is_taken = seat.connection.queue.broadcast(frame, seat, offset, to).is_taken() && is_meant;
@@ -113,10 +119,10 @@ impl Topic {
         };
         let is_idle = members.seats.is_empty();
         let Some(kept) = &mut members.history else {
-            // Nobody has been here yet, or anybody is any more.
+            // It is over.
             return 0;
         };
-        let (message, offset) = kept.append(draft, audience, to, is_idle);
+        let (message, offset) = kept.append(draft, audience, to, is_idle && !is_named);
         let (is_watched, is_too_much) = (kept.is_watched(), kept.is_too_much());
         if !is_watched {
             self.watch(&mut members);
