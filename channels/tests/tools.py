@@ -20,8 +20,8 @@ def install(name, version):
 
 
 def example(root, name):
-    """The program, as `cargo test` builds it."""
-    subprocess.run(["cargo", "build", "--quiet", "--locked", "--package", "sansocket-channels", "--example", name], cwd=root, check=True)
+    """The program, as `cargo test --all-features` builds it."""
+    subprocess.run(["cargo", "build", "--quiet", "--locked", "--package", "sansocket-channels", "--all-features", "--example", name], cwd=root, check=True)
     return Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "debug" / "examples" / name
 
 
