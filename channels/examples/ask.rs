@@ -1,4 +1,5 @@
 //! A server that asks its page, and shows it how long work goes on: `cargo run --release -p sansocket-channels --example ask`
+#![expect(clippy::print_stdout, reason = "it tells its address")]
 
 use std::time::Duration;
 

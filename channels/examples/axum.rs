@@ -1,6 +1,7 @@
 //! Pushing from a handler of axum's: `cargo run --release -p sansocket-channels --example axum --features tower`
 //!
 //! `curl --data hello http://127.0.0.1:8000/news`
+#![expect(clippy::print_stdout, reason = "it tells its address")]
 
 use axum::Router;
 use axum::extract::State;

@@ -1,4 +1,5 @@
 //! A board to draw on together: `cargo run --release -p sansocket-channels --example board`
+#![expect(clippy::print_stdout, reason = "it tells its address")]
 
 use std::time::Duration;
 

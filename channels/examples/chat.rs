@@ -1,4 +1,5 @@
 //! Rooms, with who is there and who is typing: `cargo run --release -p sansocket-channels --example chat`
+#![expect(clippy::print_stdout, reason = "it tells its address")]
 
 use std::time::Duration;
 

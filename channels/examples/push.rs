@@ -1,6 +1,7 @@
 //! A page to which a server pushes: `cargo run --release -p sansocket-channels --example push`
 //!
 //! What is typed here reaches all pages, and so does what is posted: `curl --data hello http://127.0.0.1:8000/push`
+#![expect(clippy::print_stdout, reason = "it tells its address")]
 
 use std::io::stdin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

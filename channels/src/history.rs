@@ -128,7 +128,9 @@ impl History {
     /// The newest message, if it is kept, is not for these either, who were others before.
     pub(crate) fn leave_out(&mut self, heirs: &[ConnId]) {
         if let Some(newest) = self.ring.back_mut() {
-            heirs.iter().for_each(|heir| newest.add_heir(*heir));
+            for heir in heirs {
+                newest.add_heir(*heir);
+            }
         }
     }
 

@@ -13,7 +13,7 @@ const WORKSPACES: [&str; 6] =
     ["", "fuzz", "benches/peers", "channels/benches/peers", "tests/loom", "tests/upgrades"];
 
 /// Those that have a manifest.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 10] = [
     "",
     "examples",
     "autobahn/programs",
