@@ -2,8 +2,8 @@
 //!
 //! Topics: `relay:{id}`, what a member pushes goes to the others; `echo:{id}`, with the events `echo`, `fail`, `crash`, `slow` and
 //! `quit`; `room:{id}`, what a member pushes goes to the others, with a history of 100 messages and a minute, and presence: the
-//! parameters of the join are tracked, as is what the event `track` carries, until `untrack`; `recent:{id}`, whose newest three
-//! messages come to who joins; `closed:{id}`, which refuses for good; `later:{id}`, which refuses for now; `late:{id}`, which takes as many
+//! parameters of the join are tracked, as is what the event `track` carries, until `untrack`; `log:{id}`, the same without presence;
+//! `recent:{id}`, whose newest three messages come to who joins; `closed:{id}`, which refuses for good; `later:{id}`, which refuses for now; `late:{id}`, which takes as many
 //! milliseconds for a join as its parameter `wait` says. The token `secret-NAME` is that of the user NAME, none is anonymous, any
 //! other is refused.
 //!
@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hub = Hub::builder()
         .channel("relay:{id}", Relay)
         .channel_with("room:{id}", history.clone().presence(), Rooms)
+        .channel_with("log:{id}", history.clone(), Relay)
         .channel_with("recent:{id}", history.latest(3), Relay)
         .channel("echo:{id}", echo())
         .channel("closed:{id}", Refusing(Refusal::new("unauthorized")))

@@ -81,7 +81,7 @@ test("join with ext=1 is told its connection", SLOW, async () => {
 });
 
 test("a history: numbers and positions for those who asked for them, five elements for the others", SLOW, async () => {
-  const topic = "room:wire", raw = await joined(topic, "1", "vsn=2.0.0&ext=1&token=secret-ext"), stock = await joined(topic);
+  const topic = "log:wire", raw = await joined(topic, "1", "vsn=2.0.0&ext=1&token=secret-ext"), stock = await joined(topic);
   const { $conn, $pos: { e }, ...rest } = JSON.parse(raw.join)[4].response;
   assert.equal(raw.join, OK("1", "1", topic, { $conn, $pos: { e, o: 0 } }));
   assert.deepEqual([typeof e, rest], ["string", {}]);
