@@ -6,7 +6,7 @@ use sansocket::Message;
 use sansocket_channels::test::Page;
 use sansocket_channels::{Close, Drain, Events, Hub, Identity, Joined, Limits, PublishError, Relay, Reply};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::diary::Diary;
 use crate::members::{member, stock};
@@ -421,6 +421,29 @@ async fn hubs_are_drained() {
     let told = diary.take();
     assert!(told.len() == 200 && told.iter().all(|line| line == "Drained"), "{told:?}");
     assert_empty(&hub);
+}
+
+/// 10,000 connections are told evenly: no tenth of a second has more than three times its share of them.
+#[tokio::test(start_paused = true)]
+async fn drains_are_spread() {
+    let hub = Hub::builder().channel("room:{id}", Relay).build().unwrap();
+    let mut pages: Vec<_> = (0..10_000).map(|_| hub.test_page(Identity::anonymous())).collect();
+    let start = Instant::now();
+    let draining = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.drain(Drain::default()).await }
+    });
+    let mut told = Vec::new();
+    for tenth in 1..=100 {
+        sleep_until(start + Duration::from_millis(tenth * 100)).await;
+        told.push(10_000 - hub.connections().len());
+    }
+    let shares: Vec<_> = std::iter::once(told[0]).chain(told.windows(2).map(|two| two[1] - two[0])).collect();
+    assert!(shares.iter().all(|share| (34..=300).contains(share)), "{shares:?}");
+    assert_eq!(draining.await.unwrap().told, 10_000);
+    for page in &mut pages {
+        assert_eq!(page.closed().await.code(), 1012);
+    }
 }
 
 /// Who drains waits for what sessions do at their end, and for what they still handle, but not for ever.
