@@ -216,10 +216,8 @@ impl Outbound {
 
     /// Whether a sender would not have to wait.
     pub(super) fn has_room(&self) -> bool {
-        let apart = if self.is_writing() { self.apart } else { 0 };
-        let waiting = apart + self.queue.held();
         // Where nothing may be sent, there is nothing to wait for.
-        waiting < self.sending.write_buffer_size() || self.sending.state() != SendState::Open
+        !self.is_full() || self.sending.state() != SendState::Open
     }
 
     /// How much is queued.
@@ -260,10 +258,11 @@ impl Outbound {
         }
     }
 
-    /// Whether so much is queued that a sender has to wait.
+    /// Whether so much is queued that a sender has to wait. What another thread is writing is not written yet.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.queue.held() >= self.sending.write_buffer_size()
+        let apart = if self.is_writing() { self.apart } else { 0 };
+        apart + self.queue.held() >= self.sending.write_buffer_size()
     }
 
     #[inline]
