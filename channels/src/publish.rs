@@ -140,7 +140,7 @@ impl<'a> Publish<'a> {
     fn put(self, event: &str, payload: &Payload) -> Result<Sent, PublishError> {
         // What is not for all members, or is not sent to all, is not part of a topic's history.
         let is_kept = self.audience.only.is_none() && self.class == Class::Reliable;
-        self.each(|topic| {
+        self.each(is_kept, |topic| {
             let form = if is_kept && topic.route.options.history.is_some() {
                 Form::Draft(payload.draft(&topic.name, event))
             } else {
@@ -155,13 +155,16 @@ impl<'a> Publish<'a> {
         Frame::broadcast(message, self.class.clone(), &self.hub.inner().memory)
     }
 
-    /// Sends the message of each topic, which is made once for all members, and only if there are any.
-    fn each<'p>(&self, parcel: impl Fn(&Topic) -> Parcel<'p>) -> Result<Sent, PublishError> {
+    /// Sends the message of each topic, which is made once for all members, and only if there is the topic, or it begins with what
+    /// is kept.
+    fn each<'p>(&self, is_kept: bool, parcel: impl Fn(&Topic) -> Parcel<'p>) -> Result<Sent, PublishError> {
         let inner = self.hub.inner();
         let registry = &inner.registry;
         if matches!(&self.class, Class::Keyed(key) if key.len() > MAX_KEY) {
             return Err(PublishError::Key);
         }
+        let named =
+            |name: &&str| if is_kept { registry.topic_to_keep(name, inner) } else { registry.topic(name) };
         let mut sent = Sent { local: 0 };
         let mut send = |topic: &Arc<Topic>| {
             let taken = topic.send(parcel(topic));
@@ -173,14 +176,11 @@ impl<'a> Publish<'a> {
         match &self.topics {
             Topics::One(name) => {
                 check_topic(name)?;
-                registry.topic_to_send(name, inner).iter().for_each(&mut send);
+                named(name).iter().for_each(&mut send);
             }
             Topics::Some(names) => {
                 names.iter().try_for_each(|name| check_topic(name))?;
-                names
-                    .iter()
-                    .filter_map(|name| registry.topic_to_send(name, inner))
-                    .for_each(|topic| send(&topic));
+                names.iter().filter_map(named).for_each(|topic| send(&topic));
             }
             Topics::Matching(pattern) => {
                 let pattern = Pattern::parse(pattern).map_err(|_| PublishError::Topic)?;

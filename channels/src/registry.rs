@@ -230,20 +230,14 @@ impl Registry {
         if let Some(topic) = topics.get(name).filter(|topic| !lock(&topic.members).is_over) {
             return Some(topic.clone());
         }
-        if topics.len() >= self.max_topics && !topics.contains_key(name) {
-            let idle = self.take_idle()?;
-            topics.remove(&idle.name);
-        }
         let limits = &seat.connection.hub.inner().limits;
         let topic =
             Topic::new(self, name.clone(), seat.route.clone(), seat.connection.runtime.clone(), limits);
-        topics.insert(name.clone(), topic.clone());
-        Some(topic)
+        self.add(&mut topics, topic)
     }
 
-    /// The topic of this name, if something that is sent to it has anywhere to go: to members, or to what is kept, which begins
-    /// with it if need be.
-    pub(crate) fn topic_to_send(self: &Arc<Self>, name: &str, hub: &Inner) -> Option<Arc<Topic>> {
+    /// The topic of this name, for something that is sent to it. If its route keeps that, it begins with it if need be.
+    pub(crate) fn topic_to_keep(self: &Arc<Self>, name: &str, hub: &Inner) -> Option<Arc<Topic>> {
         let known = self.topic(name);
         let keeps = |topic: &Arc<Topic>| topic.route.options.history.is_some();
         if known.as_ref().is_some_and(|topic| !keeps(topic) || !lock(&topic.members).is_over) {
@@ -259,12 +253,20 @@ impl Registry {
         if route.is_over() {
             return None;
         }
-        if topics.len() >= self.max_topics && !topics.contains_key(name) {
+        let topic = self.add(&mut topics, Topic::new(self, name.into(), route, runtime, &hub.limits))?;
+        if let Some(kept) = lock(&topic.members).history(&topic, self) {
+            kept.touch(true);
+        }
+        Some(topic)
+    }
+
+    /// Adds a topic, in the place of one of its name that is over, or of another without members if there are as many as there may
+    /// be. `None`: there are, and none is to be had.
+    fn add(&self, topics: &mut HashMap<Arc<str>, Arc<Topic>>, topic: Arc<Topic>) -> Option<Arc<Topic>> {
+        if topics.len() >= self.max_topics && !topics.contains_key(&topic.name) {
             let idle = self.take_idle()?;
             topics.remove(&idle.name);
         }
-        let topic = Topic::new(self, name.into(), route, runtime, &hub.limits);
-        lock(&topic.members).history(&topic, self).into_iter().for_each(|kept| kept.touch(true));
         topics.insert(topic.name.clone(), topic.clone());
         Some(topic)
     }

@@ -50,9 +50,13 @@ async fn a_topic_begins_with_what_it_is_sent() {
     let options = TopicOptions::new().history(10, MINUTE).latest(2);
     let builder = Hub::builder().channel_with("room:{id}", options, Open).channel("other", Open);
     let hub = builder.limits(Limits::default().topics(2)).build().unwrap();
+    let mut page = hub.test_page(Identity::anonymous());
     hub.to_pattern("room:1").send("said", &0).unwrap();
     hub.broadcast("other", "said", &0).unwrap();
     hub.broadcast("none", "said", &0).unwrap();
+    hub.to("room:1").volatile().send("said", &0).unwrap();
+    hub.to("room:1").keyed("key").send("said", &0).unwrap();
+    hub.to("room:1").only([page.conn()]).send("said", &0).unwrap();
     assert!(hub.topics().is_empty());
     let begin = Instant::now();
     for n in 1..=3 {
@@ -60,7 +64,6 @@ async fn a_topic_begins_with_what_it_is_sent() {
         sleep(MINUTE / 2).await;
     }
     assert_eq!(position(&hub, "room:1").unwrap().offset, 3);
-    let mut page = hub.test_page(Identity::anonymous());
     page.join("room:1", &json!({})).await.unwrap();
     // The first is over.
     assert_eq!(page.expect("room:1", "said").await, 3);
