@@ -11,7 +11,6 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 }
 
 /// The same, of the alphabet for URLs, without padding.
-#[cfg(feature = "test")]
 pub(crate) fn encode_for_url(bytes: &[u8]) -> String {
     base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -6,8 +6,8 @@ pub(crate) enum Pushed {
     Taken,
     /// It was put in the place of an older one of its key, which is not sent.
     Replaced,
-    /// As many older ones of its topic were dropped for it.
-    Displaced(usize),
+    /// Older ones of its topic were dropped for it.
+    Displaced,
     Dropped,
     /// The connection or the session has ended, or does so now.
     Ended,
@@ -16,6 +16,6 @@ pub(crate) enum Pushed {
 impl Pushed {
     /// It will be sent, if nothing comes between.
     pub(crate) fn is_taken(self) -> bool {
-        matches!(self, Self::Taken | Self::Replaced | Self::Displaced(_))
+        matches!(self, Self::Taken | Self::Replaced | Self::Displaced)
     }
 }

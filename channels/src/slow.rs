@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
+use crate::fault::called;
 use crate::hub::Hub;
 use crate::limits::Room;
 use crate::notes::Note;
@@ -96,7 +96,7 @@ impl SlowOnes {
         let listener = read(&self.listener).clone();
         if let Some(listener) = listener {
             // What it says has gone where panics go.
-            let _ = catch_unwind(AssertUnwindSafe(|| listener(&slow)));
+            let _ = called(|| listener(&slow));
         }
     }
 }

@@ -88,9 +88,7 @@ pub(super) fn is_token(text: &str) -> bool {
 fn draw_token() -> Option<Box<str>> {
     let mut secret = [0; SECRET];
     SysRng.try_fill_bytes(&mut secret).ok()?;
-    // In an address no digit needs an escape, and nothing is padded.
-    let digits = base64::encode(&secret).replace('+', "-").replace('/', "_");
-    Some(format!("{PREFIX}{}", digits.trim_end_matches('=')).into())
+    Some(format!("{PREFIX}{}", base64::encode_for_url(&secret)).into())
 }
 
 const PREFIX: &str = "lp.";

@@ -52,7 +52,7 @@ impl State {
                 return pushed;
             }
         }
-        if self.is_idle() {
+        if !self.has_frames() {
             self.busy = self.busy.max(Some(frame.since()));
         }
         if *frame.class() == Class::Heartbeat {
@@ -74,7 +74,7 @@ impl State {
             let dropped = self.backlog.drop_oldest(seat, frame.len(), room);
             if dropped > 0 {
                 frame.counters().dropped_oldest.add(dropped);
-                return Pushed::Displaced(dropped);
+                return Pushed::Displaced;
             }
         }
         frame.counters().dropped_newest.add(1);

@@ -342,6 +342,7 @@ impl State {
         (self.has_frames(), self.is_ended, self.is_nudged)
     }
 
+    /// Something waits for the client.
     fn has_frames(&self) -> bool {
         self.unsent.is_some() || !self.backlog.is_empty()
     }
@@ -353,14 +354,9 @@ impl State {
         }
     }
 
-    /// Nothing waits for the client.
-    fn is_idle(&self) -> bool {
-        self.unsent.is_none() && self.backlog.is_empty()
-    }
-
     /// What is added now may have been made long ago: it waits from now on.
     fn begin_now(&mut self) {
-        if self.is_idle() {
+        if !self.has_frames() {
             self.busy = Some(Instant::now());
         }
     }
