@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sansocket::tokio::{Listener, accept_with, connect_over};
+use sansocket::tokio::{ClientStream, Listener, WebSocket, accept_with, connect_over};
 use sansocket::{Config, Error, Initiator, Server, TimedOut};
 use sansocket_channels::{
     Denied, Handshake, Hub, HubBuilder, Identity, Joined, Limits, OnFull, Open, Origins, Relay, TopicOptions,
@@ -13,6 +13,7 @@ use sansocket_channels::{
 use serde_json::json;
 use tokio::io::DuplexStream;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::diary::Diary;
@@ -381,19 +382,24 @@ async fn slow_clients_are_cut_off() {
     server.stop().await;
 }
 
+/// A member of `news` behind a transport that takes little, and what serves it.
+async fn narrow(hub: &Hub) -> (JoinHandle<Result<(), Error>>, WebSocket<ClientStream<DuplexStream>>) {
+    let (near, far) = tokio::io::duplex(4 << 10);
+    let hub = hub.clone();
+    let served =
+        tokio::spawn(async move { hub.handle(accept_with(far, &Server::default()).await?).await.map(drop) });
+    let mut ws = connect_over("ws://localhost/socket/websocket?vsn=2.0.0", near).await.unwrap();
+    enter(&mut ws, "news").await;
+    (served, ws)
+}
+
 /// Who is cut off is told why if it reads within a second; then its transport ends, whatever it has taken.
 #[tokio::test(start_paused = true)]
 async fn slow_clients_have_a_second() {
     for (wait, is_told) in [(0, true), (900, true), (1_100, false)] {
         let wait = Duration::from_millis(wait);
         let hub = Hub::builder().channel("news", Open).build().unwrap();
-        let (near, far) = tokio::io::duplex(4 << 10);
-        let served = tokio::spawn({
-            let hub = hub.clone();
-            async move { hub.handle(accept_with(far, &Server::default()).await?).await.map(drop) }
-        });
-        let mut ws = connect_over("ws://localhost/socket/websocket?vsn=2.0.0", near).await.unwrap();
-        enter(&mut ws, "news").await;
+        let (served, mut ws) = narrow(&hub).await;
         let mut sent = 0;
         while hub.broadcast("news", "said", &"x".repeat(200 << 10)).unwrap().local == 1 {
             sent += 1;
@@ -424,13 +430,7 @@ async fn tokens_of_slow_clients_expire() {
     let builder = Hub::builder().channel_with("news", options, Open);
     let expires = async |_| Ok(Identity::anonymous().expires(Duration::from_millis(4_800)));
     let hub = builder.authenticate(expires).build().unwrap();
-    let (near, far) = tokio::io::duplex(4 << 10);
-    let served = tokio::spawn({
-        let hub = hub.clone();
-        async move { hub.handle(accept_with(far, &Server::default()).await?).await.map(drop) }
-    });
-    let mut ws = connect_over("ws://localhost/socket/websocket?vsn=2.0.0", near).await.unwrap();
-    enter(&mut ws, "news").await;
+    let (served, mut ws) = narrow(&hub).await;
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(60) {
         for _ in 0..4 {

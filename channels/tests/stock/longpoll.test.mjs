@@ -5,6 +5,7 @@ import http from "node:http";
 import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
 
+import { IS_1_7, answer, credentials, joined } from "./phoenix.mjs";
 import { Server, WebSocket, until } from "./server.mjs";
 
 /** What 1.7 asks by, as far as it uses it. */
@@ -37,9 +38,8 @@ class XMLHttpRequest {
   }
 }
 
-const HAS_FETCH = !process.env.PHOENIX.startsWith("1.7.");
 // It looks for it there.
-if (!HAS_FETCH) globalThis.self = { XMLHttpRequest };
+if (IS_1_7) globalThis.self = { XMLHttpRequest };
 const { LongPoll, Socket } = createRequire(import.meta.url)("phoenix");
 const SLOW = { timeout: 60000 };
 
@@ -50,26 +50,13 @@ afterEach(() => { for (const socket of sockets.splice(0)) socket.disconnect(); }
 
 /** A stock socket, and how its connections ended. */
 function open({ user, ...options } = {}) {
-  const token = user && (HAS_FETCH ? { authToken: `secret-${user}` } : { params: { token: `secret-${user}` } });
-  const socket = new Socket(options.endPoint ?? server.endPoint, { transport: LongPoll, ...token, ...options });
+  const socket = new Socket(options.endPoint ?? server.endPoint, { transport: LongPoll, ...credentials(user), ...options });
   const codes = [];
   // 1.7 tells of each a second time, without a code.
   socket.onClose(({ code }) => { if (code) codes.push(code); });
   sockets.push(socket);
   socket.connect();
   return { socket, codes };
-}
-
-function answer(push) {
-  return new Promise((resolve) => {
-    for (const status of ["ok", "error", "timeout"]) push.receive(status, (response) => resolve([status, response]));
-  });
-}
-
-async function joined(socket, topic, params) {
-  const channel = socket.channel(topic, params);
-  assert.equal((await answer(channel.join()))[0], "ok");
-  return channel;
 }
 
 test("joins, pushes, is answered and refused, and leaves", SLOW, async () => {

@@ -5,10 +5,10 @@ import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 
+import { IS_1_7, answer, credentials, joined } from "./phoenix.mjs";
 import { Random, Server, Told, WebSocket, until } from "./server.mjs";
 
 const { Presence, Socket } = createRequire(import.meta.url)("phoenix");
-const HAS_TOKENS = !process.env.PHOENIX.startsWith("1.7.");
 const SLOW = { timeout: 30000 };
 
 let server, sockets = [];
@@ -35,35 +35,20 @@ function open({ user, ...options } = {}) {
       super.send(data, ...more);
     }
   }
-  const token = user && (HAS_TOKENS ? { authToken: `secret-${user}` } : { params: { token: `secret-${user}` } });
-  const socket = new Socket(options.endPoint ?? server.endPoint, { transport: Wire, ...token, ...options });
+  const socket = new Socket(options.endPoint ?? server.endPoint, { transport: Wire, ...credentials(user), ...options });
   sockets.push(socket);
   socket.connect();
   return { socket, wires };
-}
-
-/** How a push, a join or a leave ended: `["ok", response]`. */
-function answer(push) {
-  return new Promise((resolve) => {
-    for (const status of ["ok", "error", "timeout"]) push.receive(status, (response) => resolve([status, response]));
-  });
-}
-
-/** A channel that is joined. */
-async function joined(socket, topic, params) {
-  const channel = socket.channel(topic, params);
-  assert.equal((await answer(channel.join()))[0], "ok");
-  return channel;
 }
 
 const event = (channel, name) => new Promise((resolve) => { channel.on(name, (payload, ref) => resolve([payload, ref])); });
 const count = (frames, name) => frames.filter((frame) => frame[3] === name).length;
 
 test("is who its token says", SLOW, async () => {
-  const user = HAS_TOKENS ? "zofie" : "žofie"; // in a subprotocol, btoa takes Latin-1 only
+  const user = IS_1_7 ? "žofie" : "zofie"; // in a subprotocol, btoa takes Latin-1 only
   const { socket, wires } = open({ user });
   await joined(socket, "echo:token");
-  assert.equal(wires[0].protocol, HAS_TOKENS ? "phoenix" : "");
+  assert.equal(wires[0].protocol, IS_1_7 ? "" : "phoenix");
   assert.equal((await server.members("echo:token"))[0].user, user);
 });
 
@@ -176,7 +161,7 @@ test("a session that quits is not joined again, one that crashes is", SLOW, asyn
 test("sends and hears bytes", SLOW, async () => {
   const a = open(), b = open();
   // 1.7 writes each character of a topic as one byte.
-  const echo = await joined(a.socket, HAS_TOKENS ? "echo:é" : "echo:e");
+  const echo = await joined(a.socket, IS_1_7 ? "echo:e" : "echo:é");
   const [status, response] = await answer(echo.push("echo", Uint8Array.of(1, 2, 255).buffer));
   assert.equal(status, "ok");
   assert.deepEqual([...new Uint8Array(response)], [1, 2, 255]);
