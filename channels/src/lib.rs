@@ -112,6 +112,7 @@ mod archive;
 mod ask;
 mod audience;
 mod backlog;
+pub mod backplane;
 mod base64;
 mod builder;
 mod channel;

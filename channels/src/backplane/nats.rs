@@ -1,0 +1,5 @@
+//! NATS.
+
+/// NATS.
+#[derive(Debug)]
+pub struct Nats;

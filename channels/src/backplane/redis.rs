@@ -1,0 +1,5 @@
+//! Redis.
+
+/// Redis.
+#[derive(Debug)]
+pub struct Redis;
