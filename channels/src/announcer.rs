@@ -29,6 +29,7 @@ impl Announcer {
             let announcer = Self { hub: hub.clone(), topic: topic.clone(), is_done: false };
             topic.runtime().spawn(announcer.run());
         }
+        tell_others(hub, topic);
     }
 
     async fn run(mut self) {
@@ -56,6 +57,8 @@ impl Announcer {
             });
             self.hub.inner().relieve();
         }
+        // Who was lost is gone by now.
+        tell_others(&self.hub, &self.topic);
         self.hub.inner().registry.retire(&self.topic);
     }
 }
@@ -65,8 +68,16 @@ impl Drop for Announcer {
     fn drop(&mut self) {
         if !self.is_done {
             self.topic.with_presence(|presence, _| presence.abandon(Instant::now()));
+            tell_others(&self.hub, &self.topic);
             self.hub.inner().registry.retire(&self.topic);
         }
+    }
+}
+
+/// Has other nodes told what has changed here, if there are any.
+fn tell_others(hub: &Hub, topic: &Arc<Topic>) {
+    if let Some(cluster) = &hub.inner().cluster {
+        cluster.presence_changed(topic);
     }
 }
 

@@ -13,6 +13,8 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::backplane::BackplaneError;
+use crate::hub::Hub;
 use crate::names::is_event;
 use crate::payload::{Payload, PayloadError, to_json};
 use crate::refusal::Refusal;
@@ -40,6 +42,8 @@ pub enum AskError {
     Refused(Value),
     /// As many questions as [`Limits::asks`](crate::Limits::asks) wait for their answers on this connection.
     TooMany,
+    /// The connection is one of another node, which the question has not left for.
+    Backplane(BackplaneError),
 }
 
 impl fmt::Display for AskError {
@@ -50,6 +54,7 @@ impl fmt::Display for AskError {
             Self::TimedOut => f.write_str("the page did not answer in time"),
             Self::Refused(why) => write!(f, "the page refused to answer: {why}"),
             Self::TooMany => f.write_str("too many questions wait for the page's answers; ask later"),
+            Self::Backplane(_) => f.write_str("the question could not be sent to the node that has the page"),
         }
     }
 }
@@ -58,6 +63,7 @@ impl std::error::Error for AskError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Payload(error) => Some(error),
+            Self::Backplane(error) => Some(error),
             _ => None,
         }
     }
@@ -78,6 +84,7 @@ impl From<AskError> for Refusal {
             AskError::TimedOut => "timeout",
             AskError::Refused(_) => "refused",
             AskError::TooMany => "busy",
+            AskError::Backplane(_) => "backplane",
         })
     }
 }
@@ -89,53 +96,68 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     question: &impl Serialize,
     within: Duration,
 ) -> Result<T, AskError> {
-    if !is_event(event) {
-        return counted(seat, Err(PayloadError::unfit().into()));
-    }
-    counted(seat, put(seat, event, question, within).await)
+    let hub = &seat.connection.hub;
+    let asked = async { put(seat, event, &to_question(hub, event, question)?, within).await?.parse() };
+    counted(hub, asked.await)
 }
 
 /// Asks the page that has this seat to load what is there, and waits until it has.
 pub(crate) async fn load(seat: &Arc<Seat>, url: &str, within: Duration) -> Result<(), AskError> {
+    let hub = &seat.connection.hub;
+    let asked = async { put(seat, LOAD, &to_request(hub, url)?, within).await?.parse::<IgnoredAny>() };
     // Whatever it says: it has.
-    let loaded = put::<IgnoredAny>(seat, LOAD, &BTreeMap::from([("url", url)]), within).await;
-    counted(seat, loaded.map(drop))
+    counted(hub, asked.await).map(drop)
+}
+
+/// A question as JSON, if it can be put.
+pub(crate) fn to_question(hub: &Hub, event: &str, question: &impl Serialize) -> Result<String, AskError> {
+    let payload = to_json(question)?;
+    let is_fit = is_event(event) && payload.len() <= hub.inner().limits.payload;
+    if is_fit { Ok(payload) } else { Err(PayloadError::unfit().into()) }
+}
+
+/// The question whether that is loaded.
+pub(crate) fn to_request(hub: &Hub, url: &str) -> Result<String, AskError> {
+    let payload = to_json(&BTreeMap::from([("url", url)]))?;
+    if payload.len() <= hub.inner().limits.payload { Ok(payload) } else { Err(PayloadError::unfit().into()) }
 }
 
 /// Counts what has come of a question.
-fn counted<T>(seat: &Seat, answered: Result<T, AskError>) -> Result<T, AskError> {
-    seat.connection.hub.inner().counters.count_ask(answered.as_ref().err());
+pub(crate) fn counted<T>(hub: &Hub, answered: Result<T, AskError>) -> Result<T, AskError> {
+    hub.inner().counters.count_ask(answered.as_ref().err());
     answered
 }
 
-/// Puts a question, of an event that may be the protocol's.
-async fn put<T: DeserializeOwned>(
+/// Puts a question in JSON, of an event that may be the protocol's.
+pub(crate) async fn put(
     seat: &Arc<Seat>,
     event: &str,
-    question: &impl Serialize,
+    question: &str,
     within: Duration,
-) -> Result<T, AskError> {
+) -> Result<Answer, AskError> {
     let limits = &seat.connection.hub.inner().limits;
-    let payload = to_json(question)?;
-    if payload.len() > limits.payload {
-        return Err(PayloadError::unfit().into());
-    }
     let within = within.min(limits.ask);
     let number = seat.connection.asked.fetch_add(1, Ordering::Relaxed);
     let Some(_pending) = Pending::new(seat, number, limits.asks) else {
         return Err(AskError::TooMany);
     };
     let (sender, receiver) = oneshot::channel();
-    let frame = seat.frame(Some(&format!("{PREFIX}{number}")), event, &payload);
+    let frame = seat.frame(Some(&format!("{PREFIX}{number}")), event, question);
     if !seat.ask(number, frame, sender) {
         return Err(AskError::Gone);
     }
     let answer = timeout(within, receiver).await.map_err(|_| AskError::TimedOut)?;
-    let answer = answer.map_err(|_| AskError::Gone)?;
-    if answer.is_ok {
-        serde_json::from_str(&answer.response).map_err(|error| PayloadError::from(error).into())
-    } else {
-        Err(AskError::Refused(serde_json::from_str(&answer.response).unwrap_or_default()))
+    answer.map_err(|_| AskError::Gone)
+}
+
+impl Answer {
+    /// What was answered, or why it was not.
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, AskError> {
+        if self.is_ok {
+            serde_json::from_str(&self.response).map_err(|error| PayloadError::from(error).into())
+        } else {
+            Err(AskError::Refused(serde_json::from_str(&self.response).unwrap_or_default()))
+        }
     }
 }
 
@@ -174,5 +196,5 @@ impl Drop for Pending<'_> {
 /// What begins the refs of questions: those of clients are decimal.
 const PREFIX: &str = "s";
 
-/// The question whether something is loaded.
-const LOAD: &str = "$load";
+/// The event of the question whether something is loaded.
+pub(crate) const LOAD: &str = "$load";

@@ -223,6 +223,24 @@ impl Backlog {
         }
     }
 
+    /// Has the frames that say so in place of a seat's gaps.
+    pub(crate) fn tell_gaps(&mut self, seat: &Seat) {
+        let line = self.marks.as_ref().and_then(|marks| marks.lines.get(&seat.number));
+        let mut next = line.and_then(|line| line.oldest);
+        while let Some(at) = next {
+            next = self.places[at].newer;
+            if let Some(Entry { what: What::Gap(_), offset, .. }) = self.places[at].entry {
+                self.leave_line(at);
+                let place = &mut self.places[at];
+                (place.older, place.newer) = (None, None);
+                if let Some(entry) = &mut place.entry {
+                    entry.what = What::Frame(seat.gap(offset));
+                }
+                self.count(at);
+            }
+        }
+    }
+
     /// Has a gap in place of a frame: one, for all that were dropped one after the other.
     fn lose(&mut self, at: At, seat: &Arc<Seat>) {
         self.exchange(at, What::Gap(seat.clone()));

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use sansocket::Origins;
 
+use crate::backplane::{Backplane, NodeId};
 use crate::channel::Channel;
 use crate::handshake::Handshake;
 use crate::hub::Hub;
@@ -24,6 +25,7 @@ pub struct HubBuilder {
     routes: Routes,
     limits: Limits,
     opening: Opening,
+    backplane: Option<Box<dyn Backplane>>,
     /// What went wrong first.
     fault: Option<BuildError>,
 }
@@ -55,6 +57,7 @@ impl Default for HubBuilder {
                 authenticate: Box::new(async |_| Ok(Identity::anonymous())),
                 pages: SCRIPTS.map(script).into(),
             },
+            backplane: None,
             fault: None,
         }
     }
@@ -127,6 +130,15 @@ impl HubBuilder {
         Self { limits, ..self }
     }
 
+    /// Makes the hub a node, joined to others by a broker: what is sent to a topic reaches its members on all of them. See [the
+    /// guide](crate::guide::scaling). All nodes are to have the same channels.
+    ///
+    /// It begins when the hub is built, in a runtime, or with its first connection.
+    pub fn backplane(mut self, backplane: impl Backplane) -> Self {
+        self.backplane = Some(Box::new(backplane));
+        self
+    }
+
     /// The hub. Fails with what was wrong first.
     pub fn build(self) -> Result<Hub, BuildError> {
         if let Some(fault) = self.fault {
@@ -136,8 +148,8 @@ impl HubBuilder {
             return Err(BuildError::Limits(fault));
         }
         // Keyed at random by the system; names of connections are no secrets.
-        let node = RandomState::new().hash_one(());
-        Ok(Hub::new(self.routes, self.limits, self.opening, node))
+        let node = NodeId(RandomState::new().hash_one(()));
+        Ok(Hub::new(self.routes, self.limits, self.opening, node, self.backplane))
     }
 
     fn note(&mut self, done: Result<(), BuildError>) {

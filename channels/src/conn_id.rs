@@ -21,6 +21,11 @@ impl ConnId {
         Self { node, number }
     }
 
+    /// The node, and its count.
+    pub(crate) fn parts(self) -> (u64, u64) {
+        (self.node, self.number)
+    }
+
     fn digits(self) -> [u8; 26] {
         let mut bits = u128::from(self.node) << 64 | u128::from(self.number);
         let mut text = [b'0'; 26];

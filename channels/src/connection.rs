@@ -93,7 +93,7 @@ impl Connection {
         let limits = &hub.inner().limits;
         let joins = limits.joins_per_connection.min(Semaphore::MAX_PERMITS);
         let runtime = Handle::current();
-        hub.inner().runtime.get_or_init(|| runtime.clone());
+        hub.join_others(hub.inner().runtime.get_or_init(|| runtime.clone()));
         Self {
             id,
             span: Span::new(id, identity.name().map(|user| &**user)),

@@ -82,6 +82,9 @@ impl Hub {
         let cut = inner.open.count();
         let _ = timeout(drain.leave.saturating_sub(start.elapsed()), inner.work.none()).await;
         inner.drained.store(true, Ordering::Relaxed);
+        if let Some(cluster) = &inner.cluster {
+            cluster.end();
+        }
         Drained { told, cut, busy: inner.work.count() }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::wire::text::push_string;
 
 /// What an entry is called on the wire: `phx_ref`, unique among all nodes. Those of one node grow.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Reference {
     pub(crate) node: u64,
     pub(crate) number: u64,
@@ -47,18 +47,25 @@ impl Entries {
     }
 }
 
-/// What a session is in the lists of pages.
-pub(crate) fn meta(reference: Reference, previous: Option<Reference>, fields: &str) -> String {
+/// What a session is in the lists of pages, and how many bytes of that come before its fields.
+pub(crate) fn meta(reference: Reference, previous: Option<Reference>, fields: &str) -> (String, usize) {
     let mut json = format!("{{\"phx_ref\":\"{reference}\"");
     if let Some(previous) = previous {
         // Writing to a text does not fail.
         let _ = write!(json, ",\"phx_ref_prev\":\"{previous}\"");
     }
+    let head = json.len();
     let fields = &fields[1..];
     if fields != "}" {
         json.push(',');
     }
-    json + fields
+    (json + fields, head)
+}
+
+/// The fields of that, if its reference and the one before have so many bytes there.
+pub(crate) fn fields(meta: &str, head: usize) -> String {
+    let rest = &meta[head..];
+    ["{", rest.strip_prefix(',').unwrap_or(rest)].concat()
 }
 
 /// What that takes in a state at most, whether it replaces another or not: what is there may be updated, even if nothing is

@@ -9,6 +9,7 @@ use sansocket::Message;
 use tokio::time::Instant;
 
 use crate::audience::Audience;
+use crate::cluster::Hearing;
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::outgoing::{Held, To};
@@ -76,14 +77,37 @@ pub(crate) struct Catchup {
 impl History {
     /// Begins a life.
     pub(crate) fn new(topic: Arc<str>, extent: Extent) -> Self {
-        // Keyed at random by the system: no two lives have one name, be they of one program or of two.
-        let epoch = format!("{:x}", RandomState::new().hash_one(())).into();
         let extent = Extent { time: extent.time.min(LONGEST), ..extent };
-        Self { topic, epoch, extent, offset: 0, ring: VecDeque::new(), bytes: 0 }
+        Self { topic, epoch: new_epoch(), extent, offset: 0, ring: VecDeque::new(), bytes: 0 }
     }
 
     pub(crate) fn position(&self) -> Position {
         Position { epoch: self.epoch.to_string(), offset: self.offset }
+    }
+
+    pub(crate) fn epoch(&self) -> &Arc<str> {
+        &self.epoch
+    }
+
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Begins another life, of this name or one of its own, after this offset.
+    pub(crate) fn begin_epoch(&mut self, epoch: Option<Arc<str>>, offset: u64) {
+        self.clear();
+        self.epoch = epoch.unwrap_or_else(new_epoch);
+        self.offset = offset;
+    }
+
+    /// What a message with this position is to who has all before.
+    pub(crate) fn turn(&self, position: &Position) -> Hearing {
+        match position.offset.checked_sub(self.offset) {
+            _ if *position.epoch != *self.epoch => Hearing::Missing,
+            Some(0) | None => Hearing::Stale,
+            Some(1) => Hearing::Next,
+            Some(_) => Hearing::Missing,
+        }
     }
 
     /// How many messages are kept.
@@ -106,19 +130,20 @@ impl History {
         self.ring.back().map(|entry| entry.at)
     }
 
-    /// A message has its turn: its frame, and its number.
+    /// A message has its turn, be it that it came before now: its frame, and its number.
     pub(crate) fn append(
         &mut self,
         draft: Draft,
         audience: &Audience,
         to: &To,
+        at: Instant,
         now: Instant,
     ) -> (Message, u64) {
         self.offset += 1;
         let frame = draft.numbered(self.offset);
         let (message, audience, to) = (frame.clone(), audience.clone(), to.clone());
         let missed = Missed::default();
-        let entry = Entry { at: now, frame: message, missed, audience, to, heirs: Vec::new() };
+        let entry = Entry { at, frame: message, missed, audience, to, heirs: Vec::new() };
         self.bytes += entry.bytes();
         self.ring.push_back(entry);
         self.trim(now);
@@ -240,6 +265,12 @@ impl Catchup {
     pub(crate) fn recovers(&self, sent: usize) -> bool {
         self.is_recovered && sent == self.frames.len()
     }
+}
+
+/// No two lives have one name, be they of one program or of two: it is drawn at random.
+fn new_epoch() -> Arc<str> {
+    // Keyed by the system.
+    format!("{:x}", RandomState::new().hash_one(())).into()
 }
 
 /// The longest time that something is kept. A moment so far away can still be told.

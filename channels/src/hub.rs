@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::SystemTime;
 
 use sansocket::Config;
@@ -10,9 +10,11 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use crate::backplane::{Backplane, Keep, NodeId};
 use crate::builder::{BuildError, HubBuilder, Opening, add_route};
 use crate::channel::Channel;
 use crate::close::{Cut, Leave};
+use crate::cluster::Cluster;
 use crate::conn::{Conn, User};
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
@@ -59,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) slow: SlowOnes,
     pub(crate) opening: Opening,
     pub(crate) registry: Arc<Registry>,
+    /// What joins this node to others, if anything does.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) flushes: Flushes,
     /// Where topics that are sent to before anybody has joined them do what they have to do later.
     pub(crate) runtime: OnceLock<Handle>,
@@ -94,12 +98,14 @@ impl Hub {
         HubBuilder::default()
     }
 
-    /// Sends an event to all members of a topic. It waits for none of them, and it is no error if there are none.
+    /// Sends an event to all members of a topic, on all [nodes](crate::backplane). It waits for none of them, and it is no error if
+    /// there are none.
     ///
     /// All members see a topic's broadcasts in one order, and those of one task in the order of its calls. The frame is made
     /// once for all.
     ///
-    /// Fails if the payload is no JSON or too large, and if a name is none.
+    /// Fails if the payload is no JSON or too large, and if a name is none; and if it has reached no other node than this one, though
+    /// it was to.
     pub fn broadcast(
         &self,
         topic: &str,
@@ -134,7 +140,7 @@ impl Hub {
         User::new(self.clone(), id)
     }
 
-    /// Who is connected, in no order.
+    /// Who is connected to this node, in no order.
     pub fn connections(&self) -> Vec<ConnInfo> {
         self.0.registry.connections().iter().map(|connection| ConnInfo::of(connection)).collect()
     }
@@ -150,7 +156,7 @@ impl Hub {
         infos.collect()
     }
 
-    /// The members of a topic, in no order, nobody twice.
+    /// The members of a topic on this node, in no order, nobody twice.
     pub fn members(&self, topic: &str) -> Vec<Member> {
         let seats = self.0.registry.topic(topic).map(|topic| topic.seats()).unwrap_or_default();
         seats.iter().map(|seat| Member::of(&seat.connection)).collect()
@@ -194,16 +200,24 @@ impl Hub {
         ended
     }
 
-    pub(crate) fn new(routes: Routes, limits: Limits, opening: Opening, node: u64) -> Self {
-        let counters = Arc::default();
-        Self(Arc::new(Inner {
+    pub(crate) fn new(
+        routes: Routes,
+        limits: Limits,
+        opening: Opening,
+        node: NodeId,
+        backplane: Option<Box<dyn Backplane>>,
+    ) -> Self {
+        let counters = Arc::<Counters>::default();
+        let cluster = backplane.map(|backplane| Cluster::new(node, backplane, &limits, &counters));
+        let hub = Self(Arc::new(Inner {
             routes,
             joins: Semaphore::new(limits.joins_at_once.min(Semaphore::MAX_PERMITS)),
             rests: Arc::new(Semaphore::new(RESTS)),
             memory: Memory::new(limits.memory, &counters),
             counters,
             slow: SlowOnes::default(),
-            registry: Arc::new(Registry::new(&limits)),
+            registry: Arc::new(Registry::new(&limits, cluster.clone())),
+            cluster,
             flushes: Flushes::default(),
             runtime: Handle::try_current().map(OnceLock::from).unwrap_or_default(),
             polls: Table::new(&limits),
@@ -215,10 +229,26 @@ impl Hub {
             open: Running::default(),
             work: Running::default(),
             relieving: Mutex::default(),
-            node,
+            node: node.0,
             next: AtomicU64::new(1),
             next_reference: AtomicU64::new(1),
-        }))
+        }));
+        if let Some(runtime) = hub.0.runtime.get() {
+            hub.join_others(runtime);
+        }
+        hub
+    }
+
+    /// Has this node join others, if there is something to join them by. Called whenever a runtime is known.
+    pub(crate) fn join_others(&self, runtime: &Handle) {
+        if let Some(cluster) = &self.0.cluster {
+            cluster.start(&Arc::downgrade(&self.0), runtime);
+        }
+    }
+
+    /// The hub, unless it is gone.
+    pub(crate) fn upgrade(inner: &Weak<Inner>) -> Option<Self> {
+        inner.upgrade().map(Self)
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -247,6 +277,18 @@ impl Inner {
             *last = config;
         }
         last.clone()
+    }
+
+    /// Whether the broker has the order of topics with a history.
+    pub(crate) fn is_sequenced(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.is_sequenced())
+    }
+
+    /// How much is kept of a topic, if anything is.
+    pub(crate) fn keep(&self, topic: &str) -> Option<Keep> {
+        let known = self.registry.topic(topic).map(|topic| topic.route.clone());
+        let (entries, time) = known.or_else(|| self.routes.find(topic))?.options.history?;
+        Some(Keep::new(entries, self.limits.history.bytes, time))
     }
 
     pub(crate) fn is_draining(&self) -> bool {

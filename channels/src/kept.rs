@@ -1,6 +1,7 @@
 //! The history of a topic, and what sees to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sansocket::Message;
 use tokio::task::AbortHandle;
@@ -37,19 +38,21 @@ impl<T> Kept<T> {
         &self.history
     }
 
-    /// A message has its turn: its frame, and its number. The topic lives on for that, unless it is one in passing.
+    /// A message has its turn, that has this age: its frame, and its number. The topic lives on for that, unless it is one in passing.
     pub(crate) fn append(
         &mut self,
         draft: Draft,
         audience: &Audience,
         to: &To,
+        age: Duration,
         is_passing: bool,
     ) -> (Message, u64) {
         let now = Instant::now();
+        let at = now.checked_sub(age).unwrap_or(now);
         if !is_passing {
             self.used = now;
         }
-        let appended = self.history.append(draft, audience, to, now);
+        let appended = self.history.append(draft, audience, to, at, now);
         self.share.weigh(self.history.bytes());
         appended
     }
@@ -89,6 +92,12 @@ impl<T> Kept<T> {
             self.share.file(self.used, is_idle);
         }
         is_used
+    }
+
+    /// Begins another life, of this name or one of its own, after this offset.
+    pub(crate) fn begin_epoch(&mut self, epoch: Option<Arc<str>>, offset: u64) {
+        self.history.begin_epoch(epoch, offset);
+        self.share.weigh(0);
     }
 
     /// Forgets all messages.

@@ -117,6 +117,7 @@ mod base64;
 mod builder;
 mod channel;
 mod close;
+mod cluster;
 mod conn;
 mod conn_id;
 mod connection;

@@ -97,6 +97,12 @@ metrics! {
         history_entries,
         /// How many bytes of memory these take: [`Limits::histories`](crate::Limits::histories).
         history_bytes,
+        /// Other nodes that have been heard of within the last 45 seconds.
+        nodes,
+        /// 1 while there is a [backplane](crate::backplane) and no connection to its broker.
+        backplane_down,
+        /// Topics that this node hears of from others.
+        subscriptions,
     }
     since {
         /// Connections that were let in.
@@ -163,9 +169,25 @@ metrics! {
         asks_too_many: "asks_total"["result" = "too_many"],
         /// Questions that could not be put, and answers that were something else than was asked for.
         asks_bad: "asks_total"["result" = "bad"],
+        /// Questions to pages of other nodes that did not leave this one.
+        asks_unsent: "asks_total"["result" = "unsent"],
         /// How many times a session was not tracked in a presence, or not updated: see
         /// [`Presences::untracked`](crate::Presences::untracked).
         untracked: "untracked_total",
+        /// Envelopes that the [backplane](crate::backplane) has taken, for other nodes.
+        backplane_sent: "backplane_envelopes_total"["direction" = "out"],
+        /// Envelopes of other nodes that it has brought.
+        backplane_received: "backplane_envelopes_total"["direction" = "in"],
+        /// Envelopes that it has not taken: there was no connection to the broker, or it does not keep up.
+        backplane_failed: "backplane_failed_total",
+        /// What it has brought that is no envelope, or one of another version of this crate.
+        backplane_ignored: "backplane_ignored_total",
+        /// Envelopes that were heard already, or came after later ones.
+        backplane_stale: "backplane_stale_total",
+        /// How many times something of other nodes was missing, or could have been: members were told by a `$gap`.
+        backplane_lost: "backplane_lost_total",
+        /// How many times the connection to the broker was lost.
+        backplane_downs: "backplane_downs_total",
     }
 }
 
@@ -214,6 +236,9 @@ impl Hub {
         }
         for topic in inner.registry.topics() {
             topic.measure(&mut metrics);
+        }
+        if let Some(cluster) = &inner.cluster {
+            cluster.measure(&mut metrics);
         }
         metrics
     }

@@ -78,6 +78,7 @@ impl Counters {
             Some(AskError::TimedOut) => &self.asks_timed_out,
             Some(AskError::Refused(_)) => &self.asks_refused,
             Some(AskError::TooMany) => &self.asks_too_many,
+            Some(AskError::Backplane(_)) => &self.asks_unsent,
         };
         counter.add(1);
     }

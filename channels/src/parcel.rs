@@ -7,7 +7,7 @@ use sansocket::Message;
 
 use crate::audience::Audience;
 use crate::connection::{Connection, Dialect};
-use crate::frame::{Class, Frame};
+use crate::frame::{Class, Frame, Memory};
 use crate::options::TopicOptions;
 use crate::outgoing::{Intercepted, To};
 use crate::payload::Payload;
@@ -29,6 +29,24 @@ pub(crate) enum Form {
     Whole(Arc<Frame>),
     /// It is part of the topic's history, and takes the next number.
     Draft(Draft),
+}
+
+impl Form {
+    /// Of a message that is part of the topic's history, or is not.
+    pub(crate) fn of(
+        payload: &Payload,
+        topic: &str,
+        event: &str,
+        is_kept: bool,
+        class: &Class,
+        memory: &Arc<Memory>,
+    ) -> Self {
+        if is_kept {
+            Self::Draft(payload.draft(topic, event))
+        } else {
+            Self::Whole(Frame::broadcast(payload.message(topic, event), class.clone(), memory))
+        }
+    }
 }
 
 /// The frames of a message that has a number and is sent to all members: one of each shape, made when the first asks for it.

@@ -103,6 +103,14 @@ impl Payload {
         }
     }
 
+    /// The same, which shares its memory with nothing else.
+    pub(crate) fn copied(&self) -> Self {
+        match &self.0 {
+            Kind::Json(text, range) => Self::text(text[range.clone()].to_owned()),
+            Kind::Binary(data) => Self::bytes(Bytes::copy_from_slice(data)),
+        }
+    }
+
     /// JSON that is part of a text.
     pub(crate) fn slice(text: Utf8Bytes, range: Range<usize>) -> Self {
         Self(Kind::Json(text, range))

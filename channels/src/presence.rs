@@ -1,6 +1,6 @@
 //! Who is present on a topic, and what of that its members have been told.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::conn_id::ConnId;
-use crate::entries::{Entries, Reference, length, meta};
+use crate::entries::{Entries, Reference, fields, length, meta};
 use crate::frame::Frame;
 use crate::limits::Limits;
 
@@ -25,7 +25,7 @@ use crate::limits::Limits;
 /// Each member knows what is announced, no more and no less: who joins gets it as his state, and the next diff with the
 /// others. So each entry is announced once to each member, and taken back once.
 ///
-/// An entry belongs to the node of its reference, which alone changes it.
+/// An entry belongs to the node of its reference, which alone changes it, and tells the others.
 pub(crate) struct Presence {
     /// What is, whether members know of it or not.
     entries: BTreeMap<Reference, Entry>,
@@ -51,12 +51,44 @@ pub(crate) struct Presence {
     wakes: Option<Instant>,
     /// Told when it has to look sooner.
     sooner: Arc<Notify>,
+    /// What other nodes are to be told. `None`: there are none.
+    nodes: Option<Box<Nodes>>,
+}
+
+/// How far this node and others are with each other.
+#[derive(Default)]
+struct Nodes {
+    /// Which node this is.
+    own: u64,
+    /// What it has not told, in its order.
+    untold: Vec<Op>,
+    /// Somebody will tell it.
+    is_queued: bool,
+    /// Another one each time it has told something, and greater; 0: it has told nothing.
+    version: u64,
+    /// Less than any of these, and more than those of the topic's lives before.
+    base: u64,
+    /// By the others: the version of what is known of theirs.
+    known: HashMap<u64, u64>,
+    /// By those who tell all they have: what they have told so far.
+    listed: HashMap<u64, HashSet<Reference>>,
+}
+
+/// A change of a node's entries.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Op {
+    /// There is an entry, be it in the place of another.
+    Join { reference: Reference, replaces: Option<Reference>, key: Arc<str>, fields: Arc<str> },
+    /// There is not.
+    Leave { reference: Reference },
 }
 
 struct Entry {
     key: Arc<str>,
     /// With its reference, and the one that it replaces.
     json: Arc<str>,
+    /// How many bytes these have there.
+    head: usize,
     /// What it takes in a state, at most.
     len: usize,
     previous: Option<Reference>,
@@ -102,7 +134,8 @@ struct Room {
 }
 
 impl Presence {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// If there are several nodes, as this one, with a reference that no entry has.
+    pub(crate) fn new(limits: &Limits, node: Option<Reference>) -> Self {
         let room = Room {
             entries: limits.presence_entries,
             bytes: limits.queue.bytes / STATE,
@@ -123,6 +156,10 @@ impl Presence {
             room,
             wakes: None,
             sooner: Arc::default(),
+            nodes: node.map(|Reference { node, number }| {
+                // A version takes no more than two references' time: one comes, and it goes.
+                Nodes { own: node, base: number << 20, ..Nodes::default() }.into()
+            }),
         }
     }
 
@@ -142,6 +179,23 @@ impl Presence {
         }
         let own = self.sessions.get(&conn).copied();
         let old = own.or_else(|| self.lost_of(&key));
+        if !self.put(old, key.clone(), fields, reference, now) {
+            return false;
+        }
+        self.sessions.insert(conn, reference);
+        self.tell(|| Op::Join { reference, replaces: old, key, fields: fields.into() });
+        true
+    }
+
+    /// There is an entry, in the place of an older one, if it has one. False: there is no room.
+    fn put(
+        &mut self,
+        old: Option<Reference>,
+        key: Arc<str>,
+        fields: &str,
+        reference: Reference,
+        now: Instant,
+    ) -> bool {
         let old_entry = old.and_then(|old| self.entries.get(&old));
         let previous = match old_entry {
             // Members have not heard of it.
@@ -166,9 +220,9 @@ impl Presence {
             change.join = Some(reference);
         }
         self.bytes += len;
-        let json = meta(reference, previous, fields).into();
-        self.entries.insert(reference, Entry { key, json, len, previous, change: Some(change) });
-        self.sessions.insert(conn, reference);
+        let (json, head) = meta(reference, previous, fields);
+        let entry = Entry { key, json: json.into(), head, len, previous, change: Some(change) };
+        self.entries.insert(reference, entry);
         true
     }
 
@@ -324,8 +378,165 @@ impl Presence {
         (lost == key).then_some(*reference)
     }
 
+    /// What other nodes have not been told, if that is something.
+    pub(crate) fn take_untold(&mut self) -> Vec<Op> {
+        let Some(nodes) = &mut self.nodes else {
+            return Vec::new();
+        };
+        nodes.is_queued = false;
+        std::mem::take(&mut nodes.untold)
+    }
+
+    /// Whether there is something that other nodes have not been told, and nobody who will: he is to.
+    pub(crate) fn wants_teller(&mut self) -> bool {
+        let nodes = self.nodes.as_mut().filter(|nodes| !nodes.untold.is_empty());
+        nodes.is_some_and(|nodes| !std::mem::replace(&mut nodes.is_queued, true))
+    }
+
+    /// The other nodes of which something is known.
+    pub(crate) fn known_nodes(&self) -> Vec<u64> {
+        self.nodes.as_ref().map(|nodes| nodes.known.keys().copied().collect()).unwrap_or_default()
+    }
+
+    /// Others are told once more: the version that they know, and the one that they know then.
+    pub(crate) fn advance(&mut self) -> (u64, u64) {
+        let nodes = self.nodes.get_or_insert_default();
+        let from = nodes.version;
+        nodes.version = from.max(nodes.base) + 1;
+        (from, nodes.version)
+    }
+
+    /// The version of what other nodes have been told.
+    pub(crate) fn version(&self) -> u64 {
+        self.nodes.as_ref().map_or(0, |nodes| nodes.version)
+    }
+
+    /// All entries of this node.
+    pub(crate) fn state(&self) -> Vec<Op> {
+        let own = self.nodes.as_ref().map_or(0, |nodes| nodes.own);
+        let state = self.own(own).map(|(reference, entry)| Op::Join {
+            reference: *reference,
+            replaces: None,
+            key: entry.key.clone(),
+            fields: fields(&entry.json, entry.head).into(),
+        });
+        state.collect()
+    }
+
+    /// Another node has changed its entries, from this version to that one; 0 is what it had before it had any. False: something is
+    /// not known of what was before.
+    pub(crate) fn hear(&mut self, node: u64, from: u64, to: u64, ops: Vec<Op>, now: Instant) -> bool {
+        let known = self.nodes.get_or_insert_default().known.entry(node).or_default();
+        if to <= *known {
+            return true;
+        }
+        if from != *known && from != 0 {
+            return false;
+        }
+        *known = to;
+        if from == 0 {
+            self.end_all(node, |_| true, now);
+        }
+        for op in ops {
+            self.follow(node, op, now);
+        }
+        true
+    }
+
+    /// Another node tells all that it has, in several parts, one after the other.
+    pub(crate) fn hear_all(
+        &mut self,
+        node: u64,
+        version: u64,
+        (is_first, is_last): (bool, bool),
+        entries: Vec<Op>,
+        now: Instant,
+    ) {
+        let references = entries.iter().map(Op::reference);
+        let nodes = self.nodes.get_or_insert_default();
+        if is_first {
+            nodes.listed.insert(node, references.collect());
+        } else if let Some(listed) = nodes.listed.get_mut(&node) {
+            listed.extend(references);
+        } else {
+            // The first has not come.
+            return;
+        }
+        for op in entries {
+            if !self.entries.contains_key(&op.reference()) {
+                self.follow(node, op, now);
+            }
+        }
+        let nodes = self.nodes.get_or_insert_default();
+        if is_last && let Some(listed) = nodes.listed.remove(&node) {
+            nodes.known.insert(node, version);
+            self.end_all(node, |reference| !listed.contains(reference), now);
+        }
+    }
+
+    /// Whether this is what is known of another node.
+    pub(crate) fn knows(&self, node: u64, version: u64) -> bool {
+        let known = self.nodes.as_ref().and_then(|nodes| nodes.known.get(&node));
+        known.copied().unwrap_or(0) == version || (version == 0 && self.own(node).next().is_none())
+    }
+
+    /// Another node is no more, and what it had.
+    pub(crate) fn forget_node(&mut self, node: u64, now: Instant) {
+        if let Some(nodes) = &mut self.nodes {
+            nodes.known.remove(&node);
+            nodes.listed.remove(&node);
+        }
+        self.end_all(node, |_| true, now);
+    }
+
+    /// Those of a node's entries are no more of which it says true.
+    fn end_all(&mut self, node: u64, is_over: impl Fn(&Reference) -> bool, now: Instant) {
+        let own = self.own(node).map(|(reference, _)| *reference);
+        let over: Vec<_> = own.filter(is_over).collect();
+        for reference in over {
+            self.end(reference, now);
+        }
+    }
+
+    /// Does as another node has done.
+    fn follow(&mut self, node: u64, op: Op, now: Instant) {
+        match op {
+            // A node has a say in its own alone.
+            op if op.reference().node != node => {}
+            Op::Leave { reference } => self.end(reference, now),
+            Op::Join { reference, replaces, key, fields } => {
+                let old = replaces.filter(|old| old.node == node && self.entries.contains_key(old));
+                if fields.len() > self.room.meta || !self.put(old, key.clone(), &fields, reference, now) {
+                    self.untracked += u64::from(fields.len() > self.room.meta);
+                    if let Some(old) = old {
+                        self.end(old, now);
+                    }
+                }
+                // Whoever was lost here is back there.
+                while let Some(lost) = self.lost_of(&key) {
+                    self.end(lost, now);
+                }
+            }
+        }
+    }
+
+    /// The entries of a node.
+    fn own(&self, node: u64) -> impl Iterator<Item = (&Reference, &Entry)> {
+        self.entries.range(Reference { node, number: 0 }..=Reference { node, number: u64::MAX })
+    }
+
+    /// Other nodes are to be told.
+    fn tell(&mut self, op: impl FnOnce() -> Op) {
+        if let Some(nodes) = &mut self.nodes {
+            nodes.untold.push(op());
+        }
+    }
+
     /// An entry is no more.
     fn end(&mut self, reference: Reference, now: Instant) {
+        if self.nodes.as_ref().is_some_and(|nodes| nodes.own == reference.node) {
+            self.tell(|| Op::Leave { reference });
+        }
         match self.forget(reference) {
             // Members never hear of it,
             Some(Entry { change: Some(number), .. }) => {
@@ -363,6 +574,14 @@ impl Presence {
         self.pending.insert(number, Change { join: None, leave });
         self.pending_since.get_or_insert(now);
         number
+    }
+}
+
+impl Op {
+    fn reference(&self) -> Reference {
+        match self {
+            Self::Join { reference, .. } | Self::Leave { reference } => *reference,
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use sansocket::Message;
 use serde::Serialize;
 
 use crate::audience::Audience;
+use crate::backplane::BackplaneError;
+use crate::cluster::{ALL, Cluster};
 use crate::conn_id::ConnId;
 use crate::dom::{self, Op};
-use crate::frame::{Class, Frame};
+use crate::frame::Class;
 use crate::hub::Hub;
 use crate::names::{is_event, is_topic};
 use crate::parcel::{Form, Parcel};
@@ -43,6 +44,8 @@ pub struct Publish<'a> {
     topics: Topics<'a>,
     audience: Audience,
     class: Class,
+    /// To no other node.
+    is_local: bool,
 }
 
 #[derive(Clone)]
@@ -68,7 +71,7 @@ impl<'a> Publish<'a> {
     }
 
     fn of(hub: &'a Hub, topics: Topics<'a>) -> Self {
-        Self { hub, topics, audience: Audience::default(), class: Class::Reliable }
+        Self { hub, topics, audience: Audience::default(), class: Class::Reliable, is_local: false }
     }
 
     /// Leaves a connection out.
@@ -108,6 +111,13 @@ impl<'a> Publish<'a> {
         self
     }
 
+    /// Sends it to none but the members on this node: what each node knows by itself, and tells its own. It is not part of a history
+    /// that is [one for all nodes](crate::backplane::Sequencer).
+    pub fn local(mut self) -> Self {
+        self.is_local = true;
+        self
+    }
+
     /// Sends an event with a payload. That there is nobody to send it to is no error.
     ///
     /// Fails if the payload is no JSON or too large, and if a name or the key is none.
@@ -138,57 +148,93 @@ impl<'a> Publish<'a> {
     }
 
     fn put(self, event: &str, payload: &Payload) -> Result<Sent, PublishError> {
-        // What is not for all members, or is not sent to all, is not part of a topic's history.
-        let is_kept = self.audience.only.is_none() && self.class == Class::Reliable;
-        self.each(is_kept, |topic| {
-            let form = if is_kept && topic.route.options.history.is_some() {
-                Form::Draft(payload.draft(&topic.name, event))
-            } else {
-                Form::Whole(self.frame(payload.message(&topic.name, event)))
-            };
-            let is_named = !matches!(self.topics, Topics::Matching(_));
-            Parcel { event, payload: payload.clone(), form, audience: &self.audience, is_named }
-        })
-    }
-
-    fn frame(&self, message: Message) -> Arc<Frame> {
-        Frame::broadcast(message, self.class.clone(), &self.hub.inner().memory)
-    }
-
-    /// Sends the message of each topic, which is made once for all members, and only if there is the topic, or it begins with what
-    /// is kept.
-    fn each<'p>(&self, is_kept: bool, parcel: impl Fn(&Topic) -> Parcel<'p>) -> Result<Sent, PublishError> {
-        let inner = self.hub.inner();
-        let registry = &inner.registry;
         if matches!(&self.class, Class::Keyed(key) if key.len() > MAX_KEY) {
             return Err(PublishError::Key);
         }
-        let named =
-            |name: &&str| if is_kept { registry.topic_to_keep(name, inner) } else { registry.topic(name) };
-        let mut sent = Sent { local: 0 };
-        let mut send = |topic: &Arc<Topic>| {
-            let taken = topic.send(parcel(topic));
-            inner.counters.broadcasts.add(1);
-            inner.counters.deliveries.add(taken);
-            sent.local += taken;
-            inner.relieve();
-        };
+        let registry = &self.hub.inner().registry;
         match &self.topics {
             Topics::One(name) => {
                 check_topic(name)?;
-                named(name).iter().for_each(&mut send);
+                self.put_named(name, event, payload).map(Sent::new)
             }
             Topics::Some(names) => {
                 names.iter().try_for_each(|name| check_topic(name))?;
-                names.iter().filter_map(named).for_each(|topic| send(&topic));
+                let mut sent = Ok(Sent::new(0));
+                for name in names {
+                    match (self.put_named(name, event, payload), &mut sent) {
+                        (Ok(local), Ok(sent)) => sent.local += local,
+                        (Err(error), Ok(_)) => sent = Err(error),
+                        // The first is told.
+                        (_, Err(_)) => {}
+                    }
+                }
+                sent
             }
-            Topics::Matching(pattern) => {
-                let pattern = Pattern::parse(pattern).map_err(|_| PublishError::Topic)?;
-                let topics = registry.topics();
-                topics.iter().filter(|topic| pattern.matches(&topic.name)).for_each(send);
+            Topics::Matching(text) => {
+                let pattern = Pattern::parse(text).map_err(|_| PublishError::Topic)?;
+                let deliver = || {
+                    let topics = registry.topics();
+                    let matching = topics.iter().filter(|topic| pattern.matches(&topic.name));
+                    matching.map(|topic| self.deliver(topic, event, payload, false)).sum()
+                };
+                let Some(cluster) = self.cluster() else {
+                    return Ok(Sent::new(deliver()));
+                };
+                let envelope = cluster.message(Some(text), event, payload, &self.class, &self.audience);
+                Ok(Sent::new(cluster.publish(ALL, envelope, self.is_counted(), deliver)?))
             }
         }
-        Ok(sent)
+    }
+
+    /// Sends it to a topic that was named. How many queues of this node took it.
+    fn put_named(&self, name: &str, event: &str, payload: &Payload) -> Result<usize, PublishError> {
+        let inner = self.hub.inner();
+        let deliver = || {
+            let is_kept = self.is_kept() && !inner.is_sequenced();
+            let topic =
+                if is_kept { inner.registry.topic_to_keep(name, inner) } else { inner.registry.topic(name) };
+            topic.map_or(0, |topic| self.deliver(&topic, event, payload, true))
+        };
+        let Some(cluster) = self.cluster() else {
+            return Ok(deliver());
+        };
+        let envelope = cluster.message(None, event, payload, &self.class, &self.audience);
+        if self.is_kept()
+            && inner.is_sequenced()
+            && let Some(keep) = inner.keep(name)
+        {
+            cluster.append(name, envelope, keep)?;
+            return Ok(0);
+        }
+        Ok(cluster.publish(name, envelope, self.is_counted(), deliver)?)
+    }
+
+    /// Sends it to the members on this node. How many queues took it.
+    fn deliver(&self, topic: &Arc<Topic>, event: &str, payload: &Payload, is_named: bool) -> usize {
+        let inner = self.hub.inner();
+        let is_kept = self.is_kept() && topic.numbers(inner);
+        let form = Form::of(payload, &topic.name, event, is_kept, &self.class, &inner.memory);
+        let taken =
+            topic.send(Parcel { event, payload: payload.clone(), form, audience: &self.audience, is_named });
+        inner.counters.broadcasts.add(1);
+        inner.counters.deliveries.add(taken);
+        inner.relieve();
+        taken
+    }
+
+    /// What is not for all members, or is not sent to all, is not part of a topic's history.
+    fn is_kept(&self) -> bool {
+        self.audience.only.is_none() && self.class == Class::Reliable
+    }
+
+    /// That it does not arrive is to be told.
+    fn is_counted(&self) -> bool {
+        self.class != Class::Volatile
+    }
+
+    /// What joins this node to others, if it is for them.
+    fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.hub.inner().cluster.as_ref().filter(|_| !self.is_local)
     }
 }
 
@@ -228,6 +274,9 @@ pub enum PublishError {
     Event,
     /// A key has at most 64 bytes.
     Key,
+    /// It has not reached the other nodes. This node's members have it, but for a message that is numbered by the
+    /// [broker](crate::backplane::Sequencer), which reaches nobody then.
+    Backplane(BackplaneError),
 }
 
 impl fmt::Display for PublishError {
@@ -239,6 +288,7 @@ impl fmt::Display for PublishError {
             Self::Draining => "the hub has been drained: nobody is there to send to",
             Self::Event => "an event's name has 1 to 64 bytes, and does not begin with `phx_` or `$`",
             Self::Key => "a key has at most 64 bytes",
+            Self::Backplane(_) => "it has not reached the other nodes",
         })
     }
 }
@@ -247,6 +297,7 @@ impl std::error::Error for PublishError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Payload(error) => Some(error),
+            Self::Backplane(error) => Some(error),
             _ => None,
         }
     }
@@ -255,6 +306,12 @@ impl std::error::Error for PublishError {
 impl From<PayloadError> for PublishError {
     fn from(error: PayloadError) -> Self {
         Self::Payload(error)
+    }
+}
+
+impl From<BackplaneError> for PublishError {
+    fn from(error: BackplaneError) -> Self {
+        Self::Backplane(error)
     }
 }
 
@@ -268,6 +325,7 @@ impl From<PublishError> for Refusal {
             PublishError::Draining => "busy",
             PublishError::Event => "reserved event",
             PublishError::Key => "bad key",
+            PublishError::Backplane(_) => "backplane",
         })
     }
 }

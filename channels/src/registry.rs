@@ -10,6 +10,7 @@ use sansocket::Message;
 use crate::announcer::{Announcer, State};
 use crate::archive::Archive;
 use crate::close::Leave;
+use crate::cluster::Cluster;
 use crate::conn_id::ConnId;
 use crate::connection::Connection;
 use crate::history::Extent;
@@ -32,6 +33,8 @@ pub(crate) struct Registry {
     /// Of each topic.
     pub(crate) extent: Extent,
     max_topics: usize,
+    /// What topics are told by of other nodes, if there are any.
+    pub(crate) cluster: Option<Arc<Cluster>>,
 }
 
 #[derive(Default)]
@@ -44,13 +47,14 @@ struct Connections {
 struct ById(Arc<Connection>);
 
 impl Registry {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, cluster: Option<Arc<Cluster>>) -> Self {
         Self {
             topics: RwLock::default(),
             connections: RwLock::default(),
             archive: Arc::new(Archive::new(limits.histories)),
             extent: limits.history,
             max_topics: limits.topics,
+            cluster,
         }
     }
 
@@ -136,6 +140,9 @@ impl Registry {
             }
             self.clear(&topic, members);
             Announcer::begin(&seat.connection.hub, &topic);
+            if let Some(cluster) = &self.cluster {
+                cluster.look_after(&topic);
+            }
             return true;
         }
     }
@@ -230,9 +237,8 @@ impl Registry {
         if let Some(topic) = topics.get(name).filter(|topic| !lock(&topic.members).is_over) {
             return Some(topic.clone());
         }
-        let limits = &seat.connection.hub.inner().limits;
-        let topic =
-            Topic::new(self, name.clone(), seat.route.clone(), seat.connection.runtime.clone(), limits);
+        let hub = seat.connection.hub.inner();
+        let topic = Topic::new(hub, name.clone(), seat.route.clone(), seat.connection.runtime.clone());
         self.add(&mut topics, topic)
     }
 
@@ -253,7 +259,7 @@ impl Registry {
         if route.is_over() {
             return None;
         }
-        let topic = self.add(&mut topics, Topic::new(self, name.into(), route, runtime, &hub.limits))?;
+        let topic = self.add(&mut topics, Topic::new(hub, name.into(), route, runtime))?;
         if let Some(kept) = lock(&topic.members).history(&topic, self) {
             kept.touch(true);
         }
@@ -268,6 +274,9 @@ impl Registry {
             topics.remove(&idle.name);
         }
         topics.insert(topic.name.clone(), topic.clone());
+        if let Some(cluster) = self.cluster.as_ref().filter(|_| topic.route.options.presence) {
+            cluster.want_presence(&topic.name);
+        }
         Some(topic)
     }
 

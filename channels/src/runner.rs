@@ -118,12 +118,24 @@ impl Runner {
                 None => None,
             };
             let _turn = inner.joins.acquire().await;
-            caught(route.channel.join(&cx, params)).await
+            let joined = caught(route.channel.join(&cx, params)).await;
+            // It is held until the client is a member.
+            let interest = match (&inner.cluster, &joined) {
+                (Some(cluster), Ok(Ok(_))) => Some(cluster.prepare(inner, &seat.topic, &route).await),
+                _ => None,
+            };
+            joined.map(|joined| (joined, interest))
         };
         let outcome = tokio::select! {
             biased;
             () = self.inbox.superseded(&seat) => None,
             outcome = timeout(inner.limits.join.saturating_sub(since.elapsed()), joining) => Some(outcome),
+        };
+        let (outcome, _interest) = match outcome {
+            Some(Ok(Ok((joined, interest)))) => (Some(Ok(Ok(joined))), interest),
+            Some(Ok(Err(panicked))) => (Some(Ok(Err(panicked))), None),
+            Some(Err(elapsed)) => (Some(Err(elapsed)), None),
+            None => (None, None),
         };
         let refusal = match outcome {
             Some(Ok(Ok(Ok(admitted)))) if admitted.response.len() > inner.limits.payload => {

@@ -42,8 +42,8 @@ pub(crate) struct Seat {
 
 /// How far a seat is in its topic's history.
 struct Course {
-    /// Of the topic's life: told in each position.
-    epoch: Arc<str>,
+    /// Of the topic's life: told in each position. Locked after all else.
+    epoch: Mutex<Arc<str>>,
     /// The greatest offset that was queued or dropped; 0: none. Written with the queue locked.
     reached: AtomicU64,
     /// Which connection the client was before, as it says, if it has come back.
@@ -159,10 +159,18 @@ impl Seat {
     pub(crate) fn gap(&self, offset: u64) -> Arc<Frame> {
         self.connection.hub.inner().counters.gaps.add(1);
         let payload = match self.course.get() {
-            Some(course) => format!("{{\"e\":\"{}\",\"o\":{offset}}}", course.epoch),
+            Some(course) => gap(&lock(&course.epoch), offset),
             None => "{}".to_owned(),
         };
         self.connection.frame(self.frame(None, "$gap", &payload), Class::Answer)
+    }
+
+    /// The topic's life is another from now on. Called with the topic locked.
+    pub(crate) fn begin_epoch(&self, epoch: &Arc<str>) {
+        if let Some(course) = self.course.get() {
+            self.connection.queue.tell_gaps(self);
+            lock(&course.epoch).clone_from(epoch);
+        }
     }
 
     /// A frame that belongs to this join.
@@ -207,7 +215,7 @@ impl Seat {
         let (answer_len, mut recovers) = (welcome.max_len(), None);
         let answer = |sent| {
             if let Some(catchup) = &catchup {
-                let (epoch, reached) = (catchup.epoch.clone(), catchup.from(sent).into());
+                let (epoch, reached) = (catchup.epoch.clone().into(), catchup.from(sent).into());
                 self.course.get_or_init(|| Box::new(Course { epoch, reached, before }));
             }
             recovers = welcome.recovers(catchup.as_ref(), sent);
@@ -317,6 +325,11 @@ impl Seat {
         let at = asks.iter().position(|(asked, _)| *asked == number)?;
         Some(asks.swap_remove(at).1)
     }
+}
+
+/// What a client is told that has lost what it has not had up to this offset.
+pub(crate) fn gap(epoch: &str, offset: u64) -> String {
+    format!("{{\"e\":\"{epoch}\",\"o\":{offset}}}")
 }
 
 impl Phase {

@@ -2,24 +2,27 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::announcer::State;
 use crate::audience::Audience;
-use crate::frame::Frame;
+use crate::cluster::{Abroad, Hearing, Interest};
+use crate::frame::{Class, Frame};
 use crate::history::{Extent, History, Position};
+use crate::hub::Inner;
 use crate::kept::Kept;
-use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::outgoing::To;
 use crate::parcel::{Form, Numbered, Parcel};
 use crate::presence::Presence;
 use crate::registry::Registry;
 use crate::route::Route;
-use crate::seat::Seat;
+use crate::seat::{Seat, gap};
 use crate::sync::{Mutex, lock};
+use crate::wire::text;
 
 /// A topic that has members, or had them just now, or that lives on: with what it keeps, and with who was lost, and may come back.
 pub(crate) struct Topic {
@@ -29,6 +32,8 @@ pub(crate) struct Topic {
     /// Where what it has to do later is done.
     runtime: Handle,
     pub(crate) members: Mutex<Members>,
+    /// Other nodes tell of it for as long as it is there.
+    _interest: Option<Interest>,
 }
 
 #[derive(Default)]
@@ -39,26 +44,26 @@ pub(crate) struct Members {
     presence: Option<Box<Presence>>,
     /// From the first member or message on, if the route wants one.
     pub(crate) history: Option<Kept<Topic>>,
+    /// What other nodes have told of it, if there are any.
+    pub(crate) abroad: Option<Box<Abroad>>,
     /// The last member has left, nobody lingers, and nothing is kept: who joins needs another topic of this name.
     pub(crate) is_over: bool,
 }
 
 impl Topic {
     /// One without members.
-    pub(crate) fn new(
-        registry: &Arc<Registry>,
-        name: Arc<str>,
-        route: Arc<Route>,
-        runtime: Handle,
-        limits: &Limits,
-    ) -> Arc<Self> {
-        let presence = route.options.presence.then(|| Presence::new(limits).into());
+    pub(crate) fn new(hub: &Inner, name: Arc<str>, route: Arc<Route>, runtime: Handle) -> Arc<Self> {
+        let cluster = hub.cluster.as_ref();
+        let node = cluster.map(|_| hub.next_reference());
+        let presence = route.options.presence.then(|| Presence::new(&hub.limits, node).into());
+        let abroad = cluster.map(|_| Box::default());
         Arc::new(Self {
-            registry: Arc::downgrade(registry),
+            registry: Arc::downgrade(&hub.registry),
+            _interest: cluster.map(|cluster| cluster.interest(&name)),
             name,
             route,
             runtime,
-            members: Members { presence, ..Members::default() }.into(),
+            members: Members { presence, abroad, ..Members::default() }.into(),
         })
     }
 
@@ -76,11 +81,30 @@ impl Topic {
         presence.as_mut().map(|presence| f(presence, seats))
     }
 
+    /// Whether this node numbers its messages.
+    pub(crate) fn numbers(&self, hub: &Inner) -> bool {
+        self.route.options.history.is_some() && !hub.is_sequenced()
+    }
+
     /// Appends a message to what is kept, if it is to be, and to the queues of all members that are meant. How many took it.
     pub(crate) fn send(self: &Arc<Self>, parcel: Parcel<'_>) -> usize {
+        self.put(parcel, None).unwrap_or(0)
+    }
+
+    /// The same with one that has its number, and is so old. `None`: others are missing before it.
+    pub(crate) fn send_at(
+        self: &Arc<Self>,
+        parcel: Parcel<'_>,
+        position: &Position,
+        age: Duration,
+    ) -> Option<usize> {
+        self.put(parcel, Some((position, age)))
+    }
+
+    fn put(self: &Arc<Self>, parcel: Parcel<'_>, at: Option<(&Position, Duration)>) -> Option<usize> {
         let to = parcel.to(&self.route.options);
         let mut asked = Vec::new();
-        let sent = self.deliver(parcel, &to, |seat| {
+        let sent = self.deliver(parcel, &to, at, |seat| {
             if matches!(to, To::Sessions(_)) {
                 asked.push(seat.clone());
             }
@@ -93,7 +117,13 @@ impl Topic {
     }
 
     /// Does that. Those that took it are told to `taken`.
-    fn deliver(self: &Arc<Self>, parcel: Parcel<'_>, to: &To, mut taken: impl FnMut(&Arc<Seat>)) -> usize {
+    fn deliver(
+        self: &Arc<Self>,
+        parcel: Parcel<'_>,
+        to: &To,
+        at: Option<(&Position, Duration)>,
+        mut taken: impl FnMut(&Arc<Seat>),
+    ) -> Option<usize> {
         let Parcel { form, audience, is_named, .. } = parcel;
         let mut push = |seat: &Arc<Seat>, frame: &Arc<Frame>, offset, is_meant| {
             let to = if is_meant { to } else { &To::All };
@@ -113,16 +143,22 @@ impl Topic {
                 if sent > 0 {
                     frame.handed_over();
                 }
-                return sent;
+                return Some(sent);
             }
             Form::Draft(draft) => draft,
         };
         let is_idle = members.seats.is_empty();
         let Some(kept) = &mut members.history else {
             // It is over.
-            return 0;
+            return Some(0);
         };
-        let (message, offset) = kept.append(draft, audience, to, is_idle && !is_named);
+        let age = match at.map(|(position, age)| (kept.history().turn(position), age)) {
+            None => Duration::ZERO,
+            Some((Hearing::Next, age)) => age,
+            Some((Hearing::Stale, _)) => return Some(0),
+            Some((Hearing::Missing, _)) => return None,
+        };
+        let (message, offset) = kept.append(draft, audience, to, age, is_idle && !is_named);
         let (is_watched, is_too_much) = (kept.is_watched(), kept.is_too_much());
         if !is_watched {
             self.watch(&mut members);
@@ -144,7 +180,46 @@ impl Topic {
         if is_too_much && let Some(registry) = self.registry.upgrade() {
             registry.shrink();
         }
-        sent
+        Some(sent)
+    }
+
+    /// Members have missed something of other nodes, and no more is known of what: they are told. A history that this node numbers
+    /// begins another life.
+    pub(crate) fn lose(&self, hub: &Inner) {
+        let mut members = lock(&self.members);
+        if let Some(kept) = members.history.as_mut().filter(|_| self.numbers(hub)) {
+            let offset = kept.history().offset();
+            kept.begin_epoch(None, offset);
+        }
+        members.tell_gap(self, hub);
+    }
+
+    /// How far it is in the order that the broker has, if it has been there.
+    pub(crate) fn known_position(&self) -> Option<Position> {
+        let members = lock(&self.members);
+        let has_been_live = members.abroad.as_ref().is_some_and(|abroad| abroad.course.has_been_live());
+        members.history.as_ref().filter(|_| has_been_live).map(|kept| kept.history().position())
+    }
+
+    /// The broker has it so far, and what it has told begins after an offset. If something is missing until there, a life of that name
+    /// begins, and members are told.
+    pub(crate) fn begin_at(&self, position: &Position, from: u64, hub: &Inner) {
+        let mut members = lock(&self.members);
+        let Some(kept) = &mut members.history else {
+            return;
+        };
+        let own = kept.history();
+        let is_one = *position.epoch == **own.epoch();
+        if is_one && (from..=position.offset).contains(&own.offset()) {
+            return;
+        }
+        kept.begin_epoch(Some(position.epoch.as_str().into()), from);
+        members.tell_gap(self, hub);
+    }
+
+    /// Looks at what other nodes have told, if there are any, with the topic locked.
+    pub(crate) fn with_abroad<T>(&self, f: impl FnOnce(&mut Abroad) -> T) -> Option<T> {
+        lock(&self.members).abroad.as_mut().map(|abroad| f(abroad))
     }
 
     /// The seats of those that alone are meant, be they members or not: few of many. Called with nothing locked.
@@ -216,6 +291,26 @@ impl Members {
             let extent = Extent { entries, time, ..registry.extent };
             Kept::new(History::new(topic.name.clone(), extent), &registry.archive, topic)
         }))
+    }
+
+    /// Tells all members that they have missed something, and in which life of the topic they are.
+    pub(crate) fn tell_gap(&self, topic: &Topic, hub: &Inner) {
+        if self.seats.is_empty() {
+            return;
+        }
+        let history = self.history.as_ref().map(Kept::history);
+        let payload = history.map_or("{}".to_owned(), |history| gap(history.epoch(), history.offset()));
+        // It belongs to no join, so that it is one for all.
+        let message = text::frame(None, None, &topic.name, "$gap", &payload).into();
+        let frame = Frame::new(message, Class::Answer, &hub.memory);
+        for seat in &self.seats {
+            if let Some(history) = history {
+                seat.begin_epoch(history.epoch());
+            }
+            let offset = history.map_or(0, History::offset);
+            seat.connection.queue.broadcast(&frame, seat, offset, &To::All);
+        }
+        hub.counters.gaps.add(self.seats.len());
     }
 
     pub(crate) fn add(&mut self, seat: &Arc<Seat>) {

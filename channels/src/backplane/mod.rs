@@ -18,8 +18,7 @@ mod memory;
 mod names;
 #[cfg(feature = "nats")]
 mod nats;
-#[cfg(any(feature = "nats", feature = "redis"))]
-mod outbox;
+pub(crate) mod outbox;
 #[cfg(feature = "redis")]
 mod redis;
 mod sink;
@@ -97,12 +96,12 @@ pub trait Sequencer: Send + Sync {
         keep: Keep,
     ) -> BoxFuture<'a, Result<(), BackplaneError>>;
 
-    /// How far the topic is, and what is kept of it after an offset, or, after `None`, all that is. If there is no such topic, its
-    /// life begins with this.
+    /// How far the topic is, and what is kept of it after a position, or, after `None` or one of another life, all that is. If there
+    /// is no such topic, its life begins with this.
     fn since<'a>(
         &'a self,
         topic: &'a str,
-        offset: Option<u64>,
+        position: Option<&'a Position>,
         keep: Keep,
     ) -> BoxFuture<'a, Result<Since, BackplaneError>>;
 }
@@ -131,7 +130,7 @@ impl Keep {
 pub struct Since {
     /// How far the topic is: the epoch is a new one for each life of the topic, and has 1 to 32 letters and digits.
     pub position: Position,
-    /// The newest of what came after the offset, in its order, without a gap up to the position.
+    /// The newest of what came after that, in its order, without a gap up to the position.
     pub messages: Vec<Kept>,
 }
 

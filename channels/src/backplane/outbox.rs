@@ -8,19 +8,19 @@ use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use super::BackplaneError;
 
 /// What waits for a broker, in its order: as many items, and as many bytes, as there may be.
-pub(super) struct Outbox<T> {
+pub(crate) struct Outbox<T> {
     sender: Sender<(T, usize)>,
     bytes: Arc<AtomicUsize>,
 }
 
 /// The other end.
-pub(super) struct Waiting<T> {
+pub(crate) struct Waiting<T> {
     receiver: Receiver<(T, usize)>,
     bytes: Arc<AtomicUsize>,
 }
 
 /// Both ends of one that is empty.
-pub(super) fn outbox<T>() -> (Outbox<T>, Waiting<T>) {
+pub(crate) fn outbox<T>() -> (Outbox<T>, Waiting<T>) {
     let (sender, receiver) = channel(ITEMS);
     let bytes = Arc::<AtomicUsize>::default();
     (Outbox { sender, bytes: bytes.clone() }, Waiting { receiver, bytes })
@@ -28,7 +28,7 @@ pub(super) fn outbox<T>() -> (Outbox<T>, Waiting<T>) {
 
 impl<T> Outbox<T> {
     /// Adds an item of so many bytes, if there is room.
-    pub(super) fn push(&self, item: T, len: usize) -> Result<(), BackplaneError> {
+    pub(crate) fn push(&self, item: T, len: usize) -> Result<(), BackplaneError> {
         if self.bytes.fetch_add(len, Ordering::Relaxed).saturating_add(len) > BYTES {
             self.bytes.fetch_sub(len, Ordering::Relaxed);
             return Err(BackplaneError::Full);
@@ -45,14 +45,15 @@ impl<T> Outbox<T> {
 
 impl<T> Waiting<T> {
     /// The next; `None`: there will be no more. Cancel safe.
-    pub(super) async fn next(&mut self) -> Option<T> {
+    pub(crate) async fn next(&mut self) -> Option<T> {
         let (item, len) = self.receiver.recv().await?;
         self.bytes.fetch_sub(len, Ordering::Relaxed);
         Some(item)
     }
 
     /// The next, if one waits.
-    pub(super) fn take(&mut self) -> Option<T> {
+    #[cfg(any(feature = "nats", feature = "redis"))]
+    pub(crate) fn take(&mut self) -> Option<T> {
         let (item, len) = self.receiver.try_recv().ok()?;
         self.bytes.fetch_sub(len, Ordering::Relaxed);
         Some(item)

@@ -85,6 +85,11 @@ impl Queue {
         self.change(|state| state.push(frame, Some(seat), 0, &self.limits))
     }
 
+    /// The life of a seat's topic is another from now on: has gaps that wait say of which they are. Called with the topic locked.
+    pub(crate) fn tell_gaps(&self, seat: &Seat) {
+        lock(&self.state).backlog.tell_gaps(seat);
+    }
+
     /// How many frames wait for a seat's session, or behind what does.
     pub(crate) fn on_hold(&self, seat: u32) -> usize {
         lock(&self.state).holds.as_ref().map_or(0, |holds| holds.len(seat))

@@ -19,6 +19,8 @@ mod members;
 mod memory;
 mod metrics;
 mod model;
+mod nodes;
+mod nodes_history;
 mod order;
 mod order_model;
 mod patience;

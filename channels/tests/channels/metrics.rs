@@ -47,7 +47,7 @@ fn changed(before: &Metrics, after: &Metrics) -> Vec<String> {
 }
 
 /// The gauges, in the order of their names: all of them have to be 0 when nobody is there.
-pub fn gauges(metrics: &Metrics) -> [(&'static str, u64); 12] {
+pub fn gauges(metrics: &Metrics) -> [(&'static str, u64); 15] {
     [
         ("connections", metrics.connections),
         ("slow_connections", metrics.slow_connections),
@@ -61,6 +61,9 @@ pub fn gauges(metrics: &Metrics) -> [(&'static str, u64); 12] {
         ("presence_entries", metrics.presence_entries),
         ("history_entries", metrics.history_entries),
         ("history_bytes", metrics.history_bytes),
+        ("nodes", metrics.nodes),
+        ("backplane_down", metrics.backplane_down),
+        ("subscriptions", metrics.subscriptions),
     ]
 }
 
@@ -108,7 +111,7 @@ async fn gauges_are_what_is() {
     settle().await;
     assert_eq!(hub.metrics().presence_entries, 2);
     sleep(6 * SECOND).await;
-    assert_eq!(gauges(&hub.metrics()).map(|(_, value)| value), [0; 12]);
+    assert_eq!(gauges(&hub.metrics()).map(|(_, value)| value), [0; 15]);
 }
 
 /// What is kept, and whether those who come back get all of it.
@@ -149,7 +152,7 @@ async fn histories_count() {
     assert_eq!(hub.metrics().delivery.count(), 8);
     drop((ada, bob));
     sleep(61 * SECOND).await;
-    assert_eq!(gauges(&hub.metrics()).map(|(_, value)| value), [0; 12]);
+    assert_eq!(gauges(&hub.metrics()).map(|(_, value)| value), [0; 15]);
 }
 
 /// Each join has one result, and each connection one end.

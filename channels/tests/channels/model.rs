@@ -117,7 +117,7 @@ async fn the_hub_does_what_the_model_does() {
         settle().await;
         assert!(hub.connections().is_empty() && hub.topics().is_empty(), "seed {seed}");
         let metrics = hub.metrics();
-        assert_eq!(gauges(&metrics).map(|(_, value)| value), [0; 12], "seed {seed}");
+        assert_eq!(gauges(&metrics).map(|(_, value)| value), [0; 15], "seed {seed}");
         let closes: u64 = metrics.closes.values().sum();
         assert_eq!(metrics.connected, metrics.left + metrics.lost + closes, "seed {seed}");
         let counts = counted.0.lock().unwrap();
@@ -147,7 +147,7 @@ async fn threads_leave_nothing_behind() {
     assert_eq!(drained.cut, 0);
     assert!(counted.0.lock().unwrap().alive.is_empty());
     assert!(hub.connections().is_empty() && hub.topics().is_empty());
-    assert_eq!(gauges(&hub.metrics()).map(|(_, value)| value), [0; 12]);
+    assert_eq!(gauges(&hub.metrics()).map(|(_, value)| value), [0; 15]);
     assert!(counted.0.lock().unwrap().begun > 100);
 }
 

@@ -366,7 +366,7 @@ async fn whatever_happens_is_in_order() {
         sleep(Duration::from_secs(120)).await;
         assert!(hub.connections().is_empty() && hub.topics().is_empty(), "seed {seed}");
         let metrics = hub.metrics();
-        assert_eq!(gauges(&metrics).map(|(_, value)| value), [0; 12], "seed {seed}");
+        assert_eq!(gauges(&metrics).map(|(_, value)| value), [0; 15], "seed {seed}");
         book.with(|book| {
             // Those of joins that were cut off in the same moment have not begun, as far as they know.
             let ended = metrics.joins_ok..=book.begun;

@@ -1,0 +1,90 @@
+//! What a topic has heard of other nodes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::heard::Heard;
+use crate::history::Position;
+
+/// What a topic has heard of other nodes.
+#[derive(Default)]
+pub(crate) struct Abroad {
+    pub(crate) heard: Heard,
+    pub(crate) course: Course,
+}
+
+/// How far a topic is with the broker that numbers its messages:
+///
+/// ```text
+/// behind ---sync---> syncing ---all that was kept is here, and what came meanwhile---> live
+///    ^------------------------- something is missing ----------------------------------'
+/// ```
+#[derive(Default)]
+pub(crate) struct Course {
+    is_live: bool,
+    /// A task gets it there.
+    is_syncing: bool,
+    /// It has been there: its offset is the broker's.
+    has_been_live: bool,
+    /// What has come while it was not live, in its order. Too much of it is forgotten: the broker has it.
+    waiting: VecDeque<(Position, Bytes)>,
+    /// Of all in `waiting`.
+    bytes: usize,
+    /// Told when it is live.
+    live: Arc<Notify>,
+}
+
+impl Course {
+    /// A message has come: it is its turn now, or it waits until it is. Whether somebody has to see to it that its turn comes.
+    pub(crate) fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    pub(crate) fn has_been_live(&self) -> bool {
+        self.has_been_live
+    }
+
+    /// A message waits until its turn comes.
+    pub(crate) fn wait(&mut self, position: Position, envelope: Bytes) {
+        self.bytes += envelope.len();
+        self.waiting.push_back((position, envelope));
+        if self.waiting.len() > ENVELOPES || self.bytes > BYTES {
+            self.waiting = VecDeque::new();
+            self.bytes = 0;
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> Option<(Position, Bytes)> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.1.len();
+        Some(next)
+    }
+
+    /// Something may be missing. True: a task is to be begun that gets it.
+    pub(crate) fn fall_behind(&mut self) -> bool {
+        self.is_live = false;
+        !std::mem::replace(&mut self.is_syncing, true)
+    }
+
+    /// The task has ended, and has got all there is, or not.
+    pub(crate) fn end_sync(&mut self, is_live: bool) {
+        self.is_syncing = false;
+        self.is_live = is_live;
+        self.has_been_live |= is_live;
+        self.live.notify_waiters();
+    }
+
+    /// What tells when the task has ended, if there is one.
+    pub(crate) fn syncing(&self) -> Option<Arc<Notify>> {
+        self.is_syncing.then(|| self.live.clone())
+    }
+}
+
+/// How many envelopes wait at most,
+const ENVELOPES: usize = 1_024;
+
+/// and how many bytes they have.
+const BYTES: usize = 1 << 20;

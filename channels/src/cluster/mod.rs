@@ -1,0 +1,459 @@
+//! What a node does that is one of several.
+//!
+//! ```text
+//! Publish ---> line of the topic ---> backplane ===> backplane ---> told ---> members of the topic
+//!              (numbers it)                                         (heard: what is missing?)
+//! ```
+
+mod asks;
+mod course;
+pub(crate) mod envelope;
+mod heard;
+mod lines;
+mod nodes;
+mod sequence;
+mod subscriptions;
+mod told;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use self::asks::Asks;
+use self::envelope::{Control, Deed, Turn, Whom};
+use self::lines::Lines;
+use self::nodes::Nodes;
+use self::sequence::Appends;
+use self::subscriptions::{Subscriptions, Unconfirmed};
+use crate::announcer::Announcer;
+use crate::ask::{Answer, AskError};
+use crate::audience::Audience;
+use crate::backplane::{Backplane, BackplaneError, NodeId, Sink};
+use crate::conn_id::ConnId;
+use crate::frame::Class;
+use crate::hub::{Hub, Inner};
+use crate::limits::Limits;
+use crate::metrics::{Counters, Metrics};
+use crate::payload::Payload;
+use crate::route::Route;
+use crate::sync::{Mutex, lock};
+use crate::topic::Topic;
+
+pub(crate) use self::course::Abroad;
+pub(crate) use self::heard::Hearing;
+pub(crate) use self::subscriptions::Interest;
+
+/// What a node does that is one of several.
+///
+/// Locks are taken in this order: the line of a topic, whatever the [registry](crate::registry) has, and the others.
+pub(crate) struct Cluster {
+    node: NodeId,
+    backplane: Box<dyn Backplane>,
+    counters: Arc<Counters>,
+    /// For which hub, and where all of this is done, once it has begun.
+    begun: OnceLock<(Weak<Inner>, Handle)>,
+    is_up: AtomicBool,
+    /// It has been up, or is.
+    has_been_up: AtomicBool,
+    /// The others have been told that this node ends.
+    is_ended: AtomicBool,
+    lines: Lines,
+    subscriptions: Subscriptions,
+    /// What makes this node hear of what goes to all topics.
+    all: OnceLock<Interest>,
+    /// How far the others are with that.
+    heard: Mutex<heard::Heard>,
+    nodes: Nodes,
+    asks: Asks,
+    appends: Appends,
+    presences: Presences,
+}
+
+/// Topics whose presences other nodes are to be told of.
+#[derive(Default)]
+struct Presences {
+    /// What has changed.
+    changed: Mutex<Vec<Arc<Topic>>>,
+    is_changed: Arc<Notify>,
+    /// When the others are told how far it is, by topic: every now and then, from the first change on.
+    marks: Mutex<VecDeque<DueMark>>,
+}
+
+/// When a topic is to be marked.
+type DueMark = (Instant, Arc<str>, Weak<Topic>);
+
+/// A node, to be told what to do with one of its connections.
+pub(crate) struct Elsewhere<'a> {
+    cluster: &'a Cluster,
+    node: NodeId,
+}
+
+impl Cluster {
+    pub(crate) fn new(
+        node: NodeId,
+        backplane: Box<dyn Backplane>,
+        limits: &Limits,
+        counters: &Arc<Counters>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            node,
+            backplane,
+            counters: counters.clone(),
+            begun: OnceLock::new(),
+            is_up: AtomicBool::new(false),
+            has_been_up: AtomicBool::new(false),
+            is_ended: AtomicBool::new(false),
+            lines: Lines::new(limits.topics),
+            subscriptions: Subscriptions::default(),
+            all: OnceLock::new(),
+            heard: Mutex::default(),
+            nodes: Nodes::default(),
+            asks: Asks::default(),
+            appends: Appends::default(),
+            presences: Presences::default(),
+        })
+    }
+
+    /// Begins, unless it has.
+    pub(crate) fn start(self: &Arc<Self>, hub: &Weak<Inner>, runtime: &Handle) {
+        if self.begun.set((hub.clone(), runtime.clone())).is_ok() {
+            self.all.get_or_init(|| self.interest(&ALL.into()));
+            runtime.spawn(run(hub.clone(), self.presences.is_changed.clone()));
+            runtime.spawn(sequence::append(hub.clone(), self.appends.take_waiting()));
+        }
+    }
+
+    /// Whether the broker has the order of topics with a history.
+    pub(crate) fn is_sequenced(&self) -> bool {
+        self.backplane.sequencer().is_some()
+    }
+
+    /// What other nodes are to deliver to members of a topic, or of all that a pattern matches.
+    pub(crate) fn message(
+        &self,
+        pattern: Option<&str>,
+        event: &str,
+        payload: &Payload,
+        class: &Class,
+        audience: &Audience,
+    ) -> Vec<u8> {
+        envelope::message(self.node.0, pattern, event, payload, class, audience)
+    }
+
+    /// Delivers something here, and has the others deliver it. Both are done in one order, whoever calls. What is counted is told to
+    /// be missing where it is. How many took it here.
+    pub(crate) fn publish(
+        &self,
+        topic: &str,
+        mut envelope: Vec<u8>,
+        is_counted: bool,
+        deliver: impl FnOnce() -> usize,
+    ) -> Result<usize, BackplaneError> {
+        let line = self.lines.line(topic);
+        let mut line = lock(&line);
+        let delivered = deliver();
+        if is_counted {
+            // Even if it does not leave: it is missing then.
+            envelope::set_turn(&mut envelope, line.advance());
+            self.lines.mark_later(&mut line);
+        }
+        self.send(topic, envelope.into())?;
+        Ok(delivered)
+    }
+
+    /// An interest in a topic, so that this node hears of it.
+    pub(crate) fn interest(self: &Arc<Self>, topic: &Arc<str>) -> Interest {
+        let interest = Interest::new(self, topic.clone());
+        if let Some(unconfirmed) = self.subscriptions.add(topic)
+            && let Some((hub, runtime)) = self.begun.get()
+        {
+            runtime.spawn(subscribe(hub.clone(), topic.clone(), unconfirmed));
+        }
+        interest
+    }
+
+    /// Waits until this node hears of a topic that somebody joins, and has what is kept of it, though not for ever: what it misses
+    /// then is told. The interest is to be held until he has joined. Cancel safe.
+    pub(crate) async fn prepare(self: &Arc<Self>, hub: &Inner, name: &Arc<str>, route: &Route) -> Interest {
+        let interest = self.interest(name);
+        self.hears(name).await;
+        if self.is_sequenced()
+            && route.options.history.is_some()
+            && let Some(topic) = hub.registry.topic_to_keep(name, hub)
+        {
+            self.look_after(&topic);
+            self.catches_up(&topic).await;
+        }
+        interest
+    }
+
+    async fn hears(&self, topic: &str) {
+        if self.is_up() || !self.has_been_up.load(Ordering::Relaxed) {
+            timeout(PATIENCE, self.subscriptions.confirmed(topic)).await.ok();
+        }
+        self.subscriptions.go_on(topic);
+    }
+
+    /// Has all connections of a user, or one of a node, do something there.
+    pub(crate) fn order(&self, to: Option<NodeId>, whom: Whom, what: Deed) -> Result<(), BackplaneError> {
+        self.control(to, &Control::Do { whom, what })
+    }
+
+    /// The node that has a connection, if it is not this one.
+    pub(crate) fn elsewhere(&self, conn: ConnId) -> Option<Elsewhere<'_>> {
+        let (node, _) = conn.parts();
+        (node != self.node.0).then_some(Elsewhere { cluster: self, node: NodeId(node) })
+    }
+
+    /// The presence of a topic may have changed here.
+    pub(crate) fn presence_changed(&self, topic: &Arc<Topic>) {
+        if topic.with_presence(|presence, _| presence.wants_teller()) == Some(true) {
+            lock(&self.presences.changed).push(topic.clone());
+            self.presences.is_changed.notify_one();
+        }
+    }
+
+    /// A topic has begun that has a presence: what is known of it elsewhere?
+    pub(crate) fn want_presence(&self, topic: &str) {
+        // Without a connection, all are asked when there is one.
+        self.control(None, &Control::StateWanted { topic: topic.to_owned() }).ok();
+    }
+
+    /// This node ends.
+    pub(crate) fn end(&self) {
+        self.is_ended.store(true, Ordering::Relaxed);
+        self.control(None, &Control::Bye).ok();
+    }
+
+    /// Adds what it has to the numbers of its hub.
+    pub(crate) fn measure(&self, metrics: &mut Metrics) {
+        metrics.nodes = self.nodes.len() as u64;
+        metrics.backplane_down = u64::from(!self.is_up());
+        metrics.subscriptions = self.subscriptions.len() as u64;
+    }
+
+    fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.counted(|| self.backplane.publish(topic, envelope))
+    }
+
+    fn control(&self, to: Option<NodeId>, what: &Control) -> Result<(), BackplaneError> {
+        self.counted(|| self.backplane.control(to, what.encode(self.node.0)))
+    }
+
+    fn counted(&self, send: impl FnOnce() -> Result<(), BackplaneError>) -> Result<(), BackplaneError> {
+        let sent = if self.is_up() { send() } else { Err(BackplaneError::Down) };
+        let counter =
+            if sent.is_ok() { &self.counters.backplane_sent } else { &self.counters.backplane_failed };
+        counter.add(1);
+        sent
+    }
+
+    /// Does what is to be done every second.
+    fn tick(&self, hub: &Hub, now: Instant) {
+        self.subscriptions.forget_idle(now, |topic| self.backplane.unsubscribe(topic));
+        if !self.is_up() {
+            return;
+        }
+        for line in self.lines.due(now) {
+            let line = lock(&line);
+            self.mark(line.topic(), line.turn(), None);
+        }
+        for node in self.nodes.forget_silent(now) {
+            self.forget_node(hub, node, now);
+        }
+        self.mark_presences(now);
+    }
+
+    /// Tells the others how far this node is with a topic.
+    fn mark(&self, topic: &str, turn: Turn, presence: Option<u64>) {
+        let mut mark = envelope::mark(self.node.0, presence);
+        envelope::set_turn(&mut mark, turn);
+        // If it does not leave, the connection is lost, and that is told.
+        self.send(topic, mark.into()).ok();
+    }
+
+    /// A node is no more, nor who was present there.
+    fn forget_node(&self, hub: &Hub, node: u64, now: Instant) {
+        self.asks.forget(node);
+        lock(&self.heard).forget(node);
+        for topic in hub.inner().registry.topics() {
+            topic.with_abroad(|abroad| abroad.heard.forget(node));
+            if topic.with_presence(|presence, _| presence.forget_node(node, now)).is_some() {
+                Announcer::begin(hub, &topic);
+            }
+        }
+    }
+
+    /// Tells the others what has changed in presences.
+    fn tell_presences(&self) {
+        let changed = std::mem::take(&mut *lock(&self.presences.changed));
+        for topic in changed {
+            let line = self.lines.line(&topic.name);
+            let _line = lock(&line);
+            let ops = topic.with_presence(|presence, _| presence.take_untold()).unwrap_or_default();
+            let mut rest = &*ops;
+            while !rest.is_empty() {
+                let versions = topic.with_presence(|presence, _| presence.advance()).unwrap_or_default();
+                if versions.0 == 0 {
+                    let due = (Instant::now() + nodes::BEAT, topic.name.clone(), Arc::downgrade(&topic));
+                    lock(&self.presences.marks).push_back(due);
+                }
+                let (envelope, told) = envelope::presence(self.node.0, versions, rest);
+                // What does not leave is asked for when the others hear of the version.
+                self.send(&topic.name, envelope.into()).ok();
+                rest = &rest[told..];
+            }
+        }
+    }
+
+    /// Tells the others how far presences are that are due.
+    fn mark_presences(&self, now: Instant) {
+        loop {
+            let due = {
+                let mut marks = lock(&self.presences.marks);
+                match marks.front() {
+                    Some((at, ..)) if *at <= now => marks.pop_front(),
+                    _ => None,
+                }
+            };
+            let Some((_, name, topic)) = due else {
+                return;
+            };
+            // Of one that is no more nothing is left, which is told once more.
+            let alive = topic.upgrade();
+            let version = alive.and_then(|topic| topic.with_presence(|presence, _| presence.version()));
+            self.mark(&name, Turn::NONE, Some(version.unwrap_or(0)));
+            if version.is_some() {
+                lock(&self.presences.marks).push_back((now + nodes::BEAT, name, topic));
+            }
+        }
+    }
+}
+
+impl Elsewhere<'_> {
+    /// Has the node do something with one of its connections.
+    pub(crate) fn order(&self, whom: Whom, what: Deed) -> Result<(), BackplaneError> {
+        self.cluster.order(Some(self.node), whom, what)
+    }
+
+    /// Asks a page there, with a question in JSON.
+    pub(crate) async fn ask(
+        &self,
+        hub: &Hub,
+        conn: ConnId,
+        topic: &str,
+        event: &str,
+        question: String,
+        within: Duration,
+    ) -> Result<Answer, AskError> {
+        let cluster = self.cluster;
+        if cluster.is_up() && !cluster.nodes.has(self.node.0) {
+            return Err(AskError::Gone);
+        }
+        let within = within.min(hub.inner().limits.ask);
+        let mut asked = cluster.asks.begin(self.node.0);
+        let (number, topic, event) = (asked.number, topic.to_owned(), event.to_owned());
+        let ask = Control::Ask { number, conn, topic, event, within, question };
+        cluster.control(Some(self.node), &ask).map_err(AskError::Backplane)?;
+        timeout(within, asked.answer()).await.unwrap_or(Err(AskError::TimedOut))
+    }
+}
+
+/// Begins, and does what is to be done from time to time, for as long as there is the hub.
+async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
+    loop {
+        let Some(this) = Hub::upgrade(&hub) else {
+            return;
+        };
+        let Some(cluster) = &this.inner().cluster else {
+            return;
+        };
+        let told = hub.clone();
+        let sink = Sink::new(move |what| {
+            if let Some(hub) = Hub::upgrade(&told)
+                && let Some(cluster) = &hub.inner().cluster
+            {
+                cluster.told(&hub, what);
+            }
+        });
+        if cluster.backplane.start(cluster.node, sink).await.is_ok() {
+            break;
+        }
+        cluster.counters.backplane_failed.add(1);
+        drop(this);
+        sleep(RETRY).await;
+    }
+    let (mut tick, mut beat) = (interval(TICK), interval(nodes::BEAT));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let due = tokio::select! {
+            now = tick.tick() => Due::Tick(now),
+            _ = beat.tick() => Due::Beat,
+            () = changed.notified() => Due::Presences,
+        };
+        if matches!(due, Due::Presences) {
+            // More may change meanwhile, and is told with it.
+            sleep(GATHER).await;
+        }
+        let Some(hub) = Hub::upgrade(&hub) else {
+            return;
+        };
+        let Some(cluster) = &hub.inner().cluster else {
+            return;
+        };
+        match due {
+            Due::Tick(now) => cluster.tick(&hub, now),
+            Due::Beat if cluster.is_ended.load(Ordering::Relaxed) => {}
+            Due::Beat => drop(cluster.control(None, &Control::Beat)),
+            Due::Presences => cluster.tell_presences(),
+        }
+    }
+}
+
+/// What is to be done.
+enum Due {
+    Tick(Instant),
+    Beat,
+    Presences,
+}
+
+/// Subscribes to a topic.
+async fn subscribe(hub: Weak<Inner>, topic: Arc<str>, unconfirmed: Unconfirmed) {
+    let Some(hub) = Hub::upgrade(&hub) else {
+        return;
+    };
+    let Some(cluster) = &hub.inner().cluster else {
+        return;
+    };
+    // If it fails, there is no connection: it is subscribed before there is one.
+    if cluster.backplane.subscribe(&topic).await.is_ok()
+        && cluster.subscriptions.confirm(&topic, &unconfirmed)
+    {
+        cluster.lose(&hub, Some(&topic));
+    }
+}
+
+/// What is sent to the topics that a pattern matches is published to this, which no client can join.
+pub(crate) const ALL: &str = "$all";
+
+/// How long a join waits until this node hears of its topic.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long nothing is done about a backplane that has failed to start.
+const RETRY: Duration = Duration::from_secs(1);
+
+const TICK: Duration = Duration::from_secs(1);
+
+/// For how long changes of presences are gathered.
+const GATHER: Duration = Duration::from_millis(20);

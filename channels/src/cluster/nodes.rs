@@ -1,0 +1,70 @@
+//! Which other nodes there are.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::sync::{Mutex, lock};
+
+/// Which other nodes there are: those that have said so of late.
+#[derive(Default)]
+pub(super) struct Nodes(Mutex<HashMap<u64, Instant>>);
+
+impl Nodes {
+    /// A node has said that it lives. True: that is new.
+    pub(super) fn hear(&self, node: u64, now: Instant) -> bool {
+        let mut nodes = lock(&self.0);
+        // There are never so many: it is not to grow whatever a broker says.
+        if nodes.len() >= MOST && !nodes.contains_key(&node) {
+            return false;
+        }
+        nodes.insert(node, now + SILENCE).is_none()
+    }
+
+    /// A node ends: it is gone in a while, in which who was there may be back elsewhere.
+    pub(super) fn end(&self, node: u64, now: Instant) {
+        if let Some(until) = lock(&self.0).get_mut(&node) {
+            *until = now + LINGER;
+        }
+    }
+
+    /// There was no connection to the broker: nobody could be heard.
+    pub(super) fn forgive(&self, now: Instant) {
+        for until in lock(&self.0).values_mut() {
+            *until = now + SILENCE;
+        }
+    }
+
+    /// Forgets those that have been silent for too long, and tells which these are.
+    pub(super) fn forget_silent(&self, now: Instant) -> Vec<u64> {
+        let mut gone = Vec::new();
+        lock(&self.0).retain(|node, until| {
+            let is_alive = *until > now;
+            if !is_alive {
+                gone.push(*node);
+            }
+            is_alive
+        });
+        gone
+    }
+
+    pub(super) fn has(&self, node: u64) -> bool {
+        lock(&self.0).contains_key(&node)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+}
+
+/// How often a node says that it lives.
+pub(super) const BEAT: Duration = Duration::from_secs(15);
+
+/// For how long a node may be silent.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// As who is lost on one node: see [`presence`](crate::presence).
+const LINGER: Duration = Duration::from_secs(5);
+
+const MOST: usize = 1_024;

@@ -1,0 +1,282 @@
+//! What a node does about what it is told by others.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
+
+use super::envelope::{Answered, Control, Deed, News, Publication, ToTopic, Turn, Whom};
+use super::{ALL, Cluster, Hearing};
+use crate::announcer::Announcer;
+use crate::ask::{AskError, put};
+use crate::backplane::{NodeId, Told};
+use crate::close::Close;
+use crate::conn::{cut, leave, push_to};
+use crate::frame::Class;
+use crate::hub::Hub;
+use crate::parcel::{Form, Parcel};
+use crate::route::Pattern;
+use crate::sync::lock;
+use crate::topic::Topic;
+
+impl Cluster {
+    /// The backplane tells something.
+    pub(super) fn told(&self, hub: &Hub, what: Told<'_>) {
+        match what {
+            Told::Message { topic, envelope } => match ToTopic::decode(&envelope) {
+                Some(envelope) if envelope.node == self.node.0 => {}
+                Some(envelope) => {
+                    self.counters.backplane_received.add(1);
+                    self.hear(hub, topic, envelope);
+                }
+                None => self.counters.backplane_ignored.add(1),
+            },
+            Told::Sequenced { topic, position, envelope } => {
+                self.counters.backplane_received.add(1);
+                let topic = hub.inner().registry.topic(topic);
+                if let Some(topic) = topic.filter(|topic| topic.route.options.history.is_some()) {
+                    self.hear_sequenced(hub, &topic, position, envelope);
+                }
+            }
+            Told::Control(envelope) => match Control::decode(&envelope) {
+                Some((node, _)) if node == self.node.0 => {}
+                Some((node, control)) => {
+                    self.counters.backplane_received.add(1);
+                    self.obey(hub, node, control);
+                }
+                None => self.counters.backplane_ignored.add(1),
+            },
+            Told::Lost(topic) => self.lose(hub, topic),
+            Told::Down => {
+                if self.is_up.swap(false, Ordering::Relaxed) {
+                    self.counters.backplane_downs.add(1);
+                }
+            }
+            Told::Up => self.come_up(hub),
+        }
+    }
+
+    /// Something of a topic is missing, or of any.
+    pub(super) fn lose(&self, hub: &Hub, topic: Option<&str>) {
+        self.counters.backplane_lost.add(1);
+        let registry = &hub.inner().registry;
+        if let Some(topic) = topic.filter(|topic| *topic != ALL) {
+            registry.topic(topic).iter().for_each(|topic| self.lose_of(hub, topic));
+        } else {
+            lock(&self.heard).clear();
+            registry.topics().iter().for_each(|topic| self.lose_of(hub, topic));
+        }
+    }
+
+    fn lose_of(&self, hub: &Hub, topic: &Arc<Topic>) {
+        if self.is_sequenced() && topic.route.options.history.is_some() {
+            // The broker has what is missing. Of the rest, nodes say how much they have sent.
+            self.fall_behind(topic);
+        } else {
+            topic.with_abroad(|abroad| abroad.heard.clear());
+            topic.lose(hub.inner());
+        }
+        self.ask_presence(topic);
+    }
+
+    /// There is a connection to the broker.
+    fn come_up(&self, hub: &Hub) {
+        let is_first = !self.has_been_up.swap(true, Ordering::Relaxed);
+        self.subscriptions.confirm_all();
+        self.is_up.store(true, Ordering::Relaxed);
+        self.nodes.forgive(Instant::now());
+        self.control(None, &Control::Beat).ok();
+        if is_first {
+            // Whoever joined before was not told of others.
+            for topic in hub.inner().registry.topics() {
+                self.lose_of(hub, &topic);
+            }
+        } else {
+            self.lose(hub, None);
+        }
+        self.tell_unappended(hub);
+    }
+
+    /// What is known of a topic's presence may not be right any more.
+    fn ask_presence(&self, topic: &Topic) {
+        let Some(known) = topic.with_presence(|presence, _| presence.known_nodes()) else {
+            return;
+        };
+        self.want_presence(&topic.name);
+        // Of a topic that is no more there, nobody there says so without being asked.
+        for node in known {
+            self.want_state(node, &topic.name);
+        }
+    }
+
+    fn want_state(&self, node: u64, topic: &str) {
+        self.control(Some(NodeId(node)), &Control::StateWanted { topic: topic.to_owned() }).ok();
+    }
+
+    /// Another node has sent something to a topic.
+    fn hear(&self, hub: &Hub, topic: &str, envelope: ToTopic) {
+        let ToTopic { node, turn, what } = envelope;
+        if topic == ALL {
+            return self.hear_all(hub, node, turn, what);
+        }
+        let Some(topic) = hub.inner().registry.topic(topic) else {
+            return;
+        };
+        match what {
+            News::Message(message) => {
+                match topic.with_abroad(|abroad| abroad.heard.hear(node, turn)) {
+                    Some(Hearing::Stale) => return self.counters.backplane_stale.add(1),
+                    Some(Hearing::Missing) => {
+                        self.counters.backplane_lost.add(1);
+                        topic.lose(hub.inner());
+                    }
+                    Some(Hearing::Next) | None => {}
+                }
+                deliver(hub, &topic, &message);
+            }
+            News::Mark { presence } => {
+                if topic.with_abroad(|abroad| abroad.heard.mark(node, turn)) == Some(false) {
+                    self.counters.backplane_lost.add(1);
+                    topic.lose(hub.inner());
+                }
+                let is_known = |version| topic.with_presence(|presence, _| presence.knows(node, version));
+                if presence.and_then(is_known) == Some(false) {
+                    self.want_state(node, &topic.name);
+                }
+            }
+            News::Presence { from, to, ops } => {
+                let now = Instant::now();
+                match topic.with_presence(|presence, _| presence.hear(node, from, to, ops, now)) {
+                    Some(true) => Announcer::begin(hub, &topic),
+                    Some(false) => self.want_state(node, &topic.name),
+                    None => {}
+                }
+            }
+            News::State { version, is_first, is_last, entries } => {
+                let (part, now) = ((is_first, is_last), Instant::now());
+                let heard =
+                    topic.with_presence(|presence, _| presence.hear_all(node, version, part, entries, now));
+                if heard.is_some() {
+                    Announcer::begin(hub, &topic);
+                }
+            }
+            News::Lost => {
+                self.counters.backplane_lost.add(1);
+                topic.lose(hub.inner());
+            }
+        }
+    }
+
+    /// Another node has sent something to all topics that a pattern matches.
+    fn hear_all(&self, hub: &Hub, node: u64, turn: Turn, what: News) {
+        let (hearing, message) = match what {
+            News::Message(message) => (lock(&self.heard).hear(node, turn), Some(message)),
+            News::Mark { .. } if lock(&self.heard).mark(node, turn) => (Hearing::Next, None),
+            News::Mark { .. } => (Hearing::Missing, None),
+            _ => return self.counters.backplane_ignored.add(1),
+        };
+        match hearing {
+            Hearing::Stale => return self.counters.backplane_stale.add(1),
+            Hearing::Missing => {
+                self.counters.backplane_lost.add(1);
+                hub.inner().registry.topics().iter().for_each(|topic| topic.lose(hub.inner()));
+            }
+            Hearing::Next => {}
+        }
+        let Some(message) = message else {
+            return;
+        };
+        let Some(Ok(pattern)) = message.pattern.as_deref().map(Pattern::parse) else {
+            return self.counters.backplane_ignored.add(1);
+        };
+        for topic in hub.inner().registry.topics() {
+            if pattern.matches(&topic.name) {
+                deliver(hub, &topic, &message);
+            }
+        }
+    }
+
+    /// Another node wants something of this one.
+    fn obey(&self, hub: &Hub, node: u64, control: Control) {
+        let registry = &hub.inner().registry;
+        if !matches!(control, Control::Bye) && self.nodes.hear(node, Instant::now()) {
+            // It may not know of this one.
+            self.control(Some(NodeId(node)), &Control::Beat).ok();
+        }
+        match control {
+            Control::Beat => {}
+            Control::Bye => self.nodes.end(node, Instant::now()),
+            Control::StateWanted { topic } => self.tell_state(hub, &topic),
+            Control::Do { whom, what } => {
+                let connections = match whom {
+                    Whom::Conn(conn) => registry.connection(conn).into_iter().collect(),
+                    Whom::User(user) => registry.connections_of(&user),
+                };
+                match what {
+                    Deed::Push { topic, event, payload } => {
+                        push_to(&connections, &topic, &event, &payload);
+                    }
+                    Deed::Leave { topic } => leave(&connections, &topic),
+                    Deed::Close { code, reason } => {
+                        let close = Close::retry(code, &reason).or_else(|| Close::last(code, &reason));
+                        if let Some(close) = close {
+                            cut(&connections, &close);
+                        }
+                    }
+                }
+            }
+            Control::Ask { number, conn, topic, event, within, question } => {
+                let Some((_, runtime)) = self.begun.get() else {
+                    return;
+                };
+                let (hub, seat) = (hub.clone(), registry.connection(conn).and_then(|conn| conn.seat(&topic)));
+                runtime.spawn(async move {
+                    let answered = match seat {
+                        Some(seat) => put(&seat, &event, &question, within).await,
+                        None => Err(AskError::Gone),
+                    };
+                    let answer = Answered::of(answered);
+                    if let Some(cluster) = &hub.inner().cluster {
+                        // Who asks waits no longer than he wants to.
+                        cluster.control(Some(NodeId(node)), &Control::Answered { number, answer }).ok();
+                    }
+                });
+            }
+            Control::Answered { number, answer } => self.asks.answer(node, number, answer),
+        }
+    }
+
+    /// Tells the others all that is in a presence here.
+    fn tell_state(&self, hub: &Hub, topic: &str) {
+        let line = self.lines.line(topic);
+        let _line = lock(&line);
+        let alive = hub.inner().registry.topic(topic);
+        let told =
+            alive.and_then(|topic| topic.with_presence(|presence, _| (presence.version(), presence.state())));
+        let (version, entries) = told.unwrap_or_default();
+        let (mut rest, mut is_first) = (&*entries, true);
+        loop {
+            let (envelope, told) = super::envelope::state(self.node.0, version, is_first, rest);
+            self.send(topic, envelope.into()).ok();
+            rest = &rest[told..];
+            is_first = false;
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+/// Delivers a message of another node to the members of a topic.
+fn deliver(hub: &Hub, topic: &Arc<Topic>, message: &Publication) {
+    let inner = hub.inner();
+    let Publication { event, class, audience, payload, .. } = message;
+    let is_kept = *class == Class::Reliable && audience.only.is_none() && topic.numbers(inner);
+    let form = Form::of(payload, &topic.name, event, is_kept, class, &inner.memory);
+    // What is kept with what the broker's client has read around it would take more than it says.
+    let payload =
+        if is_kept && topic.route.options.intercepts(event) { payload.copied() } else { payload.clone() };
+    let taken = topic.send(Parcel { event, payload, form, audience, is_named: false });
+    inner.counters.deliveries.add(taken);
+    inner.relieve();
+}

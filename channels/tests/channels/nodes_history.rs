@@ -1,0 +1,353 @@
+//! Histories on several nodes: each its own, or, with a broker that keeps the order, one for all.
+
+use std::time::Duration;
+
+use sansocket_channels::backplane::{MemoryBus, MemoryNode, Told};
+use sansocket_channels::test::Page;
+use sansocket_channels::{Hub, Identity, Position, PublishError, TopicOptions};
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use crate::nodes::{MOMENT, hub_with};
+
+fn kept(bus: &MemoryBus) -> (Hub, MemoryNode) {
+    hub_with(bus, TopicOptions::new().history(10, Duration::from_secs(60)))
+}
+
+/// A page that knows where it left off, by what it is told alone.
+struct Client {
+    page: Page,
+    at: Position,
+}
+
+/// What a client sees of a topic.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    /// A message, and its offset.
+    Said(u64, Value),
+    /// What it has not had up to this offset is lost.
+    Gap(u64),
+}
+
+impl Client {
+    async fn new(hub: &Hub, user: &str) -> Self {
+        let mut page = hub.test_page(Identity::user(user));
+        let joined = page.join("room:1", &json!({})).await.unwrap();
+        Self { page, at: position(&joined["$pos"]) }
+    }
+
+    /// Comes back, to this node or another one. Whether it has got all that it has missed.
+    async fn come_back(&mut self, hub: &Hub) -> bool {
+        let conn = self.page.conn();
+        self.page.cut();
+        self.page = hub.test_page(Identity::user("back"));
+        let since = json!({ "e": self.at.epoch, "o": self.at.offset, "c": conn });
+        let joined = self.page.join("room:1", &json!({ "$since": since })).await.unwrap();
+        let is_recovered = joined["$recovered"] == true;
+        if is_recovered {
+            assert_eq!(position(&joined["$pos"]), self.at);
+        } else {
+            self.at = position(&joined["$pos"]);
+        }
+        is_recovered
+    }
+
+    /// What comes next. An offset that nobody can account for is a fault.
+    async fn next(&mut self) -> Seen {
+        loop {
+            let message = self.page.next_message().await.unwrap();
+            let frame: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
+            match (&frame[3], frame[5].as_u64()) {
+                (event, _) if event == "$gap" => {
+                    let at = position(&frame[4]);
+                    assert!(at.epoch != self.at.epoch || at.offset >= self.at.offset);
+                    self.at = at;
+                    return Seen::Gap(self.at.offset);
+                }
+                (event, Some(offset)) => {
+                    assert_eq!(offset, self.at.offset + 1);
+                    self.at.offset = offset;
+                    if event != "$pos" {
+                        return Seen::Said(offset, frame[4].clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn position(value: &Value) -> Position {
+    Position { epoch: value["e"].as_str().unwrap().to_owned(), offset: value["o"].as_u64().unwrap() }
+}
+
+fn said(offset: u64, n: u64) -> Seen {
+    Seen::Said(offset, json!(n))
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_order_of_the_broker_each_node_numbers_by_itself() {
+    let bus = MemoryBus::new();
+    let (one, _) = kept(&bus);
+    let (other, _) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    for n in 1..=3 {
+        assert_eq!(one.broadcast("room:1", "said", &n).unwrap().local, 1);
+        assert_eq!(here.next().await, said(n, n));
+        assert_eq!(there.next().await, said(n, n));
+    }
+    assert_ne!(here.at.epoch, there.at.epoch);
+    // Where it was, a client gets what it has missed.
+    let mut back = Client::new(&other, "eve").await;
+    back.page.cut();
+    one.broadcast("room:1", "said", &4).unwrap();
+    other.broadcast("room:1", "said", &5).unwrap();
+    sleep(MOMENT).await;
+    assert!(back.come_back(&other).await);
+    let (mut seen, mut others) = (vec![back.next().await, back.next().await], Vec::new());
+    for _ in 0..2 {
+        others.push(there.next().await);
+    }
+    assert_eq!(seen, others);
+    seen.sort_by_key(|seen| format!("{seen:?}"));
+    assert!(matches!(&seen[..], [Seen::Said(4, _), Seen::Said(5, _)]));
+    // On another node it is told that it does not.
+    assert!(!back.come_back(&one).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lost_begins_another_life_there() {
+    let bus = MemoryBus::new();
+    let (one, _) = kept(&bus);
+    let (other, _) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    let mut away = Client::new(&other, "eve").await;
+    one.broadcast("room:1", "said", &1).unwrap();
+    assert_eq!(there.next().await, said(1, 1));
+    assert_eq!(away.next().await, said(1, 1));
+    away.page.cut();
+    let epoch = there.at.epoch.clone();
+    bus.lose(1);
+    one.broadcast("room:1", "said", &2).unwrap();
+    bus.lose(0);
+    one.broadcast("room:1", "said", &3).unwrap();
+    assert_eq!(there.next().await, Seen::Gap(1));
+    assert_ne!(there.at.epoch, epoch);
+    assert_eq!(there.next().await, said(2, 3));
+    for n in 1..=3 {
+        assert_eq!(here.next().await, said(n, n));
+    }
+    // Who was away then has missed what nobody there has.
+    assert!(!away.come_back(&other).await);
+    assert!(here.come_back(&one).await);
+    assert!(there.come_back(&other).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_brokers_order_is_one_for_all_nodes() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, _) = kept(&bus);
+    let (other, _) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    assert_eq!(here.at, there.at);
+    bus.delay(Duration::from_millis(20));
+    for n in 1..=20 {
+        let hub = if n % 3 == 0 { &other } else { &one };
+        // It comes to members here with its number, later.
+        assert_eq!(hub.broadcast("room:1", "said", &n).unwrap().local, 0);
+    }
+    let mut seen = Vec::new();
+    for n in 1..=20 {
+        let Seen::Said(offset, payload) = here.next().await else { panic!("something is lost") };
+        assert_eq!(offset, n);
+        assert_eq!(there.next().await, Seen::Said(offset, payload.clone()));
+        seen.push(payload.as_u64().unwrap());
+    }
+    // What one node has sent is in its order.
+    for third in [true, false] {
+        let of_one: Vec<_> = seen.iter().filter(|n| n.is_multiple_of(3) == third).collect();
+        assert!(of_one.is_sorted());
+    }
+    assert_eq!(here.at, there.at);
+    assert_eq!(one.metrics().gaps + other.metrics().gaps, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_it_a_client_gets_what_it_has_missed_on_whichever_node_it_comes_to() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, _) = kept(&bus);
+    let mut client = Client::new(&one, "ada").await;
+    one.broadcast("room:1", "said", &1).unwrap();
+    assert_eq!(client.next().await, said(1, 1));
+    client.page.cut();
+    one.broadcast("room:1", "said", &2).unwrap();
+    // Nobody is there, and nobody has been, on a node that begins now.
+    let (other, _) = kept(&bus);
+    sleep(MOMENT).await;
+    other.broadcast("room:1", "said", &3).unwrap();
+    drop(one);
+    assert!(client.come_back(&other).await);
+    assert_eq!(client.next().await, said(2, 2));
+    assert_eq!(client.next().await, said(3, 3));
+    other.broadcast("room:1", "said", &4).unwrap();
+    assert_eq!(client.next().await, said(4, 4));
+    // More than is kept is not to be had.
+    client.page.cut();
+    for n in 5..=16 {
+        other.broadcast("room:1", "said", &n).unwrap();
+    }
+    sleep(MOMENT).await;
+    let (third, _) = kept(&bus);
+    sleep(MOMENT).await;
+    assert!(!client.come_back(&third).await);
+    assert_eq!(client.at.offset, 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_gets_what_it_has_missed_of_the_order() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, end) = kept(&bus);
+    let (other, _) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    // Lost on the way, and nobody says so.
+    bus.lose(1);
+    one.broadcast("room:1", "said", &1).unwrap();
+    sleep(MOMENT).await;
+    bus.lose(0);
+    one.broadcast("room:1", "said", &2).unwrap();
+    for n in 1..=2 {
+        assert_eq!(here.next().await, said(n, n));
+        assert_eq!(there.next().await, said(n, n));
+    }
+    // Cut off.
+    end.cut();
+    assert!(matches!(one.broadcast("room:1", "said", &0), Err(PublishError::Backplane(_))));
+    for n in 3..=5 {
+        other.broadcast("room:1", "said", &n).unwrap();
+        assert_eq!(there.next().await, said(n, n));
+    }
+    end.mend();
+    for n in 3..=5 {
+        assert_eq!(here.next().await, said(n, n));
+    }
+    // And more than is kept.
+    end.cut();
+    for n in 6..=20 {
+        other.broadcast("room:1", "said", &n).unwrap();
+        assert_eq!(there.next().await, said(n, n));
+    }
+    end.mend();
+    assert_eq!(here.next().await, Seen::Gap(10));
+    for n in 11..=20 {
+        assert_eq!(here.next().await, said(n, n));
+    }
+    assert_eq!(here.at, there.at);
+    here.page.expect_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_has_forgotten_begins_another_life_everywhere() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, _) = kept(&bus);
+    let (other, end) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    for n in 1..=5 {
+        one.broadcast("room:1", "said", &n).unwrap();
+        assert_eq!(here.next().await, said(n, n));
+        assert_eq!(there.next().await, said(n, n));
+    }
+    let before = here.at.clone();
+    bus.forget();
+    one.broadcast("room:1", "said", &6).unwrap();
+    for client in [&mut here, &mut there] {
+        assert_eq!(client.next().await, Seen::Gap(0));
+        assert_eq!(client.next().await, said(1, 6));
+        assert_ne!(client.at.epoch, before.epoch);
+    }
+    // Who comes from the life before has lost what came between.
+    here.at = before;
+    assert!(!here.come_back(&other).await);
+    // What is no message has its number.
+    let position = Position { offset: 2, ..there.at.clone() };
+    end.tell(Told::Sequenced { topic: "room:1", position, envelope: vec![7].into() });
+    let position = Position { offset: 3, ..there.at.clone() };
+    end.tell(Told::Sequenced { topic: "room:1", position, envelope: vec![1, 0, 8].into() });
+    assert!(timeout(MOMENT, there.next()).await.is_err());
+    assert_eq!(there.at.offset, 3);
+    assert_eq!(other.metrics().backplane_ignored, 2);
+    assert_eq!(other.topics()[0].position.as_ref().unwrap().offset, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_was_not_to_have_it_does_not_get_it_on_another_node() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, _) = kept(&bus);
+    let (other, _) = kept(&bus);
+    let mut ada = Client::new(&one, "ada").await;
+    let mut bob = Client::new(&other, "bob").await;
+    one.to("room:1").except(ada.page.conn()).send("said", &1).unwrap();
+    assert_eq!(bob.next().await, said(1, 1));
+    one.to("room:1").except_user("bob").send("said", &2).unwrap();
+    assert_eq!(ada.next().await, said(2, 2));
+    // Its own, which it had not yet been told of when it was cut.
+    ada.page.cut();
+    one.to("room:1").except(ada.page.conn()).send("said", &3).unwrap();
+    one.to("room:1").send("said", &4).unwrap();
+    sleep(MOMENT).await;
+    assert!(ada.come_back(&other).await);
+    assert_eq!(ada.next().await, said(4, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_numbered_reaches_all_at_once() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, end) = kept(&bus);
+    let (other, _) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    assert_eq!(one.to("room:1").keyed("k").send("cursor", &1).unwrap().local, 1);
+    assert_eq!(one.to("room:1").local().send("said", &2).unwrap().local, 1);
+    assert_eq!(one.to_pattern("room:{id}").send("said", &3).unwrap().local, 1);
+    assert_eq!(here.page.expect_next("room:1", "cursor").await, 1);
+    assert_eq!(here.page.expect_next("room:1", "said").await, 2);
+    assert_eq!(here.page.expect_next("room:1", "said").await, 3);
+    assert_eq!(there.page.expect_next("room:1", "cursor").await, 1);
+    assert_eq!(there.page.expect_next("room:1", "said").await, 3);
+    assert_eq!(one.topics()[0].position.as_ref().unwrap().offset, 0);
+    // That it is lost is told, once it shows.
+    bus.lose(1);
+    sleep(MOMENT).await;
+    one.to("room:1").keyed("k").send("cursor", &4).unwrap();
+    bus.lose(0);
+    one.to("room:1").keyed("k").send("cursor", &5).unwrap();
+    there.page.expect_next("room:1", "$gap").await;
+    assert_eq!(there.page.expect_next("room:1", "cursor").await, 5);
+    // A connection that was lost and is there again has lost nothing that is numbered.
+    end.cut();
+    end.mend();
+    assert_eq!(here.page.expect_next("room:1", "cursor").await, 5);
+    here.page.expect_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_while_there_is_no_broker_begins_anew_with_it() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, end) = kept(&bus);
+    let (other, _) = kept(&bus);
+    sleep(MOMENT).await;
+    other.broadcast("room:1", "said", &1).unwrap();
+    sleep(MOMENT).await;
+    end.cut();
+    let mut here = Client::new(&one, "ada").await;
+    assert_eq!(here.at.offset, 0);
+    end.mend();
+    assert_eq!(here.next().await, Seen::Gap(0));
+    assert_eq!(here.next().await, said(1, 1));
+    let there = Client::new(&other, "bob").await;
+    assert_eq!(here.at, there.at);
+}
