@@ -103,6 +103,11 @@ impl MemoryBus {
         self
     }
 
+    /// Whether it is.
+    pub fn is_sequenced(&self) -> bool {
+        lock(&self.0).is_sequencer
+    }
+
     /// What its troubles come about by.
     pub fn seed(self, seed: u64) -> Self {
         lock(&self.0).random = seed;

@@ -31,7 +31,6 @@ use self::lines::Lines;
 use self::nodes::Nodes;
 use self::sequence::Appends;
 use self::subscriptions::{Subscriptions, Unconfirmed};
-use crate::announcer::Announcer;
 use crate::ask::{Answer, AskError};
 use crate::audience::Audience;
 use crate::backplane::{Backplane, BackplaneError, NodeId, Sink};
@@ -289,7 +288,7 @@ impl Cluster {
         for topic in hub.inner().registry.topics() {
             topic.with_abroad(|abroad| abroad.heard.forget(node));
             if topic.with_presence(|presence, _| presence.forget_node(node, now)).is_some() {
-                Announcer::begin(hub, &topic);
+                told::presence_heard(hub, &topic);
             }
         }
     }

@@ -86,15 +86,20 @@ impl Cluster {
         self.is_up.store(true, Ordering::Relaxed);
         self.nodes.forgive(Instant::now());
         self.control(None, &Control::Beat).ok();
+        let topics = hub.inner().registry.topics();
         if is_first {
             // Whoever joined before was not told of others.
-            for topic in hub.inner().registry.topics() {
-                self.lose_of(hub, &topic);
-            }
+            topics.iter().for_each(|topic| self.lose_of(hub, topic));
         } else {
             self.lose(hub, None);
         }
         self.tell_unappended(hub);
+        // Others may have forgotten this node.
+        for topic in topics {
+            if let Some(version) = topic.with_presence(|presence, _| presence.version()) {
+                self.mark(&topic.name, Turn::NONE, Some(version));
+            }
+        }
     }
 
     /// What is known of a topic's presence may not be right any more.
@@ -147,7 +152,7 @@ impl Cluster {
             News::Presence { from, to, ops } => {
                 let now = Instant::now();
                 match topic.with_presence(|presence, _| presence.hear(node, from, to, ops, now)) {
-                    Some(true) => Announcer::begin(hub, &topic),
+                    Some(true) => presence_heard(hub, &topic),
                     Some(false) => self.want_state(node, &topic.name),
                     None => {}
                 }
@@ -157,7 +162,7 @@ impl Cluster {
                 let heard =
                     topic.with_presence(|presence, _| presence.hear_all(node, version, part, entries, now));
                 if heard.is_some() {
-                    Announcer::begin(hub, &topic);
+                    presence_heard(hub, &topic);
                 }
             }
             News::Lost => {
@@ -265,6 +270,13 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Another node has changed a presence.
+pub(super) fn presence_heard(hub: &Hub, topic: &Arc<Topic>) {
+    Announcer::begin(hub, topic);
+    // Who was lost here, and is there now, may have been the last.
+    hub.inner().registry.retire(topic);
 }
 
 /// Delivers a message of another node to the members of a topic.

@@ -21,6 +21,8 @@ mod metrics;
 mod model;
 mod nodes;
 mod nodes_history;
+mod nodes_model;
+mod nodes_presence;
 mod order;
 mod order_model;
 mod patience;

@@ -1,0 +1,295 @@
+//! Who is present on several nodes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sansocket_channels::backplane::{MemoryBus, MemoryNode};
+use sansocket_channels::test::Page;
+use sansocket_channels::{Events, Hub, Identity, Joined, Limits, Reply, TopicOptions};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::nodes::MOMENT;
+use crate::random::Random;
+
+fn hub(bus: &MemoryBus) -> (Hub, MemoryNode) {
+    let room = Events::new()
+        .on_join(async |_, params| Joined::new(()).track(&params))
+        .on("track", async |cx, meta| {
+            cx.track(&meta)?;
+            Ok(Reply::ok())
+        })
+        .on("untrack", async |cx, _| {
+            cx.untrack();
+            Ok(Reply::ok())
+        });
+    let options = TopicOptions::new().presence();
+    let limits = Limits::default().presence(20_000, 1_024).topics(10_000).connections_per_user(10_000);
+    let node = bus.node();
+    let hub = Hub::builder().channel_with("room:{id}", options, room).limits(limits).backplane(node.clone());
+    (hub.build().unwrap(), node)
+}
+
+async fn page(hub: &Hub, user: &str) -> Page {
+    let mut page = hub.test_page(Identity::user(user));
+    page.join("room:1", &json!({ "at": user })).await.unwrap();
+    page
+}
+
+fn keys(hub: &Hub) -> Vec<String> {
+    hub.presence("room:1").keys().map(ToOwned::to_owned).collect()
+}
+
+fn refs(hub: &Hub) -> BTreeSet<String> {
+    let presences = hub.presence("room:1");
+    let metas = presences.keys().flat_map(|key| presences.metas(key));
+    metas.map(|meta| meta["phx_ref"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_of_all_nodes_are_in_one_list() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, _) = hub(&bus);
+    sleep(MOMENT).await;
+    let mut ada = page(&one, "ada").await;
+    ada.expect("room:1", "presence_state").await;
+    ada.expect("room:1", "presence_diff").await;
+    let mut bob = page(&other, "bob").await;
+    bob.expect("room:1", "presence_state").await;
+    let diff = ada.expect("room:1", "presence_diff").await;
+    assert_eq!(diff["joins"]["bob"]["metas"][0]["at"], "bob");
+    assert_eq!(diff["leaves"], json!({}));
+    // Who joins is told of those elsewhere, be it a moment later.
+    let diff = bob.expect("room:1", "presence_diff").await;
+    assert_eq!(diff["joins"]["ada"]["metas"][0]["at"], "ada");
+    assert_eq!(diff["joins"]["bob"]["metas"][0]["at"], "bob");
+    assert_eq!(refs(&one), refs(&other));
+    assert_eq!(keys(&one), ["ada", "bob"]);
+
+    bob.push("room:1", "track", &json!({ "at": "lunch" })).await.unwrap();
+    let diff = ada.expect("room:1", "presence_diff").await;
+    let (join, leave) = (&diff["joins"]["bob"]["metas"][0], &diff["leaves"]["bob"]["metas"][0]);
+    assert_eq!((&join["at"], &leave["at"]), (&json!("lunch"), &json!("bob")));
+    assert_eq!(join["phx_ref_prev"], leave["phx_ref"]);
+    bob.push("room:1", "untrack", &json!({})).await.unwrap();
+    let diff = ada.expect("room:1", "presence_diff").await;
+    assert_eq!(diff["joins"], json!({}));
+    assert_eq!(diff["leaves"]["bob"]["metas"][0]["phx_ref"], join["phx_ref"]);
+    ada.expect_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_lost_on_one_node_and_back_on_another_is_not_gone_between() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let mut watcher = page(&other, "eve").await;
+    let mut ada = page(&one, "ada").await;
+    sleep(MOMENT).await;
+    ada.cut();
+    sleep(Duration::from_secs(2)).await;
+    let before = refs(&other);
+    let _back = page(&other, "ada").await;
+    sleep(Duration::from_secs(1)).await;
+    // It is one entry for another.
+    assert_eq!(refs(&other).len(), before.len());
+    assert_eq!(one.topics(), []);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    // There was no moment at which the list of a page had none of them.
+    let mut metas = 0;
+    let mut events = Vec::new();
+    while let Ok(Some(message)) = tokio::time::timeout(MOMENT, watcher.next_message()).await {
+        let frame: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
+        events.push(frame);
+    }
+    for frame in events.iter().filter(|frame| frame[3] == "presence_diff") {
+        let count = |half: &str| frame[4][half]["ada"]["metas"].as_array().map_or(0, Vec::len);
+        metas = metas + count("joins") - count("leaves");
+        assert!(metas == 1 || count("joins") + count("leaves") == 0, "{events:?}");
+    }
+    assert_eq!(metas, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_come_back_is_gone_everywhere() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let _watcher = page(&other, "eve").await;
+    let mut ada = page(&one, "ada").await;
+    let mut bob = page(&one, "bob").await;
+    sleep(MOMENT).await;
+    assert_eq!(keys(&other), ["ada", "bob", "eve"]);
+    bob.leave("room:1").await;
+    sleep(MOMENT).await;
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    ada.cut();
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(keys(&other), ["eve"]);
+    assert_eq!(one.metrics().presence_entries, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_dies_leaves_no_ghosts() {
+    let bus = MemoryBus::new();
+    let (one, end) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let _watcher = page(&other, "eve").await;
+    let _ada = page(&one, "ada").await;
+    sleep(MOMENT).await;
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    end.cut();
+    sleep(Duration::from_secs(29)).await;
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    sleep(Duration::from_secs(17)).await;
+    assert_eq!(keys(&other), ["eve"]);
+    // It was only cut off: all is as before.
+    end.mend();
+    sleep(MOMENT).await;
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    assert_eq!(refs(&one), refs(&other));
+    assert_eq!(other.metrics().nodes, 1);
+    // A program that begins anew is another node.
+    end.cut();
+    let (new, _) = hub(&bus);
+    let _back = page(&new, "ada").await;
+    sleep(Duration::from_secs(50)).await;
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    assert_eq!(refs(&new), refs(&other));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_cut_off_forgets_nobody_for_that() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, end) = hub(&bus);
+    let _watcher = page(&other, "eve").await;
+    let _ada = page(&one, "ada").await;
+    let mut bob = page(&one, "bob").await;
+    sleep(MOMENT).await;
+    end.cut();
+    sleep(Duration::from_secs(100)).await;
+    // Whom it cannot hear is not gone.
+    assert_eq!(keys(&other), ["ada", "bob", "eve"]);
+    assert_eq!(keys(&one), ["ada", "bob"]);
+    bob.leave("room:1").await;
+    let _eve = page(&one, "max").await;
+    end.mend();
+    sleep(MOMENT).await;
+    assert_eq!(keys(&other), ["ada", "eve", "max"]);
+    assert_eq!(refs(&one), refs(&other));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lost_of_a_presence_is_found_out() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let _watcher = page(&other, "eve").await;
+    let mut ada = page(&one, "ada").await;
+    let _bob = page(&one, "bob").await;
+    sleep(MOMENT).await;
+    // By the next change.
+    bus.lose(1);
+    ada.leave("room:1").await;
+    sleep(MOMENT).await;
+    bus.lose(0);
+    assert_eq!(keys(&other), ["ada", "bob", "eve"]);
+    let mut max = page(&one, "max").await;
+    sleep(MOMENT).await;
+    assert_eq!(keys(&other), ["bob", "eve", "max"]);
+    // Or by and by.
+    bus.lose(1);
+    max.leave("room:1").await;
+    sleep(MOMENT).await;
+    bus.lose(0);
+    assert_eq!(keys(&other), ["bob", "eve", "max"]);
+    sleep(Duration::from_secs(17)).await;
+    assert_eq!(keys(&other), ["bob", "eve"]);
+    // Also if it was the last that the node had there.
+    bus.lose(1);
+    one.user("bob").leave("room:1");
+    sleep(MOMENT).await;
+    bus.lose(0);
+    assert_eq!(one.topics(), []);
+    sleep(Duration::from_secs(17)).await;
+    assert_eq!(keys(&other), ["eve"]);
+    // Who begins is told.
+    bus.lose(1);
+    let late = page(&one, "late").await;
+    sleep(MOMENT).await;
+    bus.lose(0);
+    sleep(Duration::from_secs(17)).await;
+    assert_eq!(refs(&one), refs(&other));
+    drop(late);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_are_told_in_parts() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let mut pages = Vec::new();
+    for n in 0..2_000 {
+        let mut page = one.test_page(Identity::user(format!("user {n}")));
+        page.join("room:1", &json!({ "about": "x".repeat(60) })).await.unwrap();
+        pages.push(page);
+    }
+    let (other, _) = hub(&bus);
+    let _watcher = page(&other, "eve").await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(refs(&other).len(), 2_001);
+    assert_eq!(refs(&one), refs(&other));
+    // Changes, too.
+    pages.truncate(1);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(keys(&other), ["eve", "user 0"]);
+}
+
+/// Nodes of which some are cut off at times, and a broker that loses, delays and reorders: in the end all lists are one.
+#[tokio::test(start_paused = true)]
+async fn whatever_comes_about_all_lists_are_one_in_the_end() {
+    for seed in 0..30 {
+        let mut random = Random(seed);
+        let bus = MemoryBus::new().seed(seed);
+        let nodes = [hub(&bus), hub(&bus), hub(&bus)];
+        let mut watchers = Vec::new();
+        for (at, (hub, _)) in nodes.iter().enumerate() {
+            watchers.push(page(hub, &format!("watcher {at}")).await);
+        }
+        bus.delay(Duration::from_millis(50));
+        let mut pages: Vec<Page> = Vec::new();
+        for _ in 0..150 {
+            bus.lose(if random.below(3) == 0 { 4 } else { 0 });
+            bus.reorder(if random.below(3) == 0 { 4 } else { 0 });
+            match random.below(9) {
+                0..=3 => {
+                    let (hub, _) = &nodes[random.below(3)];
+                    pages.push(page(hub, &format!("user {}", random.below(5))).await);
+                }
+                4 | 5 if !pages.is_empty() => {
+                    pages.swap_remove(random.below(pages.len())).cut();
+                }
+                6 if !pages.is_empty() => {
+                    pages.swap_remove(random.below(pages.len())).leave("room:1").await;
+                }
+                7 => nodes[random.below(3)].1.cut(),
+                _ => sleep(Duration::from_millis(random.below(3_000) as u64)).await,
+            }
+            if random.below(4) == 0 {
+                nodes[random.below(3)].1.mend();
+            }
+        }
+        bus.lose(0);
+        bus.reorder(0);
+        nodes.iter().for_each(|(_, end)| end.mend());
+        sleep(Duration::from_secs(40)).await;
+        let lists: Vec<_> = nodes.iter().map(|(hub, _)| refs(hub)).collect();
+        assert_eq!(lists[0], lists[1], "seed {seed}");
+        assert_eq!(lists[0], lists[2], "seed {seed}");
+        assert_eq!(lists[0].len(), pages.len() + 3, "seed {seed}");
+    }
+}
