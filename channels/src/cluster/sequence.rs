@@ -112,7 +112,8 @@ impl Cluster {
 
     /// Tells all what has come to nobody.
     pub(super) fn tell_unappended(&self, hub: &Hub) {
-        for topic in std::mem::take(&mut *lock(&self.appends.unappended)) {
+        let unappended = std::mem::take(&mut *lock(&self.appends.unappended));
+        for topic in unappended {
             let mut envelope = envelope::lost(self.node.0);
             envelope::set_turn(&mut envelope, envelope::Turn::NONE);
             if self.send(&topic, envelope.into()).is_err() {

@@ -10,6 +10,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::nodes::{MOMENT, hub_with};
 
+/// More than anything takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn kept(bus: &MemoryBus) -> (Hub, MemoryNode) {
     hub_with(bus, TopicOptions::new().history(10, Duration::from_secs(60)))
 }
@@ -55,7 +58,7 @@ impl Client {
     /// What comes next. An offset that nobody can account for is a fault.
     async fn next(&mut self) -> Seen {
         loop {
-            let message = self.page.next_message().await.unwrap();
+            let message = timeout(PATIENCE, self.page.next_message()).await.expect("nothing comes").unwrap();
             let frame: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
             match (&frame[3], frame[5].as_u64()) {
                 (event, _) if event == "$gap" => {
@@ -332,6 +335,31 @@ async fn what_is_not_numbered_reaches_all_at_once() {
     end.mend();
     assert_eq!(here.page.expect_next("room:1", "cursor").await, 5);
     here.page.expect_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_and_comes_to_nobody_is_told_to_all() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, end) = kept(&bus);
+    let (other, _) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    one.broadcast("room:1", "said", &1).unwrap();
+    // It waits for the broker, and that is gone.
+    end.cut();
+    sleep(MOMENT).await;
+    assert_eq!(there.at.offset, 0);
+    there.page.expect_nothing().await;
+    end.mend();
+    let epoch = here.at.epoch.clone();
+    assert_eq!(here.next().await, Seen::Gap(0));
+    assert_eq!(there.next().await, Seen::Gap(0));
+    // Nothing that is numbered was lost: it is the same life.
+    one.broadcast("room:1", "said", &2).unwrap();
+    for client in [&mut here, &mut there] {
+        assert_eq!(client.next().await, said(1, 2));
+        assert_eq!(client.at.epoch, epoch);
+    }
 }
 
 #[tokio::test(start_paused = true)]
