@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use sansocket_channels::backplane::{Backplane, BackplaneError, NodeId, Redis, Sequencer, Sink, Told};
+use sansocket_channels::backplane::{Backplane, BackplaneError, Keep, NodeId, Redis, Sequencer, Sink, Told};
 use tokio::time::timeout;
 
 use crate::broker::Broker;
@@ -196,6 +196,47 @@ async fn a_broker_with_a_password() {
         node.say("x", "hello").unwrap();
         eventually("it has come", || node.messages("x") == ["hello"]).await;
     }
+}
+
+/// A user that has the rights which the documentation names can do all there is to do, and one that lacks some is told so.
+#[tokio::test]
+async fn a_user_with_few_rights() {
+    let broker = Broker::new();
+    let url = format!("redis://node:secret@127.0.0.1:{}", broker.port());
+    let rights = "on >secret ~{sansocket:* &sansocket:* -@all +@connection +@pubsub +@scripting +time +@hash +@list +del +pexpire";
+    let user = ["ACL", "SETUSER", "node"].into_iter().chain(rights.split(' ')).collect::<Vec<_>>();
+    broker.ask::<()>(&user);
+    let node = Node::with(1, Redis::new(&url).unwrap()).await;
+    node.subscribe("x").await.unwrap();
+    node.say("x", "hello").unwrap();
+    node.control(None, "to all".into()).unwrap();
+    node.append("x", "kept", Keep::new(1, 100, Duration::from_secs(60))).await.unwrap();
+    node.append("x", "kept", Keep::new(1, 100, Duration::from_secs(60))).await.unwrap();
+    assert_eq!(node.since("x", None, all()).await.messages.len(), 1);
+    node.unsubscribe("x");
+    node.until("all has come", |heard| heard.len() == 5).await;
+
+    let other = Redis::new(&url).unwrap().prefix("other").unwrap();
+    let result = other.start(NodeId::new(1), Sink::new(|_| {})).await;
+    assert!(matches!(result, Err(BackplaneError::Broker(_))), "{result:?}");
+}
+
+/// A broker may be a file's name away.
+#[tokio::test]
+async fn a_broker_at_a_socket_of_unix() {
+    let name = std::env::temp_dir().join(format!("sansocket-redis-{}.sock", std::process::id()));
+    let name = name.to_str().unwrap();
+    let mut broker = Broker::with(&["--unixsocket", name]);
+    let node = Node::with(1, Redis::new(&format!("unix://{name}?db=1")).unwrap()).await;
+    node.subscribe("x").await.unwrap();
+    node.append("x", "hello", all()).await.unwrap();
+    eventually("it has come", || node.sequenced("x").len() == 1).await;
+    broker.kill();
+    within(2, "it is down", || count(&node, &Heard::Down) == 1).await;
+    broker.begin();
+    within(2, "it is up", || count(&node, &Heard::Up) == 2).await;
+    broker.kill();
+    std::fs::remove_file(name).ok();
 }
 
 /// A broker that refuses what is published, when the one who published has long been told that it is sent, is a connection that is lost.

@@ -174,10 +174,6 @@ async fn other_keys_are_errors() {
     let node = Node::new(1, &broker).await;
     broker.ask::<()>(&["SET", AT, "something else"]);
     assert!(node.append("x", "1", all()).await.is_err());
-    append_elsewhere(&node).await;
-}
-
-async fn append_elsewhere(node: &Node) {
     node.append("y", "1", all()).await.unwrap();
     assert_eq!(node.since("y", None, all()).await.position.offset, 1);
 }

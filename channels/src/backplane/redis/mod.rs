@@ -43,12 +43,15 @@ use subscriptions::Subscriptions;
 use wire::Names;
 use writer::Item;
 
-/// Nodes that are joined by a Redis 7, or a Valkey, of which all use the same database's keys and the same server's channels.
+/// Nodes that are joined by a Redis 7, or a Valkey: one server, at which all of them use the same database.
 ///
-/// It is a [`Sequencer`], too: topics with a history have one order on all nodes, and what they keep is kept by the broker. There it has
-/// to stay for that: it may be forgotten when the broker begins anew, or has no memory left, and then the topics' lives are over.
+/// It is a [`Sequencer`], too: topics with a history have one order on all nodes, and what they keep is at the broker, in keys that
+/// expire. A broker that begins anew with nothing, or drops keys for want of memory, ends the lives of topics, or what they keep.
 ///
-/// A broker that does not answer for ten seconds is taken to be gone. Dropped, it ends its tasks and connections.
+/// A broker that does not answer for about ten seconds is taken to be gone. A user of it that has not all rights needs `~{PREFIX:*`,
+/// `&PREFIX:*`, `+@connection`, `+@pubsub`, `+@scripting`, `+time`, and, for the scripts, `+@hash`, `+@list`, `+del` and `+pexpire`.
+///
+/// Dropped, it ends its tasks and connections.
 pub struct Redis {
     client: Client,
     names: Arc<Names>,

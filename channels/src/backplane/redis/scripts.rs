@@ -6,7 +6,8 @@
 //! to look at that, no message has to be copied. The log ends when nothing in it is young enough, `at` an hour later. Should the broker
 //! drop one of them for want of memory, the topic keeps nothing, or begins a new life.
 //!
-//! To append, and to forget one for it, takes as long with 10,000 messages as with 10.
+//! To append, and to forget one for it, takes as long with 10,000 messages as with 10: Redis 7.0 needs 15 microseconds for 200 bytes,
+//! and 70 for 20,000. A stream in place of the list took 20 and 130, since its oldest message has to be copied to learn its length.
 //!
 //! Numbers in Lua are doubles, exact up to 2^53. As many messages take 285 years at a million a second, and milliseconds since 1970 are
 //! not yet a 5,000th of that. Lua writes numbers with 14 digits, which the scripts do not leave to it where an offset is meant.

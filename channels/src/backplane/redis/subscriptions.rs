@@ -164,6 +164,10 @@ impl Subscriptions {
                 let _ = waiting.send(());
             }
         }
+        if state.waiting.is_empty() {
+            // Many may have waited.
+            state.waiting.shrink_to(BATCH);
+        }
     }
 
     /// Returns when there may be changes. Cancel safe.
