@@ -59,6 +59,29 @@ async fn a_broker_that_comes_back() {
     assert_eq!(states, [Heard::Up, Heard::Down, Heard::Up, Heard::Down, Heard::Up, Heard::Down, Heard::Up]);
 }
 
+/// It is up when it knows what was wanted before, however much is wanted, and not any more, meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_comes_back_to_a_busy_node() {
+    let mut broker = Broker::absent();
+    let node = Arc::new(Node::begun(1, Redis::new(&broker.url()).unwrap()).await);
+    for n in 0..2_500 {
+        drop(node.subscribe(&format!("room:{n}")));
+    }
+    let joining = node.clone();
+    let busy = tokio::spawn(async move {
+        for n in 0.. {
+            drop(joining.subscribe(&format!("lobby:{n}")));
+            joining.unsubscribe(&format!("lobby:{}", n - 10));
+            tokio::task::yield_now().await;
+        }
+    });
+    broker.begin();
+    within(2, "it is up", || count(&node, &Heard::Up) == 1).await;
+    assert_eq!(broker.ask::<Vec<String>>(&["PUBSUB", "CHANNELS", "sansocket:t:room:*"]).len(), 2_500);
+    assert!(!busy.is_finished());
+    busy.abort();
+}
+
 /// What waits for an answer is told that there is none.
 #[tokio::test]
 async fn what_waits_fails_with_the_connection() {

@@ -1,5 +1,6 @@
 //! What keeps a node's connections to the broker, and makes them anew when they are lost.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +48,13 @@ impl Keeper {
         Self { client, names, shared, node, sink }
     }
 
-    /// Makes both connections, and has the broker know the scripts.
+    /// Makes both connections, and has the broker know the scripts. Fails if that takes longer than [`CONNECT`].
     pub(super) async fn connect(&self) -> RedisResult<Connections> {
+        let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        timeout(CONNECT, self.connected()).await.unwrap_or_else(late)
+    }
+
+    async fn connected(&self) -> RedisResult<Connections> {
         let lost = Arc::<Notify>::default();
         let notify = lost.clone();
         let speaking = move |push: PushInfo| -> Result<(), ()> {
@@ -57,7 +63,7 @@ impl Keeper {
             }
             Ok(())
         };
-        // By itself the crate waits for half a second, and whatever it awaits after that has failed.
+        // By itself the crate waits for half a second: a broker may be busy for longer.
         let config = configured().set_response_timeout(Some(PATIENCE)).set_push_sender(speaking);
         let mut speaking = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         self.shared.scripts.load(&mut speaking).await?;
@@ -73,9 +79,7 @@ impl Keeper {
         // An answer may be far behind what is published: whether one comes is for the pings to see.
         let config = configured().set_response_timeout(None).set_push_sender(hear);
         let mut hearing = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        timeout(CONNECT, hearing.subscribe(&[self.names.all(), self.names.node(self.node)]))
-            .await
-            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?;
+        hearing.subscribe(&[self.names.all(), self.names.node(self.node)]).await?;
         Ok(Connections { hearing, ear, speaking, lost })
     }
 
@@ -103,7 +107,6 @@ impl Keeper {
         let (outbox, waiting) = outbox();
         let link = Link { outbox, connection: speaking.clone() };
         let mut is_up = false;
-        self.shared.subscriptions.connected();
         tokio::select! {
             () = lost.notified() => {}
             _ = self.subscribe(hearing.clone(), link, &mut is_up) => {}
@@ -119,7 +122,7 @@ impl Keeper {
         }
     }
 
-    /// Tells the broker what is wanted, and, when it knows all, that there is a connection; then the changes. Returns only by a failure.
+    /// Tells the broker what is wanted, and then the node that it is up; and then the broker what changes. Returns only by a failure.
     async fn subscribe(
         &self,
         mut hearing: MultiplexedConnection,
@@ -130,28 +133,34 @@ impl Keeper {
         let channels = |topics: &[Arc<str>]| -> Vec<String> {
             topics.iter().map(|topic| self.names.topic(topic)).collect()
         };
+        // Of what is wanted now: there may be no end of what is wanted meanwhile.
+        let mut left = subscriptions.connected();
         loop {
-            while let Some(changes) = subscriptions.take() {
-                if !changes.subscribe.is_empty() {
-                    hearing.subscribe(channels(&changes.subscribe)).await?;
-                    subscriptions.confirmed(&changes.subscribe);
-                }
-                if !changes.unsubscribe.is_empty() {
-                    hearing.unsubscribe(channels(&changes.unsubscribe)).await?;
-                }
-            }
-            if let Some(link) = link.take() {
+            if left == 0
+                && let Some(link) = link.take()
+            {
                 lock(&self.shared.link).replace(link);
                 *is_up = true;
                 self.sink.up();
             }
-            subscriptions.changed().await;
+            let Some(changes) = subscriptions.take() else {
+                subscriptions.changed().await;
+                continue;
+            };
+            if !changes.subscribe.is_empty() {
+                hearing.subscribe(channels(&changes.subscribe)).await?;
+                subscriptions.confirmed(&changes.subscribe);
+            }
+            if !changes.unsubscribe.is_empty() {
+                hearing.unsubscribe(channels(&changes.unsubscribe)).await?;
+            }
+            left = left.saturating_sub(changes.count);
         }
     }
 }
 
 fn configured() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT))
+    AsyncConnectionConfig::new().set_connection_timeout(None)
 }
 
 /// Returns when the broker does not answer, and nothing else has come from it either.
@@ -168,8 +177,8 @@ async fn ping(mut connection: MultiplexedConnection, heard: impl Fn() -> u64) {
     }
 }
 
-/// How long it may take to connect, and to be known.
-const CONNECT: Duration = Duration::from_secs(2);
+/// How long it may take to connect.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// For how long a connection is not asked whether it lives, when it has been.
 const PAUSE: Duration = Duration::from_secs(4);

@@ -114,7 +114,7 @@ impl Redis {
 
 impl Backplane for Redis {
     /// It fails if there is a broker that does not take this node: for a wrong password, or without the permission for a command. It
-    /// waits for as long as one may take to connect: two seconds.
+    /// waits for as long as it may take to connect: three seconds.
     fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
         Box::pin(async move {
             let (client, names, shared) = (self.client.clone(), self.names.clone(), self.shared.clone());

@@ -53,6 +53,8 @@ enum AtBroker {
 pub(super) struct Changes {
     pub(super) subscribe: Vec<Arc<str>>,
     pub(super) unsubscribe: Vec<Arc<str>>,
+    /// Of how many topics something might have changed: these, and others.
+    pub(super) count: usize,
 }
 
 impl Subscriptions {
@@ -97,8 +99,8 @@ impl Subscriptions {
         }
     }
 
-    /// There is a connection, at which the broker knows of nothing.
-    pub(super) fn connected(&self) {
+    /// There is a connection, at which the broker knows of nothing. Returns how many topics it is to hear of.
+    pub(super) fn connected(&self) -> usize {
         let mut state = lock(&self.state);
         state.is_connected = true;
         let State { topics, changed, .. } = &mut *state;
@@ -106,6 +108,7 @@ impl Subscriptions {
         for topic in topics.values_mut() {
             topic.is_changed = true;
         }
+        changed.len()
     }
 
     /// The connection is lost: who waits for it does so in vain.
@@ -129,8 +132,8 @@ impl Subscriptions {
             changed.shrink_to(BATCH);
             return None;
         }
-        let mut changes = Changes::default();
-        for name in changed.drain(..changed.len().min(BATCH)) {
+        let mut changes = Changes { count: changed.len().min(BATCH), ..Changes::default() };
+        for name in changed.drain(..changes.count) {
             let Entry::Occupied(mut entry) = topics.entry(name.clone()) else { continue };
             let topic = entry.get_mut();
             topic.is_changed = false;

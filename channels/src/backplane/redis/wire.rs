@@ -19,7 +19,6 @@ pub(super) struct Names {
 }
 
 /// What is published to a topic.
-#[derive(Debug, PartialEq)]
 pub(super) enum Published {
     Plain(Bytes),
     Sequenced(Position, Bytes),
