@@ -107,7 +107,7 @@ async fn what_waits_fails_with_the_connection() {
     assert!(is_down(&since));
 }
 
-/// A broker that hangs is noticed in about ten seconds. Until then no more waits for it than may.
+/// A broker that hangs is noticed in ten seconds. Until then no more waits for it than may.
 #[tokio::test]
 async fn a_broker_that_hangs() {
     let broker = Broker::new();

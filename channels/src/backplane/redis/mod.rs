@@ -48,7 +48,7 @@ use writer::Item;
 /// It is a [`Sequencer`], too: topics with a history have one order on all nodes, and what they keep is at the broker, in keys that
 /// expire. A broker that begins anew with nothing, or drops keys for want of memory, ends the lives of topics, or what they keep.
 ///
-/// A broker that does not answer for about ten seconds is taken to be gone. A user of it that has not all rights needs `~{PREFIX:*`,
+/// A broker that does not answer for five to ten seconds is taken to be gone. A user of it that has not all rights needs `~{PREFIX:*`,
 /// `&PREFIX:*`, `+@connection`, `+@pubsub`, `+@scripting`, `+time`, and, for the scripts, `+@hash`, `+@list`, `+del` and `+pexpire`.
 ///
 /// Dropped, it ends its tasks and connections.
