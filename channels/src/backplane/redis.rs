@@ -1,5 +1,0 @@
-//! Redis.
-
-/// Redis.
-#[derive(Debug)]
-pub struct Redis;
