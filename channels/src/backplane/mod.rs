@@ -120,7 +120,8 @@ pub struct Keep {
 }
 
 impl Keep {
-    pub(crate) fn new(entries: usize, bytes: usize, time: Duration) -> Self {
+    /// One that a hub would give, for tests of a [`Sequencer`].
+    pub fn new(entries: usize, bytes: usize, time: Duration) -> Self {
         Self { entries, bytes, time }
     }
 }
@@ -150,6 +151,13 @@ pub struct Kept {
 /// A node: one life of one hub. It is drawn at random, so that a program that begins anew is another.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct NodeId(pub(crate) u64);
+
+impl NodeId {
+    /// One that a hub would give, for tests of a [`Backplane`].
+    pub fn new(id: u64) -> Self {
+        Self(id)
+    }
+}
 
 impl fmt::Display for NodeId {
     /// 16 hexadecimal digits.
