@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// A topic's name as part of a subject: letters, digits, `-`, `_` and `:` are as they are, and each other byte is `=` and its two
-/// hexadecimal digits. So nothing in a name is the broker's syntax, and no two names are one.
+/// hexadecimal digits; no name at all is `=`. So nothing in a name is the broker's syntax, and no two names are one.
 pub(super) fn escaped(topic: &str) -> String {
     let mut subject = String::with_capacity(topic.len());
     for byte in topic.bytes() {
@@ -13,6 +13,9 @@ pub(super) fn escaped(topic: &str) -> String {
             // Writing to a text does not fail.
             let _ = write!(subject, "={byte:02X}");
         }
+    }
+    if subject.is_empty() {
+        subject.push('=');
     }
     subject
 }

@@ -1,5 +1,0 @@
-//! NATS.
-
-/// NATS.
-#[derive(Debug)]
-pub struct Nats;

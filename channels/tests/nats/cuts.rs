@@ -1,0 +1,240 @@
+//! What becomes of a node whose broker goes away, or hangs.
+
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sansocket_channels::backplane::{Backplane, BackplaneError, Nats, NodeId, Sink, Told};
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::broker::Broker;
+use crate::node::{Heard, Node};
+
+/// A broker that is killed, and comes back at the same place: the node is told, fails at once meanwhile, and is subscribed to what it
+/// has wanted, before or since, when it is up, less than two seconds after the broker. Nothing is told that was published meanwhile.
+#[tokio::test]
+async fn a_broker_comes_back() {
+    let mut broker = Broker::start();
+    let (mut a, mut b) = (Node::at(1, &broker.address()).await, Node::at(2, &broker.address()).await);
+    b.subscribe("room").await;
+    b.subscribe("left").await;
+    for away in [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(4)] {
+        broker.kill();
+        for node in [&mut a, &mut b] {
+            assert_eq!(node.next().await, Heard::Down);
+            let error = node.nats.publish("room", "stale".into()).unwrap_err();
+            assert!(matches!(error, BackplaneError::Down), "{error:?}");
+        }
+        let error = b.nats.subscribe("new").await.unwrap_err();
+        assert!(matches!(error, BackplaneError::Down), "{error:?}");
+        b.nats.unsubscribe("left");
+        sleep(away).await;
+        let begin = Instant::now();
+        broker.restart();
+        for node in [&mut a, &mut b] {
+            assert_eq!(node.next().await, Heard::Up);
+        }
+        println!("away for {away:?}, up after {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+        a.publish("left", "nobody");
+        for topic in ["room", "new"] {
+            a.publish(topic, "fresh");
+            b.hears(topic, "fresh").await;
+        }
+        b.nats.unsubscribe("new");
+        b.subscribe("left").await;
+    }
+}
+
+/// What is published up to the very end is told in its order, once, and never after what follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_comes_twice_or_late() {
+    let mut broker = Broker::start();
+    let (a, mut b) = (Node::at(1, &broker.address()).await, Node::at(2, &broker.address()).await);
+    b.subscribe("room").await;
+    let (mut number, mut last) = (0_u64, None);
+    for _ in 0..5 {
+        let until = Instant::now() + Duration::from_millis(100);
+        let mut is_killed = false;
+        // Half of it with a broker, and then until both have one again.
+        loop {
+            number += 1;
+            let _ = a.nats.publish("room", Bytes::copy_from_slice(&number.to_be_bytes()));
+            if number.is_multiple_of(1_000) {
+                sleep(Duration::from_millis(1)).await;
+                if !is_killed && Instant::now() > until {
+                    is_killed = true;
+                    broker.kill();
+                    broker.restart();
+                }
+            }
+            let mut is_up = false;
+            while let Some(heard) = b.next_within(Duration::ZERO).await {
+                match heard {
+                    Heard::Message(_, envelope) => {
+                        let came = u64::from_be_bytes(envelope.as_ref().try_into().unwrap());
+                        assert!(last < Some(came), "{came} after {last:?}");
+                        last = Some(came);
+                    }
+                    heard => is_up = heard == Heard::Up,
+                }
+            }
+            if is_up {
+                break;
+            }
+        }
+    }
+    assert!(last.is_some());
+}
+
+/// A broker that hangs: what is published waits, up to a bound, then it is full, and after some ten seconds the connection is given
+/// up, and is made anew when the broker goes on. Memory stays within bounds all the time.
+#[tokio::test]
+async fn a_broker_hangs() {
+    let broker = Broker::start();
+    let mut node = Node::at(1, &broker.address()).await;
+    node.subscribe("room").await;
+    let before = resident();
+    broker.hang();
+    let begin = Instant::now();
+    let (mut taken, mut was_full, mut most) = (0_usize, false, 0);
+    let down = loop {
+        // To nobody: the broker finds the beginning of it in its socket when it goes on.
+        match node.nats.publish("flood", vec![7; 32 << 10].into()) {
+            Ok(()) => taken += 32 << 10,
+            Err(BackplaneError::Full) => was_full = true,
+            Err(BackplaneError::Down) => break begin.elapsed(),
+            Err(error) => panic!("{error:?}"),
+        }
+        most = most.max(resident());
+        assert!(begin.elapsed() < Duration::from_secs(15), "it is noticed");
+        sleep(Duration::from_millis(1)).await;
+    };
+    println!("{taken} bytes taken, {} more resident, down after {down:?}", most.saturating_sub(before));
+    assert!(was_full);
+    // The queue has 8 MiB, the client less than one, and the sockets of both some more.
+    assert!(taken < 24 << 20, "{taken}");
+    // Other tests of this process have some, too; what was offered is a quarter of a GiB.
+    assert!(most.saturating_sub(before) < 96 << 20, "{before} {most}");
+    assert!(down > Duration::from_secs(5), "{down:?}");
+    assert_eq!(node.next().await, Heard::Down);
+    let begin = Instant::now();
+    broker.go_on();
+    assert_eq!(node.next().await, Heard::Up);
+    println!("up after {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    node.publish("room", "fresh");
+    node.hears("room", "fresh").await;
+}
+
+/// A subscription that waits for a broker that hangs fails when the connection is given up, and comes with the next one.
+#[tokio::test]
+async fn a_subscription_fails_with_its_connection() {
+    let mut broker = Broker::start();
+    let (a, mut b) = (Node::at(1, &broker.address()).await, Node::at(2, &broker.address()).await);
+    broker.hang();
+    let confirmed = b.nats.subscribe("room");
+    broker.kill();
+    let error = timeout(Duration::from_secs(5), confirmed).await.unwrap().unwrap_err();
+    assert!(matches!(error, BackplaneError::Down), "{error:?}");
+    assert_eq!(b.next().await, Heard::Down);
+    broker.restart();
+    assert_eq!(b.next().await, Heard::Up);
+    let until = Instant::now() + Duration::from_secs(2);
+    while a.nats.publish("room", "fresh".into()).is_err() {
+        assert!(Instant::now() < until);
+        sleep(Duration::from_millis(5)).await;
+    }
+    b.hears("room", "fresh").await;
+}
+
+/// A client drops what a subscription has no room for, here since the node does not go on: the node is told that something is lost,
+/// and hears again what comes when it has gone on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn what_is_dropped_is_lost() {
+    let broker = Broker::start();
+    let a = Node::at(1, &broker.address()).await;
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let (wait, told) = (Mutex::new(wait), Arc::new((AtomicU32::new(0), AtomicU32::new(0))));
+    let nats = Nats::new(&broker.address()).unwrap();
+    let sink = Sink::new({
+        let told = told.clone();
+        move |what| match what {
+            Told::Message { envelope, .. } => {
+                let number = u32::from_be_bytes(envelope.as_ref().try_into().unwrap());
+                if told.0.swap(number, Ordering::SeqCst) == 0 {
+                    block_in_place(|| wait.lock().unwrap().recv().unwrap());
+                }
+            }
+            Told::Lost(None) => drop(told.1.fetch_add(1, Ordering::SeqCst)),
+            _ => {}
+        }
+    });
+    nats.start(NodeId::new(2), sink).await.unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while nats.subscribe("room").await.is_err() {
+        assert!(Instant::now() < until);
+        sleep(Duration::from_millis(5)).await;
+    }
+    let mut sent = 0_u32;
+    while told.1.load(Ordering::SeqCst) == 0 {
+        assert!(Instant::now() < until, "it is told");
+        match a.nats.publish("room", Bytes::copy_from_slice(&(sent + 1).to_be_bytes())) {
+            Ok(()) => sent += 1,
+            Err(_) => sleep(Duration::from_millis(1)).await,
+        }
+    }
+    println!("told after {sent}");
+    assert!(sent > 60_000, "{sent}");
+    go_on.send(()).unwrap();
+    // What is published once there is room again arrives.
+    loop {
+        assert!(Instant::now() < until);
+        let _ = a.nats.publish("room", Bytes::copy_from_slice(&u32::MAX.to_be_bytes()));
+        sleep(Duration::from_millis(5)).await;
+        if told.0.load(Ordering::SeqCst) == u32::MAX {
+            break;
+        }
+    }
+}
+
+/// With several servers, another takes the place of one that is gone.
+#[tokio::test]
+async fn another_server_takes_over() {
+    let (mut first, mut second) = (Broker::start(), Broker::start());
+    let mut node = Node::at(1, &format!("{},{}", first.address(), second.address())).await;
+    for broker in [&mut first, &mut second] {
+        broker.kill();
+        if let Some(heard) = node.next_within(Duration::from_millis(500)).await {
+            assert_eq!(heard, Heard::Down);
+            assert_eq!(node.next_within(Duration::from_secs(3)).await, Some(Heard::Up));
+        }
+        broker.restart();
+    }
+    node.subscribe("room").await;
+    node.publish("room", "still");
+    node.hears("room", "still").await;
+}
+
+/// So does one that only the server has named that is gone.
+#[tokio::test]
+async fn a_server_of_the_cluster_takes_over() {
+    let (mut first, second) = Broker::cluster();
+    let mut node = Node::at(1, &first.address()).await;
+    first.kill();
+    assert_eq!(node.next().await, Heard::Down);
+    assert_eq!(node.next_within(Duration::from_secs(3)).await, Some(Heard::Up));
+    let other = Node::at(2, &second.address()).await;
+    node.subscribe("room").await;
+    other.publish("room", "here");
+    node.hears("room", "here").await;
+}
+
+/// How many bytes of memory this process has.
+fn resident() -> usize {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+}
