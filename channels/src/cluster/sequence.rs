@@ -110,17 +110,21 @@ impl Cluster {
         }
     }
 
-    /// Tells all what has come to nobody.
-    pub(super) fn tell_unappended(&self, hub: &Hub) {
+    /// Something that was sent to a topic has come to nobody: all are told, the others when there is a connection.
+    fn unappended(&self, hub: &Hub, topic: Arc<str>) {
+        if let Some(topic) = hub.inner().registry.topic(&topic) {
+            topic.lose(hub.inner());
+        }
+        lock(&self.appends.unappended).insert(topic);
+        self.tell_unappended();
+    }
+
+    /// Tells the others what has come to nobody.
+    pub(super) fn tell_unappended(&self) {
         let unappended = std::mem::take(&mut *lock(&self.appends.unappended));
         for topic in unappended {
-            let mut envelope = envelope::lost(self.node.0);
-            envelope::set_turn(&mut envelope, envelope::Turn::NONE);
-            if self.send(&topic, envelope.into()).is_err() {
-                lock(&self.appends.unappended).insert(topic.clone());
-            }
-            if let Some(topic) = hub.inner().registry.topic(&topic) {
-                topic.lose(hub.inner());
+            if self.send(&topic, envelope::lost(self.node.0).into()).is_err() {
+                lock(&self.appends.unappended).insert(topic);
             }
         }
     }
@@ -153,8 +157,7 @@ pub(super) async fn append(hub: Weak<Inner>, waiting: Option<Waiting<Append>>) {
                 (topic, done) = poll_fn(|cx| flying.poll(cx)) => {
                     if done.is_err() {
                         cluster.counters.backplane_failed.add(1);
-                        lock(&cluster.appends.unappended).insert(topic);
-                        cluster.tell_unappended(&hub);
+                        cluster.unappended(&hub, topic);
                     }
                 }
                 Some(next) = waiting.next(), if flying.0.len() < AT_ONCE => flying.0.push(start(next)),

@@ -89,11 +89,13 @@ impl Cluster {
         let topics = hub.inner().registry.topics();
         if is_first {
             // Whoever joined before was not told of others.
-            topics.iter().for_each(|topic| self.lose_of(hub, topic));
+            for topic in &topics {
+                self.lose_of(hub, topic);
+            }
         } else {
             self.lose(hub, None);
         }
-        self.tell_unappended(hub);
+        self.tell_unappended();
         // Others may have forgotten this node.
         for topic in topics {
             if let Some(version) = topic.with_presence(|presence, _| presence.version()) {

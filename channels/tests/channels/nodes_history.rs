@@ -58,7 +58,7 @@ impl Client {
     /// What comes next. An offset that nobody can account for is a fault.
     async fn next(&mut self) -> Seen {
         loop {
-            let message = timeout(PATIENCE, self.page.next_message()).await.expect("nothing comes").unwrap();
+            let message = timeout(PATIENCE, self.page.next_message()).await.unwrap().unwrap();
             let frame: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
             match (&frame[3], frame[5].as_u64()) {
                 (event, _) if event == "$gap" => {

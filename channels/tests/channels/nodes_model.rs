@@ -58,7 +58,11 @@ impl Client {
             let node = usize::try_from(node).unwrap();
             assert!(n > self.last[node], "seed {seed}: {n} of {node} came behind {}", self.last[node]);
             let is_next = n == self.last[node] + 1;
-            assert!(is_next || self.gap[node], "seed {seed}: {} to {n} of {node} are missing", self.last[node]);
+            assert!(
+                is_next || self.gap[node],
+                "seed {seed}: {} to {n} of {node} are missing",
+                self.last[node]
+            );
             (self.last[node], self.gap[node]) = (n, false);
             self.seen += 1;
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sansocket_channels::Position;
 use sansocket_channels::backplane::{
     Backplane, BackplaneError, Keep, NodeId, Redis, Sequencer, Since, Sink, Told,
 };
@@ -90,8 +91,15 @@ impl Node {
         self.sequencer().unwrap().append(topic, message.to_owned().into(), keep).await
     }
 
+    /// What is kept, or what came after an offset of the life that the topic has now.
     pub async fn since(&self, topic: &str, offset: Option<u64>, keep: Keep) -> Since {
-        Sequencer::since(&self.redis, topic, offset, keep).await.unwrap()
+        let all = Sequencer::since(&self.redis, topic, None, keep).await.unwrap();
+        let Some(offset) = offset else { return all };
+        self.since_position(topic, &Position { epoch: all.position.epoch, offset }, keep).await
+    }
+
+    pub async fn since_position(&self, topic: &str, position: &Position, keep: Keep) -> Since {
+        Sequencer::since(&self.redis, topic, Some(position), keep).await.unwrap()
     }
 }
 

@@ -226,7 +226,7 @@ async fn a_broker_with_a_password() {
 async fn a_user_with_few_rights() {
     let broker = Broker::new();
     let url = format!("redis://node:secret@127.0.0.1:{}", broker.port());
-    let rights = "on >secret ~{sansocket:* &sansocket:* -@all +@connection +@pubsub +@scripting +time +@hash +@list +del +pexpire";
+    let rights = "on >secret ~{sansocket:* &sansocket:* -@all +@connection +@pubsub +@scripting +info +time +@hash +@list +del +pexpire";
     let user = ["ACL", "SETUSER", "node"].into_iter().chain(rights.split(' ')).collect::<Vec<_>>();
     broker.ask::<()>(&user);
     let node = Node::with(1, Redis::new(&url).unwrap()).await;

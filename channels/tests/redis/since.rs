@@ -6,7 +6,7 @@ use sansocket_channels::backplane::{Backplane, Keep, Since};
 use tokio::time::sleep;
 
 use crate::broker::Broker;
-use crate::node::{Node, all, eventually, text};
+use crate::node::{Heard, Node, all, eventually, text};
 
 const AT: &str = "{sansocket:x}:at";
 const LOG: &str = "{sansocket:x}:log";
@@ -185,10 +185,47 @@ async fn offsets_may_be_large() {
     let node = Node::new(1, &broker).await;
     node.subscribe("x").await.unwrap();
     let large = (1 << 53) - 2;
-    broker.ask::<()>(&["HSET", AT, "e", "e", "o", &large.to_string(), "b", "0"]);
+    let info = broker.ask::<String>(&["INFO", "server"]);
+    let run = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap();
+    broker.ask::<()>(&["HSET", AT, "e", "e", "o", &large.to_string(), "b", "0", "r", run]);
     node.append("x", "1", all()).await.unwrap();
     eventually("it has come", || !node.sequenced("x").is_empty()).await;
     assert_eq!(node.sequenced("x"), [("e".to_owned(), large + 1, "1".to_owned())]);
     let since = node.since("x", Some(large), all()).await;
     assert_eq!((since.position.offset, kept(&since)), (large + 1, vec![(large + 1, "1".to_owned())]));
+}
+
+/// Of another life, all that is kept is new to whoever asks.
+#[tokio::test]
+async fn after_a_position_of_another_life_comes_all() {
+    let broker = Broker::new();
+    let node = Node::new(1, &broker).await;
+    append(&node, 1..=3, all()).await;
+    let before = node.since("x", None, all()).await.position;
+    broker.ask::<()>(&["FLUSHALL"]);
+    append(&node, 4..=8, all()).await;
+    let since = node.since_position("x", &before, all()).await;
+    assert_eq!(since.messages.len(), 5);
+    assert_ne!(since.position.epoch, before.epoch);
+}
+
+/// A broker that begins anew with what it has stored may lack the end, of which clients know: lives do not go on.
+#[tokio::test]
+async fn a_broker_that_begins_anew_begins_lives_anew() {
+    let folder = format!("sansocket-{}", std::process::id());
+    let stored = ["--appendonly", "yes", "--appendfsync", "always", "--appenddirname", &folder];
+    let mut broker = Broker::with(&stored);
+    let node = Node::new(1, &broker).await;
+    append(&node, 1..=3, all()).await;
+    let before = node.since("x", None, all()).await;
+    broker.kill();
+    node.until("it is down", |heard| heard.contains(&Heard::Down)).await;
+    broker.begin();
+    node.until("it is up", |heard| heard.iter().filter(|heard| **heard == Heard::Up).count() == 2).await;
+    assert_eq!(broker.ask::<u64>(&["EXISTS", "{sansocket:x}:log"]), 1);
+    let since = node.since("x", None, all()).await;
+    assert_eq!((since.position.offset, since.messages.len()), (0, 0));
+    assert_ne!(since.position.epoch, before.position.epoch);
+    drop(broker);
+    std::fs::remove_dir_all(std::env::temp_dir().join(folder)).unwrap();
 }

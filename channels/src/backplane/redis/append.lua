@@ -1,6 +1,5 @@
--- ARGV: the epoch of a life that begins; how many messages are kept, how many bytes, and for how many milliseconds; the channel, and
--- the message.
-local channel, message = ARGV[5], ARGV[6]
+-- ARGV, behind those: the channel, and the message.
+local channel, message = ARGV[6], ARGV[7]
 
 offset, length, size = offset + 1, length + 1, size + #message
 redis.call('RPUSH', log, string.format('%.0f %d', now, #message), message)

@@ -63,7 +63,8 @@ impl Ear {
             Some(topic) => match Published::parse(&message) {
                 Some(Published::Plain(envelope)) => sink.message(&topic, envelope),
                 Some(Published::Sequenced(position, envelope)) => sink.sequenced(&topic, position, envelope),
-                None => {}
+                // Whoever published it: for the node to count.
+                None => sink.message(&topic, message),
             },
         }
     }

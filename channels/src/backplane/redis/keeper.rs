@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisResult, cmd};
+use ::redis::{AsyncConnectionConfig, Client, InfoDict, PushInfo, PushKind, RedisResult, cmd};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -33,6 +33,8 @@ pub(super) struct Connections {
     ear: Arc<Ear>,
     /// Publishes, and runs scripts.
     speaking: MultiplexedConnection,
+    /// Which life of the broker it is.
+    run: Arc<str>,
     /// Told when one of them ends.
     lost: Arc<Notify>,
 }
@@ -67,6 +69,8 @@ impl Keeper {
         let config = configured().set_response_timeout(Some(PATIENCE)).set_push_sender(speaking);
         let mut speaking = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         self.shared.scripts.load(&mut speaking).await?;
+        let info: InfoDict = cmd("INFO").arg("server").query_async(&mut speaking).await?;
+        let run = info.get::<String>("run_id").unwrap_or_default().into();
 
         let ear = Arc::new(Ear::new(self.names.clone(), self.sink.clone(), lost.clone()));
         let hear = {
@@ -80,7 +84,7 @@ impl Keeper {
         let config = configured().set_response_timeout(None).set_push_sender(hear);
         let mut hearing = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         hearing.subscribe(&[self.names.all(), self.names.node(self.node)]).await?;
-        Ok(Connections { hearing, ear, speaking, lost })
+        Ok(Connections { hearing, ear, speaking, run, lost })
     }
 
     /// Keeps connections for ever, the first of which may be there already.
@@ -103,9 +107,9 @@ impl Keeper {
 
     /// Lives with these connections until one is lost.
     async fn run(&self, connections: Connections) {
-        let Connections { hearing, ear, speaking, lost } = connections;
+        let Connections { hearing, ear, speaking, run, lost } = connections;
         let (outbox, waiting) = outbox();
-        let link = Link { outbox, connection: speaking.clone() };
+        let link = Link { outbox, run, connection: speaking.clone() };
         let mut is_up = false;
         tokio::select! {
             () = lost.notified() => {}

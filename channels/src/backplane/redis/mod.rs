@@ -36,9 +36,10 @@ use tokio::task::AbortHandle;
 
 use super::outbox::Outbox;
 use super::{Backplane, BackplaneError, BoxFuture, Keep, NodeId, Sequencer, Since, Sink, names};
+use crate::history::Position;
 use crate::sync::{Mutex, lock};
 use keeper::Keeper;
-use scripts::Scripts;
+use scripts::{Life, Scripts};
 use subscriptions::Subscriptions;
 use wire::Names;
 use writer::Item;
@@ -46,10 +47,11 @@ use writer::Item;
 /// Nodes that are joined by a Redis 7, or a Valkey: one server, at which all of them use the same database.
 ///
 /// It is a [`Sequencer`], too: topics with a history have one order on all nodes, and what they keep is at the broker, in keys that
-/// expire. A broker that begins anew with nothing, or drops keys for want of memory, ends the lives of topics, or what they keep.
+/// expire. A broker that begins anew, with what it has stored or nothing, or is replaced by its replica, ends the lives of topics: what
+/// it has may lack the end. One that drops keys for want of memory ends lives, too, or what they keep.
 ///
 /// A broker that does not answer for five to ten seconds is taken to be gone. A user of it that has not all rights needs `~{PREFIX:*`,
-/// `&PREFIX:*`, `+@connection`, `+@pubsub`, `+@scripting`, `+time`, and, for the scripts, `+@hash`, `+@list`, `+del` and `+pexpire`.
+/// `&PREFIX:*`, `+@connection`, `+@pubsub`, `+@scripting`, `+info`, `+time`, and, for the scripts, `+@hash`, `+@list`, `+del` and `+pexpire`.
 ///
 /// Dropped, it ends its tasks and connections.
 pub struct Redis {
@@ -71,6 +73,8 @@ struct Shared {
 /// The way to the broker.
 struct Link {
     outbox: Outbox<Item>,
+    /// Which life of the broker it is: its `run_id`.
+    run: Arc<str>,
     /// For what need not be in order with what is in the outbox.
     connection: MultiplexedConnection,
 }
@@ -101,14 +105,19 @@ impl Redis {
 
     /// Has an item wait for the broker.
     fn push(&self, item: Item) -> Result<(), BackplaneError> {
-        let link = lock(&self.shared.link);
-        let len = item.len();
-        link.as_ref().ok_or(BackplaneError::Down)?.outbox.push(item, len)
+        lock(&self.shared.link).as_ref().ok_or(BackplaneError::Down)?.push(item)
     }
 
     fn publish_to(&self, channel: &str, header: &[u8], envelope: &[u8]) -> Result<(), BackplaneError> {
         is_small(envelope)?;
         self.push(Item::publish(channel, header, envelope))
+    }
+}
+
+impl Link {
+    fn push(&self, item: Item) -> Result<(), BackplaneError> {
+        let len = item.len();
+        self.outbox.push(item, len)
     }
 }
 
@@ -164,8 +173,11 @@ impl Sequencer for Redis {
         // It has its place in the queue by the call, whenever what is returned is polled.
         let (answer, answered) = oneshot::channel();
         let pushed = is_small(&envelope).and_then(|()| {
-            let command = self.shared.scripts.append(&self.names, topic, &envelope, keep, &candidate());
-            self.push(Item::append(command, envelope.len(), answer))
+            let link = lock(&self.shared.link);
+            let link = link.as_ref().ok_or(BackplaneError::Down)?;
+            let life = Life { epoch: &candidate(), keep, run: &link.run };
+            let command = self.shared.scripts.append(&self.names, topic, &envelope, &life);
+            link.push(Item::append(command, envelope.len(), answer))
         });
         Box::pin(async move {
             pushed?;
@@ -176,13 +188,15 @@ impl Sequencer for Redis {
     fn since<'a>(
         &'a self,
         topic: &'a str,
-        offset: Option<u64>,
+        position: Option<&'a Position>,
         keep: Keep,
     ) -> BoxFuture<'a, Result<Since, BackplaneError>> {
         Box::pin(async move {
-            let link = lock(&self.shared.link).as_ref().map(|link| link.connection.clone());
-            let connection = link.ok_or(BackplaneError::Down)?;
-            self.shared.scripts.since(connection, &self.names, topic, offset, keep, &candidate()).await
+            let link =
+                lock(&self.shared.link).as_ref().map(|link| (link.connection.clone(), link.run.clone()));
+            let (connection, run) = link.ok_or(BackplaneError::Down)?;
+            let life = Life { epoch: &candidate(), keep, run: &run };
+            self.shared.scripts.since(connection, &self.names, topic, position, &life).await
         })
     }
 }

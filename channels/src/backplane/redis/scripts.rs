@@ -1,6 +1,8 @@
 //! What the broker does in one step, so that no node sees, or does, anything in between.
 //!
-//! A topic with a history has two keys. `at` is a hash: the epoch `e`, the offset `o`, and `b`, how many bytes the log has. `log` is a
+//! A topic with a history has two keys. `at` is a hash: the epoch `e`, the offset `o`, `b`, how many bytes the log has, and `r`, the
+//! `run_id` of the broker, with which the epoch ends: whatever it has kept over a restart, or has of another broker that it replaces, may
+//! lack the end, of which clients have had the offsets already. `log` is a
 //! list: of each message that is kept, when it came and how long it is, as a text, and then the message itself; the newest is the last,
 //! and has the offset `o`. So there is no gap that could be in it, nor does it need offsets; what is forgotten goes from its front, and
 //! to look at that, no message has to be copied. The log ends when nothing in it is young enough, `at` an hour later. Should the broker
@@ -43,35 +45,55 @@ impl Scripts {
         Ok(())
     }
 
-    /// The command that appends an envelope to a topic, whose life has this epoch if it begins with that.
-    pub(super) fn append(&self, names: &Names, topic: &str, envelope: &[u8], keep: Keep, epoch: &str) -> Cmd {
+    /// The command that appends an envelope to a topic.
+    pub(super) fn append(&self, names: &Names, topic: &str, envelope: &[u8], life: &Life<'_>) -> Cmd {
         let (keys, channel) = (names.keys(topic), names.topic(topic));
-        let mut command = Cmd::with_capacity(11, envelope.len() + 3 * channel.len() + 128);
+        let mut command = Cmd::with_capacity(12, envelope.len() + 3 * channel.len() + 192);
         command.arg("EVALSHA").arg(self.append.get_hash()).arg(keys.len()).arg(&keys);
-        command.arg(epoch).arg(keep.entries).arg(keep.bytes).arg(millis(keep.time));
+        for arg in life.args() {
+            command.arg(arg);
+        }
         command.arg(channel).arg(envelope);
         command
     }
 
-    /// What is kept of a topic after an offset.
+    /// What is kept of a topic after a position.
     pub(super) async fn since(
         &self,
         mut connection: MultiplexedConnection,
         names: &Names,
         topic: &str,
-        offset: Option<u64>,
-        keep: Keep,
-        epoch: &str,
+        known: Option<&Position>,
+        life: &Life<'_>,
     ) -> Result<Since, BackplaneError> {
         let mut call = self.since.prepare_invoke();
         call.key(&names.keys(topic));
-        call.arg(epoch).arg(keep.entries).arg(keep.bytes).arg(millis(keep.time));
-        call.arg(offset.map_or(String::new(), |offset| offset.to_string()));
+        for arg in life.args() {
+            call.arg(arg);
+        }
+        call.arg(known.map_or("", |known| &known.epoch)).arg(known.map_or(0, |known| known.offset));
         let reply = call.invoke_async(&mut connection).await.map_err(|error: RedisError| {
             if is_loss(&error) { BackplaneError::Down } else { BackplaneError::Broker(Box::new(error)) }
         });
         parse(reply?)
             .ok_or_else(|| BackplaneError::Broker("the keys of a topic are not what they were".into()))
+    }
+}
+
+/// What the life of a topic goes by.
+pub(super) struct Life<'a> {
+    /// Its epoch, if it begins now.
+    pub(super) epoch: &'a str,
+    pub(super) keep: Keep,
+    /// The `run_id` of the broker.
+    pub(super) run: &'a str,
+}
+
+impl Life<'_> {
+    fn args(&self) -> [String; 5] {
+        let Keep { entries, bytes, time } = self.keep;
+        let (entries, bytes, time) = (entries.to_string(), bytes.to_string(), millis(time).to_string());
+        [self.epoch.to_owned(), entries, bytes, time, self.run.to_owned()]
     }
 }
 

@@ -1,11 +1,10 @@
--- ARGV: the epoch of a life that begins; how many messages are kept, how many bytes, and for how many milliseconds; and after which
--- offset messages are wanted, or nothing, for all.
-local after = tonumber(ARGV[5])
+-- ARGV, behind those: after which epoch and offset messages are wanted; of another epoch, all are.
+local known, after = ARGV[6], tonumber(ARGV[7])
 
 trim()
 save()
 local wanted = length
-if after then
+if known == epoch then
     wanted = math.min(length, offset - after)
 end
 local messages = {}

@@ -81,7 +81,9 @@ pub(super) fn is_epoch(epoch: &str) -> bool {
 
 /// The reverse of [`escaped`].
 fn unescaped(name: &str) -> Option<Cow<'_, str>> {
-    let Some((start, rest)) = name.split_once('=') else { return Some(name.into()) };
+    let Some((start, rest)) = name.split_once('=').filter(|_| name != "=") else {
+        return Some(name.trim_end_matches('=').into());
+    };
     let mut topic = start.as_bytes().to_vec();
     for part in rest.split('=') {
         let (digits, plain) = part.split_at_checked(2)?;
