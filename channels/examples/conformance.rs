@@ -7,6 +7,9 @@
 //! milliseconds for a join as its parameter `wait` says. The token `secret-NAME` is that of the user NAME, none is anonymous, any
 //! other is refused.
 //!
+//! With `--backplane nats://HOST:PORT`, or `redis://HOST:PORT`, it is a node, joined to those with the same broker; that takes the
+//! feature `nats`, or `redis`.
+//!
 //! By HTTP: `POST /broadcast?topic=T&event=E[&except_user=N][&class=reliable|volatile|keyed&key=K]`, whose body is the payload;
 //! `POST /ask?conn=C&topic=T&event=E&within=MS`,
 //! whose body is the question, answered by the page's answer; `POST /load?conn=C&topic=T&within=MS`, whose body is the URL in JSON;
@@ -25,8 +28,8 @@ use sansocket::tokio::{Pending, serve_with};
 use sansocket::{Error, Origins, Server};
 use sansocket_channels::dom::{self, Changes, Element};
 use sansocket_channels::{
-    AskError, Channel, Close, Cx, Denied, Drain, Events, Handshake, Hub, Identity, Joined, Payload, Refusal,
-    Relay, Reply, Session, TopicOptions,
+    AskError, Channel, Close, Cx, Denied, Drain, Events, Handshake, Hub, HubBuilder, Identity, Joined,
+    Payload, PublishError, Refusal, Relay, Reply, Session, TopicOptions,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -34,9 +37,10 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = address().ok_or("usage: conformance [--addr HOST:PORT] [--backplane none]")?;
+    let Arguments { address, backplane } = Arguments::read()
+        .ok_or("usage: conformance [--addr HOST:PORT] [--backplane none|nats://…|redis://…]")?;
     let history = TopicOptions::new().history(100, Duration::from_secs(60));
-    let hub = Hub::builder()
+    let hub = joined(Hub::builder(), &backplane)?
         .channel("relay:{id}", Relay)
         .channel_with("room:{id}", history.clone().presence(), Rooms)
         .channel_with("log:{id}", history.clone(), Relay)
@@ -56,17 +60,41 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What to listen on; `None`: the command line is another.
-fn address() -> Option<String> {
-    let (mut address, mut args) = ("127.0.0.1:8000".to_owned(), std::env::args().skip(1));
-    while let Some(arg) = args.next() {
-        match (&*arg, args.next()?) {
-            ("--addr", value) => address = value,
-            ("--backplane", value) if value == "none" => {}
-            _ => return None,
+/// What to listen on, and what joins it to other nodes.
+struct Arguments {
+    address: String,
+    backplane: String,
+}
+
+impl Arguments {
+    /// `None`: the command line is another.
+    fn read() -> Option<Self> {
+        let mut read = Self { address: "127.0.0.1:8000".to_owned(), backplane: "none".to_owned() };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match (&*arg, args.next()?) {
+                ("--addr", value) => read.address = value,
+                ("--backplane", value) => read.backplane = value,
+                _ => return None,
+            }
         }
+        Some(read)
     }
-    Some(address)
+}
+
+/// A hub that is joined to others by what the URL says.
+fn joined(hub: HubBuilder, url: &str) -> Result<HubBuilder, Box<dyn std::error::Error>> {
+    match url.split_once("://").map(|(scheme, _)| scheme) {
+        None if url == "none" => Ok(hub),
+        #[cfg(feature = "nats")]
+        Some("nats" | "tls") => Ok(hub.backplane(sansocket_channels::backplane::Nats::new(url)?)),
+        #[cfg(feature = "redis")]
+        Some("redis" | "unix") => Ok(hub.backplane(sansocket_channels::backplane::Redis::new(url)?)),
+        _ => Err(format!(
+            "{url} is no backplane, or one of a feature, nats or redis, that this is built without"
+        )
+        .into()),
+    }
 }
 
 async fn authenticate(handshake: Handshake) -> Result<Identity, Denied> {
@@ -188,6 +216,8 @@ fn broadcast(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Response {
     };
     match sent {
         Ok(sent) => done(&json!({ "local": sent.local })),
+        // Its own members have it.
+        Err(error @ PublishError::Backplane(_)) => failed(503, &error.to_string()),
         Err(error) => failed(400, &error.to_string()),
     }
 }
