@@ -66,6 +66,28 @@ async fn what_is_sent_on_one_node_reaches_all_once() {
     assert_eq!(other.metrics().backplane_ignored, 0);
 }
 
+#[test]
+fn a_hub_may_be_built_where_there_is_no_runtime() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, _) = hub(&bus);
+    assert!(matches!(
+        one.broadcast("room:1", "said", &1),
+        Err(PublishError::Backplane(BackplaneError::Down))
+    ));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(async {
+        let mut there = page(&other, "bob", "room:1").await;
+        sleep(MOMENT).await;
+        // It begins with this.
+        one.broadcast("room:1", "said", &2).ok();
+        sleep(MOMENT).await;
+        one.broadcast("room:1", "said", &3).unwrap();
+        assert_eq!(there.expect_next("room:1", "$gap").await, json!({}));
+        assert_eq!(there.expect_next("room:1", "said").await, 3);
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_is_meant_is_meant_on_all_nodes() {
     let bus = MemoryBus::new();
