@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use sansocket::PreparedMessage;
 use tokio::time::Instant;
 
-use crate::backlog::{Backlog, Entry, What};
+use crate::backlog::{Backlog, Front};
 use crate::close::Cut;
 use crate::frame::Frame;
 use crate::history::Catchup;
@@ -209,10 +209,10 @@ impl Queue {
         let sent = state.unsent.take();
         let frame = match state.backlog.pop_front() {
             None => None,
-            Some(Entry { what: What::Frame(frame), .. }) => Some(frame),
-            Some(Entry { what: What::Gap(seat), offset, .. }) => {
+            Some(Front::Frame(frame)) => Some(frame),
+            Some(Front::Gap(gap)) => {
                 drop(state);
-                let gap = seat.gap(offset);
+                let gap = gap.seat.gap(gap.offset);
                 state = lock(&self.state);
                 Some(gap)
             }
@@ -236,9 +236,9 @@ impl Queue {
             let mut state = lock(&self.state);
             (state.unsent.take(), std::mem::take(&mut state.backlog))
         };
-        let frame = |entry: Entry| match entry.what {
-            What::Frame(frame) => frame,
-            What::Gap(seat) => seat.gap(entry.offset),
+        let frame = |front| match front {
+            Front::Frame(frame) => frame,
+            Front::Gap(gap) => gap.seat.gap(gap.offset),
         };
         unsent.into_iter().chain(iter::from_fn(|| backlog.pop_front().map(frame))).collect()
     }
