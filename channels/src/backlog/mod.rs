@@ -111,8 +111,16 @@ impl Backlog {
         }
     }
 
+    /// The next, if that is a frame.
+    pub(crate) fn front(&self) -> Option<&Arc<Frame>> {
+        match &self.chain {
+            Some(chain) => chain.front()?.frame(),
+            None => self.row.front().map(|waiting| &waiting.frame),
+        }
+    }
+
     /// Takes out the next, if that is a frame.
-    fn pop_frame(&mut self) -> Option<Arc<Frame>> {
+    pub(crate) fn pop_frame(&mut self) -> Option<Arc<Frame>> {
         let frame = match &mut self.chain {
             Some(chain) => chain.pop_frame()?,
             None => self.row.pop_front()?.frame,

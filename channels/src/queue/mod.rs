@@ -55,6 +55,17 @@ struct State {
     waiter: Waiter,
 }
 
+/// What became of what waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fed {
+    /// Nothing waits any more.
+    All,
+    /// As much is taken as may be while nothing can be added.
+    Some,
+    /// The next one is not taken, or is still to be made: see [`Queue::next`].
+    NotNext,
+}
+
 #[derive(Default)]
 struct Held {
     /// By the numbers of their seats, in their order.
@@ -200,28 +211,43 @@ impl Queue {
         lock(&self.state).unhold(seat)
     }
 
-    /// The next message to send. The one before is the transport's by now, if that is so; else it is the next one again.
-    pub(crate) fn next(&self, is_taken: bool) -> Option<PreparedMessage> {
+    /// Gives `take` the messages that wait, in their order, until it says that it has not taken one. While it is asked nothing is
+    /// added: it waits for nothing, and comes back to no queue.
+    pub(crate) fn feed<E>(
+        &self,
+        mut take: impl FnMut(&PreparedMessage) -> Result<bool, E>,
+    ) -> Result<Fed, E> {
         let mut state = lock(&self.state);
-        if let Some(unsent) = state.unsent.as_ref().filter(|_| !is_taken) {
-            return Some(unsent.message().clone());
-        }
-        let sent = state.unsent.take();
-        let frame = match state.backlog.pop_front() {
-            None => None,
-            Some(Front::Frame(frame)) => Some(frame),
-            Some(Front::Gap(gap)) => {
-                drop(state);
-                let gap = gap.seat.gap(gap.offset);
-                state = lock(&self.state);
-                Some(gap)
+        let mut bytes = 0;
+        while bytes < FED_AT_ONCE {
+            let Some(frame) = state.unsent.as_ref().or_else(|| state.backlog.front()) else {
+                return Ok(if state.has_frames() { Fed::NotNext } else { Fed::All });
+            };
+            if !take(frame.message())? {
+                return Ok(Fed::NotNext);
             }
-        };
-        let message = frame.as_ref().map(|frame| frame.message().clone());
-        state.unsent = frame;
-        drop(state);
-        sent.into_iter().for_each(Frame::handed_over);
-        message
+            bytes += frame.len();
+            let sent = state.unsent.take().or_else(|| state.backlog.pop_frame());
+            sent.into_iter().for_each(Frame::handed_over);
+        }
+        Ok(Fed::Some)
+    }
+
+    /// Takes the next message to send. Until it is [sent](Self::sent), it is the next one again.
+    pub(crate) fn next(&self) -> Option<PreparedMessage> {
+        let mut state = lock(&self.state);
+        if state.unsent.is_none() {
+            state.unsent = match state.backlog.pop_front()? {
+                Front::Frame(frame) => Some(frame),
+                Front::Gap(gap) => {
+                    drop(state);
+                    let gap = gap.seat.gap(gap.offset);
+                    state = lock(&self.state);
+                    Some(gap)
+                }
+            };
+        }
+        state.unsent.as_ref().map(|frame| frame.message().clone())
     }
 
     /// What was taken from the queue is the transport's by now.
@@ -433,3 +459,6 @@ impl State {
         std::mem::replace(self, rest)
     }
 }
+
+/// After how many bytes others may add something: it takes no longer than to compress one message that is not compressed apart.
+const FED_AT_ONCE: usize = 4 << 10;
