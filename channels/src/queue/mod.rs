@@ -333,9 +333,11 @@ impl Queue {
     /// Changes what waits, and wakes the connection's task if there is something else to do.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = lock(&self.state);
-        let before = state.to_do();
+        // Of many changes, most come while the task has something to do.
+        let before = state.waiter.is_waiting().then(|| state.to_do());
         let outcome = change(&mut state);
-        let waker = if state.to_do() == before { None } else { state.waiter.take() };
+        let is_new = before.is_some_and(|before| state.to_do() != before);
+        let waker = if is_new { state.waiter.take() } else { None };
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
