@@ -295,3 +295,22 @@ async fn whatever_comes_about_all_lists_are_one_in_the_end() {
         assert_eq!(lists[0].len(), pages.len() + 3, "seed {seed}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn how_far_a_presence_is_says_nothing_of_messages() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let _ada = page(&one, "ada").await;
+    for n in 0..3 {
+        one.broadcast("room:1", "said", &n).unwrap();
+    }
+    sleep(Duration::from_secs(30)).await;
+    // Whoever begins now has missed nothing, whatever he hears of first.
+    let (other, _) = hub(&bus);
+    sleep(MOMENT).await;
+    let mut bob = page(&other, "bob").await;
+    sleep(Duration::from_secs(30)).await;
+    one.broadcast("room:1", "said", &4).unwrap();
+    assert_eq!(bob.expect("room:1", "said").await, 4);
+    assert_eq!((other.metrics().gaps, other.metrics().backplane_lost), (0, 0));
+}
