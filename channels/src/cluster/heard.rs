@@ -50,7 +50,7 @@ impl Heard {
             return if is_missing { Hearing::Missing } else { Hearing::Next };
         };
         let next = match last.turn.series {
-            series if series == turn.series => last.turn.number + 1,
+            series if series == turn.series => last.turn.number.saturating_add(1),
             series if series > turn.series => return Hearing::Stale,
             // Of the series before nothing is missing, or that is not known.
             _ if last.is_whole => 1,

@@ -553,3 +553,22 @@ async fn a_drained_hub_is_no_node_any_more() {
     sleep(Duration::from_secs(60)).await;
     assert_eq!(one.metrics().nodes, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_greatest_number_is_one() {
+    let bus = MemoryBus::new();
+    let tap = Tap { node: bus.node(), envelopes: Arc::default() };
+    let one = Hub::builder().channel("room:{id}", Relay).backplane(tap.clone()).build().unwrap();
+    let (other, end) = hub(&bus);
+    let mut there = page(&other, "bob", "room:1").await;
+    one.broadcast("room:1", "said", &1).unwrap();
+    assert_eq!(there.expect_next("room:1", "said").await, 1);
+    let said = tap.envelopes.lock().unwrap().pop().unwrap().1;
+    // Another series' greatest number, long after the one before.
+    let greatest = Bytes::from([&said[..10], &[0xFF; 24], &said[34..]].concat());
+    for _ in 0..2 {
+        end.tell(Told::Message { topic: "room:1", envelope: greatest.clone() });
+    }
+    there.expect("room:1", "said").await;
+    assert_eq!(other.metrics().backplane_ignored, 0);
+}
