@@ -572,3 +572,20 @@ async fn the_greatest_number_is_one() {
     there.expect("room:1", "said").await;
     assert_eq!(other.metrics().backplane_ignored, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn users_may_have_long_names() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let long = "x".repeat(70_000);
+    let mut ada = page(&other, &long, "room:1").await;
+    let mut bob = page(&other, &long[..usize::from(u16::MAX)], "room:1").await;
+    one.to("room:1").except_user(&long).send("said", &1).unwrap();
+    assert_eq!(bob.expect_next("room:1", "said").await, 1);
+    ada.expect_nothing().await;
+    one.user(&long).close(Close::kicked());
+    assert_eq!(ada.closed().await, Close::kicked());
+    bob.expect_nothing().await;
+    assert!(other.conn(bob.conn()).info().is_some());
+}
