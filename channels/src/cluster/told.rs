@@ -89,6 +89,7 @@ impl Cluster {
         let topics = hub.inner().registry.topics();
         if is_first {
             // Whoever joined before was not told of others.
+            lock(&self.heard).clear();
             for topic in &topics {
                 self.lose_of(hub, topic);
             }

@@ -589,3 +589,23 @@ async fn users_may_have_long_names() {
     bob.expect_nothing().await;
     assert!(other.conn(bob.conn()).info().is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_to_all_before_a_node_began_is_not_missing() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let node = bus.node();
+    // Without a runtime, it begins with its first connection.
+    let build = || Hub::builder().channel("room:{id}", Relay).backplane(node).build().unwrap();
+    let other = std::thread::spawn(build).join().unwrap();
+    sleep(MOMENT).await;
+    for n in 1..=3 {
+        one.to_pattern("room:{id}").send("said", &n).unwrap();
+    }
+    sleep(MOMENT).await;
+    let mut there = page(&other, "bob", "room:1").await;
+    let gaps = other.metrics().gaps;
+    one.to_pattern("room:{id}").send("said", &4).unwrap();
+    assert_eq!(there.expect("room:1", "said").await, 4);
+    assert_eq!(other.metrics().gaps, gaps);
+}
