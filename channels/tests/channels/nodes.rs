@@ -10,7 +10,9 @@ use sansocket_channels::backplane::{
 use sansocket_channels::test::Page;
 use sansocket_channels::{AskError, Close, Hub, Identity, Limits, Open, PublishError, Relay, TopicOptions};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::diary::Diary;
 
 /// Longer than anything takes that is gathered, and less than a second.
 pub const MOMENT: Duration = Duration::from_millis(300);
@@ -608,4 +610,22 @@ async fn what_was_sent_to_all_before_a_node_began_is_not_missing() {
     one.to_pattern("room:{id}").send("said", &4).unwrap();
     assert_eq!(there.expect("room:1", "said").await, 4);
     assert_eq!(other.metrics().gaps, gaps);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_begun_is_told_of_its_end_though_a_broker_takes_its_time() {
+    let bus = MemoryBus::new();
+    let diary = Diary::default();
+    let hub = Hub::builder().channel("room:{id}", diary.clone()).backplane(bus.node()).build().unwrap();
+    sleep(MOMENT).await;
+    bus.delay(Duration::from_secs(1_000));
+    let mut here = hub.test_page(Identity::user("ada"));
+    // What it says is not waited for.
+    let joining = timeout(Duration::from_millis(100), here.join("room:1", &json!({}))).await;
+    assert!(joining.is_err());
+    assert_eq!(diary.take(), ["join room:1"]);
+    here.cut();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(diary.take(), ["Lost"]);
+    assert_eq!(hub.topics(), []);
 }
