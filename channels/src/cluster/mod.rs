@@ -237,6 +237,13 @@ impl Cluster {
         self.control(None, &Control::Bye).ok();
     }
 
+    /// Says that this node lives, unless it has said that it ends.
+    fn beat(&self, to: Option<NodeId>) {
+        if !self.is_ended.load(Ordering::Relaxed) {
+            self.control(to, &Control::Beat).ok();
+        }
+    }
+
     /// Adds what it has to the numbers of its hub.
     pub(crate) fn measure(&self, metrics: &mut Metrics) {
         metrics.nodes = self.nodes.len() as u64;
@@ -420,8 +427,7 @@ async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
         };
         match due {
             Due::Tick(now) => cluster.tick(&hub, now),
-            Due::Beat if cluster.is_ended.load(Ordering::Relaxed) => {}
-            Due::Beat => drop(cluster.control(None, &Control::Beat)),
+            Due::Beat => cluster.beat(None),
             Due::Presences => cluster.tell_presences(),
         }
     }

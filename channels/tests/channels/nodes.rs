@@ -546,7 +546,7 @@ async fn what_is_no_envelope_is_ignored_and_counted() {
 async fn a_drained_hub_is_no_node_any_more() {
     let bus = MemoryBus::new();
     let (one, _) = hub(&bus);
-    let (other, _) = hub(&bus);
+    let (other, end) = hub(&bus);
     sleep(MOMENT).await;
     assert_eq!(one.metrics().nodes, 1);
     other.drain(sansocket_channels::Drain::default()).await;
@@ -554,6 +554,12 @@ async fn a_drained_hub_is_no_node_any_more() {
     assert_eq!(one.metrics().nodes, 0);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(one.metrics().nodes, 0);
+    // Nor to whoever begins now, or when it has a connection anew.
+    let (third, _) = hub(&bus);
+    end.cut();
+    end.mend();
+    sleep(MOMENT).await;
+    assert_eq!(third.metrics().nodes, 1);
 }
 
 #[tokio::test(start_paused = true)]
