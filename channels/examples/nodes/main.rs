@@ -1,5 +1,5 @@
-//! A node, of which there are several behind one address, joined by a broker: `channels/examples/nodes/run` begins three, with HAProxy
-//! before them.
+//! A node, of which there are several behind one address, joined by a broker: `channels/examples/nodes/run` begins three, with
+//! `HAProxy` before them.
 //!
 //! A page tells which node it is on. When that one is killed, the page moves to another, and has what it missed meanwhile, or is told
 //! that it has not.
