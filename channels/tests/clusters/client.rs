@@ -30,6 +30,8 @@ pub struct State {
     pub accounts: BTreeMap<String, Account>,
     /// Who is present on the topic that tells, by the refs that it was told.
     pub present: BTreeMap<String, String>,
+    /// What has changed of that, until all of it has come. `None`: it has.
+    changes: Option<Vec<Value>>,
     pub closed: Option<Close>,
 }
 
@@ -37,7 +39,7 @@ impl Client {
     /// One that joins topics, with these parameters. It may be there before anything is sent.
     pub async fn join(page: Page, user: &str, is_early: bool, topics: &[(&str, Value)]) -> Self {
         let conn = page.conn();
-        let state = Arc::new(Mutex::new(State { is_early, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { is_early, changes: Some(Vec::new()), ..State::default() }));
         let mut page = page;
         for (at, (topic, params)) in topics.iter().enumerate() {
             let reference = (at + 1).to_string();
@@ -98,13 +100,15 @@ impl State {
             }
             Some("presence_state") => {
                 self.present.clear();
-                self.change(&frame[4], true);
+                self.list(&frame[4], true);
+                for change in self.changes.take().into_iter().flatten() {
+                    self.change(&change);
+                }
             }
-            Some("presence_diff") => {
-                // An update is a join, and a leave of the ref before.
-                self.change(&frame[4]["joins"], true);
-                self.change(&frame[4]["leaves"], false);
-            }
+            Some("presence_diff") => match &mut self.changes {
+                Some(changes) => changes.push(frame[4].clone()),
+                None => self.change(&frame[4]),
+            },
             _ => {}
         }
         if let Some(account) = self.accounts.get_mut(topic) {
@@ -112,7 +116,13 @@ impl State {
         }
     }
 
-    fn change(&mut self, keys: &Value, are_there: bool) {
+    /// An update is a join, and a leave of the ref before.
+    fn change(&mut self, change: &Value) {
+        self.list(&change["joins"], true);
+        self.list(&change["leaves"], false);
+    }
+
+    fn list(&mut self, keys: &Value, are_there: bool) {
         for (key, value) in keys.as_object().unwrap() {
             for meta in value["metas"].as_array().unwrap() {
                 let reference = meta["phx_ref"].as_str().unwrap().to_owned();
