@@ -310,6 +310,7 @@ impl Presence {
             }
         }
         self.pending_since = (!self.pending.is_empty()).then_some(now);
+        diff.settle();
         Some(diff)
     }
 
@@ -506,7 +507,12 @@ impl Presence {
             Op::Leave { reference } => self.end(reference, now),
             Op::Join { reference, replaces, key, fields } => {
                 let old = replaces.filter(|old| old.node == node && self.entries.contains_key(old));
-                if fields.len() > self.room.meta || !self.put(old, key.clone(), &fields, reference, now) {
+                if self.entries.contains_key(&reference) {
+                    // It came with all that the node has.
+                    old.into_iter().for_each(|old| self.end(old, now));
+                } else if fields.len() > self.room.meta
+                    || !self.put(old, key.clone(), &fields, reference, now)
+                {
                     self.untracked += u64::from(fields.len() > self.room.meta);
                     if let Some(old) = old {
                         self.end(old, now);
@@ -607,6 +613,12 @@ impl Announced {
 }
 
 impl Diff {
+    /// What members know, and is there again, is as if nothing had been: a page that is told of both takes what has come for gone.
+    fn settle(&mut self) {
+        let Self { joins, leaves } = self;
+        leaves.0.retain(|known, _| joins.0.remove(known).is_none());
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.joins.0.is_empty() && self.leaves.0.is_empty()
     }

@@ -162,6 +162,61 @@ async fn a_node_that_dies_leaves_no_ghosts() {
     assert_eq!(refs(&new), refs(&other));
 }
 
+/// Of each diff that has come, the refs of those who join, and of those who leave.
+async fn diffs(page: &mut Page) -> Vec<[Vec<String>; 2]> {
+    let mut diffs = Vec::new();
+    while let Some(message) = page.next_message().await {
+        let frame: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
+        if frame[3] == "presence_diff" {
+            diffs.push(["joins", "leaves"].map(|half| {
+                let metas = frame[4][half].as_object().unwrap().values().map(|key| &key["metas"]);
+                let metas = metas.flat_map(|metas| metas.as_array().unwrap());
+                metas.map(|meta| meta["phx_ref"].as_str().unwrap().to_owned()).collect()
+            }));
+        }
+    }
+    diffs
+}
+
+/// A client that is told that one has come and has gone has it that he is not there, in whichever order that was.
+#[tokio::test(start_paused = true)]
+async fn who_is_forgotten_and_back_at_once_was_not_gone() {
+    let bus = MemoryBus::new();
+    let (one, end) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let mut watcher = page(&other, "eve").await;
+    let _ada = page(&one, "ada").await;
+    diffs(&mut watcher).await;
+    end.cut();
+    while keys(&other) == ["ada", "eve"] {
+        sleep(Duration::from_millis(10)).await;
+    }
+    end.mend();
+    assert_eq!(diffs(&mut watcher).await, [[const { Vec::<String>::new() }; 2]; 0]);
+    assert_eq!(keys(&other), ["ada", "eve"]);
+}
+
+/// A node says all that it has, and then what of it is new.
+#[tokio::test(start_paused = true)]
+async fn who_is_told_twice_has_come_once() {
+    for seed in 0..20 {
+        let bus = MemoryBus::new().seed(seed);
+        let (one, _) = hub(&bus);
+        let (other, end) = hub(&bus);
+        let mut watcher = page(&other, "eve").await;
+        let _bob = page(&one, "bob").await;
+        diffs(&mut watcher).await;
+        let _ada = page(&one, "ada").await;
+        end.overflow();
+        sleep(Duration::from_millis(5)).await;
+        assert_eq!(keys(&other), ["ada", "bob", "eve"]);
+        bus.delay(Duration::from_secs(1));
+        let told = diffs(&mut watcher).await;
+        let joins: Vec<_> = told.iter().flat_map(|[joins, _]| joins).collect();
+        assert_eq!(joins.len(), 1, "{told:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_node_that_was_cut_off_forgets_nobody_for_that() {
     let bus = MemoryBus::new();

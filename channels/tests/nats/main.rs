@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
+#[path = "../brokers/nats.rs"]
 mod broker;
 mod cuts;
 mod node;

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "the modules of one test")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in helpers, as in tests")]
 
+#[path = "../brokers/redis.rs"]
 mod broker;
 mod exchange;
 mod node;

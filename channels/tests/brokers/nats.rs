@@ -46,7 +46,7 @@ impl Broker {
         let start = |own, other| Self::with(&["--cluster_name", "c", "--cluster", own, "--routes", other]);
         let both = (start(&here, &there), start(&there, &here));
         let until = Instant::now() + Duration::from_secs(10);
-        while !both.0.greeting().contains(&both.1.port.to_string()) {
+        while !both.0.greeting().contains(&both.1.port().to_string()) {
             assert!(Instant::now() < until, "the brokers do not meet");
             sleep(Duration::from_millis(20));
         }
@@ -64,6 +64,10 @@ impl Broker {
 
     pub fn address(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn kill(&mut self) {
