@@ -502,14 +502,14 @@ impl Presence {
         match op {
             // A node has a say in its own alone.
             op if op.reference().node != node => {}
-            // It was in a state that was told before: that has what the node had not told of yet.
-            Op::Join { reference, .. } if self.entries.contains_key(&reference) => {}
             Op::Leave { reference } => self.end(reference, now),
             Op::Join { reference, replaces, key, fields } => {
                 let old = replaces.filter(|old| old.node == node && self.entries.contains_key(old));
                 if self.entries.contains_key(&reference) {
-                    // It came with all that the node has.
-                    old.into_iter().for_each(|old| self.end(old, now));
+                    // It was in a state that was told before: that has what the node had not told of yet.
+                    if let Some(old) = old {
+                        self.end(old, now);
+                    }
                 } else if fields.len() > self.room.meta
                     || !self.put(old, key.clone(), &fields, reference, now)
                 {
