@@ -99,8 +99,9 @@ impl Cluster {
         self.tell_unappended();
         // Others may have forgotten this node.
         for topic in topics {
-            if let Some(version) = topic.with_presence(|presence, _| presence.version()) {
+            if let Some(version) = topic.with_presence(|presence, _| presence.begin_telling()) {
                 self.mark(&topic.name, Turn::NONE, Some(version));
+                self.presence_changed(&topic);
             }
         }
     }
