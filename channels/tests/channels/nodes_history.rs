@@ -379,3 +379,33 @@ async fn who_joins_while_there_is_no_broker_begins_anew_with_it() {
     let there = Client::new(&other, "bob").await;
     assert_eq!(here.at, there.at);
 }
+
+/// Of what was lost with a connection, the broker has what it has numbered. The rest is told to be lost, and only if something is.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_numbered_and_lost_with_a_connection_is_told() {
+    type Send = fn(&Hub, u64);
+    let sends: [Send; 2] = [
+        |hub, n| drop(hub.to("room:1").keyed("k").send("said", &n).unwrap()),
+        |hub, n| drop(hub.to_pattern("room:{id}").send("said", &n).unwrap()),
+    ];
+    for send in sends {
+        let bus = MemoryBus::new().sequenced();
+        let (one, _) = kept(&bus);
+        let (other, end) = kept(&bus);
+        let mut there = Client::new(&other, "bob").await;
+        send(&one, 1);
+        assert_eq!(there.page.expect_next("room:1", "said").await, 1);
+        end.cut();
+        end.mend();
+        there.page.expect_nothing().await;
+        end.cut();
+        send(&one, 2);
+        // Longer than it takes the node to say so of its own accord.
+        sleep(PATIENCE).await;
+        end.mend();
+        assert_eq!(there.next().await, Seen::Gap(0));
+        send(&one, 3);
+        assert_eq!(there.page.expect_next("room:1", "said").await, 3);
+        there.page.expect_nothing().await;
+    }
+}
