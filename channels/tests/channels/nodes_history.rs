@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use sansocket_channels::backplane::{MemoryBus, MemoryNode, Told};
+use bytes::Bytes;
+use sansocket_channels::backplane::{
+    Backplane, BackplaneError, BoxFuture, Keep, MemoryBus, MemoryNode, NodeId, Sequencer, Since, Sink, Told,
+};
 use sansocket_channels::test::Page;
-use sansocket_channels::{Hub, Identity, Position, PublishError, TopicOptions};
+use sansocket_channels::{Hub, Identity, Position, PublishError, Relay, TopicOptions};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -407,5 +410,80 @@ async fn what_is_not_numbered_and_lost_with_a_connection_is_told() {
         send(&one, 3);
         assert_eq!(there.page.expect_next("room:1", "said").await, 3);
         there.page.expect_nothing().await;
+    }
+}
+
+/// A broker whose answers take their time.
+#[derive(Clone)]
+struct Slow(MemoryNode);
+
+impl Backplane for Slow {
+    fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
+        self.0.start(node, sink)
+    }
+
+    fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
+        self.0.subscribe(topic)
+    }
+
+    fn unsubscribe(&self, topic: &str) {
+        self.0.unsubscribe(topic);
+    }
+
+    fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.0.publish(topic, envelope)
+    }
+
+    fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.0.control(to, envelope)
+    }
+
+    fn sequencer(&self) -> Option<&dyn Sequencer> {
+        Some(self)
+    }
+}
+
+impl Sequencer for Slow {
+    fn append<'a>(
+        &'a self,
+        topic: &'a str,
+        envelope: Bytes,
+        keep: Keep,
+    ) -> BoxFuture<'a, Result<(), BackplaneError>> {
+        self.0.append(topic, envelope, keep)
+    }
+
+    fn since<'a>(
+        &'a self,
+        topic: &'a str,
+        position: Option<&'a Position>,
+        keep: Keep,
+    ) -> BoxFuture<'a, Result<Since, BackplaneError>> {
+        Box::pin(async move {
+            let since = self.0.since(topic, position, keep).await;
+            sleep(Duration::from_secs(1)).await;
+            since
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_may_wait_for_an_answer_of_the_broker_is_asked_for_again() {
+    let bus = MemoryBus::new().sequenced();
+    let options = TopicOptions::new().history(10, PATIENCE);
+    let (one, _) = kept(&bus);
+    let node = Slow(bus.node());
+    let other = Hub::builder().channel_with("room:{id}", options, Relay).backplane(node.clone()).build();
+    let mut there = Client::new(&other.unwrap(), "bob").await;
+    node.0.tell(Told::Lost(Some("room:1")));
+    sleep(MOMENT).await;
+    // One more, and nothing behind it.
+    for n in 1..=1_025 {
+        one.broadcast("room:1", "said", &n).unwrap();
+    }
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(there.next().await, Seen::Gap(1_015));
+    for n in 1_016..=1_025 {
+        assert_eq!(there.next().await, said(n, n));
     }
 }
