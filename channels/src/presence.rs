@@ -509,7 +509,9 @@ impl Presence {
                 let old = replaces.filter(|old| old.node == node && self.entries.contains_key(old));
                 if self.entries.contains_key(&reference) {
                     // It came with all that the node has.
-                    old.into_iter().for_each(|old| self.end(old, now));
+                    if let Some(old) = old {
+                        self.end(old, now);
+                    }
                 } else if fields.len() > self.room.meta
                     || !self.put(old, key.clone(), &fields, reference, now)
                 {

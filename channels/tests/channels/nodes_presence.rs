@@ -192,7 +192,8 @@ async fn who_is_forgotten_and_back_at_once_was_not_gone() {
         sleep(Duration::from_millis(10)).await;
     }
     end.mend();
-    assert_eq!(diffs(&mut watcher).await, [[const { Vec::<String>::new() }; 2]; 0]);
+    let told = diffs(&mut watcher).await;
+    assert!(told.is_empty(), "{told:?}");
     assert_eq!(keys(&other), ["ada", "eve"]);
 }
 
