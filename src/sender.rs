@@ -294,6 +294,7 @@ impl Sender {
     }
 
     /// The frame of a message that was made for many connections, if this one is among those that share it.
+    #[inline]
     pub(crate) fn prepared_frame<'m>(
         &self,
         message: &'m PreparedMessage,

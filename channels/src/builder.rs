@@ -133,7 +133,7 @@ impl HubBuilder {
     /// Makes the hub a node, joined to others by a broker: what is sent to a topic reaches its members on all of them. See [the
     /// guide](crate::guide::scaling). All nodes are to have the same channels.
     ///
-    /// It begins when the hub is built, in a runtime, or with its first connection.
+    /// It begins when the hub is built, or as soon as it is served or sent to, in a runtime.
     pub fn backplane(mut self, backplane: impl Backplane) -> Self {
         self.backplane = Some(Box::new(backplane));
         self

@@ -93,7 +93,7 @@ impl Connection {
         let limits = &hub.inner().limits;
         let joins = limits.joins_per_connection.min(Semaphore::MAX_PERMITS);
         let runtime = Handle::current();
-        hub.join_others(hub.inner().runtime.get_or_init(|| runtime.clone()));
+        hub.note_runtime();
         Self {
             id,
             span: Span::new(id, identity.name().map(|user| &**user)),

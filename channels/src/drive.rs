@@ -22,6 +22,7 @@ use crate::names::PHOENIX;
 use crate::opening::Admitted;
 use crate::pace::Pace;
 use crate::payload::Payload;
+use crate::queue::Fed;
 use crate::refusal::Refusal;
 use crate::runner::{done, unmatched};
 use crate::slow::watched;
@@ -329,24 +330,35 @@ fn try_write<S: Sink>(
 async fn write<S: Sink>(connection: &Connection, sink: &mut S) -> Result<Written, Error<S>> {
     let queue = &connection.queue;
     let mut batch = Batch::new(&connection.hub.inner().counters);
-    let mut next = queue.next(false);
-    while let Some(message) = next {
-        if !sink.try_feed(&message)? {
-            // Boxed, since most of the time there is room.
-            Box::pin(sink.feed(&message)).await?;
+    while !is_enough(&batch) {
+        let fed = queue.feed(|message| {
+            let is_taken = !is_enough(&batch) && sink.try_feed(message)?;
+            if is_taken {
+                batch.add(message.payload().len());
+            }
+            Ok(is_taken)
+        })?;
+        match fed {
+            Fed::All => {
+                drop(batch);
+                sink.flush().await?;
+                return Ok(Written::All);
+            }
+            Fed::NotNext if !is_enough(&batch) => {
+                let Some(message) = queue.next() else {
+                    continue;
+                };
+                // Boxed, since most of the time there is room.
+                Box::pin(sink.feed(&message)).await?;
+                batch.add(message.payload().len());
+                queue.sent();
+            }
+            Fed::Some | Fed::NotNext => {}
         }
-        batch.add(message.payload().len());
-        if batch.frames == BATCH_FRAMES || batch.bytes >= BATCH_BYTES {
-            queue.sent();
-            drop(batch);
-            sink.flush().await?;
-            return Ok(Written::Some);
-        }
-        next = queue.next(true);
     }
     drop(batch);
     sink.flush().await?;
-    Ok(Written::All)
+    Ok(Written::Some)
 }
 
 /// Writes these frames. Dropped before it returns, those are left that the transport has not taken.
@@ -357,6 +369,11 @@ async fn write_all<S: Sink>(rest: &Flush<'_>, mut batch: Batch<'_>, sink: &mut S
         rest.sent();
     }
     sink.flush().await
+}
+
+/// Whether as much is written as is at once.
+fn is_enough(batch: &Batch<'_>) -> bool {
+    batch.frames >= BATCH_FRAMES || batch.bytes >= BATCH_BYTES
 }
 
 /// Ready, once, when that is over; never, if there is nothing that could be.

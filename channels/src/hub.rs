@@ -64,7 +64,8 @@ pub(crate) struct Inner {
     /// What joins this node to others, if anything does.
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) flushes: Flushes,
-    /// Where topics that are sent to before anybody has joined them do what they have to do later.
+    /// The first that is known: where topics that are sent to before anybody has joined them do what they have to do later, and what
+    /// other nodes tell is heard.
     pub(crate) runtime: OnceLock<Handle>,
     /// Connections whose clients poll.
     pub(crate) polls: Table,
@@ -219,7 +220,7 @@ impl Hub {
             registry: Arc::new(Registry::new(&limits, cluster.clone())),
             cluster,
             flushes: Flushes::default(),
-            runtime: Handle::try_current().map(OnceLock::from).unwrap_or_default(),
+            runtime: OnceLock::new(),
             polls: Table::new(&limits),
             limits: limits.into(),
             opening,
@@ -233,16 +234,19 @@ impl Hub {
             next: AtomicU64::new(1),
             next_reference: AtomicU64::new(1),
         }));
-        if let Some(runtime) = hub.0.runtime.get() {
-            hub.join_others(runtime);
-        }
+        hub.note_runtime();
         hub
     }
 
-    /// Has this node join others, if there is something to join them by. Called whenever a runtime is known.
-    pub(crate) fn join_others(&self, runtime: &Handle) {
-        if let Some(cluster) = &self.0.cluster {
-            cluster.start(&Arc::downgrade(&self.0), runtime);
+    /// Called in a runtime, or without one: if it is the first, other nodes are joined from now on, if there are any.
+    pub(crate) fn note_runtime(&self) {
+        if self.0.runtime.get().is_none()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let runtime = self.0.runtime.get_or_init(|| runtime);
+            if let Some(cluster) = &self.0.cluster {
+                cluster.start(&Arc::downgrade(&self.0), runtime);
+            }
         }
     }
 

@@ -42,6 +42,7 @@
 //! | who is there, with a list at each page | [`TopicOptions::presence`], [`Joined::track`], [`Cx::track`], [`Hub::presence`] |
 //! | changes to a page, as data; scripts and styles | [`dom`], [`Publish::dom`]; [`Conn::load`] |
 //! | how much there may be of everything | [`Limits`] |
+//! | hubs on several machines, or in several processes | [`HubBuilder::backplane`], [`backplane`] |
 //! | how it ends | [`Leave`], [`Close`], [`Hub::drain`] |
 //! | what it does, seen from outside | [`Hub::metrics`], [`Hub::on_slow`]; spans and events, with the feature `tracing` |
 //! | clients that cannot open a WebSocket | [long polling](guide::long_polling) |
@@ -52,7 +53,8 @@
 //!
 //! - What is queued for a connection leaves in that order, but for the answers to heartbeats, which go first, and [keyed](Publish::keyed)
 //!   messages, which are replaced where they stand.
-//! - All members see a topic's broadcasts in one order; those of one task are in the order of its calls.
+//! - All members on a node see a topic's broadcasts in one order; those of one task are in the order of its calls. What holds for
+//!   [several nodes](guide::scaling) is told there.
 //! - Of one topic and connection, handlers run one at a time, in the order of the messages; those of different topics at the same time.
 //! - Nothing of a topic precedes the answer to the join, or follows the end of the session.
 //! - A broadcast that a handler makes precedes its reply.
@@ -77,7 +79,7 @@
 //! | `unmatched topic`, `too many channels joined`, `bad payload`, `too big`, `no presence` | a join | no |
 //! | `unmatched topic` | a push to a topic that is not joined | |
 //! | `reserved event` | a push whose event begins with `phx_` or `$` | |
-//! | `unknown event`, `bad payload`, `too big`, `bad key`, `no reply`, `no presence`, `not joined` | a push, by its handler | |
+//! | `unknown event`, `bad payload`, `too big`, `bad key`, `no reply`, `no presence`, `not joined`, `backplane` | a push, by its handler | |
 //!
 //! # The wire
 //!

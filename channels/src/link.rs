@@ -24,7 +24,8 @@ pub(crate) trait Sink: Send {
     /// What they come from.
     type Source: Source;
 
-    /// Takes a message to be sent, if that is done at once. False: it has to be [fed](Self::feed).
+    /// Takes a message to be sent, if that is done at once. False: it has to be [fed](Self::feed). Called with the connection's queue
+    /// locked: it wakes nobody.
     fn try_feed(&mut self, message: &PreparedMessage) -> Result<bool, Error<Self>>;
 
     /// Takes a message to be sent; waits only while there is no room. Dropped before it returns, it was not taken.

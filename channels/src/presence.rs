@@ -464,9 +464,7 @@ impl Presence {
             return;
         }
         for op in entries {
-            if !self.entries.contains_key(&op.reference()) {
-                self.follow(node, op, now);
-            }
+            self.follow(node, op, now);
         }
         let nodes = self.nodes.get_or_insert_default();
         if is_last && let Some(listed) = nodes.listed.remove(&node) {
@@ -504,17 +502,12 @@ impl Presence {
         match op {
             // A node has a say in its own alone.
             op if op.reference().node != node => {}
+            // It was in a state that was told before: that has what the node had not told of yet.
+            Op::Join { reference, .. } if self.entries.contains_key(&reference) => {}
             Op::Leave { reference } => self.end(reference, now),
             Op::Join { reference, replaces, key, fields } => {
                 let old = replaces.filter(|old| old.node == node && self.entries.contains_key(old));
-                if self.entries.contains_key(&reference) {
-                    // It came with all that the node has.
-                    if let Some(old) = old {
-                        self.end(old, now);
-                    }
-                } else if fields.len() > self.room.meta
-                    || !self.put(old, key.clone(), &fields, reference, now)
-                {
+                if fields.len() > self.room.meta || !self.put(old, key.clone(), &fields, reference, now) {
                     self.untracked += u64::from(fields.len() > self.room.meta);
                     if let Some(old) = old {
                         self.end(old, now);

@@ -151,6 +151,7 @@ impl<'a> Publish<'a> {
         if matches!(&self.class, Class::Keyed(key) if key.len() > MAX_KEY) {
             return Err(PublishError::Key);
         }
+        self.hub.note_runtime();
         let registry = &self.hub.inner().registry;
         match &self.topics {
             Topics::One(name) => {

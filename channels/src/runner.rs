@@ -118,24 +118,20 @@ impl Runner {
                 None => None,
             };
             let _turn = inner.joins.acquire().await;
-            let joined = caught(route.channel.join(&cx, params)).await;
-            // It is held until the client is a member.
-            let interest = match (&inner.cluster, &joined) {
-                (Some(cluster), Ok(Ok(_))) => Some(cluster.prepare(inner, &seat.topic, &route).await),
-                _ => None,
-            };
-            joined.map(|joined| (joined, interest))
+            caught(route.channel.join(&cx, params)).await
         };
         let outcome = tokio::select! {
             biased;
             () = self.inbox.superseded(&seat) => None,
             outcome = timeout(inner.limits.join.saturating_sub(since.elapsed()), joining) => Some(outcome),
         };
-        let (outcome, _interest) = match outcome {
-            Some(Ok(Ok((joined, interest)))) => (Some(Ok(Ok(joined))), interest),
-            Some(Ok(Err(panicked))) => (Some(Ok(Err(panicked))), None),
-            Some(Err(elapsed)) => (Some(Err(elapsed)), None),
-            None => (None, None),
+        // Held until the client is a member. Whatever comes meanwhile, there is a session by now, which is to be told of its end.
+        let _interest = match (&inner.cluster, &outcome) {
+            (Some(cluster), Some(Ok(Ok(Ok(_))))) => {
+                let within = inner.limits.join.saturating_sub(since.elapsed());
+                Some(cluster.prepare(inner, &seat.topic, &route, within).await)
+            }
+            _ => None,
         };
         let refusal = match outcome {
             Some(Ok(Ok(Ok(admitted)))) if admitted.response.len() > inner.limits.payload => {

@@ -44,7 +44,7 @@ pub(crate) struct Seat {
 struct Course {
     /// Of the topic's life: told in each position. Locked after all else.
     epoch: Mutex<Arc<str>>,
-    /// The greatest offset that was queued or dropped; 0: none. Written with the queue locked.
+    /// The greatest offset that was queued or dropped; 0: none. Written with the queue locked, or with `epoch`, when that is another.
     reached: AtomicU64,
     /// Which connection the client was before, as it says, if it has come back.
     before: Option<ConnId>,
@@ -155,21 +155,27 @@ impl Seat {
         offset
     }
 
-    /// The frame that says that what the client has not had up to this offset is lost; without a history, that something is.
-    pub(crate) fn gap(&self, offset: u64) -> Arc<Frame> {
+    /// The frame that says that what the client has not had up to this offset of a life is lost; without a life, that something is.
+    pub(crate) fn gap(&self, epoch: Option<&str>, offset: u64) -> Arc<Frame> {
         self.connection.hub.inner().counters.gaps.add(1);
-        let payload = match self.course.get() {
-            Some(course) => gap(&lock(&course.epoch), offset),
-            None => "{}".to_owned(),
-        };
+        let payload = epoch.map_or_else(|| "{}".to_owned(), |epoch| gap(epoch, offset));
         self.connection.frame(self.frame(None, "$gap", &payload), Class::Answer)
     }
 
+    /// The life of the topic, if it has a history that has come to this offset.
+    pub(crate) fn epoch(&self, offset: u64) -> Option<Arc<str>> {
+        let course = self.course.get()?;
+        let epoch = lock(&course.epoch);
+        // What lies beyond is of the life before.
+        (offset <= course.reached.load(Ordering::Relaxed)).then(|| epoch.clone())
+    }
+
     /// The topic's life is another from now on. Called with the topic locked.
-    pub(crate) fn begin_epoch(&self, epoch: &Arc<str>) {
+    pub(crate) fn begin_epoch(&self, epoch: &Arc<str>, offset: u64) {
         if let Some(course) = self.course.get() {
-            self.connection.queue.tell_gaps(self);
-            lock(&course.epoch).clone_from(epoch);
+            let mut known = lock(&course.epoch);
+            known.clone_from(epoch);
+            course.reached.store(offset, Ordering::Relaxed);
         }
     }
 

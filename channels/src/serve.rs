@@ -44,6 +44,7 @@ impl Hub {
         server: &Server,
         stop: impl Future,
     ) -> io::Result<()> {
+        self.note_runtime();
         let server = server.clone().origins(Origins::any());
         let stop = async {
             stop.await;

@@ -305,7 +305,7 @@ impl Members {
         let frame = Frame::new(message, Class::Answer, &hub.memory);
         for seat in &self.seats {
             if let Some(history) = history {
-                seat.begin_epoch(history.epoch());
+                seat.begin_epoch(history.epoch(), history.offset());
             }
             let offset = history.map_or(0, History::offset);
             seat.connection.queue.broadcast(&frame, seat, offset, &To::All);

@@ -20,6 +20,11 @@ impl Waiter {
         Poll::Pending
     }
 
+    /// Whether a task waits.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// What wakes the task, if it waits: to be called when nothing is locked.
     #[must_use = "who waits is to be woken"]
     pub(crate) fn take(&mut self) -> Option<Waker> {

@@ -270,6 +270,7 @@ impl Outbound {
         self.send_payload(message.kind(), message.into_payload())
     }
 
+    #[inline]
     pub(super) fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
         let Some(frame) = self.sending.sender().prepared_frame(message)? else {
             return self.send_payload(message.kind(), message.shared_payload());

@@ -148,6 +148,7 @@ pub(crate) fn compressed<M: ToSend, L: SendSide, T>(
 }
 
 /// Queues `message`, if there is room for it.
+#[inline]
 pub(crate) fn try_feed<L: SendSide + Copy>(message: impl ToSend, mut link: L) -> Result<bool, Error> {
     if !message.is_large() {
         return link.outbound(|outbound| outbound.try_queue(|outbound| message.queue(outbound)));

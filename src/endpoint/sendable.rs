@@ -55,10 +55,12 @@ impl ToSend for Message {
 }
 
 impl ToSend for &PreparedMessage {
+    #[inline]
     fn queue(self, outbound: &mut Outbound) -> Result<(), SendError> {
         outbound.send_prepared(self)
     }
 
+    #[inline]
     fn is_large(&self) -> bool {
         self.payload().len() >= COMPRESS_APART_FROM
     }

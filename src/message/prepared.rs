@@ -54,16 +54,19 @@ impl PreparedMessage {
     }
 
     /// Whether the message is text or binary.
+    #[inline]
     pub fn kind(&self) -> MessageKind {
         self.0.kind
     }
 
     /// The payload, text or not.
+    #[inline]
     pub fn payload(&self) -> &[u8] {
         &self.0.frame[self.0.header_len..]
     }
 
     /// All of the frame.
+    #[inline]
     pub(crate) fn frame(&self) -> &Bytes {
         &self.0.frame
     }

@@ -236,6 +236,7 @@ impl<S> SendSide for &Shared<S> {
         now()
     }
 
+    #[inline]
     fn outbound<T>(&mut self, f: impl FnOnce(&mut Outbound) -> T) -> T {
         f(&mut self.lock().outbound)
     }

@@ -27,7 +27,7 @@ use crate::sync::{Mutex, lock};
 /// let other = Hub::builder().channel("news", Open).backplane(bus.node()).build()?;
 ///
 /// let mut page = other.test_page(Identity::anonymous());
-/// page.join("news").await.unwrap();
+/// page.join("news", &()).await.unwrap();
 /// one.broadcast("news", "tick", &1)?;
 /// assert_eq!(page.expect("news", "tick").await, 1);
 /// # Ok(())

@@ -5,7 +5,7 @@
 //! version kind node:8 | what the kind has                                 to a node, or to all
 //! ```
 //!
-//! Integers are big-endian. Names are their length, in two bytes, and UTF-8. What comes last has no length: a payload.
+//! Integers are big-endian. Names are their length, in four bytes, and UTF-8. What comes last has no length: a payload.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -396,7 +396,7 @@ impl<'a> Reader<'a> {
     }
 
     fn str(&mut self) -> Option<&'a str> {
-        let len = self.u16()?.into();
+        let len = self.count()?;
         str::from_utf8(self.take(len)?).ok()
     }
 
@@ -506,12 +506,9 @@ fn put_count(to: &mut Vec<u8>, count: usize) {
     to.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes());
 }
 
-/// Names have a few hundred bytes, and what is told of a session 1 KiB: what is longer than can be said is cut off, and no envelope
-/// any more to whoever reads it.
 fn put_text(to: &mut Vec<u8>, text: &str) {
-    let len = u16::try_from(text.len()).unwrap_or(u16::MAX);
-    to.extend_from_slice(&len.to_be_bytes());
-    to.extend_from_slice(&text.as_bytes()[..len.into()]);
+    put_count(to, text.len());
+    to.extend_from_slice(text.as_bytes());
 }
 
 fn put_conn(to: &mut Vec<u8>, conn: ConnId) {

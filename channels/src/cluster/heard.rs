@@ -50,7 +50,7 @@ impl Heard {
             return if is_missing { Hearing::Missing } else { Hearing::Next };
         };
         let next = match last.turn.series {
-            series if series == turn.series => last.turn.number + 1,
+            series if series == turn.series => last.turn.number.saturating_add(1),
             series if series > turn.series => return Hearing::Stale,
             // Of the series before nothing is missing, or that is not known.
             _ if last.is_whole => 1,
@@ -66,8 +66,12 @@ impl Heard {
 
     /// A node says which envelope was its last. False: some are missing.
     pub(crate) fn mark(&mut self, node: u64, turn: Turn) -> bool {
+        if turn.number == 0 {
+            // It says something else.
+            return true;
+        }
         let is_heard = match self.by_node.get(&node) {
-            None => turn.number == 0 || !self.should_have(turn),
+            None => !self.should_have(turn),
             Some(last) if last.turn.series > turn.series => return true,
             Some(last) if last.turn.series == turn.series => {
                 if turn.number < last.turn.number {
@@ -76,7 +80,8 @@ impl Heard {
                 }
                 turn.number == last.turn.number
             }
-            Some(last) => last.is_whole && turn.number == 0,
+            // Of a series that has begun since.
+            Some(_) => false,
         };
         self.put(node, turn, true);
         is_heard

@@ -23,7 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use self::asks::Asks;
 use self::envelope::{Control, Deed, Turn, Whom};
@@ -177,24 +177,31 @@ impl Cluster {
         interest
     }
 
-    /// Waits until this node hears of a topic that somebody joins, and has what is kept of it, though not for ever: what it misses
+    /// Waits until this node hears of a topic that somebody joins, and has what is kept of it, though not for long: what it misses
     /// then is told. The interest is to be held until he has joined. Cancel safe.
-    pub(crate) async fn prepare(self: &Arc<Self>, hub: &Inner, name: &Arc<str>, route: &Route) -> Interest {
+    pub(crate) async fn prepare(
+        self: &Arc<Self>,
+        hub: &Inner,
+        name: &Arc<str>,
+        route: &Route,
+        within: Duration,
+    ) -> Interest {
+        let until = Instant::now() + within.min(PATIENCE);
         let interest = self.interest(name);
-        self.hears(name).await;
+        self.hears(name, until).await;
         if self.is_sequenced()
             && route.options.history.is_some()
             && let Some(topic) = hub.registry.topic_to_keep(name, hub)
         {
             self.look_after(&topic);
-            self.catches_up(&topic).await;
+            self.catches_up(&topic, until).await;
         }
         interest
     }
 
-    async fn hears(&self, topic: &str) {
+    async fn hears(&self, topic: &str, until: Instant) {
         if self.is_up() || !self.has_been_up.load(Ordering::Relaxed) {
-            timeout(PATIENCE, self.subscriptions.confirmed(topic)).await.ok();
+            timeout_at(until, self.subscriptions.confirmed(topic)).await.ok();
         }
         self.subscriptions.go_on(topic);
     }
@@ -228,6 +235,13 @@ impl Cluster {
     pub(crate) fn end(&self) {
         self.is_ended.store(true, Ordering::Relaxed);
         self.control(None, &Control::Bye).ok();
+    }
+
+    /// Says that this node lives, unless it has said that it ends.
+    fn beat(&self, to: Option<NodeId>) {
+        if !self.is_ended.load(Ordering::Relaxed) {
+            self.control(to, &Control::Beat).ok();
+        }
     }
 
     /// Adds what it has to the numbers of its hub.
@@ -414,8 +428,7 @@ async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
         };
         match due {
             Due::Tick(now) => cluster.tick(&hub, now),
-            Due::Beat if cluster.is_ended.load(Ordering::Relaxed) => {}
-            Due::Beat => drop(cluster.control(None, &Control::Beat)),
+            Due::Beat => cluster.beat(None),
             Due::Presences => cluster.tell_presences(),
         }
     }
@@ -447,7 +460,7 @@ async fn subscribe(hub: Weak<Inner>, topic: Arc<str>, unconfirmed: Unconfirmed) 
 /// What is sent to the topics that a pattern matches is published to this, which no client can join.
 pub(crate) const ALL: &str = "$all";
 
-/// How long a join waits until this node hears of its topic.
+/// How long a join waits until this node hears of its topic, and has what is kept of it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long nothing is done about a backplane that has failed to start.

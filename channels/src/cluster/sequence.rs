@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::envelope::{News, ToTopic};
 use super::{Cluster, envelope};
@@ -60,8 +60,8 @@ impl Cluster {
         self.counted(|| self.appends.outbox.push(append, len))
     }
 
-    /// Waits until a topic whose messages the broker numbers has what is kept of it, though not for ever. Cancel safe.
-    pub(crate) async fn catches_up(&self, topic: &Topic) {
+    /// Waits until a topic whose messages the broker numbers has what is kept of it, or until then. Cancel safe.
+    pub(crate) async fn catches_up(&self, topic: &Topic, until: Instant) {
         let syncing = || topic.with_abroad(|abroad| abroad.course.syncing()).flatten();
         let wait = async {
             while let Some(ended) = syncing() {
@@ -72,7 +72,7 @@ impl Cluster {
                 ended.await;
             }
         };
-        tokio::time::timeout(super::PATIENCE, wait).await.ok();
+        timeout_at(until, wait).await.ok();
     }
 
     /// Sees to it that a topic has what the broker keeps of it.

@@ -87,10 +87,11 @@ impl Cluster {
         self.tell_unappended(hub.inner());
         self.is_up.store(true, Ordering::Relaxed);
         self.nodes.forgive(Instant::now());
-        self.control(None, &Control::Beat).ok();
+        self.beat(None);
         let topics = hub.inner().registry.topics();
         if is_first {
             // Whoever joined before was not told of others.
+            lock(&self.heard).clear();
             for topic in &topics {
                 self.lose_of(hub, topic);
             }
@@ -207,7 +208,7 @@ impl Cluster {
         let registry = &hub.inner().registry;
         if !matches!(control, Control::Bye) && self.nodes.hear(node, Instant::now()) {
             // It may not know of this one.
-            self.control(Some(NodeId(node)), &Control::Beat).ok();
+            self.beat(Some(NodeId(node)));
         }
         match control {
             Control::Beat => {}

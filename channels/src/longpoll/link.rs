@@ -60,6 +60,7 @@ impl Sink for PollSink {
 
     async fn feed(&mut self, message: &PreparedMessage) -> Result<(), Lost> {
         while !self.mailbox.put(message)? {
+            self.mailbox.hand_out();
             self.mailbox.looked_at().await?;
         }
         Ok(())

@@ -146,7 +146,7 @@ impl Mailbox {
         self.emptied.notify_one();
     }
 
-    /// Takes the message, if there is room. Else, which is false, polls may have what there is.
+    /// Takes the message, if there is room.
     pub(super) fn put(&self, message: &PreparedMessage) -> Result<bool, Lost> {
         let mut state = lock(&self.state);
         if state.phase == Phase::Lost {
@@ -156,10 +156,6 @@ impl Mailbox {
         if has_room {
             state.bytes += message.payload().len().max(1);
             state.messages.push(message.clone());
-        }
-        drop(state);
-        if !has_room {
-            self.hand_out();
         }
         Ok(has_room)
     }

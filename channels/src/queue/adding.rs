@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::State;
-use crate::backlog::{Entry, What};
 use crate::close::Cut;
 use crate::frame::{Class, Frame};
 use crate::limits::{Limits, Room};
@@ -58,7 +57,7 @@ impl State {
         if *frame.class() == Class::Heartbeat {
             self.backlog.push_front(frame.clone());
         } else {
-            self.backlog.push_back(Entry { what: What::Frame(frame.clone()), seat: number, offset });
+            self.backlog.push_back(frame.clone(), number, offset);
         }
         pushed
     }

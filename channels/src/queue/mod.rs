@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use sansocket::PreparedMessage;
 use tokio::time::Instant;
 
-use crate::backlog::{Backlog, Entry, What};
+use crate::backlog::{Backlog, Front};
 use crate::close::Cut;
 use crate::frame::Frame;
 use crate::history::Catchup;
@@ -55,6 +55,17 @@ struct State {
     waiter: Waiter,
 }
 
+/// What became of what waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fed {
+    /// Nothing waits any more.
+    All,
+    /// As much is taken as may be while nothing can be added.
+    Some,
+    /// The next one is not taken, or is still to be made: see [`Queue::next`].
+    NotNext,
+}
+
 #[derive(Default)]
 struct Held {
     /// By the numbers of their seats, in their order.
@@ -83,11 +94,6 @@ impl Queue {
     /// The same, of a frame that waits for nothing which a session has its say in.
     pub(crate) fn push_past(&self, frame: &Arc<Frame>, seat: &Arc<Seat>) -> Pushed {
         self.change(|state| state.push(frame, Some(seat), 0, &self.limits))
-    }
-
-    /// The life of a seat's topic is another from now on: has gaps that wait say of which they are. Called with the topic locked.
-    pub(crate) fn tell_gaps(&self, seat: &Seat) {
-        lock(&self.state).backlog.tell_gaps(seat);
     }
 
     /// How many frames wait for a seat's session, or behind what does.
@@ -205,28 +211,43 @@ impl Queue {
         lock(&self.state).unhold(seat)
     }
 
-    /// The next message to send. The one before is the transport's by now, if that is so; else it is the next one again.
-    pub(crate) fn next(&self, is_taken: bool) -> Option<PreparedMessage> {
+    /// Gives `take` the messages that wait, in their order, until it says that it has not taken one. While it is asked nothing is
+    /// added: it waits for nothing, and comes back to no queue.
+    pub(crate) fn feed<E>(
+        &self,
+        mut take: impl FnMut(&PreparedMessage) -> Result<bool, E>,
+    ) -> Result<Fed, E> {
         let mut state = lock(&self.state);
-        if let Some(unsent) = state.unsent.as_ref().filter(|_| !is_taken) {
-            return Some(unsent.message().clone());
-        }
-        let sent = state.unsent.take();
-        let frame = match state.backlog.pop_front() {
-            None => None,
-            Some(Entry { what: What::Frame(frame), .. }) => Some(frame),
-            Some(Entry { what: What::Gap(seat), offset, .. }) => {
-                drop(state);
-                let gap = seat.gap(offset);
-                state = lock(&self.state);
-                Some(gap)
+        let mut bytes = 0;
+        while bytes < FED_AT_ONCE {
+            let Some(frame) = state.unsent.as_ref().or_else(|| state.backlog.front()) else {
+                return Ok(if state.has_frames() { Fed::NotNext } else { Fed::All });
+            };
+            if !take(frame.message())? {
+                return Ok(Fed::NotNext);
             }
-        };
-        let message = frame.as_ref().map(|frame| frame.message().clone());
-        state.unsent = frame;
-        drop(state);
-        sent.into_iter().for_each(Frame::handed_over);
-        message
+            bytes += frame.len();
+            let sent = state.unsent.take().or_else(|| state.backlog.pop_frame());
+            sent.into_iter().for_each(Frame::handed_over);
+        }
+        Ok(Fed::Some)
+    }
+
+    /// Takes the next message to send. Until it is [sent](Self::sent), it is the next one again.
+    pub(crate) fn next(&self) -> Option<PreparedMessage> {
+        let mut state = lock(&self.state);
+        if state.unsent.is_none() {
+            state.unsent = match state.backlog.pop_front()? {
+                Front::Frame(frame) => Some(frame),
+                Front::Gap(gap) => {
+                    drop(state);
+                    let gap = gap.frame();
+                    state = lock(&self.state);
+                    Some(gap)
+                }
+            };
+        }
+        state.unsent.as_ref().map(|frame| frame.message().clone())
     }
 
     /// What was taken from the queue is the transport's by now.
@@ -241,9 +262,9 @@ impl Queue {
             let mut state = lock(&self.state);
             (state.unsent.take(), std::mem::take(&mut state.backlog))
         };
-        let frame = |entry: Entry| match entry.what {
-            What::Frame(frame) => frame,
-            What::Gap(seat) => seat.gap(entry.offset),
+        let frame = |front| match front {
+            Front::Frame(frame) => frame,
+            Front::Gap(gap) => gap.frame(),
         };
         unsent.into_iter().chain(iter::from_fn(|| backlog.pop_front().map(frame))).collect()
     }
@@ -312,9 +333,11 @@ impl Queue {
     /// Changes what waits, and wakes the connection's task if there is something else to do.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = lock(&self.state);
-        let before = state.to_do();
+        // Of many changes, most come while the task has something to do.
+        let before = state.waiter.is_waiting().then(|| state.to_do());
         let outcome = change(&mut state);
-        let waker = if state.to_do() == before { None } else { state.waiter.take() };
+        let is_new = before.is_some_and(|before| state.to_do() != before);
+        let waker = if is_new { state.waiter.take() } else { None };
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -438,3 +461,6 @@ impl State {
         std::mem::replace(self, rest)
     }
 }
+
+/// After how many bytes others may add something: it takes no longer than to compress one message that is not compressed apart.
+const FED_AT_ONCE: usize = 4 << 10;

@@ -27,7 +27,7 @@ impl Wire {
         let conn = admitted.connection().id;
         let max_frame = admitted.connection().hub.inner().limits.frame;
         let source = PageSource { from_page, to_page: to_page.clone(), max_frame };
-        let sink = PageSink { to_page, stalled: stall.subscribe() };
+        let sink = PageSink { taken: Vec::new(), to_page, stalled: stall.subscribe() };
         // It ends by itself when the page is gone.
         tokio::spawn(async { drop(drive(admitted, (sink, source)).await) });
         Self { conn, to_hub, from_hub, stall }
@@ -43,6 +43,8 @@ struct PageSource {
 
 /// What the page is told. What is taken counts as sent; while the page stalls, nothing is.
 struct PageSink {
+    /// Told when nothing is locked any more.
+    taken: Vec<ToPage>,
     to_page: mpsc::UnboundedSender<ToPage>,
     stalled: watch::Receiver<bool>,
 }
@@ -91,19 +93,22 @@ impl Sink for PageSink {
     type Source = PageSource;
 
     fn try_feed(&mut self, message: &PreparedMessage) -> Result<bool, Gone> {
-        if *self.stalled.borrow() {
-            return Ok(false);
+        let is_taken = !*self.stalled.borrow();
+        if is_taken {
+            self.taken.push(ToPage::Message(as_sent(message)));
         }
-        self.to_page.send(ToPage::Message(as_sent(message))).map(|()| true).map_err(|_| Gone)
+        Ok(is_taken)
     }
 
     async fn feed(&mut self, message: &PreparedMessage) -> Result<(), Gone> {
+        self.flush().await?;
         self.until_taken().await?;
-        self.to_page.send(ToPage::Message(as_sent(message))).map_err(|_| Gone)
+        self.taken.push(ToPage::Message(as_sent(message)));
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), Gone> {
-        Ok(())
+        self.taken.drain(..).try_for_each(|taken| self.to_page.send(taken)).map_err(|_| Gone)
     }
 
     async fn close(&mut self, _: &mut PageSource, close: &Close, within: Duration) {

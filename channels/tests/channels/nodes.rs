@@ -10,7 +10,9 @@ use sansocket_channels::backplane::{
 use sansocket_channels::test::Page;
 use sansocket_channels::{AskError, Close, Hub, Identity, Limits, Open, PublishError, Relay, TopicOptions};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::diary::Diary;
 
 /// Longer than anything takes that is gathered, and less than a second.
 pub const MOMENT: Duration = Duration::from_millis(300);
@@ -64,6 +66,28 @@ async fn what_is_sent_on_one_node_reaches_all_once() {
     assert_eq!(other.metrics().nodes, 2);
     assert!(other.metrics().backplane_received > 0);
     assert_eq!(other.metrics().backplane_ignored, 0);
+}
+
+#[test]
+fn a_hub_may_be_built_where_there_is_no_runtime() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, _) = hub(&bus);
+    assert!(matches!(
+        one.broadcast("room:1", "said", &1),
+        Err(PublishError::Backplane(BackplaneError::Down))
+    ));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(async {
+        let mut there = page(&other, "bob", "room:1").await;
+        sleep(MOMENT).await;
+        // It begins with this.
+        one.broadcast("room:1", "said", &2).ok();
+        sleep(MOMENT).await;
+        one.broadcast("room:1", "said", &3).unwrap();
+        assert_eq!(there.expect_next("room:1", "$gap").await, json!({}));
+        assert_eq!(there.expect_next("room:1", "said").await, 3);
+    });
 }
 
 #[tokio::test(start_paused = true)]
@@ -544,7 +568,7 @@ async fn what_is_no_envelope_is_ignored_and_counted() {
 async fn a_drained_hub_is_no_node_any_more() {
     let bus = MemoryBus::new();
     let (one, _) = hub(&bus);
-    let (other, _) = hub(&bus);
+    let (other, end) = hub(&bus);
     sleep(MOMENT).await;
     assert_eq!(one.metrics().nodes, 1);
     other.drain(sansocket_channels::Drain::default()).await;
@@ -552,4 +576,84 @@ async fn a_drained_hub_is_no_node_any_more() {
     assert_eq!(one.metrics().nodes, 0);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(one.metrics().nodes, 0);
+    // Nor to whoever begins now, or when it has a connection anew.
+    let (third, _) = hub(&bus);
+    end.cut();
+    end.mend();
+    sleep(MOMENT).await;
+    assert_eq!(third.metrics().nodes, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_greatest_number_is_one() {
+    let bus = MemoryBus::new();
+    let tap = Tap { node: bus.node(), envelopes: Arc::default() };
+    let one = Hub::builder().channel("room:{id}", Relay).backplane(tap.clone()).build().unwrap();
+    let (other, end) = hub(&bus);
+    let mut there = page(&other, "bob", "room:1").await;
+    one.broadcast("room:1", "said", &1).unwrap();
+    assert_eq!(there.expect_next("room:1", "said").await, 1);
+    let said = tap.envelopes.lock().unwrap().pop().unwrap().1;
+    // Another series' greatest number, long after the one before.
+    let greatest = Bytes::from([&said[..10], &[0xFF; 24], &said[34..]].concat());
+    for _ in 0..2 {
+        end.tell(Told::Message { topic: "room:1", envelope: greatest.clone() });
+    }
+    there.expect("room:1", "said").await;
+    assert_eq!(other.metrics().backplane_ignored, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_may_have_long_names() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let long = "x".repeat(70_000);
+    let mut ada = page(&other, &long, "room:1").await;
+    let mut bob = page(&other, &long[..usize::from(u16::MAX)], "room:1").await;
+    one.to("room:1").except_user(&long).send("said", &1).unwrap();
+    assert_eq!(bob.expect_next("room:1", "said").await, 1);
+    ada.expect_nothing().await;
+    one.user(&long).close(Close::kicked());
+    assert_eq!(ada.closed().await, Close::kicked());
+    bob.expect_nothing().await;
+    assert!(other.conn(bob.conn()).info().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_to_all_before_a_node_began_is_not_missing() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let node = bus.node();
+    // Without a runtime, it begins with its first connection.
+    let build = || Hub::builder().channel("room:{id}", Relay).backplane(node).build().unwrap();
+    let other = std::thread::spawn(build).join().unwrap();
+    sleep(MOMENT).await;
+    for n in 1..=3 {
+        one.to_pattern("room:{id}").send("said", &n).unwrap();
+    }
+    sleep(MOMENT).await;
+    let mut there = page(&other, "bob", "room:1").await;
+    let gaps = other.metrics().gaps;
+    one.to_pattern("room:{id}").send("said", &4).unwrap();
+    assert_eq!(there.expect("room:1", "said").await, 4);
+    assert_eq!(other.metrics().gaps, gaps);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_begun_is_told_of_its_end_though_a_broker_takes_its_time() {
+    let bus = MemoryBus::new();
+    let diary = Diary::default();
+    let hub = Hub::builder().channel("room:{id}", diary.clone()).backplane(bus.node()).build().unwrap();
+    sleep(MOMENT).await;
+    bus.delay(Duration::from_secs(1_000));
+    let mut here = hub.test_page(Identity::user("ada"));
+    // What it says is not waited for.
+    let joining = timeout(Duration::from_millis(100), here.join("room:1", &json!({}))).await;
+    assert!(joining.is_err());
+    assert_eq!(diary.take(), ["join room:1"]);
+    here.cut();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(diary.take(), ["Lost"]);
+    assert_eq!(hub.topics(), []);
 }

@@ -1,5 +1,6 @@
 //! Histories on several nodes: each its own, or, with a broker that keeps the order, one for all.
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use sansocket_channels::backplane::{
     Backplane, BackplaneError, BoxFuture, MemoryBus, MemoryNode, NodeId, Sequencer, Sink, Told,
 };
 use sansocket_channels::test::Page;
-use sansocket_channels::{Hub, Identity, Position, PublishError, Relay, TopicOptions};
+use sansocket_channels::{Hub, Identity, Limits, OnFull, Position, PublishError, Relay, TopicOptions};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -61,16 +62,20 @@ impl Client {
 
     /// What comes next. An offset that nobody can account for is a fault.
     async fn next(&mut self) -> Seen {
+        let mut is_lost = false;
         loop {
             let message = timeout(PATIENCE, self.page.next_message()).await.unwrap().unwrap();
             let frame: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
             match (&frame[3], frame[5].as_u64()) {
+                // Of a life that is over: where it begins again is told behind it.
+                (event, _) if event == "$gap" && frame[4] == json!({}) => is_lost = true,
                 (event, _) if event == "$gap" => {
                     let at = position(&frame[4]);
                     assert!(at.epoch != self.at.epoch || at.offset >= self.at.offset);
                     self.at = at;
                     return Seen::Gap(self.at.offset);
                 }
+                (_, Some(_)) if is_lost => {}
                 (event, Some(offset)) => {
                     assert_eq!(offset, self.at.offset + 1);
                     self.at.offset = offset;
@@ -288,6 +293,40 @@ async fn a_broker_that_has_forgotten_begins_another_life_everywhere() {
     assert_eq!(there.at.offset, 3);
     assert_eq!(other.metrics().backplane_ignored, 2);
     assert_eq!(other.topics()[0].position.as_ref().unwrap().offset, 3);
+}
+
+/// A client that is slow is told of what was dropped in the life that it was dropped in.
+#[tokio::test(start_paused = true)]
+async fn who_is_slow_over_the_end_of_a_life_is_told_in_order() {
+    for on_full in [OnFull::DropOldest, OnFull::DropNewest] {
+        let bus = MemoryBus::new().sequenced();
+        let options = TopicOptions::new().history(10, Duration::from_secs(60)).on_full(on_full);
+        let hub = Hub::builder().channel_with("room:1", options, Relay).backplane(bus.node());
+        let hub = hub.limits(Limits::default().queue(1 << 20, 4)).build().unwrap();
+        let mut client = Client::new(&hub, "ada").await;
+        client.page.stall();
+        let send = async |numbers: RangeInclusive<u64>| {
+            for n in numbers {
+                hub.broadcast("room:1", "said", &n).unwrap();
+                sleep(MOMENT).await;
+            }
+        };
+        send(1..=8).await;
+        bus.forget();
+        send(9..=9).await;
+        client.page.resume();
+        sleep(MOMENT).await;
+        send(10..=12).await;
+        let mut seen = Vec::new();
+        while seen.last() != Some(&said(4, 12)) {
+            seen.push(client.next().await);
+        }
+        // Nothing of the second life is missing behind the gap that begins it, but for what was dropped of it.
+        let begins = seen.iter().rposition(|seen| matches!(seen, Seen::Gap(0 | 1))).unwrap();
+        assert!(seen[begins + 1..].iter().all(|seen| matches!(seen, Seen::Said(..))), "{seen:?}");
+        let hub_at = hub.topics()[0].position.clone().unwrap();
+        assert_eq!((client.at.epoch.clone(), client.at.offset), (hub_at.epoch, 4), "{seen:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

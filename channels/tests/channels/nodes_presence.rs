@@ -197,27 +197,6 @@ async fn who_is_forgotten_and_back_at_once_was_not_gone() {
     assert_eq!(keys(&other), ["ada", "eve"]);
 }
 
-/// A node says all that it has, and then what of it is new.
-#[tokio::test(start_paused = true)]
-async fn who_is_told_twice_has_come_once() {
-    for seed in 0..20 {
-        let bus = MemoryBus::new().seed(seed);
-        let (one, _) = hub(&bus);
-        let (other, end) = hub(&bus);
-        let mut watcher = page(&other, "eve").await;
-        let _bob = page(&one, "bob").await;
-        diffs(&mut watcher).await;
-        let _ada = page(&one, "ada").await;
-        end.overflow();
-        sleep(Duration::from_millis(5)).await;
-        assert_eq!(keys(&other), ["ada", "bob", "eve"]);
-        bus.delay(Duration::from_secs(1));
-        let told = diffs(&mut watcher).await;
-        let joins: Vec<_> = told.iter().flat_map(|[joins, _]| joins).collect();
-        assert_eq!(joins.len(), 1, "{told:?}");
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_node_that_was_cut_off_forgets_nobody_for_that() {
     let bus = MemoryBus::new();
@@ -349,5 +328,62 @@ async fn whatever_comes_about_all_lists_are_one_in_the_end() {
         assert_eq!(lists[0], lists[1], "seed {seed}");
         assert_eq!(lists[0], lists[2], "seed {seed}");
         assert_eq!(lists[0].len(), pages.len() + 3, "seed {seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_far_a_presence_is_says_nothing_of_messages() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let _ada = page(&one, "ada").await;
+    for n in 0..3 {
+        one.broadcast("room:1", "said", &n).unwrap();
+    }
+    sleep(Duration::from_secs(30)).await;
+    // Whoever begins now has missed nothing, whatever he hears of first.
+    let (other, _) = hub(&bus);
+    sleep(MOMENT).await;
+    let mut bob = page(&other, "bob").await;
+    sleep(Duration::from_secs(30)).await;
+    one.broadcast("room:1", "said", &4).unwrap();
+    assert_eq!(bob.expect("room:1", "said").await, 4);
+    assert_eq!((other.metrics().gaps, other.metrics().backplane_lost), (0, 0));
+}
+
+/// What a node tells of all that it has is asked for at any moment, and more than it has told one after the other by then.
+#[tokio::test(start_paused = true)]
+async fn what_a_node_has_told_twice_is_there_once() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let options = TopicOptions::new().presence();
+    let room = Events::new().on_join(async |_, params| Joined::new(()).track(&params));
+    // So large a list has room for some entries, and not for what is counted twice.
+    let limits = Limits::default().payload(1 << 10).queue(16 << 10, 1_000);
+    let other = Hub::builder().channel_with("room:{id}", options, room).limits(limits).backplane(bus.node());
+    let other = other.build().unwrap();
+    let mut watcher = page(&other, "eve").await;
+    let _max = page(&one, "max").await;
+    sleep(MOMENT).await;
+    for n in 0..60 {
+        let mut ada = one.test_page(Identity::user("ada"));
+        ada.join("room:1", &json!({ "about": "x".repeat(200) })).await.unwrap();
+        sleep(Duration::from_millis(5)).await;
+        let (third, _) = hub(&bus);
+        let mut bob = page(&third, "bob").await;
+        sleep(MOMENT).await;
+        assert_eq!(keys(&other), ["ada", "bob", "eve", "max"], "{n}");
+        ada.leave("room:1").await;
+        bob.leave("room:1").await;
+        sleep(MOMENT).await;
+    }
+    assert_eq!(other.metrics().untracked, 0);
+    let mut announced = BTreeSet::new();
+    while let Ok(Some(message)) = tokio::time::timeout(MOMENT, watcher.next_message()).await {
+        let frame: Value = serde_json::from_str(message.as_text().unwrap()).unwrap();
+        for presence in frame[4]["joins"].as_object().into_iter().flat_map(|joins| joins.values()) {
+            for meta in presence["metas"].as_array().unwrap() {
+                assert!(announced.insert(meta["phx_ref"].to_string()), "{meta} is announced again");
+            }
+        }
     }
 }
