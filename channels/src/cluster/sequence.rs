@@ -277,9 +277,9 @@ fn deliver(hub: &Hub, topic: &Arc<Topic>, position: &Position, age: Duration, en
         Some(ToTopic { what: News::Message(message), .. }) => {
             (message.event, message.payload, message.audience)
         }
-        Some(ToTopic { what: News::Lost, node, .. }) => {
-            // Members here were told when it was lost.
-            is_loss = inner.cluster.as_ref().is_some_and(|cluster| cluster.node.0 != node);
+        Some(ToTopic { what: News::Lost, .. }) => {
+            // Members here were told when it failed; what was on its way then may have come since.
+            is_loss = !topic.has_had(position);
             nothing()
         }
         _ => {
