@@ -201,6 +201,12 @@ impl Topic {
         members.history.as_ref().filter(|_| has_been_live).map(|kept| kept.history().position())
     }
 
+    /// Whether what the broker has put there has come before.
+    pub(crate) fn has_had(&self, position: &Position) -> bool {
+        let members = lock(&self.members);
+        members.history.as_ref().is_some_and(|kept| kept.history().turn(position) == Hearing::Stale)
+    }
+
     /// The broker has it so far, and what it has told begins after an offset. If something is missing until there, a life of that name
     /// begins, and members are told.
     pub(crate) fn begin_at(&self, position: &Position, from: u64, hub: &Inner) {

@@ -66,7 +66,7 @@ pub(crate) enum News {
         is_last: bool,
         entries: Vec<Op>,
     },
-    /// A message has come to nobody.
+    /// A message that was to be numbered has come to nobody. It is numbered itself.
     Lost,
 }
 

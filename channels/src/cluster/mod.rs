@@ -285,6 +285,7 @@ impl Cluster {
         if !self.is_up() {
             return;
         }
+        self.tell_unappended(hub.inner());
         for line in self.lines.due(now) {
             let line = lock(&line);
             self.mark(line.topic(), line.turn(), None);

@@ -35,6 +35,8 @@ pub(super) struct Append {
     topic: Arc<str>,
     envelope: Bytes,
     keep: Keep,
+    /// It says that something has come to nobody.
+    is_notice: bool,
 }
 
 impl Default for Appends {
@@ -54,7 +56,7 @@ impl Cluster {
     /// Has the broker give a message its number, with which it comes back to all nodes, this one too.
     pub(crate) fn append(&self, topic: &str, envelope: Vec<u8>, keep: Keep) -> Result<(), BackplaneError> {
         let (topic, len) = (topic.into(), envelope.len());
-        let append = Append { topic, envelope: envelope.into(), keep };
+        let append = Append { topic, envelope: envelope.into(), keep, is_notice: false };
         self.counted(|| self.appends.outbox.push(append, len))
     }
 
@@ -111,19 +113,31 @@ impl Cluster {
     }
 
     /// Something that was sent to a topic has come to nobody: all are told, the others when there is a connection.
-    fn unappended(&self, hub: &Hub, topic: Arc<str>) {
-        if let Some(topic) = hub.inner().registry.topic(&topic) {
+    fn unappended(&self, hub: &Hub, topic: &Arc<str>) {
+        // Of all that fails with a connection, members are told at once.
+        if lock(&self.appends.unappended).insert(topic.clone())
+            && let Some(topic) = hub.inner().registry.topic(topic)
+        {
             topic.lose(hub.inner());
         }
-        lock(&self.appends.unappended).insert(topic);
-        self.tell_unappended();
+        if self.is_up() {
+            self.tell_unappended(hub.inner());
+        }
     }
 
-    /// Tells the others what has come to nobody.
-    pub(super) fn tell_unappended(&self) {
+    /// Tells the others what has come to nobody, in the topic's order: so it comes before what follows, and to nodes that have no
+    /// connection now.
+    pub(super) fn tell_unappended(&self, hub: &Inner) {
         let unappended = std::mem::take(&mut *lock(&self.appends.unappended));
         for topic in unappended {
-            if self.send(&topic, envelope::lost(self.node.0).into()).is_err() {
+            // Of a topic that keeps nothing any more, nothing comes.
+            let Some(keep) = hub.keep(&topic) else {
+                continue;
+            };
+            let envelope = Bytes::from(envelope::lost(self.node.0));
+            let len = envelope.len();
+            let notice = Append { topic: topic.clone(), envelope, keep, is_notice: true };
+            if self.appends.outbox.push(notice, len).is_err() {
                 lock(&self.appends.unappended).insert(topic);
             }
         }
@@ -144,22 +158,27 @@ pub(super) async fn append(hub: Weak<Inner>, waiting: Option<Waiting<Append>>) {
         else {
             return;
         };
-        let start = |Append { topic, envelope, keep }| -> BoxFuture<'_, Appended> {
+        let start = |Append { topic, envelope, keep, is_notice }| -> BoxFuture<'_, Appended> {
             Box::pin(async move {
                 let done = sequencer.append(&topic, envelope, keep).await;
-                (topic, done)
+                Appended { topic, is_notice, is_done: done.is_ok() }
             })
         };
         let mut flying = Flying(vec![start(first)]);
         while !flying.0.is_empty() {
             tokio::select! {
                 biased;
-                (topic, done) = poll_fn(|cx| flying.poll(cx)) => {
-                    if done.is_err() {
-                        cluster.counters.backplane_failed.add(1);
-                        cluster.unappended(&hub, topic);
+                appended = poll_fn(|cx| flying.poll(cx)) => match appended {
+                    Appended { is_done: true, .. } => {}
+                    // Not at once, but before long.
+                    Appended { topic, is_notice: true, .. } => {
+                        lock(&cluster.appends.unappended).insert(topic);
                     }
-                }
+                    Appended { topic, .. } => {
+                        cluster.counters.backplane_failed.add(1);
+                        cluster.unappended(&hub, &topic);
+                    }
+                },
                 Some(next) = waiting.next(), if flying.0.len() < AT_ONCE => flying.0.push(start(next)),
             }
         }
@@ -169,8 +188,12 @@ pub(super) async fn append(hub: Weak<Inner>, waiting: Option<Waiting<Append>>) {
 /// Appends that are under way, in their order.
 struct Flying<'a>(Vec<BoxFuture<'a, Appended>>);
 
-/// What has come of one: to which topic, and whether it was appended.
-type Appended = (Arc<str>, Result<(), BackplaneError>);
+/// What has come of one.
+struct Appended {
+    topic: Arc<str>,
+    is_notice: bool,
+    is_done: bool,
+}
 
 impl Flying<'_> {
     /// The first that is done.
@@ -252,17 +275,29 @@ fn resume(hub: &Hub, topic: &Arc<Topic>, since: Since) -> bool {
 /// Delivers a message that has its number, and is so old. False: others are missing before it.
 fn deliver(hub: &Hub, topic: &Arc<Topic>, position: &Position, age: Duration, envelope: &Bytes) -> bool {
     let inner = hub.inner();
-    let (event, payload, audience) =
-        if let Some(ToTopic { what: News::Message(message), .. }) = ToTopic::decode(envelope) {
+    let (mut is_loss, nothing) = (false, || ("$pos".to_owned(), Payload::text("{}"), Audience::default()));
+    // What is no message has its number all the same.
+    let (event, payload, audience) = match ToTopic::decode(envelope) {
+        Some(ToTopic { what: News::Message(message), .. }) => {
             (message.event, message.payload, message.audience)
-        } else {
+        }
+        Some(ToTopic { what: News::Lost, .. }) => {
+            // Members here were told when it failed; what was on its way then may have come since.
+            is_loss = !topic.has_had(position);
+            nothing()
+        }
+        _ => {
             inner.counters.backplane_ignored.add(1);
-            // It has its number all the same.
-            ("$pos".to_owned(), Payload::text("{}"), Audience::default())
-        };
+            nothing()
+        }
+    };
     let form = Form::Draft(payload.draft(&topic.name, &event));
     let parcel = Parcel { event: &event, payload, form, audience: &audience, is_named: false };
     let taken = topic.send_at(parcel, position, age);
+    if is_loss && taken.is_some() {
+        inner.counters.backplane_lost.add(1);
+        topic.lose(inner);
+    }
     inner.counters.deliveries.add(taken.unwrap_or(0));
     inner.relieve();
     taken.is_some()

@@ -89,6 +89,8 @@ impl Cluster {
     fn come_up(&self, hub: &Hub) {
         let is_first = !self.has_been_up.swap(true, Ordering::Relaxed);
         self.subscriptions.confirm_all();
+        // Before anything that is sent from now on.
+        self.tell_unappended(hub.inner());
         self.is_up.store(true, Ordering::Relaxed);
         self.nodes.forgive(Instant::now());
         self.beat(None);
@@ -102,7 +104,6 @@ impl Cluster {
         } else {
             self.lose(hub, None);
         }
-        self.tell_unappended();
         // Others may have forgotten this node.
         for topic in topics {
             if let Some(version) = topic.with_presence(|presence, _| presence.begin_telling()) {
@@ -179,10 +180,8 @@ impl Cluster {
                     presence_heard(hub, &topic);
                 }
             }
-            News::Lost => {
-                self.counters.backplane_lost.add(1);
-                topic.lose(hub.inner());
-            }
+            // It has a number, and comes with that.
+            News::Lost => self.counters.backplane_ignored.add(1),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Histories on several nodes: each its own, or, with a broker that keeps the order, one for all.
 
 use std::ops::RangeInclusive;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -395,12 +396,100 @@ async fn what_was_taken_and_comes_to_nobody_is_told_to_all() {
     end.mend();
     let epoch = here.at.epoch.clone();
     assert_eq!(here.next().await, Seen::Gap(0));
-    assert_eq!(there.next().await, Seen::Gap(0));
-    // Nothing that is numbered was lost: it is the same life.
+    // That it was lost is numbered.
+    assert_eq!(here.next().await, Seen::Gap(1));
+    assert_eq!(there.next().await, Seen::Gap(1));
+    // Nothing else that is numbered was: it is the same life.
     one.broadcast("room:1", "said", &2).unwrap();
     for client in [&mut here, &mut there] {
-        assert_eq!(client.next().await, said(1, 2));
+        assert_eq!(client.next().await, said(2, 2));
         assert_eq!(client.at.epoch, epoch);
+    }
+}
+
+/// A backplane at which somebody sends as soon as the node is up again.
+struct Eager {
+    node: MemoryNode,
+    /// Who sends, once he is to be so eager.
+    hub: Arc<OnceLock<Hub>>,
+}
+
+impl Backplane for Eager {
+    fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
+        self.node.start(node, sink)
+    }
+
+    fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
+        self.node.subscribe(topic)
+    }
+
+    fn unsubscribe(&self, topic: &str) {
+        self.node.unsubscribe(topic);
+    }
+
+    fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.node.publish(topic, envelope)
+    }
+
+    fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
+        if let Some(hub) = self.hub.get() {
+            hub.broadcast("room:1", "said", &2).unwrap();
+        }
+        self.node.control(to, envelope)
+    }
+
+    fn sequencer(&self) -> Option<&dyn Sequencer> {
+        self.node.sequencer()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_to_nobody_is_told_before_what_follows() {
+    let bus = MemoryBus::new().sequenced();
+    let (end, hub) = (bus.node(), Arc::<OnceLock<Hub>>::default());
+    let one = Hub::builder()
+        .channel_with("room:{id}", TopicOptions::new().history(10, Duration::from_secs(60)), Relay)
+        .backplane(Eager { node: end.clone(), hub: hub.clone() })
+        .build()
+        .unwrap();
+    let (other, _) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    one.broadcast("room:1", "said", &1).unwrap();
+    end.cut();
+    sleep(MOMENT).await;
+    hub.set(one).unwrap();
+    end.mend();
+    assert_eq!(here.next().await, Seen::Gap(0));
+    for client in [&mut here, &mut there] {
+        assert_eq!(client.next().await, Seen::Gap(1));
+        assert_eq!(client.next().await, said(2, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_to_nobody_is_told_to_nodes_that_are_away_then() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, end) = kept(&bus);
+    let (other, other_end) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    for _ in 0..3 {
+        one.broadcast("room:1", "said", &1).unwrap();
+    }
+    end.cut();
+    other_end.cut();
+    sleep(MOMENT).await;
+    end.mend();
+    sleep(MOMENT).await;
+    other_end.mend();
+    one.broadcast("room:1", "said", &2).unwrap();
+    // Whoever has sent it is told at once, of all that has failed.
+    assert_eq!(here.next().await, Seen::Gap(0));
+    for client in [&mut here, &mut there] {
+        assert_eq!(client.next().await, Seen::Gap(1));
+        assert_eq!(client.next().await, said(2, 2));
+        client.page.expect_nothing().await;
     }
 }
 

@@ -77,6 +77,7 @@ async fn a_node_is_cut_off(engine: Engine) -> (&'static str, Outcome) {
         node.link.open();
     }
     within(5, "all are up", || scene.site.is_up()).await;
+    sleep(Duration::from_secs(1)).await;
     // Of what has left it, nobody hears the last.
     scene.site.nodes[0].link.freeze();
     sleep(Duration::from_millis(500)).await;

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_core::Stream as _;
 use sansocket_channels::Close;
 use serde_json::json;
@@ -64,9 +65,12 @@ impl Stranger {
             match self {
                 Self::Nats(client) => {
                     let mut heard = client.subscribe(channel.to_owned()).await.unwrap();
-                    client.flush().await.unwrap();
+                    // The broker knows when it has what is behind that.
+                    let mut back = client.subscribe("back").await.unwrap();
+                    client.publish("back", Bytes::new()).await.unwrap();
+                    next(&mut back).await;
                     done();
-                    poll_fn(|cx| Pin::new(&mut heard).poll_next(cx)).await.unwrap().payload.to_vec()
+                    next(&mut heard).await
                 }
                 Self::Redis(client) => {
                     let (client, channel) = (client.clone(), channel.to_owned());
@@ -86,6 +90,10 @@ impl Stranger {
         };
         timeout(Duration::from_secs(5), overheard).await.unwrap()
     }
+}
+
+async fn next(heard: &mut async_nats::Subscriber) -> Vec<u8> {
+    poll_fn(|cx| Pin::new(&mut *heard).poll_next(cx)).await.unwrap().payload.to_vec()
 }
 
 /// Three nodes, each with a client.
