@@ -254,10 +254,10 @@ fn deliver(hub: &Hub, topic: &Arc<Topic>, position: &Position, age: Duration, en
         } else {
             inner.counters.backplane_ignored.add(1);
             // It has its number all the same.
-            ("$pos".to_owned(), Payload::text("{}"), Audience::default())
+            ("$pos", Payload::text("{}"), Audience::default())
         };
-    let form = Form::Draft(payload.draft(&topic.name, &event));
-    let parcel = Parcel { event: &event, payload, form, audience: &audience, is_named: false };
+    let form = Form::Draft(payload.draft(&topic.name, event));
+    let parcel = Parcel { event, payload, form, audience: &audience, is_named: false };
     let taken = topic.send_at(parcel, position, age);
     inner.counters.deliveries.add(taken.unwrap_or(0));
     inner.relieve();

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::client::traits::Publisher;
+use async_nats::message::OutboundMessage;
 use async_nats::{
     Client, Message, PublishError, PublishErrorKind, ServerAddr, SubscribeError, SubscribeErrorKind,
     Subscriber,
@@ -191,7 +193,11 @@ impl<'a> Connection<'a> {
     async fn publish(&mut self, mut outgoing: Outgoing, waiting: &mut Waiting<Outgoing>) -> Result<(), End> {
         loop {
             self.unwritten += outgoing.len();
-            self.client.publish(outgoing.subject, outgoing.envelope).await?;
+            let Outgoing { subject, envelope: payload } = outgoing;
+            // `publish` would copy the subject.
+            self.client
+                .publish_message(OutboundMessage { subject, payload, reply: None, headers: None })
+                .await?;
             if self.unwritten >= UNWRITTEN {
                 self.client.flush().await.map_err(|_| End::Lost)?;
                 self.unwritten = 0;
@@ -228,8 +234,7 @@ async fn tell(mut subscriber: Subscriber, told: impl Fn(Bytes)) {
     let all = async {
         let mut count = 0_usize;
         while let Some(message) = next(&mut subscriber).await {
-            // It is a part of what the client has read at once, and would keep all of that.
-            told(Bytes::copy_from_slice(&message.payload));
+            told(message.payload);
             count += 1;
             if count.is_multiple_of(AT_ONCE) {
                 yield_now().await;
