@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -130,6 +131,14 @@ fn on(core: usize, command: &[String]) -> Command {
     on.args(["-c", &core.to_string()]).args(command);
     // Some peers are talkative about clients that leave.
     on.stderr(if flag("--verbose") { Stdio::inherit() } else { Stdio::null() });
+    // It ends with this process, however that ends.
+    // SAFETY: between the fork and the command it calls nothing else.
+    unsafe {
+        on.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
     on
 }
 

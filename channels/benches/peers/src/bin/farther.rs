@@ -5,9 +5,8 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::{Client, Subject};
@@ -80,7 +79,7 @@ async fn hub() -> Result<Hub, Failure> {
 /// What is noted of messages that come.
 struct Notes {
     plan: Plan,
-    came: usize,
+    came: Arc<AtomicUsize>,
     latencies: Vec<u64>,
     begin: u64,
     /// CPU until the first that counts.
@@ -96,7 +95,7 @@ impl Notes {
     fn new(done: &Arc<Notify>, acks: Option<std::net::TcpStream>) -> Self {
         let plan = Plan::read();
         let latencies = Vec::with_capacity(plan.count);
-        Self { plan, came: 0, latencies, begin: 0, before: 0, acks, cpu: 0, done: done.clone() }
+        Self { plan, came: Arc::default(), latencies, begin: 0, before: 0, acks, cpu: 0, done: done.clone() }
     }
 
     /// A message has come, whose number and time are somewhere in it.
@@ -107,23 +106,27 @@ impl Notes {
         };
         let digits = |part: &[u8]| part.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
         let (sent, number) = (digits(&message[at + 1..at + 21]), digits(&message[at + 22..at + 32]));
-        assert_eq!(number, self.came as u64, "each comes, in its order");
-        self.came += 1;
+        let came = self.came.fetch_add(1, Ordering::Relaxed) + 1;
+        assert_eq!(number + 1, came as u64, "each comes, in its order");
         let now = clock::now();
-        if self.came > self.plan.warm {
+        if came > self.plan.warm {
             self.latencies.push(now - sent);
-        } else if self.came == self.plan.warm {
+        } else if came == self.plan.warm {
             (self.begin, self.before) = (now, clock::cpu());
         }
-        if self.came % ACK == 0
+        if came % ACK == 0
             && let Some(acks) = &mut self.acks
         {
             acks.write_all(&[0]).expect("who publishes is there");
         }
-        if self.came == self.plan.all() {
+        if came == self.plan.all() {
             self.cpu = clock::cpu() - self.before;
             self.done.notify_one();
         }
+    }
+
+    fn is_all(&self) -> bool {
+        self.came.load(Ordering::Relaxed) == self.plan.all()
     }
 
     /// CPU, time, and how late messages came, in nanoseconds.
@@ -146,7 +149,7 @@ async fn join(hub: &Hub, mut notes: Notes) -> Result<(), Failure> {
             return;
         }
         notes.note(message);
-        if notes.came == notes.plan.all() {
+        if notes.is_all() {
             println!("{}", notes.tell());
         }
     });
@@ -190,7 +193,7 @@ async fn receive() -> Result<(), Failure> {
     // The broker has the subscription by then.
     sleep(Duration::from_millis(50)).await;
     (&acks).write_all(&[0])?;
-    while notes.came < notes.plan.all() {
+    while !notes.is_all() {
         let message = messages.next().await.ok_or("the connection has ended")?;
         notes.note(&message.payload);
     }
@@ -240,8 +243,8 @@ impl Way for Remote {
         match &self.to {
             To::Hub(hub) => drop(hub.broadcast(TOPIC, EVENT, payload)?),
             To::Bare(client, subject) => {
-                // With the quotation marks that it has as JSON.
-                client.publish(subject.clone(), Bytes::from([r#"""#, payload, r#"""#].concat())).await?;
+                // Who publishes has a value, and not its JSON, with a hub or without.
+                client.publish(subject.clone(), Bytes::from(serde_json::to_vec(payload)?)).await?;
             }
         }
         Ok(())
@@ -262,15 +265,15 @@ impl Way for Remote {
 /// To a member of the hub in this process.
 struct Local {
     hub: Hub,
-    done: Arc<Notify>,
-    plan: Plan,
+    came: Arc<AtomicUsize>,
 }
 
 impl Local {
     async fn begin() -> Result<Self, Failure> {
-        let (hub, done) = (hub().await?, Arc::<Notify>::default());
-        join(&hub, Notes::new(&done, None)).await?;
-        Ok(Self { hub, done, plan: Plan::read() })
+        let (hub, notes) = (hub().await?, Notes::new(&Arc::default(), None));
+        let came = notes.came.clone();
+        join(&hub, notes).await?;
+        Ok(Self { hub, came })
     }
 }
 
@@ -280,9 +283,9 @@ impl Way for Local {
         Ok(())
     }
 
-    async fn until(&mut self, sent: usize, _: usize) -> Result<(), Failure> {
-        if sent == self.plan.all() {
-            self.done.notified().await;
+    async fn until(&mut self, sent: usize, under_way: usize) -> Result<(), Failure> {
+        while sent - self.came.load(Ordering::Relaxed) > under_way {
+            yield_now().await;
         }
         Ok(())
     }
@@ -316,8 +319,7 @@ async fn publish(mut way: impl Way) -> Result<(), Failure> {
             sent += 1;
         }
     }
-    let mut all = pin!(way.until(plan.all(), 0));
-    (&mut all).await?;
+    way.until(plan.all(), 0).await?;
     println!("{}", json!({ "cpu": clock::cpu() - before }));
     Ok(())
 }
