@@ -51,6 +51,8 @@ impl Sink {
     }
 
     /// This was published to a topic, by any node: this one is told what it has published itself, too, if the broker does so.
+    ///
+    /// A hub keeps nothing of it: it may be a part of what was read at once.
     pub fn message(&self, topic: &str, envelope: Bytes) {
         (self.0)(Told::Message { topic, envelope });
     }

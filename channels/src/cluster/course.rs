@@ -24,10 +24,8 @@ pub(crate) struct Abroad {
 /// ```
 #[derive(Default)]
 pub(crate) struct Course {
-    is_live: bool,
-    /// A task gets it there.
-    is_syncing: bool,
-    /// It has been there: its offset is the broker's.
+    stage: Stage,
+    /// It has been live: its offset is the broker's.
     has_been_live: bool,
     /// What has come while it was not live, in its order. Too much of it is forgotten: the broker has it.
     waiting: VecDeque<(Position, Bytes)>,
@@ -39,10 +37,19 @@ pub(crate) struct Course {
     live: Arc<Notify>,
 }
 
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Stage {
+    #[default]
+    Behind,
+    /// A task gets it there.
+    Syncing,
+    Live,
+}
+
 impl Course {
     /// A message has come: it is its turn now, or it waits until it is. Whether somebody has to see to it that its turn comes.
     pub(crate) fn is_live(&self) -> bool {
-        self.is_live
+        self.stage == Stage::Live
     }
 
     pub(crate) fn has_been_live(&self) -> bool {
@@ -73,21 +80,19 @@ impl Course {
 
     /// Something may be missing. True: a task is to be begun that gets it.
     pub(crate) fn fall_behind(&mut self) -> bool {
-        self.is_live = false;
-        !std::mem::replace(&mut self.is_syncing, true)
+        std::mem::replace(&mut self.stage, Stage::Syncing) != Stage::Syncing
     }
 
     /// The task has ended, and has got all there is, or not.
     pub(crate) fn end_sync(&mut self, is_live: bool) {
-        self.is_syncing = false;
-        self.is_live = is_live;
+        self.stage = if is_live { Stage::Live } else { Stage::Behind };
         self.has_been_live |= is_live;
         self.live.notify_waiters();
     }
 
     /// What tells when the task has ended, if there is one.
     pub(crate) fn syncing(&self) -> Option<Arc<Notify>> {
-        self.is_syncing.then(|| self.live.clone())
+        (self.stage == Stage::Syncing).then(|| self.live.clone())
     }
 }
 

@@ -25,10 +25,10 @@ use crate::presence::Op;
 use crate::wire::MAX_EVENT;
 
 /// What is sent to a topic: by whom, as the how manieth, and what.
-pub(crate) struct ToTopic {
+pub(crate) struct ToTopic<'a> {
     pub(crate) node: u64,
     pub(crate) turn: Turn,
-    pub(crate) what: News,
+    pub(crate) what: News<'a>,
 }
 
 /// The how manieth of a node's envelopes to a topic it is.
@@ -47,8 +47,8 @@ impl Turn {
     pub(crate) const NONE: Self = Self { series: 0, number: 0, quiet: Duration::ZERO };
 }
 
-pub(crate) enum News {
-    Message(Publication),
+pub(crate) enum News<'a> {
+    Message(Publication<'a>),
     /// No more than how far the node is, or its entries in the presence are.
     Mark {
         presence: Option<u64>,
@@ -71,9 +71,9 @@ pub(crate) enum News {
 }
 
 /// A message to the members of a topic, or of all that a pattern matches.
-pub(crate) struct Publication {
-    pub(crate) pattern: Option<String>,
-    pub(crate) event: String,
+pub(crate) struct Publication<'a> {
+    pub(crate) pattern: Option<&'a str>,
+    pub(crate) event: &'a str,
     pub(crate) class: Class,
     pub(crate) audience: Audience,
     pub(crate) payload: Payload,
@@ -133,17 +133,20 @@ pub(crate) fn message(
     class: &Class,
     audience: &Audience,
 ) -> Vec<u8> {
-    let only = audience.only.as_deref();
-    let len = payload.len() + event.len() + 64 + 16 * (audience.except.len() + only.map_or(0, <[_]>::len));
-    let mut to = to_topic(MESSAGE, node, len);
-    to.push(u8::from(pattern.is_some()));
-    put_text(&mut to, pattern.unwrap_or_default());
-    put_text(&mut to, event);
     let (class, key) = match class {
         Class::Volatile => (1, ""),
         Class::Keyed(key) => (2, &**key),
         Class::Reliable | Class::Answer | Class::Heartbeat => (0, ""),
     };
+    let only = audience.only.as_deref();
+    let names = pattern.map_or(0, str::len) + event.len() + key.len();
+    let users: usize = audience.except_users.iter().map(|user| 2 + user.len()).sum();
+    let conns = 16 * (audience.except.len() + only.map_or(0, <[_]>::len));
+    // All that it will have, and no more: so it becomes `Bytes` as it is.
+    let mut to = to_topic(MESSAGE, node, names + users + conns + payload.len() + AROUND);
+    to.push(u8::from(pattern.is_some()));
+    put_text(&mut to, pattern.unwrap_or_default());
+    put_text(&mut to, event);
     to.push(class);
     put_text(&mut to, key);
     put_conns(&mut to, &audience.except);
@@ -296,7 +299,7 @@ impl Control {
                 };
                 let what = match from.u8()? {
                     0 => {
-                        let (topic, event) = (from.topic()?, from.event()?);
+                        let (topic, event) = (from.topic()?, from.event()?.to_owned());
                         Deed::Push { topic, event, payload: from.rest_json()? }
                     }
                     1 => Deed::Leave { topic: from.topic()? },
@@ -307,7 +310,7 @@ impl Control {
             }
             ASK => {
                 let (number, conn, topic, event) = (from.u64()?, from.conn()?, from.topic()?, from.event()?);
-                let within = Duration::from_millis(from.u64()?);
+                let (event, within) = (event.to_owned(), Duration::from_millis(from.u64()?));
                 Self::Ask { number, conn, topic, event, within, question: from.rest_json()? }
             }
             ANSWERED => {
@@ -328,9 +331,9 @@ impl Control {
     }
 }
 
-impl ToTopic {
+impl<'a> ToTopic<'a> {
     /// `None`: it is no envelope, or one of another version.
-    pub(crate) fn decode(envelope: &Bytes) -> Option<Self> {
+    pub(crate) fn decode(envelope: &'a Bytes) -> Option<Self> {
         let (kind, node, mut from) = Reader::begin(envelope)?;
         let (series, number) = (from.u64()?, from.u64()?);
         let turn = Turn { series, number, quiet: Duration::from_micros(from.u64()?) };
@@ -416,9 +419,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The hub's own, too.
-    fn event(&mut self) -> Option<String> {
+    fn event(&mut self) -> Option<&'a str> {
         let is_own = |event: &str| event.starts_with('$') && event.len() <= MAX_EVENT;
-        self.str().filter(|event| is_event(event) || is_own(event)).map(ToOwned::to_owned)
+        self.str().filter(|event| is_event(event) || is_own(event))
     }
 
     fn conn(&mut self) -> Option<ConnId> {
@@ -436,8 +439,8 @@ impl<'a> Reader<'a> {
         is_json(json).then(|| json.to_owned())
     }
 
-    fn publication(&mut self) -> Option<Publication> {
-        let (has_pattern, pattern, event) = (self.flag()?, self.text()?, self.event()?);
+    fn publication(&mut self) -> Option<Publication<'a>> {
+        let (has_pattern, pattern, event) = (self.flag()?, self.str()?, self.event()?);
         let (class, key) = (self.u8()?, self.str()?);
         let class = match class {
             0 => Class::Reliable,
@@ -587,6 +590,9 @@ const DO: u8 = 19;
 const ASK: u8 = 20;
 const ANSWERED: u8 = 21;
 const TURN_WANTED: u8 = 22;
+
+/// How many bytes a message has besides names, connections and its payload: four flags, three lengths of names, three counts.
+const AROUND: usize = 4 + 3 * 2 + 3 * 4;
 
 /// Where the turn is.
 const TURN: usize = 10;

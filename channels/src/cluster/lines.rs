@@ -118,10 +118,10 @@ impl All {
 impl Line {
     /// Something is sent that is numbered.
     pub(super) fn advance(&mut self) -> Turn {
-        let turn = Turn { number: self.turn.number + 1, ..self.turn() };
-        self.turn.number = turn.number;
-        self.used = Instant::now();
-        turn
+        let now = Instant::now();
+        let quiet = now.duration_since(std::mem::replace(&mut self.used, now));
+        self.turn.number += 1;
+        Turn { quiet, ..self.turn }
     }
 
     /// The last that was sent.

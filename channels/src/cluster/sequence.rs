@@ -275,7 +275,7 @@ fn resume(hub: &Hub, topic: &Arc<Topic>, since: Since) -> bool {
 /// Delivers a message that has its number, and is so old. False: others are missing before it.
 fn deliver(hub: &Hub, topic: &Arc<Topic>, position: &Position, age: Duration, envelope: &Bytes) -> bool {
     let inner = hub.inner();
-    let (mut is_loss, nothing) = (false, || ("$pos".to_owned(), Payload::text("{}"), Audience::default()));
+    let (mut is_loss, nothing) = (false, || ("$pos", Payload::text("{}"), Audience::default()));
     // What is no message has its number all the same.
     let (event, payload, audience) = match ToTopic::decode(envelope) {
         Some(ToTopic { what: News::Message(message), .. }) => {
@@ -291,8 +291,8 @@ fn deliver(hub: &Hub, topic: &Arc<Topic>, position: &Position, age: Duration, en
             nothing()
         }
     };
-    let form = Form::Draft(payload.draft(&topic.name, &event));
-    let parcel = Parcel { event: &event, payload, form, audience: &audience, is_named: false };
+    let form = Form::Draft(payload.draft(&topic.name, event));
+    let parcel = Parcel { event, payload, form, audience: &audience, is_named: false };
     let taken = topic.send_at(parcel, position, age);
     if is_loss && taken.is_some() {
         inner.counters.backplane_lost.add(1);

@@ -134,7 +134,7 @@ impl Cluster {
     }
 
     /// Another node has sent something to a topic.
-    fn hear(&self, hub: &Hub, topic: &str, envelope: ToTopic) {
+    fn hear(&self, hub: &Hub, topic: &str, envelope: ToTopic<'_>) {
         let ToTopic { node, turn, what } = envelope;
         if topic == ALL {
             return self.hear_all(hub, node, turn, what);
@@ -186,7 +186,7 @@ impl Cluster {
     }
 
     /// Another node has sent something to all topics that a pattern matches.
-    fn hear_all(&self, hub: &Hub, node: u64, turn: Turn, what: News) {
+    fn hear_all(&self, hub: &Hub, node: u64, turn: Turn, what: News<'_>) {
         let (hearing, message) = match what {
             News::Message(message) => (lock(&self.heard).hear(node, turn), Some(message)),
             News::Mark { .. } if lock(&self.heard).mark(node, turn) => (Hearing::Next, None),
@@ -204,7 +204,7 @@ impl Cluster {
         let Some(message) = message else {
             return;
         };
-        let Some(Ok(pattern)) = message.pattern.as_deref().map(Pattern::parse) else {
+        let Some(Ok(pattern)) = message.pattern.map(Pattern::parse) else {
             return self.counters.backplane_ignored.add(1);
         };
         for topic in hub.inner().registry.topics() {
@@ -300,7 +300,7 @@ pub(super) fn presence_heard(hub: &Hub, topic: &Arc<Topic>) {
 }
 
 /// Delivers a message of another node to the members of a topic.
-fn deliver(hub: &Hub, topic: &Arc<Topic>, message: &Publication) {
+fn deliver(hub: &Hub, topic: &Arc<Topic>, message: &Publication<'_>) {
     let inner = hub.inner();
     let Publication { event, class, audience, payload, .. } = message;
     let is_kept = *class == Class::Reliable && audience.only.is_none() && topic.numbers(inner);

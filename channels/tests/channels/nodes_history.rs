@@ -516,8 +516,8 @@ async fn who_joins_while_there_is_no_broker_begins_anew_with_it() {
 async fn what_is_not_numbered_and_lost_with_a_connection_is_told() {
     type Send = fn(&Hub, u64);
     let sends: [Send; 2] = [
-        |hub, n| drop(hub.to("room:1").keyed("k").send("said", &n).unwrap()),
-        |hub, n| drop(hub.to_pattern("room:{id}").send("said", &n).unwrap()),
+        |hub, n| _ = hub.to("room:1").keyed("k").send("said", &n).unwrap(),
+        |hub, n| _ = hub.to_pattern("room:{id}").send("said", &n).unwrap(),
     ];
     for send in sends {
         let bus = MemoryBus::new().sequenced();

@@ -1,9 +1,11 @@
 //! What reaches whom.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sansocket_channels::backplane::{Backplane, BackplaneError, Nats, NodeId, Sink};
+use sansocket_channels::backplane::{Backplane, BackplaneError, Nats, NodeId, Sink, Told};
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
@@ -51,6 +53,40 @@ async fn a_burst_is_whole() {
     for number in 0..sent {
         b.hears("room", number.to_be_bytes().to_vec()).await;
     }
+}
+
+/// Others have their turn while a burst is told, on one thread, too: what is told fills the queues of clients, which tasks of theirs
+/// empty.
+#[tokio::test]
+async fn a_burst_lets_others_go_on() {
+    let broker = Broker::start();
+    let (told, at_once, most) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+    let sink = {
+        let (told, at_once, most) = (told.clone(), at_once.clone(), most.clone());
+        Sink::new(move |what| {
+            if matches!(what, Told::Message { .. }) {
+                told.fetch_add(1, Relaxed);
+                most.fetch_max(at_once.fetch_add(1, Relaxed) + 1, Relaxed);
+            }
+        })
+    };
+    let nats = Nats::new(&broker.address()).unwrap();
+    nats.start(NodeId::new(2), sink).await.unwrap();
+    while nats.subscribe("room").await.is_err() {
+        yield_now().await;
+    }
+    let a = Node::at(1, &broker.address()).await;
+    for number in 0..8_000_u32 {
+        a.publish("room", number.to_be_bytes().to_vec());
+    }
+    let come = async {
+        while told.load(Relaxed) < 8_000 {
+            at_once.store(0, Relaxed);
+            yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), come).await.unwrap();
+    assert!(most.load(Relaxed) <= 64, "{most:?} are told at once");
 }
 
 /// A node hears what is sent to it, and to all, itself too, and not what is sent to another.

@@ -1,7 +1,12 @@
 //! What the programs of this package share: how to start a server and what it takes, what each server's clients say, and
 //! the load.
 
+pub mod aims;
+pub mod broker;
+pub mod clock;
+pub mod crowd;
 pub mod load;
+pub mod member;
 pub mod protocol;
 pub mod server;
 pub mod stats;

@@ -248,7 +248,7 @@ fn connect(addr: SocketAddr, path: &str, steps: &[Step], room: Option<usize>) ->
 }
 
 /// Connects, and sends the request.
-fn dial(addr: SocketAddr, path: &str, room: Option<usize>) -> io::Result<TcpStream> {
+pub(crate) fn dial(addr: SocketAddr, path: &str, room: Option<usize>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     if let Some(room) = room {
         socket.set_recv_buffer_size(room)?;
@@ -270,7 +270,7 @@ fn dial(addr: SocketAddr, path: &str, room: Option<usize>) -> io::Result<TcpStre
 }
 
 /// Reads the response. What comes behind it is left in `read`.
-fn head(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()> {
+pub(crate) fn head(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()> {
     let end = loop {
         if let Some(at) = read.windows(4).position(|window| window == b"\r\n\r\n") {
             break at + 4;
@@ -292,7 +292,7 @@ fn take(step: Step, stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()
 }
 
 /// The next message.
-fn hear(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<String> {
+pub(crate) fn hear(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<String> {
     loop {
         let (begin, len) = match read[..] {
             [_, 126, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),

@@ -43,6 +43,8 @@ impl Keeper {
             .clone()
             .ping_interval(PINGS)
             .client_capacity(COMMANDS)
+            // Topics are escaped, and a prefix has been looked at.
+            .skip_subject_validation(true)
             .reconnect_delay_callback(|_| Duration::ZERO)
             .event_callback(move |event| {
                 // Where it has no room for one, those before it are told after what was dropped, too.

@@ -27,7 +27,7 @@ impl Subjects {
 }
 
 pub(super) fn subject_of(prefix: &str, topic: &str) -> String {
-    format!("{prefix}.t.{}", names::escaped(topic))
+    [prefix, ".t.", &names::escaped(topic)].concat()
 }
 
 pub(super) fn control_of(prefix: &str, to: Option<NodeId>) -> String {

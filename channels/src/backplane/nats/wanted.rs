@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 
+use async_nats::Subject;
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
@@ -41,7 +42,7 @@ pub(super) struct Link {
 
 /// An envelope on its way.
 pub(super) struct Outgoing {
-    pub(super) subject: String,
+    pub(super) subject: Subject,
     pub(super) envelope: Bytes,
 }
 
@@ -85,7 +86,7 @@ impl Wanted {
         if envelope.len() > link.most {
             return Err(BackplaneError::TooBig);
         }
-        let outgoing = Outgoing { subject, envelope };
+        let outgoing = Outgoing { subject: subject.into(), envelope };
         let len = outgoing.len();
         link.outbox.push(outgoing, len)
     }

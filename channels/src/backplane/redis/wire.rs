@@ -31,7 +31,7 @@ impl Names {
 
     /// The channel of a topic.
     pub(super) fn topic(&self, topic: &str) -> String {
-        format!("{}:t:{}", self.prefix, escaped(topic))
+        [&self.prefix, ":t:", &*escaped(topic)].concat()
     }
 
     /// The channel of all nodes.

@@ -4,6 +4,7 @@
 use std::io;
 use std::time::Duration;
 
+use channels_peers::aims::{self, Aim};
 use channels_peers::load::{Load, come_and_go};
 use channels_peers::protocol::{BARE, CHANNELS, EXTENDED, FURTHER, Protocol, SOCKETIOXIDE, STOCK};
 use channels_peers::server::{Server, program};
@@ -54,7 +55,8 @@ fn main() -> io::Result<()> {
         }
     }
     if only.is_some() {
-        return print(&aims);
+        aims::print(&aims);
+        return Ok(());
     }
     println!("\n### Resident bytes a subscriber, of {}\n", SIZES[2]);
     table(&peers, &["idle", "after the broadcasts"], &[&memory[0], &memory[1]]);
@@ -68,7 +70,8 @@ fn main() -> io::Result<()> {
     aims.extend(kept(&peers[0], rounds)?);
     aims.extend(stalled(&peers, rounds)?);
     come_and_leave(&peers[0])?;
-    print(&aims)
+    aims::print(&aims);
+    Ok(())
 }
 
 /// Ours is the first.
@@ -204,28 +207,6 @@ fn table(peers: &[Peer], heads: &[&str], columns: &[&Column]) {
         });
         println!("| {} |{}", peer.name, cells.collect::<String>());
     }
-}
-
-/// What a figure is to be at most.
-struct Aim {
-    what: String,
-    most: f64,
-    is: f64,
-}
-
-impl Aim {
-    fn new(what: &str, most: f64, is: f64) -> Self {
-        Self { what: what.into(), most, is }
-    }
-}
-
-fn print(aims: &[Aim]) -> io::Result<()> {
-    println!("\n## Aims\n\n| aim | at most | is | |\n| --- | --: | --: | --- |");
-    for Aim { what, most, is } in aims {
-        let met = if is <= most { "met" } else { "**missed**" };
-        println!("| {what} | {most} | {is:.2} | {met} |");
-    }
-    Ok(())
 }
 
 /// The aims of a table of deliveries.
