@@ -394,6 +394,27 @@ impl Presence {
         nodes.is_some_and(|nodes| !std::mem::replace(&mut nodes.is_queued, true))
     }
 
+    /// There is nobody to be told. Whoever was told before asks for all when he hears that it is at another version; who was not is
+    /// told all [later](Self::begin_telling).
+    pub(crate) fn skip_untold(&mut self) {
+        let skipped = self.nodes.as_mut().map(|nodes| std::mem::take(&mut nodes.untold)).unwrap_or_default();
+        if !skipped.is_empty() && self.version() > 0 {
+            self.advance();
+        }
+    }
+
+    /// There is somebody to be told again. The version of what was told before; if that is nothing, all that is is to be told.
+    pub(crate) fn begin_telling(&mut self) -> u64 {
+        let version = self.version();
+        if version == 0 {
+            let all = self.state();
+            if let Some(nodes) = &mut self.nodes {
+                nodes.untold = all;
+            }
+        }
+        version
+    }
+
     /// The other nodes of which something is known.
     pub(crate) fn known_nodes(&self) -> Vec<u64> {
         self.nodes.as_ref().map(|nodes| nodes.known.keys().copied().collect()).unwrap_or_default()
@@ -502,12 +523,17 @@ impl Presence {
         match op {
             // A node has a say in its own alone.
             op if op.reference().node != node => {}
-            // It was in a state that was told before: that has what the node had not told of yet.
-            Op::Join { reference, .. } if self.entries.contains_key(&reference) => {}
             Op::Leave { reference } => self.end(reference, now),
             Op::Join { reference, replaces, key, fields } => {
                 let old = replaces.filter(|old| old.node == node && self.entries.contains_key(old));
-                if fields.len() > self.room.meta || !self.put(old, key.clone(), &fields, reference, now) {
+                if self.entries.contains_key(&reference) {
+                    // It was in a state that was told before: that has what the node had not told of yet.
+                    if let Some(old) = old {
+                        self.end(old, now);
+                    }
+                } else if fields.len() > self.room.meta
+                    || !self.put(old, key.clone(), &fields, reference, now)
+                {
                     self.untracked += u64::from(fields.len() > self.room.meta);
                     if let Some(old) = old {
                         self.end(old, now);

@@ -236,6 +236,9 @@ impl Backplane for MemoryNode {
         let mut bus = lock(&self.0.bus);
         if let Some(ends) = bus.topics.get_mut(topic) {
             ends.remove(&self.0.number);
+            if ends.is_empty() {
+                bus.topics.remove(topic);
+            }
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Course {
     waiting: VecDeque<(Position, Bytes)>,
     /// Of all in `waiting`.
     bytes: usize,
+    /// That has been too much.
+    is_torn: bool,
     /// Told when it is live.
     live: Arc<Notify>,
 }
@@ -54,7 +56,13 @@ impl Course {
         if self.waiting.len() > ENVELOPES || self.bytes > BYTES {
             self.waiting = VecDeque::new();
             self.bytes = 0;
+            self.is_torn = true;
         }
+    }
+
+    /// Whether some of what waited was forgotten since this was asked: what the broker has told may be without it.
+    pub(crate) fn take_torn(&mut self) -> bool {
+        std::mem::take(&mut self.is_torn)
     }
 
     pub(crate) fn next(&mut self) -> Option<(Position, Bytes)> {

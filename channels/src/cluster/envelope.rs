@@ -87,6 +87,8 @@ pub(crate) enum Control {
     Bye,
     /// It wants all that a node, or each of them, has in the presence of a topic.
     StateWanted { topic: String },
+    /// It wants to be told how far each of them is with a topic, be it that of all.
+    TurnWanted { topic: String },
     /// Something is to be done with a connection, or all of a user.
     Do { whom: Whom, what: Deed },
     /// A page is to be asked.
@@ -218,6 +220,10 @@ impl Control {
                 put_text(&mut to, topic);
                 STATE_WANTED
             }
+            Self::TurnWanted { topic } => {
+                put_text(&mut to, topic);
+                TURN_WANTED
+            }
             Self::Do { whom, what } => {
                 match whom {
                     Whom::Conn(conn) => {
@@ -281,6 +287,7 @@ impl Control {
             BEAT => Self::Beat,
             BYE => Self::Bye,
             STATE_WANTED => Self::StateWanted { topic: from.topic()? },
+            TURN_WANTED => Self::TurnWanted { topic: from.text()? },
             DO => {
                 let whom = match from.u8()? {
                     0 => Whom::Conn(from.conn()?),
@@ -579,6 +586,7 @@ const STATE_WANTED: u8 = 18;
 const DO: u8 = 19;
 const ASK: u8 = 20;
 const ANSWERED: u8 = 21;
+const TURN_WANTED: u8 = 22;
 
 /// Where the turn is.
 const TURN: usize = 10;

@@ -49,10 +49,14 @@ impl Lines {
             return line.clone();
         }
         let (topic, line) = all.old.remove_entry(topic).unwrap_or_else(|| all.begin(topic));
-        if all.young.len() >= all.max {
+        let is_full = all.young.len() >= all.max;
+        if is_full {
             all.old = std::mem::take(&mut all.young);
         }
         all.young.insert(topic, line.clone());
+        if is_full {
+            all.forget_marks();
+        }
         line
     }
 
@@ -102,6 +106,12 @@ impl All {
         self.next_series += 1;
         let line = Line { topic: topic.clone(), turn, used: Instant::now(), is_to_be_marked: false };
         (topic, Arc::new(line.into()))
+    }
+
+    /// Forgets to mark what is forgotten: without a connection nothing is marked, for however long that is.
+    fn forget_marks(&mut self) {
+        let Self { young, old, marks, .. } = self;
+        marks.retain(|(_, topic)| young.contains_key(topic) || old.contains_key(topic));
     }
 }
 

@@ -219,7 +219,15 @@ impl Cluster {
 
     /// The presence of a topic may have changed here.
     pub(crate) fn presence_changed(&self, topic: &Arc<Topic>) {
-        if topic.with_presence(|presence, _| presence.wants_teller()) == Some(true) {
+        let wants_teller = topic.with_presence(|presence, _| {
+            // For however long there is no connection, what would be told does not pile up.
+            let is_up = self.is_up();
+            if !is_up {
+                presence.skip_untold();
+            }
+            is_up && presence.wants_teller()
+        });
+        if wants_teller == Some(true) {
             lock(&self.presences.changed).push(topic.clone());
             self.presences.is_changed.notify_one();
         }

@@ -254,16 +254,20 @@ fn resume(hub: &Hub, topic: &Arc<Topic>, since: Since) -> bool {
     loop {
         let next = topic.with_abroad(|abroad| {
             let next = abroad.course.next();
-            if next.is_none() {
+            let is_live = next.is_none() && !abroad.course.take_torn();
+            if is_live {
                 abroad.course.end_sync(true);
             }
-            next
+            (next, is_live)
         });
-        let Some((position, envelope)) = next.flatten() else {
-            return true;
-        };
-        if !deliver(hub, topic, &position, Duration::ZERO, &envelope) {
-            return false;
+        match next {
+            Some((Some((position, envelope)), _)) => {
+                if !deliver(hub, topic, &position, Duration::ZERO, &envelope) {
+                    return false;
+                }
+            }
+            Some((None, false)) => return false,
+            Some((None, true)) | None => return true,
         }
     }
 }

@@ -63,15 +63,21 @@ impl Cluster {
         if let Some(topic) = topic.filter(|topic| *topic != ALL) {
             registry.topic(topic).iter().for_each(|topic| self.lose_of(hub, topic));
         } else {
-            lock(&self.heard).clear();
+            if self.is_sequenced() {
+                // Topics with a history are not told that something is missing before that is known.
+                self.want_turn(ALL);
+            } else {
+                lock(&self.heard).clear();
+            }
             registry.topics().iter().for_each(|topic| self.lose_of(hub, topic));
         }
     }
 
     fn lose_of(&self, hub: &Hub, topic: &Arc<Topic>) {
         if self.is_sequenced() && topic.route.options.history.is_some() {
-            // The broker has what is missing. Of the rest, nodes say how much they have sent.
+            // The broker has what is missing. Of the rest, nodes say how much they have sent: they may have said so already.
             self.fall_behind(topic);
+            self.want_turn(&topic.name);
         } else {
             topic.with_abroad(|abroad| abroad.heard.clear());
             topic.lose(hub.inner());
@@ -100,8 +106,9 @@ impl Cluster {
         }
         // Others may have forgotten this node.
         for topic in topics {
-            if let Some(version) = topic.with_presence(|presence, _| presence.version()) {
+            if let Some(version) = topic.with_presence(|presence, _| presence.begin_telling()) {
                 self.mark(&topic.name, Turn::NONE, Some(version));
+                self.presence_changed(&topic);
             }
         }
     }
@@ -120,6 +127,10 @@ impl Cluster {
 
     fn want_state(&self, node: u64, topic: &str) {
         self.control(Some(NodeId(node)), &Control::StateWanted { topic: topic.to_owned() }).ok();
+    }
+
+    fn want_turn(&self, topic: &str) {
+        self.control(None, &Control::TurnWanted { topic: topic.to_owned() }).ok();
     }
 
     /// Another node has sent something to a topic.
@@ -214,6 +225,13 @@ impl Cluster {
             Control::Beat => {}
             Control::Bye => self.nodes.end(node, Instant::now()),
             Control::StateWanted { topic } => self.tell_state(hub, &topic),
+            Control::TurnWanted { topic } => {
+                // Who has sent nothing has nothing to say.
+                if let Some(line) = self.lines.known(&topic) {
+                    let line = lock(&line);
+                    self.mark(line.topic(), line.turn(), None);
+                }
+            }
             Control::Do { whom, what } => {
                 let connections = match whom {
                     Whom::Conn(conn) => registry.connection(conn).into_iter().collect(),

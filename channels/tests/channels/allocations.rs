@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use sansocket_channels::backplane::MemoryBus;
 use sansocket_channels::test::Page;
-use sansocket_channels::{Hub, Identity, OnFull, Open, Publish, Relay, TopicOptions};
+use sansocket_channels::{Events, Hub, Identity, Joined, Limits, OnFull, Open, Publish, Relay, TopicOptions};
 use serde_json::json;
 use tokio::runtime::Builder;
 
@@ -83,5 +84,36 @@ fn joins_and_drops_leave_nothing() {
     assert!(hub.connections().is_empty() && hub.topics().is_empty());
     assert!(measured.count_total > 1_000_000, "they took no memory: {measured:?}");
     // Less than a byte for each.
+    assert!(measured.bytes_current.abs() < 64 << 10, "{measured:?}");
+}
+
+/// However many topics are sent to, or come and go with who is present, while there is no connection to the broker: what other nodes
+/// are to be told does not pile up.
+#[test]
+fn without_a_broker_topics_leave_nothing() {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let _context = runtime.enter();
+    let node = MemoryBus::new().node();
+    let list = Events::new().on_join(async |_, params| Joined::new(()).track(&params));
+    let hub = Hub::builder()
+        .channel_with("list:{id}", TopicOptions::new().presence(), list)
+        .limits(Limits::default().topics(10))
+        .backplane(node.clone())
+        .build()
+        .unwrap();
+    let use_topics = async |topics: Range<usize>| {
+        let mut page = hub.test_page(Identity::anonymous());
+        for n in topics {
+            hub.broadcast(&format!("room:{n}"), "said", &n).unwrap_err();
+            let topic = format!("list:{n}");
+            page.join(&topic, &json!({})).await.unwrap();
+            page.leave(&topic).await;
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    };
+    runtime.block_on(tokio::time::sleep(Duration::from_secs(1)));
+    node.cut();
+    runtime.block_on(use_topics(0..200));
+    let measured = allocation_counter::measure(|| runtime.block_on(use_topics(200..2_200)));
     assert!(measured.bytes_current.abs() < 64 << 10, "{measured:?}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sansocket_channels::backplane::{
-    Backplane, BackplaneError, BoxFuture, MemoryBus, MemoryNode, NodeId, Sequencer, Sink, Told,
+    Backplane, BackplaneError, BoxFuture, Keep, MemoryBus, MemoryNode, NodeId, Sequencer, Since, Sink, Told,
 };
 use sansocket_channels::test::Page;
 use sansocket_channels::{Hub, Identity, Limits, OnFull, Position, PublishError, Relay, TopicOptions};
@@ -509,4 +509,109 @@ async fn who_joins_while_there_is_no_broker_begins_anew_with_it() {
     assert_eq!(here.next().await, said(1, 1));
     let there = Client::new(&other, "bob").await;
     assert_eq!(here.at, there.at);
+}
+
+/// Of what was lost with a connection, the broker has what it has numbered. The rest is told to be lost, and only if something is.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_numbered_and_lost_with_a_connection_is_told() {
+    type Send = fn(&Hub, u64);
+    let sends: [Send; 2] = [
+        |hub, n| drop(hub.to("room:1").keyed("k").send("said", &n).unwrap()),
+        |hub, n| drop(hub.to_pattern("room:{id}").send("said", &n).unwrap()),
+    ];
+    for send in sends {
+        let bus = MemoryBus::new().sequenced();
+        let (one, _) = kept(&bus);
+        let (other, end) = kept(&bus);
+        let mut there = Client::new(&other, "bob").await;
+        send(&one, 1);
+        assert_eq!(there.page.expect_next("room:1", "said").await, 1);
+        end.cut();
+        end.mend();
+        there.page.expect_nothing().await;
+        end.cut();
+        send(&one, 2);
+        // Longer than it takes the node to say so of its own accord.
+        sleep(PATIENCE).await;
+        end.mend();
+        assert_eq!(there.next().await, Seen::Gap(0));
+        send(&one, 3);
+        assert_eq!(there.page.expect_next("room:1", "said").await, 3);
+        there.page.expect_nothing().await;
+    }
+}
+
+/// A broker whose answers take their time.
+#[derive(Clone)]
+struct Slow(MemoryNode);
+
+impl Backplane for Slow {
+    fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
+        self.0.start(node, sink)
+    }
+
+    fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
+        self.0.subscribe(topic)
+    }
+
+    fn unsubscribe(&self, topic: &str) {
+        self.0.unsubscribe(topic);
+    }
+
+    fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.0.publish(topic, envelope)
+    }
+
+    fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.0.control(to, envelope)
+    }
+
+    fn sequencer(&self) -> Option<&dyn Sequencer> {
+        Some(self)
+    }
+}
+
+impl Sequencer for Slow {
+    fn append<'a>(
+        &'a self,
+        topic: &'a str,
+        envelope: Bytes,
+        keep: Keep,
+    ) -> BoxFuture<'a, Result<(), BackplaneError>> {
+        self.0.append(topic, envelope, keep)
+    }
+
+    fn since<'a>(
+        &'a self,
+        topic: &'a str,
+        position: Option<&'a Position>,
+        keep: Keep,
+    ) -> BoxFuture<'a, Result<Since, BackplaneError>> {
+        Box::pin(async move {
+            let since = self.0.since(topic, position, keep).await;
+            sleep(Duration::from_secs(1)).await;
+            since
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_may_wait_for_an_answer_of_the_broker_is_asked_for_again() {
+    let bus = MemoryBus::new().sequenced();
+    let options = TopicOptions::new().history(10, PATIENCE);
+    let (one, _) = kept(&bus);
+    let node = Slow(bus.node());
+    let other = Hub::builder().channel_with("room:{id}", options, Relay).backplane(node.clone()).build();
+    let mut there = Client::new(&other.unwrap(), "bob").await;
+    node.0.tell(Told::Lost(Some("room:1")));
+    sleep(MOMENT).await;
+    // One more, and nothing behind it.
+    for n in 1..=1_025 {
+        one.broadcast("room:1", "said", &n).unwrap();
+    }
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(there.next().await, Seen::Gap(1_015));
+    for n in 1_016..=1_025 {
+        assert_eq!(there.next().await, said(n, n));
+    }
 }
