@@ -71,12 +71,13 @@ struct Awaited {
 }
 
 impl Crowd {
-    /// So many clients, in turns over the topics, and then over the nodes.
+    /// So many clients, in turns over the topics, and those of each over the nodes.
     pub fn open(nodes: &[SocketAddr], clients: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut all = Vec::with_capacity(clients);
         for at in 0..clients {
-            let (topic, node) = (at % TOPICS, at / TOPICS % NODES);
+            let (topic, round) = (at % TOPICS, at / TOPICS);
+            let node = (topic + round) % NODES;
             let mut stream = dial(nodes[node], "/socket/websocket?vsn=2.0.0", None)?;
             let mut read = Vec::new();
             head(&mut stream, &mut read)?;
