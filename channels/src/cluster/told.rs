@@ -163,6 +163,10 @@ impl Cluster {
                     self.want_state(node, &topic.name);
                 }
             }
+            // What is known of a node is forgotten with it.
+            News::Presence { .. } | News::State { .. } if !self.nodes.keep(node, Instant::now()) => {
+                self.counters.backplane_ignored.add(1);
+            }
             News::Presence { from, to, ops } => {
                 let now = Instant::now();
                 match topic.with_presence(|presence, _| presence.hear(node, from, to, ops, now)) {

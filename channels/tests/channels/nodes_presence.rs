@@ -389,3 +389,20 @@ async fn a_part_that_is_lost_of_many_takes_nobody_along() {
         assert!(refs(&other).is_superset(&all), "without part {missing}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_there_for_ever_of_a_node_that_never_said_that_it_lives() {
+    let tap = Tap { node: MemoryBus::new().node(), envelopes: Arc::default() };
+    let _ada = page(&hub_of(tap.clone()), "ada").await;
+    sleep(MOMENT).await;
+    let (other, end) = hub(&MemoryBus::new());
+    let _eve = page(&other, "eve").await;
+    for (topic, envelope) in std::mem::take(&mut *tap.envelopes.lock().unwrap()) {
+        if let Some(topic) = &topic {
+            end.tell(Told::Message { topic, envelope });
+        }
+    }
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    sleep(Duration::from_secs(47)).await;
+    assert_eq!(keys(&other), ["eve"]);
+}
