@@ -140,10 +140,11 @@ metrics! {
         bytes_in: "bytes_total"["direction" = "in"],
         /// How many bytes these have that were taken, without what is around them on the wire.
         bytes_out: "bytes_total"["direction" = "out"],
-        /// Messages that were sent to topics, by [`Hub::broadcast`] or a [`Publish`](crate::Publish): one for each topic that was
-        /// there.
+        /// Messages that were sent to topics, by [`Hub::broadcast`] or a [`Publish`](crate::Publish) of this node: one for each topic
+        /// that was there. Those that a [broker](crate::backplane::Sequencer) has numbered are not among them.
         broadcasts: "broadcasts_total",
-        /// Queues that took these: the sum of [`Sent::local`](crate::Sent::local).
+        /// Queues that took these, which is the sum of [`Sent::local`](crate::Sent::local), and those that took what other nodes have
+        /// sent, or a broker has numbered.
         deliveries: "deliveries_total",
         /// Messages that found no room, and were dropped by [`OnFull`](crate::OnFull) for those that waited.
         dropped_newest: "drops_total"["class" = "newest"],
@@ -176,7 +177,7 @@ metrics! {
         untracked: "untracked_total",
         /// Envelopes that the [backplane](crate::backplane) has taken, for other nodes.
         backplane_sent: "backplane_envelopes_total"["direction" = "out"],
-        /// Envelopes of other nodes that it has brought.
+        /// Envelopes of other nodes that it has brought, and all that the broker has numbered.
         backplane_received: "backplane_envelopes_total"["direction" = "in"],
         /// Envelopes that it has not taken: there was no connection to the broker, or it does not keep up.
         backplane_failed: "backplane_failed_total",

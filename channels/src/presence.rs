@@ -71,7 +71,16 @@ struct Nodes {
     /// By the others: the version of what is known of theirs.
     known: HashMap<u64, u64>,
     /// By those who tell all they have: what they have told so far.
-    listed: HashMap<u64, HashSet<Reference>>,
+    listed: HashMap<u64, Listed>,
+}
+
+/// What a node has told so far that tells all it has.
+struct Listed {
+    version: u64,
+    /// How many entries.
+    count: u64,
+    /// Those of them that are here.
+    here: HashSet<Reference>,
 }
 
 /// A change of a node's entries.
@@ -470,27 +479,30 @@ impl Presence {
         &mut self,
         node: u64,
         version: u64,
-        (is_first, is_last): (bool, bool),
+        (before, is_last): (u64, bool),
         entries: Vec<Op>,
         now: Instant,
     ) {
-        let references = entries.iter().map(Op::reference);
-        let nodes = self.nodes.get_or_insert_default();
-        if is_first {
-            nodes.listed.insert(node, references.collect());
-        } else if let Some(listed) = nodes.listed.get_mut(&node) {
-            listed.extend(references);
-        } else {
-            // The first has not come.
+        let begun = self.nodes.get_or_insert_default().listed.remove(&node);
+        let begun = if before == 0 { Some(Listed::begin(version)) } else { begun };
+        let Some(mut listed) = begun.filter(|listed| (listed.version, listed.count) == (version, before))
+        else {
+            // Something has not come that was told before. If this is not what is known, it is asked for again.
             return;
-        }
+        };
+        listed.count += entries.len() as u64;
         for op in entries {
+            let reference = op.reference();
             self.follow(node, op, now);
+            if self.entries.contains_key(&reference) {
+                listed.here.insert(reference);
+            }
         }
-        let nodes = self.nodes.get_or_insert_default();
-        if is_last && let Some(listed) = nodes.listed.remove(&node) {
-            nodes.known.insert(node, version);
-            self.end_all(node, |reference| !listed.contains(reference), now);
+        if is_last {
+            self.nodes.get_or_insert_default().known.insert(node, version);
+            self.end_all(node, |reference| !listed.here.contains(reference), now);
+        } else {
+            self.nodes.get_or_insert_default().listed.insert(node, listed);
         }
     }
 
@@ -601,6 +613,12 @@ impl Presence {
         self.pending.insert(number, Change { join: None, leave });
         self.pending_since.get_or_insert(now);
         number
+    }
+}
+
+impl Listed {
+    fn begin(version: u64) -> Self {
+        Self { version, count: 0, here: HashSet::new() }
     }
 }
 

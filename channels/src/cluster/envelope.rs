@@ -59,10 +59,10 @@ pub(crate) enum News<'a> {
         to: u64,
         ops: Vec<Op>,
     },
-    /// All of its entries, or, between the first and the last, some of them.
+    /// All of its entries, or some of them, behind so many that were told before.
     State {
         version: u64,
-        is_first: bool,
+        before: u64,
         is_last: bool,
         entries: Vec<Op>,
     },
@@ -192,11 +192,11 @@ pub(crate) fn presence(node: u64, (from, until): (u64, u64), ops: &[Op]) -> (Vec
     (to, told)
 }
 
-/// A node's entries, or some of them; how many is told with it.
-pub(crate) fn state(node: u64, version: u64, is_first: bool, entries: &[Op]) -> (Vec<u8>, usize) {
-    let mut to = to_topic(STATE, node, 10);
+/// A node's entries, or some of them, behind so many; how many is told with it.
+pub(crate) fn state(node: u64, version: u64, before: usize, entries: &[Op]) -> (Vec<u8>, usize) {
+    let mut to = to_topic(STATE, node, 17);
     put_u64(&mut to, version);
-    to.push(u8::from(is_first));
+    put_u64(&mut to, before as u64);
     let last_at = to.len();
     to.push(0);
     let told = put_ops(&mut to, entries);
@@ -348,8 +348,8 @@ impl<'a> ToTopic<'a> {
                 News::Presence { from: first, to: last, ops: from.ops()? }
             }
             STATE => {
-                let (version, is_first, is_last) = (from.u64()?, from.flag()?, from.flag()?);
-                News::State { version, is_first, is_last, entries: from.ops()? }
+                let (version, before, is_last) = (from.u64()?, from.u64()?, from.flag()?);
+                News::State { version, before, is_last, entries: from.ops()? }
             }
             LOST => News::Lost,
             _ => return None,

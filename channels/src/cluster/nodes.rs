@@ -22,6 +22,16 @@ impl Nodes {
         nodes.insert(node, now + SILENCE).is_none()
     }
 
+    /// Something of a node is to be kept for as long as it lives, whether it has said so yet or not. False: there are too many.
+    pub(crate) fn keep(&self, node: u64, now: Instant) -> bool {
+        let mut nodes = lock(&self.0);
+        if nodes.len() >= MOST && !nodes.contains_key(&node) {
+            return false;
+        }
+        nodes.entry(node).or_insert(now + SILENCE);
+        true
+    }
+
     /// A node ends: it is gone in a while, in which who was there may be back elsewhere.
     pub(super) fn end(&self, node: u64, now: Instant) {
         if let Some(until) = lock(&self.0).get_mut(&node) {

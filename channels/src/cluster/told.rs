@@ -164,6 +164,10 @@ impl Cluster {
                     self.want_state(node, &topic.name);
                 }
             }
+            // What is known of a node is forgotten with it.
+            News::Presence { .. } | News::State { .. } if !self.nodes.keep(node, Instant::now()) => {
+                self.counters.backplane_ignored.add(1);
+            }
             News::Presence { from, to, ops } => {
                 let now = Instant::now();
                 match topic.with_presence(|presence, _| presence.hear(node, from, to, ops, now)) {
@@ -172,8 +176,8 @@ impl Cluster {
                     None => {}
                 }
             }
-            News::State { version, is_first, is_last, entries } => {
-                let (part, now) = ((is_first, is_last), Instant::now());
+            News::State { version, before, is_last, entries } => {
+                let (part, now) = ((before, is_last), Instant::now());
                 let heard =
                     topic.with_presence(|presence, _| presence.hear_all(node, version, part, entries, now));
                 if heard.is_some() {
@@ -279,13 +283,12 @@ impl Cluster {
         let told =
             alive.and_then(|topic| topic.with_presence(|presence, _| (presence.version(), presence.state())));
         let (version, entries) = told.unwrap_or_default();
-        let (mut rest, mut is_first) = (&*entries, true);
+        let mut before = 0;
         loop {
-            let (envelope, told) = super::envelope::state(self.node.0, version, is_first, rest);
+            let (envelope, told) = super::envelope::state(self.node.0, version, before, &entries[before..]);
             self.send(topic, envelope.into()).ok();
-            rest = &rest[told..];
-            is_first = false;
-            if rest.is_empty() {
+            before += told;
+            if before == entries.len() {
                 return;
             }
         }

@@ -481,13 +481,13 @@ async fn a_session_has_its_say_in_what_comes_from_other_nodes() {
 
 /// Keeps what is published, and what is sent to nodes.
 #[derive(Clone)]
-struct Tap {
-    node: MemoryNode,
-    envelopes: Arc<Mutex<Vec<Envelope>>>,
+pub struct Tap {
+    pub node: MemoryNode,
+    pub envelopes: Arc<Mutex<Vec<Envelope>>>,
 }
 
 /// What was published to a topic, or sent to nodes.
-type Envelope = (Option<String>, Bytes);
+pub type Envelope = (Option<String>, Bytes);
 
 impl Backplane for Tap {
     fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {

@@ -1,18 +1,24 @@
 //! Who is present on several nodes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sansocket_channels::backplane::{MemoryBus, MemoryNode};
+use sansocket_channels::backplane::{Backplane, MemoryBus, MemoryNode, Told};
 use sansocket_channels::test::Page;
 use sansocket_channels::{Events, Hub, Identity, Joined, Limits, Reply, TopicOptions};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::nodes::MOMENT;
+use crate::nodes::{MOMENT, Tap};
 use crate::random::Random;
 
 fn hub(bus: &MemoryBus) -> (Hub, MemoryNode) {
+    let node = bus.node();
+    (hub_of(node.clone()), node)
+}
+
+fn hub_of(backplane: impl Backplane) -> Hub {
     let room = Events::new()
         .on_join(async |_, params| Joined::new(()).track(&params))
         .on("track", async |cx, meta| {
@@ -25,9 +31,8 @@ fn hub(bus: &MemoryBus) -> (Hub, MemoryNode) {
         });
     let options = TopicOptions::new().presence();
     let limits = Limits::default().presence(20_000, 1_024).topics(10_000).connections_per_user(10_000);
-    let node = bus.node();
-    let hub = Hub::builder().channel_with("room:{id}", options, room).limits(limits).backplane(node.clone());
-    (hub.build().unwrap(), node)
+    let hub = Hub::builder().channel_with("room:{id}", options, room).limits(limits).backplane(backplane);
+    hub.build().unwrap()
 }
 
 async fn page(hub: &Hub, user: &str) -> Page {
@@ -386,4 +391,53 @@ async fn what_a_node_has_told_twice_is_there_once() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_is_lost_of_many_takes_nobody_along() {
+    let bus = MemoryBus::new();
+    let tap = Tap { node: bus.node(), envelopes: Arc::default() };
+    let one = hub_of(tap.clone());
+    let (other, end) = hub(&bus);
+    let mut pages = vec![page(&other, "eve").await];
+    for n in 0..1_500 {
+        let mut page = one.test_page(Identity::user(format!("user {n}")));
+        page.join("room:1", &json!({ "about": "x".repeat(60) })).await.unwrap();
+        pages.push(page);
+    }
+    sleep(MOMENT).await;
+    let all = refs(&other);
+    assert_eq!(all.len(), 1_501);
+    // Somebody asks for all, which comes in three parts or more.
+    tap.envelopes.lock().unwrap().clear();
+    let (third, _) = hub(&bus);
+    pages.push(page(&third, "eve").await);
+    sleep(MOMENT).await;
+    let envelopes = std::mem::take(&mut *tap.envelopes.lock().unwrap());
+    let to_topic = envelopes.into_iter().filter(|(topic, _)| topic.is_some());
+    let parts: Vec<_> = to_topic.map(|(_, envelope)| envelope).filter(|part| part.len() > 10_000).collect();
+    assert!(parts.len() > 2);
+    for missing in 0..parts.len() {
+        for (_, part) in parts.iter().enumerate().filter(|(at, _)| *at != missing) {
+            end.tell(Told::Message { topic: "room:1", envelope: part.clone() });
+        }
+        assert!(refs(&other).is_superset(&all), "without part {missing}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_there_for_ever_of_a_node_that_never_said_that_it_lives() {
+    let tap = Tap { node: MemoryBus::new().node(), envelopes: Arc::default() };
+    let _ada = page(&hub_of(tap.clone()), "ada").await;
+    sleep(MOMENT).await;
+    let (other, end) = hub(&MemoryBus::new());
+    let _eve = page(&other, "eve").await;
+    for (topic, envelope) in std::mem::take(&mut *tap.envelopes.lock().unwrap()) {
+        if let Some(topic) = &topic {
+            end.tell(Told::Message { topic, envelope });
+        }
+    }
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    sleep(Duration::from_secs(47)).await;
+    assert_eq!(keys(&other), ["eve"]);
 }
