@@ -1,6 +1,7 @@
 //! Histories on several nodes: each its own, or, with a broker that keeps the order, one for all.
 
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -541,29 +542,46 @@ async fn what_is_not_numbered_and_lost_with_a_connection_is_told() {
     }
 }
 
-/// A broker whose answers take their time.
+/// A broker whose answers take their time, and that takes nothing while it is busy.
 #[derive(Clone)]
-struct Slow(MemoryNode);
+struct Slow {
+    node: MemoryNode,
+    is_busy: Arc<AtomicBool>,
+}
+
+impl Slow {
+    fn hub(bus: &MemoryBus) -> (Hub, Self) {
+        let slow = Self { node: bus.node(), is_busy: Arc::default() };
+        let options = TopicOptions::new().history(10, PATIENCE);
+        let hub = Hub::builder().channel_with("room:{id}", options, Relay).backplane(slow.clone()).build();
+        (hub.unwrap(), slow)
+    }
+
+    fn is_ready(&self) -> Result<(), BackplaneError> {
+        if self.is_busy.load(Ordering::Relaxed) { Err(BackplaneError::Full) } else { Ok(()) }
+    }
+}
 
 impl Backplane for Slow {
     fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
-        self.0.start(node, sink)
+        self.node.start(node, sink)
     }
 
     fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
-        self.0.subscribe(topic)
+        self.node.subscribe(topic)
     }
 
     fn unsubscribe(&self, topic: &str) {
-        self.0.unsubscribe(topic);
+        self.node.unsubscribe(topic);
     }
 
     fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
-        self.0.publish(topic, envelope)
+        self.is_ready()?;
+        self.node.publish(topic, envelope)
     }
 
     fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
-        self.0.control(to, envelope)
+        self.node.control(to, envelope)
     }
 
     fn sequencer(&self) -> Option<&dyn Sequencer> {
@@ -578,7 +596,10 @@ impl Sequencer for Slow {
         envelope: Bytes,
         keep: Keep,
     ) -> BoxFuture<'a, Result<(), BackplaneError>> {
-        self.0.append(topic, envelope, keep)
+        match self.is_ready() {
+            Ok(()) => self.node.append(topic, envelope, keep),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
     }
 
     fn since<'a>(
@@ -588,7 +609,7 @@ impl Sequencer for Slow {
         keep: Keep,
     ) -> BoxFuture<'a, Result<Since, BackplaneError>> {
         Box::pin(async move {
-            let since = self.0.since(topic, position, keep).await;
+            let since = self.node.since(topic, position, keep).await;
             sleep(Duration::from_secs(1)).await;
             since
         })
@@ -598,12 +619,10 @@ impl Sequencer for Slow {
 #[tokio::test(start_paused = true)]
 async fn more_than_may_wait_for_an_answer_of_the_broker_is_asked_for_again() {
     let bus = MemoryBus::new().sequenced();
-    let options = TopicOptions::new().history(10, PATIENCE);
     let (one, _) = kept(&bus);
-    let node = Slow(bus.node());
-    let other = Hub::builder().channel_with("room:{id}", options, Relay).backplane(node.clone()).build();
-    let mut there = Client::new(&other.unwrap(), "bob").await;
-    node.0.tell(Told::Lost(Some("room:1")));
+    let (other, slow) = Slow::hub(&bus);
+    let mut there = Client::new(&other, "bob").await;
+    slow.node.tell(Told::Lost(Some("room:1")));
     sleep(MOMENT).await;
     // One more, and nothing behind it.
     for n in 1..=1_025 {
@@ -614,4 +633,20 @@ async fn more_than_may_wait_for_an_answer_of_the_broker_is_asked_for_again() {
     for n in 1_016..=1_025 {
         assert_eq!(there.next().await, said(n, n));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_to_nobody_is_told_when_a_broker_has_room_for_that() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, slow) = Slow::hub(&bus);
+    let (other, _) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    slow.is_busy.store(true, Ordering::Relaxed);
+    one.broadcast("room:1", "said", &1).unwrap();
+    assert_eq!(here.next().await, Seen::Gap(0));
+    there.page.expect_nothing().await;
+    slow.is_busy.store(false, Ordering::Relaxed);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(there.next().await, Seen::Gap(0));
 }
