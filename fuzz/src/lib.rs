@@ -5,12 +5,14 @@
 #![forbid(unsafe_code)]
 
 mod channels;
+mod channels_envelopes;
 mod deflate;
 mod deflate_contexts;
 mod differential;
 mod targets;
 
 pub use channels::{channels_binary, channels_text};
+pub use channels_envelopes::channels_envelopes;
 pub use deflate::{deflate_inflate, deflate_negotiation, deflate_round_trip};
 pub use deflate_contexts::deflate_contexts;
 pub use differential::differential;
