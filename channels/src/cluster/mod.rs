@@ -294,7 +294,6 @@ impl Cluster {
             self.forget_node(hub, node, now);
         }
         self.mark_presences(now);
-        self.tell_unappended();
     }
 
     /// Tells the others how far this node is with a topic.

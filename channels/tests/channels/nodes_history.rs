@@ -648,5 +648,5 @@ async fn what_comes_to_nobody_is_told_when_a_broker_has_room_for_that() {
     there.page.expect_nothing().await;
     slow.is_busy.store(false, Ordering::Relaxed);
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(there.next().await, Seen::Gap(0));
+    assert_eq!(there.next().await, Seen::Gap(1));
 }
