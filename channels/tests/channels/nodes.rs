@@ -562,6 +562,17 @@ async fn what_is_no_envelope_is_ignored_and_counted() {
     }
     assert_eq!(other.metrics().backplane_ignored, before.backplane_ignored + ignored);
     assert!(ignored > 500);
+    // With another byte they are none, or others.
+    let before = other.metrics().backplane_ignored;
+    for (topic, envelope) in &envelopes {
+        for (at, bit) in (0..envelope.len()).flat_map(|at| [1, 0x20, 0x80].map(|bit| (at, bit))) {
+            let mut changed = envelope.to_vec();
+            changed[at] ^= bit;
+            tell(topic, changed.into());
+        }
+    }
+    sleep(MOMENT).await;
+    assert!(other.metrics().backplane_ignored > before);
 }
 
 #[tokio::test(start_paused = true)]
