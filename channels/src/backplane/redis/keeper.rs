@@ -9,11 +9,11 @@ use ::redis::{AsyncConnectionConfig, Client, InfoDict, PushInfo, PushKind, Redis
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::ear::Ear;
+use super::ear::{Ear, Heard, tell};
 use super::wire::Names;
 use super::writer::write;
 use super::{Link, PATIENCE, Shared, random};
-use crate::backplane::outbox::outbox;
+use crate::backplane::outbox::{Waiting, outbox};
 use crate::backplane::{NodeId, Sink};
 use crate::sync::lock;
 
@@ -31,6 +31,8 @@ pub(super) struct Connections {
     /// Hears what is published.
     hearing: MultiplexedConnection,
     ear: Arc<Ear>,
+    /// What it has heard.
+    heard: Waiting<Heard>,
     /// Publishes, and runs scripts.
     speaking: MultiplexedConnection,
     /// Which life of the broker it is.
@@ -72,7 +74,8 @@ impl Keeper {
         let info: InfoDict = cmd("INFO").arg("server").query_async(&mut speaking).await?;
         let run = info.get::<String>("run_id").unwrap_or_default().into();
 
-        let ear = Arc::new(Ear::new(self.names.clone(), self.sink.clone(), lost.clone()));
+        let (outbox, heard) = outbox();
+        let ear = Arc::new(Ear::new(outbox, lost.clone()));
         let hear = {
             let ear = ear.clone();
             move |push| -> Result<(), ()> {
@@ -84,7 +87,7 @@ impl Keeper {
         let config = configured().set_response_timeout(None).set_push_sender(hear);
         let mut hearing = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         hearing.subscribe(&[self.names.all(), self.names.node(self.node)]).await?;
-        Ok(Connections { hearing, ear, speaking, run, lost })
+        Ok(Connections { hearing, ear, heard, speaking, run, lost })
     }
 
     /// Keeps connections for ever, the first of which may be there already.
@@ -107,7 +110,7 @@ impl Keeper {
 
     /// Lives with these connections until one is lost.
     async fn run(&self, connections: Connections) {
-        let Connections { hearing, ear, speaking, run, lost } = connections;
+        let Connections { hearing, ear, heard, speaking, run, lost } = connections;
         let (outbox, waiting) = outbox();
         let link = Link { outbox, run, connection: speaking.clone() };
         let mut is_up = false;
@@ -115,12 +118,12 @@ impl Keeper {
             () = lost.notified() => {}
             _ = self.subscribe(hearing.clone(), link, &mut is_up) => {}
             () = write(waiting, speaking.clone()) => {}
-            () = ping(hearing, || ear.heard()) => {}
+            () = tell(heard, &self.names, &self.sink) => {}
+            () = ping(hearing, || ear.count()) => {}
             () = ping(speaking, || 0) => {}
         }
         lock(&self.shared.link).take();
         self.shared.subscriptions.disconnected();
-        ear.close();
         if is_up {
             self.sink.down();
         }

@@ -11,8 +11,8 @@
 //! | `{sansocket:TOPIC}:at`, `{sansocket:TOPIC}:log` | the keys of a topic that keeps something: see [`scripts`] |
 //!
 //! Of the connections that the crate `redis` has, both are multiplexed ones, in RESP3. Its `PubSub`, in RESP2, would read whatever comes
-//! into a queue without a limit; here the [`Sink`] is told by the task that reads, and while it is, nothing is read: a node that does not
-//! keep up is for the broker to see, which disconnects it (`client-output-buffer-limit pubsub`). Its `ConnectionManager` would connect
+//! into a queue without a limit; here what comes waits in a bounded queue until the [`Sink`] is told of it, and a node that does not keep up loses
+//! its connection, as it would by the broker's own limit (`client-output-buffer-limit pubsub`). Its `ConnectionManager` would connect
 //! anew by itself, and not say so in time.
 
 mod ear;
