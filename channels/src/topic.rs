@@ -215,8 +215,8 @@ impl Topic {
             return;
         };
         let own = kept.history();
-        let is_one = *position.epoch == **own.epoch();
-        if is_one && (from..=position.offset).contains(&own.offset()) {
+        // It may have gone on since the broker has said so.
+        if *position.epoch == **own.epoch() && own.offset() >= from {
             return;
         }
         kept.begin_epoch(Some(position.epoch.as_str().into()), from);

@@ -124,6 +124,11 @@ impl Line {
         Turn { quiet, ..self.turn }
     }
 
+    /// Something is sent that is not numbered here.
+    pub(super) fn touch(&mut self) {
+        self.used = Instant::now();
+    }
+
     /// The last that was sent.
     pub(super) fn turn(&self) -> Turn {
         Turn { quiet: self.used.elapsed(), ..self.turn }

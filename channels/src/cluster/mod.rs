@@ -289,6 +289,9 @@ impl Cluster {
         for line in self.lines.due(now) {
             let line = lock(&line);
             self.mark(line.topic(), line.turn(), None);
+            if let Some(topic) = hub.inner().registry.topic(line.topic()) {
+                self.look_behind(&topic);
+            }
         }
         for node in self.nodes.forget_silent(now) {
             self.forget_node(hub, node, now);

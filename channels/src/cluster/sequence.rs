@@ -55,7 +55,12 @@ impl Appends {
 impl Cluster {
     /// Has the broker give a message its number, with which it comes back to all nodes, this one too.
     pub(crate) fn append(&self, topic: &str, envelope: Vec<u8>, keep: Keep) -> Result<(), BackplaneError> {
-        let (topic, len) = (topic.into(), envelope.len());
+        let line = self.lines.line(topic);
+        let mut line = lock(&line);
+        // Nodes that the last does not come to hear of it then.
+        line.touch();
+        self.lines.mark_later(&mut line);
+        let (topic, len) = (line.topic().clone(), envelope.len());
         let append = Append { topic, envelope: envelope.into(), keep, is_notice: false };
         self.counted(|| self.appends.outbox.push(append, len))
     }
@@ -85,6 +90,13 @@ impl Cluster {
             && let Some((hub, runtime)) = self.begun.get()
         {
             runtime.spawn(sync(hub.clone(), Arc::downgrade(topic)));
+        }
+    }
+
+    /// Nothing is sent to a topic any more, by whichever node: the last may have been lost on its way here.
+    pub(super) fn look_behind(&self, topic: &Arc<Topic>) {
+        if self.is_sequenced() && topic.route.options.history.is_some() {
+            self.fall_behind(topic);
         }
     }
 

@@ -159,6 +159,9 @@ impl Cluster {
                     self.counters.backplane_lost.add(1);
                     topic.lose(hub.inner());
                 }
+                if presence.is_none() {
+                    self.look_behind(&topic);
+                }
                 let is_known = |version| topic.with_presence(|presence, _| presence.knows(node, version));
                 if presence.and_then(is_known) == Some(false) {
                     self.want_state(node, &topic.name);

@@ -262,6 +262,24 @@ async fn a_node_gets_what_it_has_missed_of_the_order() {
     here.page.expect_nothing().await;
 }
 
+/// Nor of the last of it, behind which nothing comes, be it the node's own.
+#[tokio::test(start_paused = true)]
+async fn a_node_gets_the_last_of_the_order() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, _) = kept(&bus);
+    let (other, _) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    bus.lose(1);
+    one.broadcast("room:1", "said", &1).unwrap();
+    sleep(MOMENT).await;
+    bus.lose(0);
+    sleep(Duration::from_secs(7)).await;
+    assert_eq!(here.next().await, said(1, 1));
+    assert_eq!(there.next().await, said(1, 1));
+    assert_eq!(one.metrics().gaps + other.metrics().gaps, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_has_forgotten_begins_another_life_everywhere() {
     let bus = MemoryBus::new().sequenced();
