@@ -48,7 +48,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// All but [`start`](Self::start) and [`subscribe`](Self::subscribe) is called wherever it may be, with a runtime or without, and
 /// waits for nothing. Of one node and topic, envelopes arrive in the order in which they were published, or not at all.
 ///
-/// Its tasks end when it is dropped.
+/// Its tasks end when it is dropped. What [`start`](Self::start), [`subscribe`](Self::subscribe) and a [`Sequencer`] wait for is to come
+/// about, or to fail, before long: the hub is there for as long as they wait.
 pub trait Backplane: Send + Sync + 'static {
     /// Begins, as this node: from now on the [`Sink`] is told everything, and it is for as long as this lives. It says
     /// [`up`](Sink::up) whenever there is a connection, with the first one, too, and [`down`](Sink::down) when it is lost.
