@@ -47,7 +47,7 @@ enum Stage {
 }
 
 impl Course {
-    /// A message has come: it is its turn now, or it waits until it is. Whether somebody has to see to it that its turn comes.
+    /// Whether it has all that the broker keeps: messages have their turns as they come.
     pub(crate) fn is_live(&self) -> bool {
         self.stage == Stage::Live
     }

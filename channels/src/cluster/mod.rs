@@ -289,8 +289,10 @@ impl Cluster {
         for line in self.lines.due(now) {
             let line = lock(&line);
             self.mark(line.topic(), line.turn(), None);
-            if let Some(topic) = hub.inner().registry.topic(line.topic()) {
-                self.look_behind(&topic);
+            // The last may have been lost on its way here, too.
+            let topic = hub.inner().registry.topic(line.topic()).filter(|topic| self.sequences(topic));
+            if let Some(topic) = topic {
+                self.fall_behind(&topic);
             }
         }
         for node in self.nodes.forget_silent(now) {

@@ -80,22 +80,17 @@ impl Cluster {
         timeout_at(until, wait).await.ok();
     }
 
-    /// Sees to it that a topic has what the broker keeps of it.
-    pub(crate) fn look_after(&self, topic: &Arc<Topic>) {
-        let is_behind = |abroad: &mut super::Abroad| !abroad.course.is_live() && abroad.course.fall_behind();
-        if self.is_up()
-            && self.is_sequenced()
-            && topic.route.options.history.is_some()
-            && topic.with_abroad(is_behind) == Some(true)
-            && let Some((hub, runtime)) = self.begun.get()
-        {
-            runtime.spawn(sync(hub.clone(), Arc::downgrade(topic)));
-        }
+    /// Whether the broker numbers a topic's messages.
+    pub(super) fn sequences(&self, topic: &Topic) -> bool {
+        self.is_sequenced() && topic.route.options.history.is_some()
     }
 
-    /// Nothing is sent to a topic any more, by whichever node: the last may have been lost on its way here.
-    pub(super) fn look_behind(&self, topic: &Arc<Topic>) {
-        if self.is_sequenced() && topic.route.options.history.is_some() {
+    /// Sees to it that a topic has what the broker keeps of it, if that is anything.
+    pub(crate) fn look_after(&self, topic: &Arc<Topic>) {
+        if self.is_up()
+            && self.sequences(topic)
+            && topic.with_abroad(|abroad| abroad.course.is_live()) == Some(false)
+        {
             self.fall_behind(topic);
         }
     }

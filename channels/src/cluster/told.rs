@@ -74,7 +74,7 @@ impl Cluster {
     }
 
     fn lose_of(&self, hub: &Hub, topic: &Arc<Topic>) {
-        if self.is_sequenced() && topic.route.options.history.is_some() {
+        if self.sequences(topic) {
             // The broker has what is missing. Of the rest, nodes say how much they have sent: they may have said so already.
             self.fall_behind(topic);
             self.want_turn(&topic.name);
@@ -159,8 +159,9 @@ impl Cluster {
                     self.counters.backplane_lost.add(1);
                     topic.lose(hub.inner());
                 }
-                if presence.is_none() {
-                    self.look_behind(&topic);
+                // The node sends nothing any more: the last may have been lost on its way here.
+                if presence.is_none() && self.sequences(&topic) {
+                    self.fall_behind(&topic);
                 }
                 let is_known = |version| topic.with_presence(|presence, _| presence.knows(node, version));
                 if presence.and_then(is_known) == Some(false) {

@@ -1,6 +1,8 @@
 //! Who is present on a topic, and what of that its members have been told.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod nodes;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,10 +11,13 @@ use sansocket::PreparedMessage;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::nodes::Nodes;
 use crate::conn_id::ConnId;
-use crate::entries::{Entries, Reference, fields, length, meta};
+use crate::entries::{Entries, Reference, length, meta};
 use crate::frame::Frame;
 use crate::limits::Limits;
+
+pub(crate) use self::nodes::Op;
 
 /// Who is present on a topic: an entry for each session that is tracked, and for some time for each that was lost. What
 /// changes is gathered, and told to all members at once:
@@ -53,43 +58,6 @@ pub(crate) struct Presence {
     sooner: Arc<Notify>,
     /// What other nodes are to be told. `None`: there are none.
     nodes: Option<Box<Nodes>>,
-}
-
-/// How far this node and others are with each other.
-#[derive(Default)]
-struct Nodes {
-    /// Which node this is.
-    own: u64,
-    /// What it has not told, in its order.
-    untold: Vec<Op>,
-    /// Somebody will tell it.
-    is_queued: bool,
-    /// Another one each time it has told something, and greater; 0: it has told nothing.
-    version: u64,
-    /// Less than any of these, and more than those of the topic's lives before.
-    base: u64,
-    /// By the others: the version of what is known of theirs.
-    known: HashMap<u64, u64>,
-    /// By those who tell all they have: what they have told so far.
-    listed: HashMap<u64, Listed>,
-}
-
-/// What a node has told so far that tells all it has.
-struct Listed {
-    version: u64,
-    /// How many entries.
-    count: u64,
-    /// Those of them that are here.
-    here: HashSet<Reference>,
-}
-
-/// A change of a node's entries.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Op {
-    /// There is an entry, be it in the place of another.
-    Join { reference: Reference, replaces: Option<Reference>, key: Arc<str>, fields: Arc<str> },
-    /// There is not.
-    Leave { reference: Reference },
 }
 
 struct Entry {
@@ -165,10 +133,7 @@ impl Presence {
             room,
             wakes: None,
             sooner: Arc::default(),
-            nodes: node.map(|Reference { node, number }| {
-                // A version takes no more than two references' time: one comes, and it goes.
-                Nodes { own: node, base: number << 20, ..Nodes::default() }.into()
-            }),
+            nodes: node.map(|own| Nodes::new(own).into()),
         }
     }
 
@@ -388,192 +353,9 @@ impl Presence {
         (lost == key).then_some(*reference)
     }
 
-    /// What other nodes have not been told, if that is something.
-    pub(crate) fn take_untold(&mut self) -> Vec<Op> {
-        let Some(nodes) = &mut self.nodes else {
-            return Vec::new();
-        };
-        nodes.is_queued = false;
-        std::mem::take(&mut nodes.untold)
-    }
-
-    /// Whether there is something that other nodes have not been told, and nobody who will: he is to.
-    pub(crate) fn wants_teller(&mut self) -> bool {
-        let nodes = self.nodes.as_mut().filter(|nodes| !nodes.untold.is_empty());
-        nodes.is_some_and(|nodes| !std::mem::replace(&mut nodes.is_queued, true))
-    }
-
-    /// There is nobody to be told. Whoever was told before asks for all when he hears that it is at another version; who was not is
-    /// told all [later](Self::begin_telling).
-    pub(crate) fn skip_untold(&mut self) {
-        let skipped = self.nodes.as_mut().map(|nodes| std::mem::take(&mut nodes.untold)).unwrap_or_default();
-        if !skipped.is_empty() && self.version() > 0 {
-            self.advance();
-        }
-    }
-
-    /// There is somebody to be told again. The version of what was told before; if that is nothing, all that is is to be told.
-    pub(crate) fn begin_telling(&mut self) -> u64 {
-        let version = self.version();
-        if version == 0 {
-            let all = self.state();
-            if let Some(nodes) = &mut self.nodes {
-                nodes.untold = all;
-            }
-        }
-        version
-    }
-
-    /// The other nodes of which something is known.
-    pub(crate) fn known_nodes(&self) -> Vec<u64> {
-        self.nodes.as_ref().map(|nodes| nodes.known.keys().copied().collect()).unwrap_or_default()
-    }
-
-    /// Others are told once more: the version that they know, and the one that they know then.
-    pub(crate) fn advance(&mut self) -> (u64, u64) {
-        let nodes = self.nodes.get_or_insert_default();
-        let from = nodes.version;
-        nodes.version = from.max(nodes.base) + 1;
-        (from, nodes.version)
-    }
-
-    /// The version of what other nodes have been told.
-    pub(crate) fn version(&self) -> u64 {
-        self.nodes.as_ref().map_or(0, |nodes| nodes.version)
-    }
-
-    /// All entries of this node.
-    pub(crate) fn state(&self) -> Vec<Op> {
-        let own = self.nodes.as_ref().map_or(0, |nodes| nodes.own);
-        let state = self.own(own).map(|(reference, entry)| Op::Join {
-            reference: *reference,
-            replaces: None,
-            key: entry.key.clone(),
-            fields: fields(&entry.json, entry.head).into(),
-        });
-        state.collect()
-    }
-
-    /// Another node has changed its entries, from this version to that one; 0 is what it had before it had any. False: something is
-    /// not known of what was before.
-    pub(crate) fn hear(&mut self, node: u64, from: u64, to: u64, ops: Vec<Op>, now: Instant) -> bool {
-        let known = self.nodes.get_or_insert_default().known.entry(node).or_default();
-        if to <= *known {
-            return true;
-        }
-        if from != *known && from != 0 {
-            return false;
-        }
-        *known = to;
-        if from == 0 {
-            self.end_all(node, |_| true, now);
-        }
-        for op in ops {
-            self.follow(node, op, now);
-        }
-        true
-    }
-
-    /// Another node tells all that it has, in several parts, one after the other.
-    pub(crate) fn hear_all(
-        &mut self,
-        node: u64,
-        version: u64,
-        (before, is_last): (u64, bool),
-        entries: Vec<Op>,
-        now: Instant,
-    ) {
-        let begun = self.nodes.get_or_insert_default().listed.remove(&node);
-        let begun = if before == 0 { Some(Listed::begin(version)) } else { begun };
-        let Some(mut listed) = begun.filter(|listed| (listed.version, listed.count) == (version, before))
-        else {
-            // Something has not come that was told before. If this is not what is known, it is asked for again.
-            return;
-        };
-        listed.count += entries.len() as u64;
-        for op in entries {
-            let reference = op.reference();
-            self.follow(node, op, now);
-            if self.entries.contains_key(&reference) {
-                listed.here.insert(reference);
-            }
-        }
-        if is_last {
-            self.nodes.get_or_insert_default().known.insert(node, version);
-            self.end_all(node, |reference| !listed.here.contains(reference), now);
-        } else {
-            self.nodes.get_or_insert_default().listed.insert(node, listed);
-        }
-    }
-
-    /// Whether this is what is known of another node.
-    pub(crate) fn knows(&self, node: u64, version: u64) -> bool {
-        let known = self.nodes.as_ref().and_then(|nodes| nodes.known.get(&node));
-        known.copied().unwrap_or(0) == version || (version == 0 && self.own(node).next().is_none())
-    }
-
-    /// Another node is no more, and what it had.
-    pub(crate) fn forget_node(&mut self, node: u64, now: Instant) {
-        if let Some(nodes) = &mut self.nodes {
-            nodes.known.remove(&node);
-            nodes.listed.remove(&node);
-        }
-        self.end_all(node, |_| true, now);
-    }
-
-    /// Those of a node's entries are no more of which it says true.
-    fn end_all(&mut self, node: u64, is_over: impl Fn(&Reference) -> bool, now: Instant) {
-        let own = self.own(node).map(|(reference, _)| *reference);
-        let over: Vec<_> = own.filter(is_over).collect();
-        for reference in over {
-            self.end(reference, now);
-        }
-    }
-
-    /// Does as another node has done.
-    fn follow(&mut self, node: u64, op: Op, now: Instant) {
-        match op {
-            // A node has a say in its own alone.
-            op if op.reference().node != node => {}
-            Op::Leave { reference } => self.end(reference, now),
-            Op::Join { reference, replaces, key, fields } => {
-                let old = replaces.filter(|old| old.node == node && self.entries.contains_key(old));
-                if self.entries.contains_key(&reference) {
-                    // It was in a state that was told before: that has what the node had not told of yet.
-                    if let Some(old) = old {
-                        self.end(old, now);
-                    }
-                } else if fields.len() > self.room.meta
-                    || !self.put(old, key.clone(), &fields, reference, now)
-                {
-                    self.untracked += u64::from(fields.len() > self.room.meta);
-                    if let Some(old) = old {
-                        self.end(old, now);
-                    }
-                }
-                // Whoever was lost here is back there.
-                while let Some(lost) = self.lost_of(&key) {
-                    self.end(lost, now);
-                }
-            }
-        }
-    }
-
-    /// The entries of a node.
-    fn own(&self, node: u64) -> impl Iterator<Item = (&Reference, &Entry)> {
-        self.entries.range(Reference { node, number: 0 }..=Reference { node, number: u64::MAX })
-    }
-
-    /// Other nodes are to be told.
-    fn tell(&mut self, op: impl FnOnce() -> Op) {
-        if let Some(nodes) = &mut self.nodes {
-            nodes.untold.push(op());
-        }
-    }
-
     /// An entry is no more.
     fn end(&mut self, reference: Reference, now: Instant) {
-        if self.nodes.as_ref().is_some_and(|nodes| nodes.own == reference.node) {
+        if self.nodes.as_ref().is_some_and(|nodes| nodes.owns(reference)) {
             self.tell(|| Op::Leave { reference });
         }
         match self.forget(reference) {
@@ -613,20 +395,6 @@ impl Presence {
         self.pending.insert(number, Change { join: None, leave });
         self.pending_since.get_or_insert(now);
         number
-    }
-}
-
-impl Listed {
-    fn begin(version: u64) -> Self {
-        Self { version, count: 0, here: HashSet::new() }
-    }
-}
-
-impl Op {
-    fn reference(&self) -> Reference {
-        match self {
-            Self::Join { reference, .. } | Self::Leave { reference } => *reference,
-        }
     }
 }
 
