@@ -126,14 +126,11 @@ impl Subscriptions {
         }
     }
 
-    /// Nobody waits any longer. Whether the broker has confirmed it.
-    pub(super) fn go_on(&self, topic: &str) -> bool {
-        let mut all = lock(&self.0);
-        let Some(known) = all.by_topic.get_mut(topic) else {
-            return false;
-        };
-        known.is_early |= known.unconfirmed.is_some();
-        known.unconfirmed.is_none()
+    /// Nobody waits any longer, whether the broker has confirmed it or not.
+    pub(super) fn go_on(&self, topic: &str) {
+        if let Some(known) = lock(&self.0).by_topic.get_mut(topic) {
+            known.is_early |= known.unconfirmed.is_some();
+        }
     }
 
     pub(super) fn len(&self) -> usize {
