@@ -479,6 +479,24 @@ async fn a_session_has_its_say_in_what_comes_from_other_nodes() {
     there.expect_nothing().await;
 }
 
+/// What a backplane of these tests leaves to its `node`: all but what it sends.
+macro_rules! passes_on {
+    () => {
+        fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
+            self.node.start(node, sink)
+        }
+
+        fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
+            self.node.subscribe(topic)
+        }
+
+        fn unsubscribe(&self, topic: &str) {
+            self.node.unsubscribe(topic);
+        }
+    };
+}
+pub(crate) use passes_on;
+
 /// Keeps what is published, and what is sent to nodes.
 #[derive(Clone)]
 pub struct Tap {
@@ -490,17 +508,7 @@ pub struct Tap {
 pub type Envelope = (Option<String>, Bytes);
 
 impl Backplane for Tap {
-    fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
-        self.node.start(node, sink)
-    }
-
-    fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
-        self.node.subscribe(topic)
-    }
-
-    fn unsubscribe(&self, topic: &str) {
-        self.node.unsubscribe(topic);
-    }
+    passes_on!();
 
     fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
         self.envelopes.lock().unwrap().push((Some(topic.to_owned()), envelope.clone()));

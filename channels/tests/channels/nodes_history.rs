@@ -14,7 +14,7 @@ use sansocket_channels::{Hub, Identity, Limits, OnFull, Position, PublishError, 
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use crate::nodes::{MOMENT, hub_with};
+use crate::nodes::{MOMENT, hub_with, passes_on};
 
 /// More than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -434,17 +434,7 @@ struct Eager {
 }
 
 impl Backplane for Eager {
-    fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
-        self.node.start(node, sink)
-    }
-
-    fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
-        self.node.subscribe(topic)
-    }
-
-    fn unsubscribe(&self, topic: &str) {
-        self.node.unsubscribe(topic);
-    }
+    passes_on!();
 
     fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
         self.node.publish(topic, envelope)
@@ -581,17 +571,7 @@ impl Slow {
 }
 
 impl Backplane for Slow {
-    fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
-        self.node.start(node, sink)
-    }
-
-    fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
-        self.node.subscribe(topic)
-    }
-
-    fn unsubscribe(&self, topic: &str) {
-        self.node.unsubscribe(topic);
-    }
+    passes_on!();
 
     fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
         self.is_ready()?;
