@@ -27,6 +27,9 @@ macro_rules! metrics {
             $($(#[$total_doc])+ pub $total: u64,)+
             /// By their codes, since the hub was built: connections that the server has closed.
             pub closes: BTreeMap<u16, u64>,
+            /// By their statuses, since the hub was built: requests for a WebSocket, and of clients that would poll, that the hub
+            /// has refused. What the server around it has refused is not among them.
+            pub refusals: BTreeMap<u16, u64>,
             /// Since the hub was built: for how long clients were not read that had sent more than
             /// [`Limits::messages`](crate::Limits::messages) or [`Limits::bytes`](crate::Limits::bytes) allow, all together.
             pub throttled: Duration,
@@ -42,6 +45,7 @@ macro_rules! metrics {
         pub(crate) struct Counters {
             $(pub(crate) $total: Counter,)+
             pub(crate) closes: Mutex<BTreeMap<u16, u64>>,
+            pub(crate) refusals: Mutex<BTreeMap<u16, u64>>,
             /// In nanoseconds.
             pub(crate) throttled: Counter,
             pub(crate) delivery: Times,
@@ -52,6 +56,7 @@ macro_rules! metrics {
                 Metrics {
                     $($total: self.$total.get(),)+
                     closes: lock(&self.closes).clone(),
+                    refusals: lock(&self.refusals).clone(),
                     throttled: Duration::from_nanos(self.throttled.get()),
                     delivery: self.delivery.read(),
                     ..Metrics::default()
@@ -248,10 +253,12 @@ impl Hub {
 impl Metrics {
     /// The same one by one, with names that stay as they are.
     pub fn samples(&self) -> impl Iterator<Item = Sample> {
-        let closes = self.closes.iter().map(|(code, closes)| {
-            let label = Some(("code", code.to_string().into()));
-            Sample { label, ..Sample::new("closes_total", None, *closes) }
-        });
+        let numbered = |name, kind, (number, count): (&u16, &u64)| {
+            let label = Some((kind, number.to_string().into()));
+            Sample { label, ..Sample::new(name, None, *count) }
+        };
+        let closes = self.closes.iter().map(|closes| numbered("closes_total", "code", closes));
+        let refusals = self.refusals.iter().map(|refusals| numbered("refusals_total", "status", refusals));
         let seconds =
             |name, time: Duration| Sample { value: time.as_secs_f64(), ..Sample::new(name, None, 0) };
         let bucket = |bound: Cow<'static, str>, count| Sample {
@@ -266,7 +273,7 @@ impl Metrics {
             Sample::new("delivery_seconds_count", None, self.delivery.count()),
             seconds("throttled_seconds_total", self.throttled),
         ];
-        let samples = self.table().into_iter().chain(closes).chain(buckets).chain(rest);
+        let samples = self.table().into_iter().chain(closes).chain(refusals).chain(buckets).chain(rest);
         samples.collect::<Vec<_>>().into_iter()
     }
 

@@ -1,12 +1,16 @@
-//! What becomes of a connection, as those are told who look at the hub from outside.
+//! What becomes of a connection, and of a hub, as those are told who look at the hub from outside.
+
+use std::collections::BTreeMap;
 
 use crate::ask::AskError;
 use crate::close::{Close, Leave};
 use crate::connection::Connection;
+use crate::hub::Inner;
 use crate::metrics::Counters;
 use crate::refusal::Refusal;
 use crate::slow::Slow;
-use crate::sync::lock;
+use crate::span;
+use crate::sync::{Mutex, lock};
 
 /// What has become of a connection: it is counted, and an event in its [span](crate::span). No payload is ever part of it, nor
 /// what a client says who it is.
@@ -38,6 +42,32 @@ pub(crate) enum Note<'a> {
     Ended(Leave),
 }
 
+/// What has become of a hub beside its connections: it is counted, and an event.
+#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "what is told is more than what is counted"))]
+pub(crate) enum HubNote<'a> {
+    /// Somebody was not let in.
+    Refused {
+        status: u16,
+        /// What he was told, in a sentence of ours.
+        why: &'a [u8],
+    },
+    /// There is a connection to the broker, for the first time or again.
+    BrokerUp,
+    BrokerDown,
+}
+
+impl Inner {
+    /// Takes a note. Called with nothing locked, as is that of a connection.
+    pub(crate) fn note(&self, note: &HubNote<'_>) {
+        match note {
+            HubNote::Refused { status, .. } => Counters::count_number(&self.counters.refusals, *status),
+            HubNote::BrokerUp => {}
+            HubNote::BrokerDown => self.counters.backplane_downs.add(1),
+        }
+        span::tell_of_hub(note);
+    }
+}
+
 impl Connection {
     /// Takes a note. Called with nothing locked: who is told does what he likes.
     pub(crate) fn note(&self, note: &Note<'_>) {
@@ -59,9 +89,9 @@ impl Counters {
             },
             Note::Cancelled { .. } => &self.joins_cancelled,
             Note::Crashed { .. } => &self.crashes,
-            Note::Closed(close) => return self.count_close(close.code()),
+            Note::Closed(close) => return Self::count_number(&self.closes, close.code()),
             // The core has closed it, since its server stops.
-            Note::Ended(Leave::Drained) => return self.count_close(1001),
+            Note::Ended(Leave::Drained) => return Self::count_number(&self.closes, 1001),
             Note::Ended(Leave::Lost) => &self.lost,
             Note::Ended(_) => &self.left,
             Note::Left { .. } | Note::Slow(_) => return,
@@ -92,7 +122,7 @@ impl Counters {
         }
     }
 
-    fn count_close(&self, code: u16) {
-        *lock(&self.closes).entry(code).or_default() += 1;
+    fn count_number(of: &Mutex<BTreeMap<u16, u64>>, number: u16) {
+        *lock(of).entry(number).or_default() += 1;
     }
 }

@@ -12,7 +12,7 @@ use crate::handshake::{Handshake, param};
 use crate::hub::Hub;
 use crate::identity::{Denied, Identity};
 use crate::longpoll::Polling;
-use crate::notes::Note;
+use crate::notes::{HubNote, Note};
 use crate::page::{reply, with};
 use crate::running::Run;
 
@@ -52,26 +52,38 @@ impl Hub {
             let page = inner.opening.pages.get(request.path()).filter(|_| !pending.is_websocket());
             return page.map_or(Judged::NotOurs, |page| Judged::Answer(page.answer(request)));
         }
+        match self.judge_websocket(pending) {
+            Ok(applicant) => Judged::Applicant(applicant),
+            Err(refusal) => Judged::Answer(self.refuse(refusal)),
+        }
+    }
+
+    fn judge_websocket(&self, pending: &mut PendingRequest) -> Result<Applicant, Reply> {
+        let (inner, request) = (self.inner(), pending.request());
         if inner.is_draining() {
-            return Judged::Answer(unavailable("the server stops"));
+            return Err(unavailable("the server stops"));
         }
         let Some(websocket) = pending.websocket_request() else {
             let refusal = reply(426).text("Upgrade Required: this is a WebSocket.\n");
-            return Judged::Answer(with(refusal, &[("Upgrade", "websocket")]));
+            return Err(with(refusal, &[("Upgrade", "websocket")]));
         };
         if !inner.opening.origins.allows(request) {
-            return Judged::Answer(reply(403).text("Forbidden: pages of this origin may not connect.\n"));
+            return Err(forbidden());
         }
         if !speaks(request) {
-            return Judged::Answer(no_version());
+            return Err(no_version());
         }
-        let Some(handshake) = Handshake::new(websocket) else {
-            return Judged::Answer(denied(Denied::UNAUTHORIZED));
-        };
+        let handshake = Handshake::new(websocket).ok_or_else(|| denied(Denied::UNAUTHORIZED))?;
         let dialect = dialect(request);
         pending.choose_subprotocol(&["phoenix"]);
         pending.set_config(inner.configure(pending.config()));
-        Judged::Applicant(Applicant { hub: self.clone(), handshake, dialect })
+        Ok(Applicant { hub: self.clone(), handshake, dialect })
+    }
+
+    /// Takes a note of a request for a connection that is refused.
+    pub(crate) fn refuse(&self, refusal: Reply) -> Reply {
+        self.inner().note(&HubNote::Refused { status: refusal.status(), why: refusal.content() });
+        refusal
     }
 }
 
@@ -87,6 +99,11 @@ impl Applicant {
 
     /// The connection, once it is known whose it is. Fails with the answer to the request.
     pub(crate) async fn admit(self) -> Result<Admitted, Reply> {
+        let hub = self.hub.clone();
+        self.identify().await.map_err(|refusal| hub.refuse(refusal))
+    }
+
+    async fn identify(self) -> Result<Admitted, Reply> {
         let Self { hub, handshake, dialect } = self;
         let inner = hub.inner();
         let authenticating = Box::pin(async { inner.opening.authenticate.call(handshake.clone()).await });
@@ -160,6 +177,11 @@ impl Drop for Admitted {
 /// Whether the client speaks a version of the protocol that the hub does.
 pub(crate) fn speaks(request: &HttpRequest) -> bool {
     param(request, "vsn").is_some_and(|vsn| vsn.starts_with("2."))
+}
+
+/// Refuses a page of another's.
+pub(crate) fn forbidden() -> Reply {
+    reply(403).text("Forbidden: pages of this origin may not connect.\n")
 }
 
 /// Refuses who speaks another.

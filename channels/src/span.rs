@@ -1,10 +1,10 @@
 //! The span of a connection, for the feature `tracing`: what becomes of it is told in there, and what handlers tell who work for
-//! it. Without the feature it is nothing.
+//! it. What becomes of the hub is told outside of any. Without the feature all of it is nothing.
 
 use std::future::Future;
 
 use crate::conn_id::ConnId;
-use crate::notes::Note;
+use crate::notes::{HubNote, Note};
 
 /// Boxed, since a connection that nobody follows has none.
 pub(crate) struct Span(#[cfg(feature = "tracing")] Option<Box<tracing::Span>>);
@@ -71,3 +71,17 @@ fn tell(note: &Note<'_>) {
         Note::Ended(_) => tracing::debug!("the client has closed"),
     }
 }
+
+#[cfg(feature = "tracing")]
+pub(crate) fn tell_of_hub(note: &HubNote<'_>) {
+    match note {
+        HubNote::Refused { status, why } => {
+            tracing::debug!(status, why = String::from_utf8_lossy(why).trim_end(), "refused");
+        }
+        HubNote::BrokerUp => tracing::info!("connected to the broker"),
+        HubNote::BrokerDown => tracing::warn!("no connection to the broker"),
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn tell_of_hub(_: &HubNote<'_>) {}

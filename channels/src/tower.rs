@@ -122,7 +122,7 @@ where
     };
     // Here nobody waits to be asked about: the request is read already.
     let Ok(_turn) = handshakes.try_acquire() else {
-        return pending.respond(too_many());
+        return pending.respond(hub.refuse(too_many()));
     };
     match applicant.admit().await {
         Ok(admitted) => pending.accept(move |ws| drive(admitted, ws.split())),
@@ -139,7 +139,7 @@ where
     match polling {
         Polling::Open(opening) => match handshakes.try_acquire() {
             Ok(_turn) => opening.open().await,
-            Err(_) => opening.refuse(&too_many()),
+            Err(_) => opening.refuse(too_many()),
         },
         Polling::Poll(poll) => {
             let (reply, taken) = poll.answer().await;

@@ -14,6 +14,7 @@ use crate::close::Close;
 use crate::conn::{cut, leave, push_to};
 use crate::frame::Class;
 use crate::hub::Hub;
+use crate::notes::HubNote;
 use crate::parcel::{Form, Parcel};
 use crate::route::Pattern;
 use crate::sync::lock;
@@ -49,7 +50,7 @@ impl Cluster {
             Told::Lost(topic) => self.lose(hub, topic),
             Told::Down => {
                 if self.is_up.swap(false, Ordering::Relaxed) {
-                    self.counters.backplane_downs.add(1);
+                    hub.inner().note(&HubNote::BrokerDown);
                 }
             }
             Told::Up => self.come_up(hub),
@@ -92,6 +93,7 @@ impl Cluster {
         // Before anything that is sent from now on.
         self.tell_unappended(hub.inner());
         self.is_up.store(true, Ordering::Relaxed);
+        hub.inner().note(&HubNote::BrokerUp);
         self.nodes.forgive(Instant::now());
         self.beat(None);
         let topics = hub.inner().registry.topics();

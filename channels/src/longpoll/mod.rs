@@ -34,7 +34,7 @@ use crate::drive::drive;
 use crate::handshake::{Handshake, last_param};
 use crate::hub::Hub;
 use crate::identity::Denied;
-use crate::opening::{Applicant, Judged, denied, no_version, speaks, unavailable};
+use crate::opening::{Applicant, Judged, denied, forbidden, no_version, speaks, unavailable};
 use crate::page::{reply, with};
 
 /// What a client that polls asks for, and may have.
@@ -52,26 +52,30 @@ impl Hub {
         let client = Client::of(request, is_allowed);
         let method = request.method();
         if pending.is_websocket() {
-            return Judged::Answer(reply(400).text("Bad Request: this is for those who poll.\n"));
+            let refusal = reply(400).text("Bad Request: this is for those who poll.\n");
+            return Judged::Answer(self.refuse(refusal));
         }
         if !matches!(method, "GET" | "POST" | "OPTIONS") {
             let refusal = reply(405)
                 .text("Method Not Allowed: what is here is polled with GET, and sent to with POST.\n");
-            return Judged::Answer(with(refusal, &[("Allow", "GET, POST, OPTIONS")]));
+            return Judged::Answer(self.refuse(with(refusal, &[("Allow", "GET, POST, OPTIONS")])));
         }
         let token = token(request);
         let opens = method == "GET" && token.is_none();
         if opens && inner.is_draining() {
-            return Judged::Answer(client.refuse(&unavailable("the server stops")));
+            return Judged::Answer(client.refuse(&self.refuse(unavailable("the server stops"))));
         }
         if !is_allowed {
-            return Judged::Answer(reply(403).text("Forbidden: pages of this origin may not connect.\n"));
+            return Judged::Answer(self.refuse(forbidden()));
         }
         if method == "OPTIONS" {
             return Judged::Answer(client.preflight());
         }
         if opens {
-            return self.judge_opening(request, client);
+            return match self.judge_opening(request) {
+                Ok(applicant) => Judged::Polling(Polling::Open(Opening { client, applicant })),
+                Err(refusal) => Judged::Answer(client.refuse(&self.refuse(refusal))),
+            };
         }
         let mailbox =
             token.and_then(|token| inner.polls.find(&token)).filter(|mailbox| mailbox.is_of(request));
@@ -87,14 +91,12 @@ impl Hub {
         })
     }
 
-    fn judge_opening(&self, request: &HttpRequest, client: Client) -> Judged {
+    fn judge_opening(&self, request: &HttpRequest) -> Result<Applicant, Reply> {
         if !speaks(request) {
-            return Judged::Answer(client.refuse(&no_version()));
+            return Err(no_version());
         }
-        let Some(handshake) = Handshake::of_polling(request) else {
-            return Judged::Answer(client.refuse(&denied(Denied::UNAUTHORIZED)));
-        };
-        Judged::Polling(Polling::Open(Opening { client, applicant: Applicant::polling(self, handshake) }))
+        let handshake = Handshake::of_polling(request).ok_or_else(|| denied(Denied::UNAUTHORIZED))?;
+        Ok(Applicant::polling(self, handshake))
     }
 }
 
@@ -107,15 +109,15 @@ pub(crate) struct Opening {
 impl Opening {
     /// The answer to a request that is not even asked about.
     #[cfg(feature = "tower")]
-    pub(crate) fn refuse(&self, refusal: &Reply) -> Reply {
-        self.client.refuse(refusal)
+    pub(crate) fn refuse(&self, refusal: Reply) -> Reply {
+        self.client.refuse(&self.applicant.hub().refuse(refusal))
     }
 
     /// Opens the connection, if it may be; the answer to the request.
     pub(crate) async fn open(self) -> Reply {
         let Self { client, applicant } = self;
         let hub = applicant.hub().clone();
-        let full = || client.refuse(&unavailable("as many connections poll as may"));
+        let full = || client.refuse(&hub.refuse(unavailable("as many connections poll as may")));
         if hub.inner().polls.is_full(hub.inner().limits.polls) {
             return full();
         }

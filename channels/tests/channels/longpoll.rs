@@ -396,6 +396,9 @@ async fn who_is_refused_is_told_why() {
             .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(upgrade.send("GET", "?vsn=2.0.0", "").await.0, 400);
         assert!(hub.connections().is_empty());
+        // Who asks for a connection that is gone was not refused one.
+        let refusals = [(400, 3), (401, 1), (403, 1), (405, 3), (503, 1)];
+        assert_eq!(hub.metrics().refusals, refusals.into());
     }
 }
 

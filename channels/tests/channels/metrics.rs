@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sansocket_channels::test::{Connect, Page};
 use sansocket_channels::{
-    AskError, Close, Drain, Events, Hub, Identity, Joined, Limits, Metrics, OnFull, Open, Refusal, Reply,
-    Slow, TopicOptions,
+    AskError, Close, Denied, Drain, Events, Hub, Identity, Joined, Limits, Metrics, OnFull, Open, Refusal,
+    Reply, Slow, TopicOptions,
 };
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -574,8 +574,9 @@ async fn deliveries_by_way_of_sessions_are_timed_on_threads() {
 /// No two samples have one name and label.
 #[tokio::test(start_paused = true)]
 async fn samples_have_names() {
-    let hub = hub(Limits::default());
+    let hub = Hub::builder().authenticate(async |_| Err(Denied::FORBIDDEN)).build().unwrap();
     hub.test_page(Identity::anonymous()).send_message("no frame");
+    assert_eq!(hub.test_connect(&Connect::new()).await.err(), Some(403));
     settle().await;
     let metrics = hub.metrics();
     let mut names: Vec<_> = metrics.samples().map(|sample| (sample.name, sample.label)).collect();
@@ -584,6 +585,7 @@ async fn samples_have_names() {
     names.dedup();
     assert_eq!(names.len(), all);
     assert!(names.contains(&("closes_total", Some(("code", "1008".into())))));
+    assert!(names.contains(&("refusals_total", Some(("status", "403".into())))));
     let gauges = gauges(&metrics).map(|(name, _)| name);
     let only_grows =
         |name: &str| ["_total", "_count", "_sum", "_bucket"].iter().any(|end| name.ends_with(end));

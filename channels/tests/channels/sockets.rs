@@ -93,6 +93,9 @@ async fn who_is_not_let_in_is_told_before() {
     assert!(
         http(server.address, "GET", "/socket/websocket?vsn=2.0.0", "").await.starts_with("HTTP/1.1 426 ")
     );
+    let metrics = hub.metrics();
+    assert_eq!(metrics.refusals, [(400, 3), (401, 3), (403, 3), (426, 1), (503, 4)].into());
+    assert_eq!(metrics.connected, 8);
     server.stop().await;
 }
 

@@ -1,4 +1,4 @@
-//! With the feature `tracing`: a span for each connection, events in it, and no payload and no token anywhere.
+//! With the feature `tracing`: a span for each connection, events in it and of the hub, and no payload and no token anywhere.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -6,9 +6,10 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sansocket_channels::backplane::MemoryBus;
 use sansocket_channels::test::{Connect, Page};
 use sansocket_channels::{
-    Denied, Drain, Events, Hub, Identity, Joined, Limits, Refusal, Reply, TopicOptions,
+    Denied, Drain, Events, Hub, Identity, Joined, Limits, Open, Refusal, Reply, TopicOptions,
 };
 use serde_json::json;
 use tokio::time::sleep;
@@ -174,6 +175,16 @@ async fn run(hub: &Hub) -> Vec<String> {
     conns
 }
 
+/// A node loses its broker, and has it again.
+async fn run_node() {
+    let broker = MemoryBus::new().node();
+    let node = Hub::builder().channel("news", Open).backplane(broker.clone()).build().unwrap();
+    sleep(Duration::from_secs(1)).await;
+    broker.cut();
+    broker.mend();
+    node.drain(Drain::default()).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn secrets_are_not_told() {
     let collector = Collector::default();
@@ -182,11 +193,23 @@ async fn secrets_are_not_told() {
     let hub = hub();
     assert_eq!(hub.test_connect(&Connect::new().token("wrong")).await.err(), Some(403));
     let conns = run(&hub).await;
+    run_node().await;
     let told = collector.0.lock().unwrap();
     for line in told.spans.values().chain(&told.lines) {
         assert!(!line.contains(SECRET), "{line}");
         assert!(!line.contains("bearer"), "{line}");
     }
+    let of_hubs: Vec<_> = told.lines.iter().filter(|line| !line.contains("conn=")).collect();
+    let up = "INFO: message=connected to the broker";
+    assert_eq!(
+        of_hubs,
+        [
+            "DEBUG: message=refused status=403 why=\"Forbidden: this client may not connect.\"",
+            up,
+            "WARN: message=no connection to the broker",
+            up,
+        ]
+    );
     let of = |conn: &str| -> Vec<String> {
         let span = format!("channels conn={conn} user=\"ada\": ");
         // What others say between is not of it.
