@@ -81,6 +81,14 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How much payload a frame may have, with what compression may add to it: an eighth is twice what stock zlib adds with the
+    /// smallest of its buffers, and 64 bytes are for short messages.
+    #[inline]
+    pub(crate) fn max_payload(&self, compressed: bool) -> u64 {
+        let largest = self.max_frame_size;
+        if compressed { largest.saturating_add(largest / 8 + 64) } else { largest }
+    }
+
     /// How long so many bytes may take; `None` if any of them prolongs a deadline by all its time.
     pub(crate) fn time_of(&self, bytes: usize) -> Option<Duration> {
         let rate = u64::from(self.min_data_rate);
@@ -99,7 +107,8 @@ impl Config {
         self
     }
 
-    /// The largest frame to receive, in bytes of payload.
+    /// The largest frame to receive, in bytes of payload. One of a compressed message may have an eighth and 64 bytes more, since
+    /// what gains nothing by compression becomes larger: so much that a message which fits may come in one frame.
     pub fn max_frame_size(mut self, bytes: u64) -> Self {
         self.settings_mut().max_frame_size = bytes;
         self

@@ -379,7 +379,7 @@ impl Receiver {
             _ => self.message.take().ok_or(ProtocolError::ContinuationWithoutMessage)?,
         };
         let limits = &self.config.settings;
-        if header.payload_len > limits.max_frame_size {
+        if header.payload_len > limits.max_payload(message.compressed) {
             return Err(ProtocolError::FrameTooBig);
         }
         let counted = if message.compressed { 0 } else { header.payload_len };

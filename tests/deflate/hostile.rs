@@ -47,6 +47,36 @@ fn garbage_fails() {
     assert!(failed > 200, "{failed}");
 }
 
+/// 6455-10.4-01: a message that fits may come in one frame, though it gains nothing and is larger there, by as much as blocks that
+/// are stored need. What is larger still is refused at its header.
+#[test]
+fn a_frame_has_room_for_what_gains_nothing() {
+    let noise = pseudo_random(1, 1_000);
+    for role in ROLES {
+        for limit in [0, 1, 100, 1_000] {
+            let config = Config::default().max_message_size(limit as u64).max_frame_size(limit as u64);
+            for level in [0, 1, 9] {
+                let payload = Foreign::new(level).message(&noise[..limit]);
+                assert!(payload.len() > limit);
+                let frame = common::frame(role, BINARY | RSV1, &payload);
+                let (messages, error) = every_way(role, &config, plain(), &frame);
+                assert_eq!((messages, error), (vec![Message::binary(noise[..limit].to_vec())], None));
+            }
+            // Blocks without data, as they may come without end.
+            let most = limit + limit / 8 + 64;
+            for (len, refused) in [(most, None), (most + 1, Some(ProtocolError::FrameTooBig))] {
+                let mut header = common::frame(role, BINARY | RSV1, &vec![0; len]);
+                header.truncate(header.len() - len);
+                let mut endpoint = Endpoint::new(role, &config, &always(), plain());
+                assert_eq!(endpoint.receive(&header, false), (vec![], refused));
+            }
+        }
+        let config = Config::default().max_message_size(u64::MAX).max_frame_size(u64::MAX);
+        let frame = common::frame(role, BINARY | RSV1, &Foreign::new(0).message(&noise));
+        assert_eq!(every_way(role, &config, plain(), &frame).1, None);
+    }
+}
+
 /// 6455-10.4-01: a message is inflated up to the limit, and not beyond: 1009.
 #[test]
 fn the_limit_counts_what_was_inflated() {

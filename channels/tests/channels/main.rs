@@ -4,6 +4,7 @@
 
 mod allocations;
 mod asks;
+mod compression;
 mod diary;
 mod dom;
 mod history;
