@@ -140,10 +140,11 @@ pub(crate) fn message(
     };
     let only = audience.only.as_deref();
     let names = pattern.map_or(0, str::len) + event.len() + key.len();
-    let users: usize = audience.except_users.iter().map(|user| 2 + user.len()).sum();
+    let users: usize = audience.except_users.iter().map(|user| 4 + user.len()).sum();
     let conns = 16 * (audience.except.len() + only.map_or(0, <[_]>::len));
     // All that it will have, and no more: so it becomes `Bytes` as it is.
-    let mut to = to_topic(MESSAGE, node, names + users + conns + payload.len() + AROUND);
+    let room = names + users + conns + payload.len() + AROUND;
+    let mut to = to_topic(MESSAGE, node, room);
     to.push(u8::from(pattern.is_some()));
     put_text(&mut to, pattern.unwrap_or_default());
     put_text(&mut to, event);
@@ -166,6 +167,7 @@ pub(crate) fn message(
             to.extend_from_slice(data.map_or(&[], |data| data));
         }
     }
+    debug_assert_eq!(to.len(), TURN + 24 + room);
     to
 }
 
@@ -592,7 +594,7 @@ const ANSWERED: u8 = 21;
 const TURN_WANTED: u8 = 22;
 
 /// How many bytes a message has besides names, connections and its payload: four flags, three lengths of names, three counts.
-const AROUND: usize = 4 + 3 * 2 + 3 * 4;
+const AROUND: usize = 4 + 3 * 4 + 3 * 4;
 
 /// Where the turn is.
 const TURN: usize = 10;

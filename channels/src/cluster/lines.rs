@@ -1,6 +1,6 @@
 //! How many envelopes this node has sent to each topic.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ struct All {
     /// Of the next line.
     next_series: u64,
     /// When which topic is to be marked, if nothing is sent to it until then.
-    marks: VecDeque<(Instant, Arc<str>)>,
+    marks: BTreeSet<(Instant, Arc<str>)>,
 }
 
 /// What a node sends to one topic. It is locked while something is sent, before the topic is: other nodes get it in the order in
@@ -38,7 +38,7 @@ pub(super) struct Line {
 
 impl Lines {
     pub(super) fn new(topics: usize) -> Self {
-        let (young, old, marks) = (HashMap::new(), HashMap::new(), VecDeque::new());
+        let (young, old, marks) = (HashMap::new(), HashMap::new(), BTreeSet::new());
         Self(All { young, old, max: topics.div_ceil(2).max(1), next_series: 1, marks }.into())
     }
 
@@ -69,22 +69,32 @@ impl Lines {
     /// Has the line's topic marked in a while, if nothing is sent to it any more.
     pub(super) fn mark_later(&self, line: &mut Line) {
         if !std::mem::replace(&mut line.is_to_be_marked, true) {
-            lock(&self.0).marks.push_back((line.used + QUIET, line.topic.clone()));
+            lock(&self.0).marks.insert((line.used + QUIET, line.topic.clone()));
         }
     }
 
-    /// The lines whose topics are to be marked by now, but for those to which something has been sent.
-    pub(super) fn due(&self, now: Instant) -> Vec<Arc<Mutex<Line>>> {
+    /// Has all topics marked to which something was sent since then.
+    pub(super) fn mark_again(&self, since: Instant) {
+        let lines: Vec<_> = {
+            let all = lock(&self.0);
+            all.young.values().chain(all.old.values()).cloned().collect()
+        };
+        for line in lines {
+            let mut line = lock(&line);
+            if line.used >= since {
+                self.mark_later(&mut line);
+            }
+        }
+    }
+
+    /// The lines whose topics are to be marked by now, so many at most, but for those to which something has been sent.
+    pub(super) fn due(&self, now: Instant, most: usize) -> Vec<Arc<Mutex<Line>>> {
         let mut due = Vec::new();
-        loop {
-            let topic = {
-                let mut all = lock(&self.0);
-                match all.marks.front() {
-                    Some((at, _)) if *at <= now => all.marks.pop_front(),
-                    _ => return due,
-                }
+        while due.len() < most {
+            let Some(topic) = lock(&self.0).take_due(now) else {
+                break;
             };
-            let Some(line) = topic.and_then(|(_, topic)| self.known(&topic)) else {
+            let Some(line) = self.known(&topic) else {
                 continue;
             };
             let mut locked = lock(&line);
@@ -96,6 +106,7 @@ impl Lines {
                 due.push(line);
             }
         }
+        due
     }
 }
 
@@ -106,6 +117,12 @@ impl All {
         self.next_series += 1;
         let line = Line { topic: topic.clone(), turn, used: Instant::now(), is_to_be_marked: false };
         (topic, Arc::new(line.into()))
+    }
+
+    /// The first that is to be looked at.
+    fn take_due(&mut self, now: Instant) -> Option<Arc<str>> {
+        let (at, _) = self.marks.first()?;
+        if *at > now { None } else { self.marks.pop_first().map(|(_, topic)| topic) }
     }
 
     /// Forgets to mark what is forgotten: without a connection nothing is marked, for however long that is.

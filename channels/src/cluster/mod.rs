@@ -15,7 +15,7 @@ mod sequence;
 mod subscriptions;
 mod told;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub(crate) struct Cluster {
     is_up: AtomicBool,
     /// It has been up, or is.
     has_been_up: AtomicBool,
+    /// Since when it is not, if it was.
+    down: Mutex<Option<Instant>>,
     /// The others have been told that this node ends.
     is_ended: AtomicBool,
     lines: Lines,
@@ -72,6 +74,17 @@ pub(crate) struct Cluster {
     asks: Asks,
     appends: Appends,
     presences: Presences,
+    /// What all other nodes are to be asked of topics.
+    wanted: Mutex<BTreeSet<(Wanted, Arc<str>)>>,
+}
+
+/// What a node wants to be told of a topic.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Wanted {
+    /// How far others are with it.
+    Turn,
+    /// Who is present there.
+    State,
 }
 
 /// Topics whose presences other nodes are to be told of.
@@ -85,7 +98,13 @@ struct Presences {
 }
 
 /// When a topic is to be marked.
-type DueMark = (Instant, Arc<str>, Weak<Topic>);
+struct DueMark {
+    at: Instant,
+    name: Arc<str>,
+    topic: Weak<Topic>,
+    /// How many times more, once it has ended.
+    left: u32,
+}
 
 /// A node, to be told what to do with one of its connections.
 pub(crate) struct Elsewhere<'a> {
@@ -107,6 +126,7 @@ impl Cluster {
             begun: OnceLock::new(),
             is_up: AtomicBool::new(false),
             has_been_up: AtomicBool::new(false),
+            down: Mutex::default(),
             is_ended: AtomicBool::new(false),
             lines: Lines::new(limits.topics),
             subscriptions: Subscriptions::default(),
@@ -116,6 +136,7 @@ impl Cluster {
             asks: Asks::default(),
             appends: Appends::default(),
             presences: Presences::default(),
+            wanted: Mutex::default(),
         })
     }
 
@@ -234,9 +255,36 @@ impl Cluster {
     }
 
     /// A topic has begun that has a presence: what is known of it elsewhere?
-    pub(crate) fn want_presence(&self, topic: &str) {
+    pub(crate) fn want_presence(&self, topic: &Arc<str>) {
+        self.want(Wanted::State, topic);
+        self.ask_wanted();
+    }
+
+    /// Other nodes are to be [asked](Self::ask_wanted).
+    fn want(&self, what: Wanted, topic: &Arc<str>) {
         // Without a connection, all are asked when there is one.
-        self.control(None, &Control::StateWanted { topic: topic.to_owned() }).ok();
+        if self.is_up() {
+            lock(&self.wanted).insert((what, topic.clone()));
+        }
+    }
+
+    /// Asks the other nodes what is wanted of them, or some of it. Whether there is more.
+    fn ask_wanted(&self) -> bool {
+        for _ in 0..BATCH {
+            let Some((what, topic)) = lock(&self.wanted).pop_first() else {
+                return false;
+            };
+            let name = (*topic).to_owned();
+            let question = match what {
+                Wanted::Turn => Control::TurnWanted { topic: name },
+                Wanted::State => Control::StateWanted { topic: name },
+            };
+            if self.control(None, &question).is_err() {
+                self.want(what, &topic);
+                return false;
+            }
+        }
+        true
     }
 
     /// This node ends.
@@ -286,27 +334,44 @@ impl Cluster {
             return;
         }
         self.tell_unappended(hub.inner());
-        for line in self.lines.due(now) {
-            let line = lock(&line);
-            self.mark(line.topic(), line.turn(), None);
+        for node in self.nodes.forget_silent(now) {
+            self.forget_node(hub, node, now);
+        }
+    }
+
+    /// Tells and asks the others what is due, or some of it, so that there is room for what the program sends. Whether there is more.
+    fn tell_due(&self, hub: &Hub, now: Instant) -> bool {
+        let rests = [self.mark_lines(hub, now), self.mark_presences(hub, now), self.ask_wanted()];
+        rests.contains(&true)
+    }
+
+    /// Tells the others how far this node is with a topic. What fails is to be told later.
+    fn mark(&self, topic: &str, turn: Turn, presence: Option<u64>) -> Result<(), BackplaneError> {
+        let mut mark = envelope::mark(self.node.0, presence);
+        envelope::set_turn(&mut mark, turn);
+        self.send(topic, mark.into())
+    }
+
+    /// Tells the others how far this node is with topics that it sends nothing to any more, or with some. Whether there are more.
+    fn mark_lines(&self, hub: &Hub, now: Instant) -> bool {
+        if !self.is_up() {
+            return false;
+        }
+        let due = self.lines.due(now, BATCH);
+        let mut is_full = due.len() == BATCH;
+        for line in due {
+            let mut line = lock(&line);
+            if self.mark(line.topic(), line.turn(), None).is_err() {
+                self.lines.mark_later(&mut line);
+                is_full = false;
+            }
             // The last may have been lost on its way here, too.
             let topic = hub.inner().registry.topic(line.topic()).filter(|topic| self.sequences(topic));
             if let Some(topic) = topic {
                 self.fall_behind(&topic);
             }
         }
-        for node in self.nodes.forget_silent(now) {
-            self.forget_node(hub, node, now);
-        }
-        self.mark_presences(now);
-    }
-
-    /// Tells the others how far this node is with a topic.
-    fn mark(&self, topic: &str, turn: Turn, presence: Option<u64>) {
-        let mut mark = envelope::mark(self.node.0, presence);
-        envelope::set_turn(&mut mark, turn);
-        // If it does not leave, the connection is lost, and that is told.
-        self.send(topic, mark.into()).ok();
+        is_full
     }
 
     /// A node is no more, nor who was present there.
@@ -332,7 +397,8 @@ impl Cluster {
             while !rest.is_empty() {
                 let versions = topic.with_presence(|presence, _| presence.advance()).unwrap_or_default();
                 if versions.0 == 0 {
-                    let due = (Instant::now() + nodes::BEAT, topic.name.clone(), Arc::downgrade(&topic));
+                    let (at, name) = (Instant::now() + nodes::BEAT, topic.name.clone());
+                    let due = DueMark { at, name, topic: Arc::downgrade(&topic), left: FAREWELLS };
                     lock(&self.presences.marks).push_back(due);
                 }
                 let (envelope, told) = envelope::presence(self.node.0, versions, rest);
@@ -343,26 +409,40 @@ impl Cluster {
         }
     }
 
-    /// Tells the others how far presences are that are due.
-    fn mark_presences(&self, now: Instant) {
-        loop {
+    /// Tells the others how far presences are that are due, or some of them. Whether there are more.
+    fn mark_presences(&self, hub: &Hub, now: Instant) -> bool {
+        if !self.is_up() {
+            return false;
+        }
+        for _ in 0..BATCH {
             let due = {
                 let mut marks = lock(&self.presences.marks);
-                match marks.front() {
-                    Some((at, ..)) if *at <= now => marks.pop_front(),
-                    _ => None,
-                }
+                if marks.front().is_some_and(|due| due.at <= now) { marks.pop_front() } else { None }
             };
-            let Some((_, name, topic)) = due else {
-                return;
+            let Some(mut due) = due else {
+                return false;
             };
-            // Of one that is no more nothing is left, which is told once more.
-            let alive = topic.upgrade();
+            let is_over = due.topic.strong_count() == 0;
+            // Of one that is no more nothing is left, or what another has of its name.
+            let alive = due.topic.upgrade().or_else(|| hub.inner().registry.topic(&due.name));
             let version = alive.and_then(|topic| topic.with_presence(|presence, _| presence.version()));
-            self.mark(&name, Turn::NONE, Some(version.unwrap_or(0)));
-            if version.is_some() {
-                lock(&self.presences.marks).push_back((now + nodes::BEAT, name, topic));
+            if self.mark(&due.name, Turn::NONE, Some(version.unwrap_or(0))).is_err() {
+                lock(&self.presences.marks).push_front(due);
+                return false;
             }
+            due.left -= u32::from(is_over);
+            if due.left > 0 {
+                due.at = now + nodes::BEAT;
+                lock(&self.presences.marks).push_back(due);
+            }
+        }
+        true
+    }
+
+    /// Has all presences marked now.
+    fn mark_presences_now(&self, now: Instant) {
+        for due in &mut *lock(&self.presences.marks) {
+            due.at = due.at.min(now);
         }
     }
 }
@@ -420,12 +500,13 @@ async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
         drop(this);
         sleep(RETRY).await;
     }
-    let (mut tick, mut beat) = (interval(TICK), interval(nodes::BEAT));
+    let (mut tick, mut beat, mut is_more) = (interval(TICK), interval(nodes::BEAT), false);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let due = tokio::select! {
             now = tick.tick() => Due::Tick(now),
+            () = sleep(PACE), if is_more => Due::Rest,
             _ = beat.tick() => Due::Beat,
             () = changed.notified() => Due::Presences,
         };
@@ -440,7 +521,11 @@ async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
             return;
         };
         match due {
-            Due::Tick(now) => cluster.tick(&hub, now),
+            Due::Tick(now) => {
+                cluster.tick(&hub, now);
+                is_more = cluster.tell_due(&hub, now);
+            }
+            Due::Rest => is_more = cluster.tell_due(&hub, Instant::now()),
             Due::Beat => cluster.beat(None),
             Due::Presences => cluster.tell_presences(),
         }
@@ -450,6 +535,8 @@ async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
 /// What is to be done.
 enum Due {
     Tick(Instant),
+    /// What was too much.
+    Rest,
     Beat,
     Presences,
 }
@@ -480,6 +567,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(1);
 
 const TICK: Duration = Duration::from_secs(1);
+
+/// How much of a kind is told at once,
+const BATCH: usize = 1_024;
+
+/// and how long it is until more of it is.
+const PACE: Duration = Duration::from_millis(10);
+
+/// How many times it is told that a topic has ended. While a connection has failed and nobody has noticed, what is told is lost.
+const FAREWELLS: u32 = 3;
 
 /// For how long changes of presences are gathered.
 const GATHER: Duration = Duration::from_millis(20);

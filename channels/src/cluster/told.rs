@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::envelope::{Answered, Control, Deed, News, Publication, ToTopic, Turn, Whom};
-use super::{ALL, Cluster, Hearing};
+use super::{ALL, Cluster, Hearing, Wanted};
 use crate::announcer::Announcer;
 use crate::ask::{AskError, put};
 use crate::backplane::{NodeId, Told};
@@ -50,6 +51,8 @@ impl Cluster {
             Told::Lost(topic) => self.lose(hub, topic),
             Told::Down => {
                 if self.is_up.swap(false, Ordering::Relaxed) {
+                    *lock(&self.down) = Some(Instant::now());
+                    lock(&self.wanted).clear();
                     hub.inner().note(&HubNote::BrokerDown);
                 }
             }
@@ -59,6 +62,11 @@ impl Cluster {
 
     /// Something of a topic is missing, or of any.
     pub(super) fn lose(&self, hub: &Hub, topic: Option<&str>) {
+        self.note_loss(hub, topic);
+        self.ask_wanted();
+    }
+
+    fn note_loss(&self, hub: &Hub, topic: Option<&str>) {
         self.counters.backplane_lost.add(1);
         let registry = &hub.inner().registry;
         if let Some(topic) = topic.filter(|topic| *topic != ALL) {
@@ -66,7 +74,7 @@ impl Cluster {
         } else {
             if self.is_sequenced() {
                 // Topics with a history are not told that something is missing before that is known.
-                self.want_turn(ALL);
+                self.want(Wanted::Turn, &ALL.into());
             } else {
                 lock(&self.heard).clear();
             }
@@ -78,12 +86,15 @@ impl Cluster {
         if self.sequences(topic) {
             // The broker has what is missing. Of the rest, nodes say how much they have sent: they may have said so already.
             self.fall_behind(topic);
-            self.want_turn(&topic.name);
+            self.want(Wanted::Turn, &topic.name);
         } else {
             topic.with_abroad(|abroad| abroad.heard.clear());
             topic.lose(hub.inner());
         }
-        self.ask_presence(topic);
+        // What is known of its presence may not be right any more.
+        if topic.with_presence(|_, _| ()).is_some() {
+            self.want(Wanted::State, &topic.name);
+        }
     }
 
     /// There is a connection to the broker.
@@ -96,7 +107,12 @@ impl Cluster {
         hub.inner().note(&HubNote::BrokerUp);
         self.nodes.forgive(Instant::now());
         self.beat(None);
-        let topics = hub.inner().registry.topics();
+        let (now, topics) = (Instant::now(), hub.inner().registry.topics());
+        // What was told before anybody noticed that the connection had failed was lost with it.
+        if let Some(down) = lock(&self.down).take() {
+            self.lines.mark_again(down.checked_sub(UNNOTICED).unwrap_or(down));
+        }
+        self.mark_presences_now(now);
         if is_first {
             // Whoever joined before was not told of others.
             lock(&self.heard).clear();
@@ -104,35 +120,19 @@ impl Cluster {
                 self.lose_of(hub, topic);
             }
         } else {
-            self.lose(hub, None);
+            self.note_loss(hub, None);
         }
         // Others may have forgotten this node.
         for topic in topics {
-            if let Some(version) = topic.with_presence(|presence, _| presence.begin_telling()) {
-                self.mark(&topic.name, Turn::NONE, Some(version));
+            if topic.with_presence(|presence, _| presence.begin_telling()).is_some() {
                 self.presence_changed(&topic);
             }
         }
-    }
-
-    /// What is known of a topic's presence may not be right any more.
-    fn ask_presence(&self, topic: &Topic) {
-        let Some(known) = topic.with_presence(|presence, _| presence.known_nodes()) else {
-            return;
-        };
-        self.want_presence(&topic.name);
-        // Of a topic that is no more there, nobody there says so without being asked.
-        for node in known {
-            self.want_state(node, &topic.name);
-        }
+        self.tell_due(hub, now);
     }
 
     fn want_state(&self, node: u64, topic: &str) {
         self.control(Some(NodeId(node)), &Control::StateWanted { topic: topic.to_owned() }).ok();
-    }
-
-    fn want_turn(&self, topic: &str) {
-        self.control(None, &Control::TurnWanted { topic: topic.to_owned() }).ok();
     }
 
     /// Another node has sent something to a topic.
@@ -238,8 +238,10 @@ impl Cluster {
             Control::TurnWanted { topic } => {
                 // Who has sent nothing has nothing to say.
                 if let Some(line) = self.lines.known(&topic) {
-                    let line = lock(&line);
-                    self.mark(line.topic(), line.turn(), None);
+                    let mut line = lock(&line);
+                    if self.mark(line.topic(), line.turn(), None).is_err() {
+                        self.lines.mark_later(&mut line);
+                    }
                 }
             }
             Control::Do { whom, what } => {
@@ -307,6 +309,9 @@ pub(super) fn presence_heard(hub: &Hub, topic: &Arc<Topic>) {
     // Who was lost here, and is there now, may have been the last.
     hub.inner().registry.retire(topic);
 }
+
+/// How long it may take until it is noticed that a connection has failed, and a little more.
+const UNNOTICED: Duration = Duration::from_secs(30);
 
 /// Delivers a message of another node to the members of a topic.
 fn deliver(hub: &Hub, topic: &Arc<Topic>, message: &Publication<'_>) {

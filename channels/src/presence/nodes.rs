@@ -83,21 +83,14 @@ impl Presence {
         }
     }
 
-    /// There is somebody to be told again. The version of what was told before; if that is nothing, all that is is to be told.
-    pub(crate) fn begin_telling(&mut self) -> u64 {
-        let version = self.version();
-        if version == 0 {
+    /// There is somebody to be told again. If nothing was told before, all that is is to be told.
+    pub(crate) fn begin_telling(&mut self) {
+        if self.version() == 0 {
             let all = self.state();
             if let Some(nodes) = &mut self.nodes {
                 nodes.untold = all;
             }
         }
-        version
-    }
-
-    /// The other nodes of which something is known.
-    pub(crate) fn known_nodes(&self) -> Vec<u64> {
-        self.nodes.as_ref().map(|nodes| nodes.known.keys().copied().collect()).unwrap_or_default()
     }
 
     /// Others are told once more: the version that they know, and the one that they know then.

@@ -219,6 +219,60 @@ async fn that_the_last_is_missing_is_told_when_nothing_follows() {
     there.expect_nothing().await;
 }
 
+/// However much is sent to others meanwhile.
+#[tokio::test(start_paused = true)]
+async fn that_the_last_is_missing_is_told_in_time() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let mut there = page(&other, "bob", "room:1").await;
+    let busy = tokio::spawn({
+        let one = one.clone();
+        async move {
+            for n in 0.. {
+                one.broadcast(&format!("room:busy {}", n % 3), "said", &n).unwrap();
+                sleep(Duration::from_millis(300)).await;
+            }
+        }
+    });
+    for n in 0..30 {
+        one.broadcast("room:1", "said", &0).unwrap();
+        sleep(Duration::from_millis(370)).await;
+        bus.lose(1);
+        one.broadcast("room:1", "said", &1).unwrap();
+        bus.lose(0);
+        sleep(Duration::from_secs(7)).await;
+        assert_eq!(other.metrics().backplane_lost, n + 1);
+        assert_eq!(there.expect_next("room:1", "said").await, 0);
+        assert_eq!(there.expect_next("room:1", "$gap").await, json!({}));
+    }
+    busy.abort();
+}
+
+/// What tells of it may be lost with it, where a connection has failed and nobody has noticed yet.
+#[tokio::test(start_paused = true)]
+async fn that_the_last_is_missing_is_told_once_a_connection_is_back() {
+    let bus = MemoryBus::new();
+    let (one, node) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let mut there = page(&other, "bob", "room:1").await;
+    one.broadcast("room:1", "said", &1).unwrap();
+    assert_eq!(there.expect_next("room:1", "said").await, 1);
+    for failed in [8, 20] {
+        bus.lose(1);
+        one.broadcast("room:1", "said", &2).unwrap();
+        sleep(Duration::from_secs(failed)).await;
+        bus.lose(0);
+        node.cut();
+        sleep(Duration::from_secs(1)).await;
+        node.mend();
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(there.expect_next("room:1", "$gap").await, json!({}));
+        sleep(Duration::from_secs(30)).await;
+        there.expect_nothing().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn that_all_of_a_pattern_is_missing_is_told_to_all() {
     let bus = MemoryBus::new();

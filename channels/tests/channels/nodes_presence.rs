@@ -2,15 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sansocket_channels::backplane::{Backplane, MemoryBus, MemoryNode, Told};
+use bytes::Bytes;
+use sansocket_channels::backplane::{
+    Backplane, BackplaneError, BoxFuture, MemoryBus, MemoryNode, NodeId, Sink, Told,
+};
 use sansocket_channels::test::Page;
 use sansocket_channels::{Events, Hub, Identity, Joined, Limits, Reply, TopicOptions};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::nodes::{MOMENT, Tap};
+use crate::nodes::{MOMENT, Tap, passes_on};
 use crate::random::Random;
 
 fn hub(bus: &MemoryBus) -> (Hub, MemoryNode) {
@@ -31,6 +35,7 @@ fn hub_of(backplane: impl Backplane) -> Hub {
         });
     let options = TopicOptions::new().presence();
     let limits = Limits::default().presence(20_000, 1_024).topics(10_000).connections_per_user(10_000);
+    let limits = limits.topics_per_connection(10_000);
     let hub = Hub::builder().channel_with("room:{id}", options, room).limits(limits).backplane(backplane);
     hub.build().unwrap()
 }
@@ -266,6 +271,94 @@ async fn what_is_lost_of_a_presence_is_found_out() {
     sleep(Duration::from_secs(17)).await;
     assert_eq!(refs(&one), refs(&other));
     drop(late);
+}
+
+/// What tells of it may be lost with it, where a connection has failed and nobody has noticed yet.
+#[tokio::test(start_paused = true)]
+async fn the_last_to_leave_while_a_connection_fails_is_no_ghost() {
+    let bus = MemoryBus::new();
+    let (one, node) = hub(&bus);
+    let (other, _) = hub(&bus);
+    let _watcher = page(&other, "eve").await;
+    let mut ada = page(&one, "ada").await;
+    sleep(Duration::from_secs(12)).await;
+    assert_eq!(keys(&other), ["ada", "eve"]);
+    bus.lose(1);
+    ada.leave("room:1").await;
+    sleep(Duration::from_secs(9)).await;
+    assert_eq!(one.topics(), []);
+    bus.lose(0);
+    node.cut();
+    node.mend();
+    sleep(MOMENT).await;
+    assert_eq!(keys(&other), ["eve"]);
+}
+
+/// Takes no more at once than there is room for, which is emptied now and then.
+#[derive(Clone)]
+struct Narrow {
+    node: MemoryNode,
+    room: Arc<AtomicUsize>,
+}
+
+impl Narrow {
+    fn take(&self) -> Result<(), BackplaneError> {
+        let took = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(1));
+        took.map(drop).map_err(|_| BackplaneError::Full)
+    }
+}
+
+impl Backplane for Narrow {
+    passes_on!();
+
+    fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.take()?;
+        self.node.publish(topic, envelope)
+    }
+
+    fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.take()?;
+        self.node.control(to, envelope)
+    }
+}
+
+/// However many topics there are: what a node has to ask, when it has a connection again, leaves room for what it sends, and is
+/// asked to the end.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_there_for_ever_in_any_of_many_topics() {
+    const TOPICS: usize = 2_500;
+    let bus = MemoryBus::new();
+    let narrow = Narrow { node: bus.node(), room: Arc::new(AtomicUsize::new(0)) };
+    let emptying = tokio::spawn({
+        let room = narrow.room.clone();
+        async move {
+            loop {
+                room.store(4_096, Ordering::Relaxed);
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    let (one, other) = (hub_of(narrow.clone()), hub_of(bus.node()));
+    let (mut ada, mut bob) = (one.test_page(Identity::user("ada")), other.test_page(Identity::user("bob")));
+    for n in 0..TOPICS {
+        for page in [&mut ada, &mut bob] {
+            page.join(&format!("room:{n}"), &json!({})).await.unwrap();
+        }
+    }
+    sleep(Duration::from_secs(2)).await;
+    let ghosts = || (0..TOPICS).filter(|n| one.presence(&format!("room:{n}")).len() != 1).count();
+    assert_eq!(ghosts(), TOPICS);
+    narrow.node.cut();
+    bob.close();
+    sleep(Duration::from_secs(70)).await;
+    assert_eq!(other.topics(), []);
+    narrow.node.mend();
+    let failed = one.metrics().backplane_failed;
+    one.broadcast("room:1", "said", &1).unwrap();
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(ghosts(), 0);
+    assert_eq!(one.metrics().backplane_failed, failed);
+    emptying.abort();
 }
 
 #[tokio::test(start_paused = true)]
