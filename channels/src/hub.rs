@@ -243,10 +243,13 @@ impl Hub {
         if self.0.runtime.get().is_none()
             && let Ok(runtime) = Handle::try_current()
         {
-            let runtime = self.0.runtime.get_or_init(|| runtime);
-            if let Some(cluster) = &self.0.cluster {
-                cluster.start(&Arc::downgrade(&self.0), runtime);
-            }
+            self.0.runtime.get_or_init(|| {
+                // Before anybody goes on who finds that it is noted.
+                if let Some(cluster) = &self.0.cluster {
+                    cluster.start(&Arc::downgrade(&self.0), &runtime);
+                }
+                runtime
+            });
         }
     }
 

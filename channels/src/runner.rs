@@ -129,7 +129,8 @@ impl Runner {
         let _interest = match (&inner.cluster, &outcome) {
             (Some(cluster), Some(Ok(Ok(Ok(_))))) => {
                 let within = inner.limits.join.saturating_sub(since.elapsed());
-                Some(cluster.prepare(inner, &seat.topic, &route, within).await)
+                let had = after.as_ref().and_then(|after| after.position.as_ref());
+                Some(cluster.prepare(inner, &seat.topic, &route, had, within).await)
             }
             _ => None,
         };

@@ -201,6 +201,12 @@ impl Topic {
         members.history.as_ref().filter(|_| has_been_live).map(|kept| kept.history().position())
     }
 
+    /// Whether it has not come so far in the life that a position is of.
+    pub(crate) fn is_behind(&self, position: &Position) -> bool {
+        self.known_position()
+            .is_some_and(|known| known.epoch == position.epoch && known.offset < position.offset)
+    }
+
     /// Whether what the broker has put there has come before.
     pub(crate) fn has_had(&self, position: &Position) -> bool {
         let members = lock(&self.members);

@@ -72,7 +72,8 @@ impl Sink {
         (self.0)(Told::Lost(topic));
     }
 
-    /// There is no connection to the broker.
+    /// There is no connection to the broker. What was published within the last 20 seconds before may be lost: a connection that has
+    /// failed has to be noticed within these.
     pub fn down(&self) {
         (self.0)(Told::Down);
     }

@@ -67,6 +67,12 @@ impl Course {
         }
     }
 
+    /// Nothing of what waits is needed any more.
+    pub(crate) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+        (self.bytes, self.is_torn) = (0, false);
+    }
+
     /// Whether some of what waited was forgotten since this was asked: what the broker has told may be without it.
     pub(crate) fn take_torn(&mut self) -> bool {
         std::mem::take(&mut self.is_torn)

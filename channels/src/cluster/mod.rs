@@ -36,6 +36,7 @@ use crate::audience::Audience;
 use crate::backplane::{Backplane, BackplaneError, NodeId, Sink};
 use crate::conn_id::ConnId;
 use crate::frame::Class;
+use crate::history::Position;
 use crate::hub::{Hub, Inner};
 use crate::limits::Limits;
 use crate::metrics::{Counters, Metrics};
@@ -198,13 +199,14 @@ impl Cluster {
         interest
     }
 
-    /// Waits until this node hears of a topic that somebody joins, and has what is kept of it, though not for long: what it misses
-    /// then is told. The interest is to be held until he has joined. Cancel safe.
+    /// Waits until this node hears of a topic that somebody joins, and has what is kept of it, and what he says that he has had, though
+    /// not for long: what it misses then is told. The interest is to be held until he has joined. Cancel safe.
     pub(crate) async fn prepare(
         self: &Arc<Self>,
         hub: &Inner,
         name: &Arc<str>,
         route: &Route,
+        had: Option<&Position>,
         within: Duration,
     ) -> Interest {
         let until = Instant::now() + within.min(PATIENCE);
@@ -215,6 +217,10 @@ impl Cluster {
             && let Some(topic) = hub.registry.topic_to_keep(name, hub)
         {
             self.look_after(&topic);
+            // On another node, to which messages come sooner: it is not to be taken for one of another life.
+            if had.is_some_and(|had| topic.is_behind(had)) {
+                self.fall_behind(&topic);
+            }
             self.catches_up(&topic, until).await;
         }
         interest

@@ -229,6 +229,8 @@ async fn sync(hub: Weak<Inner>, topic: Weak<Topic>) {
             end(false);
             return;
         };
+        // What has come until now the broker has: it is among what it tells, or of a life that has ended.
+        topic.with_abroad(|abroad| abroad.course.forget_waiting());
         let known = topic.known_position();
         match sequencer.since(&topic.name, known.as_ref(), keep).await {
             Ok(since) => {
@@ -238,6 +240,8 @@ async fn sync(hub: Weak<Inner>, topic: Weak<Topic>) {
             }
             Err(_) if !cluster.is_up() => {
                 end(false);
+                // It may be up by now, and have found that a task sees to it.
+                cluster.look_after(&topic);
                 return;
             }
             Err(_) => cluster.counters.backplane_failed.add(1),

@@ -310,7 +310,7 @@ pub(super) fn presence_heard(hub: &Hub, topic: &Arc<Topic>) {
     hub.inner().registry.retire(topic);
 }
 
-/// How long it may take until it is noticed that a connection has failed, and a little more.
+/// How long it may take until it is noticed that a connection has failed, and as much as passes until it is told how far a topic is.
 const UNNOTICED: Duration = Duration::from_secs(30);
 
 /// Delivers a message of another node to the members of a topic.

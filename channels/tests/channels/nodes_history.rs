@@ -550,6 +550,84 @@ async fn what_is_not_numbered_and_lost_with_a_connection_is_told() {
     }
 }
 
+/// A broker whose numbered messages do not come for a while, and nobody says so.
+struct Late {
+    node: MemoryNode,
+    is_late: Arc<AtomicBool>,
+}
+
+impl Backplane for Late {
+    fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
+        let is_late = self.is_late.clone();
+        let sink = Sink::new(move |told| match told {
+            Told::Sequenced { topic, position, envelope } => {
+                if !is_late.load(Ordering::Relaxed) {
+                    sink.sequenced(topic, position, envelope);
+                }
+            }
+            Told::Message { topic, envelope } => sink.message(topic, envelope),
+            Told::Control(envelope) => sink.control(envelope),
+            Told::Lost(topic) => sink.lost(topic),
+            Told::Down => sink.down(),
+            Told::Up => sink.up(),
+        });
+        self.node.start(node, sink)
+    }
+
+    fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
+        self.node.subscribe(topic)
+    }
+
+    fn unsubscribe(&self, topic: &str) {
+        self.node.unsubscribe(topic);
+    }
+
+    fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.node.publish(topic, envelope)
+    }
+
+    fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.node.control(to, envelope)
+    }
+
+    fn sequencer(&self) -> Option<&dyn Sequencer> {
+        self.node.sequencer()
+    }
+}
+
+/// A node that is late gets what its client has had elsewhere, before it is told where it is.
+#[tokio::test(start_paused = true)]
+async fn who_has_had_more_than_a_node_is_not_sent_it_again() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, _) = kept(&bus);
+    let late = Late { node: bus.node(), is_late: Arc::default() };
+    let is_late = late.is_late.clone();
+    let options = TopicOptions::new().history(10, PATIENCE);
+    let other = Hub::builder().channel_with("room:{id}", options, Relay).backplane(late).build().unwrap();
+    let mut here = Client::new(&one, "ada").await;
+    let mut there = Client::new(&other, "bob").await;
+    one.broadcast("room:1", "said", &1).unwrap();
+    assert_eq!(there.next().await, said(1, 1));
+    is_late.store(true, Ordering::Relaxed);
+    for n in 2..=3 {
+        one.broadcast("room:1", "said", &n).unwrap();
+    }
+    for n in 1..=3 {
+        assert_eq!(here.next().await, said(n, n));
+    }
+    assert!(here.come_back(&other).await);
+    is_late.store(false, Ordering::Relaxed);
+    one.broadcast("room:1", "said", &4).unwrap();
+    assert_eq!(here.next().await, said(4, 4));
+    for n in 2..=4 {
+        assert_eq!(there.next().await, said(n, n));
+    }
+    // Further than anybody has been.
+    here.at.offset = 1 << 40;
+    assert!(!here.come_back(&other).await);
+    assert_eq!(here.at.offset, 4);
+}
+
 /// A broker whose answers take their time, and that takes nothing while it is busy.
 #[derive(Clone)]
 struct Slow {
