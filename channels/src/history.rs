@@ -42,6 +42,8 @@ pub(crate) struct History {
     extent: Extent,
     /// That of the newest message, be it kept or not; 0 before the first.
     offset: u64,
+    /// The newest number that says that a message has come to nobody; 0: there is none.
+    lost_at: u64,
     /// The newest messages, without a gap.
     ring: VecDeque<Entry>,
     /// Of all in `ring`.
@@ -78,7 +80,7 @@ impl History {
     /// Begins a life.
     pub(crate) fn new(topic: Arc<str>, extent: Extent) -> Self {
         let extent = Extent { time: extent.time.min(LONGEST), ..extent };
-        Self { topic, epoch: new_epoch(), extent, offset: 0, ring: VecDeque::new(), bytes: 0 }
+        Self { topic, epoch: new_epoch(), extent, offset: 0, lost_at: 0, ring: VecDeque::new(), bytes: 0 }
     }
 
     pub(crate) fn position(&self) -> Position {
@@ -97,7 +99,7 @@ impl History {
     pub(crate) fn begin_epoch(&mut self, epoch: Option<Arc<str>>, offset: u64) {
         self.clear();
         self.epoch = epoch.unwrap_or_else(new_epoch);
-        self.offset = offset;
+        (self.offset, self.lost_at) = (offset, 0);
     }
 
     /// What a message with this position is to who has all before.
@@ -148,6 +150,11 @@ impl History {
         self.ring.push_back(entry);
         self.trim(now);
         (frame, self.offset)
+    }
+
+    /// The newest number says that a message has come to nobody: whoever has missed that has not got all.
+    pub(crate) fn note_loss(&mut self) {
+        self.lost_at = self.offset;
     }
 
     /// The newest message, if it is kept, is not for these either, who were others before.
@@ -212,11 +219,11 @@ impl History {
         catchup
     }
 
-    /// How many messages came after a position, if all of them are kept.
+    /// How many messages came after a position, if all of them are kept, and none was lost.
     fn missed(&self, since: &Since) -> Option<usize> {
         let position = since.position.as_ref().filter(|position| *position.epoch == *self.epoch)?;
         let missed = usize::try_from(self.offset.checked_sub(position.offset)?).ok()?;
-        (missed <= self.ring.len()).then_some(missed)
+        (missed <= self.ring.len() && position.offset >= self.lost_at).then_some(missed)
     }
 }
 

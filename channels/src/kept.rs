@@ -94,6 +94,11 @@ impl<T> Kept<T> {
         is_used
     }
 
+    /// See [`History::note_loss`].
+    pub(crate) fn note_loss(&mut self) {
+        self.history.note_loss();
+    }
+
     /// Begins another life, of this name or one of its own, after this offset.
     pub(crate) fn begin_epoch(&mut self, epoch: Option<Arc<str>>, offset: u64) {
         self.history.begin_epoch(epoch, offset);

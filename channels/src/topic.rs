@@ -194,6 +194,16 @@ impl Topic {
         members.tell_gap(self, hub);
     }
 
+    /// The newest number of the broker's says that a message has come to nobody: members are told, and who has missed the number is when
+    /// he comes back.
+    pub(crate) fn note_loss(&self, hub: &Inner) {
+        let mut members = lock(&self.members);
+        if let Some(kept) = &mut members.history {
+            kept.note_loss();
+        }
+        members.tell_gap(self, hub);
+    }
+
     /// How far it is in the order that the broker has, if it has been there.
     pub(crate) fn known_position(&self) -> Option<Position> {
         let members = lock(&self.members);

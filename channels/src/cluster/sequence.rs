@@ -307,7 +307,7 @@ fn deliver(hub: &Hub, topic: &Arc<Topic>, position: &Position, age: Duration, en
     let taken = topic.send_at(parcel, position, age);
     if is_loss && taken.is_some() {
         inner.counters.backplane_lost.add(1);
-        topic.lose(inner);
+        topic.note_loss(inner);
     }
     inner.counters.deliveries.add(taken.unwrap_or(0));
     inner.relieve();

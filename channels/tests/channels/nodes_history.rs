@@ -503,6 +503,38 @@ async fn what_comes_to_nobody_is_told_to_nodes_that_are_away_then() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_to_nobody_is_told_to_clients_that_are_away_then() {
+    let bus = MemoryBus::new().sequenced();
+    let (one, end) = kept(&bus);
+    let mut here = Client::new(&one, "ada").await;
+    one.broadcast("room:1", "said", &1).unwrap();
+    assert_eq!(here.next().await, said(1, 1));
+    let mut further = Client::new(&one, "bob").await;
+    here.page.cut();
+    one.broadcast("room:1", "said", &2).unwrap();
+    end.cut();
+    sleep(MOMENT).await;
+    end.mend();
+    assert_eq!(further.next().await, Seen::Gap(1));
+    assert_eq!(further.next().await, Seen::Gap(2));
+    one.broadcast("room:1", "said", &3).unwrap();
+    assert_eq!(further.next().await, said(3, 3));
+    // Who was told that something is lost misses no more.
+    further.page.cut();
+    one.broadcast("room:1", "said", &4).unwrap();
+    sleep(MOMENT).await;
+    // On a node that has what the broker has, too.
+    let (other, _) = kept(&bus);
+    for hub in [&one, &other] {
+        let mut here = Client { page: one.test_page(Identity::user("ada")), at: here.at.clone() };
+        assert!(!here.come_back(hub).await);
+        let mut further = Client { page: one.test_page(Identity::user("bob")), at: further.at.clone() };
+        assert!(further.come_back(hub).await);
+        assert_eq!(further.next().await, said(4, 4));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_joins_while_there_is_no_broker_begins_anew_with_it() {
     let bus = MemoryBus::new().sequenced();
     let (one, end) = kept(&bus);
