@@ -34,6 +34,8 @@ pub(super) struct Nodes {
     known: HashMap<u64, u64>,
     /// By those who tell all they have: what they have told so far.
     listed: HashMap<u64, Listed>,
+    /// Those for whose entries there was no room: what is known of them is not all.
+    short: HashSet<u64>,
 }
 
 /// What a node has told so far that tells all it has.
@@ -147,7 +149,11 @@ impl Presence {
         entries: Vec<Op>,
         now: Instant,
     ) {
-        let begun = self.nodes.get_or_insert_default().listed.remove(&node);
+        let nodes = self.nodes.get_or_insert_default();
+        if before == 0 {
+            nodes.short.remove(&node);
+        }
+        let begun = nodes.listed.remove(&node);
         let begun = if before == 0 { Some(Listed::begin(version)) } else { begun };
         let Some(mut listed) = begun.filter(|listed| (listed.version, listed.count) == (version, before))
         else {
@@ -172,8 +178,18 @@ impl Presence {
 
     /// Whether this is what is known of another node.
     pub(crate) fn knows(&self, node: u64, version: u64) -> bool {
-        let known = self.nodes.as_ref().and_then(|nodes| nodes.known.get(&node));
+        let nodes = self.nodes.as_ref();
+        if nodes.is_some_and(|nodes| nodes.short.contains(&node)) && self.has_room() {
+            return false;
+        }
+        let known = nodes.and_then(|nodes| nodes.known.get(&node));
         known.copied().unwrap_or(0) == version || (version == 0 && self.own(node).next().is_none())
+    }
+
+    /// Whether there is room for some more entries. A few are not worth that all are told again.
+    fn has_room(&self) -> bool {
+        let (entries, bytes) = (self.room.entries, self.room.bytes);
+        self.entries.len() < entries - entries / 16 && self.bytes < bytes - bytes / 16
     }
 
     /// Another node is no more, and what it had.
@@ -181,6 +197,7 @@ impl Presence {
         if let Some(nodes) = &mut self.nodes {
             nodes.known.remove(&node);
             nodes.listed.remove(&node);
+            nodes.short.remove(&node);
         }
         self.end_all(node, |_| true, now);
     }
@@ -207,12 +224,15 @@ impl Presence {
                     if let Some(old) = old {
                         self.end(old, now);
                     }
-                } else if fields.len() > self.room.meta
-                    || !self.put(old, key.clone(), &fields, reference, now)
-                {
-                    self.untracked += u64::from(fields.len() > self.room.meta);
-                    if let Some(old) = old {
+                } else {
+                    let is_large = fields.len() > self.room.meta;
+                    let is_put = !is_large && self.put(old, key.clone(), &fields, reference, now);
+                    self.untracked += u64::from(is_large);
+                    if !is_put && let Some(old) = old {
                         self.end(old, now);
+                    }
+                    if !is_put && !is_large {
+                        self.nodes.get_or_insert_default().short.insert(node);
                     }
                 }
                 // Whoever was lost here is back there.

@@ -361,6 +361,40 @@ async fn nobody_is_there_for_ever_in_any_of_many_topics() {
     emptying.abort();
 }
 
+/// For whom there was no room is there when there is.
+#[tokio::test(start_paused = true)]
+async fn who_found_no_room_is_told_of_when_there_is() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let small = Hub::builder()
+        .channel_with(
+            "room:{id}",
+            TopicOptions::new().presence(),
+            Events::new().on_join(async |_, params| Joined::new(()).track(&params)),
+        )
+        .limits(Limits::default().presence(3, 1_024))
+        .backplane(bus.node())
+        .build()
+        .unwrap();
+    let _watcher = page(&small, "eve").await;
+    let mut pages = Vec::new();
+    for user in ["ada", "bob", "max", "zoe"] {
+        pages.push(page(&one, user).await);
+        sleep(MOMENT).await;
+    }
+    assert_eq!(keys(&small), ["ada", "bob", "eve"]);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(keys(&small), ["ada", "bob", "eve"]);
+    pages[0].leave("room:1").await;
+    sleep(Duration::from_secs(16)).await;
+    let present = keys(&small);
+    assert!(present.len() == 3 && !present.contains(&"ada".to_owned()), "{present:?}");
+    pages[1].leave("room:1").await;
+    pages[3].leave("room:1").await;
+    sleep(Duration::from_secs(16)).await;
+    assert_eq!(keys(&small), ["eve", "max"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn many_are_told_in_parts() {
     let bus = MemoryBus::new();
