@@ -11,11 +11,12 @@ pub(crate) mod envelope;
 mod heard;
 mod lines;
 mod nodes;
+mod presences;
 mod sequence;
 mod subscriptions;
 mod told;
+mod wanted;
 
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -29,8 +30,10 @@ use self::asks::Asks;
 use self::envelope::{Control, Deed, Turn, Whom};
 use self::lines::Lines;
 use self::nodes::Nodes;
+use self::presences::Presences;
 use self::sequence::Appends;
 use self::subscriptions::{Subscriptions, Unconfirmed};
+use self::wanted::Wants;
 use crate::ask::{Answer, AskError};
 use crate::audience::Audience;
 use crate::backplane::{Backplane, BackplaneError, NodeId, Sink};
@@ -43,7 +46,6 @@ use crate::metrics::{Counters, Metrics};
 use crate::payload::Payload;
 use crate::route::Route;
 use crate::sync::{Mutex, lock};
-use crate::topic::Topic;
 
 pub(crate) use self::course::Abroad;
 pub(crate) use self::heard::Hearing;
@@ -76,35 +78,7 @@ pub(crate) struct Cluster {
     appends: Appends,
     presences: Presences,
     /// What all other nodes are to be asked of topics.
-    wanted: Mutex<BTreeSet<(Wanted, Arc<str>)>>,
-}
-
-/// What a node wants to be told of a topic.
-#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-enum Wanted {
-    /// How far others are with it.
-    Turn,
-    /// Who is present there.
-    State,
-}
-
-/// Topics whose presences other nodes are to be told of.
-#[derive(Default)]
-struct Presences {
-    /// What has changed.
-    changed: Mutex<Vec<Arc<Topic>>>,
-    is_changed: Arc<Notify>,
-    /// When the others are told how far it is, by topic: every now and then, from the first change on.
-    marks: Mutex<VecDeque<DueMark>>,
-}
-
-/// When a topic is to be marked.
-struct DueMark {
-    at: Instant,
-    name: Arc<str>,
-    topic: Weak<Topic>,
-    /// How many times more, once it has ended.
-    left: u32,
+    wanted: Wants,
 }
 
 /// A node, to be told what to do with one of its connections.
@@ -137,7 +111,7 @@ impl Cluster {
             asks: Asks::default(),
             appends: Appends::default(),
             presences: Presences::default(),
-            wanted: Mutex::default(),
+            wanted: Wants::default(),
         })
     }
 
@@ -244,55 +218,6 @@ impl Cluster {
         (node != self.node.0).then_some(Elsewhere { cluster: self, node: NodeId(node) })
     }
 
-    /// The presence of a topic may have changed here.
-    pub(crate) fn presence_changed(&self, topic: &Arc<Topic>) {
-        let wants_teller = topic.with_presence(|presence, _| {
-            // For however long there is no connection, what would be told does not pile up.
-            let is_up = self.is_up();
-            if !is_up {
-                presence.skip_untold();
-            }
-            is_up && presence.wants_teller()
-        });
-        if wants_teller == Some(true) {
-            lock(&self.presences.changed).push(topic.clone());
-            self.presences.is_changed.notify_one();
-        }
-    }
-
-    /// A topic has begun that has a presence: what is known of it elsewhere?
-    pub(crate) fn want_presence(&self, topic: &Arc<str>) {
-        self.want(Wanted::State, topic);
-        self.ask_wanted();
-    }
-
-    /// Other nodes are to be [asked](Self::ask_wanted).
-    fn want(&self, what: Wanted, topic: &Arc<str>) {
-        // Without a connection, all are asked when there is one.
-        if self.is_up() {
-            lock(&self.wanted).insert((what, topic.clone()));
-        }
-    }
-
-    /// Asks the other nodes what is wanted of them, or some of it. Whether there is more.
-    fn ask_wanted(&self) -> bool {
-        for _ in 0..BATCH {
-            let Some((what, topic)) = lock(&self.wanted).pop_first() else {
-                return false;
-            };
-            let name = (*topic).to_owned();
-            let question = match what {
-                Wanted::Turn => Control::TurnWanted { topic: name },
-                Wanted::State => Control::StateWanted { topic: name },
-            };
-            if self.control(None, &question).is_err() {
-                self.want(what, &topic);
-                return false;
-            }
-        }
-        true
-    }
-
     /// This node ends.
     pub(crate) fn end(&self) {
         self.is_ended.store(true, Ordering::Relaxed);
@@ -389,66 +314,6 @@ impl Cluster {
             if topic.with_presence(|presence, _| presence.forget_node(node, now)).is_some() {
                 told::presence_heard(hub, &topic);
             }
-        }
-    }
-
-    /// Tells the others what has changed in presences.
-    fn tell_presences(&self) {
-        let changed = std::mem::take(&mut *lock(&self.presences.changed));
-        for topic in changed {
-            let line = self.lines.line(&topic.name);
-            let _line = lock(&line);
-            let ops = topic.with_presence(|presence, _| presence.take_untold()).unwrap_or_default();
-            let mut rest = &*ops;
-            while !rest.is_empty() {
-                let versions = topic.with_presence(|presence, _| presence.advance()).unwrap_or_default();
-                if versions.0 == 0 {
-                    let (at, name) = (Instant::now() + nodes::BEAT, topic.name.clone());
-                    let due = DueMark { at, name, topic: Arc::downgrade(&topic), left: FAREWELLS };
-                    lock(&self.presences.marks).push_back(due);
-                }
-                let (envelope, told) = envelope::presence(self.node.0, versions, rest);
-                // What does not leave is asked for when the others hear of the version.
-                self.send(&topic.name, envelope.into()).ok();
-                rest = &rest[told..];
-            }
-        }
-    }
-
-    /// Tells the others how far presences are that are due, or some of them. Whether there are more.
-    fn mark_presences(&self, hub: &Hub, now: Instant) -> bool {
-        if !self.is_up() {
-            return false;
-        }
-        for _ in 0..BATCH {
-            let due = {
-                let mut marks = lock(&self.presences.marks);
-                if marks.front().is_some_and(|due| due.at <= now) { marks.pop_front() } else { None }
-            };
-            let Some(mut due) = due else {
-                return false;
-            };
-            let is_over = due.topic.strong_count() == 0;
-            // Of one that is no more nothing is left, or what another has of its name.
-            let alive = due.topic.upgrade().or_else(|| hub.inner().registry.topic(&due.name));
-            let version = alive.and_then(|topic| topic.with_presence(|presence, _| presence.version()));
-            if self.mark(&due.name, Turn::NONE, Some(version.unwrap_or(0))).is_err() {
-                lock(&self.presences.marks).push_front(due);
-                return false;
-            }
-            due.left -= u32::from(is_over);
-            if due.left > 0 {
-                due.at = now + nodes::BEAT;
-                lock(&self.presences.marks).push_back(due);
-            }
-        }
-        true
-    }
-
-    /// Has all presences marked now.
-    fn mark_presences_now(&self, now: Instant) {
-        for due in &mut *lock(&self.presences.marks) {
-            due.at = due.at.min(now);
         }
     }
 }
@@ -579,9 +444,6 @@ const BATCH: usize = 1_024;
 
 /// and how long it is until more of it is.
 const PACE: Duration = Duration::from_millis(10);
-
-/// How many times it is told that a topic has ended. While a connection has failed and nobody has noticed, what is told is lost.
-const FAREWELLS: u32 = 3;
 
 /// For how long changes of presences are gathered.
 const GATHER: Duration = Duration::from_millis(20);

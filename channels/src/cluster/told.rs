@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::envelope::{Answered, Control, Deed, News, Publication, ToTopic, Turn, Whom};
-use super::{ALL, Cluster, Hearing, Wanted};
+use super::wanted::Wanted;
+use super::{ALL, Cluster, Hearing};
 use crate::announcer::Announcer;
 use crate::ask::{AskError, put};
 use crate::backplane::{NodeId, Told};
