@@ -1,13 +1,17 @@
 //! What becomes of a node whose broker goes away, or hangs.
 
 use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use sansocket_channels::backplane::{Backplane, BackplaneError, Nats, NodeId, Sink, Told};
-use tokio::task::block_in_place;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{block_in_place, yield_now};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::broker::Broker;
@@ -47,6 +51,39 @@ async fn a_broker_comes_back() {
         b.nats.unsubscribe("new");
         b.subscribe("left").await;
     }
+}
+
+/// A node is up when its broker knows what was wanted before, however much is wanted, and not any more, meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_comes_back_to_a_busy_node() {
+    let mut broker = Broker::start();
+    let port = distant(broker.port(), Duration::from_millis(5)).await;
+    let mut node = Node::at(1, &format!("127.0.0.1:{port}")).await;
+    for number in 0..2_500 {
+        drop(node.nats.subscribe(&format!("room:{number}")));
+    }
+    broker.kill();
+    assert_eq!(node.next().await, Heard::Down);
+    let joining = node.nats.clone();
+    let busy = tokio::spawn(async move {
+        for number in 0.. {
+            drop(joining.subscribe(&format!("lobby:{number}")));
+            joining.unsubscribe(&format!("lobby:{}", number - 10));
+            yield_now().await;
+        }
+    });
+    broker.restart();
+    assert_eq!(node.next_within(Duration::from_secs(2)).await, Some(Heard::Up));
+    for topic in ["room:0", "room:2499"] {
+        node.publish(topic, "fresh");
+        node.hears(topic, "fresh").await;
+    }
+    // Nor does what is wanted since wait for all the others.
+    node.subscribe("lobby").await;
+    node.publish("lobby", "fresh");
+    node.hears("lobby", "fresh").await;
+    assert!(!busy.is_finished());
+    busy.abort();
 }
 
 /// What is published up to the very end is told in its order, once, and never after what follows.
@@ -231,6 +268,38 @@ async fn a_server_of_the_cluster_takes_over() {
     node.subscribe("room").await;
     other.publish("room", "here");
     node.hears("room", "here").await;
+}
+
+/// A port behind which there is a broker from which everything takes its time.
+async fn distant(broker: u16, away: Duration) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut node, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut broker = TcpStream::connect((Ipv4Addr::LOCALHOST, broker)).await?;
+                let ((mut from_node, mut to_node), (mut from_broker, mut to_broker)) =
+                    (node.split(), broker.split());
+                let back = async {
+                    let mut buffer = vec![0; 64 << 10];
+                    loop {
+                        let count = from_broker.read(&mut buffer).await?;
+                        if count == 0 {
+                            return io::Result::Ok(());
+                        }
+                        sleep(away).await;
+                        to_node.write_all(&buffer[..count]).await?;
+                    }
+                };
+                tokio::select! {
+                    ended = copy(&mut from_node, &mut to_broker) => ended.map(drop),
+                    ended = back => ended,
+                }
+            });
+        }
+    });
+    port
 }
 
 /// How many bytes of memory this process has.

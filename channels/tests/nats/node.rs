@@ -1,5 +1,6 @@
 //! A node, without a hub: what it is told, as a list.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 pub struct Node {
-    pub nats: Nats,
+    pub nats: Arc<Nats>,
     pub id: NodeId,
     told: UnboundedReceiver<Heard>,
 }
@@ -41,7 +42,7 @@ impl Node {
         });
         let id = NodeId::new(id);
         nats.start(id, sink).await.unwrap();
-        Self { nats, id, told }
+        Self { nats: nats.into(), id, told }
     }
 
     /// One that is connected.

@@ -112,7 +112,7 @@ impl<'a> Connection<'a> {
     }
 
     /// Does what is wanted since the last time.
-    pub(super) async fn follow(&mut self, wanted: &Wanted) -> Result<(), End> {
+    async fn follow(&mut self, wanted: &Wanted) -> Result<(), End> {
         let (changes, asking) = wanted.take();
         for (topic, is_wanted) in changes {
             if is_wanted {

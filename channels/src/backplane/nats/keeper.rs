@@ -121,18 +121,12 @@ impl Keeper {
         }
     }
 
-    /// Has it subscribed to what is wanted, and then is up.
+    /// Has it subscribed to what is wanted by now, and then is up: there may be no end of what is wanted meanwhile.
     async fn settle(&self, connection: &mut Connection<'_>, outbox: Outbox<Outgoing>) -> Result<(), End> {
         connection.subscribe(self.wanted.begin()).await?;
-        let mut link = Link { outbox, most: connection.most() };
-        loop {
-            connection.confirm().await?;
-            match self.wanted.open(link) {
-                Ok(()) => return Ok(()),
-                Err(back) => link = back,
-            }
-            connection.follow(&self.wanted).await?;
-        }
+        connection.confirm().await?;
+        self.wanted.open(Link { outbox, most: connection.most() });
+        Ok(())
     }
 }
 

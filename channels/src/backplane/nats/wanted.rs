@@ -56,7 +56,7 @@ impl Outgoing {
 pub(super) type News = (Vec<(Arc<str>, bool)>, Vec<oneshot::Sender<()>>);
 
 impl Wanted {
-    /// Wants a topic, and to be told when the broker knows. `None`: the connection is not up.
+    /// Wants a topic, and to be told when the broker knows. `None`: there is no connection, and the next one begins with it.
     pub(super) fn subscribe(&self, topic: &str) -> Option<oneshot::Receiver<()>> {
         let mut state = lock(&self.state);
         if !state.topics.contains(topic) {
@@ -64,7 +64,7 @@ impl Wanted {
             state.topics.insert(topic.clone());
             state.changed(topic);
         }
-        state.link.as_ref()?;
+        state.changes.as_ref()?;
         let (sender, confirmed) = oneshot::channel();
         state.asking.push(sender);
         self.news.notify_one();
@@ -98,14 +98,9 @@ impl Wanted {
         state.topics.iter().cloned().collect()
     }
 
-    /// It is up, unless something has changed meanwhile: then the link comes back.
-    pub(super) fn open(&self, link: Link) -> Result<(), Link> {
-        let mut state = lock(&self.state);
-        if state.changes.as_ref().is_none_or(|changes| !changes.is_empty()) {
-            return Err(link);
-        }
-        state.link = Some(link);
-        Ok(())
+    /// It has what it began with, and is up. What has changed since is news.
+    pub(super) fn open(&self, link: Link) {
+        lock(&self.state).link = Some(link);
     }
 
     /// It has ended: what waits there is dropped, and who asks is refused.
