@@ -420,11 +420,18 @@ async fn subscribe(hub: Weak<Inner>, topic: Arc<str>, unconfirmed: Unconfirmed) 
     let Some(cluster) = &hub.inner().cluster else {
         return;
     };
-    // If it fails, there is no connection: it is subscribed before there is one.
-    if cluster.backplane.subscribe(&topic).await.is_ok()
-        && cluster.subscriptions.confirm(&topic, &unconfirmed)
-    {
-        cluster.lose(&hub, Some(&topic));
+    loop {
+        let connections = cluster.subscriptions.connections();
+        if cluster.backplane.subscribe(&topic).await.is_ok() {
+            if cluster.subscriptions.confirm(&topic, &unconfirmed) {
+                cluster.lose(&hub, Some(&topic));
+            }
+            return;
+        }
+        // If it fails, there is no connection: it is subscribed before there is one.
+        if !cluster.subscriptions.refuse(&topic, &unconfirmed, connections) {
+            return;
+        }
     }
 }
 

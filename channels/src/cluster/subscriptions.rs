@@ -19,6 +19,8 @@ struct All {
     by_topic: HashMap<Arc<str>, Subscription>,
     /// Since when nobody has an interest, or had none for a moment.
     idle: VecDeque<(Instant, Arc<str>)>,
+    /// How many connections to the broker there have been.
+    connections: u64,
 }
 
 struct Subscription {
@@ -27,6 +29,8 @@ struct Subscription {
     idle_since: Option<Instant>,
     /// Told when the broker has confirmed it. `None`: it has.
     unconfirmed: Option<Unconfirmed>,
+    /// The backplane could not have it confirmed: the next connection begins with it.
+    is_refused: bool,
     /// Somebody has not waited for that: what he has missed is lost.
     is_early: bool,
 }
@@ -54,6 +58,7 @@ impl Subscriptions {
             interests: 1,
             idle_since: None,
             unconfirmed: Some(unconfirmed.clone()),
+            is_refused: false,
             is_early: false,
         };
         all.by_topic.insert(topic.clone(), subscription);
@@ -88,24 +93,40 @@ impl Subscriptions {
         }
     }
 
+    /// How many connections to the broker there have been.
+    pub(super) fn connections(&self) -> u64 {
+        lock(&self.0).connections
+    }
+
     /// The broker has confirmed it, and not one that was made before or after. Whether somebody has not waited for that.
     pub(super) fn confirm(&self, topic: &str, which: &Unconfirmed) -> bool {
         let mut all = lock(&self.0);
-        let is_it = |known: &&mut Subscription| {
-            known.unconfirmed.as_ref().is_some_and(|unconfirmed| Arc::ptr_eq(unconfirmed, which))
-        };
-        let Some(known) = all.by_topic.get_mut(topic).filter(is_it) else {
+        let Some(known) = all.unconfirmed(topic, which) else {
             return false;
         };
-        known.unconfirmed = None;
-        which.notify_waiters();
+        known.confirm();
         std::mem::take(&mut known.is_early)
     }
 
-    /// The broker has confirmed all.
-    pub(super) fn confirm_all(&self) {
-        for known in lock(&self.0).by_topic.values_mut() {
-            known.unconfirmed.take().into_iter().for_each(|waiting| waiting.notify_waiters());
+    /// The backplane could not have it confirmed, and was asked when there had been so many connections. Whether it is to be asked
+    /// anew: one that has begun since may have begun without it.
+    pub(super) fn refuse(&self, topic: &str, which: &Unconfirmed, connections: u64) -> bool {
+        let mut all = lock(&self.0);
+        let is_late = all.connections != connections;
+        let Some(known) = all.unconfirmed(topic, which) else {
+            return false;
+        };
+        known.is_refused = !is_late;
+        is_late
+    }
+
+    /// There is a connection, which has begun with all that were refused before. Those that the backplane has not answered for yet
+    /// are confirmed by its answer.
+    pub(super) fn connected(&self) {
+        let mut all = lock(&self.0);
+        all.connections += 1;
+        for known in all.by_topic.values_mut().filter(|known| known.is_refused) {
+            known.confirm();
             known.is_early = false;
         }
     }
@@ -135,6 +156,22 @@ impl Subscriptions {
 
     pub(super) fn len(&self) -> usize {
         lock(&self.0).by_topic.len()
+    }
+}
+
+impl All {
+    /// A subscription that is not confirmed, and not one that was made before or after.
+    fn unconfirmed(&mut self, topic: &str, which: &Unconfirmed) -> Option<&mut Subscription> {
+        self.by_topic.get_mut(topic).filter(|known| {
+            known.unconfirmed.as_ref().is_some_and(|unconfirmed| Arc::ptr_eq(unconfirmed, which))
+        })
+    }
+}
+
+impl Subscription {
+    fn confirm(&mut self) {
+        self.is_refused = false;
+        self.unconfirmed.take().into_iter().for_each(|waiting| waiting.notify_waiters());
     }
 }
 

@@ -101,7 +101,7 @@ impl Cluster {
     /// There is a connection to the broker.
     fn come_up(&self, hub: &Hub) {
         let is_first = !self.has_been_up.swap(true, Ordering::Relaxed);
-        self.subscriptions.confirm_all();
+        self.subscriptions.connected();
         // Before anything that is sent from now on.
         self.tell_unappended(hub.inner());
         self.is_up.store(true, Ordering::Relaxed);

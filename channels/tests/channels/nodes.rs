@@ -1,5 +1,6 @@
 //! Hubs that are joined by a backplane: what is sent on one reaches members on all, once, in order, or is told to be lost.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -374,6 +375,80 @@ async fn who_has_joined_hears_of_all_that_is_sent_then() {
         one.broadcast("room:1", "said", &seed).unwrap();
         assert_eq!(there.expect_next("room:1", "said").await, seed);
     }
+}
+
+/// A connection begins without what is wanted meanwhile.
+#[tokio::test(start_paused = true)]
+async fn who_joins_while_a_connection_begins_hears_of_all_that_is_sent_then() {
+    for seed in 0..50 {
+        let bus = MemoryBus::new().seed(seed);
+        let (one, _) = hub(&bus);
+        let (other, end) = hub(&bus);
+        sleep(MOMENT).await;
+        bus.delay(Duration::from_millis(500));
+        let begin = async {
+            sleep(Duration::from_millis(1)).await;
+            end.cut();
+            end.mend();
+        };
+        let (mut there, ()) = tokio::join!(page(&other, "bob", "room:1"), begin);
+        one.broadcast("room:1", "said", &seed).unwrap();
+        assert_eq!(there.expect_next("room:1", "said").await, seed);
+    }
+}
+
+/// Says a second late that the first subscription to a room has failed with its connection.
+struct Late {
+    node: MemoryNode,
+    has_failed: AtomicBool,
+}
+
+impl Backplane for Late {
+    fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
+        self.node.start(node, sink)
+    }
+
+    fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
+        Box::pin(async move {
+            if topic == "room:1" && !self.has_failed.swap(true, Ordering::Relaxed) {
+                sleep(Duration::from_secs(1)).await;
+                return Err(BackplaneError::Down);
+            }
+            self.node.subscribe(topic).await
+        })
+    }
+
+    fn unsubscribe(&self, topic: &str) {
+        self.node.unsubscribe(topic);
+    }
+
+    fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.node.publish(topic, envelope)
+    }
+
+    fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
+        self.node.control(to, envelope)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_fails_when_there_is_another_connection_is_made_anew() {
+    let bus = MemoryBus::new();
+    let (one, _) = hub(&bus);
+    let end = bus.node();
+    let late = Late { node: end.clone(), has_failed: AtomicBool::new(false) };
+    let other = Hub::builder().channel("room:{id}", Relay).backplane(late).build().unwrap();
+    sleep(MOMENT).await;
+    let since = Instant::now();
+    let begin = async {
+        sleep(Duration::from_millis(500)).await;
+        end.cut();
+        end.mend();
+    };
+    let (mut there, ()) = tokio::join!(page(&other, "bob", "room:1"), begin);
+    assert_eq!(since.elapsed(), Duration::from_secs(1));
+    one.broadcast("room:1", "said", &1).unwrap();
+    assert_eq!(there.expect_next("room:1", "said").await, 1);
 }
 
 #[tokio::test(start_paused = true)]
