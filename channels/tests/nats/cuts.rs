@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -188,17 +188,18 @@ async fn a_subscription_fails_with_its_connection() {
     b.hears("room", "fresh").await;
 }
 
-/// A client drops what a subscription has no room for, here since the node does not go on: the node is told that something is lost,
-/// and hears again what comes when it has gone on.
+/// A client drops what a subscription has no room for, here since the node does not go on: the node is told that something is lost, now
+/// and then and once more at the end, however much it is, and hears again what comes when it has gone on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn what_is_dropped_is_lost() {
     let broker = Broker::start();
     let a = Node::at(1, &broker.address()).await;
     let (go_on, wait) = std::sync::mpsc::channel();
-    let (wait, told) = (Mutex::new(wait), Arc::new((AtomicU32::new(0), AtomicU32::new(0))));
+    let (wait, told) = (Mutex::new(wait), Arc::new((AtomicU32::new(0), AtomicBool::new(false))));
+    let lost = Arc::<Mutex<Vec<Instant>>>::default();
     let nats = Nats::new(&broker.address()).unwrap();
     let sink = Sink::new({
-        let told = told.clone();
+        let (told, lost) = (told.clone(), lost.clone());
         move |what| match what {
             Told::Message { envelope, .. } => {
                 let number = u32::from_be_bytes(envelope.as_ref().try_into().unwrap());
@@ -206,7 +207,8 @@ async fn what_is_dropped_is_lost() {
                     block_in_place(|| wait.lock().unwrap().recv().unwrap());
                 }
             }
-            Told::Lost(None) => drop(told.1.fetch_add(1, Ordering::SeqCst)),
+            Told::Control(_) => told.1.store(true, Ordering::SeqCst),
+            Told::Lost(None) => lost.lock().unwrap().push(Instant::now()),
             _ => {}
         }
     });
@@ -216,16 +218,39 @@ async fn what_is_dropped_is_lost() {
         assert!(Instant::now() < until);
         sleep(Duration::from_millis(5)).await;
     }
-    let mut sent = 0_u32;
-    while told.1.load(Ordering::SeqCst) == 0 {
-        assert!(Instant::now() < until, "it is told");
-        match a.nats.publish("room", Bytes::copy_from_slice(&(sent + 1).to_be_bytes())) {
-            Ok(()) => sent += 1,
-            Err(_) => sleep(Duration::from_millis(1)).await,
+    let send = async || {
+        assert!(Instant::now() < until);
+        let is_sent = a.nats.publish("room", Bytes::copy_from_slice(&1_u32.to_be_bytes())).is_ok();
+        if !is_sent {
+            sleep(Duration::from_millis(1)).await;
         }
+        is_sent
+    };
+    let mut sent = 0;
+    while lost.lock().unwrap().is_empty() {
+        sent += u32::from(send().await);
     }
     println!("told after {sent}");
     assert!(sent > 60_000, "{sent}");
+    for _ in 0..100_000 {
+        send().await;
+    }
+    let at_last = Instant::now();
+    while !send().await {}
+    // All of it is dropped before this comes.
+    a.nats.control(Some(NodeId::new(2)), Bytes::new()).unwrap();
+    while !told.1.load(Ordering::SeqCst) {
+        assert!(Instant::now() < until, "it comes");
+        sleep(Duration::from_millis(1)).await;
+    }
+    sleep(Duration::from_millis(300)).await;
+    {
+        let lost = lost.lock().unwrap();
+        println!("{} times in {:?}", lost.len(), lost[0].elapsed());
+        let often = lost.windows(2).filter(|pair| pair[1] - pair[0] < Duration::from_millis(90)).count();
+        assert_eq!(often, 0, "of {}", lost.len());
+        assert!(*lost.last().unwrap() > at_last, "the end is told");
+    }
     go_on.send(()).unwrap();
     // What is published once there is room again arrives.
     loop {

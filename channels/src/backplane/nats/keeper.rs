@@ -9,12 +9,14 @@ use std::time::Duration;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use rand::TryRng;
 use rand::rngs::SysRng;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::super::outbox::{Outbox, outbox};
 use super::super::{BackplaneError, Sink};
 use super::connection::{Connection, End};
 use super::subjects::Subjects;
+use super::task::Task;
 use super::wanted::{Link, Outgoing, Wanted};
 use crate::fault::{Panicked, caught};
 
@@ -28,6 +30,8 @@ pub(super) struct Keeper {
     servers: Vec<ServerAddr>,
     options: ConnectOptions,
     wanted: Arc<Wanted>,
+    /// Told of each message that a client has dropped.
+    dropped: Arc<Notify>,
 }
 
 impl Keeper {
@@ -38,7 +42,8 @@ impl Keeper {
         options: &ConnectOptions,
         wanted: Arc<Wanted>,
     ) -> Self {
-        let slow = sink.clone();
+        let dropped = Arc::<Notify>::default();
+        let drops = dropped.clone();
         let options = options
             .clone()
             .ping_interval(PINGS)
@@ -49,11 +54,11 @@ impl Keeper {
             .event_callback(move |event| {
                 // Where it has no room for one, those before it are told after what was dropped, too.
                 if matches!(event, Event::SlowConsumer(_)) {
-                    slow.lost(None);
+                    drops.notify_one();
                 }
                 ready(())
             });
-        Self { subjects, sink, servers: servers.to_vec(), options, wanted }
+        Self { subjects, sink, servers: servers.to_vec(), options, wanted, dropped }
     }
 
     /// The first attempt: `None` if the broker is not there. Fails if it is, or may be, but will not do.
@@ -68,6 +73,7 @@ impl Keeper {
 
     /// One connection after the other, for as long as this is polled.
     pub(super) async fn keep(self, mut first: Option<Client>) {
+        let _telling = Task::spawn(tell_dropped(self.dropped.clone(), self.sink.clone()));
         let (mut cluster, mut delay) = (Vec::new(), SHORTEST);
         loop {
             let client = match first.take() {
@@ -130,6 +136,15 @@ impl Keeper {
     }
 }
 
+/// Tells what was dropped: at once, but then not for a while, in which there may be thousands more, of which the last is told as well.
+async fn tell_dropped(dropped: Arc<Notify>, sink: Sink) {
+    loop {
+        dropped.notified().await;
+        sink.lost(None);
+        sleep(BETWEEN_LOSSES).await;
+    }
+}
+
 /// Whether it is there, or may be, but the credentials or the certificates of one of both are refused.
 fn is_refusal(error: &ConnectError) -> bool {
     match error.kind() {
@@ -157,6 +172,9 @@ const PINGS: Duration = Duration::from_secs(3);
 
 /// How many commands wait for the client's own task; how many bytes is bounded by who gives it commands.
 const COMMANDS: usize = 256;
+
+/// How long nothing is told of what was dropped, when that has been told: all members of all topics are.
+const BETWEEN_LOSSES: Duration = Duration::from_millis(100);
 
 /// How long to wait at least before a connection is made anew, to which comes as much again at most,
 const SHORTEST: Duration = Duration::from_millis(50);
