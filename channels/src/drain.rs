@@ -55,7 +55,8 @@ impl Hub {
     /// for itself.
     ///
     /// It takes no longer than [`Drain::within`], and then what is more of [`Drain::leave`], and of [`Drain::flush`] and 5
-    /// seconds, in which clients answer the Close frame.
+    /// seconds, in which clients answer the Close frame. With a [backplane](crate::backplane), it takes a second more at most,
+    /// until the broker has what was sent, and that this node ends.
     ///
     /// [`serve`](Self::serve) does so when it stops; elsewhere, call it before the server is stopped.
     ///
@@ -84,6 +85,8 @@ impl Hub {
         inner.drained.store(true, Ordering::Relaxed);
         if let Some(cluster) = &inner.cluster {
             cluster.end();
+            // With the runtime ends what has not left.
+            let _ = timeout(BROKER, cluster.flush()).await;
         }
         Drained { told, cut, busy: inner.work.count() }
     }
@@ -98,6 +101,9 @@ impl fmt::Display for Drained {
         )
     }
 }
+
+/// How long a broker may take for what it has to be sent yet.
+const BROKER: Duration = Duration::from_secs(1);
 
 /// Few connections are no storm.
 const LONGEST_STEP: Duration = Duration::from_millis(100);

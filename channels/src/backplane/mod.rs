@@ -25,6 +25,7 @@ mod sink;
 
 use std::error::Error;
 use std::fmt;
+use std::future::ready;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -45,8 +46,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A broker, as a node sees it: it carries envelopes between nodes, each at most once.
 ///
-/// All but [`start`](Self::start) and [`subscribe`](Self::subscribe) is called wherever it may be, with a runtime or without, and
-/// waits for nothing. Of one node and topic, envelopes arrive in the order in which they were published, or not at all.
+/// All but [`start`](Self::start), [`subscribe`](Self::subscribe) and [`flush`](Self::flush) is called wherever it may be, with a
+/// runtime or without, and waits for nothing. Of one node and topic, envelopes arrive in the order in which they were published, or not at all.
 ///
 /// Its tasks end when it is dropped. What [`start`](Self::start), [`subscribe`](Self::subscribe) and a [`Sequencer`] wait for is to come
 /// about, or to fail, before long: the hub is there for as long as they wait.
@@ -73,6 +74,14 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// The same, to a node, or to all.
     fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError>;
+
+    /// Waits until nothing is left in this process of what was published, or sent to nodes, before: it was written, or lost with its
+    /// connection. A hub that has been drained waits for that, for a second at most, so that its program may end then.
+    ///
+    /// By default it waits for nothing, which is right where nothing is left after [`publish`](Self::publish).
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(ready(()))
+    }
 
     /// What puts the messages of topics with a history into one order for all nodes, if the broker can. Without it, each node has its
     /// own.

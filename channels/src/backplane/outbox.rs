@@ -43,6 +43,18 @@ impl<T> Outbox<T> {
     }
 }
 
+#[cfg(any(feature = "nats", feature = "redis"))]
+impl<T: Send + 'static> Outbox<T> {
+    /// Adds an item of no bytes, as soon as there is room, unless there is no other end any more.
+    pub(crate) fn append(&self, item: T) -> impl Future<Output = ()> + Send + use<T> {
+        let sender = self.sender.clone();
+        async move {
+            // It is dropped then.
+            let _ = sender.send((item, 0)).await;
+        }
+    }
+}
+
 impl<T> Waiting<T> {
     /// The next; `None`: there will be no more. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<T> {

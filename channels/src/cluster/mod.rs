@@ -224,6 +224,12 @@ impl Cluster {
         self.control(None, &Control::Bye).ok();
     }
 
+    /// Waits until nothing that was sent so far has yet to leave for the broker.
+    pub(crate) async fn flush(&self) {
+        self.appends.running.none().await;
+        self.backplane.flush().await;
+    }
+
     /// Says that this node lives, unless it has said that it ends.
     fn beat(&self, to: Option<NodeId>) {
         if !self.is_ended.load(Ordering::Relaxed) {

@@ -19,6 +19,7 @@ use crate::history::Position;
 use crate::hub::{Hub, Inner};
 use crate::parcel::{Form, Parcel};
 use crate::payload::Payload;
+use crate::running::{Run, Running};
 use crate::sync::{Mutex, lock};
 use crate::topic::Topic;
 
@@ -29,6 +30,8 @@ pub(super) struct Appends {
     waiting: Mutex<Option<Waiting<Append>>>,
     /// Topics that something was sent to and has not come to: all are to be told.
     unappended: Mutex<BTreeSet<Arc<str>>>,
+    /// What waits, and what is under way.
+    pub(super) running: Running,
 }
 
 pub(super) struct Append {
@@ -37,12 +40,18 @@ pub(super) struct Append {
     keep: Keep,
     /// It says that something has come to nobody.
     is_notice: bool,
+    run: Run,
 }
 
 impl Default for Appends {
     fn default() -> Self {
         let (outbox, waiting) = outbox();
-        Self { outbox, waiting: Some(waiting).into(), unappended: Mutex::default() }
+        Self {
+            outbox,
+            waiting: Some(waiting).into(),
+            unappended: Mutex::default(),
+            running: Running::default(),
+        }
     }
 }
 
@@ -61,7 +70,8 @@ impl Cluster {
         line.touch();
         self.lines.mark_later(&mut line);
         let (topic, len) = (line.topic().clone(), envelope.len());
-        let append = Append { topic, envelope: envelope.into(), keep, is_notice: false };
+        let run = self.appends.running.begin();
+        let append = Append { topic, envelope: envelope.into(), keep, is_notice: false, run };
         self.counted(|| self.appends.outbox.push(append, len))
     }
 
@@ -143,7 +153,8 @@ impl Cluster {
             };
             let envelope = Bytes::from(envelope::lost(self.node.0));
             let len = envelope.len();
-            let notice = Append { topic: topic.clone(), envelope, keep, is_notice: true };
+            let run = self.appends.running.begin();
+            let notice = Append { topic: topic.clone(), envelope, keep, is_notice: true, run };
             if self.appends.outbox.push(notice, len).is_err() {
                 lock(&self.appends.unappended).insert(topic);
             }
@@ -165,9 +176,10 @@ pub(super) async fn append(hub: Weak<Inner>, waiting: Option<Waiting<Append>>) {
         else {
             return;
         };
-        let start = |Append { topic, envelope, keep, is_notice }| -> BoxFuture<'_, Appended> {
+        let start = |Append { topic, envelope, keep, is_notice, run }| -> BoxFuture<'_, Appended> {
             Box::pin(async move {
                 let done = sequencer.append(&topic, envelope, keep).await;
+                drop(run);
                 Appended { topic, is_notice, is_done: done.is_ok() }
             })
         };

@@ -21,5 +21,6 @@ mod redis;
 mod scene;
 mod scenes;
 mod site;
+mod stops;
 mod strangers;
 mod traffic;

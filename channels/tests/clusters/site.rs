@@ -96,15 +96,7 @@ impl Node {
     /// One of those that have a prefix in common.
     pub async fn begin(number: usize, engine: Engine, broker: u16, prefix: &str) -> Self {
         let link = Link::to(broker).await;
-        let (hub, port) = (routes(), link.port());
-        let hub = match engine {
-            Engine::Nats => {
-                hub.backplane(Nats::new(&format!("nats://127.0.0.1:{port}")).unwrap().prefix(prefix).unwrap())
-            }
-            Engine::Redis => hub
-                .backplane(Redis::new(&format!("redis://127.0.0.1:{port}")).unwrap().prefix(prefix).unwrap()),
-        };
-        Self { number, hub: hub.build().unwrap(), link }
+        Self { number, hub: joined(routes(), engine, link.port(), prefix), link }
     }
 
     /// Whether it is connected, and knows of as many others.
@@ -136,8 +128,21 @@ impl Site {
     }
 }
 
+/// A hub that is joined to those that have a prefix in common.
+pub fn joined(hub: HubBuilder, engine: Engine, port: u16, prefix: &str) -> Hub {
+    let hub = match engine {
+        Engine::Nats => {
+            hub.backplane(Nats::new(&format!("nats://127.0.0.1:{port}")).unwrap().prefix(prefix).unwrap())
+        }
+        Engine::Redis => {
+            hub.backplane(Redis::new(&format!("redis://127.0.0.1:{port}")).unwrap().prefix(prefix).unwrap())
+        }
+    };
+    hub.build().unwrap()
+}
+
 /// What there is at each node.
-fn routes() -> HubBuilder {
+pub fn routes() -> HubBuilder {
     let history = TopicOptions::new().history(1_000, Duration::from_secs(600));
     let room = Events::new().on_join(async |_, params| Joined::new(()).track(&params));
     Hub::builder().channel("plain:{id}", Relay).channel_with("kept:{id}", history, Relay).channel_with(

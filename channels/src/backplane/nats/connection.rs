@@ -192,12 +192,16 @@ impl<'a> Connection<'a> {
     /// Publishes this, and what waits behind it, up to what the client may have.
     async fn publish(&mut self, mut outgoing: Outgoing, waiting: &mut Waiting<Outgoing>) -> Result<(), End> {
         loop {
-            self.unwritten += outgoing.len();
-            let Outgoing { subject, envelope: payload } = outgoing;
-            // `publish` would copy the subject.
-            self.client
-                .publish_message(OutboundMessage { subject, payload, reply: None, headers: None })
-                .await?;
+            match outgoing {
+                Outgoing::Envelope(subject, payload) => {
+                    self.unwritten += subject.len() + payload.len();
+                    // `publish` would copy the subject.
+                    self.client
+                        .publish_message(OutboundMessage { subject, payload, reply: None, headers: None })
+                        .await?;
+                }
+                Outgoing::Flush(sender) => self.ask(vec![sender]).await?,
+            }
             if self.unwritten >= UNWRITTEN {
                 self.client.flush().await.map_err(|_| End::Lost)?;
                 self.unwritten = 0;

@@ -126,6 +126,10 @@ impl Backplane for Nats {
     fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
         self.wanted.send(control_of(&self.prefix, to), envelope)
     }
+
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.wanted.flush())
+    }
 }
 
 impl fmt::Debug for Nats {

@@ -40,16 +40,11 @@ pub(super) struct Link {
     pub(super) most: usize,
 }
 
-/// An envelope on its way.
-pub(super) struct Outgoing {
-    pub(super) subject: Subject,
-    pub(super) envelope: Bytes,
-}
-
-impl Outgoing {
-    pub(super) fn len(&self) -> usize {
-        self.subject.len() + self.envelope.len()
-    }
+/// What is on its way.
+pub(super) enum Outgoing {
+    Envelope(Subject, Bytes),
+    /// Somebody waits until the broker has what is before this.
+    Flush(oneshot::Sender<()>),
 }
 
 /// What was asked for since the last time: topics with whether they are wanted now, and who waits for that to be confirmed.
@@ -86,9 +81,21 @@ impl Wanted {
         if envelope.len() > link.most {
             return Err(BackplaneError::TooBig);
         }
-        let outgoing = Outgoing { subject: subject.into(), envelope };
-        let len = outgoing.len();
-        link.outbox.push(outgoing, len)
+        let len = subject.len() + envelope.len();
+        link.outbox.push(Outgoing::Envelope(subject.into(), envelope), len)
+    }
+
+    /// Waits until the broker has what was sent so far, or the connection is lost.
+    pub(super) fn flush(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (sender, flushed) = oneshot::channel();
+        let asking = lock(&self.state).link.as_ref().map(|link| link.outbox.append(Outgoing::Flush(sender)));
+        async move {
+            if let Some(asking) = asking {
+                asking.await;
+                // If it was lost, nobody tells.
+                let _ = flushed.await;
+            }
+        }
     }
 
     /// There is a connection, which needs all of these before it is up.

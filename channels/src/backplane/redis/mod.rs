@@ -42,7 +42,7 @@ use keeper::Keeper;
 use scripts::{Life, Scripts};
 use subscriptions::Subscriptions;
 use wire::Names;
-use writer::Item;
+use writer::{Command, Item};
 
 /// Nodes that are joined by a Redis 7, or a Valkey: one server, at which all of them use the same database.
 ///
@@ -103,21 +103,21 @@ impl Redis {
         Ok(self)
     }
 
-    /// Has an item wait for the broker.
-    fn push(&self, item: Item) -> Result<(), BackplaneError> {
-        lock(&self.shared.link).as_ref().ok_or(BackplaneError::Down)?.push(item)
+    /// Has a command wait for the broker.
+    fn push(&self, command: Command) -> Result<(), BackplaneError> {
+        lock(&self.shared.link).as_ref().ok_or(BackplaneError::Down)?.push(command)
     }
 
     fn publish_to(&self, channel: &str, header: &[u8], envelope: &[u8]) -> Result<(), BackplaneError> {
         is_small(envelope)?;
-        self.push(Item::publish(channel, header, envelope))
+        self.push(Command::publish(channel, header, envelope))
     }
 }
 
 impl Link {
-    fn push(&self, item: Item) -> Result<(), BackplaneError> {
-        let len = item.len();
-        self.outbox.push(item, len)
+    fn push(&self, command: Command) -> Result<(), BackplaneError> {
+        let len = command.len();
+        self.outbox.push(Item::Command(command), len)
     }
 }
 
@@ -158,6 +158,18 @@ impl Backplane for Redis {
         self.publish_to(&to.map_or_else(|| self.names.all(), |node| self.names.node(node)), &[], &envelope)
     }
 
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        let (sender, flushed) = oneshot::channel();
+        let asking = lock(&self.shared.link).as_ref().map(|link| link.outbox.append(Item::Flush(sender)));
+        Box::pin(async move {
+            if let Some(asking) = asking {
+                asking.await;
+                // It is dropped, whatever comes of it.
+                let _ = flushed.await;
+            }
+        })
+    }
+
     fn sequencer(&self) -> Option<&dyn Sequencer> {
         Some(self)
     }
@@ -177,7 +189,7 @@ impl Sequencer for Redis {
             let link = link.as_ref().ok_or(BackplaneError::Down)?;
             let life = Life { epoch: &candidate(), keep, run: &link.run };
             let command = self.shared.scripts.append(&self.names, topic, &envelope, &life);
-            link.push(Item::append(command, envelope.len(), answer))
+            link.push(Command::append(command, envelope.len(), answer))
         });
         Box::pin(async move {
             pushed?;

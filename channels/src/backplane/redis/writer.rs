@@ -10,15 +10,21 @@ use super::scripts::load_append;
 use crate::backplane::BackplaneError;
 use crate::backplane::outbox::Waiting;
 
-/// A command that waits for its turn.
-pub(super) struct Item {
+/// What waits for its turn.
+pub(super) enum Item {
+    Command(Command),
+    /// Somebody waits until this is dropped, when what is before it was answered, or the connection is lost.
+    Flush(oneshot::Sender<()>),
+}
+
+pub(super) struct Command {
     command: Cmd,
     len: usize,
     /// Of what appends: who wants to know what came of it.
     answer: Option<oneshot::Sender<Result<(), BackplaneError>>>,
 }
 
-impl Item {
+impl Command {
     /// Publishes a header and an envelope behind it.
     pub(super) fn publish(channel: &str, header: &[u8], envelope: &[u8]) -> Self {
         let len = channel.len() + header.len() + envelope.len() + OVERHEAD;
@@ -57,7 +63,10 @@ pub(super) async fn write(mut waiting: Waiting<Item>, mut connection: Multiplexe
     while next.is_some() {
         let mut batch = Batch::default();
         while let Some(item) = next {
-            batch.add(item);
+            match item {
+                Item::Command(command) => batch.add(command),
+                Item::Flush(flush) => batch.flushes.push(flush),
+            }
             next = if batch.is_full() { None } else { waiting.take() };
         }
         if !batch.send(&mut connection).await {
@@ -73,13 +82,15 @@ struct Batch {
     pipeline: Pipeline,
     answers: Vec<Option<oneshot::Sender<Result<(), BackplaneError>>>>,
     len: usize,
+    /// Who waits until it was sent, and answered.
+    flushes: Vec<oneshot::Sender<()>>,
 }
 
 impl Batch {
-    fn add(&mut self, item: Item) {
-        self.pipeline.add_command(item.command);
-        self.answers.push(item.answer);
-        self.len += item.len;
+    fn add(&mut self, Command { command, len, answer }: Command) {
+        self.pipeline.add_command(command);
+        self.answers.push(answer);
+        self.len += len;
     }
 
     fn is_full(&self) -> bool {
@@ -92,6 +103,9 @@ impl Batch {
     /// another node tell the broker while the batch is read, some of it was appended, and what was before that has no place any more.
     async fn send(self, connection: &mut MultiplexedConnection) -> bool {
         let count = self.answers.len();
+        if count == 0 {
+            return true;
+        }
         let Ok(replies) = connection.send_packed_commands(&self.pipeline, 0, count).await else {
             return false;
         };
