@@ -1,8 +1,10 @@
 //! What is kept of a topic, and for how long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sansocket_channels::backplane::{Backplane, Keep, Since};
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
 use crate::broker::Broker;
@@ -42,6 +44,31 @@ async fn what_came_after_an_offset() {
     }
     let nothing = node.since("y", Some(5), all()).await;
     assert_eq!((nothing.position.offset, kept(&nothing)), (0, of([])));
+}
+
+/// However many ask, what is published does not wait until all of them are answered.
+#[tokio::test]
+async fn many_ask_at_once() {
+    let broker = Broker::new();
+    let node = Arc::new(Node::new(1, &broker).await);
+    node.subscribe("x").await.unwrap();
+    let mut asking = JoinSet::new();
+    for topic in 0..20_000 {
+        let node = node.clone();
+        asking.spawn(async move { node.since(&topic.to_string(), None, all()).await });
+    }
+    // All of them have asked.
+    yield_now().await;
+    node.say("x", "hello").unwrap();
+    let mut answered = 0;
+    while node.messages("x").is_empty() {
+        asking.join_next().await.expect("it comes before the last answer").unwrap();
+        answered += 1;
+    }
+    assert!(answered < 10_000, "{answered}");
+    while let Some(since) = asking.join_next().await {
+        assert_eq!(since.unwrap().position.offset, 0);
+    }
 }
 
 /// As many messages, and bytes, as are wanted, of whoever appends, or asks: the newest.

@@ -31,7 +31,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{Client, IntoConnectionInfo, ProtocolVersion, RedisError};
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
 use super::outbox::Outbox;
@@ -58,6 +58,9 @@ pub struct Redis {
     client: Client,
     names: Arc<Names>,
     shared: Arc<Shared>,
+    /// Lets a few ask what is kept, of the many that do when there is a connection anew: what they ask is ahead of what is published,
+    /// and of the pings, and what waits in the connection is to be answered in time.
+    asking: Semaphore,
     keeper: Mutex<Option<AbortHandle>>,
 }
 
@@ -89,6 +92,7 @@ impl Redis {
             client: client(url).map_err(|error| BackplaneError::Broker(Box::new(error)))?,
             names: Arc::new(Names::new("sansocket")),
             shared: Arc::default(),
+            asking: Semaphore::new(ASKING),
             keeper: Mutex::default(),
         })
     }
@@ -204,6 +208,7 @@ impl Sequencer for Redis {
         keep: Keep,
     ) -> BoxFuture<'a, Result<Since, BackplaneError>> {
         Box::pin(async move {
+            let _asking = self.asking.acquire().await;
             let link =
                 lock(&self.shared.link).as_ref().map(|link| (link.connection.clone(), link.run.clone()));
             let (connection, run) = link.ok_or(BackplaneError::Down)?;
@@ -268,6 +273,9 @@ fn random() -> u64 {
 /// `client-output-buffer-limit` says, 8 MiB for a minute, and all that a node sends waits behind the largest. This is what NATS takes, so
 /// that a program which sends what one broker takes may have the other.
 const LARGEST: usize = (1 << 20) - (64 << 10);
+
+/// Of how many topics the broker is asked at once what it keeps.
+const ASKING: usize = 64;
 
 /// For how long the broker may owe an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
