@@ -317,17 +317,18 @@ impl From<BackplaneError> for PublishError {
 }
 
 impl From<PublishError> for Refusal {
-    /// A word for each.
+    /// A word for each. What passes, [`Draining`](PublishError::Draining) and [`Backplane`](PublishError::Backplane), is refused for now:
+    /// a join that sends does not keep a page away for good.
     fn from(error: PublishError) -> Self {
-        Self::new(match error {
-            PublishError::Payload(_) => "bad payload",
-            PublishError::TooBig => "too big",
-            PublishError::Topic => "unmatched topic",
-            PublishError::Draining => "busy",
-            PublishError::Event => "reserved event",
-            PublishError::Key => "bad key",
-            PublishError::Backplane(_) => "backplane",
-        })
+        match error {
+            PublishError::Payload(_) => Self::new("bad payload"),
+            PublishError::TooBig => Self::new("too big"),
+            PublishError::Topic => Self::new("unmatched topic"),
+            PublishError::Draining => Self::retry("busy"),
+            PublishError::Event => Self::new("reserved event"),
+            PublishError::Key => Self::new("bad key"),
+            PublishError::Backplane(_) => Self::retry("backplane"),
+        }
     }
 }
 

@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sansocket::Message;
 use sansocket_channels::backplane::{
     Backplane, BackplaneError, BoxFuture, MemoryBus, MemoryNode, NodeId, Sink, Told,
 };
 use sansocket_channels::test::Page;
-use sansocket_channels::{AskError, Close, Hub, Identity, Limits, Open, PublishError, Relay, TopicOptions};
+use sansocket_channels::{
+    AskError, Close, Cx, Drain, Events, Hub, Identity, Joined, Limits, Open, Payload, PublishError, Refusal,
+    Relay, TopicOptions,
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -348,6 +352,43 @@ async fn without_a_connection_members_here_are_sent_all_and_the_others_are_told(
     there.expect_nothing().await;
 }
 
+/// A page that is to come back is told nothing behind the refusal.
+#[tokio::test(start_paused = true)]
+async fn a_join_that_sends_is_refused_for_now_while_that_cannot_be_sent_and_for_good_if_it_never_can() {
+    let bus = MemoryBus::new();
+    let (node, elsewhere) = (bus.node(), Hub::builder().build().unwrap());
+    elsewhere.drain(Drain::default()).await;
+    let join = move |cx: Cx, params: Payload| {
+        let elsewhere = elsewhere.clone();
+        async move {
+            match params.parse::<String>()?.as_str() {
+                "elsewhere" => elsewhere.broadcast("log", "joined", &1)?,
+                event => cx.broadcast(event, &1)?,
+            };
+            Ok::<_, Refusal>(Joined::new(()))
+        }
+    };
+    let hub = Hub::builder()
+        .channel("room:{id}", Events::new().on_join(join))
+        .backplane(node.clone())
+        .build()
+        .unwrap();
+    let mut page = hub.test_page(Identity::user("ada"));
+    sleep(MOMENT).await;
+    node.cut();
+    let for_good = r#"["3","3","room:1","phx_close",{}]"#;
+    for (event, reason, end) in [
+        ("joined", "backplane", None),
+        ("elsewhere", "busy", None),
+        ("$joined", "reserved event", Some(for_good)),
+    ] {
+        assert_eq!(page.join("room:1", &event).await, Err(json!({ "reason": reason })));
+        assert_eq!(page.next_message().await.as_ref().and_then(Message::as_text), end, "{event}");
+    }
+    node.mend();
+    page.join("room:1", &"joined").await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_broker_says_it_has_lost_is_told() {
     let bus = MemoryBus::new();
@@ -671,7 +712,7 @@ async fn what_is_no_envelope_is_ignored_and_counted() {
     assert!(matches!(asked, Err(AskError::TimedOut)));
     sleep(Duration::from_secs(20)).await;
     ada.push("room:1", "said", &4).await.unwrap();
-    one.drain(sansocket_channels::Drain::default()).await;
+    one.drain(Drain::default()).await;
     sleep(Duration::from_secs(20)).await;
     let envelopes = std::mem::take(&mut *tap.envelopes.lock().unwrap());
     assert!(envelopes.len() > 10);
@@ -719,7 +760,7 @@ async fn a_drained_hub_is_no_node_any_more() {
     let (other, end) = hub(&bus);
     sleep(MOMENT).await;
     assert_eq!(one.metrics().nodes, 1);
-    other.drain(sansocket_channels::Drain::default()).await;
+    other.drain(Drain::default()).await;
     sleep(Duration::from_secs(7)).await;
     assert_eq!(one.metrics().nodes, 0);
     sleep(Duration::from_secs(60)).await;
