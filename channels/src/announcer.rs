@@ -50,9 +50,10 @@ impl Announcer {
             let frame = text::frame(None, None, &self.topic.name, "presence_diff", &diff.json());
             let frame = Frame::new(frame.into(), Class::Answer, &self.hub.inner().memory);
             self.topic.with_presence(|presence, seats| {
-                presence.apply(diff);
-                for seat in seats {
-                    seat.connection.queue.broadcast(&frame, seat, 0, &To::All);
+                if presence.apply(diff) {
+                    for seat in seats {
+                        seat.connection.queue.broadcast(&frame, seat, 0, &To::All);
+                    }
                 }
             });
             self.hub.inner().relieve();
@@ -91,7 +92,12 @@ pub(crate) struct State {
 impl State {
     /// `None`: the topic has no presence.
     pub(crate) fn new(topic: &Topic, memory: &Arc<Memory>) -> Option<Self> {
-        let announced = topic.with_presence(|presence, _| presence.announced().clone())?;
+        let announced = topic.with_presence(|presence, seats| {
+            if seats.is_empty() {
+                presence.announce_all();
+            }
+            presence.announced().clone()
+        })?;
         let generation = announced.generation();
         if let Some(frame) = announced.waiting() {
             return Some(Self { frame, generation });

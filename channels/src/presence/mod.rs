@@ -93,8 +93,9 @@ pub(crate) struct Announced {
 }
 
 /// What members are about to be told.
-#[derive(Default)]
 pub(crate) struct Diff {
+    /// Of what they know before.
+    generation: u64,
     joins: Entries,
     leaves: Entries,
 }
@@ -267,7 +268,9 @@ impl Presence {
         if self.announces_at(members)? > now {
             return None;
         }
-        let (mut diff, mut bytes) = (Diff::default(), 0);
+        let generation = self.announced.generation;
+        let mut diff = Diff { generation, joins: Entries::default(), leaves: Entries::default() };
+        let mut bytes = 0;
         while bytes < self.room.diff
             && let Some((_, Change { join, leave })) = self.pending.pop_first()
         {
@@ -288,8 +291,11 @@ impl Presence {
         Some(diff)
     }
 
-    /// Members are told this.
-    pub(crate) fn apply(&mut self, diff: Diff) {
+    /// Members are told this. False: they have [come since](Self::announce_all), and know it.
+    pub(crate) fn apply(&mut self, diff: Diff) -> bool {
+        if !self.is_at(diff.generation) {
+            return false;
+        }
         let Announced { generation, entries, state, waiting } = &mut self.announced;
         *generation += 1;
         *state = None;
@@ -299,6 +305,24 @@ impl Presence {
             entries.0.remove(known);
         }
         entries.0.extend(diff.joins.0);
+        true
+    }
+
+    /// There are no members, to whom what is pending would have been told: who joins next is told all that is, and nothing of who
+    /// left before.
+    pub(crate) fn announce_all(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        self.pending.clear();
+        self.pending_since = None;
+        let entries = self.entries.iter_mut().map(|(reference, entry)| {
+            entry.change = None;
+            ((entry.key.clone(), *reference), entry.json.clone())
+        });
+        let entries = Entries(entries.collect()).into();
+        let generation = self.announced.generation + 1;
+        self.announced = Announced { generation, entries, ..Announced::default() };
     }
 
     pub(crate) fn announced(&self) -> &Announced {
@@ -422,7 +446,7 @@ impl Announced {
 impl Diff {
     /// What members know, and is there again, is as if nothing had been: a page that is told of both takes what has come for gone.
     fn settle(&mut self) {
-        let Self { joins, leaves } = self;
+        let Self { joins, leaves, .. } = self;
         leaves.0.retain(|known, _| joins.0.remove(known).is_none());
     }
 

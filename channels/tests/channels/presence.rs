@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sansocket_channels::test::Page;
-use sansocket_channels::{Close, Events, Hub, Identity, Joined, Limits, Refusal, Reply, TopicOptions};
+use sansocket_channels::{Close, Events, Hub, Identity, Joined, Limits, Refusal, Relay, Reply, TopicOptions};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep};
@@ -250,6 +250,36 @@ async fn a_topic_is_there_until_nobody_may_come_back() {
     assert_eq!(hub.presence("room:2").len(), 1);
     sleep(Duration::from_secs(6)).await;
     assert_eq!(hub.presence("room:2").len(), 0);
+}
+
+/// While there are no members nobody is told who leaves: be it that what was said is kept, or that somebody may come back.
+#[tokio::test(start_paused = true)]
+async fn who_left_before_is_not_in_the_state_of_who_joins_a_topic_without_members() {
+    let options = || TopicOptions::new().presence();
+    for (options, lingers) in [(options().history(10, Duration::from_secs(60)), false), (options(), true)] {
+        let hub = Hub::builder().channel_with("room:{id}", options, channel()).build().unwrap();
+        let mut eve = page(&hub, "eve", &if lingers { json!({}) } else { json!(null) }).await;
+        let mut ada = page(&hub, "ada", &json!({})).await;
+        let known = eve.expect(TOPIC, "presence_diff").await["joins"].take();
+        eve.cut();
+        sleep(Duration::from_secs(1)).await;
+        ada.leave(TOPIC).await;
+        sleep(Duration::from_secs(if lingers { 1 } else { 20 })).await;
+        let mut bob = page(&hub, "bob", &json!(null)).await;
+        let state = bob.expect(TOPIC, "presence_state").await;
+        assert_eq!(state, if lingers { json!({ "eve": known["eve"] }) } else { json!({}) });
+        sleep(Duration::from_secs(1)).await;
+        bob.expect_nothing().await;
+        // What comes of it later is told as ever.
+        sleep(Duration::from_secs(10)).await;
+        if lingers {
+            let gone = bob.expect(TOPIC, "presence_diff").await;
+            assert_eq!(gone, json!({ "joins": {}, "leaves": { "eve": known["eve"] } }));
+        }
+        page(&hub, "ada", &json!({ "again": true })).await;
+        let diff = bob.expect(TOPIC, "presence_diff").await;
+        assert_eq!((&meta(&diff["joins"], "ada")["again"], &diff["leaves"]), (&json!(true), &json!({})));
+    }
 }
 
 /// One is lost before, and one by that.
