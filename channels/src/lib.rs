@@ -78,7 +78,7 @@
 //! | `timeout`, `busy`, `join crashed` | a join | yes |
 //! | `unmatched topic`, `too many channels joined`, `bad payload`, `too big`, `no presence` | a join | no |
 //! | `unmatched topic` | a push to a topic that is not joined | |
-//! | `reserved event` | a push whose event begins with `phx_` or `$` | |
+//! | `reserved event` | a push whose event begins with `phx_` or `$`, or is `presence_state` or `presence_diff` | |
 //! | `unknown event`, `bad payload`, `too big`, `bad key`, `no reply`, `no presence`, `not joined`, `backplane` | a push, by its handler | |
 //!
 //! # The wire

@@ -17,7 +17,8 @@ pub(crate) fn is_event(name: &str) -> bool {
 
 /// Whether the event belongs to the protocol.
 pub(crate) fn is_reserved(event: &str) -> bool {
-    event.starts_with("phx_") || event.starts_with('$')
+    // What pages take for the hub's list, whoever has sent it, is among them.
+    event.starts_with("phx_") || event.starts_with('$') || matches!(event, "presence_state" | "presence_diff")
 }
 
 /// The topic of heartbeats.

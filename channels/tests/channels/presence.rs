@@ -323,6 +323,23 @@ async fn what_lingers_of_a_route_is_not_of_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_cannot_say_to_the_others_who_is_present() {
+    let hub =
+        Hub::builder().channel_with("room:{id}", TopicOptions::new().presence(), Relay).build().unwrap();
+    let mut ada = page(&hub, "ada", &json!({})).await;
+    let mut bob = page(&hub, "bob", &json!({})).await;
+    ada.expect(TOPIC, "presence_state").await;
+    for event in ["presence_state", "presence_diff"] {
+        let refused = Err(json!({ "reason": "reserved event" }));
+        assert_eq!(bob.push(TOPIC, event, &json!({})).await, refused);
+        assert!(bob.push_binary(TOPIC, event, b"{}").await.is_err());
+        bob.cast(TOPIC, event, &json!({}));
+    }
+    bob.push(TOPIC, "presence", &1).await.unwrap();
+    assert_eq!(ada.expect_next(TOPIC, "presence").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_presence_it_is_a_fault_to_track() {
     let hub = Hub::builder().channel("room:{id}", channel()).build().unwrap();
     let mut ada = hub.test_page(Identity::user("ada"));

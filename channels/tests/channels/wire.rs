@@ -333,6 +333,14 @@ const SCRIPT: &[(&str, &[&str])] = &[
         &[r#"["3","10","room:1","phx_reply",{"status":"error","response":{"reason":"reserved event"}}]"#],
     ),
     (
+        r#"["3","10","room:1","presence_state",{}]"#,
+        &[r#"["3","10","room:1","phx_reply",{"status":"error","response":{"reason":"reserved event"}}]"#],
+    ),
+    (
+        r#"["3","10","room:1","presence_diff",{}]"#,
+        &[r#"["3","10","room:1","phx_reply",{"status":"error","response":{"reason":"reserved event"}}]"#],
+    ),
+    (
         r#"["3","11","room:1","phx_leave",{}]"#,
         &[
             r#"["3","11","room:1","phx_reply",{"status":"ok","response":{}}]"#,
