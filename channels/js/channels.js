@@ -263,7 +263,9 @@ export class Channel extends Emitter {
   }
 
   async leave() {
-    const socket = this._socket, joinRef = this._joinRef, there = this.state[0] === "j";
+    const socket = this._socket, joinRef = this._joinRef;
+    // A join that nobody waits for any more may have been let in.
+    const there = joinRef && socket.state === "open";
     if (socket._channels.get(this.topic) === this) socket._channels.delete(this.topic);
     this._end(new ChannelError("left", null, true));
     if (there) await new Promise((done) => socket._transmit(socket._ask(this, "phx_leave", {}, socket._options.timeout, done, done), joinRef));

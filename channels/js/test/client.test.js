@@ -786,6 +786,35 @@ describe("ending", () => {
     }
   });
 
+  test("what the server may have let in after the client gave up is left, and nothing without a connection", async () => {
+    const channel = page.socket.channel("a"), joining = outcome(channel.join());
+    const [join] = others(await page.opens());
+    await page.clock.pass(10000);
+    assert.equal(channel.state, "waiting");
+    page.server.replies(join);
+    assert.equal(channel.state, "waiting");
+    const left = outcome(channel.leave());
+    const [leave] = others(page.server.taken());
+    assert.deepEqual([leave[0], leave[2], leave[3]], [join[0], "a", "phx_leave"]);
+    await settled();
+    assert.deepEqual([joining[0], left], ["left", []]);
+    page.server.replies(leave);
+    await settled();
+    assert.deepEqual(left, ["ok", undefined]);
+    // Of one that has crashed there is nothing to be left, nor of one whose connection is another than now, or none.
+    const crashed = await page.joined("b"), cut = await page.joined("c");
+    page.server.says(crashed._joinRef, null, "b", "phx_error", {});
+    assert.equal(crashed.state, "waiting");
+    await crashed.leave();
+    assert.deepEqual(others(page.server.taken()), []);
+    page.server.ends(1006);
+    const gone = outcome(cut.leave());
+    await settled();
+    assert.deepEqual(gone, ["ok", undefined]);
+    await page.clock.pass(250);
+    assert.deepEqual(others(await page.opens()), []);
+  });
+
   test("a join that is under way can be left", async () => {
     const channel = page.socket.channel("a"), joining = outcome(channel.join());
     const [join] = others(await page.opens());
