@@ -146,6 +146,7 @@ class Firefox(Browser):
     COMMANDS = {
         "execute/sync": "ExecuteScript", "url": "Navigate", "back": "Back",
         "window": "SwitchToWindow", "window GET": "GetWindowHandle", "window DELETE": "CloseWindow", "window/new": "NewWindow",
+        "window/rect": "SetWindowRect",
     }  # fmt: skip
 
     def started(self):
