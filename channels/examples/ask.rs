@@ -6,6 +6,7 @@ use std::time::Duration;
 use sansocket::Server;
 use sansocket_channels::{AskError, Cx, Events, Hub, Payload, Refusal, Reply, ReplyTo};
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 #[tokio::main]
@@ -15,8 +16,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .channel("work", Events::new().on("start", start))
         .page("/", "text/html", include_str!("ask.html"))
         .build()?;
-    println!("open http://{address}");
-    Ok(hub.serve(address, &Server::default(), tokio::signal::ctrl_c()).await?)
+    let listener = TcpListener::bind(address).await?;
+    println!("open http://{}", listener.local_addr()?);
+    Ok(hub.serve(listener, &Server::default(), tokio::signal::ctrl_c()).await?)
 }
 
 /// The page wants work to be done. While this waits, nothing else that the page pushes is handled; so the work is done in a task,

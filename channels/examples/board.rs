@@ -7,6 +7,7 @@ use sansocket::Server;
 use sansocket_channels::{Channel, Cx, Hub, Joined, Leave, Payload, Refusal, Reply, Session, TopicOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,8 +18,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .channel_with("board:{name}", options, Boards)
         .page("/", "text/html", include_str!("board.html"))
         .build()?;
-    println!("open http://{address}");
-    Ok(hub.serve(address, &Server::default(), tokio::signal::ctrl_c()).await?)
+    let listener = TcpListener::bind(address).await?;
+    println!("open http://{}", listener.local_addr()?);
+    Ok(hub.serve(listener, &Server::default(), tokio::signal::ctrl_c()).await?)
 }
 
 struct Boards;

@@ -10,6 +10,7 @@ use sansocket_channels::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,8 +27,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .authenticate(authenticate)
         .page("/", "text/html", include_str!("chat.html"))
         .build()?;
-    println!("open http://{address}");
-    Ok(hub.serve(address, &Server::default(), tokio::signal::ctrl_c()).await?)
+    let listener = TcpListener::bind(address).await?;
+    println!("open http://{}", listener.local_addr()?);
+    Ok(hub.serve(listener, &Server::default(), tokio::signal::ctrl_c()).await?)
 }
 
 /// Before the connection is opened. Here the token is the name; yours would prove it.

@@ -11,6 +11,7 @@ use sansocket::tokio::{Pending, serve_with};
 use sansocket::{Error, Server};
 use sansocket_channels::{AskError, Cx, Drain, Events, Hub, Joined, Payload, Refusal, Reply, TopicOptions};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 #[tokio::main]
@@ -23,7 +24,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .channel_with("news", options, channel)
         .page("/", "text/html", include_str!("push.html"))
         .build()?;
-    println!("open http://{address}");
+    let listener = TcpListener::bind(address).await?;
+    println!("open http://{}", listener.local_addr()?);
     let [ticking, typed, stopping] = [(); 3].map(|()| hub.clone());
     tokio::spawn(async move {
         for n in 0_u32.. {
@@ -39,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::signal::ctrl_c().await.ok();
         stopping.drain(Drain::default()).await
     };
-    Ok(serve_with(address, &Server::default(), stop, move |pending| answer(hub.clone(), pending)).await?)
+    Ok(serve_with(listener, &Server::default(), stop, move |pending| answer(hub.clone(), pending)).await?)
 }
 
 /// From any task or thread. It never waits for a page.
