@@ -14,11 +14,13 @@ use serde_json::json;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8000".into());
     let hub = Hub::builder().channel("news", Open).build()?;
+    let service = hub.service();
     let app = Router::new()
         .route("/", get(async || Html(include_str!("axum.html"))))
         .route("/news", post(publish))
-        .route_service("/channels.js", hub.service())
-        .route_service("/socket/websocket", hub.service())
+        .route_service("/channels.js", service.clone())
+        .route_service("/socket/longpoll", service.clone())
+        .route_service("/socket/websocket", service)
         .with_state(hub.clone());
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("open http://{}", listener.local_addr()?);
