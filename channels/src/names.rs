@@ -16,9 +16,14 @@ pub(crate) fn is_event(name: &str) -> bool {
 }
 
 /// Whether the event belongs to the protocol.
-pub(crate) fn is_reserved(event: &str) -> bool {
-    // What pages take for the hub's list, whoever has sent it, is among them.
-    event.starts_with("phx_") || event.starts_with('$') || matches!(event, "presence_state" | "presence_diff")
+fn is_reserved(event: &str) -> bool {
+    event.starts_with("phx_") || event.starts_with('$')
+}
+
+/// Whether no client may say it: it belongs to the protocol, or pages take it for the server's list of who is present, whoever has
+/// sent it.
+pub(crate) fn is_servers(event: &str) -> bool {
+    is_reserved(event) || matches!(event, "presence_state" | "presence_diff")
 }
 
 /// The topic of heartbeats.

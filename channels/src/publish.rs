@@ -271,8 +271,7 @@ pub enum PublishError {
     Topic,
     /// The hub [has been drained](Hub::drain): nobody is there any more, and nobody is let in. Stop.
     Draining,
-    /// No event of a program's own can have this name: it has 1 to 64 bytes, does not begin with `phx_` or `$`, and is neither
-    /// `presence_state` nor `presence_diff`.
+    /// No event of a program's own can have this name: it has 1 to 64 bytes, and does not begin with `phx_` or `$`.
     Event,
     /// A key has at most 64 bytes.
     Key,
@@ -288,7 +287,7 @@ impl fmt::Display for PublishError {
             Self::TooBig => "the payload has more bytes than `Limits::payload`",
             Self::Topic => "no topic can have this name, or it is no pattern",
             Self::Draining => "the hub has been drained: nobody is there to send to",
-            Self::Event => "an event's name has 1 to 64 bytes, and is none of the protocol's",
+            Self::Event => "an event's name has 1 to 64 bytes, and does not begin with `phx_` or `$`",
             Self::Key => "a key has at most 64 bytes",
             Self::Backplane(_) => "it has not reached the other nodes",
         })

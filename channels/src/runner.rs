@@ -14,7 +14,7 @@ use crate::cx::Cx;
 use crate::fault::{called, caught, caught_within, dropped};
 use crate::frame::Class;
 use crate::inbox::{Command, Inbox, Seated};
-use crate::names::is_reserved;
+use crate::names::is_servers;
 use crate::notes::Note;
 use crate::outgoing::Intercepted;
 use crate::payload::Payload;
@@ -208,7 +208,7 @@ impl Runner {
             return;
         }
         let seat = seat.clone();
-        if is_reserved(event) {
+        if is_servers(event) {
             if let Some(reference) = reference {
                 seat.push(seat.reply(&reference, "error", RESERVED), Class::Answer);
             }
