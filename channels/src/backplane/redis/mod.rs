@@ -58,8 +58,8 @@ pub struct Redis {
     client: Client,
     names: Arc<Names>,
     shared: Arc<Shared>,
-    /// Lets a few ask what is kept, of the many that do when there is a connection anew: what they ask is ahead of what is published,
-    /// and of the pings, and what waits in the connection is to be answered in time.
+    /// Lets few ask what is kept, of the many that do when there is a connection anew: what is published, and pings, are behind what has
+    /// been asked, and the crate counts the time that a question waits for its turn.
     asking: Semaphore,
     keeper: Mutex<Option<AbortHandle>>,
 }

@@ -18,7 +18,7 @@ pub(super) enum Item {
 }
 
 pub(super) struct Command {
-    command: Cmd,
+    cmd: Cmd,
     len: usize,
     /// Of what appends: who wants to know what came of it.
     answer: Option<oneshot::Sender<Result<(), BackplaneError>>>,
@@ -36,7 +36,7 @@ impl Command {
             let _ = message.write_all(part);
         }
         drop(message);
-        Self { command, len, answer: None }
+        Self { cmd: command, len, answer: None }
     }
 
     /// Appends an envelope of so many bytes.
@@ -45,7 +45,7 @@ impl Command {
         len: usize,
         answer: oneshot::Sender<Result<(), BackplaneError>>,
     ) -> Self {
-        Self { command, len: len + OVERHEAD, answer: Some(answer) }
+        Self { cmd: command, len: len + OVERHEAD, answer: Some(answer) }
     }
 
     /// About how many bytes it has.
@@ -87,8 +87,8 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, Command { command, len, answer }: Command) {
-        self.pipeline.add_command(command);
+    fn add(&mut self, Command { cmd, len, answer }: Command) {
+        self.pipeline.add_command(cmd);
         self.answers.push(answer);
         self.len += len;
     }
