@@ -9,8 +9,7 @@ use std::time::Duration;
 use async_nats::client::traits::Publisher;
 use async_nats::message::OutboundMessage;
 use async_nats::{
-    Client, Message, PublishError, PublishErrorKind, ServerAddr, SubscribeError, SubscribeErrorKind,
-    Subscriber,
+    Client, PublishError, PublishErrorKind, ServerAddr, SubscribeError, SubscribeErrorKind, Subscriber,
 };
 use bytes::Bytes;
 use futures_core::Stream;
@@ -22,6 +21,7 @@ use super::super::Sink;
 use super::super::outbox::Waiting;
 use super::subjects::Subjects;
 use super::task::Task;
+use super::untold::{Room, Untold};
 use super::wanted::{Outgoing, Wanted};
 
 /// A connection.
@@ -29,6 +29,7 @@ pub(super) struct Connection<'a> {
     client: Client,
     subjects: &'a Subjects,
     sink: &'a Sink,
+    room: Arc<Room>,
     /// What the broker has sent back of what this connection has sent to itself. It does in order what one connection asks for, so
     /// that it has done everything before that.
     probes: Subscriber,
@@ -54,17 +55,25 @@ pub(super) enum End {
 }
 
 impl<'a> Connection<'a> {
-    pub(super) async fn begin(client: Client, subjects: &'a Subjects, sink: &'a Sink) -> Result<Self, End> {
+    pub(super) async fn begin(
+        client: Client,
+        subjects: &'a Subjects,
+        sink: &'a Sink,
+        room: Room,
+    ) -> Result<Self, End> {
+        let room = Arc::new(room);
         let probes = client.subscribe(subjects.probe()).await?;
         let mut control = Vec::new();
         for subject in subjects.control() {
-            let (subscriber, sink) = (client.subscribe(subject).await?, sink.clone());
-            control.push(Task::spawn(tell(subscriber, move |envelope| sink.control(envelope))));
+            let untold = Untold::new(client.subscribe(subject).await?, room.clone());
+            let sink = sink.clone();
+            control.push(Task::spawn(tell(untold, move |envelope| sink.control(envelope))));
         }
         Ok(Self {
             client,
             subjects,
             sink,
+            room,
             probes,
             probe: 0,
             asking: VecDeque::new(),
@@ -159,8 +168,9 @@ impl<'a> Connection<'a> {
     async fn add(&mut self, topic: Arc<str>) -> Result<(), End> {
         if !self.topics.contains_key(&topic) {
             let subscriber = self.client.subscribe(self.subjects.topic(&topic)).await?;
+            let untold = Untold::new(subscriber, self.room.clone());
             let (name, sink) = (topic.clone(), self.sink.clone());
-            let task = Task::spawn(tell(subscriber, move |envelope| sink.message(&name, envelope)));
+            let task = Task::spawn(tell(untold, move |envelope| sink.message(&name, envelope)));
             self.topics.insert(topic, task);
         }
         Ok(())
@@ -177,7 +187,7 @@ impl<'a> Connection<'a> {
 
     /// The next answer has come, and was told to who has waited for it. Cancel safe.
     async fn answered(&mut self) -> Result<(), End> {
-        let probe = next(&mut self.probes).await.ok_or(End::Lost)?;
+        let probe = poll_fn(|cx| Pin::new(&mut self.probes).poll_next(cx)).await.ok_or(End::Lost)?;
         // Whatever else is sent there is the number of none.
         let number = probe.payload.as_ref().try_into().map_or(0, u64::from_be_bytes);
         while self.asking.front().is_some_and(|(asked, _)| *asked <= number) {
@@ -234,11 +244,11 @@ impl From<PublishError> for End {
 }
 
 /// Tells what comes, in its order, until there is no more.
-async fn tell(mut subscriber: Subscriber, told: impl Fn(Bytes)) {
+async fn tell(mut untold: Untold, told: impl Fn(Bytes)) {
     let all = async {
         let mut count = 0_usize;
-        while let Some(message) = next(&mut subscriber).await {
-            told(message.payload);
+        while let Some(envelope) = untold.next().await {
+            told(envelope);
             count += 1;
             if count.is_multiple_of(AT_ONCE) {
                 yield_now().await;
@@ -247,11 +257,6 @@ async fn tell(mut subscriber: Subscriber, told: impl Fn(Bytes)) {
     };
     // The client takes in at once all that has come, of which tokio's budget lets 128 be taken, whoever else waits for a turn.
     coop::unconstrained(all).await;
-}
-
-/// What comes next. Cancel safe.
-async fn next(subscriber: &mut Subscriber) -> Option<Message> {
-    poll_fn(|cx| Pin::new(&mut *subscriber).poll_next(cx)).await
 }
 
 /// Where there is no server: nobody listens at this port.

@@ -17,6 +17,7 @@ use super::super::{BackplaneError, Sink};
 use super::connection::{Connection, End};
 use super::subjects::Subjects;
 use super::task::Task;
+use super::untold::Room;
 use super::wanted::{Link, Outgoing, Wanted};
 use crate::fault::{Panicked, caught};
 
@@ -30,7 +31,7 @@ pub(super) struct Keeper {
     servers: Vec<ServerAddr>,
     options: ConnectOptions,
     wanted: Arc<Wanted>,
-    /// Told of each message that a client has dropped.
+    /// Told of each message that is dropped, by a client or since there is no room for it.
     dropped: Arc<Notify>,
 }
 
@@ -104,7 +105,8 @@ impl Keeper {
 
     /// A connection from its beginning to its end.
     async fn live(&self, client: Client, cluster: &mut Vec<ServerAddr>) {
-        let Ok(mut connection) = Connection::begin(client, &self.subjects, &self.sink).await else {
+        let room = Room::new(self.dropped.clone());
+        let Ok(mut connection) = Connection::begin(client, &self.subjects, &self.sink, room).await else {
             return;
         };
         match connection.forgo_others(&self.servers).await {

@@ -1,0 +1,95 @@
+//! What has come, and is not told yet.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use async_nats::Subscriber;
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::sync::Notify;
+
+/// What has come by a subscription, and is not told yet.
+///
+/// The client would keep 65,536 messages of each, however large they are: what has come is taken from it before the next is told, and
+/// has the room that there is for all of a connection.
+pub(super) struct Untold {
+    subscriber: Subscriber,
+    waiting: VecDeque<Bytes>,
+    room: Arc<Room>,
+}
+
+/// The room for what is not told yet, of all subscriptions of a connection.
+pub(super) struct Room {
+    /// How many bytes it has.
+    taken: AtomicUsize,
+    /// Told of each message for which there is none: it is dropped.
+    dropped: Arc<Notify>,
+}
+
+impl Room {
+    pub(super) fn new(dropped: Arc<Notify>) -> Self {
+        Self { taken: AtomicUsize::new(0), dropped }
+    }
+}
+
+impl Untold {
+    pub(super) fn new(subscriber: Subscriber, room: Arc<Room>) -> Self {
+        Self { subscriber, waiting: VecDeque::new(), room }
+    }
+
+    /// The next; `None`: there will be no more. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let is_over = loop {
+            match Pin::new(&mut self.subscriber).poll_next(cx) {
+                Poll::Ready(Some(message)) => self.take_in(message.payload),
+                Poll::Ready(None) => break true,
+                Poll::Pending => break false,
+            }
+        };
+        let next = self.waiting.pop_front();
+        match &next {
+            Some(envelope) => drop(self.room.taken.fetch_sub(size(envelope), Ordering::Relaxed)),
+            None if is_over => {}
+            None => {
+                // Many may have waited.
+                self.waiting.shrink_to(FEW);
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(next)
+    }
+
+    fn take_in(&mut self, envelope: Bytes) {
+        let size = size(&envelope);
+        if self.room.taken.fetch_add(size, Ordering::Relaxed).saturating_add(size) > MOST {
+            self.room.taken.fetch_sub(size, Ordering::Relaxed);
+            self.room.dropped.notify_one();
+        } else {
+            self.waiting.push_back(envelope);
+        }
+    }
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        self.room.taken.fetch_sub(self.waiting.iter().map(size).sum(), Ordering::Relaxed);
+    }
+}
+
+fn size(envelope: &Bytes) -> usize {
+    size_of::<Bytes>() + envelope.len()
+}
+
+/// How many bytes may wait: what four nodes may have waiting for the broker, should all of it come at once.
+const MOST: usize = 32 << 20;
+
+/// For how many there is room though none wait.
+const FEW: usize = 64;
