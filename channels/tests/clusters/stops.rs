@@ -78,7 +78,7 @@ async fn a_node_stops_while_its_broker_hangs() {
         let begun = Instant::now();
         node.hub.drain(Drain::default()).await;
         let took = begun.elapsed();
-        assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
+        assert!((Duration::from_secs(1)..Duration::from_secs(4)).contains(&took), "{took:?}");
     }
 }
 
