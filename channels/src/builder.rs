@@ -86,7 +86,8 @@ impl HubBuilder {
     ///
     /// Browsers send cookies with whatever any page asks for: one that says who somebody is needs `SameSite`, `Lax` or `Strict`. The
     /// [origin](Self::origins) of a page, which is judged before, does not come with each request of those who
-    /// [poll](crate#long-polling): what else keeps other sites from it is `Sec-Fetch-Site`, which browsers tell over `https` only.
+    /// [poll](crate::guide::long_polling): what else keeps other sites from it is `Sec-Fetch-Site`, which browsers tell over `https`
+    /// only.
     pub fn authenticate<F, R>(mut self, f: F) -> Self
     where
         F: Fn(Handshake) -> R + Send + Sync + 'static,

@@ -10,6 +10,7 @@ mod citations;
 mod documentation;
 mod fuzz_corpus;
 mod layering;
+mod links;
 mod names;
 mod requirements;
 mod source;

@@ -5,19 +5,25 @@ use std::path::Path;
 
 /// The Rust files below a folder of the repository: paths from that folder, in order, and what is in them.
 pub fn files(folder: &str) -> Vec<(String, String)> {
+    texts(folder, &["rs"])
+}
+
+/// The same of files with these extensions.
+pub fn texts(folder: &str, extensions: &[&str]) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    read(&root, &root, &mut files);
+    read(&root, &root, extensions, &mut files);
     files.sort_unstable();
     files
 }
 
-fn read(folder: &Path, root: &Path, files: &mut Vec<(String, String)>) {
+fn read(folder: &Path, root: &Path, extensions: &[&str], files: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            read(&path, root, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            read(&path, root, extensions, files);
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known))
+        {
             let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
             files.push((name, fs::read_to_string(&path).unwrap()));
         }
