@@ -75,11 +75,26 @@
 //!
 //! | reason | of what | tried again |
 //! | --- | --- | --- |
-//! | `timeout`, `busy`, `join crashed` | a join | yes |
-//! | `unmatched topic`, `too many channels joined`, `bad payload`, `too big`, `no presence` | a join | no |
+//! | `timeout`, `join crashed` | a join that takes longer than [`Limits::join`], or panics | yes |
+//! | `busy` | a join while the hub [drains](Hub::drain), or has no room for one more | yes |
+//! | `unmatched topic`, `too many channels joined` | a join that no route is for, or beyond [`Limits::topics_per_connection`] | no |
+//! | `bad payload`, `too big`, `no presence` | a join whose parameters, response, or presence cannot be | no |
+//! | `unauthorized` | a join that is under way when the server [ends it](User::leave) | no |
 //! | `unmatched topic` | a push to a topic that is not joined | |
 //! | `reserved event` | a push whose event begins with `phx_` or `$`, or is `presence_state` or `presence_diff` | |
-//! | `unknown event`, `bad payload`, `too big`, `bad key`, `no reply`, `no presence`, `not joined`, `backplane` | a push, by its handler | |
+//! | `unknown event`, `no reply` | a push that nothing handles, or whose [`ReplyTo`] is dropped | |
+//! | `bad payload`, `too big` | a push whose answer cannot be; `bad payload`, too, an answer to a question that is none | |
+//!
+//! What `?` makes of an error of this crate, in a join or in a handler:
+//!
+//! | error | reason | a join is tried again |
+//! | --- | --- | --- |
+//! | [`PayloadError`] | `bad payload` | no |
+//! | of [`Cx::param`] | `unmatched topic` | no |
+//! | [`TrackError`] | `bad payload`, `no presence`, `not joined` | no |
+//! | [`PublishError`] | `bad payload`, `too big`, `unmatched topic`, `reserved event`, `bad key` | no |
+//! | [`PublishError`] | `busy`, `backplane` | yes |
+//! | [`AskError`] | `bad answer`, `gone`, `timeout`, `refused`, `busy`, `backplane` | yes |
 //!
 //! # The wire
 //!

@@ -1,8 +1,9 @@
 //! To whom things are sent.
 
+use sansocket_channels::backplane::BackplaneError;
 use sansocket_channels::test::Page;
-use sansocket_channels::{Hub, Identity, Open, PublishError, Relay};
-use serde_json::json;
+use sansocket_channels::{AskError, Hub, Identity, Open, Payload, PublishError, Refusal, Relay, TrackError};
+use serde_json::{Value, json};
 
 async fn page(hub: &Hub, user: &str, topics: &[&str]) -> Page {
     let mut page = hub.test_page(Identity::user(user));
@@ -125,6 +126,37 @@ async fn the_hub_knows_who_is_where() {
     ada.linger().await;
     assert!(hub.conn(ada.conn()).info().is_none() && hub.user("ada").connections().is_empty());
     assert_eq!(hub.connections().len(), 1);
+}
+
+/// What clients are told by `?` is in the table of the front page, in the row of the error.
+#[test]
+fn the_words_of_errors_are_documented() {
+    let payload = || Payload::bytes(vec![0]).parse::<u8>().unwrap_err();
+    let down = || BackplaneError::Down;
+    let told: [(&str, Refusal); 17] = [
+        ("PayloadError", payload().into()),
+        ("TrackError", TrackError::Payload(payload()).into()),
+        ("TrackError", TrackError::NoPresence.into()),
+        ("TrackError", TrackError::NotJoined.into()),
+        ("PublishError", PublishError::Payload(payload()).into()),
+        ("PublishError", PublishError::TooBig.into()),
+        ("PublishError", PublishError::Topic.into()),
+        ("PublishError", PublishError::Draining.into()),
+        ("PublishError", PublishError::Event.into()),
+        ("PublishError", PublishError::Key.into()),
+        ("PublishError", PublishError::Backplane(down()).into()),
+        ("AskError", AskError::Payload(payload()).into()),
+        ("AskError", AskError::Gone.into()),
+        ("AskError", AskError::TimedOut.into()),
+        ("AskError", AskError::Refused(Value::Null).into()),
+        ("AskError", AskError::TooMany.into()),
+        ("AskError", AskError::Backplane(down()).into()),
+    ];
+    for (error, refusal) in told {
+        let (row, word) = (format!("//! | [`{error}`] |"), format!("`{}`", refusal.reason()));
+        let mut rows = include_str!("../../src/lib.rs").lines().filter(|line| line.starts_with(&row));
+        assert!(rows.any(|line| line.contains(&word)), "{error}: {word}");
+    }
 }
 
 #[tokio::test]
