@@ -8,9 +8,10 @@ use sansocket::{Error, Server, handshake::Reply};
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    println!("open http://{address}");
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("open http://{}", listener.local_addr()?);
     let server = Server::default().page("/", Reply::ok().html(include_str!("page.html")));
-    serve_with(address, &server, tokio::signal::ctrl_c(), push).await
+    serve_with(listener, &server, tokio::signal::ctrl_c(), push).await
 }
 
 /// Until the page is closed, or the server stops: then `send` fails. Who only sends need not receive.

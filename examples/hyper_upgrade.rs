@@ -16,9 +16,10 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    println!("open http://{address}");
+    let listener = TcpListener::bind(address).await?;
+    println!("open http://{}", listener.local_addr()?);
     let server = Server::default();
-    let (listener, mut stop) = (TcpListener::bind(address).await?, pin!(tokio::signal::ctrl_c()));
+    let mut stop = pin!(tokio::signal::ctrl_c());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

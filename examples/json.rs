@@ -23,8 +23,9 @@ enum Answer {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    println!("listening on ws://{address}");
-    serve(address, client).await
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    serve(listener, client).await
 }
 
 async fn client(pending: Pending) -> std::io::Result<()> {

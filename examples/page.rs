@@ -23,7 +23,8 @@ impl Events {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    println!("open http://{address}");
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("open http://{}", listener.local_addr()?);
     let events = Events(broadcast::Sender::new(64));
     let [typed, worked, timed] = [(); 3].map(|()| events.clone());
     thread::spawn(move || stdin().lines().map_while(Result::ok).for_each(|line| typed.tell(&line)));
@@ -40,7 +41,7 @@ async fn main() -> std::io::Result<()> {
         }
     });
     let server = Server::default().page("/", Reply::ok().html(include_str!("page.html")));
-    serve_with(address, &server, tokio::signal::ctrl_c(), move |pending| answer(pending, events.clone()))
+    serve_with(listener, &server, tokio::signal::ctrl_c(), move |pending| answer(pending, events.clone()))
         .await
 }
 

@@ -10,10 +10,11 @@ const BEHIND: usize = 64;
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    println!("listening on ws://{address}");
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on ws://{}", listener.local_addr()?);
     let server = Server::default().config(Config::default().max_message_size(4096));
     let room = broadcast::Sender::new(BEHIND);
-    serve_with(address, &server, tokio::signal::ctrl_c(), move |pending| chat(pending, room.clone())).await
+    serve_with(listener, &server, tokio::signal::ctrl_c(), move |pending| chat(pending, room.clone())).await
 }
 
 async fn chat(pending: Pending, room: broadcast::Sender<PreparedMessage>) -> Result<(), Error> {

@@ -10,11 +10,12 @@ use sansocket::{CloseCode, Error, Server};
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".into());
-    println!("listening on ws://{address}");
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on ws://{}", listener.local_addr()?);
     let server = Server::default().subprotocols(["v2.chat", "v1.chat"]).max_connections(3).when_full(503)?;
     let server = server.on_error(|failure| eprintln!("{failure}"));
     // On Ctrl-C all connections are closed with 1001, and what has not ended in 10 seconds is dropped.
-    serve_with(address, &server, tokio::signal::ctrl_c(), route).await?;
+    serve_with(listener, &server, tokio::signal::ctrl_c(), route).await?;
     println!("bye");
     Ok(())
 }
