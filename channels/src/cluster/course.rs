@@ -67,10 +67,10 @@ impl Course {
         }
     }
 
-    /// Nothing of what waits is needed any more.
-    pub(crate) fn forget_waiting(&mut self) {
-        self.waiting.clear();
+    /// All that waits: nothing of it is needed any more.
+    pub(crate) fn forget_waiting(&mut self) -> VecDeque<(Position, Bytes)> {
         (self.bytes, self.is_torn) = (0, false);
+        std::mem::take(&mut self.waiting)
     }
 
     /// Whether some of what waited was forgotten since this was asked: what the broker has told may be without it.

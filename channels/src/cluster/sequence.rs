@@ -242,7 +242,9 @@ async fn sync(hub: Weak<Inner>, topic: Weak<Topic>) {
             return;
         };
         // What has come until now the broker has: it is among what it tells, or of a life that has ended.
-        topic.with_abroad(|abroad| abroad.course.forget_waiting());
+        let forgotten = topic.with_abroad(|abroad| abroad.course.forget_waiting()).unwrap_or_default();
+        let ignored = forgotten.iter().filter(|(_, envelope)| ToTopic::decode(envelope).is_none()).count();
+        cluster.counters.backplane_ignored.add(ignored);
         let known = topic.known_position();
         match sequencer.since(&topic.name, known.as_ref(), keep).await {
             Ok(since) => {

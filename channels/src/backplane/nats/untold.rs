@@ -14,11 +14,13 @@ use tokio::sync::Notify;
 
 /// What has come by a subscription, and is not told yet.
 ///
-/// The client would keep 65,536 messages of each, however large they are: what has come is taken from it before the next is told, and
-/// has the room that there is for all of a connection.
+/// The client would keep 65,536 messages of each, however large they are: what has come is taken from it every few messages that are
+/// told, and has the room that there is for all of a connection.
 pub(super) struct Untold {
     subscriber: Subscriber,
     waiting: VecDeque<Bytes>,
+    /// How many were told since the last look at the client, which costs as much as one.
+    told: usize,
     room: Arc<Room>,
 }
 
@@ -38,7 +40,7 @@ impl Room {
 
 impl Untold {
     pub(super) fn new(subscriber: Subscriber, room: Arc<Room>) -> Self {
-        Self { subscriber, waiting: VecDeque::new(), room }
+        Self { subscriber, waiting: VecDeque::new(), told: 0, room }
     }
 
     /// The next; `None`: there will be no more. Cancel safe.
@@ -47,13 +49,8 @@ impl Untold {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let is_over = loop {
-            match Pin::new(&mut self.subscriber).poll_next(cx) {
-                Poll::Ready(Some(message)) => self.take_in(message.payload),
-                Poll::Ready(None) => break true,
-                Poll::Pending => break false,
-            }
-        };
+        let is_over = (self.waiting.is_empty() || self.told >= TOGETHER) && self.look(cx);
+        self.told += 1;
         let next = self.waiting.pop_front();
         match &next {
             Some(envelope) => drop(self.room.taken.fetch_sub(size(envelope), Ordering::Relaxed)),
@@ -65,6 +62,18 @@ impl Untold {
             }
         }
         Poll::Ready(next)
+    }
+
+    /// Takes in all that has come. Whether there will be no more.
+    fn look(&mut self, cx: &mut Context<'_>) -> bool {
+        self.told = 0;
+        loop {
+            match Pin::new(&mut self.subscriber).poll_next(cx) {
+                Poll::Ready(Some(message)) => self.take_in(message.payload),
+                Poll::Ready(None) => return true,
+                Poll::Pending => return false,
+            }
+        }
     }
 
     fn take_in(&mut self, envelope: Bytes) {
@@ -90,6 +99,9 @@ fn size(envelope: &Bytes) -> usize {
 
 /// How many bytes may wait: what four nodes may have waiting for the broker, should all of it come at once.
 const MOST: usize = 32 << 20;
+
+/// After how many that were told it is looked whether more has come.
+const TOGETHER: usize = 16;
 
 /// For how many there is room though none wait.
 const FEW: usize = 64;
