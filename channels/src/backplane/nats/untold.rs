@@ -19,8 +19,10 @@ use tokio::sync::Notify;
 pub(super) struct Untold {
     subscriber: Subscriber,
     waiting: VecDeque<Bytes>,
-    /// How many were told since the last look at the client, which costs as much as one.
+    /// How many were told since the last look at the client, which costs as much as one,
     told: usize,
+    /// and how much room these had, which is given back then.
+    freed: usize,
     room: Arc<Room>,
 }
 
@@ -40,7 +42,7 @@ impl Room {
 
 impl Untold {
     pub(super) fn new(subscriber: Subscriber, room: Arc<Room>) -> Self {
-        Self { subscriber, waiting: VecDeque::new(), told: 0, room }
+        Self { subscriber, waiting: VecDeque::new(), told: 0, freed: 0, room }
     }
 
     /// The next; `None`: there will be no more. Cancel safe.
@@ -53,7 +55,7 @@ impl Untold {
         self.told += 1;
         let next = self.waiting.pop_front();
         match &next {
-            Some(envelope) => drop(self.room.taken.fetch_sub(size(envelope), Ordering::Relaxed)),
+            Some(envelope) => self.freed += size(envelope),
             None if is_over => {}
             None => {
                 // Many may have waited.
@@ -67,6 +69,7 @@ impl Untold {
     /// Takes in all that has come. Whether there will be no more.
     fn look(&mut self, cx: &mut Context<'_>) -> bool {
         self.told = 0;
+        self.room.taken.fetch_sub(std::mem::take(&mut self.freed), Ordering::Relaxed);
         loop {
             match Pin::new(&mut self.subscriber).poll_next(cx) {
                 Poll::Ready(Some(message)) => self.take_in(message.payload),
@@ -89,7 +92,8 @@ impl Untold {
 
 impl Drop for Untold {
     fn drop(&mut self) {
-        self.room.taken.fetch_sub(self.waiting.iter().map(size).sum(), Ordering::Relaxed);
+        let waiting: usize = self.waiting.iter().map(size).sum();
+        self.room.taken.fetch_sub(waiting + self.freed, Ordering::Relaxed);
     }
 }
 
