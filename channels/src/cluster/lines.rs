@@ -73,15 +73,16 @@ impl Lines {
         }
     }
 
-    /// Has all topics marked to which something was sent since then.
-    pub(super) fn mark_again(&self, since: Instant) {
+    /// Has all topics marked of which a mark, or what it is about, may have been lost with a connection: that this had failed was noticed
+    /// then.
+    pub(super) fn mark_again(&self, noticed: Instant) {
         let lines: Vec<_> = {
             let all = lock(&self.0);
             all.young.values().chain(all.old.values()).cloned().collect()
         };
         for line in lines {
             let mut line = lock(&line);
-            if line.used >= since {
+            if line.used + UNNOTICED >= noticed {
                 self.mark_later(&mut line);
             }
         }
@@ -159,3 +160,6 @@ impl Line {
 /// How long nothing is sent to a topic until other nodes are told how far it is: what they have missed of the end, they hear of
 /// then.
 const QUIET: Duration = Duration::from_secs(5);
+
+/// How long it may take until it is noticed that a connection has failed, and as much as passes until it is told how far a topic is.
+const UNNOTICED: Duration = Duration::from_secs(30);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -111,7 +110,7 @@ impl Cluster {
         let (now, topics) = (Instant::now(), hub.inner().registry.topics());
         // What was told before anybody noticed that the connection had failed was lost with it.
         if let Some(down) = lock(&self.down).take() {
-            self.lines.mark_again(down.checked_sub(UNNOTICED).unwrap_or(down));
+            self.lines.mark_again(down);
         }
         self.mark_presences_now(now);
         if is_first {
@@ -310,9 +309,6 @@ pub(super) fn presence_heard(hub: &Hub, topic: &Arc<Topic>) {
     // Who was lost here, and is there now, may have been the last.
     hub.inner().registry.retire(topic);
 }
-
-/// How long it may take until it is noticed that a connection has failed, and as much as passes until it is told how far a topic is.
-const UNNOTICED: Duration = Duration::from_secs(30);
 
 /// Delivers a message of another node to the members of a topic.
 fn deliver(hub: &Hub, topic: &Arc<Topic>, message: &Publication<'_>) {

@@ -212,12 +212,8 @@ async fn what_is_dropped_is_lost() {
             _ => {}
         }
     });
-    nats.start(NodeId::new(2), sink).await.unwrap();
     let until = Instant::now() + Duration::from_secs(30);
-    while nats.subscribe("room").await.is_err() {
-        assert!(Instant::now() < until);
-        sleep(Duration::from_millis(5)).await;
-    }
+    begin_in_room(&nats, sink, until).await;
     let send = async || {
         assert!(Instant::now() < until);
         let is_sent = a.nats.publish("room", Bytes::copy_from_slice(&1_u32.to_be_bytes())).is_ok();
@@ -278,12 +274,8 @@ async fn what_waits_is_bounded_by_its_bytes() {
             _ => {}
         }
     });
-    nats.start(NodeId::new(2), sink).await.unwrap();
     let until = Instant::now() + Duration::from_secs(30);
-    while nats.subscribe("room").await.is_err() {
-        assert!(Instant::now() < until);
-        sleep(Duration::from_millis(5)).await;
-    }
+    begin_in_room(&nats, sink, until).await;
     let (before, mut most, mut sent) = (resident(), 0, 0);
     while sent < 2_000 {
         assert!(Instant::now() < until);
@@ -333,6 +325,15 @@ async fn a_server_of_the_cluster_takes_over() {
     node.subscribe("room").await;
     other.publish("room", "here");
     node.hears("room", "here").await;
+}
+
+/// Has a node that tells a sink hear of the room, before long.
+async fn begin_in_room(nats: &Nats, sink: Sink, until: Instant) {
+    nats.start(NodeId::new(2), sink).await.unwrap();
+    while nats.subscribe("room").await.is_err() {
+        assert!(Instant::now() < until);
+        sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// A port behind which there is a broker from which everything takes its time.
