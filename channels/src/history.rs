@@ -152,9 +152,9 @@ impl History {
         (frame, self.offset)
     }
 
-    /// The newest number says that a message has come to nobody: whoever has missed that has not got all.
-    pub(crate) fn note_loss(&mut self) {
-        self.lost_at = self.offset;
+    /// This number, the next one, says that a message has come to nobody: whoever has missed that has not got all.
+    pub(crate) fn lose_at(&mut self, offset: u64) {
+        self.lost_at = offset;
     }
 
     /// The newest message, if it is kept, is not for these either, who were others before.

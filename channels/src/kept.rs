@@ -94,9 +94,9 @@ impl<T> Kept<T> {
         is_used
     }
 
-    /// See [`History::note_loss`].
-    pub(crate) fn note_loss(&mut self) {
-        self.history.note_loss();
+    /// See [`History::lose_at`].
+    pub(crate) fn lose_at(&mut self, offset: u64) {
+        self.history.lose_at(offset);
     }
 
     /// Begins another life, of this name or one of its own, after this offset.

@@ -76,7 +76,7 @@
 //! | reason | of what | tried again |
 //! | --- | --- | --- |
 //! | `timeout`, `join crashed` | a join that takes longer than [`Limits::join`], or panics | yes |
-//! | `busy` | a join while the hub [drains](Hub::drain), or has no room for one more | yes |
+//! | `busy` | a join while the hub [drains](Hub::drain), has no room for one more, or [loses its route](Hub::unroute) | yes |
 //! | `unmatched topic`, `too many channels joined` | a join that no route is for, or beyond [`Limits::topics_per_connection`] | no |
 //! | `bad payload`, `too big`, `no presence` | a join whose parameters, response, or presence cannot be | no |
 //! | `unauthorized` | a join that is under way when the server [ends it](User::leave) | no |

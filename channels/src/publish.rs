@@ -317,12 +317,12 @@ impl From<BackplaneError> for PublishError {
 }
 
 impl From<PublishError> for Refusal {
-    /// A word for each. What passes, [`Draining`](PublishError::Draining) and [`Backplane`](PublishError::Backplane), is refused for now:
-    /// a join that sends does not keep a page away for good.
+    /// A word for each. What passes, [`Draining`](PublishError::Draining) and that there is no broker, is refused for now: a join that
+    /// sends does not keep a page away for good.
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::Payload(_) => Self::new("bad payload"),
-            PublishError::TooBig => Self::new("too big"),
+            PublishError::TooBig | PublishError::Backplane(BackplaneError::TooBig) => Self::new("too big"),
             PublishError::Topic => Self::new("unmatched topic"),
             PublishError::Draining => Self::retry("busy"),
             PublishError::Event => Self::new("reserved event"),

@@ -18,7 +18,7 @@ use crate::opening::{Admitted, Judged};
 
 impl Hub {
     /// Serves pages, the scripts for them, WebSockets and those who [poll](crate::guide::long_polling), until `stop` is ready; then it
-    /// [drains](Self::drain), by the defaults of [`Drain`], which takes 20 seconds at most, and ends as [`serve_with`] does.
+    /// [drains](Self::drain), by the defaults of [`Drain`], which takes 20 seconds at most, one more with a broker, and ends as [`serve_with`] does.
     /// `listener` is an address or a listener. What is at no path that it knows is answered with 404.
     ///
     /// `server` has the limits of connections, TLS, and who is told of failures. Which pages may connect is for

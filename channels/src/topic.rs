@@ -194,14 +194,18 @@ impl Topic {
         members.tell_gap(self, hub);
     }
 
-    /// The newest number of the broker's says that a message has come to nobody: members are told, and who has missed the number is when
-    /// he comes back.
-    pub(crate) fn note_loss(&self, hub: &Inner) {
+    /// The broker's number that comes next, if this is it, says that a message has come to nobody: members are told before they have
+    /// that number, and who has not had it when he comes back.
+    pub(crate) fn lose_at(&self, position: &Position, hub: &Inner) -> bool {
         let mut members = lock(&self.members);
-        if let Some(kept) = &mut members.history {
-            kept.note_loss();
-        }
+        let Some(kept) =
+            members.history.as_mut().filter(|kept| kept.history().turn(position) == Hearing::Next)
+        else {
+            return false;
+        };
+        kept.lose_at(position.offset);
         members.tell_gap(self, hub);
+        true
     }
 
     /// How far it is in the order that the broker has, if it has been there.
@@ -215,12 +219,6 @@ impl Topic {
     pub(crate) fn is_behind(&self, position: &Position) -> bool {
         self.known_position()
             .is_some_and(|known| known.epoch == position.epoch && known.offset < position.offset)
-    }
-
-    /// Whether what the broker has put there has come before.
-    pub(crate) fn has_had(&self, position: &Position) -> bool {
-        let members = lock(&self.members);
-        members.history.as_ref().is_some_and(|kept| kept.history().turn(position) == Hearing::Stale)
     }
 
     /// The broker has it so far, and what it has told begins after an offset. If something is missing until there, a life of that name

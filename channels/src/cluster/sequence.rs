@@ -300,7 +300,7 @@ fn resume(hub: &Hub, topic: &Arc<Topic>, since: Since) -> bool {
 /// Delivers a message that has its number, and is so old. False: others are missing before it.
 fn deliver(hub: &Hub, topic: &Arc<Topic>, position: &Position, age: Duration, envelope: &Bytes) -> bool {
     let inner = hub.inner();
-    let (mut is_loss, nothing) = (false, || ("$pos", Payload::text("{}"), Audience::default()));
+    let nothing = || ("$pos", Payload::text("{}"), Audience::default());
     // What is no message has its number all the same.
     let (event, payload, audience) = match ToTopic::decode(envelope) {
         Some(ToTopic { what: News::Message(message), .. }) => {
@@ -308,7 +308,8 @@ fn deliver(hub: &Hub, topic: &Arc<Topic>, position: &Position, age: Duration, en
         }
         Some(ToTopic { what: News::Lost, .. }) => {
             // Members here were told when it failed; what was on its way then may have come since.
-            is_loss = !topic.has_had(position);
+            let is_lost = topic.lose_at(position, inner);
+            inner.counters.backplane_lost.add(usize::from(is_lost));
             nothing()
         }
         _ => {
@@ -319,10 +320,6 @@ fn deliver(hub: &Hub, topic: &Arc<Topic>, position: &Position, age: Duration, en
     let form = Form::Draft(payload.draft(&topic.name, event));
     let parcel = Parcel { event, payload, form, audience: &audience, is_named: false };
     let taken = topic.send_at(parcel, position, age);
-    if is_loss && taken.is_some() {
-        inner.counters.backplane_lost.add(1);
-        topic.note_loss(inner);
-    }
     inner.counters.deliveries.add(taken.unwrap_or(0));
     inner.relieve();
     taken.is_some()

@@ -45,6 +45,8 @@ struct Listed {
     count: u64,
     /// Those of them that are here.
     here: HashSet<Reference>,
+    /// For some of it there was no room before, which was counted then.
+    is_again: bool,
 }
 
 impl Nodes {
@@ -150,16 +152,23 @@ impl Presence {
         now: Instant,
     ) {
         let nodes = self.nodes.get_or_insert_default();
-        if before == 0 {
-            nodes.short.remove(&node);
-        }
         let begun = nodes.listed.remove(&node);
-        let begun = if before == 0 { Some(Listed::begin(version)) } else { begun };
+        let begun = if before == 0 {
+            let is_again = nodes.short.remove(&node);
+            if is_again {
+                // Until the last part has come, too.
+                nodes.known.remove(&node);
+            }
+            Some(Listed::begin(version, is_again))
+        } else {
+            begun
+        };
         let Some(mut listed) = begun.filter(|listed| (listed.version, listed.count) == (version, before))
         else {
             // Something has not come that was told before. If this is not what is known, it is asked for again.
             return;
         };
+        let untracked = self.untracked;
         listed.count += entries.len() as u64;
         for op in entries {
             let reference = op.reference();
@@ -167,6 +176,9 @@ impl Presence {
             if self.entries.contains_key(&reference) {
                 listed.here.insert(reference);
             }
+        }
+        if listed.is_again {
+            self.untracked = untracked;
         }
         if is_last {
             self.nodes.get_or_insert_default().known.insert(node, version);
@@ -257,8 +269,8 @@ impl Presence {
 }
 
 impl Listed {
-    fn begin(version: u64) -> Self {
-        Self { version, count: 0, here: HashSet::new() }
+    fn begin(version: u64, is_again: bool) -> Self {
+        Self { version, count: 0, here: HashSet::new(), is_again }
     }
 }
 
