@@ -84,8 +84,9 @@ impl Hub {
         let _ = timeout(drain.leave.saturating_sub(start.elapsed()), inner.work.none()).await;
         inner.drained.store(true, Ordering::Relaxed);
         if let Some(cluster) = &inner.cluster {
+            // With the runtime ends what has not left; and that this node ends finds room then.
+            let _ = timeout(BROKER, cluster.flush()).await;
             cluster.end();
-            // With the runtime ends what has not left.
             let _ = timeout(BROKER, cluster.flush()).await;
         }
         Drained { told, cut, busy: inner.work.count() }
@@ -102,8 +103,8 @@ impl fmt::Display for Drained {
     }
 }
 
-/// How long a broker may take for what it has to be sent yet.
-const BROKER: Duration = Duration::from_secs(1);
+/// How long a broker may take for what it has to be sent yet, and for that this node ends.
+const BROKER: Duration = Duration::from_millis(500);
 
 /// Few connections are no storm.
 const LONGEST_STEP: Duration = Duration::from_millis(100);

@@ -276,9 +276,12 @@ impl Cluster {
         }
     }
 
-    /// Tells and asks the others what is due, or some of it, so that there is room for what the program sends. Whether there is more.
+    /// Tells and asks the others what is due, or some of it, so that what the program sends finds room between. Whether there is more.
     fn tell_due(&self, hub: &Hub, now: Instant) -> bool {
-        let rests = [self.mark_lines(hub, now), self.mark_presences(hub, now), self.ask_wanted()];
+        if self.is_ended.load(Ordering::Relaxed) {
+            return false;
+        }
+        let rests = [self.mark_lines(hub, now), self.mark_presences(hub, now), self.tell_wanted(hub)];
         rests.contains(&true)
     }
 
@@ -295,12 +298,13 @@ impl Cluster {
             return false;
         }
         let due = self.lines.due(now, BATCH);
-        let mut is_full = due.len() == BATCH;
+        let (is_full, mut is_failed) = (due.len() == BATCH, false);
         for line in due {
             let mut line = lock(&line);
-            if self.mark(line.topic(), line.turn(), None).is_err() {
+            if is_failed || self.mark(line.topic(), line.turn(), None).is_err() {
                 self.lines.mark_later(&mut line);
-                is_full = false;
+                is_failed = true;
+                continue;
             }
             // The last may have been lost on its way here, too.
             let topic = hub.inner().registry.topic(line.topic()).filter(|topic| self.sequences(topic));
@@ -308,7 +312,7 @@ impl Cluster {
                 self.fall_behind(&topic);
             }
         }
-        is_full
+        is_full && !is_failed
     }
 
     /// A node is no more, nor who was present there.
@@ -404,7 +408,10 @@ async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
             }
             Due::Rest => is_more = cluster.tell_due(&hub, Instant::now()),
             Due::Beat => cluster.beat(None),
-            Due::Presences => cluster.tell_presences(),
+            Due::Presences => {
+                cluster.tell_presences();
+                is_more = cluster.tell_due(&hub, Instant::now());
+            }
         }
     }
 }

@@ -9,7 +9,14 @@ use crate::sync::{Mutex, lock};
 
 /// Which other nodes there are: those that have said so of late.
 #[derive(Default)]
-pub(super) struct Nodes(Mutex<HashMap<u64, Instant>>);
+pub(super) struct Nodes(Mutex<HashMap<u64, Alive>>);
+
+/// That a node has said so.
+struct Alive {
+    until: Instant,
+    /// It has said that it ends: whatever comes behind that makes it no younger.
+    is_ending: bool,
+}
 
 impl Nodes {
     /// A node has said that it lives. True: that is new.
@@ -19,7 +26,15 @@ impl Nodes {
         if nodes.len() >= MOST && !nodes.contains_key(&node) {
             return false;
         }
-        nodes.insert(node, now + SILENCE).is_none()
+        let mut is_new = false;
+        let alive = nodes.entry(node).or_insert_with(|| {
+            is_new = true;
+            Alive::begin(now)
+        });
+        if !alive.is_ending {
+            alive.until = now + SILENCE;
+        }
+        is_new
     }
 
     /// Something of a node is to be kept for as long as it lives, whether it has said so yet or not. False: there are too many.
@@ -28,29 +43,29 @@ impl Nodes {
         if nodes.len() >= MOST && !nodes.contains_key(&node) {
             return false;
         }
-        nodes.entry(node).or_insert(now + SILENCE);
+        nodes.entry(node).or_insert_with(|| Alive::begin(now));
         true
     }
 
     /// A node ends: it is gone in a while, in which who was there may be back elsewhere.
     pub(super) fn end(&self, node: u64, now: Instant) {
-        if let Some(until) = lock(&self.0).get_mut(&node) {
-            *until = now + LINGER;
+        if let Some(alive) = lock(&self.0).get_mut(&node) {
+            *alive = Alive { until: now + LINGER, is_ending: true };
         }
     }
 
     /// There was no connection to the broker: nobody could be heard.
     pub(super) fn forgive(&self, now: Instant) {
-        for until in lock(&self.0).values_mut() {
-            *until = now + SILENCE;
+        for alive in lock(&self.0).values_mut().filter(|alive| !alive.is_ending) {
+            alive.until = now + SILENCE;
         }
     }
 
     /// Forgets those that have been silent for too long, and tells which these are.
     pub(super) fn forget_silent(&self, now: Instant) -> Vec<u64> {
         let mut gone = Vec::new();
-        lock(&self.0).retain(|node, until| {
-            let is_alive = *until > now;
+        lock(&self.0).retain(|node, alive| {
+            let is_alive = alive.until > now;
             if !is_alive {
                 gone.push(*node);
             }
@@ -65,6 +80,12 @@ impl Nodes {
 
     pub(super) fn len(&self) -> usize {
         lock(&self.0).len()
+    }
+}
+
+impl Alive {
+    fn begin(now: Instant) -> Self {
+        Self { until: now + SILENCE, is_ending: false }
     }
 }
 

@@ -179,8 +179,7 @@ pub(super) async fn append(hub: Weak<Inner>, waiting: Option<Waiting<Append>>) {
         let start = |Append { topic, envelope, keep, is_notice, run }| -> BoxFuture<'_, Appended> {
             Box::pin(async move {
                 let done = sequencer.append(&topic, envelope, keep).await;
-                drop(run);
-                Appended { topic, is_notice, is_done: done.is_ok() }
+                Appended { topic, is_notice, is_done: done.is_ok(), _run: run }
             })
         };
         let mut flying = Flying(vec![start(first)]);
@@ -212,6 +211,8 @@ struct Appended {
     topic: Arc<str>,
     is_notice: bool,
     is_done: bool,
+    /// Until that has been seen to.
+    _run: Run,
 }
 
 impl Flying<'_> {

@@ -10,7 +10,7 @@ use super::wanted::Wanted;
 use super::{ALL, Cluster, Hearing};
 use crate::announcer::Announcer;
 use crate::ask::{AskError, put};
-use crate::backplane::{NodeId, Told};
+use crate::backplane::{BackplaneError, NodeId, Told};
 use crate::close::Close;
 use crate::conn::{cut, leave, push_to};
 use crate::frame::Class;
@@ -63,7 +63,7 @@ impl Cluster {
     /// Something of a topic is missing, or of any.
     pub(super) fn lose(&self, hub: &Hub, topic: Option<&str>) {
         self.note_loss(hub, topic);
-        self.ask_wanted();
+        self.presences.is_changed.notify_one();
     }
 
     fn note_loss(&self, hub: &Hub, topic: Option<&str>) {
@@ -234,7 +234,11 @@ impl Cluster {
         match control {
             Control::Beat => {}
             Control::Bye => self.nodes.end(node, Instant::now()),
-            Control::StateWanted { topic } => self.tell_state(hub, &topic),
+            Control::StateWanted { topic } => {
+                if self.tell_state(hub, &topic).is_err() {
+                    self.want(Wanted::Answer, &topic.into());
+                }
+            }
             Control::TurnWanted { topic } => {
                 // Who has sent nothing has nothing to say.
                 if let Some(line) = self.lines.known(&topic) {
@@ -283,8 +287,8 @@ impl Cluster {
         }
     }
 
-    /// Tells the others all that is in a presence here.
-    fn tell_state(&self, hub: &Hub, topic: &str) {
+    /// Tells the others all that is in a presence here. What fails is to be told later, from its beginning.
+    pub(super) fn tell_state(&self, hub: &Hub, topic: &str) -> Result<(), BackplaneError> {
         let line = self.lines.line(topic);
         let _line = lock(&line);
         let alive = hub.inner().registry.topic(topic);
@@ -294,10 +298,10 @@ impl Cluster {
         let mut before = 0;
         loop {
             let (envelope, told) = super::envelope::state(self.node.0, version, before, &entries[before..]);
-            self.send(topic, envelope.into()).ok();
+            self.send(topic, envelope.into())?;
             before += told;
             if before == entries.len() {
-                return;
+                return Ok(());
             }
         }
     }

@@ -1,32 +1,37 @@
-//! What a node asks all others, as fast as there is room for.
+//! What a node asks all others, and has to answer, as fast as there is room for.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::envelope::Control;
 use super::{BATCH, Cluster};
+use crate::hub::Hub;
 use crate::sync::{Mutex, lock};
 
-/// What all other nodes are to be asked of topics, each once.
+/// What is wanted of topics, each once.
 pub(super) type Wants = Mutex<BTreeSet<(Wanted, Arc<str>)>>;
 
-/// What a node wants to be told of a topic.
+/// What is wanted of a topic.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Wanted {
-    /// How far others are with it.
+    /// To be told how far others are with it.
     Turn,
-    /// Who is present there.
+    /// To be told who is present there.
     State,
+    /// That others are told who is present here: they have asked, and there was no room for the answer.
+    Answer,
 }
 
 impl Cluster {
     /// A topic has begun that has a presence: what is known of it elsewhere?
     pub(crate) fn want_presence(&self, topic: &Arc<str>) {
-        self.want(Wanted::State, topic);
-        self.ask_wanted();
+        let question = Control::StateWanted { topic: (**topic).to_owned() };
+        if self.control(None, &question).is_err() {
+            self.want(Wanted::State, topic);
+        }
     }
 
-    /// Other nodes are to be [asked](Self::ask_wanted).
+    /// This is to be [seen to](Self::tell_wanted).
     pub(super) fn want(&self, what: Wanted, topic: &Arc<str>) {
         // Without a connection, all are asked when there is one.
         if self.is_up() {
@@ -34,18 +39,19 @@ impl Cluster {
         }
     }
 
-    /// Asks the other nodes what is wanted of them, or some of it. Whether there is more.
-    pub(super) fn ask_wanted(&self) -> bool {
+    /// Asks the other nodes what is wanted of them, and tells what they have asked, or some of it. Whether there is more.
+    pub(super) fn tell_wanted(&self, hub: &Hub) -> bool {
         for _ in 0..BATCH {
             let Some((what, topic)) = lock(&self.wanted).pop_first() else {
                 return false;
             };
-            let name = (*topic).to_owned();
-            let question = match what {
-                Wanted::Turn => Control::TurnWanted { topic: name },
-                Wanted::State => Control::StateWanted { topic: name },
+            let name = || (*topic).to_owned();
+            let told = match what {
+                Wanted::Turn => self.control(None, &Control::TurnWanted { topic: name() }),
+                Wanted::State => self.control(None, &Control::StateWanted { topic: name() }),
+                Wanted::Answer => self.tell_state(hub, &topic),
             };
-            if self.control(None, &question).is_err() {
+            if told.is_err() {
                 self.want(what, &topic);
                 return false;
             }

@@ -322,6 +322,30 @@ impl Backplane for Narrow {
     }
 }
 
+/// Who is asked for what is there and has no room to answer does so later.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_finds_no_room_is_given_later() {
+    let bus = MemoryBus::new();
+    let narrow = Narrow { node: bus.node(), room: Arc::new(AtomicUsize::new(usize::MAX)) };
+    let (one, end) = hub(&bus);
+    let other = hub_of(narrow.clone());
+    let _watcher = page(&one, "eve").await;
+    let mut ada = page(&other, "ada").await;
+    sleep(MOMENT).await;
+    assert_eq!(keys(&one), ["ada", "eve"]);
+    end.cut();
+    ada.leave("room:1").await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(other.topics(), []);
+    narrow.room.store(0, Ordering::Relaxed);
+    end.mend();
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(keys(&one), ["ada", "eve"]);
+    narrow.room.store(usize::MAX, Ordering::Relaxed);
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(keys(&one), ["eve"]);
+}
+
 /// However many topics there are: what a node has to ask, when it has a connection again, leaves room for what it sends, and is
 /// asked to the end.
 #[tokio::test(start_paused = true)]
@@ -333,7 +357,7 @@ async fn nobody_is_there_for_ever_in_any_of_many_topics() {
         let room = narrow.room.clone();
         async move {
             loop {
-                room.store(4_096, Ordering::Relaxed);
+                room.store(6_000, Ordering::Relaxed);
                 sleep(Duration::from_millis(5)).await;
             }
         }

@@ -65,7 +65,7 @@ impl<'a> Connection<'a> {
         let probes = client.subscribe(subjects.probe()).await?;
         let mut control = Vec::new();
         for subject in subjects.control() {
-            let untold = Untold::new(client.subscribe(subject).await?, room.clone());
+            let untold = Untold::new(client.subscribe(subject).await?, None, room.clone());
             let sink = sink.clone();
             control.push(Task::spawn(tell(untold, move |envelope| sink.control(envelope))));
         }
@@ -168,7 +168,7 @@ impl<'a> Connection<'a> {
     async fn add(&mut self, topic: Arc<str>) -> Result<(), End> {
         if !self.topics.contains_key(&topic) {
             let subscriber = self.client.subscribe(self.subjects.topic(&topic)).await?;
-            let untold = Untold::new(subscriber, self.room.clone());
+            let untold = Untold::new(subscriber, Some(topic.clone()), self.room.clone());
             let (name, sink) = (topic.clone(), self.sink.clone());
             let task = Task::spawn(tell(untold, move |envelope| sink.message(&name, envelope)));
             self.topics.insert(topic, task);

@@ -9,7 +9,6 @@ use std::time::Duration;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use rand::TryRng;
 use rand::rngs::SysRng;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::super::outbox::{Outbox, outbox};
@@ -17,7 +16,7 @@ use super::super::{BackplaneError, Sink};
 use super::connection::{Connection, End};
 use super::subjects::Subjects;
 use super::task::Task;
-use super::untold::Room;
+use super::untold::{Dropped, Room};
 use super::wanted::{Link, Outgoing, Wanted};
 use crate::fault::{Panicked, caught};
 
@@ -32,7 +31,7 @@ pub(super) struct Keeper {
     options: ConnectOptions,
     wanted: Arc<Wanted>,
     /// Told of each message that is dropped, by a client or since there is no room for it.
-    dropped: Arc<Notify>,
+    dropped: Arc<Dropped>,
 }
 
 impl Keeper {
@@ -43,7 +42,7 @@ impl Keeper {
         options: &ConnectOptions,
         wanted: Arc<Wanted>,
     ) -> Self {
-        let dropped = Arc::<Notify>::default();
+        let dropped = Arc::<Dropped>::default();
         let drops = dropped.clone();
         let options = options
             .clone()
@@ -55,7 +54,8 @@ impl Keeper {
             .event_callback(move |event| {
                 // Where it has no room for one, those before it are told after what was dropped, too.
                 if matches!(event, Event::SlowConsumer(_)) {
-                    drops.notify_one();
+                    // Of which topic, it does not say.
+                    drops.add(None);
                 }
                 ready(())
             });
@@ -139,10 +139,14 @@ impl Keeper {
 }
 
 /// Tells what was dropped: at once, but then not for a while, in which there may be thousands more, of which the last is told as well.
-async fn tell_dropped(dropped: Arc<Notify>, sink: Sink) {
+async fn tell_dropped(dropped: Arc<Dropped>, sink: Sink) {
     loop {
-        dropped.notified().await;
-        sink.lost(None);
+        let lost = dropped.take().await;
+        if lost.any {
+            sink.lost(None);
+        } else {
+            lost.topics.iter().for_each(|topic| sink.lost(Some(topic)));
+        }
         sleep(BETWEEN_LOSSES).await;
     }
 }
@@ -175,7 +179,7 @@ const PINGS: Duration = Duration::from_secs(3);
 /// How many commands wait for the client's own task; how many bytes is bounded by who gives it commands.
 const COMMANDS: usize = 256;
 
-/// How long nothing is told of what was dropped, when that has been told: all members of all topics are.
+/// How long nothing is told of what was dropped, when that has been told: all members are, be it of all topics.
 const BETWEEN_LOSSES: Duration = Duration::from_millis(100);
 
 /// How long to wait at least before a connection is made anew, to which comes as much again at most,

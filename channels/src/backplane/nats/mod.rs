@@ -38,8 +38,8 @@ use wanted::Wanted;
 /// [`subscribe`](Backplane::subscribe) is done when the server at the other end knows it. Those of its cluster know it a little later.
 /// What the broker does not allow fails in silence: it says so in its own log.
 ///
-/// What has come and is not told yet, since this node does not keep up, takes 32 MiB at most, and is 65,536 messages of a topic: what is
-/// more is dropped, and is told to be lost.
+/// What has come and is not told yet, since this node does not keep up, takes 32 MiB, with what comes while 16 messages are told, and is
+/// 65,536 messages of a topic: what is more is dropped, and is told to be lost.
 ///
 /// Each topic with members here takes 6 to 8 KiB of memory, nearly all of which is what `async-nats` has for a subscription.
 ///

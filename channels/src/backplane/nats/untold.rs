@@ -1,6 +1,6 @@
 //! What has come, and is not told yet.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,12 +12,16 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::Notify;
 
+use crate::sync::{Mutex, lock};
+
 /// What has come by a subscription, and is not told yet.
 ///
 /// The client would keep 65,536 messages of each, however large they are: what has come is taken from it every few messages that are
 /// told, and has the room that there is for all of a connection.
 pub(super) struct Untold {
     subscriber: Subscriber,
+    /// `None`: it is what is sent to the node.
+    topic: Option<Arc<str>>,
     waiting: VecDeque<Bytes>,
     /// How many were told since the last look at the client, which costs as much as one,
     told: usize,
@@ -30,19 +34,53 @@ pub(super) struct Untold {
 pub(super) struct Room {
     /// How many bytes it has.
     taken: AtomicUsize,
-    /// Told of each message for which there is none: it is dropped.
-    dropped: Arc<Notify>,
+    /// Told of each message for which there is none.
+    dropped: Arc<Dropped>,
+}
+
+/// What was dropped, and is not told yet.
+#[derive(Default)]
+pub(super) struct Dropped {
+    lost: Mutex<Lost>,
+    is_changed: Notify,
+}
+
+/// What is to be told to be lost.
+#[derive(Default)]
+pub(super) struct Lost {
+    /// Something of any topic, or of what is sent to the node.
+    pub(super) any: bool,
+    pub(super) topics: BTreeSet<Arc<str>>,
+}
+
+impl Dropped {
+    /// Something of a topic was dropped; `None`: of any, or of what is sent to the node.
+    pub(super) fn add(&self, topic: Option<&Arc<str>>) {
+        let mut lost = lock(&self.lost);
+        match topic {
+            Some(topic) if !lost.topics.contains(topic) => drop(lost.topics.insert(topic.clone())),
+            Some(_) => {}
+            None => lost.any = true,
+        }
+        self.is_changed.notify_one();
+    }
+
+    /// Waits until there is something.
+    pub(super) async fn take(&self) -> Lost {
+        self.is_changed.notified().await;
+        std::mem::take(&mut *lock(&self.lost))
+    }
 }
 
 impl Room {
-    pub(super) fn new(dropped: Arc<Notify>) -> Self {
+    pub(super) fn new(dropped: Arc<Dropped>) -> Self {
         Self { taken: AtomicUsize::new(0), dropped }
     }
 }
 
 impl Untold {
-    pub(super) fn new(subscriber: Subscriber, room: Arc<Room>) -> Self {
-        Self { subscriber, waiting: VecDeque::new(), told: 0, freed: 0, room }
+    pub(super) fn new(subscriber: Subscriber, topic: Option<Arc<str>>, room: Arc<Room>) -> Self {
+        Self { subscriber, topic, waiting: VecDeque::new(), told: 0, freed: 0, room }
     }
 
     /// The next; `None`: there will be no more. Cancel safe.
@@ -83,7 +121,7 @@ impl Untold {
         let size = size(&envelope);
         if self.room.taken.fetch_add(size, Ordering::Relaxed).saturating_add(size) > MOST {
             self.room.taken.fetch_sub(size, Ordering::Relaxed);
-            self.room.dropped.notify_one();
+            self.room.dropped.add(self.topic.as_ref());
         } else {
             self.waiting.push_back(envelope);
         }
