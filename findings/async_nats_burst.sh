@@ -6,8 +6,8 @@
 #
 # Expected: all of them. The subscriber is never slow: it takes a message faster than one can be read. The room is for one that is, and
 # the connection would be read no faster than that, as TCP has it. What was seen: ten thousand or more are dropped, and the program is
-# told by hundreds of events that it is a slow consumer. Its connection reads whatever the socket has before anybody else has a turn, and what a
-# subscription has no room for meanwhile it drops.
+# told by hundreds of events that it is a slow consumer. Its connection reads whatever the socket has before anybody else has a turn,
+# and what a subscription has no room for meanwhile it drops.
 #
 # It matters for programs that lower the default, of 65,536 messages, to bound memory: it is a bound of bursts, not of slowness, and
 # counts messages however large they are.
