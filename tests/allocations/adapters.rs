@@ -77,7 +77,9 @@ struct Pipe {
 
 impl io::Read for Pipe {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.reads.lock().unwrap().read(buf)
+        let mut reads = self.reads.lock().unwrap();
+        // Who sends looks here, too, while another thread writes: that nothing has come is not the end.
+        if reads.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { reads.read(buf) }
     }
 }
 
