@@ -47,7 +47,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A broker, as a node sees it: it carries envelopes between nodes, each at most once.
 ///
 /// All but [`start`](Self::start), [`subscribe`](Self::subscribe) and [`flush`](Self::flush) is called wherever it may be, with a
-/// runtime or without, and waits for nothing. Of one node and topic, envelopes arrive in the order in which they were published, or not at all.
+/// runtime or without, and waits for nothing. Of one node and topic, envelopes arrive in the order in which they were published, or not
+/// at all.
 ///
 /// Its tasks end when it is dropped. What [`start`](Self::start), [`subscribe`](Self::subscribe) and a [`Sequencer`] wait for is to come
 /// about, or to fail, before long: the hub is there for as long as they wait.

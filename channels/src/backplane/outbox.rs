@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
+#[cfg(any(feature = "nats", feature = "redis"))]
+use tokio::sync::oneshot;
 
 use super::BackplaneError;
 
@@ -45,12 +47,17 @@ impl<T> Outbox<T> {
 
 #[cfg(any(feature = "nats", feature = "redis"))]
 impl<T: Send + 'static> Outbox<T> {
-    /// Adds an item of no bytes, as soon as there is room, unless there is no other end any more.
-    pub(crate) fn append(&self, item: T) -> impl Future<Output = ()> + Send + use<T> {
-        let sender = self.sender.clone();
+    /// Adds an item that tells, or is dropped, when what was before it is done with, as soon as there is room; waits for that.
+    pub(crate) fn flush(
+        &self,
+        item: impl FnOnce(oneshot::Sender<()>) -> T,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (sender, flushed) = oneshot::channel();
+        let (item, outbox) = (item(sender), self.sender.clone());
         async move {
-            // It is dropped then.
-            let _ = sender.send((item, 0)).await;
+            // Without another end it is dropped, too.
+            let _ = outbox.send((item, 0)).await;
+            let _ = flushed.await;
         }
     }
 }

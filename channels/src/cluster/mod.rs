@@ -77,8 +77,9 @@ pub(crate) struct Cluster {
     asks: Asks,
     appends: Appends,
     presences: Presences,
-    /// What all other nodes are to be asked of topics.
     wanted: Wants,
+    /// Told when others are to be told or asked something before long.
+    has_news: Arc<Notify>,
 }
 
 /// A node, to be told what to do with one of its connections.
@@ -112,6 +113,7 @@ impl Cluster {
             appends: Appends::default(),
             presences: Presences::default(),
             wanted: Wants::default(),
+            has_news: Arc::default(),
         })
     }
 
@@ -119,7 +121,7 @@ impl Cluster {
     pub(crate) fn start(self: &Arc<Self>, hub: &Weak<Inner>, runtime: &Handle) {
         if self.begun.set((hub.clone(), runtime.clone())).is_ok() {
             self.all.get_or_init(|| self.interest(&ALL.into()));
-            runtime.spawn(run(hub.clone(), self.presences.is_changed.clone()));
+            runtime.spawn(run(hub.clone(), self.has_news.clone()));
             runtime.spawn(sequence::append(hub.clone(), self.appends.take_waiting()));
         }
     }
@@ -358,7 +360,7 @@ impl Elsewhere<'_> {
 }
 
 /// Begins, and does what is to be done from time to time, for as long as there is the hub.
-async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
+async fn run(hub: Weak<Inner>, has_news: Arc<Notify>) {
     loop {
         let Some(this) = Hub::upgrade(&hub) else {
             return;
@@ -389,9 +391,9 @@ async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
             now = tick.tick() => Due::Tick(now),
             () = sleep(PACE), if is_more => Due::Rest,
             _ = beat.tick() => Due::Beat,
-            () = changed.notified() => Due::Presences,
+            () = has_news.notified() => Due::News,
         };
-        if matches!(due, Due::Presences) {
+        if matches!(due, Due::News) {
             // More may change meanwhile, and is told with it.
             sleep(GATHER).await;
         }
@@ -408,7 +410,7 @@ async fn run(hub: Weak<Inner>, changed: Arc<Notify>) {
             }
             Due::Rest => is_more = cluster.tell_due(&hub, Instant::now()),
             Due::Beat => cluster.beat(None),
-            Due::Presences => {
+            Due::News => {
                 cluster.tell_presences();
                 is_more = cluster.tell_due(&hub, Instant::now());
             }
@@ -422,7 +424,7 @@ enum Due {
     /// What was too much.
     Rest,
     Beat,
-    Presences,
+    News,
 }
 
 /// Subscribes to a topic.
@@ -465,5 +467,5 @@ const BATCH: usize = 1_024;
 /// and how long it is until more of it is.
 const PACE: Duration = Duration::from_millis(10);
 
-/// For how long changes of presences are gathered.
+/// For how long news is gathered.
 const GATHER: Duration = Duration::from_millis(20);

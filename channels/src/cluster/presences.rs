@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::envelope::{self, Turn};
@@ -17,7 +16,6 @@ use crate::topic::Topic;
 pub(super) struct Presences {
     /// What has changed.
     changed: Mutex<Vec<Arc<Topic>>>,
-    pub(super) is_changed: Arc<Notify>,
     /// When the others are told how far it is, by topic: every now and then, from the first change on.
     marks: Mutex<VecDeque<DueMark>>,
 }
@@ -44,7 +42,7 @@ impl Cluster {
         });
         if wants_teller == Some(true) {
             lock(&self.presences.changed).push(topic.clone());
-            self.presences.is_changed.notify_one();
+            self.has_news.notify_one();
         }
     }
 

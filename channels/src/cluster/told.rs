@@ -63,7 +63,7 @@ impl Cluster {
     /// Something of a topic is missing, or of any.
     pub(super) fn lose(&self, hub: &Hub, topic: Option<&str>) {
         self.note_loss(hub, topic);
-        self.presences.is_changed.notify_one();
+        self.has_news.notify_one();
     }
 
     fn note_loss(&self, hub: &Hub, topic: Option<&str>) {

@@ -445,9 +445,7 @@ struct Late {
 }
 
 impl Backplane for Late {
-    fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
-        self.node.start(node, sink)
-    }
+    passes_on!(start unsubscribe publish control);
 
     fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
         Box::pin(async move {
@@ -457,18 +455,6 @@ impl Backplane for Late {
             }
             self.node.subscribe(topic).await
         })
-    }
-
-    fn unsubscribe(&self, topic: &str) {
-        self.node.unsubscribe(topic);
-    }
-
-    fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
-        self.node.publish(topic, envelope)
-    }
-
-    fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
-        self.node.control(to, envelope)
     }
 }
 
@@ -649,19 +635,39 @@ async fn a_session_has_its_say_in_what_comes_from_other_nodes() {
     there.expect_nothing().await;
 }
 
-/// What a backplane of these tests leaves to its `node`: all but what it sends.
+/// What a backplane of these tests leaves to its `node`.
 macro_rules! passes_on {
-    () => {
+    ($($method:ident)+) => {
+        $(passes_on!(@$method);)+
+    };
+    (@start) => {
         fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
             self.node.start(node, sink)
         }
-
+    };
+    (@subscribe) => {
         fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
             self.node.subscribe(topic)
         }
-
+    };
+    (@unsubscribe) => {
         fn unsubscribe(&self, topic: &str) {
             self.node.unsubscribe(topic);
+        }
+    };
+    (@publish) => {
+        fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
+            self.node.publish(topic, envelope)
+        }
+    };
+    (@control) => {
+        fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
+            self.node.control(to, envelope)
+        }
+    };
+    (@sequencer) => {
+        fn sequencer(&self) -> Option<&dyn Sequencer> {
+            self.node.sequencer()
         }
     };
 }
@@ -678,7 +684,7 @@ pub struct Tap {
 pub type Envelope = (Option<String>, Bytes);
 
 impl Backplane for Tap {
-    passes_on!();
+    passes_on!(start subscribe unsubscribe);
 
     fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
         self.envelopes.lock().unwrap().push((Some(topic.to_owned()), envelope.clone()));

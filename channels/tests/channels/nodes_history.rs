@@ -434,21 +434,13 @@ struct Eager {
 }
 
 impl Backplane for Eager {
-    passes_on!();
-
-    fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
-        self.node.publish(topic, envelope)
-    }
+    passes_on!(start subscribe unsubscribe publish sequencer);
 
     fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
         if let Some(hub) = self.hub.get() {
             hub.broadcast("room:1", "said", &2).unwrap();
         }
         self.node.control(to, envelope)
-    }
-
-    fn sequencer(&self) -> Option<&dyn Sequencer> {
-        self.node.sequencer()
     }
 }
 
@@ -589,6 +581,8 @@ struct Late {
 }
 
 impl Backplane for Late {
+    passes_on!(subscribe unsubscribe publish control sequencer);
+
     fn start(&self, node: NodeId, sink: Sink) -> BoxFuture<'_, Result<(), BackplaneError>> {
         let is_late = self.is_late.clone();
         let sink = Sink::new(move |told| match told {
@@ -604,26 +598,6 @@ impl Backplane for Late {
             Told::Up => sink.up(),
         });
         self.node.start(node, sink)
-    }
-
-    fn subscribe<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), BackplaneError>> {
-        self.node.subscribe(topic)
-    }
-
-    fn unsubscribe(&self, topic: &str) {
-        self.node.unsubscribe(topic);
-    }
-
-    fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
-        self.node.publish(topic, envelope)
-    }
-
-    fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
-        self.node.control(to, envelope)
-    }
-
-    fn sequencer(&self) -> Option<&dyn Sequencer> {
-        self.node.sequencer()
     }
 }
 
@@ -681,15 +655,11 @@ impl Slow {
 }
 
 impl Backplane for Slow {
-    passes_on!();
+    passes_on!(start subscribe unsubscribe control);
 
     fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
         self.is_ready()?;
         self.node.publish(topic, envelope)
-    }
-
-    fn control(&self, to: Option<NodeId>, envelope: Bytes) -> Result<(), BackplaneError> {
-        self.node.control(to, envelope)
     }
 
     fn sequencer(&self) -> Option<&dyn Sequencer> {

@@ -309,7 +309,7 @@ impl Narrow {
 }
 
 impl Backplane for Narrow {
-    passes_on!();
+    passes_on!(start subscribe unsubscribe);
 
     fn publish(&self, topic: &str, envelope: Bytes) -> Result<(), BackplaneError> {
         self.take()?;

@@ -86,15 +86,10 @@ impl Wanted {
     }
 
     /// Waits until the broker has what was sent so far, or the connection is lost.
-    pub(super) fn flush(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (sender, flushed) = oneshot::channel();
-        let asking = lock(&self.state).link.as_ref().map(|link| link.outbox.append(Outgoing::Flush(sender)));
-        async move {
-            if let Some(asking) = asking {
-                asking.await;
-                // If it was lost, nobody tells.
-                let _ = flushed.await;
-            }
+    pub(super) async fn flush(&self) {
+        let flushing = lock(&self.state).link.as_ref().map(|link| link.outbox.flush(Outgoing::Flush));
+        if let Some(flushing) = flushing {
+            flushing.await;
         }
     }
 

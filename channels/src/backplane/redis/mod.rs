@@ -11,9 +11,9 @@
 //! | `{sansocket:TOPIC}:at`, `{sansocket:TOPIC}:log` | the keys of a topic that keeps something: see [`scripts`] |
 //!
 //! Of the connections that the crate `redis` has, both are multiplexed ones, in RESP3. Its `PubSub`, in RESP2, would read whatever comes
-//! into a queue without a limit; here what comes waits in a bounded queue until the [`Sink`] is told of it, and a node that does not keep up loses
-//! its connection, as it would by the broker's own limit (`client-output-buffer-limit pubsub`). Its `ConnectionManager` would connect
-//! anew by itself, and not say so in time.
+//! into a queue without a limit; here what comes waits in a bounded queue until the [`Sink`] is told of it, and a node that
+//! does not keep up loses its connection, as it would by the broker's own limit (`client-output-buffer-limit pubsub`). Its
+//! `ConnectionManager` would connect anew by itself, and not say so in time.
 
 mod ear;
 mod keeper;
@@ -163,13 +163,10 @@ impl Backplane for Redis {
     }
 
     fn flush(&self) -> BoxFuture<'_, ()> {
-        let (sender, flushed) = oneshot::channel();
-        let asking = lock(&self.shared.link).as_ref().map(|link| link.outbox.append(Item::Flush(sender)));
-        Box::pin(async move {
-            if let Some(asking) = asking {
-                asking.await;
-                // It is dropped, whatever comes of it.
-                let _ = flushed.await;
+        Box::pin(async {
+            let flushing = lock(&self.shared.link).as_ref().map(|link| link.outbox.flush(Item::Flush));
+            if let Some(flushing) = flushing {
+                flushing.await;
             }
         })
     }
