@@ -235,7 +235,7 @@ impl Cluster {
             Control::Beat => {}
             Control::Bye => self.nodes.end(node, Instant::now()),
             Control::StateWanted { topic } => {
-                if self.tell_state(hub, &topic).is_err() {
+                if let Err(BackplaneError::Full) = self.tell_state(hub, &topic) {
                     self.want(Wanted::Answer, &topic.into());
                 }
             }

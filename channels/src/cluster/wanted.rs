@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::envelope::Control;
 use super::{BATCH, Cluster};
+use crate::backplane::BackplaneError;
 use crate::hub::Hub;
 use crate::sync::{Mutex, lock};
 
@@ -26,7 +27,7 @@ impl Cluster {
     /// A topic has begun that has a presence: what is known of it elsewhere?
     pub(crate) fn want_presence(&self, topic: &Arc<str>) {
         let question = Control::StateWanted { topic: (**topic).to_owned() };
-        if self.control(None, &question).is_err() {
+        if let Err(BackplaneError::Full) = self.control(None, &question) {
             self.want(Wanted::State, topic);
         }
     }
@@ -51,7 +52,8 @@ impl Cluster {
                 Wanted::State => self.control(None, &Control::StateWanted { topic: name() }),
                 Wanted::Answer => self.tell_state(hub, &topic),
             };
-            if told.is_err() {
+            // What fails otherwise would do so again.
+            if let Err(BackplaneError::Full) = told {
                 self.want(what, &topic);
                 return false;
             }
